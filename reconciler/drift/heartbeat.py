@@ -1,7 +1,7 @@
 """Heartbeat: a request to a monitoring service after each completed check.
 
-The service raises an alarm when requests stop. The URL contains its token, so no message has more
-of it than its host.
+The service raises an alarm when requests stop. The URL contains a token, so messages show only its
+host.
 """
 
 from collections.abc import Callable
@@ -21,14 +21,14 @@ def require_heartbeat(url: str) -> None:
     try:
         parts = urlsplit(url)
         is_safe = parts.scheme == "https" or (
-            # Unencrypted, a token may only reach this machine.
+            # An unencrypted token may only be sent to this machine.
             parts.scheme == "http" and parts.hostname in _LOOPBACK
         )
         is_valid = is_safe and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         is_valid = False
     if not is_valid:
-        summary = "--heartbeat is not a URL with https:// and a host"
+        summary = "--heartbeat must be a URL with https:// and a host"
         raise InvalidInput([error("heartbeat", summary, hint="copy it from the service")])
 
 

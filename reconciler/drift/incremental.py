@@ -1,10 +1,10 @@
 """Incremental drift: read what has changed and a rotating sample, reuse earlier reads for the rest.
 
-Pure. The list has the last update of every integration. One that has not changed since it was read
-in detail is taken from that read, so the plan is the same one, with every rule. Because the API
-does not promise to move the time with each change (of models or workspaces, for example), the
-integrations that were read longest ago are read again in every run. Earlier reads are kept in
-`reconciler.ledger`.
+Pure. The list has the last update of every integration. For an integration that has not changed
+since it was read in detail, that read is used, so the plan is the same, with every rule. Because
+the API does not promise to update the time with each change (of models or workspaces, for example),
+every run also reads again the integrations that were read longest ago. `reconciler.ledger` keeps
+the earlier reads.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -38,15 +38,15 @@ class IncrementalRead:
 
     @property
     def not_read(self) -> int:
-        """The number of integrations that were taken for unchanged."""
+        """Number of integrations that were assumed to be unchanged."""
         return len(self._reused)
 
     def has_read(self, slug: str) -> bool:
-        """Return whether an integration was read in this run, not taken for unchanged."""
+        """Return whether an integration was read in this run, not assumed to be unchanged."""
         return slug not in self._reused
 
     def filter_wants(self, wants: Wants, declared: Collection[str]) -> Wants:
-        """Return `wants` without what is unchanged and not in the sample of this run."""
+        """Return `wants` without integrations that are unchanged and not in this run's sample."""
         sample = self._sample(declared)
 
         def filtered(row: Observed) -> WantedDetails | None:
@@ -62,9 +62,10 @@ class IncrementalRead:
         return filtered
 
     def merge(self, observed: ObservedState) -> ObservedState | None:
-        """Add the earlier reads to what was read; None if the list has changed meanwhile."""
+        """Add the earlier reads to those of this run; None if the list has changed meanwhile."""
         rows = observed.integrations
-        # `filter_wants` ran while the list was read; a row of an abandoned pass may be gone since.
+        # `filter_wants` ran while the list was read; a row of an abandoned pass may no longer
+        # exist.
         self._reused = {slug: earlier for slug, earlier in self._reused.items() if slug in rows}
         if not all(_is_unchanged(rows[slug], earlier) for slug, earlier in self._reused.items()):
             self._reused.clear()
@@ -76,7 +77,7 @@ class IncrementalRead:
         return replace(observed, integrations=merged)
 
     def read_again(self, slug: str) -> None:
-        """Make the next run read an integration, whatever the list shows.
+        """Make the next run read an integration again, whatever the list shows.
 
         The findings of an audit are not stored, and must not be missing from the next report.
         """
@@ -84,7 +85,7 @@ class IncrementalRead:
             self.read[slug] = replace(self.read[slug], detailed=False)
 
     def diagnostics(self) -> list[Diagnostic]:
-        """Return a warning if an integration changed and its time of update did not."""
+        """Return a warning if an integration changed without a new time of update."""
         silent = sorted(
             slug
             for slug, now in self.read.items()
@@ -106,12 +107,12 @@ class IncrementalRead:
         """Return one in `every` of the declared integrations, those read longest ago first."""
         # The slug breaks ties: one run stores all its reads under the same time.
         known = sorted((self._seen[slug].read_at, slug) for slug in declared if slug in self._seen)
-        size = -(-len(known) // self._every)  # rounded up: every integration has its turn
+        size = -(-len(known) // self._every)  # rounded up, so that every integration has its turn
         return frozenset(slug for _, slug in known[:size])
 
 
 def _covers(earlier: Observed, wanted: WantedDetails) -> bool:
-    """Return whether an earlier read has everything that is wanted."""
+    """Return whether an earlier read has all wanted parts."""
     return (
         earlier.detailed
         and (earlier.models_read or not wanted.models)
@@ -125,8 +126,7 @@ def _is_unchanged(row: Observed, earlier: Observed) -> bool:
     A row without `created_at` proves nothing; `last_updated_at` is null until the first update
     (remote/API.md §1.1).
     """
-    # The number of workspaces shows changes that move no time (remote/API.md §6), where it is
-    # known.
+    # The number of workspaces, if known, shows changes without a new time (remote/API.md §6).
     count_unknown = None in {row.workspace_count, earlier.workspace_count}
     return (
         row.created_at is not None

@@ -1,7 +1,7 @@
 """Notifications to chat, mail and webhooks, sent by apprise (extra `notify`).
 
-The text of a message: `reconciler.views.notification`. The URL of a channel contains its token, so
-no message, error or log has more of it than its scheme.
+The text of a message: `reconciler.views.notification`. The URL of a channel contains a token, so
+messages, errors and logs show only its scheme.
 """
 
 import logging
@@ -49,7 +49,7 @@ class _Channel:
         except Exception as reason:  # noqa: BLE001  one channel must not fail the others
             self.problem = f"it failed ({type(reason).__name__})"
         else:
-            self.problem = None if delivered else "it was refused or could not be reached"
+            self.problem = None if delivered else "it refused the message or could not be reached"
 
 
 def _require_apprise() -> ModuleType:

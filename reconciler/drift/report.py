@@ -1,6 +1,6 @@
 """Drift report: what differs, where each change was made, and a fingerprint of the difference.
 
-Pure. What differs was decided by `reconciler.planning`; a report only attributes it. As with plans
+Pure. `reconciler.planning` finds the differences; a report only attributes them. As with plans
 (`reconciler.planning.codec`), a file is not trusted: its shape is checked and its fingerprint is
 computed again.
 """
@@ -43,15 +43,15 @@ _SHARED_KEYS = (
     "forgotten",
     "diagnostics",
 )
-"""Keys that a report has in common with its plan."""
+"""Keys that a report shares with its plan."""
 
 
 @dataclass(frozen=True)
 class DriftReport:
     """How the API differs from the files.
 
-    `plan` is what would end the difference, `origins` has the origin of each action by slug, and
-    `not_read` counts the integrations that were taken for unchanged without a detailed read.
+    `plan` would remove the difference, `origins` has the origin of each action by slug, and
+    `not_read` counts the integrations that were assumed to be unchanged without a detailed read.
     """
 
     plan: Plan
@@ -65,17 +65,17 @@ class DriftReport:
 
     @property
     def in_sync(self) -> bool:
-        """Whether nothing differs; what is undeclared, unmanaged or unverified is no drift."""
+        """Whether nothing differs; undeclared, unmanaged and unverified values are not drift."""
         return self.plan.in_sync
 
     @property
     def fingerprint(self) -> str:
-        """Identifier of the difference: reports with the same one are announced once."""
+        """Identifier of the difference: reports with the same fingerprint are announced once."""
         return self.plan.digest
 
     @property
     def items(self) -> tuple[Action, ...]:
-        """What differs, as the actions that would end it."""
+        """Differences, as the actions that would remove them."""
         return self.plan.actions
 
     def origin(self, slug: str) -> ChangeOrigin:
@@ -83,7 +83,7 @@ class DriftReport:
         return self.origins.get(slug, ChangeOrigin.UNKNOWN)
 
     def by_origin(self) -> dict[ChangeOrigin, tuple[Action, ...]]:
-        """Return the items of every origin, in the order of the enumeration."""
+        """Return the items of each origin, in the order of the enumeration."""
         return {
             origin: tuple(item for item in self.items if self.origin(item.slug) is origin)
             for origin in ChangeOrigin
@@ -106,8 +106,8 @@ class DriftReport:
 def detect_drift(plan: Plan, *, not_read: int = 0) -> DriftReport:
     """Build the report of a plan, with the origin of each action.
 
-    The plan must be fresh: only then is it known of a delete whether Git ever declared the slug.
-    `not_read` counts what was taken for unchanged.
+    The plan must be fresh: only then is it known whether Git ever declared a deleted slug.
+    `not_read` counts the integrations that were assumed to be unchanged.
     """
     origins = {action.slug: origin_of(action) for action in plan.actions}
     return DriftReport(plan, MappingProxyType(origins), not_read)
@@ -116,11 +116,11 @@ def detect_drift(plan: Plan, *, not_read: int = 0) -> DriftReport:
 def origin_of(action: Action) -> ChangeOrigin:
     """Return the origin of an action as a whole.
 
-    One change made in the API is enough to count, since an apply would undo it. Git alone is the
-    origin only if no other is possible.
+    One change made in the API is enough, because an apply would undo it. Git is the only origin
+    only if no other is possible.
     """
     if action.kind is ActionKind.DELETE:
-        # It has no changes. A slug that Git once declared has been removed from Git since.
+        # The changes of a delete are losses. A slug that Git once declared was removed from Git.
         was_declared = action.subject.remembered.declared is not None
         return ChangeOrigin.LOCAL if was_declared else ChangeOrigin.UNKNOWN
     # A secret that is sent again with another change has no origin of its own.
@@ -144,7 +144,7 @@ class DriftDocument(ComparisonDocument):
 
 
 def moved_in_api(report: DriftReport) -> tuple[str, ...]:
-    """Return the slugs that `pull` can adopt: what changed in the API and is still there."""
+    """Return the slugs that `pull` can adopt: those that changed in the API and still exist."""
     return tuple(
         item.slug
         for item in report.items
@@ -153,7 +153,7 @@ def moved_in_api(report: DriftReport) -> tuple[str, ...]:
 
 
 class UnreadableReport(ReconcilerError):
-    """Raised for a text that is not a drift report of this version."""
+    """The text is not a drift report of this version."""
 
     exit_code = 3
 

@@ -1,1 +1,1 @@
-"""Carry a plan out: plan in, calls to the API, result out. It decides nothing; the plan did."""
+"""Carry out a plan: the input is a plan, the output a result. All decisions are in the plan."""

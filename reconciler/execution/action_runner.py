@@ -1,7 +1,7 @@
-"""Carry out one action: check that nothing moved, call in order, verify the result.
+"""Carry out one action: check that nothing changed, send the calls in order, verify the result.
 
-The runner alone changes its own state. Its collaborators keep theirs and are asked: `CallSender`
-which calls were answered, `ResourceVerifier` what was read, `Creation` what was created.
+Only the runner changes its state. Its collaborators keep their own: `CallSender` knows which calls
+were answered, `ResourceVerifier` what was read, `Creation` what was created.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,15 +40,15 @@ _RUN_ENDERS: Sequence[tuple[type[ReconcilerError], str]] = (
     (Unauthorised, "the API no longer accepts the API key"),
     (DeadlineExceeded, "the run's deadline passed"),
 )
-"""Failures that every later action would meet as well."""
+"""Failures that would also affect every later action."""
 
 
 @dataclass(frozen=True)
 class RunDependencies:
-    """What the actions of a run share.
+    """Dependencies that the actions of a run share.
 
-    `planned` are the slugs of all actions, so that none takes the integration of another for a
-    stray.
+    `planned` are the slugs of all actions, so that no action mistakes the integration of another
+    for a stray.
     """
 
     api: IntegrationsAPI
@@ -66,11 +66,11 @@ class RunDependencies:
 
 @dataclass
 class ActionRunner:
-    """One action being carried out, and how it ended.
+    """One action that is carried out, and its outcome.
 
     `creation` is the create of a new integration, once it has begun. `written` is True when every
-    call was answered and only verification is left. `ends_the_run` is why no later action can
-    succeed, empty where one may.
+    call was answered and only verification is left. `ends_the_run` is the reason why no later
+    action can succeed, else empty.
     """
 
     dependencies: RunDependencies
@@ -85,7 +85,7 @@ class ActionRunner:
     ends_the_run: str = ""
 
     async def run(self) -> None:
-        """Carry the action out; `outcome` returns how it ended, also after a cancellation."""
+        """Carry out the action; `outcome` returns how it ended, even after a cancellation."""
         try:
             await self._carry_out()
         except ReconcilerError as problem:
@@ -95,8 +95,8 @@ class ActionRunner:
     async def _carry_out(self) -> None:
         match self.action.kind:
             case ActionKind.CREATE:
-                # A POST for a slug that is taken by now may be answered with another slug instead
-                # of a refusal (remote/API.md §9).
+                # A POST for a slug that was taken in the meantime may be answered with another slug
+                # instead of a refusal (remote/API.md §9).
                 await self.verifier.confirm_absent()
                 await self._create(self.action.calls)
             case ActionKind.UPDATE:
@@ -109,7 +109,7 @@ class ActionRunner:
             case ActionKind.DELETE:
                 await self.verifier.read_whole()
                 await self._delete_unless_gone()
-                return  # its absence is confirmed there
+                return  # `_delete` has confirmed its absence
         self.written = True
         await self.verifier.read_back()
 
@@ -132,7 +132,7 @@ class ActionRunner:
 
     async def _replace(self) -> None:
         delete_call, *rest = self.action.calls
-        # The new integration has another id; compared with the old one it would be a namesake.
+        # The new integration has another id; compared with the old id, it would be a namesake.
         self.verifier.expect(None)
         if await self._delete(delete_call):
             await self.verifier.prove_gone()
@@ -148,8 +148,8 @@ class ActionRunner:
     async def _delete_unless_gone(self) -> None:
         found = await self.verifier.read()
         if found is None:
-            # A listed record can answer 404 permanently (remote/API.md §6), so a 404 alone is no
-            # proof.
+            # The API can answer 404 permanently for a listed record (remote/API.md §6), so a 404
+            # alone is no proof.
             await self._confirm_unlisted()
         if found is None or found.is_archived:
             self.warnings.append("the integration no longer existed")
@@ -169,9 +169,9 @@ class ActionRunner:
             )
 
     async def _delete(self, call: Call) -> bool:
-        """Send a delete; return whether its absence has yet to be confirmed.
+        """Send a delete; return whether the absence still has to be confirmed.
 
-        After a refusal or a lost answer it is confirmed here, or the failure is raised.
+        After a refusal or a lost response, this method confirms it or raises the failure.
         """
         try:
             await self.sender.send(call, last_seen=self.verifier.last_seen)
@@ -191,14 +191,14 @@ class ActionRunner:
         try:
             gone = await self._is_gone()
         except RemoteError:
-            # The delete's own failure is reported; a failed read only leaves it unproven.
+            # The failure of the delete is reported; a failed read only leaves the outcome unproven.
             gone = False
         if not gone:
             _not_confirmed(problem)
         self.sender.settle()
 
     async def _is_gone(self) -> bool:
-        """Whether a read and the list agree that it is gone; a read alone may be stale."""
+        """Whether both a read and the list show that it is gone; a read alone may be stale."""
         existence, slug = self.dependencies.existence, self.action.slug
         found = await existence.read(slug, certain=True)
         if found is not None:
@@ -215,8 +215,8 @@ class ActionRunner:
                 await self._settle_write(call, problem)
 
     async def _settle_write(self, call: Call, problem: RemoteError) -> None:
-        """Read whether a write without an answer was carried out, where reading can prove it."""
-        # With several calls, or with a secret, what is shown does not prove that this one arrived.
+        """Check whether a write without a response was carried out, if a read can prove it."""
+        # With several calls, or with a secret, a read does not prove that this call arrived.
         is_provable = len(self.action.calls) == 1 and not carries_secret(call)
         try:
             found = await self.verifier.read() if is_provable else None
@@ -237,30 +237,30 @@ class ActionRunner:
 
     @property
     def _doubt(self) -> str:
-        """Return what would be left open if the action ended now, empty where nothing."""
+        """Return what would be unknown if the action ended now, else an empty string."""
         return (self.creation.doubt if self.creation is not None else "") or self.sender.doubt
 
     async def _read_partial_create(self) -> None:
-        """Read what a create that failed half-way has left: a later mask would prove nothing."""
+        """Read what a partly failed create has left: a mask from a later read proves nothing."""
         if self._created is None or self.ends_the_run:
             return
         self.verifier.expect(self._created.identity)
-        # The failure of the create is reported; a failed read must not replace it.
+        # The failure of the create is reported and must not be replaced by that of the read.
         with suppress(RemoteError):
             await self.verifier.read_once()
 
     def _fail(self, problem: ReconcilerError) -> None:
-        """Note why the action was not carried out, or why that is not known."""
+        """Record why the action was not carried out, or why the outcome is unknown."""
         doubt = self._doubt
         self.status = Status.FAILED
         if doubt or isinstance(problem, NotConfirmed):
             self.status = Status.UNKNOWN
-        # Before the first write a stop is a skip; after it the action is incomplete.
+        # A stop before the first write skips the action; after it, the action is incomplete.
         elif isinstance(problem, Interrupted | DeadlineExceeded) and not self.sender.done:
             self.status = Status.SKIPPED
         reasons = (reason for kind, reason in _RUN_ENDERS if isinstance(problem, kind))
         self.ends_the_run = next(reasons, "")
-        # The message of NotConfirmed describes the open end itself.
+        # The message of NotConfirmed already describes the doubt.
         left_open = "" if isinstance(problem, NotConfirmed) or not doubt else f"; {doubt}"
         self.error = ActionFailure(
             code=problem.code,
@@ -270,7 +270,7 @@ class ActionRunner:
         )
 
     def interrupt(self) -> None:
-        """Note that the run ended in the middle of this action."""
+        """Record that the run ended during this action."""
         if self.error is not None:
             return  # the action had failed before
         # Every call was answered, so the action is applied, although it was not verified.
@@ -302,13 +302,13 @@ class ActionRunner:
         )
 
     def _accepted(self) -> frozenset[OperationName]:
-        """Return the kinds of writes that the integration we created has certainly got."""
+        """Return the kinds of writes that were certainly carried out on the created integration."""
         if self._created is None:
             return frozenset()
         return frozenset(call.operation for call in self.sender.done)
 
     def _identity(self) -> str | None:
-        """Return the id of what was updated or created, None where it is not certain."""
+        """Return the id of the updated or created integration, None if it is not certain."""
         created, seen = self._created, self.verifier.seen_after
         if created is not None:
             known = created.identity

@@ -1,9 +1,9 @@
 """Batch ledger writes: events from concurrent workers share one commit.
 
-A commit takes as long as a call or two, so that sixteen workers with a commit each would wait in
-line. Here they wait together, in a thread, while answers come in. A call is still sent only after
-its intent is on disk: its worker awaits what `emit` returns. Every other event is written within
-BATCH_SECONDS. What is written: `reconciler.execution.ledger_listener`.
+A commit takes as long as one or two calls, so sixteen workers with a commit each would queue up.
+With batches they share one commit, which runs in a thread while responses arrive. A call is still
+sent only after its intent is on disk: its worker awaits the result of `emit`. Every other event is
+written within BATCH_SECONDS. What is written: `reconciler.execution.ledger_listener`.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ from reconciler.execution.threads import HURRIED_SECONDS, in_thread
 from reconciler.ledger.errors import LedgerError
 
 BATCH_SECONDS = 0.02
-"""Longest time that an event waits for others before its batch is written."""
+"""Maximum time that an event waits for others before its batch is written."""
 
 CLOSING_SECONDS = 2.0
 """Time for the last writes of a run that was asked to stop."""
 
 
 class BatchWriter:
-    """Passes events to `write` in batches while it is open; all are written when it is closed.
+    """Passes events to `write` in batches while it is open, and the rest when it is closed.
 
     The first failure of `write` is raised for every later event, and kept in `problem`.
     """
@@ -53,7 +53,7 @@ class BatchWriter:
     ) -> None:
         self._closed = True
         self._wake.set()
-        # A cancellation or Ctrl-C: the process has to end soon, whatever the ledger does.
+        # A cancellation or Ctrl-C: the process must end soon, whatever the ledger does.
         if kind is not None and not issubclass(kind, Exception):
             await asyncio.wait({self._worker}, timeout=HURRIED_SECONDS)
         else:
@@ -65,7 +65,7 @@ class BatchWriter:
             raise self.problem
 
     def emit(self, event: Event) -> Awaitable[None] | None:
-        """Queue an event; return an awaitable for one that must be on disk before the run goes on.
+        """Queue an event; return an awaitable if it must be on disk before the run continues.
 
         These are the start of the run and of each call. The awaitable raises if the write fails.
         """
@@ -86,7 +86,8 @@ class BatchWriter:
         while self._waiting or not self._closed:
             await self._wake.wait()
             self._wake.clear()
-            # Taken before the write, so that events which arrive meanwhile form the next batch.
+            # Taken before the write, so that events that arrive during the write form the next
+            # batch.
             batch, self._waiting = self._waiting, []
             if batch:
                 await self._write_batch(batch)
@@ -112,7 +113,7 @@ class BatchWriter:
 
 
 async def finished(work: "asyncio.Future[Any]", stop: CancelToken) -> bool:
-    """Wait for work, for CLOSING_SECONDS after a request to stop; return whether it has ended."""
+    """Wait for work, at most CLOSING_SECONDS after a request to stop; return whether it ended."""
     asked = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)

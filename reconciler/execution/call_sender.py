@@ -1,8 +1,8 @@
-"""Send the writes of one action, and keep account of their answers.
+"""Send the writes of one action, and track their responses.
 
-A call is announced before it is sent, so that a ledger has the intent on disk first. A call without
-an answer stays in `unanswered` until reading has shown whether it was carried out; an action that
-ends with one is `unknown`, whatever else happened.
+A call is announced before it is sent, so that the ledger has the intent on disk first. A call
+without a response stays in `unanswered` until a read has shown whether it was carried out; an
+action that ends with such a call is `unknown`, whatever else happened.
 """
 
 from collections import Counter
@@ -33,7 +33,7 @@ _NAMES = {
 
 @dataclass
 class CallSender:
-    """The calls of one action: those `done` were carried out, those `unanswered` may have been."""
+    """Calls of one action: `done` were carried out, `unanswered` may have been."""
 
     api: IntegrationsAPI
     values: Mapping[SecretRef, Redacted]
@@ -50,7 +50,7 @@ class CallSender:
         if self.stop.requested:
             raise Interrupted(self.stop.reason, code="interrupted", hint="run apply again")
         await self._announce(CallStarted(self.action, call, last_seen))
-        # Noted before the request: a cancellation while it is under way leaves the call in doubt.
+        # Recorded before the request: a cancellation during the request leaves the call in doubt.
         self.unanswered.append(call)
         try:
             reply = await self.api.call(with_values(call, self.values))
@@ -75,7 +75,7 @@ class CallSender:
         return reply
 
     async def _announce(self, event: CallStarted) -> None:
-        """Emit a call's start and wait until it is on record; a record that fails ends the run."""
+        """Emit a call's start and wait until it is recorded; a failure to record ends the run."""
         try:
             recorded = self.emit(event)
             if recorded is not None:
@@ -85,23 +85,23 @@ class CallSender:
             raise Interrupted(problem.summary, code=problem.code, hint=problem.hint) from problem
 
     def settle(self) -> None:
-        """Note that reading has shown which of the unanswered calls were carried out."""
+        """Record that a read has shown which of the unanswered calls were carried out."""
         self.unanswered.clear()
 
     @property
     def attempts(self) -> int:
-        """Return how often the most tried call was sent: 1 where each was answered at once."""
+        """Return the highest number of attempts of a call: 1 if each was answered at once."""
         return max(self.tries.values(), default=0)
 
     @property
     def doubt(self) -> str:
-        """Return which calls may or may not have been carried out, empty where none."""
+        """Describe the calls that may or may not have been carried out; empty if there are none."""
         names = ", ".join(_NAMES[call.operation] for call in self.unanswered)
         return f"not known to be carried out: {names}" if names else ""
 
     @property
     def progress(self) -> str:
-        """Return which calls were carried out."""
+        """Describe the calls that were carried out."""
         return ", ".join(_NAMES[call.operation] for call in self.done)
 
     def _account(self, ended: CallEnded, attempts: int) -> None:
@@ -116,7 +116,7 @@ class CallSender:
 
 
 def created_id(reply: Reply, slug: str) -> str | None:
-    """Return the id in the answer to a create, None where it is about another slug."""
+    """Return the id in the response to a create, None if the response is about another slug."""
     body = reply.body if isinstance(reply.body, Mapping) else {}
     identity = body.get("id") if body.get("slug") == slug else None
     return identity if isinstance(identity, str) and is_uuid(identity) else None

@@ -1,4 +1,4 @@
-"""How a run is asked to stop, and how one action ends without being carried out."""
+"""Cancel token of a run, and exceptions for actions that are not carried out."""
 
 import asyncio
 import threading
@@ -17,13 +17,13 @@ class ChangedSincePlan(ReconcilerError):
 
 
 class NotConfirmed(ReconcilerError):
-    """A write went out, no answer came, and reading does not show what became of it."""
+    """A write was sent without a response, and a read does not show whether it was carried out."""
 
 
 class CancelToken:
-    """A request to begin nothing new; `reason` is shown for everything that is skipped.
+    """Request to start nothing new; `reason` is shown for everything that is skipped.
 
-    It may be requested from any thread, and it keeps the first reason.
+    Any thread can request it; the first reason is kept.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class CancelToken:
 
     @property
     def requested(self) -> bool:
-        """Whether nothing new may begin."""
+        """Whether nothing new may start."""
         return self._requested
 
     def request(self, reason: str) -> None:
@@ -43,12 +43,12 @@ class CancelToken:
             self.reason = self.reason or reason
             self._requested = True
             callbacks, self._callbacks = self._callbacks, []
-        # Outside the lock, which is not reentrant: a callback may use this token.
+        # Outside the lock, which is not reentrant, because a callback can use this token.
         for callback in callbacks:
             callback(self.reason)
 
     def add_callback(self, callback: Callable[[str], None]) -> None:
-        """Call back with the reason on the request, at once if it was made before."""
+        """Call `callback` with the reason on the request, or at once if it was already made."""
         with self._lock:
             if not self._requested:
                 self._callbacks.append(callback)
@@ -61,7 +61,7 @@ class CancelToken:
             self._callbacks = [known for known in self._callbacks if known != callback]
 
     async def wait(self) -> None:
-        """Wait for the request in the event loop that runs."""
+        """Wait for the request in the running event loop."""
         loop, event = asyncio.get_running_loop(), asyncio.Event()
 
         def wake(_reason: str) -> None:

@@ -1,8 +1,8 @@
 """Create an integration exactly once.
 
 The API has no idempotency key (remote/API.md §7), so a POST is repeated only after a read shows
-that the one before was not carried out. A lost answer is resolved by reading the slug that we
-chose; an integration that the answer names under another slug is a stray.
+that the previous one was not carried out. A lost response is resolved by reading the chosen slug;
+an integration that the response names under another slug is a stray.
 """
 
 from collections.abc import Collection, Mapping
@@ -29,18 +29,18 @@ _MAY_ARRIVE = "a create without a response may have been carried out, or may sti
 
 
 class SlugNotHonoured(ReconcilerError):
-    """The API created the integration under another slug than the one we sent."""
+    """The API created the integration under another slug than the requested one."""
 
 
 class Foreign(ReconcilerError):
-    """The slug is taken by an integration that is certainly not ours."""
+    """An integration that this run certainly did not create has the slug."""
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
     """An integration that this run certainly created under the declared slug.
 
-    `identity` is its id, None where no answer named it; `warnings` are sentences for people.
+    `identity` is its id, None if no response named it; `warnings` are sentences for people.
     """
 
     identity: str | None
@@ -49,11 +49,11 @@ class Created:
 
 @dataclass
 class Creation:
-    """The create of one action, from its first POST until nothing about it is in doubt.
+    """Create of one action, from its first POST until its outcome is certain.
 
-    `planned` are the slugs of all actions, so that the integration of another action is not taken
-    for a stray. `doubt` describes what would be uncertain if the run ended now. `created` is set as
-    soon as the integration exists; what follows only rules out that there is a second one.
+    `planned` are the slugs of all actions, so that the integration of another action is not
+    mistaken for a stray. `doubt` describes what would be uncertain if the run ended now. `created`
+    is set as soon as the integration exists; the steps after that only rule out a duplicate.
     """
 
     action: Action
@@ -65,7 +65,7 @@ class Creation:
     doubt: str = ""
     created: Created | None = None
     _lost: list[RemoteError] = field(default_factory=list)
-    """Failures that leave open whether a POST was carried out."""
+    """Failures after which it is unknown whether a POST was carried out."""
     _removed: set[str] = field(default_factory=set)
     """Strays that were deleted; the list may still show them."""
     _began: float = 0.0
@@ -83,12 +83,12 @@ class Creation:
         return created
 
     def _settle(self) -> None:
-        """Note that nothing is in doubt any more: every POST is accounted for."""
+        """Record that every POST is accounted for, so nothing is in doubt."""
         self.doubt = ""
         self.sender.settle()
 
     async def _post(self) -> Created:
-        """Send the POST until it is answered, or until reading shows what it did."""
+        """Send the POST until it is answered, or until a read shows its effect."""
         problem: RemoteError | None = None
         for pause in SETTLE_PAUSES:
             try:
@@ -119,15 +119,15 @@ class Creation:
             self.doubt = _MAY_ARRIVE
 
     async def _found_after_loss(self) -> Created | None:
-        """Complete what a lost POST created, None where nothing exists under our slug.
+        """Complete what a lost POST created; return None if nothing exists under the slug.
 
-        Raises where the integration under our slug is not ours.
+        Raises if another client created the integration with the slug.
         """
         found = await self._read(self.slug)
         if found is None:
             return None
         if not self._lost:
-            # No POST of ours has reached the API, so another client has created it.
+            # None of our POSTs has reached the API, so another client created it.
             raise ChangedSincePlan(
                 "the integration was created after the plan was made",
                 code="changed-since-plan",
@@ -136,12 +136,12 @@ class Creation:
         return await self._adopt(found)
 
     async def _read(self, slug: str) -> Observed | None:
-        """Return what is in use under a slug; an archived one is what a delete has left behind."""
+        """Return the integration with a slug; an archived one is the remains of a delete."""
         found = await self.existence.read(slug, certain=True)
         return None if found is None or found.is_archived else found
 
     async def _after_refusal(self, refusal: RemoteError) -> Created:
-        """Complete a duplicate that an earlier POST of ours created; raise for any other."""
+        """Complete a duplicate that one of our earlier POSTs created; raise for any other."""
         found = await self._read(self.slug)
         if found is None:
             raise refusal
@@ -151,7 +151,7 @@ class Creation:
         raise refusal
 
     async def _adopt(self, found: Observed) -> Created:
-        """Take over what our own lost POST created, and write it again with the key."""
+        """Adopt the integration that a lost POST created, and write it again with the key."""
         if not self._equals_declared(found):
             await self._rule_out_twins()
             self._settle()
@@ -167,7 +167,7 @@ class Creation:
                 code="foreign-integration",
                 hint="check it in the console, then plan again; it was not changed",
             )
-        # A second POST would be refused; an update stores our key and all else for certain.
+        # A second POST would be refused; an update certainly stores the key and everything else.
         fields = compiled(Integration).fields
         body = {
             name: value
@@ -192,7 +192,7 @@ class Creation:
     # -- the answer ----------------------------------------------------------------------
 
     async def _after_answer(self, reply: Reply) -> Created:
-        """Compare the slug in the answer with ours; a stray under another slug is removed."""
+        """Compare the slug in the response with the requested one; remove a stray."""
         echoed = reply.body.get("slug") if isinstance(reply.body, Mapping) else None
         if echoed == self.slug:
             self.created = Created(created_id(reply, self.slug))
@@ -213,11 +213,11 @@ class Creation:
                 code="slug-not-honoured",
                 hint="compare both in the console and delete the duplicate",
             )
-        # The stray is gone; only earlier POSTs without an answer are still open.
+        # The stray is gone; only earlier POSTs without a response are still in doubt.
         self.doubt = _MAY_ARRIVE if self._lost else ""
         created = await self._found_after_loss()
         if created is not None:
-            return created  # an earlier POST had taken our slug
+            return created  # an earlier POST had already created the slug
         await self._rule_out_twins()
         self._settle()
         raise SlugNotHonoured(
@@ -227,8 +227,8 @@ class Creation:
         )
 
     async def _is_removed(self, stray: str) -> bool:
-        """Delete what our create made under another slug, if it is certainly that."""
-        # What existed before, or what another action creates, was not made by this POST.
+        """Delete the integration that this create made under another slug, if that is certain."""
+        # An integration that existed before, or that another action creates, is not from this POST.
         if stray in self.existence.listed or stray in self.planned:
             return False
         found = await self._appearing(stray)
@@ -239,7 +239,7 @@ class Creation:
         return True
 
     async def _appearing(self, slug: str) -> Observed | None:
-        """Read what was certainly created until it is shown; it may be denied until then."""
+        """Read a created integration until the API shows it; reads may be denied until then."""
         denied: Forbidden | None = None
         for pause in (0.0, *SETTLE_PAUSES):
             if pause:
@@ -256,10 +256,10 @@ class Creation:
         return None
 
     async def _rule_out_twins(self) -> None:
-        """Raise `NotConfirmed` if a lost POST may have created a second one under another slug.
+        """Raise `NotConfirmed` if a lost POST may have created a duplicate under another slug.
 
-        A new integration may not be listed yet, hence the pause before the list is read. Without
-        an answer that names it, its origin is not certain, so it is named and not deleted.
+        A new integration may not be listed yet, hence the pause before the list is read. Without a
+        response that names it, its origin is not certain, so it is reported and not deleted.
         """
         if not self._lost:
             return
@@ -274,11 +274,11 @@ class Creation:
             )
 
     async def _twins(self) -> list[str]:
-        """Return the slugs that are new in the list and whose integrations may be ours."""
+        """Return the new slugs in the list whose integrations this run may have created."""
         known = {*self.existence.listed, *self.planned, *self._removed, self.slug}
         twins = []
-        # Sorted, because the order of the list is not known (remote/API.md §9) and shows in
-        # messages.
+        # Sorted, because messages show the order, and that of the list is unknown (remote/API.md
+        # §9).
         for slug in sorted(set(await self.existence.list_again()) - known):
             found = await self._read(slug)
             if found is not None and self._is_ours(found):
@@ -295,7 +295,7 @@ class Creation:
         return declared is not None and equals_declared(declared, found)
 
     def _in_window(self, found: Observed) -> bool:
-        """Whether it was created while our POSTs were on their way."""
+        """Whether the integration was created while our POSTs were in progress."""
         return created_between(found, self._began, self.timing.wall_clock())
 
 

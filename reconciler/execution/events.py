@@ -1,8 +1,8 @@
 """Events of a run, for progress, the ledger and logs.
 
-A listener that keeps records may return an awaitable: at `RunStarted` the run waits for it before
-it begins, at `CallStarted` before the call is sent. No listener can change what a run does, except
-that one that fails ends it.
+A listener that keeps records can return an awaitable: at `RunStarted` the run waits for it before
+it begins, at `CallStarted` before the call is sent. A listener cannot change what a run does, but
+its failure ends the run.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,7 +18,7 @@ from reconciler.planning.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """A run begins; no call was sent yet."""
+    """The run begins; no call was sent yet."""
 
     run: str
     plan: Plan
@@ -48,7 +48,7 @@ class CallEnded:
     """A write was answered or failed; `error` is the code of the failure, None on success.
 
     `refused` is True for a write that was certainly not carried out; `made` is the id of the
-    integration that it created.
+    created integration.
     """
 
     action: Action
@@ -79,7 +79,7 @@ Emit: TypeAlias = Callable[[Event], Awaitable[None] | None]
 
 
 def to_all(*listeners: Emit) -> Emit:
-    """Return one listener for several; each gets an event only if those before it accepted it.
+    """Combine listeners into one; each gets an event only if those before it accepted it.
 
     At `RunStarted` each waits for the one before it: a run that cannot be recorded is not shown.
     """

@@ -1,7 +1,7 @@
-"""Carry out a plan in the order that loses nothing.
+"""Carry out a plan in an order in which a failure loses nothing.
 
-Creates and updates run first, in parallel; replaces and then deletes follow only if everything
-before succeeded. One action: `reconciler.execution.action_runner`.
+Creates and updates run first, in parallel; then replaces, then deletes, each only if all earlier
+actions succeeded. One action: `reconciler.execution.action_runner`.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Sta
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.plan import Plan
 
-# What takes something away waits until everything that may fail without a loss has succeeded.
+# Actions that remove something wait until all actions that can fail without a loss have succeeded.
 _PHASES: tuple[Collection[ActionKind], ...] = (
     (ActionKind.CREATE, ActionKind.UPDATE),
     (ActionKind.REPLACE,),
     (ActionKind.DELETE,),
 )
 GRACE_SECONDS = 5.0
-"""How long calls in flight may take after a request to stop; GitHub kills a job after 10 s."""
+"""Time for calls in flight after a request to stop; GitHub kills a job after 10 s."""
 
 
 async def execute(
@@ -46,8 +46,8 @@ async def execute(
 ) -> ApplyResult:
     """Carry out every action of a fresh plan and return the outcomes.
 
-    `concurrency` is the number of calls in flight; the client enforces it. Raises only what a
-    listener raises at `RunStarted`, before anything is written.
+    `concurrency` is the maximum number of calls in flight; the client enforces it. Raises only what
+    a listener raises at `RunStarted`, before anything is written.
     """
     recorded = emit(RunStarted(run, plan))
     if recorded is not None:
@@ -80,7 +80,8 @@ class _Execution:
         if self._anything_failed():
             self._skip(actions, "an earlier action did not succeed")
             return
-        # One iterator is the queue of all workers: they share a thread and switch only at an await.
+        # One iterator serves as the queue of all workers: they share a thread and switch only at an
+        # await.
         waiting = iter(actions)
         # More workers than calls in flight: some wait for the ledger while others use the API.
         workers = [
@@ -108,7 +109,7 @@ class _Execution:
                 worker.cancel()
             # A cancelled worker still emits how its action ended.
             await finished
-        # The failure of an action is in its outcome, so a worker raises only for a defect.
+        # An action's failure is part of its outcome, so a worker raises only for a defect.
         defects = [problem for worker in workers if (problem := worker.exception())]
         if defects:
             raise defects[0]
@@ -126,7 +127,7 @@ class _Execution:
         runner = self.dependencies.runner(action, emit=self.emit, stop=self.stop)
         try:
             await runner.run()
-        # Not raised again: the outcome has to be recorded, and the worker ends by the stop request.
+        # Not raised again: the outcome must be recorded, and the stop request ends the worker.
         except asyncio.CancelledError:
             self.stop.request("the run was cancelled")
             runner.interrupt()

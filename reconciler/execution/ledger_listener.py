@@ -1,8 +1,8 @@
-"""Record a run in the ledger while it happens, and confirm what it has made true.
+"""Record a run in the ledger while it happens, and confirm what it applied.
 
-A record is on disk when the listener returns, so that a call is recorded before it is sent. A
-ledger that fails during a run raises out of `emit`. What is confirmed becomes the last-applied
-state of the next plan: declarations, and of written secrets only fingerprints and masks, which
+A record is on disk when the listener returns, so that a call is recorded before it is sent. If the
+ledger fails during a run, `emit` raises. Confirmed values become the last-applied state of the next
+plan: declarations, and for written secrets only fingerprints and masks, which
 `reconciler.planning.credentials` compares.
 """
 
@@ -87,7 +87,7 @@ def record_in(recorder: "Recorder", *, fingerprints: Fingerprints = _no_fingerpr
             case RunEnded(result=result):
                 recorder.run_ended(result.summary)
             case ActionStarted():
-                pass  # the record of its first call implies it
+                pass  # implied by the record of its first call
             case _:
                 assert_never(event)
 
@@ -98,8 +98,8 @@ class LedgerListener:
     """The ledger's listener of one apply.
 
     `values` are the secret values of the run; only their fingerprints are stored. A run without any
-    action is not recorded, but what it found in sync is confirmed. `by_git` is what Git declares
-    where the run makes something else true, as an undo does.
+    action is not recorded, but integrations that it found in sync are confirmed. `by_git` is what
+    Git declares if the run applies something else, as an undo does.
     """
 
     def __init__(
@@ -116,11 +116,11 @@ class LedgerListener:
         self.by_git: Mapping[str, Declared] | None = None
 
     def emit(self, event: Event) -> None:
-        """Record one event; what an action made true is confirmed as soon as it ends."""
+        """Record one event; an action's effects are confirmed as soon as it ends."""
         self.emit_all((event,))
 
     def emit_all(self, events: Sequence[Event]) -> None:
-        """Record some events in one transaction; all are on disk when this returns, or none is."""
+        """Record events in one transaction; all are on disk when this returns, or none is."""
         for event in events:
             # A run without any action would fill the history and change nothing.
             if isinstance(event, RunStarted) and event.plan.actions:
@@ -129,7 +129,7 @@ class LedgerListener:
                 self._listen = record_in(self._recorder, fingerprints=self._fingerprints)
         if self._listen is None or self._recorder is None:
             return
-        # Without the lock another run may own the target, and nothing more may be confirmed.
+        # Without the lock, another run may own the target, so nothing more may be confirmed.
         self._ledger.require_lock()
         ended = [event for event in events if isinstance(event, ActionEnded)]
         with self._ledger.transaction():
@@ -137,7 +137,7 @@ class LedgerListener:
             for event in events:
                 self._listen(event)
             self._confirm(ended)
-        # After a failure only a part was read, which is not the state of the integration.
+        # After a failure, only a part was read, which is not the state of the integration.
         self._acted |= {e.action.slug: e.outcome.seen_after if _applied(e) else None for e in ended}
 
     def close(
@@ -149,12 +149,11 @@ class LedgerListener:
         selection: Selection,
         organisation: str | None = None,
     ) -> None:
-        """Confirm what needed no action, store the state that was read, and forget what is gone."""
+        """Confirm what is in sync, store the state that was read, and forget what was deleted."""
         self._ledger.require_lock()
         self._learn(organisation or plan.target.organisation_id)
         self._store_seen(observed)
-        # What an undo was planned from is not what Git declares, so being in sync with it confirms
-        # nothing.
+        # An undo is not planned from Git's declarations, so being in sync with it confirms nothing.
         if self.by_git is not None:
             return
         known = self._ledger.last_applied(self._key).integrations
@@ -166,28 +165,28 @@ class LedgerListener:
         )
 
     def anchor(self) -> Anchor | None:
-        """Return the end of the record; a copy kept elsewhere proves that nothing was removed."""
+        """Return the end of the record; a copy stored elsewhere proves that nothing was removed."""
         return self._ledger.anchor(self._key, shard=self._facts.shard)
 
     def _learn(self, organisation: str | None) -> None:
-        """Note the organisation, which an empty or missing list does not tell."""
+        """Store the organisation, which an empty or missing list does not show."""
         if organisation is not None:
             self._key = TargetKey(self._key.name, self._key.host, organisation)
 
     def _store_seen(self, observed: ObservedState) -> None:
-        """Store the state of all that was read, after the writes where there were any."""
+        """Store the state of all that was read, after the writes if there were any."""
         now = self._now()
         states = {**observed.integrations, **self._acted}
         seen = {
             slug: SeenState(state, now)
             for slug, state in states.items()
-            # A row of the list is no reading in full, so a later check could not reuse it.
+            # A row of the list is not a full read, so a later check could not reuse it.
             if state is not None and state.detailed
         }
         self._ledger.store_seen_states(self._key, seen)
 
     def _confirm(self, ended: Sequence[ActionEnded]) -> None:
-        """Confirm what some actions made true; of failed ones only what is certain."""
+        """Confirm the effects of actions; for failed ones, only what is certain."""
         gone, confirmed = [], []
         for event in ended:
             if event.action.kind is not ActionKind.DELETE:
@@ -205,8 +204,7 @@ class LedgerListener:
             return []
         if self.by_git is None:
             return [found]
-        # Git's declaration and not that of the undo, because the next plan compares the files with
-        # it.
+        # Git's declaration, not that of the undo, because the next plan compares the files with it.
         declared = self.by_git.get(found.declared.slug)
         return [replace(found, declared=declared)] if declared is not None else []
 
@@ -228,7 +226,7 @@ def confirmed_by_action(
     values: Mapping[SecretRef, Redacted],
     pepper: Pepper | None,
 ) -> Confirmed:
-    """Return what an applied action made true; it must be of a declared integration."""
+    """Return the effects of an applied action on a declared integration."""
     subject = action.subject
     assert subject.declared is not None  # noqa: S101 - only a delete declares nothing
     before, after = _tree(subject.observed), _tree(outcome.seen_after)
@@ -276,9 +274,9 @@ def confirmed_by_partial_create(
     values: Mapping[SecretRef, Redacted],
     pepper: Pepper | None,
 ) -> Confirmed | None:
-    """Return what a create that failed half-way made true, None where nothing is certain.
+    """Return the effects of a partly failed create, None if nothing is certain.
 
-    The integration is ours, and its secrets were sent. A write without an answer adds nothing.
+    This run created the integration and sent its secrets. A write without a response adds nothing.
     """
     if not outcome.accepted:
         return None
@@ -297,7 +295,7 @@ def confirmed_by_partial_create(
 def confirmed_in_sync(
     plan: Plan, *, desired: DesiredState, observed: ObservedState, selection: Selection
 ) -> list[Confirmed]:
-    """Return what was declared and selected and needed no action."""
+    """Return the declared and selected integrations that needed no action."""
     acted = {action.slug for action in plan.actions}
     ids = {slug: seen.id for slug, seen in observed.integrations.items()}
     return [
@@ -314,7 +312,7 @@ def _gone(
     observed: ObservedState,
     selection: Selection,
 ) -> list[str]:
-    """Return the slugs that neither Git declares nor the API has any more."""
+    """Return the slugs that Git no longer declares and the API no longer has."""
     return sorted(
         slug
         for slug in known

@@ -1,4 +1,4 @@
-"""Merge the results of shards into the result that one run would have had."""
+"""Merge the results of shards into the result that a single run would have had."""
 
 import itertools
 from collections import Counter
@@ -13,15 +13,15 @@ from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
 
 _NAMED = 5
-"""Largest number of shards that a message names."""
+"""Maximum number of shards that a message names."""
 
 _ORDER = {kind: rank for rank, kind in enumerate(ActionKind)}
 
 
 def merge(results: Sequence[ApplyResult]) -> ApplyResult:
-    """Return one result for several of one target; its run names all of theirs.
+    """Merge results of one target into one; its `run` names all runs.
 
-    Shards plan separately, so there is no plan of the whole: the digest is made of their digests.
+    Shards plan separately, so there is no plan of the whole: the digest is computed from theirs.
     Raises `InvalidInput` for results of different targets, for different numbers of shards, and for
     a shard or a slug that occurs twice. Shards without a result: `missing_shards`.
     """
@@ -31,7 +31,7 @@ def merge(results: Sequence[ApplyResult]) -> ApplyResult:
         raise InvalidInput(problems)
     digests = sorted({result.plan_digest for result in results})
     first = results[0].target
-    # One at most: `_different_targets` has refused several.
+    # At most one: `_different_targets` has refused several.
     organisation = next(iter(_organisations(results)), None)
     outcomes = itertools.chain.from_iterable(result.outcomes for result in results)
     return ApplyResult(
@@ -46,7 +46,7 @@ def merge(results: Sequence[ApplyResult]) -> ApplyResult:
 
 
 def _ledger(results: Sequence[ApplyResult]) -> Anchor | ActionFailure | None:
-    """Return the first failure, or the end of the one record; several shards have no common end."""
+    """Return the first failure, or the end of a single record: shards have no common end."""
     failure = next((r.ledger for r in results if isinstance(r.ledger, ActionFailure)), None)
     return failure or (results[0].ledger if len(results) == 1 else None)
 
@@ -54,21 +54,21 @@ def _ledger(results: Sequence[ApplyResult]) -> Anchor | ActionFailure | None:
 def missing_shards(results: Sequence[ApplyResult]) -> tuple[int, list[str]]:
     """Return how many shards have no result, and the names (`I/N`) of the first of them.
 
-    Without a shard among the results the number of shards is not known: nothing is missing.
+    Without a shard among the results, the number of shards is unknown, so nothing is missing.
     """
     present = {result.shard for result in results if result.shard is not None}
     if not present:
         return 0, []
     # Every shard names the same number: `merge` refuses others.
     count = int(min(present).partition("/")[2])
-    # A file may claim any number of shards: the names are made one by one and cut off early.
+    # A file can claim any number of shards, so names are built one by one, only as many as needed.
     names = (f"{index}/{count}" for index in range(1, count + 1))
     missing = (name for name in names if name not in present)
     return count - len(present), list(itertools.islice(missing, _NAMED))
 
 
 def _organisations(results: Sequence[ApplyResult]) -> list[str]:
-    """Return the known organisations; a shard that read nothing does not know its own."""
+    """Return the known organisations; a shard that read nothing does not know its organisation."""
     return sorted({r.target.organisation_id for r in results if r.target.organisation_id})
 
 

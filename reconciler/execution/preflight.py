@@ -1,7 +1,7 @@
 """Every check between a fresh plan and its first write.
 
 A plan is carried out only if nothing blocks it, its approval covers it, and every secret value that
-its calls send is at hand and has the form that its field takes.
+its calls send is available and has the form that its field accepts.
 """
 
 import json
@@ -23,15 +23,15 @@ from reconciler.remote.errors import InvalidCall
 from reconciler.remote.wire_secrets import OBJECT_SECRETS, encode_body
 
 CLOCK_SKEW = timedelta(minutes=10)
-"""How far the clock of the machine that planned may run ahead of ours."""
+"""Maximum time by which the clock of the planning machine may be ahead of this one."""
 
 _LONGEST = 80
-"""Longest value, in characters, that a message shows whole; a host is never shortened."""
+"""Maximum length of a value that a message shows whole; a host is never shortened."""
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What replaces the question: a digest to match, plans to stay within, or a plain yes."""
+    """Approval in place of a prompt: a digest to match, plans to stay within, or `--yes`."""
 
     digest: str | None = None
     plans: tuple[Plan, ...] = ()
@@ -39,7 +39,7 @@ class Approval:
 
     @property
     def asks(self) -> bool:
-        """Whether a person still has to be asked."""
+        """Whether the user must still confirm."""
         return not (self.assumed or self.digest or self.plans)
 
 
@@ -52,9 +52,9 @@ def require_ready(
     missing: Mapping[SecretRef, ReconcilerError],
     now: datetime,
 ) -> None:
-    """Raise unless a plan may be carried out; a person may still have to be asked.
+    """Raise unless a plan may be carried out; the user may still have to confirm it.
 
-    `values` are the secret values at hand, `missing` the reasons why others are not. Raises
+    `values` are the available secret values, `missing` the reasons why others are not. Raises
     `Refused` for a guard or an approval, and `InvalidInput` for a value that cannot be sent.
     """
     refuse_blocked(plan)
@@ -62,7 +62,7 @@ def require_ready(
     found = objections(approval, plan, now=now, max_age_hours=max_age_hours)
     if found:
         raise Refused(found, plan=plan)
-    # Values come last: a plan that is refused anyway must not demand secrets first.
+    # Values are checked last: a plan that is refused anyway must not require secrets.
     require_values(needed_secrets(plan), values, missing, desired, plan)
     require_writable(values, plan)
 
@@ -85,7 +85,7 @@ def refuse_blocked(plan: Plan) -> None:
 def objections(
     approval: Approval, fresh: Plan, *, now: datetime, max_age_hours: float
 ) -> list[Diagnostic]:
-    """Return the reasons why an approval does not cover a fresh plan; none if it does."""
+    """Return the reasons why an approval does not cover a fresh plan; empty if it does."""
     if approval.digest is not None and not fresh.has_digest(approval.digest):
         return [
             error(
@@ -95,7 +95,7 @@ def objections(
             )
         ]
     found = [problem for plan in approval.plans for problem in _wrong_target(plan, fresh)]
-    # A rotated secret needs no approval of its own, so the age of an older one does not matter.
+    # A rotated secret needs no separate approval, so the age of an earlier one does not matter.
     if renews_secrets_only(fresh):
         return found
     max_age = timedelta(hours=max_age_hours)
@@ -108,7 +108,7 @@ def objections(
 
 def _wrong_target(plan: Plan, fresh: Plan) -> Iterable[Diagnostic]:
     same = (plan.target.name, plan.target.base_url) == (fresh.target.name, fresh.target.base_url)
-    # An empty list does not contain the organisation, so it is compared only where both are known.
+    # An empty list does not show the organisation, so it is compared only if both are known.
     known = plan.target.organisation_id is not None and fresh.target.organisation_id is not None
     if not same or (known and plan.target.organisation_id != fresh.target.organisation_id):
         yield error(
@@ -119,7 +119,7 @@ def _wrong_target(plan: Plan, fresh: Plan) -> Iterable[Diagnostic]:
 
 
 def _wrong_age(plan: Plan, *, now: datetime, max_age: timedelta) -> Iterable[Diagnostic]:
-    """Check the time since the plan was approved, or made where no approval is recorded."""
+    """Check the time since the plan was approved, or made if no approval is recorded."""
     event = "made" if plan.approved_at is None else "approved"
     since = plan.approved_at or plan.created_at
     age = now - parse_zoned_instant(since)
@@ -132,7 +132,7 @@ def _wrong_age(plan: Plan, *, now: datetime, max_age: timedelta) -> Iterable[Dia
     yield error(
         "expired-plan",
         f"the plan was {event} at {since}, {when}",
-        hint="plan again and have it approved again",
+        hint="create the plan again and have it approved",
     )
 
 
@@ -156,7 +156,7 @@ def _not_approved(excess: NotApproved) -> Diagnostic:
 
 
 def _describe(change: Change) -> str:
-    """Describe a change; of a secret only the names of its references are shown."""
+    """Describe a change; for a secret, only the names of its references are shown."""
     before, after = _json(change.before), _json(change.after)
     if not is_shown_whole(change.path, change.before, change.after):
         before, after = abridged_pair(before, after, _LONGEST)
@@ -180,7 +180,7 @@ def _json(value: object) -> str:
 
 
 def needed_secrets(plan: Plan) -> set[SecretRef]:
-    """Return the references whose values the calls of a plan carry."""
+    """Return the references whose values the calls of a plan send."""
     needed: set[SecretRef] = set()
     for action in plan.actions:
         needed.update(*(references_of(call) for call in action.calls))
@@ -194,7 +194,7 @@ def require_values(
     desired: DesiredState,
     plan: Plan,
 ) -> None:
-    """Raise `InvalidInput` with an error for every needed value that is not at hand."""
+    """Raise `InvalidInput` with an error for every required value that is not available."""
     missing = sorted(ref for ref in set(needed) if ref not in values)
     if missing:
         users = _users(desired)
@@ -203,9 +203,9 @@ def require_values(
 
 
 def require_writable(values: Mapping[SecretRef, Redacted], plan: Plan) -> None:
-    """Raise `InvalidInput` for a value that its field cannot take.
+    """Raise `InvalidInput` for a value that its field cannot accept.
 
-    A replace would otherwise fail when the old integration is already deleted.
+    Otherwise a replace would fail after the old integration was deleted.
     """
     found = [
         error(

@@ -1,6 +1,6 @@
-"""The result of a run: what became of each action, and the document of a result or of an error.
+"""Result of a run: the outcome of each action, and the documents of results and errors.
 
-A saved document is not proof of anything: it is read only to be shown and merged. Plans are read by
+A saved document proves nothing: it is read only to be shown and merged. Plans are read by
 `reconciler.planning.codec`.
 """
 
@@ -43,7 +43,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ActionFailure:
-    """Why an action was not applied. `code` is the API's (AB07) or our own (changed-since-plan)."""
+    """Why an action was not applied. `code` is the API's (AB07) or ours (changed-since-plan)."""
 
     code: str
     message: str
@@ -101,9 +101,9 @@ class Outcome:
 class ApplyResult:
     """What a run did. Outcomes are in the order of the plan's actions.
 
-    `shard` is `I/N` where the run was one of several shards; `lacking` is True where results of
-    other shards are missing. `ledger` is the end of the run's record, or why no record could be
-    kept; None where no record was asked for.
+    `shard` is `I/N` if the run was one of several shards; `lacking` is True if results of other
+    shards are missing. `ledger` is the end of the run's record, or the reason why no record could
+    be kept; None if no record was requested.
     """
 
     run: str
@@ -124,7 +124,7 @@ class ApplyResult:
 
     @property
     def is_recorded(self) -> bool:
-        """Whether the ledger holds the whole run; True where no record was asked for."""
+        """Whether the ledger holds the whole run; True if no record was requested."""
         return not isinstance(self.ledger, ActionFailure)
 
     @property
@@ -224,7 +224,7 @@ class UnreadableResult(ReconcilerError):
 
 
 def document_kind(text: str) -> str | None:
-    """Return the `kind` of a JSON document, None where there is none."""
+    """Return the `kind` of a JSON document, None if it has none."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
@@ -283,7 +283,7 @@ KIND = "error"
 
 @dataclass(frozen=True, slots=True)
 class ErrorDocument:
-    """Why a command has no result; `plan` is what it would have carried out, if it was made."""
+    """Why a command has no result; `plan` is the plan that it would have carried out, if any."""
 
     exit_code: int
     diagnostics: tuple[Diagnostic, ...]
@@ -303,7 +303,7 @@ def decode_error(text: str, *, name: str) -> ErrorDocument:
     try:
         document = validated(_Shape, parse_json(text))
         return ErrorDocument(
-            # Whatever it claims, a command without a result never succeeded.
+            # A command without a result never succeeded, whatever the document claims.
             exit_code=document["exit_code"] or 1,
             diagnostics=tuple(diagnostic_from(item) for item in document["diagnostics"]),
             plan=plan_from(document["plan"]) if "plan" in document else None,

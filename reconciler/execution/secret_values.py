@@ -1,6 +1,6 @@
-"""The secrets of calls and actions: which are sent, and their values at the last moment.
+"""Secrets of calls and actions: which ones are sent, and their values at the time of the call.
 
-Values enter a call nowhere else. They are revealed only by `reconciler.remote.wire_secrets`.
+Values are inserted into calls only here, and revealed only by `reconciler.remote.wire_secrets`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from reconciler.planning.normalize import normalize
 def with_values(call: Call, values: Mapping[SecretRef, Redacted]) -> Call:
     """Return the call with every reference replaced by its (unprintable) value.
 
-    Raises KeyError for a reference without a value; the run rules that out before its first write.
+    Raises KeyError for a reference without a value, which a run rules out before its first write.
     """
     if call.body is None:
         return call
@@ -44,7 +44,7 @@ def references_of(call: Call) -> set[SecretRef]:
 
 
 def carries_secret(call: Call) -> bool:
-    """Whether a call sends something that reading back cannot show."""
+    """Whether a call sends a value that a later read cannot show."""
     literals = (value for _, value in leaves(call.body or {}) if isinstance(value, Redacted))
     return bool(references_of(call)) or any(True for _ in literals)
 
@@ -52,9 +52,9 @@ def carries_secret(call: Call) -> bool:
 def sent_secrets(
     action: Action, values: Mapping[SecretRef, Redacted]
 ) -> Iterator[tuple[Path, SecretRef, Redacted]]:
-    """Walk the secrets that an action sends, with their values.
+    """Yield the secrets that an action sends, with their values.
 
-    A new integration gets all that it declares, an existing one those that the action lists.
+    A new integration gets all declared secrets, an existing one those that the action lists.
     """
     declared = action.subject.declared
     if declared is None:

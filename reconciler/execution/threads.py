@@ -15,10 +15,10 @@ from reconciler.errors import ReconcilerError
 Result = TypeVar("Result")
 
 LEAVING_SECONDS = 2.0
-"""Time to leave a context after work that succeeded."""
+"""Time limit for leaving a context after work that succeeded."""
 
 HURRIED_SECONDS = 0.3
-"""Time to leave it after work that was interrupted."""
+"""Time limit for leaving a context after work that was interrupted."""
 
 
 async def in_thread(
@@ -60,9 +60,10 @@ _Outcome: TypeAlias = tuple[Result | None, BaseException | None]
 
 
 class _Handover(Generic[Result]):
-    """Decides, between a thread and its waiter, which of the two takes care of the result.
+    """Decides whether a thread or its waiter is responsible for the result.
 
-    The loop cannot decide: it may end after the result has arrived and before its callback runs.
+    The loop cannot decide, because it can end after the result arrived and before its callback
+    runs.
     """
 
     def __init__(self, abandoned: Callable[[Result], object] | None) -> None:
@@ -72,7 +73,7 @@ class _Handover(Generic[Result]):
         self._given_up = False
 
     def arrive(self, outcome: _Outcome[Result]) -> bool:
-        """Store the outcome; return whether it is still awaited, and give it back if not."""
+        """Store the outcome; return whether it is still awaited, and release it if not."""
         with self._lock:
             self._outcome = outcome
             given_up = self._given_up
@@ -89,7 +90,7 @@ class _Handover(Generic[Result]):
             _start(lambda: self.give_back(outcome))
 
     def give_back(self, outcome: _Outcome[Result]) -> None:
-        """Pass a result that is not awaited any more to `abandoned`."""
+        """Pass a result that is no longer awaited to `abandoned`."""
         result, problem = outcome
         if problem is None and self._abandoned is not None:
             self._abandoned(result)  # type: ignore[arg-type]  # it is a Result
@@ -106,7 +107,7 @@ async def entered(context: AbstractContextManager[Result]) -> AsyncIterator[Resu
         with suppress(ReconcilerError, OSError):
             context.__exit__(None, None, None)
 
-    # A lock that arrives after its waiter was cancelled would be held until the process ends.
+    # A lock acquired after its waiter was cancelled would otherwise be held until the process ends.
     value = await in_thread(context.__enter__, abandoned=leave)
     timeout = HURRIED_SECONDS
     try:
@@ -115,7 +116,7 @@ async def entered(context: AbstractContextManager[Result]) -> AsyncIterator[Resu
     finally:
         left = asyncio.ensure_future(in_thread(leave))
         await asyncio.wait({left}, timeout=timeout)
-        # This only ends the wait: the daemon thread goes on leaving the context.
+        # This only ends the wait: the daemon thread continues to leave the context.
         left.cancel()
 
 

@@ -1,9 +1,9 @@
-"""Plan the undo of a run from the pre-images that the ledger keeps of it.
+"""Plan the undo of a run from the pre-images in the ledger.
 
 An undo is a plan like any other: the pre-images become the desired state of what the run changed,
-and planning, guards and execution do the rest. A pre-image holds no secret; where the reference of
-one is known, it is declared again. An obstacle to restoring it blocks the action; a
-value that is not restored is a warning.
+and planning, guards and execution do the rest. A pre-image holds no secret; if the reference of a
+secret is known, it is declared again. An obstacle to restoring it blocks the action; a value that
+is not restored is a warning.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,7 +56,7 @@ _VERBS = {
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why no action of these kinds can restore an integration."""
+    """Reason why no action of these kinds can restore an integration."""
 
     slug: str
     kinds: frozenset[ActionKind]
@@ -65,9 +65,9 @@ class Obstacle:
 
 @dataclass(frozen=True)
 class UndoInputs:
-    """One integration of the run: its pre-image, and what is known of it now.
+    """One integration of the run: its pre-image, and what is known about it now.
 
-    `made` are the ids of the integrations that runs have created under its slug.
+    `made` are the ids of the integrations that runs have created with its slug.
     """
 
     image: PreImage
@@ -78,7 +78,7 @@ class UndoInputs:
 
     @cached_property
     def found(self) -> Found:
-        """The literal values that were found in files."""
+        """Literal values that were found in files."""
         return self.literals.of(self.image, self.now, self.pepper)
 
     @property
@@ -101,7 +101,7 @@ class UndoInputs:
         is known. The protection of today always holds.
         """
         if self.image.observed is not None:
-            # `UndoRevision` blocks another integration itself, whatever is declared of it.
+            # `UndoRevision` itself blocks another integration, whatever is declared for it.
             return replace(added_entries(self.image, self.now), identities=frozenset())
         if not self.created_ids:
             return replace(self.now, declared=None)
@@ -132,15 +132,15 @@ class UndoRevision:
 
     @property
     def images(self) -> Mapping[str, PreImage]:
-        """Return the pre-images of the run by slug."""
+        """Pre-images of the run by slug."""
         return {slug: undone.image for slug, undone in self.inputs.items()}
 
     def revise(
         self, plan: Plan, values: Mapping[SecretRef, Redacted] = MappingProxyType({})
     ) -> Plan:
-        """Return a fresh plan with the reasons of the undo; block what cannot be restored.
+        """Return a fresh plan with the reasons of the undo, blocking what cannot be restored.
 
-        `values` are the secret values at hand, which may differ from those before the run.
+        `values` are the available secret values, which may differ from those before the run.
         """
         actions, found = [], []
         for action in plan.actions:
@@ -153,7 +153,7 @@ class UndoRevision:
             found += blocks
             if not blocks:
                 found += other_values(undone, action, values)
-        # An undo concerns one run: what no file declares is not its subject.
+        # An undo concerns one run: values that no file declares are not part of it.
         dropped = set(_OF_FILES)
         if not any(MISSING_CREDENTIAL in action.blocked_by for action in actions):
             dropped.add(MISSING_CREDENTIAL)
@@ -173,7 +173,7 @@ class UndoRevision:
         reason = f"run {self.run} {_VERBS[undone.image.kind]} it"
         codes = [*action.blocked_by, *(block.code for block in blocks)]
         if action.kind is ActionKind.CREATE:
-            # It existed like this before the run; a lost credential is an obstacle of its own.
+            # It existed like this before the run; a lost credential is a separate obstacle.
             codes = [code for code in codes if code != MISSING_CREDENTIAL]
         return replace(action, reason=reason, source=None, blocked_by=tuple(dict.fromkeys(codes)))
 
@@ -184,9 +184,10 @@ def options_for(images: Sequence[PreImage], options: PlanOptions) -> PlanOptions
     return replace(
         options,
         selection=Selection(only=slugs) if slugs else NOTHING,
-        # What the run created counts as declared (`UndoInputs.known`) and is declared no longer.
+        # Integrations that the run created count as declared before (`UndoInputs.known`), and are
+        # not declared now.
         prune=Prune.MANAGED,
-        # The undo of a run that only created declares nothing.
+        # The undo of a run that only created integrations declares nothing.
         allow_empty=True,
     )
 
@@ -200,10 +201,10 @@ def undo_of(
     made: Mapping[str, frozenset[str]] = MappingProxyType({}),
     literals: Literals = NO_LITERALS,
 ) -> UndoRevision:
-    """Return the undo of a run; `memory` is the last-applied state of today.
+    """Return the undo of a run; `memory` is the current last-applied state.
 
     `made` are the ids of the integrations that runs have created, by slug. `literals` finds values
-    of which the ledger keeps only fingerprints.
+    that the ledger stores only as fingerprints.
     """
     place = SourceLocation(f"run {run}")
     inputs = {
@@ -239,7 +240,7 @@ def _declared_in_git(
 def _by_git(image: PreImage, memory: LastAppliedState) -> Declared | None:
     """Return what Git declares, merged with what it declared before the run.
 
-    Without the latter the next apply would take a withdrawn entry for one that Git never had.
+    Without the latter, the next apply would treat a withdrawn entry as one that Git never declared.
     """
     then = LastAppliedState({image.slug: LastApplied(declared=image.declared)})
     remembered = merged(memory, then).of(image.slug)
@@ -303,7 +304,7 @@ def another_object(slug: str, place: SourceLocation) -> Diagnostic:
 
 
 def undo_losses(undone: UndoInputs, run: str) -> Iterator[Diagnostic]:
-    """Walk the warnings about values that are not restored, although nothing blocks the undo."""
+    """Yield the warnings about values that are not restored, although nothing blocks the undo."""
     image = undone.image
     if image.observed is None:
         if not undone.created_ids:
@@ -352,14 +353,14 @@ def _value_lost(image: PreImage, path: Path) -> Diagnostic:
         "credential-not-restored",
         f"{image.slug}: the run replaced {show_path(path)}, and the previous value is "
         "not stored; it is left unchanged",
-        hint="put the old value behind the reference and apply the files",
+        hint="store the old value under the reference and apply the files",
     )
 
 
 def other_values(
     undone: UndoInputs, action: Action, values: Mapping[SecretRef, Redacted]
 ) -> Iterator[Diagnostic]:
-    """Walk the warnings about secrets that may get another value than before the run."""
+    """Yield the warnings about secrets that may get another value than before the run."""
     image, pepper = undone.image, undone.pepper
     newly_made = action.kind in NEWLY_MADE
     named = set(lost_secrets(image, undone.now.declared, found=undone.found))
@@ -376,5 +377,5 @@ def other_values(
         yield warning(
             "credential-not-restored",
             f"{image.slug}: {show_path(path)} is sent from {reference} and {said}",
-            hint="put the old value behind the reference, or rotate it afterwards",
+            hint="store the old value under the reference, or rotate it afterwards",
         )

@@ -1,8 +1,8 @@
-"""The fields that restore an integration from its pre-image: all of them, or what a run changed.
+"""Fields that restore an integration from its pre-image: all of them, or those that a run changed.
 
-A pre-image holds masks where secrets were. References come from what Git declared then and declares
-now. A literal value, which only a header may hold, is found in files: it counts only if it has the
-recorded fingerprint, so that it certainly is the value that was stored.
+A pre-image holds masks in place of secrets. References come from what Git declared then and
+declares now. A literal value, which only a header can have, is looked up in files: it counts only
+if it has the recorded fingerprint, so that it certainly is the stored value.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,7 +34,7 @@ Values: TypeAlias = Mapping[Path, Redacted]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The literals of one integration: as they were before a run, and as they are stored now."""
+    """Literals of one integration: as they were before a run, and as they are stored now."""
 
     then: Values = field(default_factory=lambda: MappingProxyType({}))
     now: Values = field(default_factory=lambda: MappingProxyType({}))
@@ -45,7 +45,7 @@ NOTHING_FOUND = Found()
 
 @dataclass(frozen=True, slots=True)
 class Literals:
-    """The files that may hold literals: those of today, and those of earlier commits."""
+    """Files that may contain literals: the current ones, and those of earlier commits."""
 
     today: Mapping[str, Tree] = field(default_factory=lambda: MappingProxyType({}))
     earlier: tuple[Mapping[str, Tree], ...] = ()
@@ -68,7 +68,7 @@ class Literals:
 
 
 def literals_in(tree: Tree) -> dict[Path, Redacted]:
-    """Return the literal values of a tree by path, without those that were withheld."""
+    """Return the literal values of a tree by path, without withheld ones."""
     found = {path: leaf for path, leaf in leaves(normalize(tree)) if isinstance(leaf, Redacted)}
     return {path: leaf for path, leaf in found.items() if not leaf.is_empty}
 
@@ -80,7 +80,7 @@ def _confirmed(
     for tree in trees:
         for path, value in literals_in(tree).items():
             if value.fingerprint(pepper) == fingerprints.get(path):
-                # All values with one fingerprint are equal, so the first that is found will do.
+                # All values with one fingerprint are equal, so the first one is enough.
                 confirmed.setdefault(path, value)
     return confirmed
 
@@ -91,15 +91,15 @@ NO_LITERALS = Literals()
 def fields_to_restore(image: PreImage, now: Tree | None, *, found: Found = NOTHING_FOUND) -> Tree:
     """Return the fields to declare so that an integration is as it was before the run.
 
-    After an update these are the fields that the run changed; a list is restored whole. `now` is
-    what Git declares now, with the references that a write must send along. `found` are literal
+    After an update, these are the fields that the run changed; a list is restored as a whole. `now`
+    is what Git declares now, with the references that a write must also send. `found` are literal
     values from files.
     """
     if image.observed is None:
         return {}
     fields = _changed_back(image) if image.kind is ActionKind.UPDATE else _whole(image, found)
     for path in _absent(image, normalize(image.observed.fields)):
-        # A declared null empties what the run added.
+        # A declared null removes a value that the run added.
         _put(fields, path, None)
     if image.kind is not ActionKind.UPDATE:
         return fields
@@ -117,13 +117,13 @@ def unknown_secrets(image: PreImage, *, found: Found = NOTHING_FOUND) -> list[Pa
 
 
 def may_lack(path: Path) -> bool:
-    """Whether an integration can be created without this secret: the literal of a header."""
+    """Whether an integration can be created without this secret, a literal of a header."""
     schema = any_provider_schema()
     return schema.at(path[:-1]).facts.headers and not schema.at(path).facts.secret
 
 
 def lost_secrets(image: PreImage, now: Tree | None, *, found: Found = NOTHING_FOUND) -> list[Path]:
-    """Return the secrets that the run replaced or removed and whose value is stored nowhere."""
+    """Return the replaced or removed secrets whose values are not stored anywhere."""
     if image.kind not in {ActionKind.UPDATE, ActionKind.REPLACE}:
         return []
     then, present = _known_then(image, found), _known_now(image, now, found)
@@ -165,13 +165,13 @@ def added_entries(image: PreImage, now: LastApplied) -> LastApplied:
 
 def _changed_back(image: PreImage) -> dict[str, Any]:
     assert image.observed is not None  # noqa: S101 - asked for what existed only
-    # Two forms: paths are those of the normalized one, and a declaration has the API's lists.
+    # Two forms: paths refer to the normalized one, and a declaration has the API's lists.
     before, shown = image.observed.fields, normalize(image.observed.fields)
     fields: dict[str, Any] = {}
     for path in image.changed:
         place = _granularity(path)
         field = any_provider_schema().at(place)
-        # A list is restored whole, so an entry is there to hold the secret that changes back.
+        # A list is restored as a whole, so it has an entry for the secret that is restored.
         if not _is_withheld_at(path, shown) or (field.key is not None and place[0] in before):
             _put(fields, place, _without_secrets(lookup(before, place), field))
     return fields
@@ -196,7 +196,7 @@ def _granularity(path: Path) -> Path:
 
 
 def _without_secrets(value: Value, field: FieldSchema) -> Any:
-    """Return a value without what is withheld, and without headers, which are restored singly."""
+    """Return a value without withheld parts, and without headers, which are restored one by one."""
     if isinstance(value, Mapping):
         return {
             name: _without_secrets(item, inner)
@@ -228,12 +228,12 @@ def _is_withheld(field: FieldSchema, value: Value) -> bool:
 def _secrets_along(
     image: PreImage, now: Tree | None, fields: Mapping[str, Any], found: Found
 ) -> Iterator[tuple[Path, Secret]]:
-    """Walk the secrets that change back, and those that a write must send along."""
+    """Yield the secrets to restore, and those that a write must also send."""
     then, present = _known_then(image, found), _known_now(image, now, found)
-    # Planning blocks a write that would send a stored key to another host, so the key goes along.
+    # Planning blocks a write that would send a stored key to another host, so the key is sent, too.
     moves = any(decides_host(any_provider_schema(), path) for path in image.changed)
     models = {path[1] for path in image.changed if path[0] == "models" and len(path) > 1}
-    # `then` comes second: what changes back gets the secret from before the run.
+    # `then` comes second: a restored secret gets the reference from before the run.
     for path, secret in {**present, **then}.items():
         if path in image.added:
             continue
@@ -253,7 +253,7 @@ def _known_then(image: PreImage, found: Found) -> dict[Path, Secret]:
 
 
 def _known_now(image: PreImage, now: Tree | None, found: Found) -> dict[Path, Secret]:
-    """Return the secrets of today; where Git's declaration is not known, those of before."""
+    """Return the current secrets, or the previous ones if Git's declaration is unknown."""
     declared = now if now is not None else image.declared
     return {**found.now, **_references(declared)}
 
@@ -278,12 +278,12 @@ def _references(tree: Tree | None) -> dict[Path, SecretRef]:
     if tree is None:
         return {}
     shown = normalize(tree)
-    # A reference inside a list cannot be put back alone: the list is one value.
+    # A reference inside a list cannot be restored separately: the list is one value.
     return {path: ref for path, ref in references(shown) if lookup(shown, path) == ref}
 
 
 def _implied_models(image: PreImage) -> list[dict[str, Any]]:
-    """Return entries for base models that no list named before: `allow_all_models` decided."""
+    """Return entries for base models that `allow_all_models` and not a list decided before."""
     before = normalize(image.observed.fields) if image.observed is not None else {}
     # Only base models follow the switch (remote/API.md §5.1), so custom ones are left out below.
     listed, changed = as_mapping(before.get("models")), image.changed
@@ -296,7 +296,7 @@ def _implied_models(image: PreImage) -> list[dict[str, Any]]:
 
 
 def _absent(image: PreImage, before: Mapping[str, Any]) -> Iterator[Path]:
-    """Walk what the run added to existing parts; added list entries are withdrawn otherwise."""
+    """Yield the values that the run added to existing parts, except list entries."""
     schema = any_provider_schema()
     for path in image.changed:
         if _is_withheld_at(path, before):
@@ -323,14 +323,14 @@ def _put(fields: dict[str, Any], path: Path, value: Any) -> None:
         if isinstance(here, list):
             here = next((entry for entry in here if entry.get(field.key) == name), None)
         elif inner.key is not None:
-            # Never an empty list in its place: that would declare that there are no entries.
+            # Never insert an empty list here: it would declare that there are no entries.
             here = here.get(name)
         else:
             here = here.setdefault(name, {})
         if isinstance(here, list) and inner.kind is FieldKind.SINGLE:
             here = here[0] if here else None
         if not isinstance(here, dict | list):
-            return  # the value around it is withheld as a whole
+            return  # the enclosing value is withheld as a whole
         field = inner
     if isinstance(here, dict):
         here[path[-1]] = value

@@ -1,8 +1,7 @@
-"""Verification of one integration: does it exist, is it as planned, does it show what was sent?
+"""Verification of one integration: whether it exists, is as planned, and shows what was sent.
 
-Every write stands between two such reads. Secrets are not compared, because the API never shows
-them (`reconciler.planning.credentials`); a mask can only prove that what is shown is older than the
-write.
+Such reads precede and follow every write. Secrets are not compared, because the API never shows
+them (`reconciler.planning.credentials`); a mask can only prove that a read is older than the write.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -27,7 +26,7 @@ from reconciler.remote.errors import Forbidden, RemoteError
 from reconciler.remote.observe import read_one
 
 READ_BACK_PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
-"""Seconds before each read after a write; a difference that is left then is a warning."""
+"""Seconds before each read after a write; a difference in the last read is a warning."""
 
 CLOCK_SKEW = 120.0
 """Seconds by which the API's clock may differ from ours when a creation time is compared."""
@@ -37,7 +36,7 @@ _IDENTIFYING = frozenset({"name", "ai_provider_id", "configurations", "workspace
 
 @dataclass(frozen=True)
 class ExistenceCheck:
-    """Reads single integrations, and distinguishes absence from denial.
+    """Reader of single integrations that distinguishes absence from denial.
 
     A JSON 404 means absent. A 403 alone proves nothing, because the API answers 403 for what does
     not exist, too (remote/API.md §1.7); with a complete list that lacks the slug it means absent.
@@ -54,10 +53,10 @@ class ExistenceCheck:
     async def read(
         self, slug: str, *, models: bool = False, workspaces: bool = False, certain: bool = False
     ) -> Observed | None:
-        """Return the current state of an integration, None where it is certainly absent.
+        """Return the current state of an integration, None if it is certainly absent.
 
-        Set `certain` for a slug that this run may have written: then only a new list counts.
-        Raises `Forbidden` for an integration that is listed and may not be read.
+        Set `certain` for a slug that this run may have written: then only a new list is proof.
+        Raises `Forbidden` for an integration that is listed but may not be read.
         """
         try:
             return await read_one(
@@ -73,7 +72,7 @@ class ExistenceCheck:
             return None
 
     async def exists(self, slug: str, *, certain: bool = False) -> bool:
-        """Whether a slug is in use and not archived; one that may not be read is in use."""
+        """Whether a slug is in use and not archived; a slug that may not be read is in use."""
         try:
             found = await self.read(slug, certain=certain)
         except Forbidden:
@@ -83,12 +82,12 @@ class ExistenceCheck:
 
 @dataclass
 class ResourceVerifier:
-    """The reads of one action, before and after its writes.
+    """Reads of one action, before and after its writes.
 
-    `last_seen` is the fullest state read before the writes, `seen_after` the last one shown after
-    them; `warnings` are sentences about what could not be read. `identity` is the id of the
-    integration that is written, where it is known: another id under the same slug is another
-    integration. `values` are the secret values at hand.
+    `last_seen` is the most complete state read before the writes, `seen_after` the last one shown
+    after them; `warnings` are sentences about failed reads. `identity` is the id of the written
+    integration, if it is known: another id with the same slug is another integration. `values` are
+    the available secret values.
     """
 
     action: Action
@@ -102,7 +101,7 @@ class ResourceVerifier:
     identity: str | None = None
 
     async def read(self) -> Observed | None:
-        """Return the current integration, None where it is certainly absent."""
+        """Return the current integration, None if it is certainly absent."""
         models, workspaces = self._parts()
         return await self.existence.read(self.action.slug, models=models, workspaces=workspaces)
 
@@ -124,13 +123,13 @@ class ResourceVerifier:
         return found.id != self.identity and not differ_in_form(found.id, self.identity)
 
     def expect(self, identity: str | None) -> None:
-        """Set the id of the integration that is written from now on, None where it is unknown."""
+        """Set the id of the integration that is written from now on, None if it is unknown."""
         self.identity = identity
 
     # -- before the writes ---------------------------------------------------------------
 
     async def confirm_absent(self) -> None:
-        """Raise `ChangedSincePlan` if the integration exists by now."""
+        """Raise `ChangedSincePlan` if the integration exists."""
         if await self.existence.exists(self.action.slug):
             raise _changed("the integration exists now, although the list did not contain it")
 
@@ -139,7 +138,7 @@ class ResourceVerifier:
         if found is None:
             raise _changed("the integration no longer exists")
         before, planned = self.action.precondition, self.action.subject.observed
-        # What `read_whole` has kept is more complete, and an undo restores from it.
+        # The state that `read_whole` kept is more complete, and an undo restores from it.
         self.last_seen = self.last_seen or found
         # Ids come first: a re-created integration can equal the old one in every field.
         if planned is not None and None not in (planned.id, found.id) and planned.id != found.id:
@@ -150,9 +149,9 @@ class ResourceVerifier:
         self.identity = found.id
 
     async def read_whole(self) -> None:
-        """Read all of an integration that is about to be deleted, so that an undo can restore it.
+        """Read the whole integration before a delete, so that an undo can restore it.
 
-        What the plan read whole is read right before the write in any case.
+        Parts that the plan has read are read right before the write in any case.
         """
         if self.action.subject.observed is not None and self.action.subject.observed.is_whole:
             return
@@ -166,13 +165,13 @@ class ResourceVerifier:
     # -- after the writes ----------------------------------------------------------------
 
     async def read_back(self) -> None:
-        """Read until the API shows what was sent; what it does not show is a warning.
+        """Read until the API shows what was sent; warn about what it does not show.
 
-        Raises `NotConfirmed` if it shows a namesake at the end. At first that may be the
-        integration from before the write: a read can be stale.
+        Raises `NotConfirmed` if it finally shows a namesake. At first, that can be the integration
+        from before the write: a read can be stale.
         """
         left, found = ["everything"], None
-        # The first pause is 0, so that even a run that was asked to stop reads once.
+        # The first pause is 0, so that even a run that is stopping reads once.
         for pause in READ_BACK_PAUSES:
             if pause and not await self._wait(pause):
                 break
@@ -182,10 +181,10 @@ class ResourceVerifier:
             except Forbidden:
                 found = None  # some servers deny what they do not show yet
             except RemoteError as problem:
-                # Every write was answered, so a failed read is no failure of the action.
+                # Every write was answered, so a failed read is not a failure of the action.
                 self.warnings.append(f"the result could not be read back: {problem.summary}")
                 return
-            # A mask is compared last: while other fields are old, the mask is old as well.
+            # A mask is compared last: while other fields are old, the mask is old, too.
             left = self.missing(found) or self._unseen_secrets(found)
             if not left:
                 return
@@ -194,14 +193,14 @@ class ResourceVerifier:
         self.warnings.append(f"the API does not show yet: {', '.join(left)}")
 
     async def read_once(self) -> None:
-        """Read the state after writes that were cut short, without waiting for all of them."""
+        """Read the state after interrupted writes, without waiting for all of them."""
         self._keep(await self.existence.read(self.action.slug))
 
     def _keep(self, found: Observed | None) -> None:
         self.seen_after = None if self.is_namesake(found) else found
 
     def missing(self, found: Observed | None) -> list[str]:
-        """Return the paths that are declared and not shown."""
+        """Return the paths that are declared but not shown."""
         subject = self.action.subject
         if found is None or found.is_archived or subject.declared is None:
             return ["everything"]
@@ -214,7 +213,7 @@ class ResourceVerifier:
         return unseen_secrets(self.action, found, self.values) if found is not None else []
 
     async def confirm_gone(self) -> None:
-        """Read until the integration is gone; one that is still shown then is a warning."""
+        """Read until the integration is gone; warn if it is still shown at the end."""
         try:
             if not await self._is_gone():
                 self.warnings.append("the API still returns the integration")
@@ -240,7 +239,7 @@ class ResourceVerifier:
         return False
 
     async def _wait(self, seconds: float) -> bool:
-        """Pause between two reads; return False at once if the run was asked to stop."""
+        """Pause between two reads; return False at once if the run is stopping."""
         if self.stop.requested:
             return False
         await self.timing.sleep(seconds)
@@ -278,13 +277,13 @@ def unseen_secrets(
 ) -> list[str]:
     """Return the paths of secrets that were sent and still have the mask from before the update.
 
-    Only a mask that contradicts the new value counts: another one may belong to the new value.
+    Only a mask that contradicts the new value counts: any other may belong to the new value.
     """
     planned = action.subject.observed
     if planned is None or action.kind is not ActionKind.UPDATE:
         return []
     if found.last_updated_at != planned.last_updated_at:
-        return []  # what is shown is newer, so its mask has a format that we cannot read
+        return []  # the read is newer, so its mask has an unknown format
     before, now = normalize(planned.fields), normalize(found.fields)
     paths = []
     for path, _, value in sent_secrets(action, values):
@@ -299,7 +298,7 @@ def unseen_secrets(
 def equals_declared(declared: Declared, found: Observed) -> bool:
     """Whether an integration has the declared name, provider, configurations and workspace.
 
-    Secrets are compared only where both sides hold the value itself.
+    Secrets are compared only if both sides hold the value itself.
     """
     comparison = compare(declared, found, LastApplied(), just_written=True)
     if any(change.path[0] in _IDENTIFYING for change in _differences(comparison)):
@@ -308,7 +307,7 @@ def equals_declared(declared: Declared, found: Observed) -> bool:
 
 
 def _has_another_value(site: SecretLocation) -> bool:
-    """Whether the API shows a hidden value that is not the declared one."""
+    """Whether the API shows a hidden value other than the declared one."""
     if site.path[0] not in _IDENTIFYING or isinstance(site.declared, SecretRef):
         return False
     if isinstance(site.declared, Redacted):
@@ -317,7 +316,7 @@ def _has_another_value(site: SecretLocation) -> bool:
 
 
 def created_between(found: Observed, began: float, ended: float) -> bool:
-    """Whether the API created it in a span of epoch seconds, allowing for clock skew."""
+    """Whether the API created it in a range of epoch seconds, allowing for clock skew."""
     created = parse_instant(found.created_at)
     # A time that is absent or cannot be parsed is no evidence of origin.
     if created is None:
@@ -331,7 +330,7 @@ def _differences(comparison: Comparison) -> list[FieldChange]:
 
 
 def _is_other_form(change: FieldChange) -> bool:
-    """Whether an id comes back as a UUID where a slug was sent, or the reverse."""
+    """Whether the API returns an id as a UUID if a slug was sent, or the reverse."""
     return (
         change.path[0] in immutable_fields()
         and change.had

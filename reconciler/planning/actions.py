@@ -32,7 +32,7 @@ class Risk(Enum):
 
     @property
     def rank(self) -> int:
-        """Return the place in the order of harm."""
+        """Return the position in the order of harm."""
         return _RANKS[self]
 
 
@@ -40,15 +40,15 @@ _RANKS = {risk: rank for rank, risk in enumerate(Risk)}
 
 
 def highest(risks: list[Risk]) -> Risk | None:
-    """Return the greatest risk, None without any."""
+    """Return the greatest risk, None if there is none."""
     return max(risks, key=lambda r: r.rank, default=None)
 
 
 def decides_host(schema: FieldSchema, path: Path) -> bool:
     """Return whether the value at a path decides which host gets a stored credential.
 
-    A secret mapping for a host does so, too: the gateway reads the name of the host from elsewhere.
-    So does one for a region, because no check sees what is put into the name of the host.
+    A secret mapping for a host decides it, too: the gateway reads the host name from elsewhere. So
+    does a mapping for a region, because no check sees the value that becomes part of the host name.
     """
     # Canonical mappings are keyed by `target_field`, so the second step names the field.
     if path[0] == MAPPINGS and len(path) > 1:
@@ -58,12 +58,12 @@ def decides_host(schema: FieldSchema, path: Path) -> bool:
 
 
 def risk_of_new(field: FieldSchema) -> Risk:
-    """Return the risk of a leaf of a new integration: only a host can do harm there."""
+    """Return the risk of a leaf of a new integration, where only a host can do harm."""
     return Risk.CREDENTIAL if field.facts.host else Risk.ADDITIVE
 
 
 def risk_of(field: FieldSchema, *, before: Value, after: Value, adds: bool) -> Risk:
-    """Return the risk of a change of an existing integration; `adds` where nothing was there."""
+    """Return the risk of a change of an existing integration; `adds` if no value existed."""
     # A field without a rule is restrictive, never harmless.
     rule = RiskRule.ACCESS if field.grants_access else field.facts.risk or RiskRule.RESTRICTIVE
     match rule:
@@ -103,7 +103,7 @@ class ActionKind(StrEnum):
 
 
 class ChangeKind(StrEnum):
-    """Kind of a change of one field. `resend`: a secret in sync has to go along with a write."""
+    """Kind of a change of one field. `resend`: a secret in sync must be sent with a write."""
 
     ADD = "add"
     REMOVE = "remove"
@@ -159,10 +159,9 @@ class Change:
 
     @property
     def identity(self) -> dict[str, object]:
-        """Return what a digest and an approval look at: everything but origin and risk."""
+        """Return what a digest and an approval compare: everything except origin and risk."""
         document = self.as_json()
-        # These say what the ledger and this version's schema know, and nothing about what is
-        # written.
+        # Both depend on the ledger and on this version's schema, not on what is written.
         del document["origin"], document["risk"]
         document.pop("unknown_field", None)
         return document
@@ -170,7 +169,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """State of the integration when the plan was made; both None where it did not exist."""
+    """State of the integration when the plan was made; both are None if it did not exist."""
 
     last_updated_at: str | None = None
     fingerprint: str | None = None
@@ -191,7 +190,7 @@ class ActionInputs:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Everything that happens to one integration, and the calls that do it.
+    """Everything that happens to one integration, and the calls that carry it out.
 
     Only a fresh plan has `calls` and `subject`. They are not part of the public form and do not
     count in equality: a saved plan is an approval, not a script.
@@ -232,7 +231,7 @@ class Action:
 
     @property
     def identity(self) -> dict[str, object]:
-        """Return what the digest looks at."""
+        """Return what the digest covers."""
         return {
             "address": self.address,
             "action": self.kind.value,
@@ -241,17 +240,17 @@ class Action:
 
 
 LONGEST_VALUE = 200
-"""Characters of a value up to which all of it is shown."""
+"""Maximum number of characters of a value that is shown whole."""
 
 _HEAD = _TAIL = 60
 _AROUND = 20
-"""Characters that are shown on both sides of a difference."""
+"""Number of characters that are shown on both sides of a difference."""
 
 _LONGEST_DIFFERENCE = 400
-"""Characters of a difference up to which all of it is shown."""
+"""Maximum number of characters of a difference that is shown whole."""
 
 _SMALLEST_GAP = 40
-"""A shorter gap is shown, for the note about it would be as long."""
+"""A shorter gap is shown, because the note about it would be as long."""
 
 _URL = re.compile(r"\S*://\S*")
 
@@ -259,7 +258,7 @@ _URL = re.compile(r"\S*://\S*")
 def is_shown_whole(path: str, *values: object) -> bool:
     """Return whether a change at this path is never shortened: hosts, headers, anything like a URL.
 
-    A field that no model describes counts as a host, and so does a path that cannot be read.
+    A field that no model describes counts as a host, and so does a path that cannot be parsed.
     """
     steps = parse_path(path)
     if steps is None or _bears_host(steps):
@@ -280,7 +279,7 @@ def left_out(count: int) -> str:
 
 
 def abridged(text: str, limit: int = LONGEST_VALUE) -> str:
-    """Return a text of at most `limit` characters, else its head and tail around a note."""
+    """Return a text whole up to `limit` characters, else its head and tail around a note."""
     if len(text) <= limit:
         return text
     side = max((limit - len(left_out(len(text)))) // 2, 1)
@@ -288,7 +287,7 @@ def abridged(text: str, limit: int = LONGEST_VALUE) -> str:
 
 
 def abridged_pair(before: str, after: str, limit: int = LONGEST_VALUE) -> tuple[str, str]:
-    """Return two texts, each with head, tail and the part that differs if it is over `limit`."""
+    """Return two texts; one over `limit` is shortened to its head, its tail and the difference."""
     shortest = min(len(before), len(after))
     # Common parts at both ends are found first; they must not overlap in the shorter text.
     start = next((i for i in range(shortest) if before[i] != after[i]), shortest)

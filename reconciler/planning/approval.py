@@ -1,7 +1,7 @@
 """Comparison of a fresh plan with those that were approved.
 
-A saved plan is an approval: everything that is about to happen must be in it. What has been done
-in the meantime needs no approval any more, so a smaller plan is always contained.
+A saved plan is an approval: it must contain everything that is about to happen. What has been done
+in the meantime no longer needs an approval, so a smaller plan is always contained.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,10 +14,10 @@ from reconciler.planning.plan import Plan, Unverified
 
 @dataclass(frozen=True, slots=True)
 class NotApproved:
-    """Something in the fresh plan that no approved plan contains; `change` None: the action.
+    """Change in the fresh plan that no approved plan contains; without `change`, the whole action.
 
-    `approved` is what was approved for the same field, if anything was. `unrecorded` says that a
-    removal was approved by a plan that does not list what it takes away.
+    `approved` is the change that was approved for the same field, if any. `unrecorded` is True if a
+    removal was approved by a plan that does not list what it removes.
     """
 
     slug: str
@@ -34,13 +34,13 @@ def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved,
     for plan in approved:
         for action in plan.actions:
             actions.setdefault((action.slug, action.kind), []).append(action)
-        # A secret that an approved plan could not verify may turn out to be another one.
+        # A secret that an approved plan could not verify can turn out to be a different one.
         sendable |= {*plan.unverified, *_sent_by(plan)}
     excess: list[NotApproved] = []
     for action in fresh.actions:
         same = actions.get((action.slug, action.kind))
-        # Such an update may have no counterpart: where the approved plan was made, the secret was
-        # unverified, and an unverified secret makes no action.
+        # Such an update can have no counterpart: where the approved plan was made, the secret was
+        # unverified, and an unverified secret causes no action.
         rotates_only = all(_is_known_secret(action, c, sendable) for c in action.changes)
         if same is None and not (action.kind is ActionKind.UPDATE and rotates_only):
             excess.append(NotApproved(action.slug, action.kind))
@@ -49,7 +49,8 @@ def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved,
         for other in same or ():
             before += other.changes
         if action.kind is ActionKind.DELETE and action.changes and not before:
-            # Plans of 0.1.0 do not list what a delete takes away, so they approve none that does.
+            # Plans of 0.1.0 do not list what a delete removes, so they approve no delete that
+            # removes values.
             excess.append(NotApproved(action.slug, action.kind, unrecorded=True))
             continue
         allowed = {_key(change) for change in before}
@@ -73,8 +74,8 @@ def sends_secrets_only(plan: Plan) -> bool:
 def renews_secrets_only(fresh: Plan) -> bool:
     """Return whether a fresh plan only sends secrets whose references are those last applied.
 
-    Only values in the secret store have changed then. No file has, so there is nothing that a pull
-    request could approve.
+    In that case only values in the secret store have changed, and no file, so a pull request has
+    nothing to approve.
     """
     return (
         fresh.run is None
@@ -89,20 +90,20 @@ def _sends_secret(change: Change) -> bool:
 
 def _keeps_references(action: Action) -> bool:
     records = action.subject.remembered.secrets.items()
-    # Changes name their paths as text, records as steps.
+    # Changes hold paths as text, records as steps.
     applied = {show_path(path): str(record.reference) for path, record in records}
     return all(applied.get(change.path) == change.reference for change in action.changes)
 
 
 def _key(change: Change) -> tuple[str, ChangeKind, str]:
-    """Return what has to be equal: path, op, before and after, for a secret its references."""
+    """Return what must be equal: path, op, before and after, and for a secret its references."""
     # As text, since values may be lists and mappings, which have no hash, and since 1 == True.
     shown = (change.before, change.after, change.reference, change.before_reference)
     return change.path, change.op, repr(shown)
 
 
 def _sent_by(plan: Plan) -> Iterator[Unverified]:
-    """Walk the secrets that a plan sends; an interrupted run may have to send them again."""
+    """Yield the secrets that a plan sends; an interrupted run may have to send them again."""
     for action in plan.actions:
         for change in action.changes:
             if change.reference is not None and change.op is not ChangeKind.REMOVE:
@@ -110,7 +111,7 @@ def _sent_by(plan: Plan) -> Iterator[Unverified]:
 
 
 def _is_known_secret(action: Action, change: Change, sendable: set[Unverified]) -> bool:
-    """Return whether an approved plan sends this secret too, or could not verify it."""
+    """Return whether an approved plan also sends this secret, or could not verify it."""
     if not _sends_secret(change) or change.reference is None:
         return False
     return Unverified(action.slug, change.path, change.reference) in sendable

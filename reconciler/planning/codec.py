@@ -1,7 +1,7 @@
 """Plans as JSON text, and back.
 
 A plan that was read from a file is not trusted: its shape is checked and its digest computed again.
-What a fresh plan has beyond its public form (calls, subjects) is not stored.
+The parts of a fresh plan beyond its public form (calls, subjects) are not stored.
 """
 
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ def decode(text: str, *, name: str) -> Plan:
     Raises `UnreadablePlan` for a wrong shape and `TamperedPlan` for a wrong digest.
     """
     try:
-        # Unnamed, so that what was parsed is freed before the plan is built.
+        # Not assigned to a name, so that the parsed document is freed before the plan is built.
         document = validated(PlanDocument, _of_this_version(parse_json(text), name))
         plan = plan_from(document)
     except (ValueError, RecursionError) as problem:
@@ -72,7 +72,7 @@ def decode(text: str, *, name: str) -> Plan:
 
 
 def _of_this_version(document: object, name: str) -> object:
-    # Before the shape is checked, so that a document of another kind or version is called that.
+    # Checked before the shape, so that a document of another kind or version is reported as such.
     if not isinstance(document, dict) or document.get("kind") != "plan":
         raise _unreadable(name, "not a plan")
     if document.get("format_version") != "1":
@@ -81,10 +81,10 @@ def _of_this_version(document: object, name: str) -> object:
 
 
 def _has_claimed_digest(plan: Plan, document: PlanDocument) -> bool:
-    """Return whether a plan is as it was saved.
+    """Return whether a plan is unchanged since it was saved.
 
-    Its digest leaves the unverified secrets out, and they have a digest of their own, since apply
-    may send what an approved plan lists. In plans of 0.1.0 the one digest counts them.
+    Its digest leaves out the unverified secrets, which have a separate digest, because apply can
+    send the secrets that an approved plan lists. In plans of 0.1.0, one digest covers both.
     """
     if "unverified_digest" not in document:
         return document["digest"] == plan.earlier_digest
@@ -116,7 +116,7 @@ def build_plan(document: ComparisonDocument, actions: Sequence[ActionDocument]) 
         desired_digest=document["desired_digest"],
         commit=document["commit"],
         actions=tuple(_action(item) for item in actions),
-        # The only count that cannot be computed again: what is in sync is not listed.
+        # The only count that cannot be computed again: integrations in sync are not listed.
         no_op=document["summary"]["no_op"],
         unverified=tuple(Unverified(**item) for item in document["unverified"]),
         undeclared=tuple(Undeclared(**item) for item in document["undeclared"]),

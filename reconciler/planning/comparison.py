@@ -1,7 +1,7 @@
-"""Comparison of what is declared with what is there, under the rules of field ownership.
+"""Comparison of the declared state with the observed one, under the rules of field ownership.
 
-Only declared fields are compared. What the API has beyond them is `undeclared`: reported, never
-changed. Secrets are taken out of both sides and assessed in `credentials`.
+Only declared fields are compared. Other values of the API are `undeclared`: reported, never
+changed. Secrets are removed from both sides and assessed in `credentials`.
 """
 
 from collections.abc import Collection
@@ -35,10 +35,10 @@ from reconciler.planning.normalize import (
 )
 
 
-# None is a value of a tree, so it cannot stand for what is absent. An enum, unlike `object()`, is
-# narrowed by `is` in type checkers.
+# None is a value of a tree, so it cannot mark an absent value. Type checkers narrow an enum by
+# `is`, unlike `object()`.
 class _Absent(Enum):
-    """Stands for a value that counts as empty and is left out of a reduced tree."""
+    """Marker for a value that counts as empty and is left out of a reduced tree."""
 
     ABSENT = "absent"
 
@@ -55,7 +55,8 @@ _HOLDERS = frozenset({FieldKind.KEYED_LIST, FieldKind.OBJECT})
 class SecretLocation:
     """A place where a secret is declared, stored, or both.
 
-    Of an object (`is_object`) a mask proves nothing: it is made of the server's own JSON text.
+    For an object (`is_object`) a mask proves nothing: it is derived from the server's own JSON
+    text.
     """
 
     path: Path
@@ -106,28 +107,29 @@ def compare(
 
     `now` decides which declared times have passed.
     """
-    # Each side is brought into canonical form once: one integration may list thousands of models.
+    # Each side is normalized only once: one integration may list thousands of models.
     fields = normalize(declared.fields)
     known = normalize(remembered.declared) if remembered.declared is not None else None
     past: Tree = known or {}
     ignored = frozenset(entry.path for entry in declared.lifecycle.ignore)
     schema = declared.schema
     compared = _compared(fields, ignored, schema)
-    # Ids come first: access is completed by id. What was just written is what was applied last.
+    # Ids come first, because access is completed by id. What was just written counts as last
+    # applied.
     stored, aligned = align(
         compared, normalize(observed.fields), compared if just_written else past
     )
     desired, completed = normalize_access(compared, stored, past)
-    # What was just written may have been moved on at once; when, only the API's clock knows.
+    # The API may have moved on a time that was just written, and only its own clock decides when.
     horizon = END_OF_TIME if just_written else now
     if horizon is not None:
         desired = moved_on(desired, completed, now=horizon)
-    # The fields of all providers: the one that was declared before may have been another.
+    # The fields of all providers, because another provider may have been declared before.
     if past:
         desired = _with_withdrawn(desired, completed, past, any_provider_schema())
     reduction = _Reduction()
     desired_diff, observed_diff = reduction.reduce(desired, completed, (), schema)
-    # Of `stored`: the completed tree also has entries that the API does not list.
+    # Taken from `stored`, because the completed tree also has entries that the API does not list.
     undeclared = _undeclared(stored, desired, ignored, schema)
     return Comparison(
         declared=fields,
@@ -146,7 +148,7 @@ def compare(
 def _undeclared(
     stored: Tree, desired: Tree, ignored: Collection[Path], schema: FieldSchema
 ) -> tuple[Path, ...]:
-    """Return the paths of stored values that no file declares, defaults and ignored ones aside."""
+    """Return the paths of stored values that no file declares, except defaults and ignored ones."""
     return tuple(
         path
         for path, value in leaves(stored)
@@ -157,8 +159,8 @@ def _undeclared(
 
 
 def without_paths(tree: Tree, paths: Collection[Path]) -> dict[str, Value]:
-    """Return a tree without what lies at or below these paths."""
-    # By first step, so that a map is copied once however many of its entries go.
+    """Return a tree without the values at or below these paths."""
+    # Grouped by first step, so that a map is copied once, however many of its entries are removed.
     below: dict[str, list[Path]] = {}
     for path in paths:
         below.setdefault(path[0], []).append(path[1:])
@@ -195,7 +197,7 @@ def _without_write_only(tree: Tree, schema: FieldSchema) -> dict[str, Value]:
 
 @dataclass
 class _Reduction:
-    """The walk that reduces both sides to what is declared and collects the secrets on its way."""
+    """Walk that reduces both sides to the declared values and collects the secrets."""
 
     secrets: list[SecretLocation] = field(default_factory=list)
 
@@ -205,21 +207,22 @@ class _Reduction:
         """Return the reduced sides at a path, `_ABSENT` for what counts as empty."""
         # A mapping that no model describes is walked, so that each member is a secret of its own.
         if schema.facts.sensitive and (schema.is_known or not (is_mapping(desired) and desired)):
-            # Values from before a field was closed, such as an old ledger's, may still be open.
+            # Values from before a field became sensitive, for example from an old ledger, may still
+            # be plain.
             is_object = schema.facts.secret_object
             site = SecretLocation(path, closed(desired), closed(observed), is_object=is_object)
             self.secrets.append(site)
             return _ABSENT, _ABSENT
         if is_mapping(desired) and (desired or not path):  # nothing declared empties nothing
             return self._reduce_members(desired, as_mapping(observed), path, schema)
-        # Each member is compared, so that a plan shows every value that is cleared. What the server
-        # added stays, because no write removes it.
+        # Each member is compared, so that a plan shows every value that is cleared. Members that
+        # the server added are kept, because no write removes them.
         if is_empty(desired) and is_mapping(observed):
             cleared: Tree = {
                 name: None for name in observed if not schema.child(name).facts.server_added
             }
             return self._reduce_members(cleared, observed, path, schema)
-        # Only beside a declared flag: elsewhere 1 and "true" are values of their own.
+        # Only for a declared flag: in other fields, 1 and "true" are distinct values.
         shown = _wire_boolean(observed) if isinstance(desired, bool) else observed
         return (_ABSENT if is_empty(desired) else desired), (_ABSENT if is_empty(shown) else shown)
 
@@ -248,7 +251,7 @@ def _wire_boolean(value: Value) -> Value:
 def _with_withdrawn(
     desired: Tree, observed: Tree, past: Tree, schema: FieldSchema
 ) -> dict[str, Value]:
-    """Declare empty what Git used to list; `normalize_access` does so for sub-resources."""
+    """Declare withdrawn list entries empty; `normalize_access` does so for sub-resources."""
     result = dict(desired)
     for name, value in desired.items():
         field = schema.child(name)
@@ -291,9 +294,9 @@ def _is_default(field: FieldSchema, value: Value) -> bool:
 def _shortened(
     paths: tuple[Path, ...], schema: FieldSchema, desired: Tree, observed: Tree
 ) -> tuple[Path, ...]:
-    """Name an undeclared model or workspace once; of a declared one what is set beyond the files.
+    """Name an undeclared entry once; in a declared one, name each value that no file sets.
 
-    An entry that neither is nor will be enabled grants no access, so nothing of it is named.
+    An entry that neither is nor will be enabled grants no access, so it is not named.
     """
     # A dict as an ordered set: several leaves of one entry are shortened to the same path.
     result: dict[Path, None] = {}
@@ -309,7 +312,7 @@ def _shortened(
 
 
 def _is_named_whole(field: FieldSchema) -> bool:
-    """Return whether a limit or a price is named as one; of hosts and headers each is named."""
+    """Return whether a limit or price is named as a whole; hosts and headers are named singly."""
     return field.kind is FieldKind.SINGLE or (
         field.kind is FieldKind.OBJECT
         and not any(member.facts.host for member in field.fields.values())
@@ -317,7 +320,7 @@ def _is_named_whole(field: FieldSchema) -> bool:
 
 
 def _is_in_effect(path: Path, desired: Tree, observed: Tree) -> bool:
-    """Return whether an entry is or will be enabled, so that what the API keeps takes effect."""
+    """Return whether an entry is or will be enabled, so that its stored values take effect."""
     name, identity = path[:2]
     sides = (as_mapping(observed.get(name)), as_mapping(desired.get(name)))
     return any(is_enabled(entries.get(identity)) for entries in sides)

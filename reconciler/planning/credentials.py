@@ -1,9 +1,9 @@
-"""Secrets of one integration: what is known of each, and which of them a write carries.
+"""Secrets of one integration: what is known about each, and which of them a write carries.
 
 The API never shows a secret, so it is in sync, changed, or unverified on this evidence: a
 fingerprint and a mask from the ledger, the mask that the API shows now, and the value itself where
-it is available. Values are compared, never looked at. What a create or a replace lacks, and what a
-write would lose, is found here too. How the bodies are built: `write_calls`.
+it is available. Values are only compared. This module also finds what a create or a replace lacks,
+and what a write would lose. How the bodies are built: `write_calls`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ from reconciler.planning.normalize import normalize
 from reconciler.planning.write_calls import lost_masks
 
 LITERAL = SecretRef("literal", "")
-"""Stands for the literal value of a header or an id, which needs no resolver."""
+"""Marker for the literal value of a header or an id, which needs no resolver."""
 
 
 class SecretStatus(StrEnum):
@@ -45,9 +45,10 @@ class SecretStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SecretAssessment:
-    """Knowledge about one secret, and the kind of change that a write of it is.
+    """Knowledge about one secret, and the kind of change that writing it is.
 
-    `in_doubt` says that a run announced to send it and may or may not have done so.
+    `in_doubt` is True if a run announced that it would send the secret and may or may not have done
+    so.
     """
 
     path: Path
@@ -61,7 +62,7 @@ class SecretAssessment:
 
     @property
     def shown_reference(self) -> str | None:
-        """Return the name of the reference, None for a literal."""
+        """Return the name of the reference, or None for a literal."""
         return str(self.reference) if self.reference and self.reference != LITERAL else None
 
 
@@ -69,8 +70,8 @@ class SecretAssessment:
 class SecretEvidence:
     """Everything that is known besides the two states.
 
-    `masks_moved` says that every remembered mask looks different now: the format changed, so a
-    differing mask proves nothing this time.
+    `masks_moved` is True if every recorded mask differs now: the format changed, so a differing
+    mask proves nothing.
     """
 
     values: Mapping[SecretRef, Redacted]
@@ -79,7 +80,7 @@ class SecretEvidence:
 
 
 def masks_moved(memory: LastAppliedState, observed: ObservedState) -> bool:
-    """Return whether all recorded masks, two at least, differ from those that the API shows now."""
+    """Return whether all recorded masks, at least two, differ from those that the API shows now."""
     compared = 0
     for slug, remembered in memory.integrations.items():
         current = observed.integrations.get(slug)
@@ -94,14 +95,14 @@ def masks_moved(memory: LastAppliedState, observed: ObservedState) -> bool:
             if stored == record.mask:
                 return False
             compared += 1
-    # One differing mask is most likely one changed secret, not another format.
+    # A single differing mask is most likely a changed secret, not another format.
     return compared >= 2
 
 
 def assess(
     site: SecretLocation, remembered: LastApplied, evidence: SecretEvidence
 ) -> SecretAssessment:
-    """Return what is known about the secret at a location."""
+    """Return the assessment of the secret at a location."""
     declared, stored = site.declared, site.stored
     if not isinstance(declared, SecretRef | Redacted):
         return _assess_emptied(site, remembered.secrets.get(site.path))
@@ -112,13 +113,13 @@ def assess(
     # First, because another reference is a change of the file, whether or not a value is at hand.
     if record is not None and record.reference != reference:
         return known.assessed(SecretStatus.CHANGED, ChangeKind.REPLACE, ChangeOrigin.LOCAL)
-    # Nothing is stored: there is no record, or the mask that our write produced is gone. Where no
-    # mask was shown after it, the absence of one proves nothing.
+    # Nothing is stored: there is no record, or the mask that our write produced is gone. If no mask
+    # was shown after the write, its absence proves nothing.
     if is_empty(stored) and (record is None or record.mask is not None):
         return known.assessed(SecretStatus.CHANGED, ChangeKind.ADD)
     if value is None:
         return known.assessed(SecretStatus.UNVERIFIED)
-    # A value that the API shows in the clear is compared itself and leaves no doubt.
+    # A value that the API shows in the clear is compared directly and leaves no doubt.
     if isinstance(stored, Mask) or is_empty(stored):
         announced = remembered.unsettled.get(site.path, frozenset())
         if _is_open(announced, record):
@@ -139,9 +140,9 @@ def secrets_to_send(
 ) -> list[tuple[SecretAssessment, ChangeKind]]:
     """Return the secrets that have to be written, each with the kind of its change.
 
-    A changed one is sent. The others in `configurations` are sent again when that object is, and
-    all of them, the key too, when a host changes. A key that is declared empty is never sent: what
-    the API does with an empty one is not known (remote/API.md §2).
+    A changed secret is sent. The others in `configurations` are sent again if that object is sent,
+    and all of them, including the key, if a host changes. A key that is declared empty is never
+    sent: what the API does with an empty key is unknown (remote/API.md §2).
     """
     assessments = [assessment for assessment in assessments if not keeps_key(assessment)]
     changed = {
@@ -151,7 +152,7 @@ def secrets_to_send(
         or (push and assessment.state is SecretStatus.UNVERIFIED)
     }
     paths = {change.path for change in differing} | changed.keys()
-    # All credentials go to a new host with the write that names it, or with none.
+    # Either the write that names a new host also sends all credentials, or it is blocked.
     moves = any(decides_host(schema, path) for path in paths)
     tops = {path[0] for path in paths}
     sent = []
@@ -164,12 +165,12 @@ def secrets_to_send(
 
 
 def keeps_key(assessment: SecretAssessment) -> bool:
-    """Return whether a key is stored that the files declare empty; no call can remove it."""
+    """Return whether the API stores a key that the files declare empty; no call can remove it."""
     return assessment.path == ("key",) and assessment.op is ChangeKind.REMOVE
 
 
 def secret_change(assessment: SecretAssessment, op: ChangeKind, field: FieldSchema) -> Change:
-    """Build the change of a secret that is written, shown by its reference."""
+    """Build the change of a secret that is written; it shows the reference."""
     before = assessment.before_reference if op is ChangeKind.REPLACE else None
     return Change(
         path=show_path(assessment.path),
@@ -229,7 +230,7 @@ def missing_values(declared: Declared, values: Mapping[SecretRef, Redacted]) -> 
 def replacement_blocks(declared: Declared, observed: Observed) -> list[Diagnostic]:
     """Return why an integration cannot be deleted and created again from its file alone.
 
-    Nothing stored survives a replace, so only the new record's own needs count.
+    Nothing stored survives a replace, so only the requirements of the new record count.
     """
     if _stores_credential(observed) and not has_credential(declared.fields):
         return [messages.missing_credential(declared)]
@@ -237,7 +238,8 @@ def replacement_blocks(declared: Declared, observed: Observed) -> list[Diagnosti
 
 
 def _stores_credential(observed: Observed) -> bool:
-    # Redacted: a sensitive value that the API shows in the clear is closed when it is decoded.
+    # Redacted, because a sensitive value that the API shows in the clear is wrapped when it is
+    # decoded.
     return any(isinstance(value, Mask | Redacted) for _, value in leaves(observed.fields))
 
 
@@ -250,7 +252,7 @@ class _Known:
     is_object: bool = False
 
     def equals(self, stored: object) -> bool:
-        """Return whether a value that the API shows in the clear is the available one."""
+        """Return whether a value that the API shows in the clear equals the available one."""
         if self.value is None:
             return False
         return self.value.equals_as_json(stored) if self.is_object else self.value.equals(stored)
@@ -266,17 +268,17 @@ class _Known:
         return SecretAssessment(self.path, self.reference, state, op, before, origin, at_hand)
 
     def differs(self, origin: ChangeOrigin = ChangeOrigin.UNKNOWN) -> SecretAssessment:
-        """Return that another value is stored; a placeholder, being undeclared, proves nothing."""
+        """Assess a secret whose stored value differs; an undeclared placeholder proves nothing."""
         if isinstance(self.value, Placeholder):
             return self.assessed(SecretStatus.UNVERIFIED)
         return self.assessed(SecretStatus.CHANGED, origin=origin)
 
     def in_doubt(self, announced: frozenset[str], pepper: Pepper | None) -> SecretAssessment:
-        """Return that the value has to be sent again, which settles what the API holds."""
+        """Assess a secret that must be sent again, so that the stored value is known."""
         ours = False
         if self.value is not None and pepper is not None:
             ours = self.value.fingerprint(pepper) in announced
-        # Sent again even if it is a placeholder, which `differs` would leave unverified.
+        # A placeholder is sent again, too; `differs` would leave it unverified.
         if ours:
             found = self.assessed(SecretStatus.CHANGED, origin=ChangeOrigin.LOCAL)
         else:
@@ -285,7 +287,8 @@ class _Known:
 
 
 def _assess_emptied(site: SecretLocation, record: SecretRecord | None) -> SecretAssessment:
-    # A secret that a run wrote and of which the API shows nothing, not even a mask, is stored.
+    # A secret that a run wrote counts as stored even if the API shows nothing of it, not even a
+    # mask.
     is_hidden = record is not None and record.mask is None and record.fingerprint is not None
     is_gone = is_empty(site.stored) and not is_hidden
     state = SecretStatus.IN_SYNC if is_gone else SecretStatus.CHANGED
@@ -293,9 +296,9 @@ def _assess_emptied(site: SecretLocation, record: SecretRecord | None) -> Secret
 
 
 def _is_open(announced: frozenset[str], record: SecretRecord | None) -> bool:
-    """Return whether a run may have sent another value than the one on record.
+    """Return whether a run may have sent another value than the recorded one.
 
-    A value that was announced again and equals the recorded one leaves nothing open.
+    A value that was announced again and equals the recorded one leaves no doubt.
     """
     known = record.fingerprint if record is not None else None
     return any(fingerprint != known for fingerprint in announced)
@@ -312,14 +315,15 @@ def _assess_masked(
             # The mask is the one that our own write produced: in any format, it proves no change.
             return known.assessed(SecretStatus.IN_SYNC)
         case True if known.record and known.record.mask is None:
-            # The write was never read back, so this mask may be of another value.
+            # The write was never read back, so this mask may belong to another value.
             return known.in_doubt(frozenset(), evidence.pepper)
         # The mask differs from the recorded one, which these two explain without another value.
         case True if evidence.masks_moved or known.is_object:
             return known.assessed(SecretStatus.UNVERIFIED)
         case True:
             return known.assessed(SecretStatus.CHANGED, ChangeKind.ROTATE, ChangeOrigin.REMOTE)
-        # Without a comparable fingerprint the mask is all there is, and it can only contradict.
+        # Without a comparable fingerprint, the mask is the only evidence, and it can only
+        # contradict.
         case _ if verdict is MaskVerdict.CONTRADICTS and _is_readable(known.record, mask):
             return known.differs()
         case _:
@@ -327,7 +331,7 @@ def _assess_masked(
 
 
 def _is_readable(record: SecretRecord | None, mask: Mask) -> bool:
-    """Return whether the visible parts of this mask mean something.
+    """Return whether the visible parts of this mask are meaningful.
 
     A mask that contradicted the value that had just been sent has an unknown format.
     """
@@ -346,7 +350,7 @@ def _assess_hidden(known: _Known, value: Redacted, evidence: SecretEvidence) -> 
 
 
 def _matches(record: SecretRecord | None, value: Redacted, pepper: Pepper | None) -> bool | None:
-    """Compare fingerprints; None where there is no record, or it was made with another pepper."""
+    """Compare fingerprints; None if there is no record, or if it was made with another pepper."""
     if record is None or record.fingerprint is None or pepper is None:
         return None
     if record.fingerprint.partition(":")[0] != pepper.id:

@@ -14,7 +14,7 @@ from reconciler.domain.tree import Path, Tree, Value, is_mapping, leaves
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One differing leaf; `had` and `has`: whether there was and will be a value."""
+    """One differing leaf; `had` and `has` are whether there was and will be a value."""
 
     path: Path
     before: Value
@@ -26,12 +26,12 @@ class FieldChange:
 def changed_fields(before: Tree, after: Tree) -> list[FieldChange]:
     """Return the leaves that differ between two canonical trees, ordered by path.
 
-    A list without identity is one leaf. An added or removed mapping comes leaf by leaf.
+    A list without identity is one leaf. An added or removed mapping is returned leaf by leaf.
     """
     differing = [
         name
         for name in before.keys() | after.keys()
-        # `get` alone would take a field that is null for one that is absent.
+        # `get` alone cannot distinguish a null field from an absent one.
         if (name in before) != (name in after) or before.get(name) != after.get(name)
     ]
     if not differing:
@@ -40,7 +40,7 @@ def changed_fields(before: Tree, after: Tree) -> list[FieldChange]:
     new = {name: after[name] for name in differing if name in after}
     changes: dict[Path, FieldChange] = {}
     for path in _differing_paths(old, new):
-        # A list reports each differing index, and all of them are the one leaf of that list.
+        # DeepDiff reports each differing index of a list; together they are one leaf.
         changes |= {change.path: change for change in _leaf_changes(path, old, new)}
     return [changes[path] for path in sorted(changes)]
 
@@ -53,7 +53,7 @@ def _differing_paths(old: Tree, new: Tree) -> Iterator[Path]:
         new,
         view="tree",
         ignore_numeric_type_changes=True,
-        threshold_to_diff_deeper=0,  # else mappings with little in common are one change
+        threshold_to_diff_deeper=0,  # otherwise mappings with little in common are one change
         # Only paths are used; values are read from the trees themselves.
         verbose_level=0,
     )
@@ -86,7 +86,7 @@ def _leaf_changes(path: Path, old: Tree, new: Tree) -> Iterator[FieldChange]:
 
 
 def _removed(value: Value, path: Path) -> Iterator[tuple[Path, Value]]:
-    """Walk the leaves, but name a removed entry of a keyed list as a whole."""
+    """Yield the leaves, but name a removed entry of a keyed list as a whole."""
     is_entry = len(path) > 1 and any_provider_schema().at(path[:-1]).key is not None
     if is_mapping(value) and value and not is_entry:
         for name in sorted(value):

@@ -1,7 +1,7 @@
 """Shapes of the JSON documents: they check what is read, and JSON Schemas are made from them.
 
-Values are written by their `as_json`. A document may have further keys, since later versions may
-add some; every release has written the keys that a shape requires. The shapes of results and drift
+`as_json` methods write the values. A document may have further keys, because later versions can add
+some; every release has written the keys that a shape requires. The shapes of results and drift
 reports: `reconciler.execution.result`, `reconciler.drift.report`.
 """
 
@@ -28,19 +28,19 @@ from reconciler.planning.actions import ActionKind, ChangeKind, ChangeOrigin, Ri
 Shape = TypeVar("Shape")
 
 _FREE_KEYS = "origins"
-"""Name of the object whose keys are chosen by the document: no message repeats them."""
+"""Name of the object whose keys the document chooses, so no message repeats them."""
 
 
 def _with_zone(text: str) -> str:
-    """Return a time that names its zone; without one a plan could never expire."""
+    """Return a time with a time zone; without one, a plan could never expire."""
     parse_zoned_instant(text)
     return text
 
 
-# Strict, because pydantic takes "3" and true for integers otherwise.
+# Strict, because pydantic otherwise accepts "3" and true as integers.
 Count = Annotated[StrictInt, Field(ge=0)]
 Position = Annotated[StrictInt, Field(ge=1)]
-# Patterns are for schemas only: a reader computes a digest again instead of checking its form.
+# Patterns serve only the schemas: a reader computes a digest again instead of checking its form.
 Digest = Annotated[str, Field(json_schema_extra={"pattern": "^sha256:[0-9a-f]{64}$"})]
 Time = Annotated[
     str,
@@ -169,19 +169,19 @@ class PlanDocument(ComparisonDocument):
 def parse_json(text: str) -> object:
     """Parse JSON text; raises `ValueError` for NaN and for a key that occurs twice.
 
-    Raises `RecursionError` for what is nested too deeply.
+    Raises `RecursionError` if it is nested too deeply.
     """
     return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
 
 
 def validated(shape: type[Shape], document: object) -> Shape:
-    """Return the document, checked; raises `ValueError` where it has another shape."""
+    """Return the validated document; raises `ValueError` if it has another shape."""
     return cast("Shape", _adapter(cast("type", shape)).validate_python(document))
 
 
 @cache
 def _adapter(shape: type) -> TypeAdapter[object]:
-    # Built on first use: a command that reads no document does not pay for it.
+    # Built on first use, so that a command that reads no document does not pay for it.
     return TypeAdapter(shape)
 
 
@@ -195,7 +195,7 @@ def what_is_wrong(problem: Exception) -> str:
 
 def _place(problem: ValidationError) -> str:
     place = ""
-    # The place only: the rejected input may be a part of the document that must not be shown.
+    # Only the place: the rejected input may be a part of the document that must not be shown.
     for part in problem.errors(include_input=False, include_url=False)[0]["loc"]:
         if isinstance(part, int):
             place += f"[{part}]"

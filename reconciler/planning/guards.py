@@ -1,12 +1,12 @@
 """Guards: changes that need an explicit permission, as diagnostics.
 
-A guard never changes what is planned. It names the actions it holds back; one blocked action
-blocks the whole run.
+A guard never changes the plan. It names the actions that it blocks; one blocked action blocks the
+whole run.
 
 Limits apply to all shards of a run together. Deletes are known from the list alone, so every shard
 counts them for all shards. Changes that need details are counted within the shard and compared with
-its share of the limit, so shards together never do more than the whole would be allowed, though one
-may be stopped by changes that happen to fall into it.
+its share of the limit, so all shards together never exceed the limit of the whole, although a
+single shard can be stopped by changes that happen to fall into it.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,12 +22,12 @@ from reconciler.planning.plan import PlanOptions, Selection
 _GAPS_SHOWN = 5
 
 RATIO_COUNTS_FROM = 10
-"""The smallest number of owned integrations for which the delete ratio means something."""
+"""Smallest number of owned integrations for which the delete ratio is meaningful."""
 
 
 @dataclass(frozen=True, slots=True)
 class GuardViolation:
-    """A guard that fired: its diagnostic and the slugs it holds back."""
+    """Guard that was triggered: its diagnostic and the slugs that it blocks."""
 
     diagnostic: Diagnostic
     slugs: frozenset[str]
@@ -37,7 +37,7 @@ class GuardViolation:
 class ChangeCounts:
     """Number of integrations in all shards together.
 
-    Those that are declared, that are owned (in scope and existing), that would be deleted.
+    They are declared, owned (in scope and existing), or would be deleted.
     """
 
     declared: int
@@ -54,10 +54,10 @@ def check(
     unreadable: Iterable[Diagnostic] = (),
     nameless: int = 0,
 ) -> list[GuardViolation]:
-    """Apply the guards that look at a plan as a whole.
+    """Apply the guards that consider a plan as a whole.
 
-    `unreadable` lists what could not be read of the past, each with the code of its guard;
-    `nameless` counts the rows of the API's list without a readable slug.
+    `unreadable` lists the parts of the past that could not be read, each with the code of its
+    guard; `nameless` counts the rows of the API's list without a readable slug.
     """
     planned = list(actions)
     deletes = [a for a in planned if a.kind is ActionKind.DELETE]
@@ -92,7 +92,7 @@ def check(
 
 
 def block(actions: Iterable[Action], findings: Iterable[GuardViolation]) -> tuple[Action, ...]:
-    """Mark the actions that guards hold back."""
+    """Mark the actions that guards block."""
     fired = list(findings)
     result = []
     for action in actions:
@@ -117,7 +117,7 @@ def _slugs(actions: Iterable[Action]) -> frozenset[str]:
 
 
 def _unread(removals: list[Action], unreadable: list[Diagnostic]) -> list[GuardViolation]:
-    """Hold back removals while protection and origin are not known in full."""
+    """Block removals while protection and origin are not fully known."""
     if not removals:
         return []
     findings = []
@@ -142,7 +142,7 @@ def _unread(removals: list[Action], unreadable: list[Diagnostic]) -> list[GuardV
 
 
 def _nameless(actions: list[Action], rows: int) -> GuardViolation | None:
-    """Hold back what depends on knowing every slug: a row without one may be any integration."""
+    """Block actions that depend on knowing every slug: a row without one may be any integration."""
     if not actions or not rows:
         return None
     return GuardViolation(
@@ -159,7 +159,7 @@ def _nameless(actions: list[Action], rows: int) -> GuardViolation | None:
 def _empty(
     deletes: list[Action], counts: ChangeCounts, options: PlanOptions
 ) -> GuardViolation | None:
-    # Without any file the folder is most often a wrong one, however few the deletes are.
+    # A folder without any file is usually the wrong folder, however few the deletes are.
     if counts.declared or not deletes or options.allow_empty:
         return None
     return GuardViolation(
@@ -177,8 +177,8 @@ def _deletes(
 ) -> GuardViolation | None:
     count = counts.deletes
     if not deletes:
-        return None  # in this shard; the shards with deletes hold them back
-    # A number on the command line replaces both limits, the ratio as well.
+        return None  # in this shard; the shards with deletes block them
+    # A number on the command line replaces both limits, including the ratio.
     if options.max_deletes is not None:
         if count <= options.max_deletes:
             return None
@@ -241,7 +241,7 @@ def _access_removals(action: Action) -> int:
 
 
 def moves_host(changes: Iterable[Change]) -> bool:
-    """Return whether any change decides where a credential is sent; a value that stays does not."""
+    """Return whether any change decides where a credential is sent; an unchanged value does not."""
     schema = any_provider_schema()
     return any(
         change.op is not ChangeKind.RESEND

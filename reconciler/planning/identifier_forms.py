@@ -1,13 +1,13 @@
-"""Ids that come back in another form than the one that was written: a UUID in place of a slug.
+"""Ids that the API returns in another form than the written one: a UUID in place of a slug.
 
 The API accepts a workspace or a secret reference by slug and may report its UUID (remote/API.md
-§1.4, §4, §5.2), and no call turns one into the other. What Git already declared and a run applied
-is recognised by its content; anything else is planned, because writing it again by the declared id
-does no harm, and mistaking another workspace for it would.
+§1.4, §4, §5.2), and no call converts one into the other. An entry that Git already declared and a
+run applied is recognised by its content; any other entry is planned, because writing it again by
+the declared id does no harm, but mistaking another workspace for it would.
 
-Entries are paired as follows: the most particular declaration chooses first, the one that the
-fewest listed entries fit. Entries of equal content are handled as one group, and only groups that
-share a value are compared, so that the time grows in proportion to the number of workspaces.
+Entries are paired as follows: the most specific declaration, the one that the fewest listed entries
+fit, chooses first. Entries with equal content form one group, and only groups that share a value
+are compared, so that the time is proportional to the number of workspaces.
 """
 
 from collections import deque
@@ -35,7 +35,7 @@ from reconciler.domain.tree import (
 
 def align(desired: Tree, observed: Tree, past: Tree) -> tuple[dict[str, Value], tuple[Path, ...]]:
     """Return `observed` with the ids that are declared, and the paths that were aligned."""
-    # Few files hold U+FFFD; the others are spared a walk over every entry that the API lists.
+    # Few files contain U+FFFD; for the others, the walk over every listed entry is skipped.
     aligned = as_stored(desired, observed) if _has_replacement(desired) else dict(observed)
     paths: list[Path] = []
     if past:
@@ -44,7 +44,7 @@ def align(desired: Tree, observed: Tree, past: Tree) -> tuple[dict[str, Value], 
 
 
 def differing_forms(desired: Tree, observed: Tree) -> list[str]:
-    """Return the immutable ids that are a UUID on one side and a slug on the other."""
+    """Return the immutable ids that are a UUID on one side and a slug on the other side."""
     return [
         name
         for name in immutable_fields()
@@ -55,12 +55,12 @@ def differing_forms(desired: Tree, observed: Tree) -> list[str]:
 
 
 def as_stored(desired: Tree, observed: Tree) -> dict[str, Value]:
-    """Return `observed` with U+FFFD for half a character wherever the files have it.
+    """Return `observed` with U+FFFD in place of half a character wherever the files have it.
 
     A file cannot hold half a character, so what was pulled from one would never be in sync.
     """
     halves = {key: repaired(key) for key in observed if has_lone_surrogate(key)}
-    # A repaired name that the API lists as well is another entry, so both stay as they are.
+    # A repaired name that the API also lists is another entry, so both are left unchanged.
     names = {key: name for key, name in halves.items() if name in desired and name not in observed}
     result = {}
     for key, item in observed.items():
@@ -92,7 +92,7 @@ def _has_replacement(value: Value) -> bool:
 
 
 def _align_ids(desired: Tree, aligned: dict[str, Value], past: Tree) -> list[Path]:
-    """Replace lists in `aligned` by ones with the declared ids, and return what was aligned."""
+    """Replace lists in `aligned` by lists with the declared ids, and return the aligned paths."""
     paths: list[Path] = []
     for name, schema in compiled(Integration).fields.items():
         want, have, was = desired.get(name), as_mapping(aligned.get(name)), past.get(name)
@@ -109,7 +109,7 @@ def _align_ids(desired: Tree, aligned: dict[str, Value], past: Tree) -> list[Pat
 
 
 def _ids_of_two_forms(schema: FieldSchema) -> list[str]:
-    """Return the ids of two forms in the entries of a keyed list."""
+    """Return the ids that can have two forms in the entries of a keyed list."""
     if schema.key is None:
         return []
     members = (schema.entries or UNKNOWN).fields
@@ -124,7 +124,7 @@ def _align_workspaces(
     Match entries to be revoked first. One without a match is treated as still enabled: an extra
     revoke or grant by the declared id is harmless, a missed revoke is not.
     """
-    # An entry without access has nothing to revoke, so it needs no name.
+    # An entry without access has nothing to revoke, so it needs no match.
     unnamed = {i: entry for i, entry in observed.items() if is_uuid(i) and is_enabled(entry)}
     # A workspace that is listed under its own slug needs no partner.
     granted = {i for i in past if is_enabled(past[i]) and not is_uuid(i) and i not in observed}
@@ -144,7 +144,7 @@ def _align_workspaces(
 def _align_references(
     desired: Tree, observed: Tree, past: Tree, member: str
 ) -> tuple[dict[str, Value], list[str]]:
-    """Use the declared id that an entry refers to where it was applied before."""
+    """Use the declared id that an entry refers to, if it was applied before."""
     aligned = dict(observed)
     known: list[str] = []
     for key in sorted(set(desired) & set(observed) & set(past)):
@@ -174,7 +174,7 @@ def pair_by_content(declared: Tree, listed: Tree) -> dict[str, str]:
     ours, theirs = _grouped(declared), _grouped(listed)
     _connect(ours, theirs)
     paired: dict[str, str] = {}
-    # A heap cannot move an entry whose rank has changed: it gets another one, and the old is
+    # A heap cannot move an entry whose rank has changed, so a new entry is added and the old one is
     # skipped.
     queue = [_rank(group) for group in ours]
     heapify(queue)
@@ -182,7 +182,7 @@ def pair_by_content(declared: Tree, listed: Tree) -> dict[str, str]:
     while queue:
         rank, identity, _, group = heappop(queue)
         if not group.ids or (rank, identity) != _rank(group)[:2]:
-            continue  # an older rank of a group that has moved on
+            continue  # outdated rank of a group
         group.ids.popleft()
         chosen = _next(choices[id(group)])
         if chosen is not None:
@@ -195,7 +195,7 @@ def pair_by_content(declared: Tree, listed: Tree) -> dict[str, str]:
 
 
 def fits(entry: Value, declared: Value) -> bool:
-    """Return whether an entry has all that is declared, whatever else it has."""
+    """Return whether an entry has all declared values, whatever else it has."""
     if is_mapping(declared) and declared:
         return is_mapping(entry) and all(
             fits(entry.get(name), value) for name, value in declared.items()
@@ -233,7 +233,7 @@ def _connect(ours: Iterable[_Group], theirs: Iterable[_Group]) -> None:
 
 
 def _keys(content: Value) -> list[Hashable]:
-    """Return the values that an entry has to share to fit: no empty ones, and no lists."""
+    """Return the values that an entry must share to fit, without empty ones and lists."""
     return [
         (path, value)
         for path, value in leaves(content)
@@ -261,7 +261,7 @@ def _choices(group: _Group) -> list[_Ranked]:
 
 
 def _next(choices: list[_Ranked]) -> _Group | None:
-    """Return the first partner that is still free; ids that others took only move it back."""
+    """Return the first partner that is still free; ids that others took only lower its rank."""
     while choices:
         fields, identity, number, group = choices[0]
         if group.ids and group.ids[0] == identity:

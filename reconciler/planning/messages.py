@@ -1,9 +1,10 @@
 """Messages of planning: every diagnostic about a single integration, and about what an audit
 missed.
 
-Those about integrations that exist and cannot be read are at the end: such a one is neither present
-nor absent, and nothing is created, changed or deleted for it (`reconciler.remote.decode_values`
-finds them). Guards over many integrations have their messages in `guards`.
+Messages about integrations that exist but cannot be read are at the end: such an integration counts
+neither as present nor as absent, and is never created, changed or deleted
+(`reconciler.remote.decode_values` finds them). Guards over many integrations have their messages in
+`guards`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,13 +24,13 @@ MISSING_VALUE = "missing-value"
 """The code of the warning that a secret has no value where the plan is made."""
 
 _NAMED = 5
-"""Slugs that a message names."""
+"""Maximum number of slugs that a message names."""
 
 _NAMED_WORKSPACES = 20
-"""Workspaces that a message names; the list of undeclared values has them all."""
+"""Maximum number of workspaces that a message names; `undeclared` lists all of them."""
 
 _LOST = {
-    SubResource.MODELS: "a host or a custom model there that no file declares is not reported",
+    SubResource.MODELS: "an undeclared host or custom model in them is not reported",
     SubResource.WORKSPACES: "the workspaces that have access are not named",
 }
 
@@ -45,7 +46,7 @@ def missing_value(declared: Declared, path: Path, reference: str) -> Diagnostic:
 
 
 def sent_again(declared: Declared, path: Path) -> Diagnostic:
-    """Build the notice that a secret is sent to settle what an earlier run left open."""
+    """Build the notice that a secret is sent again after an earlier run with an unknown outcome."""
     return notice(
         "maybe-sent",
         f"{declared.slug}: {show_path(path)} is sent again, because it is unknown whether an "
@@ -67,9 +68,9 @@ def another_object(declared: Declared) -> Diagnostic:
 
 
 def another_withdrawn(slug: str, *, deleted: bool) -> Diagnostic:
-    """Build the warning that a slug without a file now belongs to another object than before.
+    """Build the warning that a slug without a file now belongs to another object.
 
-    `deleted` says that a tombstone, or `prune: all`, deletes it all the same.
+    `deleted` is True if a tombstone or `prune: all` deletes it nevertheless.
     """
     if deleted:
         outcome = ", but would be deleted"
@@ -82,7 +83,7 @@ def another_withdrawn(slug: str, *, deleted: bool) -> Diagnostic:
 
 
 def key_kept(declared: Declared) -> Diagnostic:
-    """Build the warning that a stored key stays although the files declare none."""
+    """Build the warning that a stored key is kept although the files declare none."""
     return warning(
         "key-kept",
         f"{declared.slug}: key is declared empty, but the API cannot remove the key that it stores",
@@ -129,7 +130,7 @@ def undeclared_host(declared: Declared, path: Path) -> Diagnostic:
 def undeclared_access(declared: Declared, path: Path, *, known: bool = True) -> Diagnostic:
     """Build the warning that a model or workspace is enabled that Git does not declare.
 
-    `known` is whether the past is: only then is it certain that Git never declared it.
+    `known` is whether the past is known: only then is it certain that Git never declared it.
     """
     key = "slug" if path[0] == "models" else "id"
     never = "Git never declared it" if known else "no file declares it"
@@ -144,7 +145,7 @@ def undeclared_access(declared: Declared, path: Path, *, known: bool = True) -> 
 def unlisted_access(declared: Declared, count: int, names: Iterable[str] = ()) -> Diagnostic:
     """Build the warning that workspaces have access although no file lists any.
 
-    `names` are those that were read.
+    `names` are the workspaces that were read.
     """
     shown = sorted(names)
     # The count may come from the list alone; then there are fewer names, or none.
@@ -198,7 +199,7 @@ def without_provider(declared: Declared, workspaces: Iterable[str]) -> list[Diag
             at=declared.source,
         )
         for id_ in granted
-        # A workspace's own value wins over the common one (remote/API.md §4).
+        # The value of a workspace overrides the common one (remote/API.md §4).
         if not as_mapping(entries.get(id_)).get("create_default_provider", default)
     ]
 
@@ -224,7 +225,7 @@ def not_owned(declared: Declared) -> Diagnostic:
 
 
 def declared_elsewhere(declared: Declared) -> Diagnostic:
-    """Build the warning that a file has no effect here, although nothing differs at the moment."""
+    """Build the warning that a file has no effect on this target, although nothing differs now."""
     return warning(
         "not-owned",
         f"{declared.slug} is outside the scope of this target; any change is refused",
@@ -243,7 +244,7 @@ def foreign_tombstone(slug: str) -> Diagnostic:
 
 
 def no_longer_managed(declared: Declared, name: str) -> Diagnostic:
-    """Build the warning that a whole list left the files, so what it granted stays."""
+    """Build the warning that a whole list was removed from the files, so the access is kept."""
     return warning(
         "undeclared-access",
         f"{declared.slug}: {name} is no longer declared; the access that it granted is kept",
@@ -265,7 +266,7 @@ def protected(slug: str, what: str, declared: Declared | None) -> Diagnostic:
 def limits_of(
     memory: LastAppliedState, unmanaged: Sequence[str], *, in_git: bool
 ) -> list[Diagnostic]:
-    """Build what an incomplete past leaves unknown; `unmanaged` slugs are in no file."""
+    """Build the diagnostic on what an incomplete past leaves unknown; `unmanaged` is in no file."""
     named = ", ".join(sorted(unmanaged)[:_NAMED])
     more = f" and {len(unmanaged) - _NAMED} more" if len(unmanaged) > _NAMED else ""
     problem = memory.ledger_problem
@@ -292,7 +293,7 @@ def limits_of(
 
 
 def masks_changed() -> Diagnostic:
-    """Build the notice that every mask differs, which a new format explains best."""
+    """Build the notice that every mask differs, most likely because of a new format."""
     return notice(
         "masks-changed",
         "every mask differs from the one read after the last write; "
@@ -324,7 +325,7 @@ def no_credential(declared: Declared) -> Diagnostic:
 
 
 def missing_credential(declared: Declared) -> Diagnostic:
-    """Build the error for a replace that deletes a stored credential and creates without one."""
+    """Build the error for a replace that would lose the stored credential."""
     return error(
         "missing-credential",
         f"{declared.slug}: a replace deletes the stored credential, and the file declares none",
@@ -344,11 +345,11 @@ def looks_like_rename(new: Declared, old: str) -> Diagnostic:
 
 
 class HasUnreadable(Protocol):
-    """A reading or a list; see `ObservedState` for what each member means."""
+    """Observed state or list; `ObservedState` documents the members."""
 
     @property
     def unreadable(self) -> Mapping[str, UnreadableIntegration]:
-        """Return what exists and could not be read, by slug."""
+        """Return the integrations that exist but could not be read, by slug."""
 
     @property
     def nameless(self) -> int:
@@ -375,7 +376,7 @@ def not_compared(declared: Declared, record: UnreadableIntegration) -> Diagnosti
 
 
 def rows_without_slug(count: int) -> Diagnostic:
-    """Build the warning on rows of the list of which not even the slug can be read."""
+    """Build the warning on rows of the list without a readable slug."""
     return warning(
         "unreadable-record",
         f"the API's list has {counted(count, 'row')} without a readable slug",
@@ -386,7 +387,7 @@ def rows_without_slug(count: int) -> Diagnostic:
 def left_out(
     observed: HasUnreadable, includes: Callable[[str], bool] = lambda _slug: True
 ) -> list[Diagnostic]:
-    """Build the warnings on what a command that plans nothing has to leave out."""
+    """Build the warnings on what a command that plans nothing ignores."""
     hint = "this command ignores it; repair it in the console"
     notes = [
         warning(record.code, _summary(record.slug, record), hint=hint)
@@ -401,7 +402,7 @@ def _summary(slug: str, record: UnreadableIntegration) -> str:
 
 
 def not_audited(unread: Iterable[Unread]) -> list[Diagnostic]:
-    """Build a warning for each part and reason: what was not read is not proven absent."""
+    """Build a warning for each part and reason: a part that was not read is not proven absent."""
     slugs: dict[tuple[SubResource, str], list[str]] = {}
     for item in sorted(unread, key=lambda item: (item.part.value, item.reason, item.slug)):
         # One warning for all integrations that one reason concerns, such as a missing scope.
@@ -411,7 +412,7 @@ def not_audited(unread: Iterable[Unread]) -> list[Diagnostic]:
             "not-audited",
             f"{_listed(names)}: the {part.value} could not be read ({reason}), so {_LOST[part]}",
             hint="allow the key to read integrations (`reconcile doctor` shows its scopes), or "
-            "look at them in the console",
+            "check them in the console",
         )
         for (part, reason), names in slugs.items()
     ]

@@ -1,9 +1,9 @@
-"""Canonical form, in which both sides of a comparison are equal if they mean the same.
+"""Canonical form: both sides of a comparison are equal if they mean the same.
 
-A list with an identity becomes a mapping by it, a list of at most one entry that entry, and numbers
-lose their accidental type (`normalize`). Models and workspaces are completed on both sides
-(`normalize_access`): for the API an absent workspace has no access, and an absent base model
-follows `allow_all_models`. Nothing is compared here; see `comparison`.
+A list with an identity becomes a mapping by that identity, a list of at most one entry becomes the
+entry, and numbers lose their accidental type (`normalize`). Models and workspaces are completed on
+both sides (`normalize_access`): for the API an absent workspace has no access, and an absent base
+model follows `allow_all_models`. Nothing is compared here; see `comparison`.
 
 The notation of a time does not matter. The API moves the time of the next reset forward when a
 reset happens, so a declared time that has passed is met by any later one (`moved_on`).
@@ -32,10 +32,10 @@ from reconciler.domain.tree import (
 OFF: Tree = {"enabled": False}
 
 NO_ACCESS: Tree = {"workspaces": [], "global_workspace_access": OFF}
-"""The body that grants no access and revokes none."""
+"""Body that grants no access and revokes none."""
 
 NO_MODELS: Tree = {"models": [], "allow_all_models": False}
-"""The body that enables no model beyond those that are listed already."""
+"""Body that enables no model beyond those that are already listed."""
 
 
 def normalize(tree: Tree) -> dict[str, Value]:
@@ -53,7 +53,7 @@ def as_list(key: str, entries: Mapping[str, Value]) -> list[dict[str, Value]]:
 def normalize_access(
     desired: Tree, observed: Tree, past: Tree
 ) -> tuple[dict[str, Value], dict[str, Value]]:
-    """Return both sides with complete access fields; the rest passes through unchanged.
+    """Return both sides with complete access fields and everything else unchanged.
 
     All trees are canonical; `past` is what Git declared before.
     """
@@ -73,7 +73,7 @@ def normalize_access(
 
 
 def allows_all_models(desired: Tree, observed: Tree) -> bool:
-    """Return whether models that no list names are enabled once the plan is carried out."""
+    """Return whether models that no list names are enabled after the plan is applied."""
     return switch_is_on(desired if "allow_all_models" in desired else observed)
 
 
@@ -103,7 +103,7 @@ def is_deletable(model: str) -> bool:
 
 
 def desired_digest(desired: DesiredState) -> str:
-    """Return the digest of what the files declare; neither positions nor any order count."""
+    """Return the digest of what the files declare; positions and order do not count."""
     integrations = {
         slug: {"fields": plain(normalize(d.fields)), "protected": d.lifecycle.protected}
         for slug, d in desired.integrations.items()
@@ -112,7 +112,7 @@ def desired_digest(desired: DesiredState) -> str:
 
 
 def fingerprint(observed: Observed | None) -> str | None:
-    """Return the digest of an integration as it is, masks included; None for an absent one.
+    """Return the digest of an observed integration including masks; None for an absent one.
 
     The time of the last update is left out: a write that changed nothing does not matter. Half a
     character counts as U+FFFD, as the ledger stores it.
@@ -125,7 +125,7 @@ def fingerprint(observed: Observed | None) -> str | None:
 
 def _canonical(value: Value, field: FieldSchema) -> Value:
     match value:
-        case str():  # first, for most values are: what follows asks an ABC
+        case str():  # checked first: most values are scalars, and the ABC checks below are slow
             return normalized(value) if field.facts.instant else value
         case bool() | int():
             return value
@@ -171,7 +171,7 @@ def _switched(access: Value) -> Tree:
 
 
 def _stored(access: Value, desired: Tree) -> Tree:
-    """Return what the API keeps; behind a switch that stays off nothing else matters.
+    """Return what the API keeps; if a switch stays off, nothing else matters.
 
     The API keeps the limits of a workspace that was revoked, and shows them when it is granted
     again, so a grant is compared with them.
@@ -183,14 +183,15 @@ def _stored(access: Value, desired: Tree) -> Tree:
 
 def _models(desired: Tree, observed: Tree, past: Tree) -> tuple[dict[str, Value], dict[str, Value]]:
     declared, listed = as_mapping(desired["models"]), as_mapping(observed.get("models"))
-    # What the API does not list is absent if it is custom, else as the switch says.
+    # A custom model that the API does not list is absent; another model follows the switch.
     unlisted: Tree = {"enabled": allows_all_models(desired, observed)}
     ours: dict[str, Value] = dict(declared)
     theirs: dict[str, Value] = {}
     for slug, entry in declared.items():
         is_custom = as_mapping(entry).get("is_custom")
         theirs[slug] = listed.get(slug) or ({} if is_custom else unlisted)
-    # An empty list declares that there are none, so models that Git never declared go as well.
+    # An empty list declares that there are none, so models that Git never declared are removed,
+    # too.
     gone = set(listed) & withdrawn("models", desired, past) if declared else set(listed)
     for slug in gone:
         # A custom model can be deleted; a base model can only be switched off.
@@ -207,9 +208,9 @@ def _workspaces(
 ) -> tuple[dict[str, Value], dict[str, Value]]:
     declared, listed = as_mapping(desired["workspaces"]), as_mapping(observed.get("workspaces"))
     ours = {id_: _switched(entry) for id_, entry in declared.items()}
-    # An empty list takes access from every workspace, also from those that Git never declared.
+    # An empty list revokes every workspace, including those that Git never declared.
     gone = withdrawn("workspaces", desired, past) if declared else set(listed)
-    # What Git withdrew is declared without access, so that it is revoked if it still has any.
+    # A withdrawn workspace is declared without access, so that it is revoked if it still has any.
     ours |= dict.fromkeys(gone, OFF)
     theirs = {id_: _stored(listed.get(id_), entry) for id_, entry in ours.items()}
     return dict(ours), dict(theirs)
@@ -220,7 +221,7 @@ END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 def normalized(text: str) -> str:
-    """Return a time in UTC in the API's own form; any other text stays as it is."""
+    """Return a time in UTC in the API's form; any other text is returned unchanged."""
     moment = parse_instant(text)
     if moment is None:
         return text
@@ -247,7 +248,8 @@ def _moved(desired: Value, observed: Value, path: Path, now: datetime) -> Value:
     is_any = path[0] == ANY_KEY
     names = desired.keys() & observed.keys() if is_any else {path[0]} & desired.keys()
     moved = {name: _moved(desired[name], observed.get(name), path[1:], now) for name in names}
-    # A tree in which nothing moves is returned as it is: most of them, and some are large.
+    # A tree in which nothing moves is returned uncopied: most trees are unchanged, and some are
+    # large.
     has_moved = any(moved[name] is not desired[name] for name in names)
     return {**desired, **moved} if has_moved else desired
 
@@ -270,4 +272,4 @@ def _instant_paths(schema: FieldSchema, path: Path = ()) -> Iterator[Path]:
 
 _INSTANTS = tuple(_instant_paths(compiled(Integration)))
 INSTANT_NAMES = frozenset(path[-1] for path in _INSTANTS)
-"""The names of all fields that hold a time."""
+"""Names of all fields that hold a time."""

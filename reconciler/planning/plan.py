@@ -1,4 +1,4 @@
-"""Plan: its options, and a value that is complete or absent, with the digest of its content."""
+"""Plan: its options, its actions and findings, and the digest of its content."""
 
 import hashlib
 from collections.abc import Collection
@@ -53,21 +53,21 @@ class Selection:
         return limit // count + (index <= limit % count)
 
     def limit_for(self, needed: int) -> int:
-        """Return the least limit of the whole whose share for this shard is as large as needed."""
+        """Return the smallest limit of the whole whose share for this shard is large enough."""
         if self.shard is None or needed < 1:
             return needed
         index, count = self.shard
-        # The inverse of `share`: one less, and the share of this shard is `needed - 1`.
+        # The inverse of `share`: with one less, the share of this shard is `needed - 1`.
         return (needed - 1) * count + index
 
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """Flags that change what is planned or what is allowed; None leaves the target's rule.
+    """Flags that change what is planned or allowed; None applies the target's rule.
 
-    `audit` reads models and workspaces that no file declares, for findings alone: the actions and
-    the digest are the same without it. Without `expects_values` no warning says that a secret has
-    no value.
+    `audit` reads models and workspaces that no file declares, only for findings: the actions and
+    the digest are the same without it. Without `expects_values`, there is no warning about a secret
+    without a value.
     """
 
     selection: Selection = Selection()
@@ -84,7 +84,7 @@ class PlanOptions:
     def replaces_allowed(self, limits: Limits) -> int | None:
         """Return the number of replaces that are allowed, None for any."""
         if self.allow_replace:
-            # With the flag a limit of 0, the default, stands for no limit.
+            # With the flag, a limit of 0, the default, means no limit.
             return limits.replaces or None
         return limits.replaces
 
@@ -98,7 +98,7 @@ NEW_LEDGER = "ledger-new"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Unverified:
-    """A secret of which nothing is known: there is no record, or no value is available."""
+    """A secret whose stored value is unknown: there is no record, or no value is available."""
 
     slug: str
     path: str
@@ -111,10 +111,10 @@ class Unverified:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Undeclared:
-    """A remote value that no file declares; it is reported and left alone.
+    """A remote value that no file declares; it is reported and left unchanged.
 
     `is_access` marks an enabled workspace or model, `is_host` a value that decides where a
-    credential is sent. Neither is a part of the public form.
+    credential is sent. Neither belongs to the public form.
     """
 
     slug: str
@@ -146,7 +146,7 @@ class PlanTarget:
 
 @dataclass(frozen=True, slots=True)
 class IntegrationPlan:
-    """The part of a plan that is about one integration; `action` is None where it is in sync."""
+    """Part of a plan about one integration; `action` is None if it is in sync."""
 
     action: Action | None = None
     unverified: tuple[Unverified, ...] = ()
@@ -154,14 +154,14 @@ class IntegrationPlan:
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-# Without slots: `cached_property` keeps its value in the dictionary of the instance.
+# Without slots, because `cached_property` stores its value in the instance's dictionary.
 @dataclass(frozen=True)
 class Plan:
-    """Everything that would happen to a target, and the findings.
+    """All actions on a target, and the findings.
 
     Actions are ordered by kind (creates, updates, replaces, deletes) and slug. `run` names the run
-    that an undo plan reverts, else None. `approved_at` is when the plan was approved, if that was
-    later than it was made: its age counts from then.
+    that an undo plan reverts, else None. `approved_at` is the time of approval if the plan was
+    approved after it was made: its age counts from then.
     """
 
     target: PlanTarget
@@ -182,8 +182,8 @@ class Plan:
     def digest(self) -> str:
         """Return the digest of the actions; times, reasons and preconditions do not count.
 
-        Unverified secrets do not count either: which ones there are depends on the values that are
-        available where the plan is made, and none of them is sent.
+        Unverified secrets do not count either: they depend on the values that are available where
+        the plan is made, and none of them is sent.
         """
         return self._digest_with([])
 
@@ -205,8 +205,8 @@ class Plan:
         return digest(
             {
                 "target": {"name": self.target.name, "base_url": self.target.base_url},
-                # Present even when empty: digests of 0.1.0 have this key, and stay valid where it
-                # is empty.
+                # Present even if empty: digests of 0.1.0 include this key, and stay valid if it is
+                # empty.
                 "unverified": unverified,
                 "actions": [action.identity for action in self.actions],
             }
@@ -214,20 +214,20 @@ class Plan:
 
     @property
     def in_sync(self) -> bool:
-        """Return whether it is certain that nothing has to change.
+        """Return whether it is certain that nothing must change.
 
-        What is undeclared or unverified does not count.
+        Undeclared values and unverified secrets do not count.
         """
         return not self.actions and self.is_judged
 
     @property
     def is_judged(self) -> bool:
-        """Return whether all that the plan depends on could be read."""
+        """Return whether everything that the plan depends on could be read."""
         return not self._has(NOT_JUDGED)
 
     @property
     def is_first(self) -> bool:
-        """Return whether the ledger knows nothing yet of what Git declared before."""
+        """Return whether the ledger does not know yet what Git declared before."""
         return self._has(NEW_LEDGER)
 
     def _has(self, code: str) -> bool:
@@ -235,12 +235,12 @@ class Plan:
 
     @property
     def blocked(self) -> tuple[Action, ...]:
-        """Return the actions that a guard holds back."""
+        """Return the actions that a guard blocks."""
         return tuple(action for action in self.actions if action.blocked_by)
 
     @property
     def max_risk(self) -> Risk | None:
-        """Return the highest risk of all actions, None without any."""
+        """Return the highest risk of all actions, None if there are none."""
         return highest([action.risk for action in self.actions])
 
     @property
@@ -278,8 +278,7 @@ class Plan:
             "forgotten": list(self.forgotten),
             "diagnostics": [item.as_json() for item in self.diagnostics],
         }
-        # Without unverified secrets both digests are equal, and the key is not needed to tell them
-        # apart.
+        # Without unverified secrets, both digests are equal, so the key is not needed.
         if self.unverified:
             document["unverified_digest"] = self.unverified_digest
         if self.approved_at is not None:
@@ -290,5 +289,5 @@ class Plan:
 
 
 def _shard_of(slug: str, count: int) -> int:
-    """Return the shard of a slug: stable over machines, versions and hash seeds."""
+    """Return the shard of a slug; it is stable across machines, versions and hash seeds."""
     return int.from_bytes(hashlib.sha256(slug.encode()).digest()[:8], "big") % count + 1

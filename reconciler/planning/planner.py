@@ -1,8 +1,8 @@
-"""Decide what has to change.
+"""Compute what has to change.
 
 `make_plan` compares what the files declare with what the API reports. It opens no file, calls no
-API and reads no clock. One integration at a time: a create is planned here, the others in `updates`
-and `removals`. Safety: `guards`. How a plan is carried out: `reconciler.execution`.
+API and reads no clock. Integrations are planned one by one: creates here, other actions in
+`updates` and `removals`. Safety: `guards`. How a plan is applied: `reconciler.execution`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -70,7 +70,7 @@ def make_plan(
     run: str | None = None,
     audit: Audit = NO_AUDIT,
 ) -> Plan:
-    """Return the plan that makes the API equal to the files.
+    """Return the plan that makes the API match the files.
 
     `values` are the secrets that are available; `diagnostics` are earlier findings that the plan
     repeats; `run` names the run that an undo plan reverts; `audit` adds findings and no action.
@@ -82,7 +82,7 @@ def make_plan(
         draft.diagnostics.append(messages.masks_changed())
     draft.add_declared()
     draft.add_undeclared()
-    # After `add_undeclared`, which finds the unmanaged ones.
+    # After `add_undeclared`, which finds the unmanaged integrations.
     draft.diagnostics += messages.limits_of(memory, draft.unmanaged, in_git=commit is not None)
     draft.note_unreadable()
     draft.diagnostics += messages.not_audited(audit.unread)
@@ -105,7 +105,7 @@ def make_plan(
 
 @dataclass
 class _Draft:
-    """A plan that is being built."""
+    """Plan under construction."""
 
     desired: DesiredState
     observed: ObservedState
@@ -137,7 +137,7 @@ class _Draft:
             self._add(self._owned_only(part, declared, current))
 
     def add_undeclared(self) -> None:
-        """Delete or note what exists and no file declares; count the deletes of all shards."""
+        """Plan or report integrations that no file declares; count the deletes of all shards."""
         selection = self.options.selection
         whole = selection.whole
         # Only live ones: an archived record counts as deleted (remote/API.md §1.6).
@@ -145,14 +145,14 @@ class _Draft:
             if slug in self.desired.integrations or not whole.includes(slug):
                 continue
             if not owns(self.desired, current):
-                # It belongs to another repository, so it is not even unmanaged.
+                # It belongs to another repository, so it is not reported as unmanaged.
                 self._note_foreign_tombstone(slug)
                 continue
             remembered = self.memory.of(slug)
             is_another = remembered.is_another(current.id)
             was_in_git = was_declared(remembered, current)
             reason = self._deletion_reason(slug, was_in_git=was_in_git)
-            # Limits hold for all shards together, so deletes of the other shards count as well.
+            # Limits apply to all shards together, so deletes of the other shards count, too.
             self.deletes += reason is not None
             if not selection.includes(slug):
                 continue
@@ -168,7 +168,7 @@ class _Draft:
                 self.unmanaged.append(slug)
 
     def note_unreadable(self) -> None:
-        """Note what exists and could not be read: it is neither created nor deleted."""
+        """Report integrations that could not be read: they are neither created nor deleted."""
         for slug, record in sorted(self.observed.unreadable.items()):
             if slug in self.desired.integrations or not self.options.selection.includes(slug):
                 continue
@@ -188,9 +188,9 @@ class _Draft:
             self.diagnostics.append(messages.foreign_tombstone(slug))
 
     def guarded(self) -> tuple[tuple[Action, ...], list[Diagnostic]]:
-        """Return the ordered actions, with what guards hold back marked, and their diagnostics."""
+        """Return the ordered actions, blocked ones marked, and the diagnostics of the guards."""
         ordered = sorted(self.actions, key=lambda action: (_ORDER[action.kind], action.slug))
-        # The ratio compares deletes of all shards with what all shards own.
+        # The ratio compares the deletes of all shards with the integrations that all shards own.
         includes = self.options.selection.whole.includes
         counts = guards.ChangeCounts(
             declared=len(self.desired.integrations),
@@ -225,7 +225,7 @@ class _Draft:
     def _owned_only(
         self, part: IntegrationPlan, declared: Declared, current: Observed | None
     ) -> IntegrationPlan:
-        """Return the plan of an integration, held back where it lies outside the target's scope."""
+        """Return the plan of an integration, blocked if it is outside the target's scope."""
         if self._is_owned(declared, current):
             return part
         if part.action is None:
@@ -260,7 +260,7 @@ class _Draft:
         remembered = self.memory.of(declared.slug)
         extra: list[Diagnostic] = []
         if remembered.is_another(current.id):
-            # What was applied to the former object proves nothing about this one.
+            # The record of the former object proves nothing about this one.
             remembered = remembered.of_another_object()
             extra.append(messages.another_object(declared))
         part = plan_update(
@@ -286,7 +286,7 @@ class _Draft:
         self.actions.append(action)
 
     def _note_renames(self, actions: list[Action]) -> None:
-        """Note creates that equal an integration which is no longer declared."""
+        """Report creates that equal an integration that is no longer declared."""
         gone = {a.slug for a in actions if a.kind is ActionKind.DELETE} | set(self.forgotten)
         observed = self.observed.integrations
         slugs = {_rename_key(observed[slug].fields): slug for slug in sorted(gone)}
@@ -300,7 +300,7 @@ class _Draft:
 
 
 def _rename_key(fields: Tree) -> tuple[Value, Value]:
-    """Return what a renamed integration is recognised by."""
+    """Return the key by which a renamed integration is recognised."""
     return fields.get("name"), fields.get("ai_provider_id")
 
 
@@ -313,7 +313,7 @@ def plan_create(
 ) -> IntegrationPlan:
     """Plan the creation of one integration.
 
-    `is_past_known` says that a slug without a record was certainly not declared before.
+    `is_past_known` is True if a slug without a record was certainly not declared before.
     """
     origin = _origin(remembered, is_past_known=is_past_known)
     changes = _new_changes(declared, origin=origin)
@@ -338,13 +338,13 @@ def plan_create(
 
 def _origin(remembered: LastApplied, *, is_past_known: bool) -> ChangeOrigin:
     if remembered.declared is not None:
-        # Git declared it before and it is gone, so it was removed in the API.
+        # Git declared it before and it no longer exists, so it was removed in the API.
         return ChangeOrigin.REMOTE
     return ChangeOrigin.LOCAL if is_past_known else ChangeOrigin.UNKNOWN
 
 
 def _new_changes(declared: Declared, *, origin: ChangeOrigin) -> tuple[Change, ...]:
-    """Return the leaves that a create brings, each as `add`; what is declared empty brings none."""
+    """Return the leaves of a create, each as `add`; fields that are declared empty have none."""
     changes = []
     for path, value in leaves(normalize(declared.fields)):
         if is_empty(value):
@@ -363,5 +363,5 @@ def _new_changes(declared: Declared, *, origin: ChangeOrigin) -> tuple[Change, .
                 reference=str(value) if isinstance(value, SecretRef) else None,
             )
         )
-    # Again sorted: leaves come in the order of their steps, changes in that of the shown path.
+    # Sorted again: leaves are ordered by steps, changes by the shown path.
     return tuple(sorted(changes, key=lambda change: change.path))

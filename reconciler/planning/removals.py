@@ -1,7 +1,7 @@
-"""Plan a deletion, and find what a deletion or a replacement takes away.
+"""Plan a delete, and find what a delete or a replace removes.
 
-A plan is an approval, so it has to name what goes: every value that is stored and not put back.
-That is known only of an integration that was read whole, and the list alone decides which ones to
+A plan is an approval, so it must name what is lost: every stored value that is not restored. That
+is known only for an integration that was read completely, and only the list decides which ones to
 read: `is_candidate`.
 """
 
@@ -52,20 +52,20 @@ def owns(desired: DesiredState, current: Observed) -> bool:
 
 
 def was_declared(remembered: LastApplied, current: Observed) -> bool:
-    """Return whether Git used to declare this integration, not another one under its slug."""
+    """Return whether Git used to declare this integration, and not another one with its slug."""
     return remembered.declared is not None and not remembered.is_another(current.id)
 
 
 def deletion_reason(
     slug: str, *, desired: DesiredState, options: PlanOptions, was_in_git: bool
 ) -> str | None:
-    """Return why something without a file is deleted, None where it is left alone.
+    """Return why an integration without a file is deleted, None if it is left unchanged.
 
-    `was_in_git` says that Git used to declare it.
+    `was_in_git` is True if Git used to declare it.
     """
     tombstone = desired.tombstones.get(slug)
     prune = options.prune or desired.target.prune
-    # A tombstone names its slug, so it counts under every prune rule, also under `none`.
+    # A tombstone names its slug, so it applies under every prune rule, including `none`.
     if tombstone is not None:
         return f"{TOMBSTONE}{tombstone.reason or 'no reason given'}"
     if prune is Prune.ALL or (prune is Prune.MANAGED and was_in_git):
@@ -76,7 +76,7 @@ def deletion_reason(
 def is_candidate(
     row: Observed, *, desired: DesiredState, memory: LastAppliedState, options: PlanOptions
 ) -> bool:
-    """Return whether a row of the list is going to be deleted or replaced, so far as it tells."""
+    """Return whether, according to its row in the list, an integration is deleted or replaced."""
     if row.is_archived or not options.selection.includes(row.slug) or not owns(desired, row):
         return False
     declared = desired.integrations.get(row.slug)
@@ -106,7 +106,7 @@ def plan_delete(
 ) -> Action:
     """Plan the deletion of one integration.
 
-    One that was declared `protected` is held back unless a tombstone names it (`is_wanted`).
+    One that was declared `protected` is blocked unless a tombstone names it (`is_wanted`).
     """
     origin = ChangeOrigin.LOCAL if was_declared(remembered, current) else ChangeOrigin.UNKNOWN
     # A row has no configurations (remote/API.md §1.2), so its fingerprint would match no record.
@@ -125,7 +125,7 @@ def plan_delete(
 
 
 def _with_last_declaration(reason: str, remembered: LastApplied) -> str:
-    """Add the file and the commit that declared an integration last, as far as they are known."""
+    """Add the file and the commit that last declared an integration, if they are known."""
     found = remembered.declared_at
     if found is None:
         return reason
@@ -134,7 +134,7 @@ def _with_last_declaration(reason: str, remembered: LastApplied) -> str:
 
 
 def _lost_by_delete(current: Observed, *, origin: ChangeOrigin) -> tuple[Change, ...]:
-    """Return a change for every value that goes with an integration, ordered by path."""
+    """Return a change for every value that is lost with an integration, ordered by path."""
     schema = _schema_of(current)
     lost = _stored(normalize(current.fields), schema)
     changes = [_lost(path, value, schema.at(path), origin) for path, value in lost]
@@ -147,20 +147,20 @@ def lost_and_recreated(
     comparison: Comparison,
     changes: list[Change],
 ) -> list[Change]:
-    """Return what a replace changes: the differences, what is lost, and what is put back.
+    """Return what a replace changes: the differences, the losses, and the secrets to send again.
 
-    It creates from the file alone. What only the API has goes; what both have is sent again, and so
-    is every secret of the file, whatever is known of the one that goes.
+    It creates from the file alone. Values that only the API has are lost; values that both have are
+    sent again, and so is every secret of the file, whatever is known about the stored one.
     """
     # Everything else changes because the immutable field does, so it has the same origin.
     origin = next(change.origin for change in changes if change.path in immutable_fields())
-    # Secrets return below, together with all others of the file.
+    # Secrets are added below, together with all others of the file.
     changes = [
         change for change in changes if change.op not in {ChangeKind.ROTATE, ChangeKind.RESEND}
     ]
     known = {change.path for change in changes}
     stored_as = _schema_of(observed)
-    # The whole file, ignored fields too: nothing stored is left that could be kept.
+    # The whole file, including ignored fields, because a replace keeps nothing that is stored.
     sent = dict(_sent(comparison.declared, declared.schema))
     result = [
         _lost(path, value, stored_as.at(path), origin)
@@ -176,7 +176,7 @@ def lost_and_recreated(
 
 
 def _stored(tree: Tree, schema: FieldSchema) -> Iterator[tuple[Path, Value]]:
-    """Walk the leaves that mean something: nothing empty, no entry that grants no access."""
+    """Yield the leaves that have a meaning: nothing empty, no entry that grants no access."""
     for path, value in leaves(_without_idle_entries(tree, schema)):
         facts = schema.at(path).facts
         is_default = len(path) == 1 and facts.default is not None and value == facts.default
@@ -242,7 +242,7 @@ def _recreated(path: Path, value: Value, field: FieldSchema, origin: ChangeOrigi
 
 
 def _risk_of_loss(field: FieldSchema, *, sensitive: bool) -> Risk:
-    """Return the risk of a loss; a limit that goes with its workspace is not lifted."""
+    """Return the risk of a loss; a limit that is lost with its workspace is not lifted."""
     if sensitive:
         return Risk.CREDENTIAL
     risk = risk_of(field, before=True, after=None, adds=False)

@@ -1,8 +1,8 @@
-"""Remote values that no file declares, and which of them grant access or redirect credentials.
+"""Remote values that no file declares, and whether they grant access or redirect credentials.
 
-A file that lists no models says nothing about them, so a plan does not read them; yet a custom
-model may send a credential to a host of its own. An audit reads such parts as well. It adds
-findings and never an action: the plan, its digest and its preconditions are made without it.
+A file without models leaves them unmanaged, so a plan does not read them; but a custom model may
+send a credential to a separate host. An audit reads such parts, too. It adds findings and never an
+action: the plan, its digest and its preconditions do not depend on it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -36,8 +36,8 @@ def undeclared_values(
 
 
 def _grants_access(schema: FieldSchema, path: Path) -> bool:
-    """Return whether a path names a workspace as a whole, or a switch for those in no list."""
-    # A workspace that is named as a whole has access; deeper paths only limit it.
+    """Return whether a path names a whole workspace, or a switch for those in no list."""
+    # A whole workspace has access; deeper paths only limit it.
     is_workspace = path[0] == "workspaces" and len(path) == 2
     return is_workspace or (path[1:] == ("enabled",) and schema.child(path[0]).has_switch)
 
@@ -50,24 +50,24 @@ def workspaces_are_left_out(declared: Declared, observed: Observed) -> bool:
 
 
 def unlisted_workspaces(declared: Declared, observed: Observed) -> int:
-    """Return how many workspaces have access where the file lists none; 0 if it is not known.
+    """Return how many workspaces have access if the file lists none; 0 if that is unknown.
 
-    What the ledger knows as applied counts as well: without a list nothing revokes it.
+    Workspaces that the ledger records as applied count, too: without a list, nothing revokes them.
     """
     if not workspaces_are_left_out(declared, observed):
         return 0
     count = observed.workspace_count or 0
-    # The count comes with each row of the list, the names only with a call of their own.
+    # Each row of the list has the count; the names need a separate call.
     if not observed.workspaces_read:
         return count
     listed = as_mapping(normalize(observed.fields).get("workspaces"))
-    # An entry may be there without access; one that is counted and not listed may have it.
+    # A listed entry can be without access; one that is counted but not listed may have access.
     return count if count > len(listed) else sum(is_enabled(entry) for entry in listed.values())
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Unread:
-    """A part of an integration that an audit could not read, with the reason in a few words."""
+    """Part of an integration that an audit could not read, with a short reason."""
 
     slug: str
     part: SubResource
@@ -76,7 +76,7 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Records that an audit completed, by slug, and the parts that it could not read."""
+    """Records that an audit completed, by slug, and the parts that could not be read."""
 
     seen: Mapping[str, Observed] = field(default_factory=lambda: MappingProxyType({}))
     unread: Sequence[Unread] = ()
@@ -103,12 +103,12 @@ def _models_are_left_out(declared: Declared) -> bool:
 def _may_have_access(declared: Declared, observed: Observed) -> bool:
     if unlisted_workspaces(declared, observed):
         return True
-    # Without a count it is not known whether a workspace has access.
+    # Without a count, it is unknown whether a workspace has access.
     return observed.workspace_count is None and workspaces_are_left_out(declared, observed)
 
 
 def with_audited_parts(observed: Observed, parts: Mapping[SubResource, Observed]) -> Observed:
-    """Return a record with the parts that an audit read; of the models only the notable ones."""
+    """Return a record with the parts that an audit read, but only the notable models."""
     joined = observed
     for part, read in parts.items():
         joined = replace(joined, fields={**joined.fields, **read.fields})
@@ -131,7 +131,7 @@ def adds_entries(observed: Observed, audited: Observed) -> bool:
 def _notable(fields: Tree) -> list[Mapping[str, Value]]:
     """Return the models that differ from the catalogue of the provider.
 
-    Where all models are allowed each base model is enabled by default and needs no declaration.
+    If all models are allowed, each base model is enabled by default and needs no declaration.
     """
     listed = fields.get("models")
     entries = listed if isinstance(listed, list | tuple) else ()

@@ -1,4 +1,4 @@
-"""Plan an integration that is declared and exists: its changes, its secrets, what blocks it."""
+"""Plan an integration that is declared and exists: its changes, its secrets and its blocks."""
 
 from datetime import datetime
 
@@ -66,7 +66,7 @@ def plan_update(
         return _archived(declared, observed, remembered)
     comparison = compare(declared, observed, remembered, now=now)
     beyond = comparison if audited is None else compare(declared, audited, remembered, now=now)
-    # In this order, so that `before` is what the API has and `after` what the file says.
+    # In this order, so that `before` is the API's value and `after` that of the file.
     differing = changed_fields(comparison.observed_diff, comparison.desired_diff)
     assessments = [assess(site, remembered, evidence) for site in comparison.secrets]
     sent = secrets_to_send(assessments, differing, schema=declared.schema, push=push_secrets)
@@ -74,7 +74,7 @@ def plan_update(
     paths = [change.path for change in differing] + [assessment.path for assessment, _ in sent]
     replaced = _immutable_changes(comparison, differing)
     if replaced:
-        # Nothing of the old record survives, so the blocks of a write in place do not apply.
+        # Nothing of the old record survives, so the blocks of an in-place write do not apply.
         changes = lost_and_recreated(declared, observed, comparison, changes)
         blocks = replacement_blocks(declared, observed)
         notes = missing_values(declared, evidence.values)
@@ -110,9 +110,9 @@ def _left_out(
     *,
     replaced: list[str],
 ) -> IntegrationPlan:
-    """Return what the API has that the file leaves out.
+    """Return the values of the API that the file leaves out.
 
-    A replace, for the sake of the fields `replaced`, takes it away, as the action's changes show.
+    A replace because of the fields `replaced` removes them, as the action's changes show.
     """
     warnings = _hosts_and_access(declared, comparison, remembered)
     if replaced:
@@ -148,7 +148,7 @@ def _notes_on_writing(
     assessments: list[SecretAssessment],
     sent: list[tuple[SecretAssessment, ChangeKind]],
 ) -> list[Diagnostic]:
-    """Return notes on what a write in place lacks, and on what it leaves as it is."""
+    """Return notes on what an in-place write lacks, and on what it leaves unchanged."""
     notes = _missing_values(declared, sent)
     notes += _in_doubt(declared, sent)
     notes += _kept_keys(declared, assessments)
@@ -234,8 +234,8 @@ def _unlisted_access(
 
 
 def _archived(declared: Declared, observed: Observed, remembered: LastApplied) -> IntegrationPlan:
-    """Hold back what the API keeps without serving it; it has no details to compare."""
-    # An action, although nothing can be written: without one the plan would be in sync.
+    """Block an archived integration, which has no details to compare."""
+    # An action, although nothing can be written: without one, the plan would be in sync.
     action = Action(
         slug=declared.slug,
         kind=ActionKind.UPDATE,
@@ -299,7 +299,7 @@ def _immutable_changes(comparison: Comparison, differing: list[FieldChange]) -> 
     """Return the fields that differ and that no call can change in place."""
     if not differing:
         return []
-    # An id in its other form may name the same object, which must not be replaced for it.
+    # An id in its other form may name the same object, which must not be replaced because of that.
     changed = {change.path[0] for change in differing} - set(
         differing_forms(comparison.desired, comparison.observed)
     )
@@ -314,7 +314,7 @@ def _first_grants(comparison: Comparison, differing: list[FieldChange]) -> list[
         if change.path[0] == "workspaces"
         and change.path[2:] == ("enabled",)
         and change.after
-        # A revoked workspace stays listed (remote/API.md §5.2), so this is not its first grant.
+        # A revoked workspace stays listed (remote/API.md §5.2), so this is not the first grant.
         and change.path[1] not in known
     ]
 

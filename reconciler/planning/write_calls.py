@@ -1,9 +1,9 @@
-"""Calls that make the API equal to the files, built from a comparison.
+"""Calls that make the API match the files, built from a comparison.
 
-A write sends complete objects: what is declared, laid over what is there, because it is not known
-whether the API merges or replaces inside them (remote/API.md §2). Shapes are those of canonical
-form, which knows the lists of every provider. How calls travel and in which order integrations are
-written: `reconciler.execution`.
+A write sends complete objects: the declared values merged over the stored ones, because it is
+unknown whether the API merges or replaces inside them (remote/API.md §2). Shapes are those of the
+canonical form, which knows the lists of every provider. How calls are sent and in which order
+integrations are written: `reconciler.execution`.
 """
 
 from collections.abc import Collection, Mapping
@@ -37,7 +37,7 @@ from reconciler.planning.normalize import (
 def create_calls(declared: Declared) -> tuple[Call, ...]:
     """Return the calls that create an integration; nothing empty is sent."""
     fields, schema = normalize(declared.fields), any_provider_schema()
-    # Always with the slug: one that the API generates would match no file (remote/API.md §1.3).
+    # Always with the slug: a generated slug would match no file (remote/API.md §1.3).
     body: dict[str, Value] = {"slug": declared.slug, **_default_provider(fields, schema)}
     for name, value in fields.items():
         field = schema.child(name)
@@ -50,7 +50,7 @@ def create_calls(declared: Declared) -> tuple[Call, ...]:
     if models or not allows_all_models(fields, {}):
         calls.append(_models_call(declared, fields, models))
     workspaces = as_mapping(fields.get("workspaces"))
-    # A new record grants nothing yet, so there is nothing to take away.
+    # A new record grants nothing yet, so there is nothing to revoke.
     granted = {id_: as_mapping(entry) for id_, entry in workspaces.items() if is_enabled(entry)}
     access = as_mapping(fields.get("global_workspace_access"))
     if granted or is_enabled(access):
@@ -60,7 +60,7 @@ def create_calls(declared: Declared) -> tuple[Call, ...]:
 
 
 def _without_nulls(value: Value) -> Value:
-    """Return a tree without members that are declared null: a new record has none of them."""
+    """Return a tree without members that are declared null, which a new record lacks anyway."""
     if is_mapping(value):
         return {name: _without_nulls(item) for name, item in value.items() if item is not None}
     return value
@@ -74,7 +74,7 @@ def delete_calls(slug: str) -> tuple[Call, ...]:
 def update_calls(
     declared: Declared, comparison: Comparison, changed: Collection[Path]
 ) -> tuple[Call, ...]:
-    """Return the calls that carry out changes at these paths, one for each resource touched."""
+    """Return the calls that carry out changes at these paths, one for each affected resource."""
     tops = {path[0] for path in changed}
     calls: list[Call] = []
     body = _update_body(any_provider_schema(), comparison, tops)
@@ -107,12 +107,12 @@ def _update_body(schema: FieldSchema, comparison: Comparison, tops: set[str]) ->
 def merged(
     desired: Value, observed: Value, field: FieldSchema, *, leaves_out: bool = False
 ) -> Value:
-    """Return what is declared, laid over what is there.
+    """Return the declared values merged over the stored ones.
 
-    What is declared empty becomes the empty value of its own type, so that servers that merge and
-    servers that replace end up alike. It is left out instead where that is certain to remove it:
-    an entry of a keyed list, and (`leaves_out`) a member in a list that is replaced as a whole.
-    A header is left out too: an empty one would still be sent to the provider.
+    A field that is declared empty becomes the empty value of its type, so that servers that merge
+    and servers that replace end up with the same state. It is omitted if that is certain to remove
+    it: an entry of a keyed list, and (`leaves_out`) a member in a list that is replaced as a whole.
+    A header is omitted, too: an empty one would still be sent to the provider.
     """
     if is_mapping(desired) and desired:
         return _merged_members(desired, as_mapping(observed), field, leaves_out=leaves_out)
@@ -144,7 +144,7 @@ def _merged_members(
 
 
 def _emptied(observed: Value, desired: Value) -> Value:
-    """Return the empty value of the type that is stored, or what is declared if nothing is."""
+    """Return the empty value of the stored type, or the declared value if nothing is stored."""
     match observed:
         case str() | Mask():
             return ""
@@ -157,7 +157,7 @@ def _emptied(observed: Value, desired: Value) -> Value:
 
 
 def to_wire(value: Value, field: FieldSchema) -> Value:
-    """Return the API's form of a canonical value: lists again, masks left out."""
+    """Return the API's form of a canonical value, with lists and without masks."""
     if not is_mapping(value):
         return value
     if field.key is not None:
@@ -211,7 +211,7 @@ def _model_updates(
     wanted, listed = as_mapping(desired.get("models")), as_mapping(observed.get("models"))
     touched = {path[1] for path in changed if path[0] == "models"}
     if switches_models(changed) and not allows_all_models(desired, observed):
-        # Models that only the switch had enabled would go with it.
+        # Models that only the switch had enabled would be disabled with it.
         touched |= {slug for slug, entry in wanted.items() if is_enabled(entry)}
     entry = any_provider_schema().child("models").entries or UNKNOWN
     gone: list[str] = []
@@ -240,19 +240,19 @@ def _workspace_update(
     entries: dict[str, Tree] = {}
     # A set is enough, because `to_wire` orders entries by id.
     for id_ in {path[1] for path in changed if path[0] == "workspaces"}:
-        # A workspace that is granted again keeps the limits that the API still shows for it.
+        # A workspace that gets access again keeps the limits that the API still shows for it.
         field = schema.at(("workspaces", id_))
         entries[id_] = _access(wanted[id_], listed.get(id_), field)
     shared = None
     if any(path[0] == "global_workspace_access" for path in changed):
         name = "global_workspace_access"
         shared = _access(desired[name], observed.get(name), schema.child(name))
-    # `declared`: write-only fields are left out of what is compared, and a write needs them.
+    # From `declared`, because a write needs the write-only fields, which are not compared.
     return _workspaces_call(declared, comparison.declared, entries, shared)
 
 
 def _access(desired: Value, observed: Value, field: FieldSchema) -> Tree:
-    """Return what a write sends for an access: all of what is granted, of the rest the switch."""
+    """Return what a write sends for an access: everything if granted, else only the switch."""
     if not is_enabled(desired):
         return {"enabled": False}
     return as_mapping(merged(desired, as_mapping(observed), field))
@@ -284,7 +284,7 @@ def _write_only(fields: Tree, schema: FieldSchema) -> dict[str, Value]:
 
 
 def _default_provider(fields: Tree, schema: FieldSchema) -> dict[str, Value]:
-    """Return the write-only fields, which ask for a provider to be made along with a write.
+    """Return the write-only fields, which request that a write also creates a provider.
 
     Flags are always sent: the API's own default is to create providers that are not managed.
     """

@@ -39,8 +39,8 @@ def test_a_channel_that_fails_is_a_warning_and_hides_no_other() -> None:
     assert there.reached == ["good", "refusing"]
     assert {failure.severity for failure in failures} == {Severity.WARNING}
     assert [failure.summary for failure in failures] == [
-        "channel 1 (json) was not notified: it was refused or could not be reached",
-        "channel 2 (json) was not notified: it was refused or could not be reached",
+        "channel 1 (json) was not notified: it refused the message or could not be reached",
+        "channel 2 (json) was not notified: it refused the message or could not be reached",
         "channel 3 (nonsense) was not notified: apprise does not support its URL",
         "channel 4 was not notified: apprise does not support its URL",
     ]

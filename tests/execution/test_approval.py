@@ -61,7 +61,7 @@ def test_another_digest_shows_both() -> None:
 def test_a_plan_is_good_for_its_hours_and_a_little_ahead_of_our_clock(
     after: timedelta, when: str | None
 ) -> None:
-    hint = "plan again and have it approved again"
+    hint = "create the plan again and have it approved"
     expired = [("expired-plan", f"the plan was made at {NOON}, {when}", hint)]
     assert said(plan(), plan(), after=after, hours=1.5) == (expired if when else [])
 

@@ -199,7 +199,7 @@ def test_a_credential_that_the_run_rotated_is_named_as_lost() -> None:
     lost = warning(
         "credential-not-restored",
         "alpha: the run replaced key, and the previous value is not stored; it is left unchanged",
-        hint="put the old value behind the reference and apply the files",
+        hint="store the old value under the reference and apply the files",
     )
     assert undo(picture, alpha=LastApplied({"key": KEY})).diagnostics == (lost,)
 

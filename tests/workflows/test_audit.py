@@ -19,7 +19,7 @@ from tests.builders import KEY, declared, desired
 from tests.runs import World
 
 HOST = "https://llm.corp.example"
-LOST = "so a host or a custom model there that no file declares is not reported"
+LOST = "so an undeclared host or custom model in them is not reported"
 NAMELESS = "so the workspaces that have access are not named"
 TUNE = {"slug": "tune", "enabled": True, "is_custom": True, "base_model_slug": "gpt-5"}
 
