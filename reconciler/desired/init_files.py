@@ -50,11 +50,13 @@ jobs:
     permissions:
       contents: read # to check the files out
       pull-requests: write # to comment
+      checks: write # to write the check run
     uses: $repository/.github/workflows/plan.yml@$commit
     with:
       target: production
       environment: production
       directory: $directory
+      label: "" # or one that pull requests have while their plan has changes
     # Secrets of the environment production-plan.
     secrets:
       PORTKEY_API_KEY: $${{ secrets.PORTKEY_API_KEY }}
@@ -85,6 +87,7 @@ jobs:
       contents: read # to check the files out, and to find the pull requests of a commit
       actions: read # to download the plans that were approved
       pull-requests: write # to comment on the merged pull request
+      checks: write # to write the check run
     uses: $repository/.github/workflows/apply.yml@$commit
     with:
       target: production

@@ -147,14 +147,19 @@ class Scratch:
         # A virtual environment that it makes is the other folder, where the command is.
         write_program(
             tools / "python3",
+            f'[ "$1" != -I ] || exec {sys.executable} "$@"',  # a script, which installs nothing
             f'echo "$@" >> {self.folder}/installed.log',
             f'[ "$2" != venv ] || cp -r {installed} "$3/bin"',
         )
         write_program(installed / "python", f'exec {tools}/python3 "$@"')
         write_program(
-            installed / "reconcile", f'PYTHONPATH={ROOT} exec {sys.executable} -m reconciler "$@"'
+            installed / "reconcile",
+            f'PYTHONPATH={ROOT} exec {sys.executable} -P -m reconciler "$@"',
         )
-        self._stub("checkout", f"cp -a {self.repository}/. .")
+        self._stub(
+            "checkout",
+            f'cp -a {self.repository}/. .; [ -z "$REF" ] || git checkout --quiet --detach "$REF"',
+        )
         self._stub("setup-python", f'echo {tools} >> "$GITHUB_PATH"')
         self._stub("cache/restore", _RESTORE)
         self._stub("cache/save", _SAVE)
@@ -166,11 +171,15 @@ class Scratch:
         step = {
             "shell": "bash",
             "run": script,
-            "env": {"STORE": str(self.store), "NAME": "${{ inputs.name }}"},
+            "env": {
+                "STORE": str(self.store),
+                "NAME": "${{ inputs.name }}",
+                "REF": "${{ inputs.ref }}",
+            },
         }
         action = {
             "name": name,
-            "inputs": {"name": {}},
+            "inputs": {"name": {}, "ref": {}},
             "runs": {"using": "composite", "steps": [step]},
         }
         file.write_text(json.dumps(action))

@@ -6,13 +6,14 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reconciler.desired.init_files import UNKNOWN_SOURCE
 from tests.github.fake import REPO, FakeGitHub, serving
 from tests.workflows.acting import TOKEN, VALUE, Scratch
-from tests.workflows.test_actions import own_workflow
+from tests.workflows.test_actions import GUIDE, own_workflow
 
 pytestmark = pytest.mark.needs_system
 
@@ -144,6 +145,110 @@ def test_files_that_are_wrong_after_a_merge_are_told_on_the_merged_pull_request(
         (comment,) = here.github.comments[7]
         assert "### Apply failed before the first write" in comment["body"]
         assert "bad.yaml:2:1" in comment["body"]
+
+
+def hostile_merge(here: Scratch) -> tuple[str, str, str]:
+    """Merge a head that adds an integration, and things that nothing may run or write through."""
+    base = here.git("rev-parse", "HEAD")
+    here.git("checkout", "--quiet", "-b", "feature")
+    folder = here.repository
+    (folder / "desired-state/integrations/added.yaml").write_text(
+        "slug: added\nai_provider_id: openai\nname: Added\nkey: null\n"
+    )
+    for module in ("pip.py", "venv.py", "reconciler.py", "json.py"):
+        (folder / module).write_text(f"open({str(here.folder / 'owned')!r}, 'w')\n")
+    (folder / "plan.json").symlink_to(here.folder / "owned")
+    (folder / ".reconcile").mkdir()
+    (folder / ".reconcile/ledger.db").write_text("committed by a fork")
+    here.git("add", "--force", ".")
+    here.git("commit", "--quiet", "--message", "feature")
+    head = here.git("rev-parse", "HEAD")
+    here.git("checkout", "--quiet", "main")
+    here.git("merge", "--quiet", "--no-ff", "--no-edit", "feature")
+    merge = here.git("rev-parse", "HEAD")
+    here.git("reset", "--quiet", "--hard", base)
+    return base, head, merge
+
+
+def requested(here: Scratch, base: str, head: str, merge: str) -> None:
+    """Let the fake GitHub know pull request #8 of a fork, and let the caller listen to comments."""
+    here.github.permissions["carol"] = "write"
+    here.github.pulls[8] = {
+        "number": 8,
+        "state": "open",
+        "mergeable": True,
+        "merge_commit_sha": merge,
+        "base": {"ref": "main"},
+        "head": {
+            "sha": head,
+            "ref": "feature",
+            "repo": {"full_name": "mallory/gateway", "pushed_at": "2026-11-23T07:00:00Z"},
+        },
+    }
+    here.github.commits[merge] = {"sha": merge, "parents": [{"sha": base}, {"sha": head}]}
+    file = here.repository / ".github/workflows/reconcile-plan.yml"
+    (lines,) = re.findall(r"```yaml\n(  issue_comment:.*?)```", GUIDE, re.DOTALL)
+    file.write_text(file.read_text().replace("  merge_group:\n", f"  merge_group:\n{lines}"))
+
+
+def comment_by(author: str, created_at: str = "2026-11-23T08:00:00Z") -> dict[str, Any]:
+    return {
+        "action": "created",
+        "issue": {"number": 8, "pull_request": {"url": "https://api.github.com/x"}},
+        "comment": {
+            "id": 99,
+            "body": "/plan",
+            "user": {"login": author},
+            "created_at": created_at,
+        },
+        "repository": {"default_branch": "main", "visibility": "private"},
+    }
+
+
+def test_a_comment_plans_a_fork_whose_files_are_read_and_never_run(tmp_path: Path) -> None:
+    with scratch(tmp_path) as here:
+        base, head, merge = hostile_merge(here)
+        requested(here, base, head, merge)
+        code, log = here.act("issue_comment", "reconcile-plan", comment_by("carol"))
+        assert code == 0, log
+        assert {"Check the comment", "Plan", "Report"} <= set(steps(log))
+        (comment,) = here.github.comments[8]
+        assert "<code>added</code>" in comment["body"]
+        assert f"commit `{merge[:12]}`" in comment["body"]
+        (check,) = here.github.check_runs.values()
+        assert (check["name"], check["head_sha"]) == ("reconcile / simulator", head)
+        assert check["output"]["title"] == "5 to create"
+        uploaded = here.store / f"reconcile-plan-simulator-{head}-pull-request-8/plan.json"
+        assert '"added"' in uploaded.read_text()
+        assert not (here.folder / "owned").exists()
+        assert VALUE not in log
+
+        here.github.check_runs.clear()
+        for author, time in (
+            ("mallory", "2026-11-23T08:00:00Z"),
+            ("carol", "2026-11-23T06:00:00Z"),
+        ):
+            code, log = here.act("issue_comment", "reconcile-plan", comment_by(author, time))
+            assert (code == 0) == (author == "mallory"), log
+            assert not {"Plan", "Report"} & set(steps(log))
+        assert here.github.check_runs == {}
+        assert here.github.reactions == [(99, "eyes"), (99, "confused"), (99, "confused")]
+
+
+def test_a_check_that_cannot_be_installed_is_said_in_the_drift_issue(tmp_path: Path) -> None:
+    with scratch(tmp_path) as here:
+        install = here.repository / ".github/actions/setup-reconcile/install.sh"
+        install.write_text("echo broken >&2; exit 1\n")
+        here.commit()
+        code, log = here.act("schedule", "reconcile-drift", {"schedule": "23 5 * * *"})
+        assert code != 0
+        assert "Compare" not in steps(log)
+        (issue,) = here.github.issues.values()
+        assert issue["title"] == "Drift: simulator"
+        assert "error[no-result]" in issue["body"]
+        assert re.search(
+            rf"\[run \d+\]\(https://github.com/{REPO}/actions/runs/\d+\)", issue["body"]
+        )
 
 
 def publish(github: FakeGitHub, plan: Path, *, merged: str, before: str, workflow: str) -> None:
