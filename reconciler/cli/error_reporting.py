@@ -15,11 +15,14 @@ import click
 
 from reconciler.cli import settings
 from reconciler.cli.console import Console
-from reconciler.diagnostics import Diagnostic, error
+from reconciler.diagnostics import Diagnostic, Severity, error
 from reconciler.errors import ReconcilerError, Rejection
 
 if TYPE_CHECKING:
     from reconciler.planning.plan import Plan
+
+_SELF_EXPLANATORY = frozenset({"declined", "interrupted", "unknown-code", "usage"})
+"""Codes whose message says everything, or names another command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +83,18 @@ def report(problem: BaseException, *, console: Console, as_json: bool) -> int:
         from reconciler.views.diagnostics import as_text
 
         console.warning(as_text(ending.diagnostics))
+        name_explain(ending.diagnostics, console)
     if console.verbosity >= 2:
         console.warning(_places(problem))
     return ending.exit_code
+
+
+def name_explain(diagnostics: Iterable[Diagnostic], console: Console) -> None:
+    """Name the command that explains the first error, to a person at a terminal."""
+    codes = [d.code for d in diagnostics if d.severity is Severity.ERROR]
+    explained = next((code for code in codes if code not in _SELF_EXPLANATORY), None)
+    if explained is not None and console.is_live and console.json_log is None:
+        console.info(f"To learn more, run: reconcile explain {explained}")
 
 
 def wants_json(arguments: Sequence[str], *, commands: Iterable[str], prefix: str) -> bool:

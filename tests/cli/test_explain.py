@@ -1,9 +1,12 @@
 """`reconcile explain` knows every field, from the schema."""
 
+import io
 import json
+from pathlib import Path
 
 import pytest
 
+from reconciler.cli.console import Console
 from reconciler.cli.main import run
 from reconciler.domain.providers import PROVIDERS
 from reconciler.domain.schema import any_provider_schema
@@ -167,3 +170,31 @@ def test_a_field_wins_over_a_code_and_a_path_is_never_a_code() -> None:
 @pytest.mark.parametrize("option", [("--recursive",), ("--provider", "openai")])
 def test_options_for_fields_are_refused_with_a_code(option: tuple[str, ...]) -> None:
     assert "for fields, not for codes" in explain("tab", *option, code=3)
+
+
+class Terminal(io.StringIO):
+    """A stream that a person reads."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("command", ["validate", "plan"])
+@pytest.mark.parametrize(
+    ("on_terminal", "options", "named"),
+    [(True, (), True), (True, ("--quiet",), False), (False, (), False)],
+)
+def test_a_person_learns_the_command_once(
+    tmp_path: Path, command: str, on_terminal: bool, options: tuple[str, ...], named: bool
+) -> None:
+    (tmp_path / "reconcile.yaml").write_text("version: 1\ntarget: {}\nverison: 1\n")
+    err = Terminal() if on_terminal else io.StringIO()
+    console = Console(stdin=None, stdout=io.StringIO(), stderr=err)
+    assert run(["--dir", str(tmp_path), *options, command], console) == 3
+    assert err.getvalue().count("run: reconcile explain unknown-field\n") == int(named)
+
+
+def test_a_message_that_names_a_command_names_no_other() -> None:
+    err = Terminal()
+    assert run(["plna"], Console(stdin=None, stdout=None, stderr=err)) == 3
+    assert "reconcile explain" not in err.getvalue()

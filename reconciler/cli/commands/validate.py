@@ -5,6 +5,7 @@ import click
 from reconciler import __version__
 from reconciler.cli import settings
 from reconciler.cli.desired_source import checkout_of
+from reconciler.cli.error_reporting import name_explain
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import format_option
 from reconciler.desired.load import check
@@ -33,6 +34,7 @@ def command(invocation: Invocation, *, style: str) -> int:
             console.data(diagnostics.as_sarif(found, version=__version__))
         case _:
             console.data(_as_text(invocation, found))
+            name_explain(found, console)
     return 3 if has_errors(found) else 0
 
 
