@@ -17,15 +17,11 @@ from reconciler.diagnostics import (
     counted,
     has_errors,
 )
-from reconciler.views.escape import LONGEST_SENTENCE, shortened, visible
+from reconciler.views.escape import shortened, summary_of, visible
 from reconciler.views.text_layout import columns
 
 FORMAT_VERSION = "1"
 
-# A host that is cut short could be taken for another one.
-_NAMES_HOSTS = frozenset(
-    {"credential-retarget", "host-not-allowed", "not-approved", "undeclared-host", "wrong-target"}
-)
 _COLORS = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.NOTICE: "1;36"}
 
 _LONGEST_ANNOTATION = 400
@@ -85,12 +81,6 @@ def as_sarif(diagnostics: Iterable[Diagnostic], *, version: str) -> str:
         ],
     }
     return json.dumps(log, indent=2) + "\n"
-
-
-def summary_of(diagnostic: Diagnostic) -> str:
-    """Return the summary as it is shown; one that names a host is not shortened."""
-    limit = None if diagnostic.code in _NAMES_HOSTS else LONGEST_SENTENCE
-    return shortened(diagnostic.summary, limit)
 
 
 def count(diagnostics: Sequence[Diagnostic]) -> str:

@@ -8,6 +8,7 @@ import json
 import re
 import unicodedata
 
+from reconciler.diagnostics import Diagnostic
 from reconciler.planning.actions import abridged
 
 _INVISIBLE = re.compile(
@@ -23,6 +24,11 @@ _INVISIBLE = re.compile(
 # GitHub Actions obeys lines that begin with `::`, Azure Pipelines those with `##[`.
 _COMMAND = re.compile(r"^(\s*)(::|##\[)")
 _CUT = "…"
+
+# A host that is cut short could be taken for another one.
+_NAMES_HOSTS = frozenset(
+    {"credential-retarget", "host-not-allowed", "not-approved", "undeclared-host", "wrong-target"}
+)
 
 LONGEST_SENTENCE = 2000
 """Characters of a message up to which all of it is shown."""
@@ -43,6 +49,12 @@ def visible(text: str, limit: int | None = 200) -> str:
 def shortened(text: str, limit: int | None = LONGEST_SENTENCE) -> str:
     """Return a text escaped; of one longer than `limit` only head and tail, with a count."""
     return visible(text if limit is None else abridged(text, limit), limit=None)
+
+
+def summary_of(diagnostic: Diagnostic) -> str:
+    """Return the summary as it is shown; one that names a host is not shortened."""
+    limit = None if diagnostic.code in _NAMES_HOSTS else LONGEST_SENTENCE
+    return shortened(diagnostic.summary, limit)
 
 
 def look_alike(one: str, other: str) -> bool:
