@@ -26,8 +26,7 @@ from reconciler.planning.actions import (
 from reconciler.planning.plan import Plan, PlanTarget
 from reconciler.views import phrases
 from reconciler.views.escape import look_alike, shortened, spelled_out, summary_of, visible
-from reconciler.views.removal_notes import is_restated, removal_notes
-from reconciler.views.sections import Section, reference, sections_of
+from reconciler.views.sections import Section, is_restated, reference, removal_notes, sections_of
 from reconciler.views.suggested_command import CommandContext, apply_command
 
 NAMED = 5
