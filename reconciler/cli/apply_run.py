@@ -28,6 +28,7 @@ from reconciler.ledger.models import Anchor
 from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.views.plan_outline import question
 from reconciler.views.progress import LineProgress, LiveProgress, QuietProgress
+from reconciler.views.suggested_command import CommandContext, suggested_command
 from reconciler.workflows import Applied, Session
 
 
@@ -126,7 +127,7 @@ def _with_failure(applied: Applied, failure: ReconcilerError) -> Applied:
 
 _CUT_SHORT = (
     "calls in progress may or may not have taken effect, and the remaining actions were not "
-    "started; run `reconcile plan` to see what is left"
+    "started; to see what is left, run: {}"
 )
 
 
@@ -144,12 +145,14 @@ class RunDisplay:
         *,
         style: str,
         ledger: str,
+        context: CommandContext,
     ) -> None:
         self._console = console
         self._handler = handler
         self.stop = stop
         self._shows_plan = style == "text" and console.json_log is None
         self._ledger = ledger
+        self._context = context
         self._progress = _progress(console)
         self._has_work = False
 
@@ -190,11 +193,15 @@ class RunDisplay:
             # A call that is cancelled has an unknown outcome, so from now on the run stops by
             # itself.
             self._handler.on_signal = self._ask_to_stop
-            self._handler.if_interrupted = _CUT_SHORT
+            self._handler.if_interrupted = _CUT_SHORT.format(self._plan_again(event.plan))
             self._show(event.plan)
             self._has_work = bool(event.plan.actions)
         if self._has_work:
             self._progress(event)
+
+    def _plan_again(self, plan: Plan) -> str:
+        options, context = self._context.plan_options, self._context
+        return suggested_command(plan.target.name, "plan", *options, context=context)
 
     def _ask_to_stop(self) -> None:
         number = self._handler.received or signal.SIGINT

@@ -39,13 +39,19 @@ def drift(
 
 
 def failed_apply(
-    console: Console, channels: Sequence[str], result: "ApplyResult", *, ledger: str
+    console: Console,
+    channels: Sequence[str],
+    result: "ApplyResult",
+    *,
+    ledger: str,
+    context: "CommandContext",
 ) -> None:
     """Notify every channel of the actions that were not applied."""
     if channels:
         from reconciler.views import notification
 
-        _send(console, channels, notification.of_failed_apply(result, ledger=ledger))
+        message = notification.of_failed_apply(result, ledger=ledger, context=context)
+        _send(console, channels, message)
 
 
 def _send(console: Console, channels: Sequence[str], message: "Message") -> None:

@@ -51,12 +51,18 @@ def show_plan(
 
 
 def show_result(
-    console: Console, result: "ApplyResult", plan: Plan | None = None, *, style: str, ledger: str
+    console: Console,
+    result: "ApplyResult",
+    plan: Plan | None = None,
+    *,
+    style: str,
+    ledger: str,
+    context: "CommandContext",
 ) -> None:
     """Write a result to stdout in one of `PLAN_FORMATS`; its plan adds the changes."""
     from reconciler.views.renderers import RENDERERS
 
-    options = replace(_options(console, ledger), plan=plan)
+    options = replace(_options(console, ledger), plan=plan, context=context)
     console.data(RENDERERS["result"][style](result, options))
 
 

@@ -52,7 +52,9 @@ def plan(value: Plan, options: RenderOptions) -> str:
 
 def result(value: ApplyResult, options: RenderOptions) -> str:
     """Return a result as a page; with the plan each outcome shows its changes."""
-    shown = result_outline.of_result(value, ledger=options.ledger, plan=options.plan)
+    shown = result_outline.of_result(
+        value, ledger=options.ledger, plan=options.plan, context=options.context
+    )
     present = {
         "status": {item.status.value for item in shown.outcomes},
         "action": {item.kind.value for item in shown.outcomes},

@@ -71,17 +71,23 @@ def plan(value: Plan, options: RenderOptions, *, limit: int = LIMIT) -> str:
 
 def result(value: ApplyResult, options: RenderOptions, *, limit: int = LIMIT) -> str:
     """Return a result: counts, what to do next, then each outcome, failed ones first."""
-    shown = result_outline.of_result(value, ledger=options.ledger, plan=options.plan)
+    shown = result_outline.of_result(
+        value, ledger=options.ledger, plan=options.plan, context=options.context
+    )
     ranked = sorted(shown.outcomes, key=lambda item: _OUTCOMES.index(item.status))
     title, run = f"{shown.title} {code(shown.run)}", ""
-    advice = "".join(f"- {text}\n" for text in (*shown.next_steps, *map(code, shown.ledger)))
+    own_steps = [
+        f"{step.text} {code(step.command)}" if step.command else step.text
+        for step in shown.next_steps
+    ]
+    advice = "".join(f"- {text}\n" for text in (*own_steps, *map(code, shown.ledger)))
     notes: list[str] = []
     tail: list[str] = []
     if options.publication is not None:
         run = f" · run {code(shown.run)}"
         title = _published_title("apply", options.publication)
         # Paragraphs, so that the list below holds outcomes only.
-        steps = options.publication.next_steps or shown.next_steps
+        steps = options.publication.next_steps or own_steps
         advice = "\n".join(f"{text}\n" for text in steps)
         notes, tail = _ledger_parts(value, shown)
     head = [

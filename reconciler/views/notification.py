@@ -28,9 +28,11 @@ def of_drift(
     return Message(_title(phrases.DRIFT_TITLE, report.target.name), "\n".join(lines) + "\n")
 
 
-def of_failed_apply(result: ApplyResult, *, ledger: str) -> Message:
+def of_failed_apply(
+    result: ApplyResult, *, ledger: str, context: CommandContext = CommandContext()
+) -> Message:
     """Return the message about an incomplete apply: what was not applied, and what to do next."""
-    shown = result_outline.of_result(result, ledger=ledger)
+    shown = result_outline.of_result(result, ledger=ledger, context=context)
     failed = [item for item in shown.outcomes if item.status is not Status.APPLIED]
     lines = [
         shown.summary,
@@ -39,7 +41,7 @@ def of_failed_apply(result: ApplyResult, *, ledger: str) -> Message:
         "",
         *_listed([f"{i.symbol} {i.status.value}: {i.kind.value} {i.slug}" for i in failed]),
         "",
-        *shown.next_steps,
+        *(f"{step.text} {step.command}".rstrip() for step in shown.next_steps),
     ]
     return Message(_title(phrases.RESULT_FAILED_TITLE, result.target.name), "\n".join(lines) + "\n")
 

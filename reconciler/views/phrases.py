@@ -171,9 +171,7 @@ STATUS_MEANINGS = MappingProxyType(
 
 STATUS_ADVICE = MappingProxyType(
     {
-        Status.UNKNOWN: (
-            "Run `reconcile plan` first: it reads the API again and shows what remains to be done."
-        ),
+        Status.UNKNOWN: ("Run this first, to read the API again and see what remains to be done:"),
         Status.FAILED: (
             "Fix the errors shown, then apply again: a new plan contains only what is missing."
         ),

@@ -14,6 +14,7 @@ from reconciler.planning.plan import Plan
 from reconciler.views import phrases
 from reconciler.views.escape import shortened, visible
 from reconciler.views.plan_outline import ActionItem, header_of, of_action
+from reconciler.views.suggested_command import CommandContext, suggested_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,14 @@ class OutcomeItem:
 
 
 @dataclass(frozen=True, slots=True)
+class NextStep:
+    """Advice on what to do after an apply; `command` is a command line that follows it."""
+
+    text: str
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ResultOutline:
     """Result for readers; `by_status` names the integrations of each status, unless all applied.
 
@@ -47,11 +56,17 @@ class ResultOutline:
     counts: tuple[tuple[str, int], ...]
     outcomes: tuple[OutcomeItem, ...]
     by_status: tuple[tuple[Status, str], ...]
-    next_steps: tuple[str, ...]
+    next_steps: tuple[NextStep, ...]
     ledger: tuple[str, ...]
 
 
-def of_result(result: ApplyResult, *, ledger: str, plan: Plan | None = None) -> ResultOutline:
+def of_result(
+    result: ApplyResult,
+    *,
+    ledger: str,
+    plan: Plan | None = None,
+    context: CommandContext = CommandContext(),
+) -> ResultOutline:
     """Return the outline of a result; with the plan each outcome has its changes."""
     actions = {a.slug: of_action(a) for a in plan.actions} if plan else {}
     counts = result.summary
@@ -64,7 +79,7 @@ def of_result(result: ApplyResult, *, ledger: str, plan: Plan | None = None) -> 
         counts=tuple(counts.items()),
         outcomes=tuple(of_outcome(o, actions.get(o.slug)) for o in result.outcomes),
         by_status=() if result.complete else tuple(_by_status(result.outcomes)),
-        next_steps=_next_steps(result),
+        next_steps=tuple(_next_steps(result, context)),
         ledger=_ledger(result),
     )
 
@@ -139,17 +154,21 @@ def _by_status(outcomes: Iterable[Outcome]) -> Iterable[tuple[Status, str]]:
             yield status, f"{phrases.STATUS_MEANINGS[status]}: {phrases.named(named)}"
 
 
-def _next_steps(result: ApplyResult) -> tuple[str, ...]:
+def _next_steps(result: ApplyResult, context: CommandContext) -> Iterable[NextStep]:
     # Of a part of the shards it cannot be said that all actions were applied.
-    if result.lacking:
-        return (*_advice(result), phrases.OTHERS_UNKNOWN)
-    if not result.outcomes:
-        return (phrases.NOTHING_TO_APPLY,)
-    if result.complete:
-        return (phrases.ALL_APPLIED,)
-    return _advice(result)
-
-
-def _advice(result: ApplyResult) -> tuple[str, ...]:
+    if not result.lacking and (result.complete or not result.outcomes):
+        text = phrases.ALL_APPLIED if result.outcomes else phrases.NOTHING_TO_APPLY
+        yield NextStep(text)
+        return
     counts = result.summary
-    return tuple(text for status, text in phrases.STATUS_ADVICE.items() if counts[status.value])
+    for status, text in phrases.STATUS_ADVICE.items():
+        if counts[status.value]:
+            plans = status is Status.UNKNOWN
+            yield NextStep(text, _plan_again(result, context) if plans else "")
+    if result.lacking:
+        yield NextStep(phrases.OTHERS_UNKNOWN)
+
+
+def _plan_again(result: ApplyResult, context: CommandContext) -> str:
+    target = result.target.name
+    return suggested_command(target, "plan", *context.plan_options, context=context)

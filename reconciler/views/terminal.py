@@ -78,7 +78,9 @@ def result(value: ApplyResult, options: RenderOptions) -> str:
 
     With the plan each action that was not applied shows the changes that remain to be made.
     """
-    shown = result_outline.of_result(value, ledger=options.ledger, plan=options.plan)
+    shown = result_outline.of_result(
+        value, ledger=options.ledger, plan=options.plan, context=options.context
+    )
     page = TextLayout(width=options.width, color=options.color)
     page.line(shown.header)
     page.line(f"{shown.title} {shown.run}")
@@ -94,8 +96,10 @@ def result(value: ApplyResult, options: RenderOptions) -> str:
     page.blank()
     for status, text in shown.by_status:
         page.line((text, _STATUS_STYLES[status]))
-    for text in shown.next_steps:
-        page.line(text)
+    for step in shown.next_steps:
+        page.line(step.text)
+        if step.command:
+            page.whole(step.command, indent=4)
     for text in shown.ledger:
         page.line(text)
     return page.text()

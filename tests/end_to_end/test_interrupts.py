@@ -64,7 +64,7 @@ def test_a_second_interrupt_leaves_at_once_and_says_what_is_unknown(
     project = a_project(tmp_path)
     with serving(Fault(kind=FaultKind.HANG_BEFORE, method="POST", times=-1)) as upstream:
         project.config(upstream.url, api_key="${env:PORTKEY_API_KEY}")
-        process = started(project, "apply", "--yes", "--format", style)
+        process = started(project, "apply", "--yes", "--only", "a*", "--format", style)
         assert upstream.written_to.wait(20)
         process.send_signal(signal.SIGINT)
         wait_for(process, "again")
@@ -80,6 +80,7 @@ def test_a_second_interrupt_leaves_at_once_and_says_what_is_unknown(
         assert out == ""
     assert len(told) == 1
     assert told[0].startswith("error[interrupted]: interrupted by SIGINT; calls in progress may")
+    assert told[0].endswith("to see what is left, run: reconcile --target here plan --only 'a*'")
 
 
 def test_an_interrupted_reading_is_one_line_for_a_person(tmp_path: Path) -> None:

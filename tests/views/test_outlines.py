@@ -1,11 +1,15 @@
 """Outlines: the words and values that all formats of plans and results share."""
 
+from html import unescape
+
 import pytest
 
 from reconciler.execution.result import Status
 from reconciler.planning.actions import ActionKind, Change, ChangeKind, ChangeOrigin, Risk
 from reconciler.planning.plan import Plan, Unverified
-from reconciler.views import phrases, plan_outline, result_outline
+from reconciler.views import notification, phrases, plan_outline, result_outline
+from reconciler.views.render_options import RenderOptions
+from reconciler.views.renderers import RENDERERS
 from reconciler.views.suggested_command import CommandContext
 from tests.views import samples
 
@@ -130,4 +134,16 @@ def test_a_complete_result_needs_no_account() -> None:
     result = samples.complete_result(samples.mixed_plan())
     shown = result_outline.of_result(result, ledger="local")
     assert shown.by_status == ()
-    assert shown.next_steps == (phrases.ALL_APPLIED,)
+    assert shown.next_steps == (result_outline.NextStep(phrases.ALL_APPLIED),)
+
+
+@pytest.mark.parametrize("style", ["text", "markdown", "html"])
+def test_what_is_suggested_after_an_unknown_outcome_repeats_target_and_options(style: str) -> None:
+    result = samples.partial_result(samples.mixed_plan())
+    context = CommandContext(global_options=("--dir", "a b"), plan_options=("--only", "x*"))
+    shown = RENDERERS["result"][style](result, RenderOptions(ledger="local", context=context))
+    command = "reconcile --target production --dir 'a b' plan --only 'x*'"
+    assert command in unescape(shown)
+    assert "`reconcile plan`" not in shown
+    message = notification.of_failed_apply(result, ledger="local", context=context)
+    assert command in message.body

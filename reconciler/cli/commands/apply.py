@@ -15,6 +15,7 @@ from reconciler.cli.options import (
     ApprovalOptions,
     ReadingOptions,
     approval_options,
+    command_context,
     format_option,
     metrics_file,
     planning,
@@ -32,6 +33,7 @@ from reconciler.execution.threads import in_thread
 from reconciler.planning import codec
 from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.views import diagnostics
+from reconciler.views.suggested_command import CommandContext
 from reconciler.workflows import Applied, Session
 
 
@@ -83,6 +85,7 @@ def command(
         undone_run=_run_to_undo(saved, base=reading.base),
         style=style,
         channels=notify,
+        context=command_context(invocation, click.get_current_context()),
     )
     with telemetry, suggesting_commands(invocation, plans):
         return telemetry.finish(signals.run(run.to_end, if_interrupted="nothing was written"))
@@ -101,6 +104,7 @@ class _Run:
     undone_run: str | None
     style: str
     channels: Sequence[str]
+    context: CommandContext
 
     async def to_end(self, handler: signals.SignalHandler) -> int:
         """Apply, show the result and return the exit code."""
@@ -133,7 +137,12 @@ class _Run:
         self.telemetry.set_target(session.desired.target.name, ledger=session.ledger)
         cancel = CancelToken()
         display = RunDisplay(
-            self.invocation.console, handler, cancel, style=self.style, ledger=session.ledger
+            self.invocation.console,
+            handler,
+            cancel,
+            style=self.style,
+            ledger=session.ledger,
+            context=self.context,
         )
         with display:
             return await run_apply(
@@ -151,11 +160,20 @@ class _Run:
     def _report(self, applied: Applied, *, ledger: str) -> None:
         """Show the result, and notify the channels of actions that were not applied."""
         console = self.invocation.console
-        output.show_result(console, applied.result, applied.plan, style=self.style, ledger=ledger)
+        output.show_result(
+            console,
+            applied.result,
+            applied.plan,
+            style=self.style,
+            ledger=ledger,
+            context=self.context,
+        )
         if applied.diagnostics:
             console.warning(diagnostics.as_text(applied.diagnostics))
         if not applied.result.complete:
-            notifications.failed_apply(console, self.channels, applied.result, ledger=ledger)
+            notifications.failed_apply(
+                console, self.channels, applied.result, ledger=ledger, context=self.context
+            )
 
 
 def _exit_code(console: Console, applied: Applied) -> int:

@@ -7,7 +7,7 @@ import click
 
 from reconciler.cli import exit_codes, output
 from reconciler.cli.global_options import Command, Invocation
-from reconciler.cli.options import format_option
+from reconciler.cli.options import command_context, format_option
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
 from reconciler.execution.merge_results import merge, missing_shards
@@ -48,7 +48,8 @@ def command(invocation: Invocation, *, files: tuple[Path, ...], style: str) -> i
     code = exit_code(merged, failures)
     if merged is not None:
         shown = replace(merged, lacking=bool(failures))
-        output.show_result(console, shown, style=style, ledger=NOT_READ)
+        context = command_context(invocation, click.get_current_context())
+        output.show_result(console, shown, style=style, ledger=NOT_READ, context=context)
     elif style == "json":
         console.data(json.error(problems, exit_code=code))
         return code

@@ -28,7 +28,7 @@ def command(invocation: Invocation, *, file: Path, style: str) -> int:
     match document_kind(text):
         case "apply_result":
             result = decode_result(text, name=str(file))
-            output.show_result(console, result, style=style, ledger=NOT_READ)
+            output.show_result(console, result, style=style, ledger=NOT_READ, context=context)
         case "drift_report":
             from reconciler.drift.report import decode_report
 
