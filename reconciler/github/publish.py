@@ -27,7 +27,13 @@ from reconciler.github.check_run import (
     verdict_of,
     write_check_run,
 )
-from reconciler.github.client import GitHub, GitHubForbidden
+from reconciler.github.client import (
+    GitHub,
+    GitHubError,
+    GitHubForbidden,
+    GitHubNotFound,
+    UnexpectedResponse,
+)
 from reconciler.github.comment import upsert
 from reconciler.github.inputs import NO_EXTRAS, Document, Extras, FailedCommand, FleetReport
 from reconciler.github.issue import report_drift
@@ -101,24 +107,33 @@ async def publish(
             parts.append(Published(_NO_PULL_REQUEST))
         else:
             work = _comment(github, job, document, number=number, kind=kind, context=context)
-            parts.append(await _allowed(work, "comment", permission=_MAY_COMMENT))
+            parts.append(await _allowed(work, "comment", _MAY_COMMENT))
         if extras.check_run:
             check = _check_run(github, job, document, kind=kind, context=context, extras=extras)
-            parts.append(await _allowed(check, "check run", permission=PERMISSION))
+            # GitHub also answers 404 to a token without the permission.
+            missing = (GitHubForbidden, GitHubNotFound)
+            parts.append(await _allowed(check, "check run", PERMISSION, missing))
         if extras.label is not None and number is not None and isinstance(document, Plan):
             label = _label(github, document, number=number, label=extras.label)
-            parts.append(await _allowed(label, "label", permission=_MAY_COMMENT))
+            # A label that the repository does not have may be refused as well.
+            refusals = (GitHubForbidden, GitHubNotFound, UnexpectedResponse)
+            parts.append(await _allowed(label, "label", _MAY_COMMENT, refusals))
     return Published(
         "; ".join(part.sentence for part in parts),
         tuple(found for part in parts for found in part.warnings),
     )
 
 
-async def _allowed(work: Awaitable[str], part: str, *, permission: str) -> Published:
-    """Do the work; where the token may not do it, return a warning instead."""
+async def _allowed(
+    work: Awaitable[str],
+    part: str,
+    permission: str,
+    refusals: tuple[type[GitHubError], ...] = (GitHubForbidden,),
+) -> Published:
+    """Do the work; where GitHub refuses it, return a warning instead."""
     try:
         return Published(await work)
-    except GitHubForbidden as refused:
+    except refusals as refused:
         summary = f"{refused.summary}; there is no {part}, see the job's summary"
         hint = f"grant the job {permission}; a fork's token never may"
         return Published(f"no {part}", (warning(refused.code, summary, hint=hint),))

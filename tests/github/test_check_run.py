@@ -106,26 +106,52 @@ def test_the_check_of_another_app_is_replaced_by_a_newer_one(reporter: Reporter)
     assert the_check(reporter)["output"]["title"] == "1 to create"
 
 
-@pytest.mark.parametrize("part", ["check-runs", "labels", "comments"])
+@pytest.mark.parametrize(
+    ("part", "status"),
+    [
+        ("check-runs", 403),
+        ("check-runs", 404),
+        ("labels", 403),
+        ("labels", 404),
+        ("labels", 422),
+        ("comments", 403),
+    ],
+)
 def test_what_the_token_may_not_write_is_a_warning_and_the_rest_is_written(
-    reporter: Reporter, part: str
+    reporter: Reporter, part: str, status: int
 ) -> None:
     def refuse(call: Call) -> Answer | None:
         refused = call.method != "GET" and part in call.path
-        return Answer(403, {"message": "Resource not accessible"}) if refused else None
+        return Answer(status, {"message": "Resource not accessible"}) if refused else None
 
     reporter.github.script = refuse
     done = reporter.report(
         "plan", CREATES, event=REQUEST, options=("--check-run", "--label", "gateway")
     )
     assert done.code == 0
-    assert "::warning title=github-forbidden::" in done.out
+    assert done.out.count("::warning title=github-") == 1
     assert (
         f"grant the job {'checks' if part == 'check-runs' else 'pull-requests'}: write" in done.out
     )
     written = (reporter.comments(), reporter.github.check_runs, reporter.github.labels)
     missing = ("comments", "check-runs", "labels").index(part)
     assert [bool(item) for item in written] == [index != missing for index in range(3)]
+
+
+def test_a_server_without_check_runs_is_a_warning(reporter: Reporter) -> None:
+    reporter.github.script = lambda call: Answer(404, {}) if "check-runs" in call.path else None
+    done = check(reporter, "plan", CREATES)
+    assert (done.code, len(reporter.comments())) == (0, 1)
+    assert "there is no check run" in done.out
+
+
+@pytest.mark.parametrize("status", [401, 422])
+def test_a_check_that_may_be_stale_is_a_failure(reporter: Reporter, status: int) -> None:
+    check(reporter, "plan", CLEAN)
+    reporter.github.script = lambda call: (
+        Answer(status, {}) if "check-runs" in call.path and call.method != "GET" else None
+    )
+    assert check(reporter, "plan", "").code == 1
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
