@@ -23,6 +23,7 @@ from tests.github.reporting import read_outputs
 ENVIRONMENT = "production"
 ARTIFACT = f"reconcile-plan-{ENVIRONMENT}"
 APPLIED = f"reconcile-applied-{ENVIRONMENT}"
+FORK = "mallory/gateway"
 PORTKEY_KEY = "pk-canary-story"
 
 
@@ -108,32 +109,76 @@ class Story:
         self.github.pulls[number]["head"]["sha"] = self.commit(branch)
         self.git("checkout", "--quiet", "main")
 
-    def plan(self, number: int, *, fork: bool = False) -> Job:
-        """Run plan.yml for a pull request: on its merge commit, without any secret of ours."""
+    def comment(self, number: int, body: str, author: str) -> Job:
+        """Run plan.yml for a comment on a pull request of a fork, as the plan action does."""
         pull = self.github.pulls[number]
-        base = self.git("rev-parse", "main")
-        self.git("checkout", "--quiet", "--detach", "main")
-        self.git("merge", "--quiet", "--no-edit", "--no-ff", pull["head"]["ref"])
-        merge = self.git("rev-parse", "HEAD")
-        done = self._into(
-            "plan.json",
-            "plan",
-            "--base",
-            base,
-            "--values",
-            "none",
-            "--format",
-            "json",
-            GITHUB_SHA=merge,
-        )
-        event = {"number": number, "pull_request": {"number": number}}
-        job = self._report("plan", done, event=event, sha=merge)
+        base, merge = self._merge_commit(number)
+        self.git("checkout", "--quiet", "main")
+        pull |= {"state": "open", "mergeable": True, "merge_commit_sha": merge}
+        pull["head"]["repo"] = {"full_name": FORK, "pushed_at": "2026-11-23T06:00:00Z"}
+        self.github.commits[merge] = {
+            "sha": merge,
+            "parents": [{"sha": base}, {"sha": pull["head"]["sha"]}],
+        }
+        event = {
+            "action": "created",
+            "issue": {"number": number, "pull_request": {}},
+            "comment": {
+                "id": 1,
+                "body": body,
+                "user": {"login": author},
+                "created_at": "2026-11-23T07:00:00Z",
+            },
+        }
+        words = ("github", "check-comment", "--environment", ENVIRONMENT)
+        checked = self.run(*words, **self.job_variables(event, base))
+        found = self._outputs()
+        if not found.get("merge"):
+            return Job(checked, checked, found)
+        self.git("checkout", "--quiet", "--detach", found["merge"])
+        done = self._plan(found["base"], found["merge"])
+        job = self._report("plan", done, event=event, sha=base, commit=found["head"])
         if done.code == 0:
-            self.upload((self.project.folder / "plan.json").read_bytes(), pull, fork=fork)
+            plan = (self.project.folder / "plan.json").read_bytes()
+            name = f"{ARTIFACT}-{found['head']}-pull-request-{number}"
+            run = {"event": "issue_comment", "head_sha": base, "head_branch": "main"}
+            self.upload(plan, pull, name=name, **run)
         self.git("checkout", "--quiet", "main")
         return job
 
-    def upload(self, plan: bytes, pull: dict[str, Any], *, fork: bool = False) -> None:
+    def _merge_commit(self, number: int) -> tuple[str, str]:
+        """Check out a pull request merged into main; return the commit of main and the merge."""
+        base = self.git("rev-parse", "main")
+        self.git("checkout", "--quiet", "--detach", "main")
+        self.git(
+            "merge", "--quiet", "--no-edit", "--no-ff", self.github.pulls[number]["head"]["ref"]
+        )
+        return base, self.git("rev-parse", "HEAD")
+
+    def _plan(self, base: str, merge: str) -> Done:
+        words = ("plan", "--base", base, "--values", "none", "--format", "json")
+        return self._into("plan.json", *words, GITHUB_SHA=merge)
+
+    def plan(self, number: int, *, fork: bool = False) -> Job:
+        """Run plan.yml for a pull request: on its merge commit, without any secret of ours."""
+        pull = self.github.pulls[number]
+        base, merge = self._merge_commit(number)
+        done = self._plan(base, merge)
+        event = {
+            "number": number,
+            "pull_request": {"number": number, "head": {"sha": pull["head"]["sha"]}},
+        }
+        job = self._report("plan", done, event=event, sha=merge)
+        if done.code == 0:
+            repository = FORK if fork else REPO
+            plan = (self.project.folder / "plan.json").read_bytes()
+            self.upload(plan, pull, head_repository={"full_name": repository})
+        self.git("checkout", "--quiet", "main")
+        return job
+
+    def upload(
+        self, plan: bytes, pull: dict[str, Any], *, name: str | None = None, **facts: Any
+    ) -> None:
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("plan.json", plan)
@@ -144,11 +189,12 @@ class Story:
             "path": ".github/workflows/plan.yml@refs/heads/main",
             "head_sha": head,
             "conclusion": "success",
-            "head_repository": {"full_name": "mallory/gateway" if fork else REPO},
+            "head_repository": {"full_name": REPO},
+            **facts,
         }
         self.github.artifacts[number] = {
             "id": number,
-            "name": f"{ARTIFACT}-{head}",
+            "name": name or f"{ARTIFACT}-{head}",
             "expired": False,
             "size_in_bytes": len(content.getvalue()),
             "workflow_run": {"id": run, "head_sha": head},
@@ -292,6 +338,13 @@ class Story:
         )
         assert answer.status_code == 200
 
+    @property
+    def checks(self) -> dict[str, tuple[str, str]]:
+        """Return title and conclusion of the check run of each commit."""
+        found = self.github.check_runs.values()
+        assert {item["name"] for item in found} == {f"reconcile / {ENVIRONMENT}"}
+        return {item["head_sha"]: (item["output"]["title"], item["conclusion"]) for item in found}
+
     def remote(self, slug: str) -> dict[str, Any]:
         answer = httpx.get(
             f"{self.gateway}/integrations/{slug}", headers={"x-portkey-api-key": PORTKEY_KEY}
@@ -304,9 +357,15 @@ class Story:
         (self.project.folder / file).write_text(done.out, encoding="utf-8")
         return done
 
-    def _report(self, kind: str, done: Done, *, event: dict[str, Any], sha: str) -> Job:
+    def _report(
+        self, kind: str, done: Done, *, event: dict[str, Any], sha: str, commit: str | None = None
+    ) -> Job:
         variables = self.job_variables(event, sha)
         words = ("report", "github", f"--{kind}", f"{kind}.json", "--environment", ENVIRONMENT)
+        if kind != "drift":
+            words += ("--check-run",)
+        if commit is not None:
+            words += ("--commit", commit)
         report = self.run(*words, **variables)
         assert report.code == 0, report.err
         return Job(done, report, self._outputs())

@@ -55,7 +55,7 @@ def test_what_was_approved_is_what_is_applied_and_drift_is_seen_through(tmp_path
         story.project.integration("beta", key="${env:SECRET_BETA}", description="of search")
         story.push(beta)
         second = story.plan(beta)
-        assert second.report.err == f"comment on #{beta}: updated\n"
+        assert second.report.err.startswith(f"comment on #{beta}: updated; check run")
         (comment,) = comments(story, beta)
         assert second.outputs["digest"] in comment
         assert second.outputs["digest"] != first.outputs["digest"]
@@ -265,3 +265,49 @@ def test_a_heartbeat_that_fails_is_a_warning_without_its_token(tmp_path: Path) -
             assert refused.code == 3
             assert "error[heartbeat]" in refused.err
             assert "canary-token" not in failed.err + refused.err
+
+
+def test_a_fork_is_planned_by_a_comment_merged_and_applied_with_a_check_of_each(
+    tmp_path: Path,
+) -> None:
+    with new_story(tmp_path) as story:
+        story.github.permissions |= {"carol": "write", "mallory": "read"}
+        story.project.integration("beta", key="${env:SECRET_BETA}")
+        number = story.open("add-beta")
+        head = story.github.pulls[number]["head"]["sha"]
+        refused = story.comment(number, "/plan", "mallory")
+        assert "may not write" in refused.report.err
+        assert (comments(story, number), story.github.check_runs) == ([], {})
+
+        planned = story.comment(number, "/plan", "carol")
+        assert planned.outputs["create"] == "1"
+        (comment,) = comments(story, number)
+        assert "create <code>beta</code>" in comment
+        assert "Merging this pull request applies this plan." in comment
+        assert story.checks == {head: ("1 to create", "success")}
+
+        story.merge(number, "squash")
+        done = story.apply()
+        assert done.done.code == 0, done.done.err
+        assert applied(story) == [("create", "beta")]
+        main = story.git("rev-parse", "main")
+        assert story.checks[main] == ("applied 1", "success")
+        result = comments(story, number)[-1]
+        assert result.startswith("<!-- reconcile:result environment=production ")
+        assert "applied** create `beta`" in result
+
+
+def test_a_requested_plan_replaces_the_one_before_the_api_changed(tmp_path: Path) -> None:
+    with new_story(tmp_path) as story:
+        story.github.permissions["carol"] = "admin"
+        story.project.integration("alpha", key="${env:SECRET_ALPHA}", description="second")
+        number = story.open("change-alpha")
+        first = story.plan(number)
+        story.by_hand("alpha", description="by hand", name="by hand")
+        second = story.comment(number, "/plan", "carol")
+        assert second.outputs["digest"] != first.outputs["digest"]
+        (comment,) = comments(story, number)
+        assert second.outputs["digest"] in comment
+        story.merge(number, "merge")
+        assert story.apply().done.code == 0
+        assert story.remote("alpha")["description"] == "second"
