@@ -45,6 +45,10 @@ class Scope(StrictSettings):
             return False
         if self.workspace_id is not None and workspace_id != self.workspace_id:
             return False
+        return self.owns_slug(slug)
+
+    def owns_slug(self, slug: str) -> bool:
+        """Return whether the patterns include a slug, whatever the rest of the scope says."""
         excluded = [p[1:] for p in self.slugs if p.startswith("!")]
         # A scope of exclusions alone owns everything else.
         included = [p for p in self.slugs if not p.startswith("!")] or ["*"]

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 
 from reconciler.diagnostics import Diagnostic, error, notice, warning
 from reconciler.domain.state import DesiredState, Observed, ObservedState
 from reconciler.domain.surrogates import repaired_tree
 from reconciler.errors import InvalidInput
 from reconciler.planning.messages import left_out
+from reconciler.planning.plan import Selection
+from reconciler.planning.removals import owns
 from reconciler.remote.decode_values import damaged, nameless_rows
 
 
@@ -20,37 +21,33 @@ class Candidates:
     patterns: tuple[str, ...] = ()
     everything: bool = False
 
+    @property
+    def selection(self) -> Selection:
+        """The selection by slug."""
+        return Selection(only=self.patterns)
+
     def matches(self, slug: str) -> bool:
         """Whether a slug is requested."""
-        return not self.patterns or any(fnmatchcase(slug, p) for p in self.patterns)
-
-    def is_in_scope(self, row: Observed) -> bool:
-        """Whether an integration is in the scope of the target."""
-        workspace = row.fields.get("workspace_id")
-        return self.desired.target.scope.owns(
-            slug=row.slug, kind=row.kind, workspace_id=str(workspace) if workspace else None
-        )
+        return self.selection.includes(slug)
 
     def unreadable(self, observed: ObservedState) -> list[str]:
         """Return unreadable integrations whose slugs are requested and may be in scope."""
         # Of an unreadable row only the slug is known, so no other part of the scope can exclude it.
-        allowed = ("*",) if self.everything else self.desired.target.scope.slugs
+        scope = self.desired.target.scope
         return [
             slug
             for slug in observed.unreadable
             if self.matches(slug)
             and slug not in self.desired.tombstones
-            and any(fnmatchcase(slug, pattern) for pattern in allowed)
+            and (self.everything or scope.owns_slug(slug))
         ]
 
     def includes(self, row: Observed) -> bool:
         """Whether an integration is pulled."""
-        return (
-            self.matches(row.slug)
-            and not row.is_archived
-            and row.slug not in self.desired.tombstones
-            and (self.everything or row.slug in self.desired.integrations or self.is_in_scope(row))
-        )
+        if not self.matches(row.slug) or row.is_archived or row.slug in self.desired.tombstones:
+            return False
+        is_declared = row.slug in self.desired.integrations
+        return self.everything or is_declared or owns(self.desired, row)
 
 
 def choose(
@@ -91,11 +88,7 @@ def choose(
 
 
 def _refuse_unmatched(candidates: Candidates, observed: ObservedState) -> None:
-    unmatched = [
-        pattern
-        for pattern in candidates.patterns
-        if not any(fnmatchcase(slug, pattern) for slug in observed.listed)
-    ]
+    unmatched = candidates.selection.unmatched(observed.listed)
     if unmatched:
         raise InvalidInput([_no_match(pattern) for pattern in unmatched])
 
