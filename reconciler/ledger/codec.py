@@ -1,6 +1,6 @@
-"""The stored form of values: trees, paths and pre-images as the JSON of a row, and back.
+"""Stored form of values: conversion of trees, paths and pre-images to and from JSON of rows.
 
-Of a secret value only its place is stored.
+Of a secret, only the path is stored, never the value.
 """
 
 import json
@@ -33,7 +33,7 @@ _OBSERVED_FIELDS = (
     "models_read",
     "workspaces_read",
 )
-"""The fields of `Observed` that are stored as they are."""
+"""Fields of `Observed` that are stored unchanged."""
 
 
 def to_json(value: object) -> str:
@@ -194,8 +194,8 @@ def _value(found: Any, field: FieldSchema, name: str) -> Value:
 def _is_withheld(field: FieldSchema, name: str) -> bool:
     """Whether a value is withheld whatever its type.
 
-    The type of a value shows whether a target vouches for a field that no model describes; a name
-    that matches the secret pattern is withheld all the same.
+    The type of a value shows whether a target lists a field that no model describes as known; a
+    name that matches the secret pattern is withheld nevertheless.
     """
     if not field.facts.sensitive:
         return False

@@ -1,4 +1,4 @@
-"""The database of a ledger: opened, created or migrated where needed, and read in transactions.
+"""Database of a ledger: opened, created or migrated if needed, and read in transactions.
 
 How each engine is opened: `reconciler.ledger.sqlite` and `reconciler.ledger.postgres`. What the
 tables hold: `reconciler.ledger.tables`.
@@ -29,7 +29,7 @@ from reconciler.ledger.tables import metadata
 
 _MISSING_EXTRA = "pip install 'portkey-reconciler[postgres]'"
 
-# A reader sees one state of the ledger, whatever is committed while it reads on.
+# A reader sees one state of the ledger, whatever is committed in the meantime.
 _READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 _WRITING = {"isolation_level": "READ COMMITTED"}
 
@@ -43,9 +43,9 @@ _NOT_ALLOWED = """
 
 
 class Database:
-    """An open database, whose failures are raised as `LedgerError`.
+    """Open database, whose failures are raised as `LedgerError`.
 
-    `limit_seconds` is the longest time that one statement may take.
+    `limit_seconds` is the maximum time of one statement.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Database:
 
     @contextmanager
     def session(self) -> Iterator[Connection]:
-        """Open a session without transactions, as an advisory lock needs it."""
+        """Open a session without transactions, which an advisory lock needs."""
         with self.explained():
             connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         with connection:
@@ -131,7 +131,7 @@ class Database:
 
 
 def open_for_reading(location: Location, limit_seconds: float) -> Database:
-    """Open a ledger, migrated if it is old; raises `NoLedger` where there is none."""
+    """Open a ledger, migrated if it is old; raises `NoLedger` if there is none."""
     database = Database(location, read_only=True, limit_seconds=limit_seconds)
     try:
         with database.reading() as connection:
@@ -141,19 +141,19 @@ def open_for_reading(location: Location, limit_seconds: float) -> Database:
                 require_tables(connection)
         if found is None:
             raise NoLedger(location.where)
-    # An interruption as well: no caller has the database yet, so no caller could close it.
+    # Also on an interruption: no caller has the database yet, so none could close it.
     except BaseException:
         database.close()
         raise
     if found == NEWEST:
         return database
-    # A migration needs a connection that may write.
+    # A migration needs a writable connection.
     database.close()
     return open_for_writing(location, limit_seconds)
 
 
 def open_for_writing(location: Location, limit_seconds: float) -> Database:
-    """Open a ledger, created or migrated where needed."""
+    """Open a ledger, created or migrated if needed."""
     database = Database(location, read_only=False, limit_seconds=limit_seconds)
     try:
         with database.writing() as connection:
@@ -167,7 +167,7 @@ def open_for_writing(location: Location, limit_seconds: float) -> Database:
 def prepare_file(file: Path, *, is_new: bool, read_only: bool) -> None:
     """Check the file of a ledger, or create it.
 
-    A new ledger is made under another name, so that no process sees an incomplete one.
+    A new ledger is created under another name, so that no process sees an incomplete one.
     """
     if not is_new:
         sqlite.require_usable(file, read_only=read_only)
@@ -186,7 +186,7 @@ def prepare_file(file: Path, *, is_new: bool, read_only: bool) -> None:
 
 
 def require_writable(url: str | None, *, path: Path) -> None:
-    """Raise `LedgerError` unless a run could be recorded; leaves nothing behind."""
+    """Raise `LedgerError` unless a run could be recorded; nothing is left behind."""
     location = Location.of(url, default=path)
     if location.file is not None and location.state is LedgerState.FRESH:
         _require_writable_folder(location.file.absolute())
@@ -194,10 +194,11 @@ def require_writable(url: str | None, *, path: Path) -> None:
     database = Database(location, read_only=False)
     try:
         with database.writing() as connection:
-            # A role may be allowed to create tables and not to write to those of another owner.
+            # A role can have the right to create tables, but not to write to those of another
+            # owner.
             if database.is_shared:
                 _require_rights(connection)
-            # DDL takes part in the transaction in both engines, so a failure leaves no table.
+            # DDL is transactional in both engines, so a failure leaves no table.
             name = f"reconcile_doctor_{secrets.token_hex(8)}"
             connection.execute(text(f"CREATE TABLE {name} (number INTEGER)"))
             connection.execute(text(f"DROP TABLE {name}"))
@@ -222,7 +223,7 @@ def _engine(location: Location, *, read_only: bool, limit_seconds: float) -> Eng
 
 def _identity_of(file: Path) -> tuple[int, int] | None:
     try:
-        # Without a name the file has no identity, and so differs from the one that was opened.
+        # A removed file has no identity, so it differs from the one that was opened.
         found = file.stat()
     except OSError:
         return None
@@ -230,7 +231,7 @@ def _identity_of(file: Path) -> tuple[int, int] | None:
 
 
 def _require_rights(connection: Connection) -> None:
-    """Raise for tables of the ledger that this role may at most read."""
+    """Raise for tables of the ledger to which this role cannot write."""
     rows = connection.execute(text(_NOT_ALLOWED), {"tables": sorted(metadata.tables)}).all()
     if rows:
         tables, role = ", ".join(row[0] for row in rows), rows[0][1]

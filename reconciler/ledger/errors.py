@@ -22,7 +22,7 @@ class LedgerError(ReconcilerError):
 
 
 class NoLedger(LedgerError):
-    """No run was ever recorded here."""
+    """There is no ledger: no run was recorded yet."""
 
     def __init__(self, where: str) -> None:
         super().__init__(
@@ -33,7 +33,7 @@ class NoLedger(LedgerError):
 
 
 class LockLost(LedgerError):
-    """The lock of a target is no longer held, so that another run may have begun."""
+    """The lock of a target is no longer held, so another run may have begun."""
 
     def __init__(self, target: str, reason: str) -> None:
         super().__init__(
@@ -53,7 +53,7 @@ def damaged() -> LedgerError:
 
 
 def incomplete(reason: str) -> LedgerError:
-    """Return the error for a ledger that lacks a part of its version."""
+    """Return the error for a ledger without a part that its version requires."""
     return LedgerError(
         f"the ledger is damaged: {reason}",
         code="ledger-corrupt",
@@ -67,7 +67,7 @@ _RESTORE = "restore it from a backup, or move it away: the next apply then start
 _AGAIN = "try again in a moment"
 
 _Kind = tuple[str, str, str]
-"""A code, the reason and a hint; without a hint, the general one applies."""
+"""Code, reason and hint; without a hint, the general one applies."""
 
 _CORRUPT: _Kind = ("ledger-corrupt", "is damaged", _RESTORE)
 _READ_ONLY: _Kind = ("ledger-read-only", "cannot be written to", "")
@@ -79,7 +79,7 @@ _TIMEOUT: _Kind = ("ledger-timeout", "did not answer in time", "")
 
 _BY_STATE: dict[str, _Kind] = {
     "42501": _DENIED,
-    "3F000": _DENIED,  # what PostgreSQL answers where the role may use no schema
+    "3F000": _DENIED,  # PostgreSQL's response if the role may not use any schema
     "42P01": _CORRUPT,
     "42703": _CORRUPT,
     "25006": _READ_ONLY,
@@ -115,10 +115,10 @@ _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*")
 def explain(
     problem: Exception, *, where: str, hidden: Collection[str] = (), read_only: bool = False
 ) -> LedgerError:
-    """Return the error for a failure of the ledger at `where`, a place without a password.
+    """Return the error for a failure of the ledger at `where`, a location without a password.
 
     `hidden` are texts that must not be repeated even if the database does. Only an apply, which is
-    not `read_only`, has an option that does without a ledger.
+    not `read_only`, has an option to run without a ledger.
     """
     general = _READABLE if read_only else _WITHOUT
     if isinstance(problem, OSError):
@@ -168,7 +168,7 @@ def _first_line(cause: object, hidden: Collection[str]) -> str:
 
 
 def _grant_hint(message: str, cause: object) -> str:
-    """Return a hint with the GRANT that is missing, empty for any other problem."""
+    """Return a hint with the missing GRANT, or an empty string for any other problem."""
     role = _role(cause)
     if "no schema has been selected" in message:
         return f"as the owner of the schema, run: GRANT USAGE, CREATE ON SCHEMA public TO {role}"

@@ -1,10 +1,10 @@
 """The key of fingerprints (pepper): from the environment, else a random file beside a local ledger.
 
-On a runner of GitHub Actions no such file is used: ledger and key would be in one cache.
+No such file is used on a runner of GitHub Actions: ledger and key would be in one cache.
 
 The id of a key is derived from it, so that a fingerprint shows which key made it. A ledger that was
-moved to another machine without its key file gets no new key, which would make the state of every
-secret unknown on each machine.
+moved to another machine without its key file gets no new key: a new one would make the state of
+every secret unknown on each machine.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ NO_PEPPER = "no-pepper"
 
 
 def pepper_of(key: str) -> Pepper:
-    """Build a pepper whose id reveals nothing about its key."""
+    """Build a pepper with an id that reveals nothing about the key."""
     identity = hmac.new(key.encode(), b"reconcile: id of this pepper", hashlib.sha256)
     return Pepper(id=identity.hexdigest()[:12], key=Redacted(key))
 
@@ -36,12 +36,12 @@ def pepper_beside(ledger: Path, *, create: bool) -> Pepper | None:
         key = file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         return None
-    # An empty file is what a crash between its creation and the write leaves.
+    # A crash between creation and write leaves an empty file.
     return pepper_of(key) if key else None
 
 
 def remove_pepper_beside(ledger: Path) -> None:
-    """Remove the key file that the cache of an earlier version may have restored."""
+    """Remove the key file that a cache of an earlier version may have restored."""
     _file_beside(ledger).unlink(missing_ok=True)
 
 
@@ -64,7 +64,7 @@ def _file_beside(ledger: Path) -> Path:
 def _create(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        # O_EXCL: of two processes that begin a ledger at the same time, only one makes a key.
+        # O_EXCL: if two processes create a ledger at the same time, only one creates a key.
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         return

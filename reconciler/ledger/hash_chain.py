@@ -1,12 +1,13 @@
 """Hash chain of a target's runs, and a digest of its last-applied rows, both anchored in `meta`.
 
-The hash of a run covers what it did and the hash of the run before it. A run joins the chain when
-it ends, or when the next one begins after a crash: in the order of ending, under the lock of the
-target's row, so that runs which overlap leave a whole chain. After that nothing is written for it.
+The hash of a run covers its actions and the hash of the run before it. A run joins the chain when
+it ends or, after a crash, when the next one begins: in the order of ending, under the lock of the
+target's row, so that overlapping runs leave an intact chain. After that, nothing is written for it.
 
-The digest of the last-applied rows is MuHash: a product of numbers made from the rows, so that one
-row is added or removed without reading the others, in any order. Chain end and digest change in the
-transaction that changes what they cover. `reconciler.ledger.verification` computes both again.
+The digest of the last-applied rows is MuHash: a product of numbers derived from the rows, so that a
+row can be added or removed without reading the others, in any order. Chain end and digest change in
+the same transaction as the rows that they cover. `reconciler.ledger.verification` computes both
+again.
 """
 
 import hashlib
@@ -46,7 +47,7 @@ _MODULUS_BYTES = 3072 // 8
 
 @dataclass(frozen=True, slots=True)
 class ChainEnd:
-    """The hash of the last run of a chain, None before the first one, and the number of runs."""
+    """Hash of the last run of a chain, None before the first one, and the number of runs."""
 
     head: str | None = None
     length: int = 0
@@ -89,8 +90,8 @@ class RowsDigest:
             self._product = self._product * _number_of(table, row) % _MODULUS
 
     def remove(self, table: str, rows: Iterable[Mapping[str, object]]) -> None:
-        """Remove rows of a table from the set; all of them must be in it."""
-        # All rows are divided out at once: one inversion costs as much as many products.
+        """Remove rows of a table from the set, which must contain all of them."""
+        # All rows are divided out at once, because an inversion costs as much as many products.
         product = 1
         for row in rows:
             product = product * _number_of(table, row) % _MODULUS
@@ -105,7 +106,7 @@ class RowsDigest:
 def close_abandoned(connection: Connection, target: int, *, shard: str | None) -> None:
     """Add runs that never ended to the chain; a process still working on one is shut out.
 
-    The runs of each shard `I/N` are a chain of their own, because shards run at the same time.
+    The runs of each shard `I/N` form a separate chain, because shards run at the same time.
     """
     target_rows.lock(connection, target)
     never_ended = select(runs).where(runs.c.target == target, runs.c.hash.is_(None))
@@ -116,7 +117,7 @@ def close_abandoned(connection: Connection, target: int, *, shard: str | None) -
 
 
 def require_open(connection: Connection, target: int, run_id: int, *, name: str) -> None:
-    """Raise `LockLost` for a run that another one has closed; the target's row stays locked."""
+    """Raise `LockLost` if another run has closed this one; the target's row stays locked."""
     target_rows.lock(connection, target)
     if connection.scalar(select(runs.c.hash).where(runs.c.id == run_id)) is not None:
         raise LockLost(name, "another run has begun on it")
@@ -149,7 +150,7 @@ def hash_of(
     outcomes: Iterable[Row[Any]],
     pre_images: Iterable[Row[Any]],
 ) -> str:
-    """Compute a run's hash from its rows; the calls in the order of their ids."""
+    """Compute a run's hash from its rows, with calls ordered by id."""
     return digest(
         {
             "run": _hashed_columns(row),
@@ -161,7 +162,7 @@ def hash_of(
 
 
 def shard_of(facts: str) -> str | None:
-    """Return the shard of a run from the text of its facts, where no other text can match."""
+    """Return the shard of a run from the text of its facts, in which no other text can match."""
     found = _SHARD.search(facts)
     return found[1] if found else None
 
@@ -169,7 +170,7 @@ def shard_of(facts: str) -> str | None:
 def read_state_digest(connection: Connection, target: int) -> RowsDigest:
     """Return the stored digest of a target's last-applied rows."""
     text = target_rows.read_meta(connection, f"{_STATE_PREFIX}{target}")
-    # Without rows the product is 1, which is not stored before the first write.
+    # Without rows, the product is 1, which is not stored before the first write.
     return RowsDigest() if text is None else RowsDigest.from_text(text)
 
 
@@ -179,7 +180,7 @@ def write_state_digest(connection: Connection, target: int, state: RowsDigest) -
 
 
 def anchor_of(connection: Connection, target: int, shard: str | None) -> Anchor:
-    """Return the anchor of a chain, which kept elsewhere proves later that nothing was removed."""
+    """Return the anchor of a chain; a copy elsewhere later proves that nothing was removed."""
     end = _read_chain_end(connection, target, shard)
     return Anchor(end.head, end.length, str(read_state_digest(connection, target)))
 
@@ -197,7 +198,7 @@ def anchor_everything(connection: Connection) -> None:
     ends: dict[tuple[int, str | None], ChainEnd] = {}
     positions = []
     for row in connection.execute(select(runs).order_by(runs.c.id)):
-        # In no chain yet: `close_abandoned` adds it when the next run begins.
+        # Not in a chain yet: `close_abandoned` adds it when the next run begins.
         if row.hash is None:
             continue
         chain = (row.target, shard_of(row.facts))

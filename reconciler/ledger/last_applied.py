@@ -1,9 +1,9 @@
-"""Last-applied state of a target as rows: declarations, secrets, intents, and how all last looked.
+"""Last-applied state of a target as rows: declarations, secrets, intents and the last reads.
 
 Declarations and secrets are stored after success. An intent is stored before its call is sent: the
 fingerprints of the secrets that the call carries. It is removed when the call was certainly
 refused, or once a later write of the same secret has succeeded. Secrets with a remaining intent may
-or may not have arrived, so the next plan sends them again (`reconciler.planning.credentials`).
+or may not have been stored, so the next plan sends them again (`reconciler.planning.credentials`).
 """
 
 from collections import defaultdict
@@ -36,7 +36,7 @@ from reconciler.planning.normalize import normalize
 _Row = dict[str, Any]
 
 _MAX_NAMED_SLUGS = 100
-"""Slugs that a query lists; for more the whole table is read."""
+"""Maximum number of slugs in a query; for more, the whole table is read."""
 
 _DELETE_SETTLED = delete(intents).where(
     intents.c.target == bindparam("the_target"),
@@ -46,7 +46,7 @@ _DELETE_SETTLED = delete(intents).where(
 
 
 def read(connection: Connection, target: int) -> dict[str, LastApplied]:
-    """Return what is known of every integration of a target, by slug."""
+    """Return the last-applied state of every integration of a target, by slug."""
     records: dict[str, dict[Path, SecretRecord]] = defaultdict(dict)
     for row in connection.execute(select(secrets).where(secrets.c.target == target)):
         records[row.slug][path_from_text(row.path)] = SecretRecord(
@@ -67,7 +67,7 @@ def read(connection: Connection, target: int) -> dict[str, LastApplied]:
             identities=frozenset() if row.identity is None else frozenset({row.identity}),
             declared_at=_declared_at(row.source, commits.get(row.run)),
         )
-    # A create that was interrupted leaves intents without a declaration.
+    # An interrupted create leaves intents without a declaration.
     never_declared = {slug: LastApplied(unsettled=paths) for slug, paths in unsettled.items()}
     return known | never_declared
 
@@ -75,11 +75,11 @@ def read(connection: Connection, target: int) -> dict[str, LastApplied]:
 def store(
     connection: Connection, target: int, confirmed: Iterable[Confirmed], *, run: str | None
 ) -> None:
-    """Store the confirmed state of integrations in place of what was known of them."""
+    """Store the confirmed state of integrations in place of their earlier state."""
     items = list(confirmed)
     slugs = [item.declared.slug for item in items]
     known = _rows_of(connection, secrets, target, slugs)
-    # Secrets of an object that was replaced under its slug do not belong to the new one.
+    # Secrets of an object that was replaced do not belong to the new object with the same slug.
     replaced = _replaced_slugs(connection, target, items)
     kept = {(row["slug"], row["path"]): row for row in known if row["slug"] not in replaced}
     secret_rows: list[_Row] = []
@@ -101,10 +101,11 @@ def store(
 
 
 def remove(connection: Connection, target: int, slugs: Collection[str]) -> None:
-    """Remove everything known of integrations that no longer exist."""
+    """Remove all rows of integrations that no longer exist."""
     state = read_state_digest(connection, target)
     for table in (declared, secrets):
-        # Before the rows are deleted, because removing them from the digest needs their content.
+        # Before the rows are deleted, because their content is needed to remove them from the
+        # digest.
         state.remove(table.name, _rows_of(connection, table, target, slugs))
     write_state_digest(connection, target, state)
     for table in (declared, secrets, seen, intents):
@@ -121,8 +122,8 @@ def read_seen(connection: Connection, target: int) -> dict[str, SeenState]:
 
 
 def store_seen(connection: Connection, target: int, items: Mapping[str, SeenState]) -> None:
-    """Store how integrations looked; those that show a secret must be read every time."""
-    # Deleted even where no new row follows: an older reading must not be reused.
+    """Store how integrations looked, except those that show a secret, which are always read."""
+    # Deleted even if no new row follows, because an older read must not be reused.
     _delete_rows(connection, seen, target, items)
     rows = []
     for slug, item in items.items():
@@ -192,7 +193,7 @@ def _declared_row(target: int, item: Confirmed, run: str | None) -> _Row:
 
 
 def _source(at: SourceLocation) -> str | None:
-    """Return the stored form of a location, None for a declaration in no file."""
+    """Return the stored form of a location, None for a declaration without a file."""
     return None if at.file == NO_FILE.file else to_json({"file": at.file, "line": at.line})
 
 
@@ -217,7 +218,7 @@ def _commits(connection: Connection, target: int) -> dict[str, str]:
 def _secret_rows(
     target: int, item: Confirmed, kept: Mapping[tuple[str, str], _Row], run: str | None
 ) -> Iterator[_Row]:
-    """Return a row for each declared secret: what was written, else the row it had."""
+    """Return a row for each declared secret: the written state, else the existing row."""
     slug = item.declared.slug
     for path, leaf in leaves(normalize(item.declared.fields)):
         name = path_to_text(path)
@@ -247,7 +248,7 @@ def _rows_of(
     """Return the rows of some integrations."""
     wanted = set(slugs)
     query = select(table).where(table.c.target == target)
-    if len(wanted) <= _MAX_NAMED_SLUGS:  # most often the one just applied, of thousands
+    if len(wanted) <= _MAX_NAMED_SLUGS:  # usually one just-applied slug of thousands
         query = query.where(table.c.slug.in_(sorted(wanted)))
     rows = connection.execute(query).mappings()
     return [dict(row) for row in rows if row["slug"] in wanted]
@@ -261,7 +262,7 @@ def _exchange(
     after: Iterable[_Row],
     state: RowsDigest,
 ) -> None:
-    """Replace rows; one that is the same before and after stays, with the run that wrote it."""
+    """Replace rows; an unchanged row is kept with the run that wrote it."""
     old = {_key(table, row): row for row in before}
     new = {_key(table, row): row for row in after}
     same = {key for key in old.keys() & new.keys() if _content(old[key]) == _content(new[key])}

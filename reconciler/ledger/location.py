@@ -1,4 +1,4 @@
-"""The place of a ledger, and of a target in it, known without loading what opening one takes."""
+"""Location of a ledger and of a target in it, without importing database code."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,27 +12,27 @@ from reconciler.errors import InvalidInput
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-# Many services print `postgres://`, a name that SQLAlchemy itself no longer knows.
+# Many services print `postgres://`, which SQLAlchemy no longer accepts.
 _POSTGRES = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
 
 
 LIMIT_SECONDS = 10.0
-"""How long one statement may keep its caller waiting."""
+"""Maximum time that one statement may take."""
 
 
 class LedgerState(StrEnum):
-    """The state of the ledger as outputs show it in their first line."""
+    """State of the ledger, as the first line of outputs shows it."""
 
     SHARED = "shared"
     LOCAL = "local"
     FRESH = "fresh"
     UNREACHABLE = "unreachable"
-    """There is a ledger, and it cannot be read."""
+    """There is a ledger, but it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place for a ledger: exactly one of `file` and `url`."""
+    """Location of a ledger: exactly one of `file` and `url`."""
 
     file: Path | None = None
     url: "URL | None" = field(default=None, repr=False)
@@ -47,7 +47,8 @@ class Location:
 
         try:
             parsed = make_url(url.strip())
-            # SQLAlchemy 2.1 decodes the name of a database, earlier ones do not; both must agree.
+            # SQLAlchemy 2.1 decodes the name of a database, earlier versions do not; both must
+            # agree.
             if parsed.database and make_url("sqlite:///%2F").database != "/":
                 parsed = parsed.set(database=unquote(parsed.database))
         except (ArgumentError, ValueError):  # ValueError for a port that is not a number
@@ -72,7 +73,7 @@ class Location:
 
     @property
     def where(self) -> str:
-        """Return the place without a password, which the query of a URL may contain as well."""
+        """The location without a password, which the query of a URL can contain, too."""
         if self.url is None:
             return str(self.file)
         return self.url.set(query={}).render_as_string(hide_password=True)
@@ -100,8 +101,8 @@ class Location:
 def _exists(file: Path) -> bool:
     """Whether a name is taken, even by a broken link.
 
-    `Path.exists` is False where a folder may not be entered or a volume is not mounted, and a
-    ledger out of reach must not be taken for none.
+    `Path.exists` is False if a folder is not accessible or a volume is not mounted, but an
+    inaccessible ledger must not count as absent.
     """
     try:
         file.lstat()
@@ -122,8 +123,8 @@ class TargetKey:
 
     @classmethod
     def of(cls, *, name: str, base_url: str, organisation: str | None) -> "TargetKey":
-        """Build a key from a base URL; the whole URL stands for the host of a simulator."""
+        """Build a key from a base URL; for a simulator, the whole URL is the host."""
         parts = urlsplit(base_url)
-        # A user name in the URL does not make another host.
+        # A user name in the URL does not change the host.
         host = parts.netloc.rpartition("@")[2]
         return cls(name, host or base_url, organisation or None)

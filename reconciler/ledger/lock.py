@@ -1,7 +1,7 @@
-"""The lock of a target: a locked file on this machine, or an advisory lock in a shared ledger.
+"""Lock of a target: a locked file on this machine, or an advisory lock in a shared ledger.
 
-The shards of a run share the lock of their target, and each holds one of its own as well; their
-caller must divide the target in the same way for all of them.
+The shards of a run share the lock of their target, and each also holds a separate one; the caller
+must divide the target in the same way for all of them.
 
 The operating system or the database releases a lock when its holder dies, so no lock is ever stale;
 the document stored beside it only names the holder.
@@ -28,8 +28,8 @@ from reconciler.ledger.location import TargetKey
 from reconciler.ledger.models import Holder
 from reconciler.ledger.tables import holders
 
-# A session that only holds a lock is idle, and a server may end it. Before PostgreSQL 14 the
-# setting does not exist.
+# A session that only holds a lock is idle, and a server can end it. The setting does not exist
+# before PostgreSQL 14.
 _NEVER_IDLE = """
     SELECT set_config('idle_session_timeout', '0', false)
     WHERE current_setting('idle_session_timeout', true) IS NOT NULL
@@ -57,7 +57,7 @@ def file_lock(folder: Path, key: TargetKey, holder: Holder) -> Iterator[Check]:
         path = folder / f"{_name(key, holder.shard)}.lock"
         streams[path] = stream = held.enter_context(_open(path))
         _lock(stream, fcntl.LOCK_EX, key)
-        # The file is never removed: two runs could then lock two files of one name.
+        # The file is never removed, or two runs could lock two files with the same name.
         with _explained(path):
             stream.truncate(0)
             stream.write(json.dumps(asdict(holder)))
@@ -77,7 +77,7 @@ def file_lock(folder: Path, key: TargetKey, holder: Holder) -> Iterator[Check]:
 def shared_lock(database: Database, key: TargetKey, holder: Holder) -> Iterator[Check]:
     """Hold the lock of a target in the shared ledger, or refuse with `locked`.
 
-    It lasts as long as one database session, so a pooler must pool sessions, not transactions.
+    It lasts as long as a database session, so a pooler must pool sessions, not transactions.
     """
     with database.session() as session, ExitStack() as held:
         names: list[str] = []
@@ -96,7 +96,7 @@ def shared_lock(database: Database, key: TargetKey, holder: Holder) -> Iterator[
                     count = session.scalar(text(_HELD_HERE))
             except LedgerError as problem:
                 raise LockLost(key.name, problem.summary) from None
-            # A session that a pooler or the server replaced holds none of them.
+            # A session that a pooler or the server replaced does not hold the locks.
             if count != len(names):
                 raise LockLost(key.name, "the database released it")
 
@@ -125,7 +125,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def _is_at(stream: IO[str], path: Path) -> bool:
-    """Return whether an open file is still the file that other processes would lock."""
+    """Return whether an open file is still the one that other processes would lock."""
     try:
         return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
     except OSError:
@@ -145,7 +145,7 @@ def _number(name: str) -> int:
 
 
 def _acquire(session: Connection, name: str, holder: Holder, *, shared: bool) -> str | None:
-    """Acquire a lock, or return the document of its holder, empty where it is unknown."""
+    """Acquire a lock, or return the document of its holder, empty if it is unknown."""
     lock = func.pg_try_advisory_lock_shared if shared else func.pg_try_advisory_lock
     if not session.scalar(select(lock(_number(name)))):
         return session.scalar(select(holders.c.document).where(holders.c.lock == name)) or ""
@@ -157,23 +157,23 @@ def _acquire(session: Connection, name: str, holder: Holder, *, shared: bool) ->
 
 
 def _release(session: Connection, name: str, *, shared: bool) -> None:
-    """Release a lock; a connection that was lost has released it already."""
+    """Release a lock; a lost connection has already released it."""
     unlock = func.pg_advisory_unlock_shared if shared else func.pg_advisory_unlock
     try:
         if not shared:
             session.execute(delete(holders).where(holders.c.lock == name))
         session.scalar(select(unlock(_number(name))))
     except SQLAlchemyError:
-        # A session that went back to the pool would keep the lock.
+        # A session that returned to the pool would keep the lock.
         session.invalidate()
 
 
 def _name(key: TargetKey, shard: str | None = None) -> str:
     """Return the name of a lock.
 
-    The organisation is not part of it, because it is learned only while the lock is held.
+    The organisation is not part of it, because it becomes known only while the lock is held.
     """
-    # Two names can become one here, and the hash below keeps them apart.
+    # Two names can become equal here; the hash below distinguishes them.
     readable = "".join(c if c.isalnum() else "-" for c in key.name)[:40] or "target"
     part = f"-{shard.replace('/', '-of-')}" if shard is not None else ""
     return f"{readable}-{hashlib.sha256(f'{key.name} {key.host}'.encode()).hexdigest()[:12]}{part}"
@@ -189,7 +189,7 @@ def _described(document: str) -> str:
     try:
         holder = Holder(**json.loads(document))
     except (ValueError, TypeError):
-        return ""  # the holder has locked the file and not yet written to it
+        return ""  # the holder has locked the file but not written to it yet
     who = f", by {holder.actor}" if holder.actor else ""
     run = f", run {holder.run}" if holder.run else ""
     return f": process {holder.pid} on {holder.host} since {holder.since}{who}{run}"

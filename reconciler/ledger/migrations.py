@@ -3,7 +3,7 @@
     1  runs and last-applied state
     2  `seen` for the incremental drift check, `holders` for the lock of a shared ledger, and
        whether a mask agreed with the value that was sent
-    3  `seen` holds all of an integration; nothing was ever written to the old table
+    3  `seen` holds whole integrations; nothing was ever written to the old table
     4  `declared` holds the id of the object, `intents` the secrets that are about to be sent
     5  the position of each run in its chain, and anchors of the chains and of the last-applied
        rows; `declared` holds the file of the declaration
@@ -49,7 +49,7 @@ _HIDDEN_SCHEMA = """
       AND NOT has_schema_privilege(n.oid, 'USAGE')
     GROUP BY n.nspname HAVING count(*) = 3 LIMIT 1
 """
-# Number of an advisory lock. All releases must use the same one to exclude each other.
+# Number of an advisory lock. All releases must use the same number to exclude each other.
 _CREATION_LOCK = 7_236_834_150_231
 
 
@@ -82,13 +82,13 @@ def _to_5(connection: Connection) -> None:
 STEPS: Mapping[int, Callable[[Connection], None]] = MappingProxyType(
     {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5}
 )
-"""The migration to each version from the one before it."""
+"""Migration to each version from the previous one."""
 
 NEWEST = max(STEPS)
 
 
 def version_of(connection: Connection) -> int | None:
-    """Read the version, None where there is no ledger yet.
+    """Read the version, None if there is no ledger yet.
 
     Raises `LedgerError` for an incomplete ledger, and for one that this role cannot see.
     """
@@ -103,7 +103,7 @@ def version_of(connection: Connection) -> int | None:
 
 
 def check_version(found: int | None) -> None:
-    """Refuse a ledger that no release has written, or a newer one than this."""
+    """Refuse a ledger that no release or a newer release has written."""
     if found is not None and found > NEWEST:
         raise LedgerError(
             f"the ledger has version {found}, and this release knows versions up to {NEWEST}",
@@ -137,13 +137,13 @@ def _columns(connection: Connection) -> dict[str, set[str]]:
 
 
 def _require_no_ledger(connection: Connection, columns: Mapping[str, set[str]]) -> None:
-    """Raise `LedgerError` where the table `meta` is missing but other parts of a ledger exist."""
+    """Raise `LedgerError` if the table `meta` is missing but other parts of a ledger exist."""
     if columns:
         names = ", ".join(sorted(columns))
         raise incomplete(f"the table {meta.name} is missing, and these are there: {names}")
     if connection.dialect.name != "postgresql":
         raise incomplete("the file holds no ledger")
-    # Tables of a schema that a role may not use are invisible to it, as if there were none.
+    # Tables of a schema that a role may not use are invisible to it.
     hidden = connection.scalar(text(_HIDDEN_SCHEMA))
     if hidden is not None:
         raise LedgerError(

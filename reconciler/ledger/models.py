@@ -1,4 +1,4 @@
-"""Values that a ledger takes and returns; importing them loads no database."""
+"""Values that a ledger accepts and returns; importing them loads no database code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,8 +27,8 @@ class Filters(TypedDict, total=False):
 class RunFilter:
     """Filter of runs, which by default matches all.
 
-    `key` or `target`, a name alone, is where they ran; `since` is a date or a time as UTC text;
-    `before` and `after` name a run that they are older or newer than. `limit` keeps the newest of
+    `key` or `target` (only a name) selects the target; `since` is a date or a time as UTC text;
+    `before` and `after` select runs older or newer than the named one. `limit` keeps the newest of
     them; None keeps all.
     """
 
@@ -61,9 +61,9 @@ class RunFacts:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The end of a target's chain of runs and a digest of what was last applied.
+    """End of a target's chain of runs, and digest of its last-applied state.
 
-    Kept elsewhere it shows later that runs were removed or that either was changed. `head` is None
+    A copy elsewhere later shows if runs were removed or if either was changed. `head` is None
     before the first run.
     """
 
@@ -74,7 +74,7 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The holder of a lock, as shown to a run that is refused; `since` is UTC text.
+    """Holder of a lock, as a refused run shows it; `since` is UTC text.
 
     The holder of a shard, `I/N`, shares the lock with the other shards.
     """
@@ -89,10 +89,10 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """An integration that is now as declared, and the secrets that were written.
+    """Integration that is now as declared, and the secrets that were written.
 
-    A secret that was not written keeps its record. Paths are those of the canonical form; `removed`
-    are the paths of removed secrets, and `identity` is the id of the object.
+    A secret that was not written keeps its record. Paths refer to the canonical form; `removed` are
+    the paths of removed secrets, and `identity` is the id of the object.
     """
 
     declared: Declared
@@ -103,7 +103,7 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class SeenState:
-    """How an integration looked when it was last read in full, and the time of that in UTC."""
+    """Integration as it was last read in full, and the time of that read in UTC."""
 
     observed: Observed
     read_at: str
@@ -111,7 +111,7 @@ class SeenState:
 
 @dataclass(frozen=True, slots=True)
 class PreImage:
-    """One integration before a run changed it; `observed` is None where it did not exist.
+    """Integration before a run changed it; `observed` is None if it did not exist.
 
     `declared` is what Git was known to declare, references included, because the API shows only
     masks of secrets. `changed` are the paths, in canonical form, that the run set out to change;

@@ -1,6 +1,6 @@
 """The PostgreSQL database of a ledger, with a limit on how long it may not answer.
 
-This module is only loaded for a URL of PostgreSQL: psycopg is an extra.
+Imported only for a URL of PostgreSQL, because psycopg is an extra.
 """
 
 from collections.abc import Generator
@@ -12,7 +12,7 @@ from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event
 
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 10.0
-"""How long a server may send nothing while an answer is due."""
+"""Maximum time of silence while a response is due."""
 
 _INTERVAL = 0.1
 
@@ -25,10 +25,10 @@ class LedgerTimeout(psycopg.OperationalError):
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """A connection that is closed when the server does not answer or a signal arrives.
+    """Connection that is closed when the server does not respond or a signal arrives.
 
-    The driver waits without limit, and after Ctrl-C it sends the cancel request to a server that
-    does not answer.
+    The driver waits without limit, and after Ctrl-C it sends a cancel request even to a server that
+    does not respond.
     """
 
     silence_seconds = SILENCE_SECONDS
@@ -63,8 +63,8 @@ def _within(
         wanted = next(exchange)
         while True:
             ready = yield wanted
-            # The driver resumes with nothing ready after each `step`, so silence is counted in
-            # steps.
+            # The driver resumes after each `step` even if nothing is ready, so silence is counted
+            # in steps.
             idle = 0.0 if ready else idle + step
             if idle >= seconds:
                 raise LedgerTimeout(f"no answer within {seconds:g} seconds")
@@ -77,7 +77,7 @@ def engine_of(url: URL, *, limit_seconds: float) -> Engine:
     """Return an engine whose waits are bounded by `limit_seconds`."""
     silence = min(SILENCE_SECONDS, limit_seconds)
     connect_args = {
-        # libpq takes whole seconds, and 0 would mean no limit.
+        # libpq accepts whole seconds, and 0 would mean no limit.
         "connect_timeout": max(1, int(min(CONNECT_SECONDS, limit_seconds))),
         "application_name": "reconcile",
         # A variable or a setting of the role could select an encoding that loses characters.
@@ -104,7 +104,7 @@ def engine_of(url: URL, *, limit_seconds: float) -> Engine:
 
 
 def _note_role(context: ExceptionContext) -> None:
-    """Add the role to a refusal, because its reader must know which role lacks the right."""
+    """Add the role to a refusal, so that the message can name the role without the right."""
     problem, connection = context.original_exception, context.connection
     if connection is None or connection.closed or connection.invalidated:
         return

@@ -81,7 +81,7 @@ def made_by_runs(
         select(pre_images.c.slug, pre_images.c.document)
         .join(runs)
         .where(runs.c.target == target, pre_images.c.slug.in_(sorted(slugs)))
-        # Only narrows what is parsed; the key in the parsed document decides.
+        # Only limits what is parsed; the key in the parsed document decides.
         .where(pre_images.c.document.contains('"made":', autoescape=True))
     )
     found: dict[str, frozenset[str]] = {}
@@ -94,7 +94,7 @@ def made_by_runs(
 
 def _condition(connection: Connection, filters: RunFilter) -> ColumnElement[bool] | None:
     """Return the condition of a filter, None if it names an unknown target."""
-    # Every text follows the empty one, so without `since` this matches all runs.
+    # Every text is greater than the empty one, so without `since` this matches all runs.
     conditions: list[ColumnElement[bool]] = [runs.c.started_at >= (filters.since or "")]
     if filters.key is not None:
         target = target_rows.find(connection, filters.key)

@@ -1,7 +1,7 @@
-"""Record of a run while it happens: an intent before each call, an outcome after it.
+"""Recorder of a run in progress: an intent before each call, an outcome after it.
 
-Every method has committed when it returns. `reconciler.execution.ledger_listener` calls them with
-what the events of a run carry.
+Every method commits before it returns. `reconciler.execution.ledger_listener` calls them with the
+content of events.
 """
 
 import re
@@ -28,13 +28,13 @@ from reconciler.planning.actions import Action, ChangeKind
 from reconciler.planning.normalize import normalize
 from reconciler.planning.plan import Plan
 
-# Built once: building a statement costs as much as running it, and a call takes several.
+# Built once, because building a statement costs as much as running it, and a call needs several.
 _CALL_STARTED = insert(calls)
 _CALL_ENDED = update(calls).where(calls.c.id == bindparam("call_id"))
 _ACTION_ENDED = insert(outcomes)
 
 _TOP_LEVEL = re.compile(r"[.\[]")
-"""The end of a top-level field's name in the text of a path."""
+"""Characters that end a top-level field's name in the text of a path."""
 
 
 class Recorder:
@@ -57,7 +57,7 @@ class Recorder:
         self._open_calls: dict[str, int] = {}
 
     def run_started(self, plan: Plan) -> None:
-        """Record who runs which plan, and how everything that it will change looks now."""
+        """Record who runs which plan, and the current state of everything that it will change."""
         with self._database.writing() as connection:
             target = target_rows.find_or_create(connection, self._key)
             # A crashed run joins the chain first: nothing may be recorded for it after this one.
@@ -93,9 +93,9 @@ class Recorder:
         *,
         secrets: Mapping[Path, str] = MappingProxyType({}),
     ) -> None:
-        """Record an intent: names of fields and fingerprints of secrets, no values.
+        """Record an intent, with names of fields and fingerprints of secrets, but no values.
 
-        `last_seen` is a more complete reading of what the call will remove.
+        `last_seen` is a more complete read of the integration that the call will delete.
         """
         fields = [show_path(path) for path, _ in leaves(call.body)] if call.body else []
         values = {
@@ -128,7 +128,8 @@ class Recorder:
     ) -> None:
         """Record the answer to the latest call for this integration.
 
-        `refused` means that it was certainly not carried out; `made` is the id of what it created.
+        `refused` means that it was certainly not carried out; `made` is the id of the created
+        object.
         """
         call_id = self._open_calls.pop(action.slug, None)
         values = {
@@ -148,7 +149,7 @@ class Recorder:
     ) -> None:
         """Record the outcome of an action in its public form.
 
-        `made` is the id of what the action created.
+        `made` is the id of the object that the action created.
         """
         values = {
             "run": self._run_id,
@@ -186,14 +187,15 @@ class Recorder:
         return {"run": self._run_id, "slug": action.slug, "document": to_json(document)}
 
     def _store_created_id(self, connection: Connection, slug: str, identity: str) -> None:
-        """Add the id of what the run created to the pre-image of the slug."""
+        """Add the id of the created object to the pre-image of the slug."""
         found = connection.scalar(
             select(pre_images.c.document).where(
                 pre_images.c.run == self._run_id, pre_images.c.slug == slug
             )
         )
         known = parse_document(found) if found is not None else {}
-        # The answer and the outcome of a create both name the id; the second finds it stored.
+        # Both the response and the outcome of a create name the id; the second time it is already
+        # stored.
         if known.get("made") != identity:
             self._store_image(connection, slug, known | {"made": identity})
 
@@ -208,7 +210,7 @@ class Recorder:
 
 
 def _image_document(action: Action, observed: Observed | None) -> dict[str, object]:
-    """Return the stored form of how an integration looks before an action."""
+    """Return the stored form of an integration before an action."""
     changed = _changed_paths(action)
     last_applied = action.subject.remembered
 
@@ -231,12 +233,12 @@ def _image_document(action: Action, observed: Observed | None) -> dict[str, obje
 
 
 def _stored_fingerprints(last_applied: LastApplied, observed: Observed | None) -> dict[Path, str]:
-    """Return the fingerprints of stored secrets that look as they did after our own write."""
+    """Return the fingerprints of stored secrets whose masks are the same as after our write."""
     stored = normalize(observed.fields) if observed is not None else {}
     found = {}
     for path, record in last_applied.secrets.items():
         shown = lookup(stored, path)
-        # Another mask means that the secret was changed outside of our runs.
+        # A different mask means that the secret was changed outside our runs.
         as_written = shown == record.mask or (
             record.mask is None and isinstance(shown, str | Redacted)
         )

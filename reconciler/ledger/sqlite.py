@@ -1,6 +1,6 @@
-"""The SQLite file of a ledger.
+"""SQLite file of a ledger.
 
-It uses a write-ahead log and full synchronisation: what is committed is on disk. A writing
+It uses a write-ahead log and full synchronisation, so committed data is on disk. A writing
 transaction takes the write lock when it begins, so that two processes wait for each other.
 """
 
@@ -34,7 +34,7 @@ def require_usable(file: Path, *, read_only: bool) -> None:
     """Raise `OSError` for a file that cannot be opened, and `LedgerError` for an empty one.
 
     SQLite treats an empty file as a new database. No release leaves one behind, because
-    `put_in_place` names a ledger only when it is complete.
+    `put_in_place` gives a ledger its name only when it is complete.
     """
     mode = os.O_RDONLY if read_only else os.O_RDWR
     # O_NONBLOCK keeps a FIFO from blocking the open.
@@ -48,7 +48,7 @@ def require_usable(file: Path, *, read_only: bool) -> None:
 
 
 def create_unfinished(file: Path) -> Path:
-    """Create an empty file beside a future ledger, which only this user may read."""
+    """Create an empty file next to a future ledger, readable only by this user."""
     file.parent.mkdir(parents=True, exist_ok=True)
     path = file.with_name(f".{file.name}.{secrets.token_hex(8)}.new")
     # SQLite copies the mode of the database to its log files, so it must not follow the umask.
@@ -57,7 +57,7 @@ def create_unfinished(file: Path) -> Path:
 
 
 def put_in_place(unfinished: Path, file: Path) -> None:
-    """Move a complete ledger to its name, unless another process has created it meanwhile."""
+    """Move a complete ledger to its name, unless another process has created one meanwhile."""
     try:
         # A link fails if the name is taken; a rename would replace the other process's ledger.
         os.link(unfinished, file)
@@ -72,12 +72,12 @@ def put_in_place(unfinished: Path, file: Path) -> None:
 
 def _quoted(file: Path) -> str:
     text = str(file.absolute())
-    # The path becomes part of a URI. The percent sign goes first, or it would be quoted twice.
+    # The path becomes part of a URI. The percent sign comes first, or it would be quoted twice.
     return text.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
 def _immutable(file: Path) -> str:
-    """Return the parameter for a folder where SQLite cannot create its shared memory.
+    """Return the URI parameter for a folder in which SQLite cannot create its shared memory.
 
     Nothing can change in such a folder, unless a write-ahead log is pending.
     """
@@ -86,10 +86,10 @@ def _immutable(file: Path) -> str:
 
 
 def _prepare_writer(connection: sqlite3.Connection, _: object) -> None:
-    # Commands that only read go on while a run writes.
+    # Commands that only read continue while a run writes.
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
-    # SQLite checks foreign keys only on connections that ask for it.
+    # SQLite checks foreign keys only on connections that enable it.
     connection.execute("PRAGMA foreign_keys=ON")
 
 

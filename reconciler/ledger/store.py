@@ -1,4 +1,4 @@
-"""The ledger as other packages use it; each method is one transaction.
+"""Interface of the ledger for other packages; each method is one transaction.
 
 `open_ledger` raises unless a run can be recorded. Commands that only read call
 `reconciler.cli.ledger_access.read_snapshot`, which never stops a plan.
@@ -54,7 +54,7 @@ _MAX_FINISHED_RUNS = 1000
 
 
 class Ledger:
-    """An open ledger; `state` is the one before it was opened. Close it, or use `with`."""
+    """Open ledger; `state` is the state before it was opened. Close it, or use `with`."""
 
     def __init__(
         self,
@@ -74,12 +74,12 @@ class Ledger:
 
     @property
     def where(self) -> str:
-        """Return the file, or the URL without its password."""
+        """The file, or the URL without its password."""
         return self._database.where
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """Return what a user should know about this ledger."""
+        """Warnings about this ledger."""
         if self.pepper is not None:
             return ()
         shared = self._database.is_shared
@@ -98,7 +98,7 @@ class Ledger:
             return target_rows.organisations(connection, key)
 
     def seen_states(self, key: TargetKey) -> Mapping[str, SeenState]:
-        """Return how each integration looked when it was last read in full."""
+        """Return each integration as it was last read in full."""
         with self._database.reading() as connection:
             target = target_rows.find(connection, key)
             return {} if target is None else last_applied.read_seen(connection, target)
@@ -119,7 +119,7 @@ class Ledger:
             return finished_commits(connection, key, limit=_MAX_FINISHED_RUNS)
 
     def pre_images(self, run: str) -> list[PreImage]:
-        """Return how everything that a run set out to change looked before it."""
+        """Return the pre-images of everything that a run set out to change."""
         with self._database.reading() as connection:
             return images_of(connection, run)
 
@@ -129,13 +129,13 @@ class Ledger:
             return made_by_runs(connection, run, slugs)
 
     def probe_answers(self, key: TargetKey) -> Mapping[str, str]:
-        """Return what a probe has learned of a target's API, empty without a probe."""
+        """Return the answers of the last probe of a target's API, empty without a probe."""
         with self._database.reading() as connection:
             target = target_rows.find(connection, key)
             return {} if target is None else target_rows.read_probe_answers(connection, target)
 
     def store_probe_answers(self, key: TargetKey, answers: Mapping[str, str]) -> None:
-        """Store what a probe has learned in place of older answers."""
+        """Store the answers of a probe in place of older ones."""
         with self._database.writing() as connection:
             target = target_rows.find_or_create(connection, key)
             target_rows.write_probe_answers(connection, target, answers)
@@ -191,13 +191,13 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make one transaction of everything that one thread stores in the block."""
+        """Combine everything that one thread stores in the block into one transaction."""
         with self._database.joined():
             yield
 
     @contextmanager
     def run_lock(self, key: TargetKey, holder: Holder) -> Iterator[None]:
-        """Hold the lock of a target while a run lasts, or refuse with `locked`."""
+        """Hold the lock of a target during a run, or refuse with `locked`."""
         folder = self._lock_folder
         lock = (
             shared_lock(self._database, key, holder)
@@ -212,7 +212,7 @@ class Ledger:
                 self._check = None
 
     def require_lock(self) -> None:
-        """Raise `LockLost` if the lock that was taken is no longer held."""
+        """Raise `LockLost` if the acquired lock is no longer held."""
         if self._check is not None:
             self._check()
 
@@ -243,16 +243,16 @@ def open_ledger(
 ) -> Ledger:
     """Open the ledger at a URL, else the file at `path`; raises `LedgerError`.
 
-    It is created unless `read_only`, and brought up to date in any case. `pepper` is the value of
-    RECONCILE_LEDGER_PEPPER. With `on_runner` no other key is used: a key file beside the ledger
+    It is created unless `read_only`, and migrated in any case. `pepper` is the value of
+    RECONCILE_LEDGER_PEPPER. With `on_runner`, no other key is used: a key file next to the ledger
     would be in the same cache, and both together allow guessing weak secrets.
     """
     location = Location.of(url, default=path)
     state = location.state
-    # Before the key file is created: a command that only reads leaves nothing behind.
+    # Before the key file is created, because a command that only reads leaves nothing behind.
     if read_only and state is LedgerState.FRESH:
         raise NoLedger(location.where)
-    # The key is created first: a ledger that exists without its key never gets one.
+    # The key is created first, because a ledger without a key never gets one later.
     key = _pepper(location, pepper, create=state is LedgerState.FRESH, on_runner=on_runner)
     try:
         if location.file is not None:

@@ -34,7 +34,7 @@ targets = Table(
     Column("name", String, nullable=False),
     Column("host", String, nullable=False),
     # Empty until the API's list has named the organisation. Not null, because a unique constraint
-    # takes two nulls for different values.
+    # treats two nulls as different values.
     Column("organisation", String, nullable=False),
     UniqueConstraint("name", "host", "organisation"),
 )
@@ -59,7 +59,7 @@ runs = Table(
 
 runs_by_target = Index("ix_runs_target_id", runs.c.target, runs.c.id)
 runs_by_hash = Index("ix_runs_target_hash", runs.c.target, runs.c.hash)
-"""Finds the few runs of a target that have no hash yet."""
+"""Index for the few runs of a target that have no hash yet."""
 
 calls = Table(
     "calls",
@@ -116,7 +116,7 @@ secrets = Table(
     Column("mask_agreed", Boolean, nullable=False, server_default=true()),
 )
 
-# Secrets that a call was about to send; a row is removed once it is known what the API holds.
+# Secrets that a call was about to send; a row is removed once the value in the API is known.
 intents = Table(
     "intents",
     metadata,

@@ -1,8 +1,8 @@
-"""A target in the ledger: its row, and named values that are stored for it in `meta`.
+"""Target in the ledger: its row, and named values that are stored for it in `meta`.
 
-A target is the same name at the same host in the same organisation. The organisation is learned
-from the API's list and may still be unknown (an empty list). Rows written until then are taken over
-by the first organisation that is learned.
+A target is identified by its name, host and organisation. The organisation comes from the API's
+list and can still be unknown (an empty list). The first organisation that becomes known takes over
+the rows written until then.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _INSERT = """
 
 
 def find(connection: Connection, key: TargetKey) -> int | None:
-    """Return the id of a target's row without changing anything, None without a row."""
+    """Return the id of a target's row without changing anything; None if there is no row."""
     known = _ids_by_organisation(connection, key)
     if key.organisation is not None:
         return known.get(key.organisation, known.get(_UNKNOWN))
@@ -34,10 +34,10 @@ def find(connection: Connection, key: TargetKey) -> int | None:
 
 
 def find_or_create(connection: Connection, key: TargetKey) -> int:
-    """Return the id of a target's row, locked; a first organisation takes over a blank one."""
+    """Return the id of a target's row, locked; a first organisation takes over a blank row."""
     found = find(connection, key)
     if found is None:
-        # Two shards may begin at the same time, so the row may exist by now.
+        # Another shard may have started at the same time and created the row.
         values = asdict(key) | {"organisation": key.organisation or _UNKNOWN}
         connection.execute(text(_INSERT), [values])
         found = find(connection, key)
@@ -55,7 +55,7 @@ def find_or_create(connection: Connection, key: TargetKey) -> int:
 def lock(connection: Connection, target: int) -> None:
     """Lock a target's row until the transaction ends.
 
-    SQLite needs no lock, since a writing transaction excludes all others.
+    SQLite needs no lock, because a writing transaction excludes all others.
     """
     if connection.dialect.name == "postgresql":
         row = select(targets.c.id).where(targets.c.id == target)
@@ -69,7 +69,7 @@ def organisations(connection: Connection, key: TargetKey) -> frozenset[str]:
 
 
 def read_probe_answers(connection: Connection, target: int) -> dict[str, str]:
-    """Return what `doctor --probe` has learned of a target's API, by question."""
+    """Return the answers of `doctor --probe` about a target's API, by question."""
     stored = read_meta(connection, _answers_name(target))
     if stored is None:
         return {}
@@ -77,12 +77,12 @@ def read_probe_answers(connection: Connection, target: int) -> dict[str, str]:
 
 
 def write_probe_answers(connection: Connection, target: int, answers: Mapping[str, str]) -> None:
-    """Store what a probe has learned, in place of older answers."""
+    """Store the answers of a probe, in place of older ones."""
     write_meta(connection, _answers_name(target), to_json(dict(answers)))
 
 
 def read_meta(connection: Connection, name: str) -> str | None:
-    """Return a named value, None where it was never stored."""
+    """Return a named value, None if it was never stored."""
     return connection.scalar(select(meta.c.value).where(meta.c.name == name))
 
 

@@ -1,6 +1,6 @@
 """Verification of everything in the ledger against the hashes and digests stored with it.
 
-All tables are read once, side by side in the order of the runs, so that time grows with their size
+All tables are read once, in parallel in the order of the runs, so that time grows with their size
 and memory with the number of runs.
 """
 
@@ -39,12 +39,12 @@ _UNRELIABLE = "do not rely on the record of this run"
 _LOST = "compare the head and the length with those that the last apply printed"
 
 _Chain = tuple[int, str | None]
-"""A target and a shard of it."""
+"""Target and shard."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Link:
-    """A run's place in its chain."""
+    """Position of a run in its chain."""
 
     run: str
     position: int
@@ -70,7 +70,8 @@ def verify(connection: Connection, *, expected_head: str | None = None) -> list[
         hashed = hash_of(row, **{name: part.of(row.id) for name, part in parts.items()})
         name = names.get(row.target, "?")
         if row.hash is None:
-            # Without an end it is under way, or it crashed and joins the chain with the next run.
+            # Without an end, it is in progress, or it crashed and joins the chain with the next
+            # run.
             if row.finished_at is not None:
                 problems.append(_broken(row.run, name, "has ended and has no hash"))
             continue
@@ -80,13 +81,13 @@ def verify(connection: Connection, *, expected_head: str | None = None) -> list[
         link = _Link(row.run, row.position or 0, row.previous, row.hash)
         chains[row.target, shard_of(row.facts)].append(link)
     ends = _chain_ends(connection)
-    # None stands for the whole target and cannot be compared with the name of a shard.
+    # None means the whole target and cannot be compared with the name of a shard.
     for chain in sorted({*chains, *ends}, key=lambda each: (each[0], each[1] or "")):
         found = sorted(chains.get(chain, ()), key=lambda link: link.position)
         problems += _check_chain(_name_of(chain, names), found, ends.get(chain))
     for target, name in names.items():
         problems += _check_state(connection, target, name)
-    # A removed run leaves such rows as well, and its chain has reported it already.
+    # A removed run also leaves such rows, but its chain has already reported it.
     if not problems and any(part.has_strays() for part in parts.values()):
         summary = "there are calls, outcomes or pre-images of a run that is not on record"
         problems.append(error("ledger-altered", summary, hint=_LOST))
@@ -103,7 +104,7 @@ def verify(connection: Connection, *, expected_head: str | None = None) -> list[
 
 
 class _Parts:
-    """Rows of a table by the run they belong to, read once from the first run to the last."""
+    """Rows of a table by run, read once from the first run to the last."""
 
     def __init__(self, connection: Connection, table: Table, order: "Column[Any]") -> None:
         ordered = select(table).order_by(table.c.run, order)
@@ -114,7 +115,7 @@ class _Parts:
         self._advance()
 
     def of(self, run_id: int) -> list[Row[Any]]:
-        """Return the rows of a run; callers ask for runs in the order of their ids."""
+        """Return the rows of a run; callers must request runs in the order of their ids."""
         while self._run_id is not None and self._run_id < run_id:
             self._strays = True
             self._advance()
@@ -125,7 +126,7 @@ class _Parts:
         return found
 
     def has_strays(self) -> bool:
-        """Whether there are rows of runs that were not asked for."""
+        """Whether there are rows of runs that were not requested."""
         return self._strays or self._run_id is not None
 
     def _advance(self) -> None:

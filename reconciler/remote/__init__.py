@@ -1,1 +1,1 @@
-"""Remote API: its operations, its wire shapes, a careful client, a complete reading."""
+"""Remote API: its operations, its wire format, a client with retries, and complete reads."""

@@ -1,6 +1,6 @@
 """Interface of the remote API, the record of a request, and the clock of a run.
 
-Nothing here reads a clock of its own: the command line passes the real one, tests a virtual one.
+Nothing here reads the system clock: the command line passes the real one, tests a virtual one.
 """
 
 from collections.abc import Awaitable, Callable
@@ -25,8 +25,8 @@ class IntegrationsAPI(Protocol):
 class RequestRecord:
     """One request and its outcome, for logs and metrics; nothing secret, neither body nor header.
 
-    `status` is None where no answer came; `error` is our code for a failure, `date` the server's
-    clock as its header shows it.
+    `status` is None if no response arrived; `error` is the code of a failure, `date` the server's
+    clock according to its header.
     """
 
     method: str

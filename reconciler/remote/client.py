@@ -1,8 +1,8 @@
-"""HTTP client of the API: one call in, one reply or one of our errors out.
+"""HTTP client of the API: each call returns a reply or raises one of our errors.
 
-What an answer means: `responses`. When a call is repeated, and how fast calls leave: `retry`. Over
-which connections: `transport`. The credential and the bodies stay in here: no error holds a
-request, and none is chained to an exception of httpx, which would.
+How responses are interpreted: `responses`. When calls are repeated, and how fast they are sent:
+`retry`. Connections: `transport`. The credential and the bodies do not leave this module: no error
+holds a request, and none is chained to an exception of httpx, which holds one.
 """
 
 import asyncio
@@ -79,7 +79,7 @@ class Client:
         self._base_url = base_url
         self._headers = headers
         self._secrets: tuple[Redacted, ...] = () if credential is None else (credential,)
-        # Prepared once, because every answer with a request id is compared with it.
+        # Prepared once, because every response with a request id is compared with it.
         self._credential = needles_of(parts_of(self._secrets))
         self._known: Needles | None = None
         self._pool = pool
@@ -106,7 +106,7 @@ class Client:
         self._known = None
 
     async def drop_expired(self) -> None:
-        """Close connections that were idle for long; for clients that live for days."""
+        """Close connections that were idle for long, for clients that run for days."""
         await self._pool.drop_expired()
 
     async def aclose(self) -> None:
@@ -126,8 +126,8 @@ class Client:
     async def call_once(self, call: Call) -> Reply:
         """Make one call with one request at most: never repeated, never paced.
 
-        For a caller that forwards calls and leaves a fault or a 429 to its own client. Raises
-        `RemoteError`, a `Throttled` included.
+        For a caller that forwards calls and leaves faults and 429s to its own client. Raises
+        `RemoteError`, including `Throttled`.
         """
         prepared, content = self._prepare(call)
         async with self._pool.acquire() as transport:
@@ -146,8 +146,8 @@ class Client:
     async def _until_not_throttled(self, prepared: Prepared, content: bytes | None) -> Reply:
         while True:
             async with self._pool.acquire() as transport:
-                # The connection comes first: a call that has its place in the rate must leave at
-                # once.
+                # The connection comes first: a call that was admitted by the rate limiter must be
+                # sent at once.
                 sent_at = await self.rate_limiter.acquire()
                 counted = True
                 try:
@@ -156,7 +156,7 @@ class Client:
                     # The server did not carry it out, so it is repeated whatever the operation.
                     counted = False
                     self.rate_limiter.pause(error, sent_at=sent_at)
-                # The server has seen none of these, so they say nothing about its limit.
+                # The server has not seen any of these, so they show nothing about its limit.
                 except (NotSent, InvalidCall, DeadlineExceeded):
                     counted = False
                     raise
@@ -166,7 +166,7 @@ class Client:
     async def _exchange(
         self, transport: httpx.AsyncBaseTransport, prepared: Prepared, content: bytes | None
     ) -> Reply:
-        """Send one request and return its answer, or raise what the answer means."""
+        """Send one request and return its response, or raise the error that it means."""
         started = self._timing.clock()
         answer: RawAnswer | None = None
         failure: RemoteError | None = None
@@ -180,13 +180,14 @@ class Client:
             failure = error
             raise
         finally:
-            # In `finally`: a cancelled request may have reached the API, so it is recorded as well.
+            # In `finally`, because a cancelled request may have reached the API and is recorded,
+            # too.
             if self._on_request is not None:
                 seconds = self._timing.clock() - started
                 self._on_request(_record(prepared, answer, failure, seconds=seconds))
 
     def _without_echo(self, answer: RawAnswer, prepared: Prepared) -> RawAnswer:
-        """Drop a request id that repeats a secret of its own request: ids are logged and stored."""
+        """Drop a request id that repeats a secret of the request: ids are logged and stored."""
         identity = answer.request_id
         if identity is None:
             return answer
@@ -198,7 +199,7 @@ class Client:
         return replace(answer, headers=responses.without_request_id(answer.headers))
 
     def _needles(self) -> Needles:
-        """Return what no message may hold, for any request; prepared at the first error."""
+        """Return the texts that no message may contain; prepared at the first error."""
         if self._known is None:
             self._known = needles_of(parts_of(self._secrets))
         return self._known
@@ -227,7 +228,8 @@ class Client:
             failure = from_httpx(error, what=what, base_url=self._base_url)
         except READING_FAILURES as error:
             failure = from_reading(error, what=what, base_url=self._base_url)
-        # Raised outside, so that no exception that holds the request becomes its context.
+        # Raised outside the handler, so that no exception that holds the request becomes its
+        # context.
         raise failure
 
     def _request(self, prepared: Prepared, content: bytes | None) -> httpx.Request:
@@ -244,7 +246,8 @@ class Client:
         )
 
 
-# The total is watched in `_send`: a limit for each read would not end a server that sends slowly.
+# The total time is limited in `_send`: a limit for each read would not stop a server that sends
+# slowly.
 _EXTENSIONS = {
     "timeout": {"connect": CONNECT_TIMEOUT_SECONDS, "read": None, "write": None, "pool": None}
 }
@@ -270,15 +273,15 @@ def make_client(
 ) -> Client:
     """Build the client of a run.
 
-    `deadline` counts from now, in seconds. `transport` replaces the network (the simulator, a
-    test) and is then shared by all connections. Whether the key may go to `base_url` is decided
-    before. `on_request` is called for every request once its answer is there.
+    `deadline` is in seconds from now. `transport` replaces the network (in the simulator or a test)
+    and is then shared by all connections. Callers decide whether the key may be sent to `base_url`.
+    `on_request` is called for every request when its response has arrived.
     """
     # Paths begin with a slash, and a doubled one is another path for many servers.
     base_url = base_url.rstrip("/")
     headers = [
         ("accept", "application/json"),
-        ("accept-encoding", "gzip"),  # the only one that `read_body` decompresses
+        ("accept-encoding", "gzip"),  # the only encoding that `read_body` decompresses
         ("user-agent", user_agent),
         *_credential_header(auth_header, api_key),
     ]

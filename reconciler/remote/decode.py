@@ -1,6 +1,6 @@
-"""Decoder of the API's shapes, documented and observed ones, to `Observed`; secrets as masks.
+"""Decoder of the API's documented and observed shapes to `Observed`, with secrets as masks.
 
-`fields` has the names and the shape of the files, so that both sides compare. Server-added
+`fields` has the names and the shape of the files, so that both sides can be compared. Server-added
 bookkeeping is left out; a wrong shape is an error (`reconciler.remote.decode_values`).
 """
 
@@ -22,7 +22,7 @@ from reconciler.domain.tree import Value, canonical_json, digest, is_empty
 from reconciler.remote import decode_values
 
 _HIDES = re.compile(r"\.{3}|[*•…·●]|x{4}", re.IGNORECASE)
-"""Sign of a mask in any format: something was left out."""
+"""Sign of a mask in any format: characters were left out."""
 
 Reader: TypeAlias = Callable[[object, str], Value]
 """Reads a value; the text names the place in messages."""
@@ -34,7 +34,7 @@ _OF_CUSTOM_MODELS = ("name", "description")
 def from_row(row: Mapping[str, object]) -> Observed:
     """Read a row of the list."""
     slug = decode_values.slug(row.get("slug"), "slug")
-    # Only checked: a damaged value makes this row unreadable, and not the whole list.
+    # Only checked: a damaged value makes this row unreadable, but not the whole list.
     decode_values.identifier(row.get("organisation_id"), "organisation_id")
     return _record(slug, row, _plain_fields(row))
 
@@ -42,14 +42,14 @@ def from_row(row: Mapping[str, object]) -> Observed:
 def from_detail(
     record: Mapping[str, object], *, asked: str, known_fields: KnownFields = NO_KNOWN_FIELDS
 ) -> Observed:
-    """Read one integration; `asked` is the slug or UUID in the path, and the answer must be it.
+    """Read one integration; `asked` is the slug or UUID in the path, which the response must have.
 
     `known_fields` are the configuration fields that the target vouches for.
     """
     slug = decode_values.slug(record.get("slug"), "slug")
     identity = decode_values.identifier(record.get("id"), "id")
     if slug != asked:
-        # One client reports the UUID in place of the slug (remote/API.md §1.4).
+        # One client documents the UUID in place of the slug (remote/API.md §1.4).
         if identity not in {asked, slug}:
             raise decode_values.wrong_shape("slug", "the requested one")
         slug = asked if slug == identity else slug
@@ -94,7 +94,7 @@ def with_workspaces(observed: Observed, answer: Mapping[str, object]) -> Observe
 
 
 def detail_over_row(row: Observed, detail: Observed) -> Observed:
-    """Return both readings of one integration as one; the detail is newer and lacks a few facts."""
+    """Merge both reads of an integration; the detail is newer, but lacks a few facts."""
     workspace_count = detail.workspace_count
     return replace(
         detail,
@@ -152,7 +152,7 @@ def _structured() -> tuple[FieldSchema, ...]:
 
 @cache
 def _beside(part: SubResource) -> tuple[FieldSchema, ...]:
-    """Return the flags and switches of a sub-resource beside its list."""
+    """Return the flags and switches of a sub-resource outside its list."""
     fields = (f for f in _fields() if f.facts.sub_resource is part)
     return tuple(f for f in fields if f.is_flag or f.has_switch)
 
@@ -222,8 +222,8 @@ def _key(record: Mapping[str, object]) -> Value:
 
 
 def _mask(text: str) -> Mask:
-    """Return a mask unchanged, or the ends of a string that hides nothing: it may be the value."""
-    text = repaired(text)  # a mask is stored and compared, and never sent
+    """Return a mask unchanged, or only the ends of an unmasked string, which may be the value."""
+    text = repaired(text)  # a mask is stored and compared, but never sent
     mask = Mask(text)
     if _HIDES.search(text) or mask.judge("") is not MaskVerdict.UNREADABLE:
         return mask
@@ -231,7 +231,7 @@ def _mask(text: str) -> Mask:
 
 
 def _hidden(value: object) -> Value:
-    """Return a sensitive value that came under its plain name in a form that cannot be shown."""
+    """Wrap a sensitive value that the API returned unmasked, so that it cannot be shown."""
     if value is None or value == "":
         return None
     if isinstance(value, str):
@@ -241,15 +241,15 @@ def _hidden(value: object) -> Value:
 
 
 def _unmasked(tree: Mapping[str, object], schema: FieldSchema) -> dict[str, Value]:
-    """Return a tree with `masked_x` as `x`, and sensitive values that came unmasked hidden."""
+    """Return a tree with `masked_x` as `x`, and with unmasked sensitive values hidden."""
     fields: dict[str, Value] = {}
     for key, value in tree.items():
-        # Interned, a name is held once for thousands of integrations.
+        # Interned, so that a name is stored once for thousands of integrations.
         name = sys.intern(key)
         plain = name.removeprefix(MASK_PREFIX)
         if plain != name:
             fields[sys.intern(plain)] = _masks(value, schema.child(plain))
-        # The mask wins over a plain value of the same name, whichever of them comes first.
+        # The mask overrides a plain value of the same name, whichever comes first.
         elif name not in fields:
             fields[name] = _visible(value, schema.child(name))
     return {name: value for name, value in fields.items() if value is not None}
@@ -261,7 +261,7 @@ def _masks(value: object, field: FieldSchema) -> Value:
     if not isinstance(value, dict):
         return _mask(value if isinstance(value, str) else "")
     if field.facts.sensitive and field.is_known:
-        # A mask of an object has no visible ends; its digest tells one mask from another.
+        # A mask of an object has no visible ends; its digest distinguishes masks.
         return Mask(f"object {digest(value)}")
     return {name: _masks(item, field.child(name)) for name, item in value.items()}
 
@@ -352,7 +352,7 @@ def _workspace(item: Mapping[str, object]) -> dict[str, Value]:
 def _enabled(item: Mapping[str, object], where: str) -> bool:
     enabled = decode_values.flag(item.get("enabled"), f"{where}.enabled")
     if enabled is None:
-        # No default is safe: it could hide an access that exists.
+        # No default is safe, because it could hide an existing access.
         raise decode_values.wrong_shape(f"{where}.enabled", "there")
     return enabled
 

@@ -1,12 +1,12 @@
-"""Tolerant readers of single values in the API's answers, and what becomes of a damaged row.
+"""Tolerant readers of single values in the API's responses, and the handling of damaged rows.
 
 They accept what is documented or was observed (remote/API.md): a field that is empty in any form
 (null, "", [], {}), three forms of a boolean, an object as JSON text. Anything else is an error that
 names the field and never its value. What the values mean: `reconciler.remote.decode`.
 
 A row of the list that cannot be read is neither data nor absence. It belongs to the slug that it
-names; if that is no slug, to the one that is left without the characters that no slug has; if
-nothing is left, to any.
+names; if that is not a valid slug, to the slug that remains without the invalid characters; if none
+remains, possibly to any.
 """
 
 import json
@@ -27,11 +27,11 @@ DEEPEST = 32
 """Levels of nesting in a free-form object; the same limit that files have."""
 
 LARGEST_NUMBER = 2**63
-"""Largest number that other readers of our JSON can hold."""
+"""Largest number that other readers of our JSON can represent."""
 
 ACTIVE = "active"
 STATUSES = frozenset({ACTIVE, "archived"})
-"""The values that the API documents; of a record with another one nothing is known."""
+"""Values that the API documents; a record with another one cannot be interpreted."""
 
 _FLAGS: Mapping[object, bool] = {
     1: True,
@@ -44,7 +44,7 @@ _FLAGS: Mapping[object, bool] = {
 
 
 def wrong_shape(where: str, expected: str) -> WrongShape:
-    """Build the error for a value that is not what the API documents."""
+    """Build the error for a value that differs from the API's documentation."""
     return WrongShape(where, expected)
 
 
@@ -81,7 +81,7 @@ def items(value: object, where: str) -> list[dict[str, object]]:
 
 
 def text(value: object, where: str) -> str:
-    """Read a string that has to be there."""
+    """Read a required string."""
     if not isinstance(value, str) or not value:
         raise wrong_shape(where, "text")
     return value
@@ -97,7 +97,7 @@ def optional_text(value: object, where: str) -> str | None:
 
 
 def identifier(value: object, where: str) -> str | None:
-    """Read a string that identifies or dates and is never sent back, as text that can be stored."""
+    """Read an identifier or time that is never sent back, as text that can be stored."""
     found = optional_text(value, where)
     return None if found is None else repaired(found)
 
@@ -107,7 +107,7 @@ def status(value: object, where: str) -> str:
     found = optional_text(value, where) or ACTIVE
     if found not in STATUSES:
         raise wrong_shape(where, f"one of {', '.join(sorted(STATUSES))}")
-    # Interned: thousands of records share one of two texts.
+    # Interned, because thousands of records share one of two texts.
     return sys.intern(found)
 
 
@@ -130,7 +130,7 @@ def flag(value: object, where: str) -> bool | None:
 
 
 def count(value: object, where: str) -> int | None:
-    """Read a number of things that may be null."""
+    """Read a count that may be null."""
     if value is not None and (
         not isinstance(value, int) or isinstance(value, bool) or value < 0 or _is_huge(value)
     ):
@@ -164,7 +164,7 @@ _LONGEST_SLUG = 255
 
 
 def damaged(*records: UnreadableIntegration) -> UnreadableRecords:
-    """Build the error for integrations that matter and cannot be read, at least one."""
+    """Build the error for one or more relevant integrations that cannot be read."""
     first = min(records, key=_by_slug)
     reasons = [f"{record.slug}: {record.reason}" for record in sorted(records, key=_by_slug)]
     more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
@@ -191,7 +191,7 @@ def _by_slug(record: UnreadableIntegration) -> str:
 
 @dataclass(slots=True)
 class Damage:
-    """The unreadable rows of one reading, each under a name that no other has."""
+    """Unreadable rows of one read, each under a unique name."""
 
     records: dict[str, UnreadableIntegration] = field(default_factory=dict)
 
@@ -213,7 +213,7 @@ class Damage:
     def by_slug(self, readable: Collection[str]) -> Mapping[str, UnreadableIntegration]:
         """Return the records by the slug they belong to.
 
-        One whose slug was guessed keeps its own name where a readable row has that slug.
+        A record whose slug was guessed keeps its own name if a readable row has that slug.
         """
         found: dict[str, UnreadableIntegration] = {}
         for name, record in self.records.items():
@@ -245,7 +245,7 @@ class DamagedPage:
     def _identity(self, row: object) -> str:
         """Identify a row without a slug by its id, else by its content and its place among equals.
 
-        Two pages that shift show the same row twice; one page does not.
+        Pages that shift during the read can show a row twice; a single page cannot.
         """
         identity = row.get("id") if isinstance(row, dict) else None
         if isinstance(identity, str) and identity:

@@ -3,7 +3,7 @@
     RemoteError
     ├── InvalidCall     malformed by us: a slug, a query, a body; nothing was sent
     ├── NotSent         no connection: the API received nothing
-    ├── NoAnswer        sent, and nothing usable came back: timeout, reset, HTML, 3xx, too big
+    ├── NoAnswer        sent, but nothing usable came back: timeout, reset, HTML, 3xx, too big
     │   └── WrongShape  JSON in which a value has not the documented form
     ├── Answered        the API said no, in its documented form
     │   ├── Unauthorised  401      ├── Conflict   409
@@ -22,7 +22,7 @@ from reconciler.errors import ReconcilerError
 
 
 class RemoteError(ReconcilerError):
-    """A call without a usable answer; `attempts` counts the requests that were sent."""
+    """A call without a usable response; `attempts` counts the requests that were sent."""
 
     outcome_unknown: bool = False
 
@@ -51,13 +51,13 @@ class NotSent(RemoteError):
 
 
 class NoAnswer(RemoteError):
-    """The request went out and nothing trustworthy came back."""
+    """The request was sent, but no trustworthy response came back."""
 
     outcome_unknown = True
 
 
 class WrongShape(NoAnswer):
-    """A value of an answer is not what the API documents.
+    """A value of a response differs from the API's documentation.
 
     `reason` names the value and what it should be; the value itself is not repeated.
     """
@@ -74,8 +74,8 @@ class WrongShape(NoAnswer):
 class Answered(RemoteError):
     """The API refused in a documented form; `code` is its errorCode, or `http-NNN` without one.
 
-    `message` is the API's own, cut and free of what we sent in secret. `retry_after` is the
-    number of seconds it asked us to wait, None where it named none.
+    `message` is the API's message, shortened and without the secrets that were sent. `retry_after`
+    is the number of seconds to wait that the API requested, None if it requested none.
     """
 
     def __init__(
@@ -111,11 +111,11 @@ class Forbidden(Answered):
 
 
 class NotFound(Answered):
-    """404 as JSON, on the path that was asked."""
+    """404 as JSON, on the requested path."""
 
 
 class Conflict(Answered):
-    """409: it exists already, or something depends on it."""
+    """409: the integration already exists, or another resource depends on it."""
 
 
 class Throttled(Answered):
@@ -123,13 +123,13 @@ class Throttled(Answered):
 
 
 class ServerFault(Answered):
-    """408, 425 or 5xx: the server gave up, and what it did before is not known."""
+    """408, 425 or 5xx: the server gave up, and it is unknown what it did before."""
 
     outcome_unknown = True
 
 
 class Rejected(Answered):
-    """400, 402, 413, 422 and other refusals of the request as it is."""
+    """400, 402, 413, 422 and other refusals of the request itself."""
 
 
 class DeadlineExceeded(RemoteError):
@@ -141,7 +141,7 @@ class IncompleteRead(RemoteError):
 
 
 class UnreadableRecords(IncompleteRead):
-    """Integrations that matter exist and cannot be read; each is named with the reason."""
+    """Relevant integrations exist but cannot be read; each is named with the reason."""
 
 
 class ReadOnlyViolation(RemoteError):

@@ -1,8 +1,8 @@
-"""Read a target: the complete list, and the details that are wanted, or an error.
+"""Read a target: the complete list and the wanted details, or an error.
 
-Details are read while the list is still paging, by a fixed number of workers. A row whose detail
-is denied makes the reading incomplete, unless a second list proves that it was deleted meanwhile.
-One whose detail is missing or cannot be read is `unreadable`: a problem of that integration alone.
+A fixed number of workers read details while the list is still being paged. A row whose detail is
+denied makes the read incomplete, unless a second list proves that it was deleted meanwhile. A row
+whose detail is missing or cannot be read is `unreadable`, which concerns only that integration.
 """
 
 import asyncio
@@ -50,12 +50,12 @@ async def observe(
     expected: Collection[str] = (),
     known_fields: KnownFields = NO_KNOWN_FIELDS,
 ) -> ObservedState:
-    """Read the list and, for each row, what `wants` returns for it (None: the row is enough).
+    """Read the list and, for each row, the parts that `wants` returns (None: the row is enough).
 
     `expected` are slugs whose absence would matter: if the list has rows without a readable slug,
-    each of them that it does not show is read on its own.
+    each expected slug that it does not show is read separately.
 
-    Raises `IncompleteRead` where the list cannot be proven complete, or a wanted part is denied.
+    Raises `IncompleteRead` if the list cannot be proven complete, or if a wanted part is denied.
     """
     list_again = partial(
         list_all,
@@ -75,7 +75,7 @@ async def observe(
     await gather_or_raise([read_list(), *(reading.work() for _ in range(concurrency))])
     listed, calls = listing[0], listing[0].calls + reading.calls
     if reading.refused:
-        # A second list decides: what it no longer shows was deleted while the first was read.
+        # A second list decides: a row that it no longer shows was deleted while the first was read.
         proof = await list_again()
         calls += proof.calls
         reading.check(proof)
@@ -95,9 +95,10 @@ async def read_one(
     workspaces: bool = False,
     known_fields: KnownFields = NO_KNOWN_FIELDS,
 ) -> Observed | None:
-    """Read the current state of an integration; None only for the API's own 404 on its path.
+    """Read the current state of an integration; return None only for the API's 404 on its path.
 
-    Raises `Forbidden` for a 403, which proves nothing, `UnreadableRecords` for a damaged record.
+    Raises `Forbidden` for a 403, which proves nothing, and `UnreadableRecords` for a damaged
+    record.
     """
     try:
         reply = await api.call(Call(OperationName.GET, slug))
@@ -142,11 +143,11 @@ async def read_parts(
     *,
     concurrency: int,
 ) -> PartReads:
-    """Read sub-resources of integrations that are known already, one call each.
+    """Read sub-resources of known integrations, with one call each.
 
-    Unlike in `observe`, one refusal does not end the reading: its part stays unread, with a reason.
-    Raises `RemoteError` for what concerns every other call as well: the key is not accepted, there
-    is no connection, the deadline has passed.
+    Unlike in `observe`, a refusal does not end the read: its part stays unread, with a reason.
+    Raises `RemoteError` for failures that affect every other call, too: the key is not accepted,
+    there is no connection, the deadline has passed.
     """
     reads = PartReads()
     queue: asyncio.Queue[tuple[str, SubResource]] = asyncio.Queue()
@@ -157,7 +158,7 @@ async def read_parts(
 
     async def work() -> None:
         while not queue.empty():
-            # No await lies between this and the check, so no other worker can take the entry.
+            # There is no await between this and the check, so no other worker can take the entry.
             slug, part = queue.get_nowait()
             await _read(api, slug, part, reads)
 
@@ -168,7 +169,7 @@ async def read_parts(
 async def _hidden(
     api: IntegrationsAPI, slugs: Iterable[str], *, concurrency: int
 ) -> dict[str, UnreadableIntegration]:
-    """Return those that the list does not show and that are not proven absent."""
+    """Return the integrations that the list does not show and that are not proven absent."""
     found: dict[str, UnreadableIntegration] = {}
     waiting = iter(slugs)
 
@@ -188,13 +189,13 @@ async def _is_absent(api: IntegrationsAPI, slug: str) -> bool:
     except NotFound:
         return True
     except Forbidden:
-        return False  # with a list that hides names, a denial proves nothing
+        return False  # if the list hides names, a denial proves nothing
     return False
 
 
 @dataclass(slots=True)
 class _Parts:
-    """The answers of one integration, in any order."""
+    """Responses for one integration, in any order."""
 
     detail: Observed | None = None
     models: Observed | None = None
@@ -203,9 +204,9 @@ class _Parts:
 
 @dataclass(slots=True)
 class _Reading:
-    """The queue of point reads and their results.
+    """Queue of reads of single integrations, and their results.
 
-    `refused` are those that were denied or not found, `damaged` those that cannot be read.
+    `refused` are reads that were denied or not found, `damaged` those that cannot be decoded.
     """
 
     api: IntegrationsAPI
@@ -218,7 +219,7 @@ class _Reading:
     _queue: asyncio.Queue[Call | None] = field(default_factory=asyncio.Queue)
 
     def enqueue(self, row: Observed) -> None:
-        """Queue what is wanted of a row."""
+        """Queue the wanted parts of a row."""
         wanted = self.wants(row)
         if wanted is None:
             return
@@ -246,7 +247,8 @@ class _Reading:
                 reply = await self.api.call(call)
                 self._keep(call, decode_values.mapping(reply.body, "the answer"))
             except (NotFound, Forbidden) as error:
-                # Kept for later: the integration may have been deleted since the list showed it.
+                # Kept for `check`, because the integration may have been deleted since the list
+                # showed it.
                 self.refused[call.slug or ""] = error
             except NoAnswer as problem:
                 slug = call.slug or ""
@@ -266,13 +268,14 @@ class _Reading:
                 parts.workspaces = decode.with_workspaces(Observed(slug, {}), answer)
 
     def check(self, proof: CompleteList) -> None:
-        """Raise `IncompleteRead` if something that was denied is still listed.
+        """Raise `IncompleteRead` if a denied integration is still listed.
 
-        What is still listed and was not found is damaged: neither present nor absent.
+        An integration that is still listed but was not found is damaged: neither present nor
+        absent.
         """
         for slug, error in sorted(self.refused.items()):
             if slug not in proof.slugs:
-                # Deleted meanwhile, so that a part of it could not be read does not matter.
+                # Deleted meanwhile, so a part that could not be read does not matter.
                 self.damaged.pop(slug, None)
             elif isinstance(error, NotFound):
                 reason = "the list contains it, but reading it returned 404"
@@ -283,9 +286,9 @@ class _Reading:
     def state(
         self, listed: CompleteList, *, hidden: Mapping[str, UnreadableIntegration], calls: int
     ) -> ObservedState:
-        """Return the rows of the list with everything that was read of them."""
+        """Return the rows of the list with all parts that were read."""
         damaged = {s: record for s, record in self.damaged.items() if s in listed.rows}
-        # What was refused and is no longer listed has been deleted meanwhile.
+        # A refused integration that is no longer listed was deleted meanwhile.
         known = [s for s in sorted(listed.rows) if s not in self.refused and s not in damaged]
         return ObservedState(
             {slug: self.joined(listed.rows[slug]) for slug in known},
@@ -296,7 +299,7 @@ class _Reading:
         )
 
     def joined(self, row: Observed) -> Observed:
-        """Return a row with everything that was read of it."""
+        """Return a row with all parts that were read."""
         parts = self._parts.pop(row.slug, None)
         if parts is None:
             return row
@@ -306,7 +309,7 @@ class _Reading:
 
 
 _BROKEN = frozenset({"invalid-json", "empty-answer", "unexpected-shape"})
-"""Codes that one record can cause; a proxy's page or a lost connection concerns all of them."""
+"""Codes that a single record can cause; a proxy's page or a lost connection affects all records."""
 
 
 def unreadable(slug: str, problem: NoAnswer) -> UnreadableIntegration:
@@ -343,7 +346,7 @@ async def _read(api: IntegrationsAPI, slug: str, part: SubResource, reads: PartR
         reply = await api.call(Call(_OPERATIONS[part], slug))
         answer = decode_values.mapping(reply.body, "the answer")
         reads.parts.setdefault(slug, {})[part] = _READERS[part](Observed(slug, {}), answer)
-    # Both are kinds of `Answered`, and every other call would meet them as well.
+    # Both are kinds of `Answered` that would affect every other call, too.
     except (Unauthorised, Throttled):
         raise
     except Answered as refusal:

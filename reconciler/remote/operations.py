@@ -1,8 +1,8 @@
-"""Table of the API's operations: the name, the route and the parameters of each.
+"""Table of the API's operations, with name, route and parameters.
 
-The client builds requests from it, the simulator and the adapter their routes, the adapter its
-descriptions. Five operations are `raw`: exactly those are offered by the adapter. Requests are sent
-by `reconciler.remote.client`.
+The client derives its requests from it, the simulator and the adapter their routes, and the adapter
+its descriptions. Five operations are `raw`: the adapter offers exactly those. Requests are sent by
+`reconciler.remote.client`.
 """
 
 import re
@@ -19,7 +19,7 @@ from reconciler.remote.request_schemas import Schema, create_body, update_body
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One query parameter; left out, the API's own default holds."""
+    """One query parameter; if it is omitted, the API's default applies."""
 
     name: str
     type: str
@@ -46,9 +46,10 @@ class Parameter:
 class Operation:
     """One row of the table.
 
-    `path` is below the base URL and may hold `{slug}`. `make_body` builds the schema of the request
-    body, None where the operation takes none. `safe` reads only; `idempotent` may be repeated
-    without further effect; `destructive` loses something that cannot be read back.
+    `path` is relative to the base URL and can contain `{slug}`. `make_body` builds the schema of
+    the request body; it is None if the operation takes no body. `safe` means that it only reads,
+    `idempotent` that it can be repeated without further effect, `destructive` that it loses
+    something that cannot be read back.
     """
 
     name: OperationName
@@ -65,7 +66,7 @@ class Operation:
 
     @property
     def body(self) -> Schema | None:
-        """The schema of the request body, None where the operation takes none."""
+        """Schema of the request body, None if the operation takes none."""
         return None if self.make_body is None else self.make_body()
 
     @property
@@ -110,7 +111,9 @@ _LIST_QUERY = (
         # The API's own maximum is not known (remote/API.md §9); this bound is ours.
         maximum=1000,
     ),
-    Parameter("workspace_id", "string", "Only what this workspace (slug or UUID) can use."),
+    Parameter(
+        "workspace_id", "string", "Only integrations that this workspace (slug or UUID) can use."
+    ),
     Parameter(
         "type",
         "string",
@@ -221,14 +224,14 @@ _ROWS = (
 )
 
 OPERATIONS: Mapping[OperationName, Operation] = MappingProxyType({row.name: row for row in _ROWS})
-"""All ten operations in the order in which they are shown."""
+"""All ten operations, in display order."""
 
 # Wider than a slug on purpose: a malformed slug is reported as such, not as an unknown path.
 _ROUTE = re.compile(r"/integrations(?:/(?P<slug>[^/]*)(?:/(?P<part>models|workspaces))?)?")
 
 
 def prepare(call: Call) -> Prepared:
-    """Write a call as a request, or raise `InvalidCall` before anything is sent."""
+    """Build the request of a call, or raise `InvalidCall` before anything is sent."""
     operation = OPERATIONS[call.operation]
     path = operation.path
     if operation.takes_slug:
@@ -267,10 +270,10 @@ def _check_query(operation: Operation, query: Mapping[str, str | int]) -> None:
 
 
 def match(method: str, path: str) -> tuple[Operation, str | None] | None:
-    """Find the operation of a request and the slug in its path; None where there is no such route.
+    """Find the operation of a request and the slug in its path; return None if no route matches.
 
-    `path` is below the base URL and as it stood on the wire, so that an encoded slash or dot is
-    refused. Raises `InvalidCall` (`bad-slug`) where the path is right and the slug is not.
+    `path` is relative to the base URL and still encoded, so that an encoded slash or dot is
+    refused. Raises `InvalidCall` (`bad-slug`) if a route matches but its slug is invalid.
     """
     found = _ROUTE.fullmatch(path)
     operation = _BY_ROUTE.get((method, _template(found))) if found else None
@@ -280,7 +283,7 @@ def match(method: str, path: str) -> tuple[Operation, str | None] | None:
 
 
 def allowed_methods(path: str) -> tuple[str, ...]:
-    """Return the methods that a path answers, for `Allow`; none where there is no such route."""
+    """Return the methods that a path supports, for `Allow`; empty if no route matches."""
     found = _ROUTE.fullmatch(path)
     if found is None:
         return ()

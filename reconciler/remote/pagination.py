@@ -1,10 +1,10 @@
 """Read the whole list, and prove that it is complete.
 
-A list is complete if and only if every page names the same integer `total` and that many different
-records were read (remote/API.md §1.2). Nothing may be created or deleted because a list was short,
-so a list that cannot be proven is read again, three times at most, and then it is an error. A row
-that cannot be read also counts as a record: `reconciler.remote.decode_values`. Concurrent reads,
-here and in `reconciler.remote.observe`, fail as one: `gather_or_raise`.
+A list is complete if and only if every page has the same integer `total` and that many different
+records were read (remote/API.md §1.2). Nothing may be created or deleted because a list was
+incomplete, so a list that cannot be proven complete is read again, at most three times, and is then
+an error. A row that cannot be read also counts as a record: `reconciler.remote.decode_values`.
+Concurrent reads, here and in `reconciler.remote.observe`, fail as one: `gather_or_raise`.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.decode_values import Damage
 from reconciler.remote.errors import DeadlineExceeded, IncompleteRead, RemoteError, WrongShape
 
-# The documented default (remote/API.md §1.2); whether more is refused is not known (§9).
+# The documented default (remote/API.md §1.2); it is unknown whether more is refused (§9).
 PAGE_SIZE = 100
 RELISTS = 3
 
@@ -32,8 +32,8 @@ Kind: TypeAlias = Literal["all", "organisation", "workspace"]
 class CompleteList:
     """Complete list: its rows by slug, their organisation (None when empty), the calls it took.
 
-    `unreadable` are rows that are there and cannot be read, `unidentified` counts those whose slug
-    is none, `nameless` those of them of which not even a guess can be made.
+    `unreadable` are rows that exist but cannot be read, `unidentified` counts those without a valid
+    slug, and `nameless` those of them whose slug cannot even be guessed.
     """
 
     rows: Mapping[str, Observed]
@@ -47,13 +47,13 @@ class CompleteList:
 
     @property
     def slugs(self) -> frozenset[str]:
-        """Return every slug that the list contains, readable or not."""
+        """Slugs in the list, readable or not."""
         return frozenset(self.rows) | frozenset(self.unreadable)
 
 
 @dataclass(slots=True)
 class _Pass:
-    """One reading of all pages. `granted` is the number of rows in a page."""
+    """One read of all pages. `granted` is the number of rows in a page."""
 
     rows: dict[str, Observed] = field(default_factory=dict)
     damage: Damage = field(default_factory=Damage)
@@ -80,7 +80,7 @@ class _Pass:
         return bool(self.problem) or self.exhausted or self.count >= (self.total or 0)
 
     def record_total(self, total: object) -> None:
-        """Record the `total` of a page; it has to be a number, and the same on all pages."""
+        """Record the `total` of a page, which must be a number, and the same on all pages."""
         if not isinstance(total, int) or isinstance(total, bool):
             self.problem = "a page has no total"
         elif self.total is None:
@@ -105,7 +105,7 @@ async def list_all(
 ) -> CompleteList:
     """Read every integration, or raise `IncompleteRead`.
 
-    `on_row` is called for each row as it arrives, once for a slug, also if the reading is given up
+    `on_row` is called for each row as it arrives, once per slug, even if the read is abandoned
     later.
     """
     query: dict[str, str | int] = {"page_size": page_size}
@@ -138,7 +138,7 @@ async def list_all(
 
 
 class _Lister:
-    """Reads all pages of one query, as often as asked."""
+    """Reader of all pages of one query, which can be repeated."""
 
     def __init__(
         self,
@@ -155,7 +155,7 @@ class _Lister:
         self._seen: set[str] = set()
 
     async def read(self) -> _Pass:
-        """Read the first page, then those that `total` promises, then on until one adds nothing."""
+        """Read the first page, those that `total` promises, and more until one adds nothing."""
         reading = _Pass()
         pages = itertools.count()
         await self._page(reading, next(pages))
@@ -211,12 +211,12 @@ class _Lister:
             del reading.rows[slug]  # of two rows with one slug the damaged one counts
         # The first page decides: the last one is shorter, and pages arrive in any order.
         reading.granted = reading.granted or len(rows)
-        # Otherwise a server that ignores `current_page` would be asked without end.
+        # Otherwise a server that ignores `current_page` would be queried forever.
         reading.exhausted = reading.exhausted or reading.count == before
 
 
 async def gather_or_raise(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Wait for all; the first failure cancels the others and is raised without its group."""
+    """Wait for all; the first failure cancels the others and is raised without a group."""
     failure: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as group:
@@ -230,13 +230,13 @@ async def gather_or_raise(work: Iterable[Coroutine[Any, Any, None]]) -> None:
 
 
 def _most_telling(many: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return a defect of ours before a refusal, and a refusal before the deadline it caused."""
+    """Prefer a defect of ours over a refusal, and a refusal over the deadline that it caused."""
     found: list[BaseException] = []
     stack: list[BaseException] = [many]
     while stack:
         error = stack.pop()
         if isinstance(error, BaseExceptionGroup):
-            # Reversed, so that of equal ranks the error that came first decides.
+            # Reversed, so that among equal ranks the first error is returned.
             stack.extend(reversed(error.exceptions))
         else:
             found.append(error)

@@ -16,7 +16,7 @@ from reconciler.domain.schema import FieldKind, FieldSchema, compiled
 
 Schema: TypeAlias = Mapping[str, Any]
 
-# Anchored by hand, because JSON Schema searches a pattern anywhere in the text.
+# Anchored explicitly, because JSON Schema searches for a pattern anywhere in the text.
 SLUG_PATTERN = "^[A-Za-z0-9_-]{1,255}$"
 
 _ANY_SCALAR = ("string", "number", "boolean", "null")
@@ -44,7 +44,7 @@ def create_body() -> Schema:
 
 @cache
 def record_properties() -> Schema:
-    """Return the fields of a record as an answer shows them; the upstream decides what it sends."""
+    """Return the fields of a record in a response; the upstream decides which ones it sends."""
     kinds = {
         FieldKind.KEYED_LIST: {"type": ["array", "null"], "items": {"type": "object"}},
         FieldKind.OBJECT: {"type": ["object", "null"]},
@@ -55,7 +55,7 @@ def record_properties() -> Schema:
 
 
 def _record_fields() -> Iterator[FieldSchema]:
-    """Walk the fields that the calls for the integration itself carry."""
+    """Yield the fields that calls for the integration itself carry."""
     for field in compiled(Integration).fields.values():
         if field.facts.sub_resource is None and not field.facts.local:
             yield field
@@ -72,7 +72,7 @@ def _property(field: FieldSchema) -> Schema:
 
 def _form(field: FieldSchema) -> dict[str, Any]:
     if field.facts.secret:
-        # Never empty: what an empty key does in an update is not known (remote/API.md §2).
+        # Never empty: the effect of an empty key in an update is unknown (remote/API.md §2).
         return {"type": "string", "minLength": 1}
     if field.kind is FieldKind.MAP:
         form: dict[str, Any] = {"type": ["object", "null"], "additionalProperties": True}
@@ -81,7 +81,7 @@ def _form(field: FieldSchema) -> dict[str, Any]:
     else:
         document = _described_by_pydantic()
         form = _inlined(document["properties"][field.name], document["$defs"])
-    # Elsewhere it is not known what the API makes of null, so it is not offered.
+    # For other fields, it is unknown how the API treats null, so null is not offered.
     if isinstance(form["type"], list) and field.facts.clearing is not Clearing.NULL:
         form["type"] = form["type"][0]
     return form
@@ -93,7 +93,7 @@ def _described_by_pydantic() -> dict[str, Any]:
 
 
 def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:
-    """Put definitions in place of references, and `null` among the types instead of `anyOf`."""
+    """Replace references by their definitions, and `anyOf` with null by a list of types."""
     if isinstance(node, list):
         return [_inlined(item, definitions) for item in node]
     if not isinstance(node, Mapping):

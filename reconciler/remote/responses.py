@@ -1,7 +1,7 @@
-"""Meaning of an HTTP answer: a reply, or one of our errors.
+"""Interpretation of HTTP responses: a reply, or one of our errors.
 
-Only documented shapes count. A denial, a redirect, a page of a proxy or half a document is never
-taken for data, and a 404 is absence only in the API's own form (remote/API.md §1.7).
+Only documented shapes count. A denial, a redirect, a proxy's page or half a document never counts
+as data, and a 404 means absence only in the API's own form (remote/API.md §1.7).
 """
 
 import json
@@ -39,7 +39,7 @@ _CLASSES: Mapping[int, type[Answered]] = {
     401: Unauthorised,
     403: Forbidden,
     404: NotFound,
-    # 408 and 425 invite a repetition, as a fault does (remote/API.md §7).
+    # 408 and 425 can be retried, like a fault (remote/API.md §7).
     408: ServerFault,
     409: Conflict,
     425: ServerFault,
@@ -63,7 +63,7 @@ _FOREIGN_HINT = "Check the target's base_url, and any proxy between this machine
 
 @dataclass(frozen=True, slots=True)
 class RawAnswer:
-    """Answer as it was received: header names in lower case, the body decompressed."""
+    """Response as received, with header names in lower case and a decompressed body."""
 
     status: int
     headers: Mapping[str, str]
@@ -71,7 +71,7 @@ class RawAnswer:
 
     @property
     def request_id(self) -> str | None:
-        """Return the server's id of the request, None without a printable one that is no key."""
+        """Return the server's id of the request, None without a printable id that is not a key."""
         for name in _REQUEST_ID_HEADERS:
             value = self.headers.get(name)
             if value and _REQUEST_ID.fullmatch(value) and not LOOKS_SECRET.search(value):
@@ -81,7 +81,7 @@ class RawAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Request to which an answer belongs, and the secrets that no message may repeat.
+    """Request of a response, and the secrets that no message may repeat.
 
     `secrets` are those of the request, walked only for an error; `known` are those of the run.
     """
@@ -96,12 +96,12 @@ class Sent:
 
 
 def without_request_id(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Return headers without those that may name the request."""
+    """Return headers without those that can name the request."""
     return {name: value for name, value in headers.items() if name not in _REQUEST_ID_HEADERS}
 
 
 def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
-    """Return the reply, or raise the error that the answer means."""
+    """Return the reply, or raise the error that the response means."""
     if 300 <= answer.status < 400:
         raise _nothing(sent, answer, "redirected", "was redirected, which is never followed")
     if answer.status >= 400:
@@ -110,7 +110,7 @@ def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
     if answer.status not in {200, 201, 202, 204}:
         raise _nothing(sent, answer, "unexpected-status", "was answered with an unknown status")
     body = _document(sent, answer) if answer.body.strip() else None
-    # Every documented answer to these two has a body, so this one is not the API's.
+    # Every documented response to these two has a body, so this one is not from the API.
     if body is None and sent.method in {"GET", "POST"}:
         raise _nothing(sent, answer, "empty-answer", "was answered with an empty body")
     if body is not None and (not isinstance(body, dict) or body.get("success") is False):
@@ -121,7 +121,7 @@ def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
 def _document(sent: Sent, answer: RawAnswer) -> object:
     content_type = answer.headers.get("content-type", "").partition(";")[0].strip()
     kind = content_type.lower()
-    # A missing type is tolerated: the body must parse as JSON in any case.
+    # A missing content type is tolerated, because the body must parse as JSON in any case.
     if kind and kind != "application/json" and not kind.endswith("+json"):
         raise _nothing(
             sent, answer, "not-json", f"was answered with {content_type} instead of JSON"
@@ -129,13 +129,13 @@ def _document(sent: Sent, answer: RawAnswer) -> object:
     try:
         return read_json(answer.body)
     except (ValueError, RecursionError):
-        # The library's error holds the whole body.
+        # The error of the library holds the whole body.
         pass
     raise _nothing(sent, answer, "invalid-json", "was answered with invalid JSON")
 
 
 class UnreadableNumber:
-    """Stands for a number that cannot be used: NaN, infinite, or too long to be parsed.
+    """Marker for a number that cannot be used: NaN, infinite, or too long to be parsed.
 
     It makes one record unreadable and does not affect the rest of the response.
     """
@@ -148,7 +148,7 @@ LONGEST_INTEGER = 4000
 def parse_json(body: bytes) -> object:
     """Parse strict JSON; raises ValueError or RecursionError for anything else.
 
-    NaN and lone surrogates are refused: no output of ours could carry them.
+    NaN and lone surrogates are refused, because no output of ours can represent them.
     """
     # `utf-8-sig` drops a byte order mark, which the parser would refuse.
     document = _STRICT.decode(body.decode("utf-8-sig"))
@@ -158,10 +158,10 @@ def parse_json(body: bytes) -> object:
 
 
 def read_json(body: bytes | str) -> object:
-    """Parse what the API sends; raises ValueError or RecursionError for what is not JSON.
+    """Parse the API's JSON; raises ValueError or RecursionError for anything else.
 
-    A lone surrogate stays as it is, and a number that cannot be used is an `UnreadableNumber`: one
-    bad value must not hide every other record of the answer.
+    A lone surrogate is kept, and a number that cannot be used becomes an `UnreadableNumber`: one
+    bad value must not hide all other records of the response.
     """
     return _TOLERANT.decode(body.decode("utf-8-sig") if isinstance(body, bytes) else body)
 
@@ -197,10 +197,10 @@ def _nothing(sent: Sent, answer: RawAnswer, code: str, what: str) -> NoAnswer:
 
 
 def _refuse(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> NoReturn:
-    """Raise the error that a status of 400 or more means."""
+    """Raise the error for a status of 400 or more."""
     documented, code, message = _error_body(answer)
     status = answer.status
-    # Either could be taken for absence, so only the API's own form counts (remote/API.md §1.7).
+    # Either could be mistaken for absence, so only the API's own form counts (remote/API.md §1.7).
     if status in {403, 404} and not documented:
         raise _nothing(sent, answer, "not-json", "was refused by a server that is not the API")
     kind = _CLASSES.get(status, ServerFault if status >= 500 else Rejected)
@@ -208,7 +208,7 @@ def _refuse(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> NoReturn:
         kind = Rejected  # documented as a validation error that happens to carry 404
     secrets = _all_secrets(sent)
     message = _without(message, secrets)
-    # The code is copied from the answer, so it can repeat a secret like any other text.
+    # The code comes from the response, so it can repeat a secret like any other text.
     code = code if _without(code, secrets) == code else ""
     shown = code or f"http-{status}"
     raise kind(
@@ -223,7 +223,7 @@ def _refuse(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> NoReturn:
 
 
 def _error_body(answer: RawAnswer) -> tuple[bool, str, str]:
-    """Return whether an error has a known form (remote/API.md §1.7), its code and its message."""
+    """Return whether an error has a known form (remote/API.md §1.7), with its code and message."""
     try:
         body = read_json(answer.body)
     except (ValueError, RecursionError):
@@ -249,11 +249,11 @@ def _request_id(answer: RawAnswer, secrets: Needles) -> str | None:
 
 
 def _without(text: str, secrets: Needles) -> str:
-    """Return a text without secrets and without what looks like one, cut to `MESSAGE_LENGTH`.
+    """Return a text without secrets and likely secrets, shortened to `MESSAGE_LENGTH`.
 
-    A command that only reads knows no secret but its own, and the API may quote any.
+    A command that only reads knows only its own secret, and the API may quote any.
     """
-    # Redacted before it is cut: the rest of a secret that was cut would not be recognised.
+    # Redacted before it is shortened, because the rest of a cut secret would not be recognised.
     text = redact(text, secrets)
     return text if len(text) <= MESSAGE_LENGTH else text[: MESSAGE_LENGTH - 1] + "…"
 
@@ -261,8 +261,8 @@ def _without(text: str, secrets: Needles) -> str:
 def retry_after(headers: Mapping[str, str], *, wall_clock: float) -> float | None:
     """Return the seconds that `Retry-After` asks for; None if it is absent or malformed.
 
-    A date is measured against the server's own `Date` where it sends one, else against
-    `wall_clock`, so that it is never early.
+    A date is compared with the server's `Date` if it sends one, else with `wall_clock`, so that the
+    result is never too early.
     """
     text = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):

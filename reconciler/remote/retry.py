@@ -1,18 +1,18 @@
-"""When a call is sent again, and when it waits: retries and the rate limit (remote/API.md §7).
+"""Retries and rate limiting: when a call is sent again, and when it waits (remote/API.md §7).
 
 Reads and idempotent writes are repeated after transient faults, at most four attempts with full
-jitter, within a budget for the whole run. A POST is never repeated here: its caller finds out
+jitter, within a budget for the whole run. A POST is never repeated here: its caller determines
 whether it was carried out.
 
-A 429 is no reason to repeat one call, but to hold all of them: one pauses all workers, then calls
-are paced. The limit is not documented, so it is measured. Until the first 429 nothing is held back.
-After it, the rate is that of the calls accepted in the window before, and calls leave evenly spaced
-a little below it (GCRA): even spacing suits sliding windows, fixed windows and token buckets alike.
-As a guard against jitter no more calls enter a window than it held: a call counts from the latest
-moment at which the server may have counted it, its answer less the shortest time that any answer
-took. The rate recovers slowly, except where so few calls were counted that they prove little (a 429
-on the first call of a run, a limit that other clients use up): then it doubles every second until
-the next 429.
+A 429 pauses all workers, not only one call; then calls are paced. The limit is not documented, so
+it is measured. Until the first 429, no call waits. After it, the rate is that of the calls accepted
+in the window before, and calls are sent evenly spaced a little below it (GCRA): even spacing suits
+sliding windows, fixed windows and token buckets alike. As a guard against jitter, no more calls
+enter a window than it held: a call counts from the latest moment at which the server may have
+counted it, which is its response time less the shortest time that any response took. The rate
+recovers slowly, except where so few calls were counted that they prove little (a 429 on the first
+call of a run, or a limit that other clients exhaust): then it doubles every second until the next
+429.
 """
 
 import math
@@ -34,8 +34,8 @@ from reconciler.remote.errors import (
 )
 from reconciler.remote.responses import LONGEST_PAUSE_SECONDS
 
-# With the first one. A pause is drawn between 0 and BASE, which doubles with each attempt up to
-# CAP, so that the workers of a run do not return together (remote/API.md §7).
+# Including the first one. A pause is drawn between 0 and BASE, which doubles with each attempt up
+# to CAP, so that the workers of a run do not retry together (remote/API.md §7).
 ATTEMPTS = 4
 BASE_SECONDS = 0.5
 CAP_SECONDS = 20.0
@@ -54,7 +54,7 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, ServerFault):
         return (
             error.http_status in _TRANSIENT_STATUS
-            # A pause that is longer than this does not fit into a run.
+            # A pause longer than this does not fit into a run.
             and (error.retry_after or 0) <= LONGEST_PAUSE_SECONDS
         )
     return isinstance(error, NotSent | NoAnswer) and error.code in _TRANSIENT_CODES
@@ -76,7 +76,7 @@ class Deadline:
 
 
 class Retries:
-    """Retries within one run; `used` counts the repetitions, `calls` the calls."""
+    """Retries of one run; `used` counts the repetitions, `calls` the calls."""
 
     def __init__(self, timing: Clock, deadline: Deadline) -> None:
         self.calls = 0
@@ -98,7 +98,7 @@ class Retries:
             first: RemoteError | None = error
 
         async def attempt() -> T:
-            # tenacity is set up only for the few calls that need it, so the first attempt is over
+            # tenacity is set up only for the few calls that need it, so the first attempt has ended
             # and its result is passed on.
             nonlocal first
             if first is not None:
@@ -137,7 +137,7 @@ class Retries:
             raise
 
     def _wait(self, state: RetryCallState) -> float:
-        """Return full jitter, and never less than the server asked for."""
+        """Return full jitter, but never less than the server requested."""
         jitter = self._timing.random() * min(
             CAP_SECONDS, BASE_SECONDS * 2.0 ** (state.attempt_number - 1)
         )
@@ -155,29 +155,29 @@ class Retries:
 
 
 MARGIN = 0.99
-"""Share of the measured rate at which calls leave."""
+"""Share of the measured rate at which calls are sent."""
 
 CATCH_UP = 0.1
 """Seconds by which the interval after a late call may be shorter than the pace."""
 
 SLACK = 0.002
-"""Seconds by which a place in a full window is taken later than it should be free."""
+"""Seconds by which a place in a full window is used later than it should be free."""
 
 WINDOW = 1.0
-"""Seconds over which a rate is measured where the server names no longer pause."""
+"""Seconds over which a rate is measured if the server requests no longer pause."""
 
 STEP_DOWN = 0.98
 """Factor on a pace that was throttled although it was paced."""
 
 TRUSTED = 16
-"""Accepted calls in a window from which the first measurement is believed."""
+"""Minimum number of accepted calls in a window for a first measurement to be trusted."""
 
 TRUSTED_LATER = 4
-"""The same for a measurement that confirms an earlier one."""
+"""Minimum number for a measurement that confirms an earlier one."""
 
 FIRST_GUESS = 4.0
 LOWEST_GUESS = 0.5
-"""Calls a second with which a search for the rate begins, and the least it is halved to."""
+"""Calls per second at which a search for the rate begins, and the minimum to which it is halved."""
 
 PATIENCE = 60.0
 """Seconds without a 429, and at least `GROWTH_WINDOWS` windows, before a higher rate is tried."""
@@ -190,7 +190,7 @@ _MEMORY = 4096
 
 
 class RateLimiter:
-    """Limiter to the rate that the server accepts; `throttled` counts the 429s."""
+    """Rate limiter that measures the rate that the server accepts; `throttled` counts the 429s."""
 
     def __init__(self, timing: Clock, deadline: Deadline) -> None:
         self.throttled = 0
@@ -211,7 +211,7 @@ class RateLimiter:
         self._guessing = False
 
     async def acquire(self) -> float:
-        """Wait until a call may leave, and return the moment at which it does.
+        """Wait until a call may be sent, and return the time at which it is.
 
         Each call ends with `release`.
         """
@@ -274,7 +274,7 @@ class RateLimiter:
             raise error
         self._paused_until = max(self._paused_until, self._timing.clock() + wait)
         self._next = -math.inf
-        # Calls that wait for a place under the old pace see the new episode and start again.
+        # Calls that wait for a place under the old pace see the new episode and wait again.
         self._episode += 1
         # A late response to a call sent before the last pause is no evidence for the new pace.
         if sent_at > self._resumed_at:
@@ -298,7 +298,7 @@ class RateLimiter:
         await self._timing.sleep(seconds)
 
     def _own_pause(self) -> float:
-        """Return a pause for a server that names none: longer while nothing is accepted."""
+        """Return a pause for a server that requests none; it grows while nothing is accepted."""
         # The exponent is bounded, because a float power that overflows raises.
         cap = min(20.0, 0.5 * 2.0 ** min(self._streak, 10))
         # Jitter can draw 0, and the next call would then meet the same limit.
@@ -311,7 +311,7 @@ class RateLimiter:
         return max(place - now, self._full_for(now))
 
     def _measure(self, now: float, throttled_at: float) -> None:
-        """Set the rate to that of the accepted calls in the window before the last refused one."""
+        """Set the rate to that of the calls accepted in the window before the last refused one."""
         since = throttled_at - self._window
         count = sum(1 for sent in self._accepted if since < sent <= throttled_at)
         measured = count / self._window * MARGIN
@@ -324,7 +324,7 @@ class RateLimiter:
         self._throttled_at = None
 
     def _pace(self, moment: float) -> float:
-        """Return the calls a second that are tried at a moment."""
+        """Return the calls per second to try at a given time."""
         since = max(0.0, moment - self._resumed_at)
         if self._guessing:
             # Bounded for the same reason as in `_own_pause`: `math.pow` raises on overflow.

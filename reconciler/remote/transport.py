@@ -1,4 +1,4 @@
-"""Transport of requests: the connections to the API, their trust and proxy, and what can fail.
+"""Transport of requests: the connections to the API, their trust, their proxy and their failures.
 
 A transport holds a single connection and a `ConnectionPool` lends transports out. httpx's own
 transport keeps a pool even for one connection, which takes a third of the CPU time of a call; and
@@ -6,7 +6,7 @@ one pool with many connections scans all of them for each request: about 170 req
 20 connections, 57 at 100. Transports are driven without `httpx.AsyncClient`: it follows redirects,
 keeps cookies and reads the environment, and none of that may happen here.
 
-Messages are written here, for an exception of httpx holds its request, and the request the key.
+Messages are written here, because an exception of httpx holds its request, and the request the key.
 """
 
 import asyncio
@@ -43,13 +43,13 @@ class UndecodableError(Exception):
 READING_FAILURES = (TimeoutError, TooLargeError, UndecodableError, OSError)
 
 _UNDER_WAY = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError)
-"""Signs of an aborted handshake, which is no evidence about trust."""
+"""Signs of an aborted handshake, which proves nothing about trust."""
 
 _UNREACHABLE_HINT = "Check the network, the target's base_url and RECONCILE_PROXY."
 
 
 class ConnectionPool:
-    """Pool of transports; the most recently used one is lent first, so that few stay open."""
+    """Pool of transports; the most recently used one is lent first, so that only few stay open."""
 
     def __init__(self, make: Callable[[], httpx.AsyncBaseTransport], count: int) -> None:
         self._make = make
@@ -61,7 +61,7 @@ class ConnectionPool:
     async def acquire(self) -> AsyncIterator[httpx.AsyncBaseTransport]:
         """Borrow a transport, waiting until one is free."""
         async with self._places:
-            # The most recently used one: connections beyond the need expire and are closed.
+            # The most recently used one, so that surplus connections expire and are closed.
             transport = self._free.pop() if self._free else self._new()
             try:
                 yield transport
@@ -69,7 +69,7 @@ class ConnectionPool:
                 self._free.append(transport)
 
     async def drop_expired(self) -> None:
-        """Close the connections that many concurrent calls left behind and that have expired."""
+        """Close expired connections that many concurrent calls left behind."""
         # A copy: other calls borrow and return transports while one is being closed.
         for transport in [*self._free]:
             if isinstance(transport, ApiConnection):
@@ -94,7 +94,7 @@ def connection_maker(
 ) -> Callable[[], httpx.AsyncBaseTransport]:
     """Prepare TLS and proxy once, and return a factory of transports with one connection."""
     via = _proxy(proxy)
-    # A proxy can be reached over TLS even where the API is not.
+    # A proxy can be reached over TLS even if the API is not.
     trust = _trust(secure=base_url.startswith("https:") or via is not None, ca_file=ca_file)
 
     connections = _connection_factory(via, trust)
@@ -104,7 +104,7 @@ def connection_maker(
 def _connection_factory(
     via: httpx.Proxy | None, trust: ssl.SSLContext
 ) -> httpcore.AsyncConnectionPool:
-    # httpcore makes connections in its pools alone; the pool itself is not used.
+    # Only a pool of httpcore makes connections; the pool itself is not used.
     if via is None:
         return httpcore.AsyncConnectionPool(ssl_context=trust, keepalive_expiry=IDLE_SECONDS)
     return httpcore.AsyncHTTPProxy(
@@ -146,12 +146,12 @@ class ApiConnection(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the connection, if one is open."""
         if self._open is not None:
-            # Forgotten before it is closed: a close that fails must not leave it in use.
+            # Dropped before it is closed, so that a failing close does not leave it in use.
             connection, self._open = self._open, None
             await connection.aclose()
 
     async def drop_expired(self) -> None:
-        """Close the connection if it was idle for too long, or the other end has closed it."""
+        """Close the connection if it was idle for too long or if the server has closed it."""
         if self._open is not None and self._open.has_expired():
             await self.aclose()
 
@@ -195,7 +195,8 @@ def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
 
     def unpack(chunk: bytes, limit: int) -> bytes:
         try:
-            # Output stops at the limit whatever the input would grow to; 0 would mean no limit.
+            # Output stops at the limit, however large the input would become; 0 would mean no
+            # limit.
             return inflater.decompress(chunk, max(1, limit))
         except zlib.error:
             raise UndecodableError from None
@@ -205,7 +206,7 @@ def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
 
 def from_httpx(error: Exception, *, what: str, base_url: str) -> RemoteError:
     """Return our error for an exception of httpx; `what` is the method and path."""
-    # Before the timeouts, because ConnectTimeout is one, and nothing was sent before it.
+    # Before the timeouts, because ConnectTimeout is one, but nothing was sent.
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return _not_connected(error, what=what, base_url=base_url)
     if isinstance(error, httpx.ProxyError):
@@ -224,7 +225,7 @@ def from_httpx(error: Exception, *, what: str, base_url: str) -> RemoteError:
 
 
 def from_reading(error: Exception, *, what: str, base_url: str) -> RemoteError:
-    """Return our error for a failure of reading an answer."""
+    """Return our error for a failure to read a response."""
     if isinstance(error, TimeoutError):
         return _timed_out(what)
     if isinstance(error, TooLargeError):
@@ -297,7 +298,7 @@ class _Body(httpx.AsyncByteStream):
 
 @contextlib.contextmanager
 def _exceptions_of_httpx() -> Iterator[None]:
-    """Raise the exception of httpx that has the same name as one of the library below it."""
+    """Raise the httpx exception with the same name as the exception of httpcore."""
     try:
         yield
     except tuple(_FAILURES) as failure:
@@ -323,8 +324,8 @@ _FAILURES: Mapping[type[Exception], type[httpx.TransportError]] = {
 
 def _trust(*, secure: bool, ca_file: Path | None) -> ssl.SSLContext:
     if not secure:
-        # Loading certificates takes 20 ms, and nothing leads from http to https: redirects are
-        # not followed. A context without certificates trusts no server.
+        # Loading certificates takes 20 ms, and an http URL never leads to https, because redirects
+        # are not followed. A context without certificates trusts no server.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # SSL_CERT_FILE of the environment must not widen the trust; RECONCILE_CA_FILE does.
     context = httpx.create_ssl_context(trust_env=False)
@@ -337,7 +338,7 @@ def _trust(*, secure: bool, ca_file: Path | None) -> ssl.SSLContext:
                     error(
                         "ca-file",
                         f"the CA file {ca_file} cannot be used: {problem.strerror or problem}",
-                        hint="RECONCILE_CA_FILE names a file of certificates in PEM form.",
+                        hint="RECONCILE_CA_FILE must name a file of certificates in PEM format.",
                     )
                 ]
             ) from None
@@ -362,7 +363,7 @@ def _proxy(url: str | None) -> httpx.Proxy | None:
             error(
                 "bad-proxy",
                 "the proxy's URL cannot be used",
-                hint="RECONCILE_PROXY has the form http://host:port.",
+                hint="RECONCILE_PROXY must have the form http://host:port.",
             )
         ]
     )

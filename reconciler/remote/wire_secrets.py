@@ -1,11 +1,12 @@
-"""Secrets on the wire: revealed in the body of a request, and removed from whatever comes back.
+"""Secrets in transit: revealed in the body of a request, and removed from every response.
 
 Only `encode_body` reveals secret values. A body that still holds a reference or a mask is refused:
 sending either would store it as the credential. No message here ever contains a value.
 
-A server, or a proxy before it, may quote what was sent as HTML, in a URL, in JSON or as base64, and
-one inside the other. So a text is decoded until nothing changes, and compared at every step; the
-run of non-space characters around a hit goes as a whole, since its ends may belong to the secret.
+A server, or a proxy in front of it, may quote the request as HTML, in a URL, in JSON or as base64,
+even nested. Therefore a text is decoded until nothing changes, and compared at every step; the run
+of non-space characters around a hit is redacted as a whole, because its ends may belong to the
+secret.
 """
 
 import json
@@ -25,17 +26,17 @@ from reconciler.remote.errors import InvalidCall
 OBJECT_SECRETS = frozenset(
     field.name for _, field in any_provider_schema().walk() if field.facts.secret_object
 )
-"""Secrets that the API takes as an object; their values come as JSON text."""
+"""Secrets that the API expects as an object; their values are JSON text."""
 
 
 SHORTEST_UNKNOWN = 4
-"""Characters of the shortest text of an unknown field that is looked for in messages."""
+"""Minimum length of a text of an unknown field that is searched in messages."""
 
 
 def encode_body(tree: Tree) -> bytes:
     """Return a body as canonical JSON in ASCII, or raise `InvalidCall` (`bad-body`)."""
     try:
-        # Without `allow_nan=False` Python would write NaN, which is not JSON.
+        # Without `allow_nan=False`, Python would write NaN, which is not JSON.
         text = json.dumps(
             _revealed(tree, ()), sort_keys=True, separators=(",", ":"), allow_nan=False
         )
@@ -47,9 +48,9 @@ def encode_body(tree: Tree) -> bytes:
 
 
 def sent_secrets(tree: Value, field: FieldSchema | None = None) -> Iterator[str]:
-    """Walk every secret text in a body, so that it can be removed from answers.
+    """Yield every secret text in a body, so that it can be removed from responses.
 
-    Of a secret that is an object, and of a field that no model describes, every text is one.
+    In a secret object, and in a field that no model describes, every text is secret.
     """
     field = field or any_provider_schema()
     match tree:
@@ -69,7 +70,7 @@ def sent_secrets(tree: Value, field: FieldSchema | None = None) -> Iterator[str]
 
 
 def _inside(field: FieldSchema, name: str) -> FieldSchema:
-    """Return the schema of a member; the members of a secret are secret as well."""
+    """Return the schema of a member; members of a secret are secret, too."""
     is_secret_object = field.facts.sensitive and field.is_known
     return field if is_secret_object else field.child(name)
 
@@ -99,7 +100,7 @@ def parts_of(secrets: Iterable[Redacted]) -> Iterator[str]:
 
 
 def secret_parts(secret: str) -> Iterator[str]:
-    """Return a secret and, of one that is a JSON object, the parts that may come back alone."""
+    """Return a secret and, if it is a JSON object, the parts that may be quoted separately."""
     yield secret
     if not secret.lstrip().startswith("{"):
         return
@@ -149,17 +150,17 @@ def _refused(why: str) -> InvalidCall:
 
 REDACTED = "[redacted]"
 SHORTEST = 4
-"""A secret of one to three characters occurs in almost any text and would only spoil it."""
+"""A secret of one to three characters occurs in almost any text, so it is not redacted."""
 
 LONGEST_TEXT = 1 << 16
-"""Characters; a longer text is withheld as a whole, so that the work is bounded."""
+"""Maximum number of characters; a longer text is withheld as a whole, which bounds the work."""
 
 MOST_STEPS = 8
-"""A text that is encoded more often is redacted as a whole."""
+"""Maximum number of encodings; a text that is encoded more often is redacted as a whole."""
 
 _SHORTEST_SKELETON = 10
 _PIECE = 24
-"""Letters and digits of a long secret that are enough to know a part of it."""
+"""Number of letters and digits of a long secret that are enough to recognise a part of it."""
 
 _SPACE = re.compile(r"\s+")
 _NOT_ALNUM = re.compile(r"[^a-z0-9]+")
@@ -174,7 +175,7 @@ _PERCENT_U = re.compile(r"(?:%[uU][0-9A-Fa-f]{4})+")
 
 @dataclass(frozen=True, slots=True)
 class Needles:
-    """Texts to look for: `literal` in a decoded text, `skeletons` in its letters and digits."""
+    """Texts to search for: `literal` in a decoded text, `skeletons` in its letters and digits."""
 
     literal: frozenset[str] = field(default=frozenset(), repr=False)
     skeletons: frozenset[str] = field(default=frozenset(), repr=False)
@@ -184,7 +185,7 @@ class Needles:
 
 
 def needles_of(secrets: Iterable[str]) -> Needles:
-    """Return the texts to look for so that none of these is shown."""
+    """Return the texts to search for so that none of these secrets is shown."""
     literal: set[str] = set()
     skeletons: set[str] = set()
     for secret in {text.strip() for text in secrets}:
@@ -194,13 +195,13 @@ def needles_of(secrets: Iterable[str]) -> Needles:
         literal |= {_folded(form) for form in forms if len(form) >= SHORTEST}
         for skeleton in [*map(_skeleton, forms), *_lines(secret), *_encoded(secret)]:
             if len(skeleton) >= _SHORTEST_SKELETON:
-                # The ends of a document are names of fields, which any message may hold.
+                # The ends of a document are names of fields, which any message may contain.
                 skeletons |= {skeleton} if secret.startswith("{") else _pieces(skeleton)
     return Needles(frozenset(literal), frozenset(skeletons))
 
 
 def redact(text: str, needles: Needles) -> str:
-    """Return the text with every run redacted that holds a secret, or what looks like one."""
+    """Redact every run that holds a secret or a likely secret."""
     if len(text) > LONGEST_TEXT:
         return REDACTED
     # With a group in the pattern, runs and the spaces between them alternate.
@@ -213,7 +214,7 @@ def redact(text: str, needles: Needles) -> str:
         space = parts[2 * index - 1] if index else ""
         if index not in found:
             shown += [space, run]
-        # Neighbouring hits become one marker, so that their number does not show.
+        # Adjacent hits become one marker, which hides their number.
         elif index - 1 not in found:
             shown += [space, REDACTED]
     return "".join(shown)
@@ -239,7 +240,7 @@ def _hits(runs: Sequence[str], needles: Needles) -> Iterator[int]:
         yield from _between(starts, match.start(), match.end())
     folded, starts = _joined([_folded(run) for run in runs], " ")
     yield from _of_texts(folded, starts, needles.literal)
-    # Joined without spaces, so that a secret which was broken into lines is found as well.
+    # Joined without spaces, so that a secret that was broken into lines is found, too.
     letters, starts = _joined([_skeleton(run) for run in runs], "")
     yield from _of_texts(letters, starts, needles.skeletons)
 
@@ -276,9 +277,9 @@ def _decoded(text: str) -> str:
 
 
 def _decoded_once(text: str) -> str:
-    """Undo one layer of entities, percent encoding and backslashes; never longer than before."""
+    """Undo one layer of entities, percent encoding and backslashes; the result is never longer."""
     if "&" in text:
-        import html  # half a megabyte of names that few runs need
+        import html  # imported late: half a megabyte of names that few runs need
 
         text = _NAMED.sub(_entity, html.unescape(text))
     if "%" in text:
@@ -289,14 +290,14 @@ def _decoded_once(text: str) -> str:
 
 
 def _entity(match: re.Match[str]) -> str:
-    """Read a named entity whose letters changed their case on the way."""
+    """Read a named entity whose letters changed their case in transit."""
     from html.entities import html5
 
     return html5.get(match[1].lower() + ";", match[0])
 
 
 def _units(match: re.Match[str]) -> str:
-    r"""Read a series of \uXXXX or %uXXXX, which write what is past U+FFFF as two halves."""
+    r"""Read a series of \uXXXX or %uXXXX, which encode characters above U+FFFF as two halves."""
     units = bytes.fromhex(re.sub(r"[\\%][uU]", "", match[0]))
     return units.decode("utf-16-be", "replace")
 
@@ -321,14 +322,14 @@ def _skeleton(text: str) -> str:
 
 
 def _pieces(skeleton: str) -> set[str]:
-    """Return the whole, or the ends of what is long: a server may have cut the rest off."""
+    """Return a short text whole, or the ends of a long one, which a server may have cut."""
     if len(skeleton) <= _PIECE:
         return {skeleton}
     return {skeleton[:_PIECE], skeleton[-_PIECE:]}
 
 
 def _lines(secret: str) -> list[str]:
-    """Return the long lines of a secret of several, such as those of a PEM block."""
+    """Return the long lines of a secret with several lines, such as a PEM block."""
     lines = secret.splitlines()
     if len(lines) < 2 or secret.startswith(("{", "[")):
         return []
