@@ -28,7 +28,7 @@ from reconciler.ledger.models import Anchor
 from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.views.plan_outline import question
 from reconciler.views.progress import LineProgress, LiveProgress, QuietProgress
-from reconciler.views.suggested_command import CommandContext, suggested_command
+from reconciler.views.sections import CommandContext, suggested_command
 from reconciler.workflows import Applied, Session
 
 

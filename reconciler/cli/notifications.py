@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from reconciler.drift.notify import Message
     from reconciler.drift.report import DriftReport
     from reconciler.execution.result import ApplyResult
-    from reconciler.views.suggested_command import CommandContext
+    from reconciler.views.sections import CommandContext
 
 
 def check(channels: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ click derives an environment variable for every option from the names of the com
 Options that belong together are passed to a command as one value.
 
 A suggested `apply --expect-digest` only finds the same digest if it reads the same part of the same
-files. How a command line is written: `reconciler.views.suggested_command`.
+files. How a command line is written: `reconciler.views.sections`.
 """
 
 import math
@@ -23,7 +23,7 @@ from reconciler.errors import Rejection
 if TYPE_CHECKING:
     from reconciler.diagnostics import Diagnostic
     from reconciler.planning.plan import Plan, PlanOptions, Selection
-    from reconciler.views.suggested_command import CommandContext
+    from reconciler.views.sections import CommandContext
 
 
 Body = TypeVar("Body", bound=Callable[..., Any])
@@ -329,7 +329,7 @@ def command_context(
     invocation: Invocation, context: click.Context, *, saved_plan: Path | None = None
 ) -> "CommandContext":
     """Return the options that a suggested command has to repeat, except the target."""
-    from reconciler.views.suggested_command import CommandContext, as_operand
+    from reconciler.views.sections import CommandContext, as_operand
 
     folder = invocation.dir
     return CommandContext(
@@ -377,7 +377,7 @@ def _with_commands(
 
 
 def _next_command(code: str, plan: "Plan", context: "CommandContext") -> str | None:
-    from reconciler.views.suggested_command import apply_command, suggested_command
+    from reconciler.views.sections import apply_command, suggested_command
 
     target = plan.target.name
     if plan.run is not None:

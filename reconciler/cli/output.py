@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from reconciler.drift.report import DriftReport
     from reconciler.execution.result import ApplyResult
     from reconciler.views.render_options import RenderOptions
-    from reconciler.views.suggested_command import CommandContext
+    from reconciler.views.sections import CommandContext
 
 _MAX_LINKS = 40
 """Symbolic links that are followed one after the other, as many as Linux follows."""
@@ -84,7 +84,7 @@ def _options(console: Console, ledger: str) -> "RenderOptions":
 
 def how_to_apply_saved(plan: Plan, context: "CommandContext") -> str:
     """Return the sentence that follows a plan that was saved."""
-    from reconciler.views.suggested_command import apply_command
+    from reconciler.views.sections import apply_command
 
     command = apply_command(plan.target.name, context.saved_plan or "PLAN", context=context)
     return f"saved the plan; to apply exactly this plan, run: {command}"

@@ -9,7 +9,7 @@ from reconciler.planning.actions import ActionKind
 from reconciler.views.escape import visible
 from reconciler.views.phrases import AND_MORE
 from reconciler.views.result_outline import duration
-from reconciler.views.suggested_command import suggested_command
+from reconciler.views.sections import suggested_command
 from reconciler.views.text_layout import TextLayout, columns, padded
 
 SYMBOLS = {

@@ -12,6 +12,7 @@
     approvals     the plans that were approved by merging
     plan_comment  the comment `/plan`: who wrote it, and which commit it is about
     run_origin    whether the run that uploaded a plan belongs to the pull request
+    commits       the newest commit of a branch, and the last that a run applied
     environments  checks of `doctor`: which branches get the secrets of an environment
     pull_request  pull requests: merged ones, and one that proposes files
     client        the REST API, its errors and retries

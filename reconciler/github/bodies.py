@@ -25,7 +25,7 @@ from reconciler.views.markdown import code, fence
 from reconciler.views.phrases import BLOCKED_HERE, LIFTS_BY_MERGING
 from reconciler.views.plan_outline import of_diagnostic
 from reconciler.views.render_options import Publication, RenderOptions
-from reconciler.views.suggested_command import CommandContext
+from reconciler.views.sections import CommandContext
 
 COMMENT_LIMIT = markdown.LIMIT
 _RESERVE = 4096

@@ -2,7 +2,7 @@
 
     plan_outline, result_outline, drift_outline
                       every sentence about a plan, a result and drift, once for all formats;
-                      parts: sections, removal_notes, suggested_command
+                      their parts: sections
     phrases           the fixed phrases
     escape            foreign text made harmless
     renderers         the table of renderers by kind and format; they take render_options

@@ -18,8 +18,13 @@ from reconciler.views.plan_outline import (
     of_action,
     of_diagnostic,
 )
-from reconciler.views.sections import Section, sections_of
-from reconciler.views.suggested_command import CommandContext, apply_command, suggested_command
+from reconciler.views.sections import (
+    CommandContext,
+    Section,
+    apply_command,
+    sections_of,
+    suggested_command,
+)
 
 _ORDER = (ChangeOrigin.REMOTE, ChangeOrigin.BOTH, ChangeOrigin.LOCAL, ChangeOrigin.UNKNOWN)
 

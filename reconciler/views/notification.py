@@ -12,7 +12,7 @@ from reconciler.execution.result import ApplyResult, Status
 from reconciler.views import drift_outline, phrases, result_outline
 from reconciler.views.escape import visible
 from reconciler.views.phrases import LISTED
-from reconciler.views.suggested_command import CommandContext
+from reconciler.views.sections import CommandContext
 
 
 def of_drift(

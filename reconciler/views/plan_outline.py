@@ -26,8 +26,15 @@ from reconciler.planning.actions import (
 from reconciler.planning.plan import Plan, PlanTarget
 from reconciler.views import phrases
 from reconciler.views.escape import look_alike, shortened, spelled_out, summary_of, visible
-from reconciler.views.sections import Section, is_restated, reference, removal_notes, sections_of
-from reconciler.views.suggested_command import CommandContext, apply_command
+from reconciler.views.sections import (
+    CommandContext,
+    Section,
+    apply_command,
+    is_restated,
+    reference,
+    removal_notes,
+    sections_of,
+)
 
 NAMED = 5
 """How many slugs a question names; the plan above it names all."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from reconciler.planning.plan import Plan
-from reconciler.views.suggested_command import CommandContext
+from reconciler.views.sections import CommandContext
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from reconciler.planning.plan import Plan
 from reconciler.views import phrases
 from reconciler.views.escape import shortened, visible
 from reconciler.views.plan_outline import ActionItem, header_of, of_action
-from reconciler.views.suggested_command import CommandContext, suggested_command
+from reconciler.views.sections import CommandContext, suggested_command
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.options import PLAN_PARAMETERS
-from reconciler.views.suggested_command import CommandContext, suggested_command
+from reconciler.views.sections import CommandContext, suggested_command
 from tests.cli.project import Here
 from tests.end_to_end.harness import Done
 

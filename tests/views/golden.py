@@ -10,7 +10,7 @@ from pathlib import Path
 from reconciler.diagnostics import error
 from reconciler.views import html, json, listings, markdown, notification, terminal
 from reconciler.views.render_options import RenderOptions
-from reconciler.views.suggested_command import CommandContext
+from reconciler.views.sections import CommandContext
 from tests.views import drift_samples, samples
 
 FOLDER = Path(__file__).parent.parent / "golden" / "views"

@@ -13,7 +13,7 @@ from reconciler.planning.actions import ChangeOrigin
 from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, html, json, markdown, notification, phrases, terminal
 from reconciler.views.render_options import RenderOptions
-from reconciler.views.suggested_command import CommandContext
+from reconciler.views.sections import CommandContext
 from tests.views import drift_samples, samples
 from tests.views.hostile import MARK, plans, starts, texts
 from tests.views.test_hostile import (

@@ -10,7 +10,7 @@ from reconciler.planning.plan import Plan, Unverified
 from reconciler.views import notification, phrases, plan_outline, result_outline
 from reconciler.views.render_options import RenderOptions
 from reconciler.views.renderers import RENDERERS
-from reconciler.views.suggested_command import CommandContext
+from reconciler.views.sections import CommandContext
 from tests.views import samples
 
 

@@ -11,8 +11,7 @@ from reconciler.planning.plan import Plan, Undeclared
 from reconciler.views import html, markdown, terminal
 from reconciler.views.phrases import LISTED
 from reconciler.views.render_options import RenderOptions
-from reconciler.views.sections import Section, sections_of
-from reconciler.views.suggested_command import CommandContext
+from reconciler.views.sections import CommandContext, Section, sections_of
 from tests.views import samples
 
 

@@ -33,7 +33,7 @@ from reconciler.execution.threads import in_thread
 from reconciler.planning import codec
 from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.views import diagnostics
-from reconciler.views.suggested_command import CommandContext
+from reconciler.views.sections import CommandContext
 from reconciler.workflows import Applied, Session
 
 

@@ -25,7 +25,7 @@ from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
 from reconciler.pull import working_copy
 from reconciler.views.escape import visible
-from reconciler.views.suggested_command import suggested_command
+from reconciler.views.sections import suggested_command
 
 _DISTRIBUTION = "portkey-reconciler"
 _INSTALLED_FROM = "direct_url.json"
