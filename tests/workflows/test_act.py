@@ -13,7 +13,8 @@ import pytest
 from reconciler.desired.init_files import UNKNOWN_SOURCE
 from tests.github.fake import REPO, FakeGitHub, serving
 from tests.workflows.acting import TOKEN, VALUE, Scratch
-from tests.workflows.test_actions import GUIDE, own_workflow
+from tests.workflows.test_actions import own_workflow
+from tests.workflows.test_callers import lines_for_comments, with_trigger
 
 pytestmark = pytest.mark.needs_system
 
@@ -187,8 +188,7 @@ def requested(here: Scratch, base: str, head: str, merge: str) -> None:
     }
     here.github.commits[merge] = {"sha": merge, "parents": [{"sha": base}, {"sha": head}]}
     file = here.repository / ".github/workflows/reconcile-plan.yml"
-    (lines,) = re.findall(r"```yaml\n(  issue_comment:.*?)```", GUIDE, re.DOTALL)
-    file.write_text(file.read_text().replace("  merge_group:\n", f"  merge_group:\n{lines}"))
+    file.write_text(with_trigger(file.read_text(), lines_for_comments()[0]))
 
 
 def comment_by(author: str, created_at: str = "2026-11-23T08:00:00Z") -> dict[str, Any]:

@@ -15,6 +15,17 @@ GUIDE = (GITHUB / "workflows/README.md").read_text(encoding="utf-8")
 LEVELS = ("none", "read", "write")
 
 
+def lines_for_comments() -> tuple[str, str]:
+    """Return what the guide adds to the caller of plan.yml: the trigger, and the cache mode."""
+    (block,) = re.findall(r"```yaml\n(on: # beside.*?)```", GUIDE, re.DOTALL)
+    trigger, cache = block.partition("\n")[2].split("\n\n")
+    return f"{trigger}\n", cache
+
+
+def with_trigger(caller: str, trigger: str) -> str:
+    return caller.replace("  merge_group:\n", f"  merge_group:\n{trigger}")
+
+
 @pytest.fixture
 def callers(tmp_path: Path) -> dict[str, Any]:
     """Write the callers into a repository and read them again, by the workflow that they call."""
@@ -114,6 +125,35 @@ def test_actionlint_zizmor_and_the_schema_find_nothing_in_what_init_writes(
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert "ignored" not in done.stdout
+
+
+def test_the_lines_for_plans_by_comment_fit_the_caller_and_only_their_trigger_is_excused(
+    tmp_path: Path,
+) -> None:
+    made = tmp_path / ".github/workflows"
+    made.mkdir(parents=True)
+    (tmp_path / ".git").mkdir()
+    trigger, cache = lines_for_comments()
+    text = with_trigger(workflows("desired-state", UNKNOWN_SOURCE)["reconcile-plan.yml"], trigger)
+    file = made / "reconcile-plan.yml"
+    file.write_text(text.replace("permissions: {}\n", f"permissions: {{}}\n{cache}"), "utf-8")
+    assert load(file)["on"]["issue_comment"] == {"types": ["created"]}
+    assert load(file)["cache-mode"] == "read"
+    for tool, *words in (
+        ("actionlint", "-no-color"),
+        ("check-jsonschema", "--builtin-schema", "vendor.github-workflows"),
+        ("zizmor", "--offline", "--persona", "auditor", "--no-progress"),
+    ):
+        done = subprocess.run(
+            [str(TOOLS / tool), *words, file.name],
+            cwd=made,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "No findings to report" in done.stdout
+    assert "1 ignored" in done.stdout
 
 
 def used_secrets() -> dict[str, set[str]]:
