@@ -155,6 +155,7 @@ class RunDisplay:
         self._context = context
         self._progress = _progress(console)
         self._has_work = False
+        self.has_shown_plan = False
 
     def __enter__(self) -> Self:
         self._progress.__enter__()
@@ -178,6 +179,7 @@ class RunDisplay:
         self._shows_plan = False
         # Not `info`: a plan that --quiet hides cannot be reviewed before the answer.
         self._console.warning(self._as_text(plan))
+        self.has_shown_plan = True
         hint = "review the plan, then use --yes"
         try:
             # Reading the answer blocks the event loop, and with it the handlers of signals.
@@ -215,6 +217,7 @@ class RunDisplay:
         if self._shows_plan:
             self._shows_plan = False
             self._console.info(self._as_text(plan))
+            self.has_shown_plan = not self._console.quiet
 
     def _as_text(self, plan: Plan) -> str:
         console = self._console
@@ -230,6 +233,8 @@ def _progress(console: Console) -> QuietProgress:
         # Late: commands that draw nothing must start without rich.
         from rich.console import Console as RichConsole
 
-        rich = RichConsole(file=stream, no_color=not console.colors_stderr, width=console.width)
+        rich = RichConsole(
+            file=stream, no_color=not console.colors_stderr, width=console.stderr_width
+        )
         return LiveProgress(rich, clock=settings.monotonic)
     return LineProgress(stream, clock=settings.monotonic)

@@ -80,9 +80,9 @@ def report(problem: BaseException, *, console: Console, as_json: bool) -> int:
     if console.json_log is not None:
         console.json_log.diagnostics(ending.diagnostics)
     elif not in_document:
-        from reconciler.views.diagnostics import as_text
+        from reconciler.views.findings import as_text
 
-        console.warning(as_text(ending.diagnostics))
+        console.warning(as_text(ending.diagnostics, verbose=console.verbosity > 0))
         name_explain(ending.diagnostics, console)
     if console.verbosity >= 2:
         console.warning(_places(problem))

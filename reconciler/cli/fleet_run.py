@@ -198,7 +198,7 @@ class FleetRun:
             tuple(planned[m.name] for m in self._members if m.name in planned),
         )
         console = self._console
-        color, width = console.colors_stderr, console.width
+        color, width = console.colors_stderr, console.stderr_width
         # On stderr: stdout is for the result.
         console.warning(table(shown, options=self._options, width=width, color=color))
         with handler.suspended():
@@ -234,5 +234,5 @@ def show(console: Console, result: FleetResult, *, options: Sequence[str], style
 
         console.data(json.document(result.as_json()))
     else:
-        color, width = console.colors_stdout, console.width
+        color, width = console.colors_stdout, console.stdout_width
         console.data(table(result, options=options, width=width, color=color))

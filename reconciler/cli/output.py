@@ -36,7 +36,9 @@ def plan_text(console: Console, plan: Plan, *, ledger: str, color: bool) -> str:
     from reconciler.views import terminal
     from reconciler.views.render_options import RenderOptions
 
-    options = RenderOptions(ledger=ledger, width=console.width, color=color)
+    options = RenderOptions(
+        ledger=ledger, width=console.stderr_width, color=color, verbose=console.verbosity > 0
+    )
     return terminal.plan(plan, options, in_progress=True)
 
 
@@ -58,11 +60,15 @@ def show_result(
     style: str,
     ledger: str,
     context: "CommandContext",
+    continues: bool = False,
 ) -> None:
-    """Write a result to stdout in one of `PLAN_FORMATS`; its plan adds the changes."""
+    """Write a result to stdout in one of `PLAN_FORMATS`; its plan adds the changes.
+
+    `continues` says that the plan was shown in the same stream.
+    """
     from reconciler.views.renderers import RENDERERS
 
-    options = replace(_options(console, ledger), plan=plan, context=context)
+    options = replace(_options(console, ledger), plan=plan, context=context, continues=continues)
     console.data(RENDERERS["result"][style](result, options))
 
 
@@ -79,7 +85,12 @@ def show_drift(
 def _options(console: Console, ledger: str) -> "RenderOptions":
     from reconciler.views.render_options import RenderOptions
 
-    return RenderOptions(ledger=ledger, width=console.width, color=console.colors_stdout)
+    return RenderOptions(
+        ledger=ledger,
+        width=console.stdout_width,
+        color=console.colors_stdout,
+        verbose=console.verbosity > 0,
+    )
 
 
 def how_to_apply_saved(plan: Plan, context: "CommandContext") -> str:

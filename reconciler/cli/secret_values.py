@@ -24,6 +24,8 @@ from reconciler.secrets.resolver import ResolverContext
 
 VARIABLE = "RECONCILE_ALLOWED_HOSTS"
 KNOWN_HOSTS = frozenset({"api.portkey.ai"})
+_NAMED = 5
+"""References that a notice names."""
 
 
 def refuse_unknown_host(target: Target, *, allowed_hosts: Collection[str]) -> None:
@@ -120,7 +122,9 @@ def _references(declared: Declared) -> set[SecretRef]:
 
 
 def _placeholders(resolution: Resolution) -> Diagnostic:
-    names = ", ".join(str(ref) for ref in sorted(resolution.placeholders))
+    unset = [str(ref) for ref in sorted(resolution.placeholders)]
+    names = ", ".join(unset[:_NAMED])
+    more = f" and {len(unset) - _NAMED} more" if len(unset) > _NAMED else ""
     return notice(
-        "placeholder", f"the simulator uses placeholder values for unset secrets: {names}"
+        "placeholder", f"the simulator uses placeholder values for unset secrets: {names}{more}"
     )

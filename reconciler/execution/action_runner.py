@@ -296,6 +296,7 @@ class ActionRunner:
             request_ids=tuple(self.sender.request_ids),
             error=self.error,
             warnings=(*self.warnings, *self.verifier.warnings),
+            half_done="" if self.status is Status.APPLIED else self.sender.half_done,
             seen_after=self.verifier.seen_after,
             accepted=self._accepted(),
             identity=self._identity(),

@@ -29,6 +29,14 @@ _NAMES = {
     OperationName.DELETE_MODELS: "custom models deleted",
     OperationName.UPDATE_WORKSPACES: "workspaces",
 }
+_MISSING = {
+    OperationName.CREATE: "not re-created",
+    OperationName.UPDATE: "fields missing",
+    OperationName.DELETE: "not deleted",
+    OperationName.UPDATE_MODELS: "models missing",
+    OperationName.DELETE_MODELS: "custom models not deleted",
+    OperationName.UPDATE_WORKSPACES: "workspaces missing",
+}
 
 
 @dataclass
@@ -103,6 +111,24 @@ class CallSender:
     def progress(self) -> str:
         """Describe the calls that were carried out."""
         return ", ".join(_NAMES[call.operation] for call in self.done)
+
+    @property
+    def half_done(self) -> str:
+        """Return which calls were carried out and which were not; empty if none or all were."""
+        left = Counter(call.operation for call in self.action.calls)
+        done = [call.operation for call in self.done]
+        # A stray under another slug was removed again, so nothing of the create is left.
+        if done.count(OperationName.DELETE) > left[OperationName.DELETE]:
+            done.remove(OperationName.CREATE)
+            done.remove(OperationName.DELETE)
+        left -= Counter(done)
+        if not done or not left:
+            return ""
+        unknown = Counter(call.operation for call in self.unanswered)
+        parts = [_NAMES[operation] for operation in done]
+        parts += [f"{_NAMES[operation]} unknown" for operation in unknown]
+        parts += [_MISSING[operation] for operation in left - unknown]
+        return ", ".join(parts)
 
     def _account(self, ended: CallEnded, attempts: int) -> None:
         self.tries[ended.call.operation] += attempts

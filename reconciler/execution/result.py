@@ -64,6 +64,8 @@ class ActionFailure:
 class Outcome:
     """How one action ended; `warnings` are sentences for people.
 
+    `half_done` says which writes of an action that was not applied were carried out and which were
+    not; it is empty where none was.
     `seen_after` is the last state that the API showed after the writes. `accepted` are the kinds of
     writes that the API certainly carried out on an integration that this run created, however the
     action ended. `identity` is the id of the integration that the run updated or created. These
@@ -78,13 +80,14 @@ class Outcome:
     request_ids: tuple[str, ...] = ()
     error: ActionFailure | None = None
     warnings: tuple[str, ...] = ()
+    half_done: str = ""
     seen_after: Observed | None = field(default=None, compare=False, repr=False)
     accepted: frozenset[OperationName] = field(default=frozenset(), compare=False, repr=False)
     identity: str | None = field(default=None, compare=False, repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """Return the outcome as an entry of `outcomes` in the result document."""
-        return {
+        document: dict[str, Any] = {
             "address": f"integration/{self.slug}",
             "slug": self.slug,
             "action": self.kind.value,
@@ -95,6 +98,9 @@ class Outcome:
             "error": self.error.as_json() if self.error else None,
             "warnings": list(self.warnings),
         }
+        if self.half_done:
+            document["half_done"] = self.half_done
+        return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +176,7 @@ class OutcomeDocument(TypedDict):
     request_ids: list[str]
     error: FailureDocument | None
     warnings: NotRequired[list[str]]
+    half_done: NotRequired[str]
 
 
 class ResultSummaryDocument(TypedDict):
@@ -264,6 +271,7 @@ def _outcome(item: OutcomeDocument) -> Outcome:
         error=ActionFailure(**item["error"]) if item["error"] else None,
         # Results of early releases have no warnings.
         warnings=tuple(item.get("warnings", ())),
+        half_done=item.get("half_done", ""),
     )
 
 

@@ -30,7 +30,11 @@ _SHOWN_ERRORS = 3
 
 
 def table(
-    result: FleetResult, *, options: Sequence[str] = (), width: int = 80, color: bool = False
+    result: FleetResult,
+    *,
+    options: Sequence[str] = (),
+    width: int | None = None,
+    color: bool = False,
 ) -> str:
     """Return the whole result: each member with its errors, then the totals.
 

@@ -20,10 +20,10 @@ from reconciler.github.inputs import NO_RESULT, Document, FailedCommand, FleetRe
 from reconciler.planning.plan import Plan
 from reconciler.views import markdown
 from reconciler.views.escape import visible
+from reconciler.views.findings import findings_of, lines_of
 from reconciler.views.length_budget import fit
 from reconciler.views.markdown import code, fence
-from reconciler.views.phrases import BLOCKED_HERE, LIFTS_BY_MERGING
-from reconciler.views.plan_outline import of_diagnostic
+from reconciler.views.phrases import BLOCKED_HERE, LIFTS_BY_MERGING, MORE
 from reconciler.views.render_options import Publication, RenderOptions
 from reconciler.views.sections import CommandContext
 
@@ -191,15 +191,8 @@ def failure_reasons(failure: FailedCommand, *, limit: int = _MIN_ROOM) -> str:
 
 
 def _reasons(diagnostics: Iterable[Diagnostic], *, limit: int = _MIN_ROOM) -> str:
-    fences = []
-    for diagnostic in diagnostics:
-        outline = of_diagnostic(diagnostic)
-        lines = [outline.headline]
-        if outline.place:
-            lines.append(f"  --> {outline.place}")
-        if outline.hint:
-            lines.append(f"hint: {outline.hint}")
-        fences.append(fence(lines))
+    findings = findings_of(diagnostics, lint=True)
+    fences = [fence(lines_of(item, more=MORE)) for item in findings]
     return fit(head="", notes=fences, details=[], tail=[], limit=limit).lstrip("\n")
 
 

@@ -213,6 +213,11 @@ class Plan:
         )
 
     @property
+    def undeclared_risks(self) -> bool:
+        """Return whether an undeclared value grants access or names a host, as far as is known."""
+        return any(item.is_access or item.is_host for item in self.undeclared)
+
+    @property
     def in_sync(self) -> bool:
         """Return whether it is certain that nothing must change.
 

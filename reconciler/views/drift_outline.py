@@ -10,18 +10,18 @@ from reconciler.drift.report import DriftReport
 from reconciler.planning.actions import TOMBSTONE, Action, ActionKind, ChangeKind, ChangeOrigin
 from reconciler.views import phrases
 from reconciler.views.escape import visible
+from reconciler.views.findings import Finding, findings_of
 from reconciler.views.phrases import LISTED
 from reconciler.views.plan_outline import (
     ActionItem,
-    OutlinedDiagnostic,
     header_of,
     of_action,
-    of_diagnostic,
 )
 from reconciler.views.sections import (
     CommandContext,
     Section,
     apply_command,
+    left_alone,
     sections_of,
     suggested_command,
 )
@@ -60,8 +60,9 @@ class DriftOutline:
     counts: tuple[tuple[str, int], ...]
     groups: tuple[OriginGroup, ...]
     note: str
-    findings: tuple[OutlinedDiagnostic, ...]
+    findings: tuple[Finding, ...]
     sections: tuple[Section, ...]
+    left_alone: str
     steps: tuple[Suggestion, ...]
 
     @property
@@ -71,9 +72,16 @@ class DriftOutline:
 
 
 def of_report(
-    report: DriftReport, *, ledger: str, context: CommandContext = CommandContext()
+    report: DriftReport,
+    *,
+    ledger: str,
+    context: CommandContext = CommandContext(),
+    verbose: bool = False,
 ) -> DriftOutline:
-    """Return the outline of a report; `ledger` is shared, local or fresh."""
+    """Return the outline of a report; `ledger` is shared, local or fresh.
+
+    `verbose` lists everything, and adds findings that `validate` shows.
+    """
     by_origin = report.by_origin()
     return DriftOutline(
         title=phrases.DRIFT_TITLE,
@@ -85,8 +93,9 @@ def of_report(
         counts=tuple(report.plan.summary.items()),
         groups=tuple(_groups(by_origin)),
         note=phrases.DRIFT_UNKNOWN if by_origin[ChangeOrigin.UNKNOWN] else "",
-        findings=tuple(of_diagnostic(item) for item in report.plan.diagnostics),
-        sections=sections_of(report.plan, context),
+        findings=findings_of(report.plan.diagnostics, verbose=verbose),
+        sections=sections_of(report.plan, context, whole=verbose),
+        left_alone=left_alone(report.plan, lists_undeclared=True),
         steps=tuple(suggestions(report, context=context)),
     )
 

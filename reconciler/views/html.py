@@ -20,6 +20,7 @@ from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, phrases, plan_outline, result_outline
 from reconciler.views.escape import visible
+from reconciler.views.findings import severities_of
 from reconciler.views.render_options import RenderOptions
 from reconciler.views.templating import Templates
 
@@ -39,7 +40,9 @@ _CHARTED = {*ActionKind, "blocked", *Status}
 
 def plan(value: Plan, options: RenderOptions) -> str:
     """Return a plan as a page."""
-    shown = plan_outline.of_plan(value, ledger=options.ledger, context=options.context)
+    shown = plan_outline.of_plan(
+        value, ledger=options.ledger, context=options.context, verbose=options.verbose
+    )
     return _render(
         "plan.html",
         title=f"{shown.title} {shown.run}".strip(),
@@ -70,7 +73,9 @@ def result(value: ApplyResult, options: RenderOptions) -> str:
 
 def drift(value: DriftReport, options: RenderOptions) -> str:
     """Return a drift report as a page."""
-    shown = drift_outline.of_report(value, ledger=options.ledger, context=options.context)
+    shown = drift_outline.of_report(
+        value, ledger=options.ledger, context=options.context, verbose=options.verbose
+    )
     return _render(
         "drift.html",
         title=shown.title,
@@ -149,6 +154,7 @@ _TEMPLATES = Templates(
     "reconciler.views",
     finalize=_finalize,
     tests={"high_risk": _is_high_risk},
+    filters={"severities": severities_of},
     constants={"phrases": phrases},
 )
 

@@ -19,8 +19,9 @@ from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, phrases, plan_outline, result_outline
 from reconciler.views.escape import visible
+from reconciler.views.findings import Finding, lines_of, severities_of
 from reconciler.views.length_budget import BudgetedPart, fit
-from reconciler.views.phrases import LISTED
+from reconciler.views.phrases import LISTED, first_digits
 from reconciler.views.render_options import Publication, RenderOptions
 from reconciler.views.sections import Section
 
@@ -49,7 +50,9 @@ def plan(value: Plan, options: RenderOptions, *, limit: int = LIMIT) -> str:
     always holds. What does not fit is left out, details first, and the text says how much. Changes
     of hosts are the last to go, and then the text refers to the saved plan.
     """
-    shown = plan_outline.of_plan(value, ledger=options.ledger, context=options.context)
+    shown = plan_outline.of_plan(
+        value, ledger=options.ledger, context=options.context, verbose=options.verbose
+    )
     publication = options.publication
     # The first ones are the last to be cut.
     ranked = sorted(shown.actions, key=lambda item: -item.risk.rank)
@@ -93,7 +96,7 @@ def result(value: ApplyResult, options: RenderOptions, *, limit: int = LIMIT) ->
     head = [
         f"### {title}\n",
         f"**{shown.summary}**\n",
-        f"{code(shown.header)}{run} · digest {code(_first_digits(shown.digest))}\n",
+        f"{code(shown.header)}{run} · digest {code(first_digits(shown.digest))}\n",
         advice,
     ]
     return fit(
@@ -119,14 +122,16 @@ def _ledger_parts(
 
 def drift(value: DriftReport, options: RenderOptions, *, limit: int = LIMIT) -> str:
     """Return a drift report: the summary, how to resolve it, then the changes by origin."""
-    shown = drift_outline.of_report(value, ledger=options.ledger, context=options.context)
+    shown = drift_outline.of_report(
+        value, ledger=options.ledger, context=options.context, verbose=options.verbose
+    )
     publication = options.publication
     title = _published_title("drift", publication) if publication else shown.title
     lifts = phrases.LIFTS_BY_MERGING if publication else {}
     head = [
         f"### {title}\n",
         f"**{shown.summary}**\n",
-        f"{code(shown.header)} · fingerprint {code(_first_digits(shown.fingerprint))}\n",
+        f"{code(shown.header)} · fingerprint {code(first_digits(shown.fingerprint))}\n",
     ]
     details = [
         _budgeted(item, origin=group.phrase)
@@ -247,15 +252,11 @@ def _head(shown: plan_outline.PlanOutline, publication: Publication | None) -> s
     lines = [
         f"### {title}\n",
         f"**{shown.summary}**\n",
-        f"{code(shown.header)} · digest {code(_first_digits(shown.digest))}\n",
+        f"{code(shown.header)} · digest {code(first_digits(shown.digest))}\n",
     ]
     if shown.warning:
         lines.append(f"> [!WARNING]\n> {shown.warning}\n")
     return "\n".join(lines)
-
-
-def _first_digits(digest: str) -> str:
-    return digest.removeprefix("sha256:")[:12]
 
 
 def _risks(actions: Sequence[plan_outline.ActionItem]) -> Iterator[str]:
@@ -294,21 +295,18 @@ def _named(slugs: Sequence[str]) -> str:
     return phrases.named([code(slug) for slug in slugs])
 
 
-def _findings(findings: Sequence[plan_outline.OutlinedDiagnostic]) -> Iterator[str]:
+def _findings(findings: Sequence[Finding]) -> Iterator[str]:
     if not findings:
         return
     ranked = sorted(findings, key=lambda item: list(Severity).index(item.severity))
     lines: list[str] = []
     for item in ranked[:LISTED]:
-        lines.append(item.headline)
-        if item.place:
-            lines.append(f"  --> {item.place}")
-        if item.hint:
-            lines.append(f"hint: {item.hint}")
-    if len(findings) > LISTED:
-        lines.append(phrases.MORE.format(len(findings) - LISTED))
+        lines += lines_of(item, more=phrases.MORE)
+    hidden = sum(item.number for item in ranked[LISTED:])
+    if hidden:
+        lines.append(phrases.MORE.format(hidden))
     # An error is why the reader came; the rest may wait behind a fold.
-    title = phrases.findings_title(item.severity for item in findings)
+    title = phrases.findings_title(severities_of(findings))
     opened = " open" if ranked[0].severity is Severity.ERROR else ""
     yield _folded(title, fence(lines), attributes=opened)
 

@@ -15,6 +15,9 @@ from reconciler.planning.actions import ActionKind, ChangeKind, ChangeOrigin
 LISTED = 20
 """How many entries of a list are named; the JSON form names all."""
 
+NAMED = 5
+"""How many slugs a sentence names; a list beside it names more."""
+
 PLAN_TITLE = "Plan"
 UNDO_TITLE = "Plan to undo run"
 RESULT_TITLE = "Result of run"
@@ -160,14 +163,8 @@ STATUS_SYMBOLS = MappingProxyType(
     {Status.APPLIED: "✓", Status.FAILED: "✗", Status.SKIPPED: "○", Status.UNKNOWN: "?"}
 )
 
-STATUS_MEANINGS = MappingProxyType(
-    {
-        Status.APPLIED: "Applied",
-        Status.FAILED: "Not applied",
-        Status.SKIPPED: "Not attempted",
-        Status.UNKNOWN: "Unknown whether applied",
-    }
-)
+HALF_DONE = "half done: {}"
+NOT_TRIED = "{} not tried"
 
 STATUS_ADVICE = MappingProxyType(
     {
@@ -217,6 +214,13 @@ DECLARE_MORE = (
 LINE_TO_ADD = "{}; to declare it, add under {}: - {}"
 MORE = "… and {} more; --format json lists all"
 AND_MORE = "… and {} more"
+MORE_VERBOSE = "… and {} more; -v lists all"
+MORE_WITH_STATUS = "… and {} more {}; -v lists all"
+AFFECTED = "Affected ({})"
+REST_IN_ROWS = "The rest, one line each; -v shows all in full:"
+NOT_KNOWN = "unknown whether declared before"
+NEVER_DECLARED = "never declared"
+LEFT_ALONE = "Left alone: {}; -v lists them."
 
 REDACTED = "(secret)"
 UNKNOWN_FIELD = "(not shown: unknown field)"
@@ -242,6 +246,15 @@ NEXT_BLOCKED = (
     "Nothing is applied while an action is blocked: lift the block as shown, "
     "or exclude the integration with --exclude SLUG."
 )
+
+
+DIGITS = 12
+"""Digits of a digest that people compare; a command that needs it has all of them."""
+
+
+def first_digits(digest: str) -> str:
+    """Return the beginning of a digest, for people."""
+    return digest.removeprefix("sha256:")[:DIGITS]
 
 
 def named(names: Sequence[str], *, limit: int = LISTED) -> str:

@@ -7,10 +7,10 @@ characters. Escaping for a format comes on top, in the view that knows it. Fixed
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from reconciler.diagnostics import Diagnostic, Severity, SourceLocation
+from reconciler.diagnostics import Diagnostic, SourceLocation
 from reconciler.domain.tree import Json
 from reconciler.planning.actions import (
     Action,
@@ -25,19 +25,21 @@ from reconciler.planning.actions import (
 )
 from reconciler.planning.plan import Plan, PlanTarget
 from reconciler.views import phrases
-from reconciler.views.escape import look_alike, shortened, spelled_out, summary_of, visible
+from reconciler.views.escape import look_alike, shortened, spelled_out, visible
+from reconciler.views.findings import Finding, findings_of
 from reconciler.views.sections import (
     CommandContext,
     Section,
     apply_command,
     is_restated,
+    left_alone,
     reference,
     removal_notes,
     sections_of,
 )
 
-NAMED = 5
-"""How many slugs a question names; the plan above it names all."""
+PLACEHOLDER = "placeholder"
+"""Code of the notice that a simulator gets made-up values for unset variables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,20 +110,12 @@ class ActionItem:
 
 
 @dataclass(frozen=True, slots=True)
-class OutlinedDiagnostic:
-    """Diagnostic as three short texts; `place` and `hint` may be empty."""
-
-    severity: Severity
-    headline: str
-    place: str
-    hint: str
-
-
-@dataclass(frozen=True, slots=True)
 class PlanOutline:
     """Plan for readers; `run`, `commit`, `warning`, `next_step` and `command` may be empty.
 
     `title`, `warning`, `summary` and `next_step` contain only fixed phrases and numbers.
+    `left_alone` counts in one line what `sections` list; `has_undeclared_risks` marks undeclared
+    values that a short text lists all the same.
     """
 
     title: str
@@ -133,8 +127,10 @@ class PlanOutline:
     summary: str
     counts: tuple[tuple[str, int], ...]
     actions: tuple[ActionItem, ...]
-    findings: tuple[OutlinedDiagnostic, ...]
+    findings: tuple[Finding, ...]
     sections: tuple[Section, ...]
+    left_alone: str
+    has_undeclared_risks: bool
     next_step: str
     command: str
 
@@ -151,8 +147,13 @@ def ledger_state(ledger: str) -> str:
     return f"ledger: {visible(phrases.LEDGER_STATES.get(ledger, ledger))}"
 
 
-def of_plan(plan: Plan, *, ledger: str, context: CommandContext = CommandContext()) -> PlanOutline:
-    """Return the outline of a plan; `ledger` is shared, local, fresh or unreachable."""
+def of_plan(
+    plan: Plan, *, ledger: str, context: CommandContext = CommandContext(), verbose: bool = False
+) -> PlanOutline:
+    """Return the outline of a plan; `ledger` is shared, local, fresh or unreachable.
+
+    `verbose` lists everything, and adds findings that `validate` shows.
+    """
     next_step, command = _next_step(plan, context)
     unverified: dict[str, list[str]] = {}
     for secret in plan.unverified:
@@ -171,11 +172,21 @@ def of_plan(plan: Plan, *, ledger: str, context: CommandContext = CommandContext
             of_action(action, origins=origins, unverified=unverified.get(action.slug, ()))
             for action in plan.actions
         ),
-        findings=tuple(of_diagnostic(item) for item in plan.diagnostics),
-        sections=sections_of(plan, context),
+        findings=findings_of(_relevant(plan, verbose=verbose), verbose=verbose),
+        sections=sections_of(plan, context, whole=verbose),
+        left_alone=left_alone(plan, lists_undeclared=plan.undeclared_risks),
+        has_undeclared_risks=plan.undeclared_risks,
         next_step=next_step,
         command=command,
     )
+
+
+def _relevant(plan: Plan, *, verbose: bool) -> Iterable[Diagnostic]:
+    """Yield the diagnostics without those on values to send, where none is sent."""
+    sends_secrets = any(change.sensitive for action in plan.actions for change in action.changes)
+    for item in plan.diagnostics:
+        if sends_secrets or verbose or item.code != PLACEHOLDER:
+            yield item
 
 
 def question(plan: Plan) -> str:
@@ -273,16 +284,6 @@ def _why(change: Change, *, unverified: bool) -> str | None:
     return phrases.PUSH_NOTE if unverified else phrases.ROTATE_NOTES.get(change.origin)
 
 
-def of_diagnostic(item: Diagnostic) -> OutlinedDiagnostic:
-    """Return the outline of one diagnostic."""
-    return OutlinedDiagnostic(
-        severity=item.severity,
-        headline=f"{item.severity.value}[{visible(item.code)}]: {summary_of(item)}",
-        place=f"{_place(item.at)}:{item.at.column}" if item.at else "",
-        hint=shortened(item.hint),
-    )
-
-
 def shown(value: Json) -> str:
     """Return a value as JSON in one line, all of it."""
     return visible(json.dumps(value, ensure_ascii=False, sort_keys=True), limit=None)
@@ -329,7 +330,7 @@ def _counts(plan: Plan, *, name_losses: bool = False) -> str:
         part = f"{counts[kind.value]} to {kind.value}"
         if name_losses and kind in {ActionKind.REPLACE, ActionKind.DELETE}:
             slugs = [visible(a.slug, limit=255) for a in plan.actions if a.kind is kind]
-            part += f" ({phrases.named(slugs, limit=NAMED)})"
+            part += f" ({phrases.named(slugs, limit=phrases.NAMED)})"
         parts.append(part)
     if counts["blocked"]:
         parts.append(f"{counts['blocked']} blocked")

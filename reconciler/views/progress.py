@@ -57,7 +57,7 @@ class QuietProgress:
 
 
 class LineProgress(QuietProgress):
-    """Listener that writes a line for each action that ended, and the elapsed time at the end."""
+    """Listener that writes a line for each action that was tried, and the time at the end."""
 
     def __init__(self, stream: TextIO, *, clock: Monotonic) -> None:
         self._stream = stream
@@ -70,7 +70,8 @@ class LineProgress(QuietProgress):
             case RunStarted():
                 self._began = self._clock()
                 self._write(f"run {visible(event.run)}: {_actions(len(event.plan.actions))}")
-            case ActionEnded():
+            # The result counts what was skipped, with the reason that all share.
+            case ActionEnded() if event.outcome.status is not Status.SKIPPED:
                 for line in _lines(event.outcome):
                     self._write(line)
             case RunEnded():
@@ -88,7 +89,7 @@ class LineProgress(QuietProgress):
 class LiveProgress(QuietProgress):
     """Listener that shows a bar, the elapsed time and one line for each running action.
 
-    An action that was not applied leaves a line above the display; any other only moves the bar.
+    An action that failed leaves a line above the display; any other only moves the bar.
     """
 
     def __init__(self, console: Console, *, clock: Monotonic, refresh: bool = True) -> None:
@@ -137,7 +138,7 @@ class LiveProgress(QuietProgress):
             self._progress.remove_task(task)
         if self._run_task is not None:
             self._progress.advance(self._run_task)
-        if event.outcome.status is not Status.APPLIED:
+        if event.outcome.status not in {Status.APPLIED, Status.SKIPPED}:
             for line in _lines(event.outcome):
                 # As `Text`, in which brackets are no markup; the terminal wraps it, so that it can
                 # be copied.

@@ -22,13 +22,17 @@ class RenderOptions:
     """Circumstances of one output; a format ignores what it has no use for.
 
     `ledger` is the state of the ledger: shared, local, fresh, unreachable or not read. `plan` is
-    the plan of a result: with it each outcome shows its changes. `width` counts columns.
-    `publication` is set for a text on GitHub.
+    the plan of a result: with it each outcome shows its changes. `width` counts columns,
+    and is None where no line is broken.
+    `publication` is set for a text on GitHub. `verbose` shows everything in full. `continues` says
+    that the text follows the plan of the same run in one stream, which names target and digest.
     """
 
     ledger: str
     context: CommandContext = CommandContext()
     plan: Plan | None = None
-    width: int = 80
+    width: int | None = None
     color: bool = False
     publication: Publication | None = None
+    verbose: bool = False
+    continues: bool = False

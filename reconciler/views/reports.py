@@ -51,7 +51,9 @@ def doctor_json(health: Health) -> str:
     return json.document(health.as_json())
 
 
-def doctor_text(health: Health, *, header: str, width: int = 80, color: bool = False) -> str:
+def doctor_text(
+    health: Health, *, header: str, width: int | None = None, color: bool = False
+) -> str:
     """Return an examination: each check as a symbol and a word, its hint below, then the answers.
 
     The answers are what a probe learned about the API.
@@ -89,7 +91,9 @@ def history_json(listing: RunList, *, problems: Iterable[Diagnostic] | None = No
     return json.document(document)
 
 
-def history_text(listing: RunList, *, header: str, width: int = 80, color: bool = False) -> str:
+def history_text(
+    listing: RunList, *, header: str, width: int | None = None, color: bool = False
+) -> str:
     """Return the runs as a table, the newest last, each with what was not applied below it."""
     page = TextLayout(width=width, color=color)
     page.line(header)

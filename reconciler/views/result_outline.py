@@ -13,8 +13,11 @@ from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan
 from reconciler.views import phrases
 from reconciler.views.escape import shortened, visible
-from reconciler.views.plan_outline import ActionItem, header_of, of_action
+from reconciler.views.plan_outline import ActionItem, ChangeItem, header_of, of_action
 from reconciler.views.sections import CommandContext, suggested_command
+
+INTERRUPTED = "interrupted"
+"""Code of an action that a request to stop has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,15 @@ class OutcomeItem:
     request_ids: tuple[str, ...]
     warnings: tuple[str, ...]
     action: ActionItem | None
+    half_done: str = ""
+    is_interrupted: bool = False
+
+    @property
+    def remaining_changes(self) -> tuple[ChangeItem, ...]:
+        """Return the changes of an action that was not applied, as far as they are known."""
+        if self.action is None or self.status is Status.APPLIED or self.half_done:
+            return ()
+        return self.action.essential_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +55,10 @@ class NextStep:
 
 @dataclass(frozen=True, slots=True)
 class ResultOutline:
-    """Result for readers; `by_status` names the integrations of each status, unless all applied.
+    """Result for readers.
 
+    `half_done` names the integrations of which only a part was written, `not_tried` counts those
+    that were never attempted, with the reason; each is a line or empty.
     `ledger` holds the anchor of the ledger, or why the record is incomplete; it may be empty.
     """
 
@@ -55,7 +69,8 @@ class ResultOutline:
     summary: str
     counts: tuple[tuple[str, int], ...]
     outcomes: tuple[OutcomeItem, ...]
-    by_status: tuple[tuple[Status, str], ...]
+    half_done: str
+    not_tried: tuple[str, ...]
     next_steps: tuple[NextStep, ...]
     ledger: tuple[str, ...]
 
@@ -78,7 +93,8 @@ def of_result(
         summary=", ".join(f"{number} {status}" for status, number in counts.items()) + ".",
         counts=tuple(counts.items()),
         outcomes=tuple(of_outcome(o, actions.get(o.slug)) for o in result.outcomes),
-        by_status=() if result.complete else tuple(_by_status(result.outcomes)),
+        half_done=_half_done(result.outcomes),
+        not_tried=tuple(_not_tried(result.outcomes)),
         next_steps=tuple(_next_steps(result, context)),
         ledger=_ledger(result),
     )
@@ -134,6 +150,8 @@ def of_outcome(outcome: Outcome, action: ActionItem | None = None) -> OutcomeIte
         request_ids=tuple(visible(item) for item in outcome.request_ids),
         warnings=tuple(shortened(item) for item in outcome.warnings),
         action=action,
+        half_done=visible(outcome.half_done),
+        is_interrupted=outcome.error is not None and outcome.error.code == INTERRUPTED,
     )
 
 
@@ -145,13 +163,27 @@ def _problem(outcome: Outcome) -> str:
     return f"{visible(error.code)}{status}: {shortened(error.message)}"
 
 
-def _by_status(outcomes: Iterable[Outcome]) -> Iterable[tuple[Status, str]]:
-    slugs: dict[Status, list[str]] = {status: [] for status in Status}
+def _half_done(outcomes: Iterable[Outcome]) -> str:
+    named = [
+        f"{visible(outcome.slug, limit=255)} ({visible(outcome.half_done)})"
+        for outcome in outcomes
+        if outcome.half_done
+    ]
+    # All of them: each is in a state that neither Git nor the API had before.
+    return phrases.HALF_DONE.format(", ".join(named)) if named else ""
+
+
+def _not_tried(outcomes: Iterable[Outcome]) -> Iterable[str]:
+    """Yield a line for each reason why actions were not attempted."""
+    slugs: dict[str, list[str]] = {}
     for outcome in outcomes:
-        slugs[outcome.status].append(visible(outcome.slug, limit=255))
-    for status, named in slugs.items():
-        if named:
-            yield status, f"{phrases.STATUS_MEANINGS[status]}: {phrases.named(named)}"
+        if outcome.status is Status.SKIPPED:
+            reason = shortened(outcome.error.message) if outcome.error else ""
+            slugs.setdefault(reason, []).append(visible(outcome.slug, limit=255))
+    for reason, skipped in slugs.items():
+        few = f" ({', '.join(skipped)})" if len(skipped) <= phrases.NAMED else ""
+        why = f": {reason}" if reason else ""
+        yield f"{phrases.NOT_TRIED.format(len(skipped))}{few}{why}"
 
 
 def _next_steps(result: ApplyResult, context: CommandContext) -> Iterable[NextStep]:

@@ -21,7 +21,7 @@ from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
 from reconciler.planning.plan import Plan, Undeclared
 from reconciler.views import phrases
 from reconciler.views.escape import visible
-from reconciler.views.phrases import LISTED
+from reconciler.views.phrases import LISTED, NAMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +88,62 @@ class Section:
     command: str = ""
 
 
-def sections_of(plan: Plan, context: CommandContext = CommandContext()) -> tuple[Section, ...]:
-    """Return the sections of a plan that are not empty."""
+def sections_of(
+    plan: Plan, context: CommandContext = CommandContext(), *, whole: bool = False
+) -> tuple[Section, ...]:
+    """Return the sections of a plan that are not empty; `whole` lists all entries."""
+    limit = None if whole else LISTED
     unverified = [
         f"{visible(u.slug)}: {visible(u.path, None)}: {reference(u.reference)}"
         for u in plan.unverified
     ]
     sections = (
-        _section("unverified", unverified),
-        _undeclared(plan, context),
-        _names("forgotten", plan.forgotten),
-        _names("unmanaged", plan.unmanaged, title=_unmanaged_title(plan)),
+        _section("unverified", unverified, limit),
+        _undeclared(plan, context, limit),
+        _names("forgotten", plan.forgotten, limit),
+        _names("unmanaged", plan.unmanaged, limit, title=_unmanaged_title(plan)),
     )
     return tuple(section for section in sections if section.lines)
 
 
-def _undeclared(plan: Plan, context: CommandContext) -> Section:
+def left_alone(plan: Plan, *, lists_undeclared: bool = False) -> str:
+    """Return in one line how much the plan leaves alone, empty for nothing.
+
+    `lists_undeclared` says that undeclared values have a list of their own.
+    """
+    forgotten = ""
+    if plan.forgotten:
+        slugs = [visible(slug, limit=255) for slug in plan.forgotten]
+        forgotten = f"{_integrations(slugs, 'forgotten')} ({phrases.named(slugs, limit=NAMED)})"
+    undeclared = ""
+    if plan.undeclared and not lists_undeclared:
+        undeclared = counted(len(plan.undeclared), "undeclared value")
+    parts = (
+        forgotten,
+        counted(len(plan.unverified), "unverified secret") if plan.unverified else "",
+        undeclared,
+        _unmanaged(plan),
+    )
+    named = ", ".join(part for part in parts if part)
+    return phrases.LEFT_ALONE.format(named) if named else ""
+
+
+def _unmanaged(plan: Plan) -> str:
+    if not plan.unmanaged:
+        return ""
+    # Absence from the files proves nothing where the past is unknown.
+    if not plan.is_judged or plan.is_first:
+        return f"{counted(len(plan.unmanaged), 'integration')} in no file ({phrases.NOT_KNOWN})"
+    return f"{_integrations(plan.unmanaged, 'unmanaged')} ({phrases.NEVER_DECLARED})"
+
+
+def _integrations(slugs: Sequence[str], state: str) -> str:
+    return counted(len(slugs), f"{state} integration")
+
+
+def _undeclared(plan: Plan, context: CommandContext, limit: int | None) -> Section:
     """List what no file declares, with the lines to add and the command that writes them."""
-    section = _section("undeclared", [_undeclared_line(item) for item in plan.undeclared])
+    section = _section("undeclared", [_undeclared_line(item) for item in plan.undeclared], limit)
     slugs = list(dict.fromkeys(item.slug for item in plan.undeclared))
     if not slugs:
         return section
@@ -130,16 +168,19 @@ def _undeclared_line(item: Undeclared) -> str:
     return phrases.LINE_TO_ADD.format(named, name, entry)
 
 
-def _section(key: str, lines: Sequence[str]) -> Section:
-    more = max(0, len(lines) - LISTED)
+def _section(key: str, lines: Sequence[str], limit: int | None) -> Section:
+    shown = tuple(lines[:limit])
     title = phrases.SECTION_TITLES[key].format(len(lines))
-    return Section(key, title, tuple(lines[:LISTED]), more)
+    return Section(key, title, shown, len(lines) - len(shown))
 
 
-def _names(key: str, slugs: Sequence[str], *, title: str | None = None) -> Section:
-    named = ", ".join(visible(slug) for slug in slugs[:LISTED])
+def _names(
+    key: str, slugs: Sequence[str], limit: int | None, *, title: str | None = None
+) -> Section:
+    shown = slugs[:limit]
+    named = ", ".join(visible(slug) for slug in shown)
     heading = (title or phrases.SECTION_TITLES[key]).format(len(slugs))
-    return Section(key, heading, (named,) if named else (), max(0, len(slugs) - LISTED))
+    return Section(key, heading, (named,) if named else (), len(slugs) - len(shown))
 
 
 def _unmanaged_title(plan: Plan) -> str | None:

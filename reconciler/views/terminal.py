@@ -4,7 +4,7 @@ Colour repeats what a symbol and a word already show. The words come from the ou
 from `reconciler.views.text_layout`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from reconciler.diagnostics import Severity
 from reconciler.drift.report import DriftReport
@@ -12,7 +12,10 @@ from reconciler.execution.result import ApplyResult, Status
 from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, phrases, plan_outline, result_outline
+from reconciler.views.action_rows import REMOVALS, SHOWN_IN_FULL, needs_room, row_of
+from reconciler.views.findings import Finding
 from reconciler.views.render_options import RenderOptions
+from reconciler.views.result_outline import OutcomeItem, ResultOutline
 from reconciler.views.sections import Section
 from reconciler.views.text_layout import TextLayout, columns, padded
 
@@ -42,29 +45,29 @@ def plan(value: Plan, options: RenderOptions, *, in_progress: bool = False) -> s
     A plan that an apply shows (`in_progress`) ends with its actions, right above the question, and
     without the command that would apply it.
     """
-    shown = plan_outline.of_plan(value, ledger=options.ledger, context=options.context)
+    shown = plan_outline.of_plan(
+        value, ledger=options.ledger, context=options.context, verbose=options.verbose
+    )
     page = TextLayout(width=options.width, color=options.color)
     page.line(shown.header)
     if shown.run:
         page.line(f"{shown.title} {shown.run}")
-    page.line(f"digest: {shown.digest}")
-    if shown.commit:
-        page.line(f"commit: {shown.commit}")
+    # Without an action there is nothing to approve by a digest.
+    if shown.actions or options.verbose:
+        _identity(page, "digest", shown.digest, shown.commit, options)
     if shown.warning:
         page.line((f"warning: {shown.warning}", "yellow"))
-    page.blank()
+    if shown.actions or shown.findings or options.verbose:
+        page.blank()
     page.line((shown.summary, "bold"))
+    _left_alone(page, shown.left_alone, options)
     # Before the actions, which may fill the screen, so that the question stands below them.
     if in_progress:
-        _findings(page, shown.findings)
-        _sections(page, shown.sections)
-    for action in shown.actions:
-        page.blank()
-        _action(page, action)
+        _notes(page, shown, options)
+    _actions(page, shown.actions, options)
     if in_progress:
         return page.text()
-    _findings(page, shown.findings)
-    _sections(page, shown.sections)
+    _notes(page, shown, options)
     if shown.next_step:
         page.blank()
         page.line(shown.next_step)
@@ -74,28 +77,28 @@ def plan(value: Plan, options: RenderOptions, *, in_progress: bool = False) -> s
 
 
 def result(value: ApplyResult, options: RenderOptions) -> str:
-    """Return a result: the counts, a line for each action, and what to do next.
+    """Return a result: the counts, what was not applied and why, and what to do next.
 
-    With the plan each action that was not applied shows the changes that remain to be made.
+    Actions that were applied take one line each, and many of them one line together.
     """
     shown = result_outline.of_result(
         value, ledger=options.ledger, plan=options.plan, context=options.context
     )
     page = TextLayout(width=options.width, color=options.color)
-    page.line(shown.header)
+    if not options.continues:
+        page.line(shown.header)
     page.line(f"{shown.title} {shown.run}")
-    page.line(f"digest: {shown.digest}")
+    if not options.continues:
+        _identity(page, "digest", shown.digest, "", options)
     page.blank()
-    page.line((shown.summary, "bold"))
     if shown.outcomes:
-        page.blank()
-    column = max((columns(item.slug) for item in shown.outcomes), default=0)
-    for item in shown.outcomes:
-        # One long slug must not push the durations of all others out of sight.
-        _outcome(page, item, column=min(column, 40))
+        page.line((shown.summary, "bold"))
+    _outcomes(page, shown, options)
     page.blank()
-    for status, text in shown.by_status:
-        page.line((text, _STATUS_STYLES[status]))
+    if shown.half_done:
+        page.line((shown.half_done, _STATUS_STYLES[Status.FAILED]))
+    for text in shown.not_tried:
+        page.line((text, _STATUS_STYLES[Status.SKIPPED]))
     for step in shown.next_steps:
         page.line(step.text)
         if step.command:
@@ -107,25 +110,27 @@ def result(value: ApplyResult, options: RenderOptions) -> str:
 
 def drift(value: DriftReport, options: RenderOptions) -> str:
     """Return a drift report: the summary, the changes by origin, and how to resolve them."""
-    shown = drift_outline.of_report(value, ledger=options.ledger, context=options.context)
+    shown = drift_outline.of_report(
+        value, ledger=options.ledger, context=options.context, verbose=options.verbose
+    )
     page = TextLayout(width=options.width, color=options.color)
     page.line(shown.header)
-    page.whole(f"fingerprint: {shown.fingerprint}")
-    if shown.commit:
-        page.line(f"commit: {shown.commit}")
+    if not shown.in_sync or options.verbose:
+        _identity(page, "fingerprint", shown.fingerprint, shown.commit, options)
     page.blank()
     page.line((shown.summary, "bold green" if shown.in_sync else "bold"))
+    _left_alone(page, shown.left_alone, options)
+    before = 0
     for group in shown.groups:
         page.blank()
         page.line((group.title, "underline"))
-        for action in group.items:
-            page.blank()
-            _action(page, action)
+        _actions(page, group.items, options, before=before)
+        before += len(group.items)
     if shown.note:
         page.blank()
         page.line((shown.note, "dim"))
-    _findings(page, shown.findings)
-    _sections(page, shown.sections)
+    _findings(page, shown.findings, options, shown.items)
+    _sections(page, shown.sections, only=None if options.verbose else "undeclared")
     for step in shown.steps:
         page.blank()
         page.line(step.text)
@@ -136,14 +141,80 @@ def drift(value: DriftReport, options: RenderOptions) -> str:
     return page.text()
 
 
-def _action(page: TextLayout, item: plan_outline.ActionItem) -> None:
+def _identity(
+    page: TextLayout, name: str, digest: str, commit: str, options: RenderOptions
+) -> None:
+    """Add the digest and the commit; all digits only where they are asked for."""
+    if options.verbose:
+        page.whole(f"{name}: {digest}")
+        if commit:
+            page.whole(f"commit: {commit}")
+        return
+    short = f" · commit: {commit[: phrases.DIGITS]}" if commit else ""
+    page.line(f"{name}: {phrases.first_digits(digest)}{short}")
+
+
+def _left_alone(page: TextLayout, text: str, options: RenderOptions) -> None:
+    if text and not options.verbose:
+        page.line(text)
+
+
+def _notes(page: TextLayout, shown: plan_outline.PlanOutline, options: RenderOptions) -> None:
+    _findings(page, shown.findings, options, shown.actions)
+    if options.verbose:
+        _sections(page, shown.sections)
+    elif shown.has_undeclared_risks:
+        _sections(page, shown.sections, only="undeclared")
+
+
+def _actions(
+    page: TextLayout,
+    items: Sequence[plan_outline.ActionItem],
+    options: RenderOptions,
+    *,
+    before: int = 0,
+) -> None:
+    """Add actions, the first ones in full; `before` counts those that other groups have shown."""
+    in_rows = [
+        item
+        for number, item in enumerate(items, start=before)
+        if number >= SHOWN_IN_FULL and not options.verbose and not needs_room(item)
+    ]
+    # One long slug must not push all others out of sight.
+    column = min(max((columns(item.slug) for item in in_rows), default=0), 40)
+    rows, is_table = {id(item) for item in in_rows}, False
+    for item in items:
+        is_row = id(item) in rows
+        if not (is_row and is_table):
+            page.blank()
+        if not is_row:
+            _action(page, item, options)
+        else:
+            if item is in_rows[0]:
+                page.line((phrases.REST_IN_ROWS, "dim"))
+            _row(page, item, column=column)
+        is_table = is_row
+
+
+def _row(page: TextLayout, item: plan_outline.ActionItem, *, column: int) -> None:
+    slug = padded(item.slug, column)
+    page.line(
+        (f"{item.symbol} {item.word}", _KIND_STYLES[item.kind]),
+        f" {slug}  {item.risk.value}  {row_of(item)}",
+        hang=4,
+    )
+
+
+def _action(page: TextLayout, item: plan_outline.ActionItem, options: RenderOptions) -> None:
     style = "bold red" if item.blocks else _KIND_STYLES[item.kind]
     risk = (item.risk.value, "bold" if item.risk.rank >= Risk.CREDENTIAL.rank else "")
     name = f" {item.name}" if item.name else ""
     page.line((f"{item.symbol} {item.word}", style), f" {item.slug}{name}, risk: ", risk)
     for block in item.blocks:
         page.line((f"blocked by {block.code}", "bold red"), f": {block.lift}", indent=4)
-    page.line((f"reason: {item.reason}", "dim"), indent=4)
+    # Of a create or an update the changes say it all.
+    if options.verbose or item.blocks or item.kind in REMOVALS or not item.changes:
+        page.line((f"reason: {item.reason}", "dim"), indent=4)
     if item.source:
         page.whole((f"source: {item.source}", "dim"), indent=4)
     for note in item.notes:
@@ -152,18 +223,45 @@ def _action(page: TextLayout, item: plan_outline.ActionItem) -> None:
         page.line((change.symbol, _SYMBOL_STYLES[change.symbol]), f" {change.text}", indent=4)
 
 
-def _findings(page: TextLayout, findings: Iterable[plan_outline.OutlinedDiagnostic]) -> None:
+def _findings(
+    page: TextLayout,
+    findings: Iterable[Finding],
+    options: RenderOptions,
+    actions: Iterable[plan_outline.ActionItem],
+) -> None:
+    # The action itself names its file.
+    known = {f"{item.source}:1" for item in actions}
     for item in findings:
         page.blank()
         page.line((item.headline, _SEVERITY_STYLES[item.severity]))
-        if item.place:
+        if item.place and (options.verbose or item.place not in known):
             page.whole(f"--> {item.place}", indent=2)
+        _entries(page, item, options)
         if item.hint:
             page.line(f"hint: {item.hint}")
 
 
-def _sections(page: TextLayout, sections: Iterable[Section]) -> None:
+def _entries(page: TextLayout, item: Finding, options: RenderOptions) -> None:
+    if options.verbose:
+        for entry in item.entries:
+            place = f" --> {entry.place}" if entry.place and entry.text else ""
+            page.line(f"{entry.name}{place}", indent=2)
+        return
+    # Slugs alone need no line each.
+    if item.entries and all(" " not in entry.name for entry in item.shown):
+        page.line(", ".join(entry.name for entry in item.shown), indent=2)
+    else:
+        for entry in item.shown:
+            page.line(entry.name, indent=2)
+    if item.more:
+        page.line(phrases.MORE_VERBOSE.format(item.more), indent=2)
+
+
+def _sections(page: TextLayout, sections: Iterable[Section], *, only: str | None = None) -> None:
+    """Add sections; `only` names the one to show."""
     for section in sections:
+        if only not in {None, section.key}:
+            continue
         page.blank()
         page.line(section.title)
         for text in section.lines:
@@ -175,18 +273,49 @@ def _sections(page: TextLayout, sections: Iterable[Section]) -> None:
             page.whole(section.command, indent=4)
 
 
-def _outcome(page: TextLayout, item: result_outline.OutcomeItem, *, column: int) -> None:
+def _outcomes(page: TextLayout, shown: ResultOutline, options: RenderOptions) -> None:
+    """Add the outcomes; those with one reason follow each other, and it stands once."""
+    by_reason: dict[tuple[str, ...], list[OutcomeItem]] = {}
+    for item in shown.outcomes:
+        # Lines below count what was not tried, and name what is half done.
+        is_counted = item.status is Status.SKIPPED or (item.half_done and item.is_interrupted)
+        if options.verbose or not is_counted:
+            reason = (item.status.value, item.problem, item.hint, *item.warnings)
+            by_reason.setdefault(reason, []).append(item)
+    if by_reason:
+        page.blank()
+    # One long slug must not push the durations of all others out of sight.
+    column = min(max((columns(item.slug) for item in shown.outcomes), default=0), 40)
+    for items in by_reason.values():
+        listed = items if options.verbose else items[:SHOWN_IN_FULL]
+        for item in listed:
+            _outcome(page, item, column=column)
+        if len(listed) < len(items):
+            more = len(items) - len(listed)
+            page.line(phrases.MORE_WITH_STATUS.format(more, items[0].status.value))
+        _reason(page, items[0])
+        if _shows_changes(items, options):
+            for change in items[0].remaining_changes:
+                page.line(f"{change.symbol} {change.text}", indent=4)
+
+
+def _shows_changes(items: Sequence[OutcomeItem], options: RenderOptions) -> bool:
+    """Return whether the changes that remain are shown: not those that the plan has shown above."""
+    return len(items) == 1 and (options.verbose or not options.continues)
+
+
+def _outcome(page: TextLayout, item: OutcomeItem, *, column: int) -> None:
     slug = padded(item.slug, column)
     status = (f"{item.symbol} {item.status.value:<7}", _STATUS_STYLES[item.status])
     page.line(status, f"  {item.kind.value:<7}  {slug}  {item.effort}".rstrip())
+    if item.problem and item.request_ids:
+        page.line(f"request ids: {', '.join(item.request_ids)}", indent=4)
+
+
+def _reason(page: TextLayout, item: OutcomeItem) -> None:
     if item.problem:
         page.line(item.problem, indent=4)
     if item.hint:
         page.line(f"hint: {item.hint}", indent=4)
-    if item.problem and item.request_ids:
-        page.line(f"request ids: {', '.join(item.request_ids)}", indent=4)
     for warning in item.warnings:
         page.line((f"warning: {warning}", "yellow"), indent=4)
-    if item.action and item.status is not Status.APPLIED:
-        for change in item.action.essential_changes:
-            page.line(f"{change.symbol} {change.text}", indent=4)

@@ -1,9 +1,11 @@
 """Layout of styled lines for a terminal of any width, with or without colour.
 
-`reconciler.views.terminal` decides the content of the lines. A line that is too long is
-continued under its own text; a continuation never looks like a command to a CI.
+`reconciler.views.terminal` decides the content of the lines. On a terminal a line that is too long
+is continued under its own text, and broken only between words; elsewhere it stays one line. A
+continuation never looks like a command to a CI.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, TypeAlias
@@ -45,12 +47,16 @@ def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-class TextLayout:
-    """Lines that are collected and joined into one text."""
+_COMMAND = re.compile(r"`[^`]+`|(?<=: )reconcile .*$")
+"""Text that readers copy as a whole, although it has spaces."""
 
-    def __init__(self, *, width: int, color: bool) -> None:
+
+class TextLayout:
+    """Lines that are collected and joined into one text; without a width no line is broken."""
+
+    def __init__(self, *, width: int | None, color: bool) -> None:
         # COLUMNS can be set to any number; the words need some room.
-        self._width = max(width, 20)
+        self._width = None if width is None else max(width, 20)
         self._color = color
         self._lines: list[Text | str] = []
 
@@ -61,10 +67,10 @@ class TextLayout:
             text = text.rstrip()
         else:
             text.rstrip()  # `Text` is stripped in place, a string is not
-        if columns(str(text)) <= self._width:
+        if self._width is None or columns(str(text)) <= self._width:
             self._lines.append(text)
         else:
-            self._wrap(text, indent=indent + hang)
+            self._wrap(text, self._width, indent=indent + hang)
 
     def whole(self, *parts: Part, indent: int = 0) -> None:
         """Add a line that readers copy, such as a command; it is never broken."""
@@ -88,7 +94,7 @@ class TextLayout:
         # An empty environment: width and colour are decided by the caller alone.
         console = Console(
             file=StringIO(),
-            width=self._width,
+            width=self._width or 80,  # without effect: the lines are not broken again
             force_terminal=True,
             color_system="standard",
             highlight=False,
@@ -113,13 +119,13 @@ class TextLayout:
         # As `Text` does, so that a page has the same characters with and without colour.
         return "".join(texts).translate(_CONTROL_CODES)
 
-    def _wrap(self, text: "Text | str", *, indent: int) -> None:
+    def _wrap(self, text: "Text | str", width: int, *, indent: int) -> None:
         """Add a line that is too long as several."""
         # A deep indent must not take the room of the text in a narrow terminal.
-        indent = min(indent, self._width // 2)
+        indent = min(indent, width // 2)
         # One column stays free for the backslash of `_harmless`.
-        room = self._width - indent - 1
-        end = _break(str(text), self._width, after=room)
+        room = width - indent - 1
+        end = _break(str(text), width, after=room)
         self._lines.append(text[:end])
         for first, last in _continuations(str(text), end, room):
             self._lines.append(self._joined(" " * indent, _harmless(text[first:last])))
@@ -136,20 +142,31 @@ def _continuations(text: str, start: int, room: int) -> Iterator[tuple[int, int]
 
 
 def _break(text: str, room: int, *, after: int) -> int:
-    """Return the position at which a line ends: at a space, else where the room ends.
+    """Return the position at which a line ends: the last gap within the room, else the next one.
 
-    A space in the first half is taken only if the word behind it then fits into the room `after`
-    this line: a value is read and copied as one.
+    A word that has no room in the next line either stays in this one, so that the terminal breaks
+    it and it is copied as a whole.
     """
-    end = len(_cut(text, room).rstrip()) if columns(text) > room else len(text)
-    if end >= len(text):
+    if columns(text) <= room:
         return len(text)
-    space = text.rfind(" ", 0, end + 1)
-    word = text[space + 1 :].split(" ", 1)[0]
-    more_than_a_symbol = len(text[: max(space, 0)].strip()) > 1
-    if space > end // 2 or (more_than_a_symbol and columns(word) <= after):
-        return space
-    return max(end, 1)
+    limit = len(_cut(text, room))
+    gaps = [*_gaps(text), len(text)]
+    inside = [gap for gap in gaps if gap <= limit]
+    beyond = gaps[len(inside)]
+    if not inside or columns(text[inside[-1] : beyond].strip()) > after:
+        return beyond
+    return inside[-1]
+
+
+def _gaps(text: str) -> Iterator[int]:
+    """Yield the positions of spaces between words; a command is one word."""
+    commands = [match.span() for match in _COMMAND.finditer(text)]
+    for match in re.finditer(" +", text):
+        at = match.start()
+        is_inside = any(first < at < last for first, last in commands)
+        # A line with only its symbol would say nothing.
+        if len(text[:at].strip()) > 1 and not is_inside:
+            yield at
 
 
 def _cut(text: str, room: int) -> str:

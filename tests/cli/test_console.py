@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.cli.console import Console
 from reconciler.errors import InvalidInput
+from tests.cli.project import Here
 
 
 class Terminal(io.StringIO):
@@ -84,3 +85,23 @@ def test_closed_streams_are_borne() -> None:
     console.info("two")
     assert not console.colors_stdout
     assert not console.is_live
+
+
+def test_only_a_terminal_has_a_width() -> None:
+    console, *_ = a_console()
+    assert console.stdout_width == console.stderr_width == 80
+    pipe = Console(stdin=None, stdout=io.StringIO(), stderr=Terminal())
+    assert (pipe.stdout_width, pipe.stderr_width) == (None, 80)
+
+
+def test_the_plan_and_the_result_in_one_stream_name_the_target_once(tmp_path: Path) -> None:
+    project = Here.with_examples(tmp_path)
+    with (tmp_path / "log").open("w+", encoding="utf-8") as one:
+        console = Console(stdin=None, stdout=one, stderr=one)
+        assert project.run("apply", "--yes", console=console).code == 0
+    text = (tmp_path / "log").read_text(encoding="utf-8")
+    assert text.count("target simulator") == 1
+    assert text.count("digest: ") == 1
+    apart = project.run("apply", "--yes")
+    assert apart.out.startswith("target simulator")
+    assert apart.err.startswith("target simulator")

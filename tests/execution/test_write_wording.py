@@ -320,3 +320,44 @@ def test_what_had_failed_before_it_was_cut_off_keeps_its_reason() -> None:
     cut_off.error = first = ActionFailure("AB01", "no")
     cut_off.interrupt()
     assert (cut_off.error, cut_off.warnings) == (first, [])
+
+
+@pytest.mark.parametrize(
+    ("outcome", "half_done"),
+    [
+        (
+            lambda: updated(
+                world(put(FaultKind.STATUS, "/workspaces$", status=400)), workspaces=ACCESS
+            ),
+            "fields, workspaces missing",
+        ),
+        (
+            lambda: updated(world(put(FaultKind.RESET_AFTER, "/workspaces$")), workspaces=ACCESS),
+            "fields, workspaces unknown",
+        ),
+        (lambda: updated(edited_meanwhile(), workspaces=ACCESS), ""),
+        (lambda: updated(world(), workspaces=ACCESS), ""),
+        (
+            lambda: created(
+                world(put(FaultKind.STATUS, "/models$", status=400)),
+                key=KEY,
+                workspaces=ACCESS,
+                models=MODELS,
+            ),
+            "created, models missing, workspaces missing",
+        ),
+        (lambda: replaced(world(post(FaultKind.STATUS, status=400))), "deleted, not re-created"),
+    ],
+    ids=["refused", "no answer", "nothing written", "applied", "create", "replace"],
+)
+def test_an_outcome_names_what_was_written_and_what_is_missing(
+    outcome: Callable[[], Outcome], half_done: str
+) -> None:
+    ended = outcome()
+    assert ended.half_done == half_done
+    assert ended.as_json().get("half_done", "") == half_done
+
+
+def created(story: World, **fields: Any) -> Outcome:
+    (outcome,) = story.apply(desired(declared(**fields))).outcomes
+    return outcome

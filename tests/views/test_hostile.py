@@ -133,10 +133,20 @@ def test_terminal_text_obeys_its_width_and_nobody_else(plan: Plan, width: int) -
     text = terminal.plan(plan, replace(LOCAL, width=width))
     assert not UNSAFE.search(text)
     assert not COMMAND.search(text)
+    whole = terminal.plan(plan, replace(LOCAL, width=None))
+    # Words are never broken, so a break adds only white space, and a backslash before a command.
+    assert text.replace("\\", "").split() == whole.replace("\\", "").split()
     # To be copied, so never broken.
     places = ("    source: ", "  --> ", "    reconcile --target ")
     lines = [line for line in text.splitlines() if not line.startswith(places)]
-    assert max(map(cell_len, lines)) <= width
+    for line in lines:
+        # What has no room in any line stays behind the words before it.
+        assert cell_len(line) <= width or cell_len(longest_word(line)) > width // 2
+
+
+def longest_word(line: str) -> str:
+    commands = re.findall(r"`[^`]+`|(?:^| )reconcile .*$", line)
+    return max([*line.split(), *commands], key=cell_len)
 
 
 @settings(max_examples=40)

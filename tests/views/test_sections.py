@@ -81,7 +81,7 @@ def test_of_many_integrations_the_first_are_named_and_counted() -> None:
 def test_every_form_of_a_plan_shows_line_and_command() -> None:
     plan = with_undeclared(Undeclared("alpha", "workspaces[ws-a]"))
     for text in (
-        terminal.plan(plan, RenderOptions(ledger="local", width=120)),
+        terminal.plan(plan, RenderOptions(ledger="local", width=120, verbose=True)),
         markdown.plan(plan, RenderOptions(ledger="local")),
         html.plan(plan, RenderOptions(ledger="local")),
     ):

@@ -26,15 +26,29 @@ def laid_out(text: str, *, width: int, indent: int = 0) -> list[str]:
     [
         (f"+ configurations.url: {HOST}", ["    + configurations.url:", f"      {HOST}"]),
         (f"+ url: {HOST} [credential]", ["    + url:", f"      {HOST}", "      [credential]"]),
-        ("+ " + "x" * 60, ["    + " + "x" * 44, "      " + "x" * 16]),
+        ("+ " + "x" * 60, ["    + " + "x" * 60]),
     ],
 )
 def test_a_value_that_fits_the_next_line_stays_whole(text: str, lines: list[str]) -> None:
     assert laid_out(text, width=50, indent=4) == lines
 
 
-def test_a_word_that_fits_no_line_begins_where_the_words_before_it_end() -> None:
-    assert laid_out("see " + "y" * 60, width=40) == ["see " + "y" * 36, "  " + "y" * 24]
+def test_a_word_that_fits_no_line_stays_whole_behind_the_words_before_it() -> None:
+    assert laid_out("see " + "y" * 60 + " there", width=40) == ["see " + "y" * 60, "  there"]
+
+
+@pytest.mark.parametrize(
+    "command", ["`reconcile pull --force alpha`", "run: reconcile --target simulator apply --yes"]
+)
+def test_a_command_is_one_word(command: str) -> None:
+    text = f"hint: to have the files written as they are, {command}"
+    assert any(command.removeprefix("run: ") in line for line in laid_out(text, width=50))
+
+
+def test_without_a_width_no_line_is_broken() -> None:
+    page = TextLayout(width=None, color=False)
+    page.line("word " * 100)
+    assert len(page.text().splitlines()) == 1
 
 
 # Two columns, none, two, and one for each character.

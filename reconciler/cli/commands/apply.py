@@ -122,10 +122,12 @@ class _Run:
             source=source,
             allow_older_commit=self.approval_options.allow_older_commit,
         ) as (session, ledger_listener):
-            applied = await self._apply(session, ledger_listener, options, handler)
+            applied, has_shown_plan = await self._apply(session, ledger_listener, options, handler)
         self.telemetry.log_ledger(applied.result)
-        self._report(applied, ledger=session.ledger)
-        return handler.exit_code or _exit_code(self.invocation.console, applied)
+        console = self.invocation.console
+        continues = has_shown_plan and console.is_one_stream
+        self._report(applied, ledger=session.ledger, continues=continues)
+        return handler.exit_code or _exit_code(console, applied)
 
     async def _apply(
         self,
@@ -133,7 +135,8 @@ class _Run:
         ledger_listener: LedgerListener | None,
         options: PlanOptions,
         handler: signals.SignalHandler,
-    ) -> Applied:
+    ) -> tuple[Applied, bool]:
+        """Apply; return what was done, and whether the plan was shown."""
         self.telemetry.set_target(session.desired.target.name, ledger=session.ledger)
         cancel = CancelToken()
         display = RunDisplay(
@@ -145,7 +148,7 @@ class _Run:
             context=self.context,
         )
         with display:
-            return await run_apply(
+            applied = await run_apply(
                 session,
                 options,
                 self.approval,
@@ -156,8 +159,9 @@ class _Run:
                 stop=cancel,
                 abort_on_error=self.approval_options.on_error == "abort",
             )
+        return applied, display.has_shown_plan
 
-    def _report(self, applied: Applied, *, ledger: str) -> None:
+    def _report(self, applied: Applied, *, ledger: str, continues: bool) -> None:
         """Show the result, and notify the channels of actions that were not applied."""
         console = self.invocation.console
         output.show_result(
@@ -167,6 +171,7 @@ class _Run:
             style=self.style,
             ledger=ledger,
             context=self.context,
+            continues=continues,
         )
         if applied.diagnostics:
             console.warning(diagnostics.as_text(applied.diagnostics))

@@ -86,5 +86,5 @@ def _show(invocation: Invocation, health: "Health", style: str) -> None:
         return
     state = wiring.ledger_state(invocation)
     header = header_of(health.target, ledger=state) if health.target else ledger_state(state)
-    color, width = console.colors_stdout, console.width
+    color, width = console.colors_stdout, console.stdout_width
     console.data(reports.doctor_text(health, header=header, width=width, color=color))

@@ -105,7 +105,7 @@ def command(
         console.data(reports.history_json(listing, problems=found if verify else None))
     else:
         header = header_of(wiring.plan_target(target), ledger=listing.ledger)
-        width, color = console.width, console.colors_stdout
+        width, color = console.stdout_width, console.colors_stdout
         console.data(reports.history_text(listing, header=header, width=width, color=color))
         if verify:
             console.info(diagnostics.as_text(found) or "verified: no record was changed or removed")
