@@ -39,7 +39,12 @@ class Invocation:
 
 
 class HelpOption(click.Command):
-    """Command or group whose option `--help` is worded like the others."""
+    """Command or group with `-h` beside `--help`, worded like the other options."""
+
+    # click keeps the option that the first context asks for, so the names are not left to one.
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:
+        """Return both names, in the order of the help."""
+        return ["-h", "--help"]
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         """Return click's option with our help text."""

@@ -113,7 +113,6 @@ def _imported(name: str) -> ModuleType:
     context_settings={
         "auto_envvar_prefix": ENVIRONMENT_PREFIX,
         "max_content_width": 100,
-        "help_option_names": ["-h", "--help"],
     },
     epilog="Start with `reconcile plan`. Help for a command: `reconcile COMMAND --help`.",
 )

@@ -292,7 +292,8 @@ def invalid_name_hint(ref: SecretRef) -> str:
     if default is not None and ref.scheme == "env":
         hint = _variable_hint(default["name"])
     elif ref.scheme == "env":
-        return "use letters, digits and `_` in the name of a variable: `${env:SECRET_NAME}`"
+        # `${NAME-default}` is another form in which shells write a default.
+        hint = "use letters, digits and `_` in the name of a variable, as in `${env:SECRET_NAME}`"
     return f"{hint}; a default is not supported, because it would be a secret in a file"
 
 
