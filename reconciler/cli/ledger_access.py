@@ -56,12 +56,16 @@ def read_snapshot(
     limit_seconds: float = LIMIT_SECONDS,
 ) -> LedgerSnapshot:
     """Read the state of a target; a ledger that cannot be read is `unreachable`, not empty."""
-    state = Location.of(url, default=path).state
+    location = Location.of(url, default=path)
+    state = location.state
     if state is LedgerState.FRESH:
         return LedgerSnapshot(state)
-    from reconciler.ledger.store import open_ledger
-
     try:
+        read = _snapshot_of_file(location, key, pepper=pepper, on_runner=on_runner)
+        if read is not None:
+            return read
+        from reconciler.ledger.store import open_ledger
+
         with open_ledger(
             url,
             path=path,
@@ -86,6 +90,32 @@ def read_snapshot(
         gap = warning(LEDGER_UNREADABLE, problem.summary, hint=problem.hint)
         last_applied = LastAppliedState(unreadable=(gap,))
         return LedgerSnapshot(LedgerState.UNREACHABLE, last_applied, diagnostics=(found,))
+
+
+def _snapshot_of_file(
+    location: Location, key: TargetKey, *, pepper: str | None, on_runner: bool
+) -> LedgerSnapshot | None:
+    """Read a local ledger without SQLAlchemy; return None where that cannot be done."""
+    if location.file is None:
+        return None
+    from reconciler.ledger.fingerprint_key import choose_pepper, no_pepper_warning
+    from reconciler.ledger.sqlite_snapshot import read_stored_state
+
+    stored = read_stored_state(location.file, key)
+    if stored is None:
+        return None
+    chosen = choose_pepper(location, pepper, create=False, on_runner=on_runner)
+    known = stored.integrations
+    last_applied = LastAppliedState(
+        integrations=known or {}, pepper=chosen, complete=known is not None
+    )
+    return LedgerSnapshot(
+        state=location.state,
+        last_applied=last_applied,
+        organisations=stored.organisations,
+        commits=stored.commits,
+        diagnostics=() if chosen else (no_pepper_warning(shared=False, on_runner=on_runner),),
+    )
 
 
 # In a job of a pull request GITHUB_REF is refs/pull/<number>/merge.

@@ -5,13 +5,15 @@ Of a secret, only the path is stored, never the value.
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
+from reconciler.diagnostics import SourceLocation
 from reconciler.domain.facts import SECRET_NAME
 from reconciler.domain.schema import UNKNOWN, FieldSchema, any_provider_schema
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
-from reconciler.domain.state import Observed
+from reconciler.domain.state import DeclaredAt, LastApplied, Observed, SecretRecord
 from reconciler.domain.surrogates import repaired
 from reconciler.domain.tree import Path, Tree, Value, canonical_json, plain
 from reconciler.ledger.errors import damaged
@@ -34,6 +36,12 @@ _OBSERVED_FIELDS = (
     "workspaces_read",
 )
 """Fields of `Observed` that are stored unchanged."""
+
+
+class StoredRow(Protocol):
+    """A row whose columns are read by name, as both SQLAlchemy and sqlite3 return it."""
+
+    def __getitem__(self, column: str, /) -> Any: ...
 
 
 def to_json(value: object) -> str:
@@ -136,6 +144,71 @@ def observed_from_document(slug: str, document: Mapping[str, Any]) -> Observed:
         return _observed(slug, document)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise damaged() from None
+
+
+def last_applied_from_rows(
+    declared: Iterable[StoredRow],
+    secrets: Iterable[StoredRow],
+    intents: Iterable[StoredRow],
+    runs: Iterable[StoredRow],
+) -> dict[str, LastApplied]:
+    """Build the last-applied state of every integration of a target, by slug.
+
+    The rows are those of the target in these tables, and of the runs that the declarations name.
+    """
+    records: dict[str, dict[Path, SecretRecord]] = defaultdict(dict)
+    for row in secrets:
+        records[row["slug"]][path_from_text(row["path"])] = SecretRecord(
+            reference=SecretRef.parse(row["reference"]),
+            fingerprint=row["fingerprint"],
+            mask=None if row["mask"] is None else Mask(row["mask"]),
+            mask_agreed=bool(row["mask_agreed"]),
+        )
+    unsettled = _unsettled(intents)
+    commits = {row["run"]: commit_of(row["facts"]) for row in runs}
+    known = {}
+    for row in declared:
+        known[row["slug"]] = LastApplied(
+            declared=tree_from_text(row["fields"]),
+            protected=bool(row["protected"]),
+            secrets=records.get(row["slug"], {}),
+            unsettled=unsettled.pop(row["slug"], {}),
+            identities=frozenset() if row["identity"] is None else frozenset({row["identity"]}),
+            declared_at=_declared_at(row["source"], commits.get(row["run"])),
+        )
+    # An interrupted create leaves intents without a declaration.
+    never_declared = {slug: LastApplied(unsettled=paths) for slug, paths in unsettled.items()}
+    return known | never_declared
+
+
+def commit_of(facts: str) -> str | None:
+    """Return the commit in the stored facts of a run."""
+    commit = parse_document(facts).get("commit")
+    return commit if isinstance(commit, str) else None
+
+
+def commits_of(facts: Iterable[str]) -> tuple[str, ...]:
+    """Return the commits in the stored facts of runs, each once."""
+    return tuple(dict.fromkeys(commit for text in facts if (commit := commit_of(text)) is not None))
+
+
+def _unsettled(intents: Iterable[StoredRow]) -> dict[str, dict[Path, frozenset[str]]]:
+    """Return the fingerprints that may have been sent, by slug and path."""
+    found: dict[str, dict[Path, frozenset[str]]] = defaultdict(dict)
+    for row in intents:
+        paths, path = found[row["slug"]], path_from_text(row["path"])
+        paths[path] = paths.get(path, frozenset()) | {row["fingerprint"]}
+    return dict(found)
+
+
+def _declared_at(source: str | None, commit: str | None) -> DeclaredAt | None:
+    if source is None:
+        return None
+    match parse_document(source):
+        case {"file": str(file), "line": int(line)}:
+            return DeclaredAt(SourceLocation(file, line), commit)
+        case _:
+            raise damaged()
 
 
 def _preimage(slug: str, document: Mapping[str, Any]) -> PreImage:

@@ -15,10 +15,31 @@ from pathlib import Path
 
 from reconciler.diagnostics import Diagnostic, warning
 from reconciler.domain.secrets import Pepper, Redacted
+from reconciler.ledger.errors import explain
+from reconciler.ledger.location import Location
 
 VARIABLE = "RECONCILE_LEDGER_PEPPER"
 NO_PEPPER = "no-pepper"
 """Code of the warning that a ledger stores no fingerprints."""
+
+
+def choose_pepper(
+    location: Location, variable: str | None, *, create: bool, on_runner: bool
+) -> Pepper | None:
+    """Return the pepper of a ledger: that of the variable, else of the file beside the ledger.
+
+    Raises `LedgerError` where that file cannot be created or removed.
+    """
+    try:
+        if on_runner and location.file is not None:
+            remove_pepper_beside(location.file)
+        if variable and variable.strip():
+            return pepper_of(variable.strip())
+        if location.file is None or on_runner:
+            return None
+        return pepper_beside(location.file, create=create)
+    except OSError as problem:
+        raise explain(problem, where=location.where) from None
 
 
 def pepper_of(key: str) -> Pepper:

@@ -6,28 +6,25 @@ refused, or once a later write of the same secret has succeeded. Secrets with a 
 or may not have been stored, so the next plan sends them again (`reconciler.planning.credentials`).
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select
+from sqlalchemy import Connection, MappingResult, Table, bindparam, delete, insert, select
 
 from reconciler.diagnostics import SourceLocation
-from reconciler.domain.secrets import Mask, Redacted, SecretRef
-from reconciler.domain.state import NO_FILE, DeclaredAt, LastApplied, SecretRecord
+from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.state import NO_FILE, LastApplied
 from reconciler.domain.tree import Path, leaves
 from reconciler.ledger.codec import (
+    last_applied_from_rows,
     observed_from_document,
     observed_to_document,
     parse_document,
-    path_from_text,
     path_to_text,
     to_json,
-    tree_from_text,
     tree_to_text,
     withholds,
 )
-from reconciler.ledger.errors import damaged
 from reconciler.ledger.hash_chain import RowsDigest, read_state_digest, write_state_digest
 from reconciler.ledger.models import Confirmed, SeenState
 from reconciler.ledger.tables import declared, intents, runs, secrets, seen
@@ -47,29 +44,15 @@ _DELETE_SETTLED = delete(intents).where(
 
 def read(connection: Connection, target: int) -> dict[str, LastApplied]:
     """Return the last-applied state of every integration of a target, by slug."""
-    records: dict[str, dict[Path, SecretRecord]] = defaultdict(dict)
-    for row in connection.execute(select(secrets).where(secrets.c.target == target)):
-        records[row.slug][path_from_text(row.path)] = SecretRecord(
-            reference=SecretRef.parse(row.reference),
-            fingerprint=row.fingerprint,
-            mask=None if row.mask is None else Mask(row.mask),
-            mask_agreed=row.mask_agreed,
-        )
-    unsettled = _read_unsettled(connection, target)
-    commits = _commits(connection, target)
-    known = {}
-    for row in connection.execute(select(declared).where(declared.c.target == target)):
-        known[row.slug] = LastApplied(
-            declared=tree_from_text(row.fields),
-            protected=row.protected,
-            secrets=records.get(row.slug, {}),
-            unsettled=unsettled.pop(row.slug, {}),
-            identities=frozenset() if row.identity is None else frozenset({row.identity}),
-            declared_at=_declared_at(row.source, commits.get(row.run)),
-        )
-    # An interrupted create leaves intents without a declaration.
-    never_declared = {slug: LastApplied(unsettled=paths) for slug, paths in unsettled.items()}
-    return known | never_declared
+    # The runs that have stored a current declaration name its commit.
+    storing = select(declared.c.run).where(declared.c.target == target)
+    naming_commits = select(runs.c.run, runs.c.facts).where(runs.c.run.in_(storing))
+    return last_applied_from_rows(
+        declared=_all_rows(connection, declared, target),
+        secrets=_all_rows(connection, secrets, target),
+        intents=_all_rows(connection, intents, target),
+        runs=connection.execute(naming_commits).mappings(),
+    )
 
 
 def store(
@@ -171,15 +154,6 @@ def _settle_intents(connection: Connection, target: int, slug: str, paths: Itera
         connection.execute(_DELETE_SETTLED, rows)
 
 
-def _read_unsettled(connection: Connection, target: int) -> dict[str, dict[Path, frozenset[str]]]:
-    """Return the fingerprints that may have been sent, by slug and path."""
-    found: dict[str, dict[Path, frozenset[str]]] = defaultdict(dict)
-    for row in connection.execute(select(intents).where(intents.c.target == target)):
-        path = path_from_text(row.path)
-        found[row.slug][path] = found[row.slug].get(path, frozenset()) | {row.fingerprint}
-    return dict(found)
-
-
 def _declared_row(target: int, item: Confirmed, run: str | None) -> _Row:
     return {
         "target": target,
@@ -195,24 +169,6 @@ def _declared_row(target: int, item: Confirmed, run: str | None) -> _Row:
 def _source(at: SourceLocation) -> str | None:
     """Return the stored form of a location, None for a declaration without a file."""
     return None if at.file == NO_FILE.file else to_json({"file": at.file, "line": at.line})
-
-
-def _declared_at(source: str | None, commit: str | None) -> DeclaredAt | None:
-    if source is None:
-        return None
-    match parse_document(source):
-        case {"file": str(file), "line": int(line)}:
-            return DeclaredAt(SourceLocation(file, line), commit)
-        case _:
-            raise damaged()
-
-
-def _commits(connection: Connection, target: int) -> dict[str, str]:
-    """Return the commit of each run that has stored a current declaration."""
-    named = select(declared.c.run).where(declared.c.target == target)
-    rows = connection.execute(select(runs.c.run, runs.c.facts).where(runs.c.run.in_(named)))
-    found = {row.run: parse_document(row.facts).get("commit") for row in rows}
-    return {run: commit for run, commit in found.items() if isinstance(commit, str)}
 
 
 def _secret_rows(
@@ -240,6 +196,10 @@ def _secret_rows(
             "mask_agreed": record.mask_agreed,
             "run": run,
         }
+
+
+def _all_rows(connection: Connection, table: Table, target: int) -> MappingResult:
+    return connection.execute(select(table).where(table.c.target == target)).mappings()
 
 
 def _rows_of(

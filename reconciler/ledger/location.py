@@ -1,5 +1,6 @@
 """Location of a ledger and of a target in it, without importing database code."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -113,6 +114,10 @@ def _exists(file: Path) -> bool:
     return True
 
 
+UNKNOWN_ORGANISATION = ""
+"""The organisation of a row until the API's list has named one."""
+
+
 @dataclass(frozen=True, slots=True)
 class TargetKey:
     """The key by which the rows of a target are found."""
@@ -128,3 +133,12 @@ class TargetKey:
         # A user name in the URL does not change the host.
         host = parts.netloc.rpartition("@")[2]
         return cls(name, host or base_url, organisation or None)
+
+    def choose(self, rows: Mapping[str, int]) -> int | None:
+        """Return the id of this target's row, given those of its name and host by organisation."""
+        if self.organisation is not None:
+            return rows.get(self.organisation, rows.get(UNKNOWN_ORGANISATION))
+        # Before the API's list has named the organisation, several cannot be distinguished.
+        if len(rows) == 1:
+            return next(iter(rows.values()))
+        return rows.get(UNKNOWN_ORGANISATION)

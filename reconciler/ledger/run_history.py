@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, and_, func, select
 
 from reconciler.ledger import target_rows
-from reconciler.ledger.codec import parse_document, preimage_from_document
+from reconciler.ledger.codec import commits_of, parse_document, preimage_from_document
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.location import TargetKey
 from reconciler.ledger.models import PreImage, RunFilter
@@ -54,8 +54,7 @@ def finished_commits(connection: Connection, key: TargetKey, *, limit: int) -> t
         return ()
     query = select(runs.c.facts).where(runs.c.target == target, runs.c.finished_at.is_not(None))
     rows = connection.execute(query.order_by(runs.c.id.desc()).limit(limit))
-    commits = (parse_document(row.facts).get("commit") for row in rows)
-    return tuple(dict.fromkeys(commit for commit in commits if isinstance(commit, str)))
+    return commits_of(row.facts for row in rows)
 
 
 def images_of(connection: Connection, run: str) -> list[PreImage]:

@@ -12,15 +12,15 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from reconciler.ledger.errors import LedgerError
+from reconciler.ledger.sqlite_snapshot import uri_of
 
 BUSY_SECONDS = 5.0
 
 
 def engine_of(file: Path, *, read_only: bool, limit_seconds: float) -> Engine:
     """Return an engine for an existing file."""
-    mode = f"mode=ro{_immutable(file)}" if read_only else "mode=rw"
     engine = create_engine(
-        URL.create("sqlite", database=f"file:{_quoted(file)}?{mode}", query={"uri": "true"}),
+        URL.create("sqlite", database=uri_of(file, read_only=read_only), query={"uri": "true"}),
         connect_args={"timeout": min(BUSY_SECONDS, limit_seconds), "isolation_level": None},
         hide_parameters=True,  # rows must not appear in messages
     )
@@ -68,21 +68,6 @@ def put_in_place(unfinished: Path, file: Path) -> None:
             unfinished.rename(file)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def _quoted(file: Path) -> str:
-    text = str(file.absolute())
-    # The path becomes part of a URI. The percent sign comes first, or it would be quoted twice.
-    return text.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-
-
-def _immutable(file: Path) -> str:
-    """Return the URI parameter for a folder in which SQLite cannot create its shared memory.
-
-    Nothing can change in such a folder, unless a write-ahead log is pending.
-    """
-    pending = file.with_name(file.name + "-wal").exists()
-    return "" if pending or os.access(file.parent, os.W_OK) else "&immutable=1"
 
 
 def _prepare_writer(connection: sqlite3.Connection, _: object) -> None:

@@ -21,12 +21,7 @@ from reconciler.ledger.database import (
     prepare_file,
 )
 from reconciler.ledger.errors import NoLedger, explain
-from reconciler.ledger.fingerprint_key import (
-    no_pepper_warning,
-    pepper_beside,
-    pepper_of,
-    remove_pepper_beside,
-)
+from reconciler.ledger.fingerprint_key import choose_pepper, no_pepper_warning
 from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location, TargetKey
 from reconciler.ledger.lock import Check, file_lock, shared_lock
 from reconciler.ledger.models import (
@@ -47,10 +42,8 @@ from reconciler.ledger.run_history import (
     made_by_runs,
 )
 from reconciler.ledger.run_recorder import Recorder
+from reconciler.ledger.sqlite_snapshot import MAX_FINISHED_RUNS
 from reconciler.ledger.verification import verify
-
-_MAX_FINISHED_RUNS = 1000
-"""Number of runs whose commits are compared with the checked-out commit."""
 
 
 class Ledger:
@@ -116,7 +109,7 @@ class Ledger:
     def finished_commits(self, key: TargetKey) -> tuple[str, ...]:
         """Return the commits of a target's newest finished runs, newest first."""
         with self._database.reading() as connection:
-            return finished_commits(connection, key, limit=_MAX_FINISHED_RUNS)
+            return finished_commits(connection, key, limit=MAX_FINISHED_RUNS)
 
     def pre_images(self, run: str) -> list[PreImage]:
         """Return the pre-images of everything that a run set out to change."""
@@ -253,7 +246,7 @@ def open_ledger(
     if read_only and state is LedgerState.FRESH:
         raise NoLedger(location.where)
     # The key is created first, because a ledger without a key never gets one later.
-    key = _pepper(location, pepper, create=state is LedgerState.FRESH, on_runner=on_runner)
+    key = choose_pepper(location, pepper, create=state is LedgerState.FRESH, on_runner=on_runner)
     try:
         if location.file is not None:
             is_new = state is LedgerState.FRESH
@@ -264,18 +257,3 @@ def open_ledger(
         raise explain(problem, where=location.where, read_only=read_only) from None
     folder = None if location.file is None else location.file.parent
     return Ledger(database, state=state, pepper=key, lock_folder=folder, on_runner=on_runner)
-
-
-def _pepper(
-    location: Location, variable: str | None, *, create: bool, on_runner: bool
-) -> Pepper | None:
-    try:
-        if on_runner and location.file is not None:
-            remove_pepper_beside(location.file)
-        if variable and variable.strip():
-            return pepper_of(variable.strip())
-        if location.file is None or on_runner:
-            return None
-        return pepper_beside(location.file, create=create)
-    except OSError as problem:
-        raise explain(problem, where=location.where) from None

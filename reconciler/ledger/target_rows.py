@@ -11,10 +11,9 @@ from dataclasses import asdict
 from sqlalchemy import Connection, and_, delete, insert, select, text, update
 
 from reconciler.ledger.codec import parse_document, to_json
-from reconciler.ledger.location import TargetKey
+from reconciler.ledger.location import UNKNOWN_ORGANISATION, TargetKey
 from reconciler.ledger.tables import meta, targets
 
-_UNKNOWN = ""
 # As text, because both databases know this form and SQLAlchemy has it per dialect only.
 _INSERT = """
     INSERT INTO targets (name, host, organisation) VALUES (:name, :host, :organisation)
@@ -24,13 +23,7 @@ _INSERT = """
 
 def find(connection: Connection, key: TargetKey) -> int | None:
     """Return the id of a target's row without changing anything; None if there is no row."""
-    known = _ids_by_organisation(connection, key)
-    if key.organisation is not None:
-        return known.get(key.organisation, known.get(_UNKNOWN))
-    # Before the API's list has named the organisation, several cannot be distinguished.
-    if len(known) == 1:
-        return next(iter(known.values()))
-    return known.get(_UNKNOWN)
+    return key.choose(_ids_by_organisation(connection, key))
 
 
 def find_or_create(connection: Connection, key: TargetKey) -> int:
@@ -38,7 +31,7 @@ def find_or_create(connection: Connection, key: TargetKey) -> int:
     found = find(connection, key)
     if found is None:
         # Another shard may have started at the same time and created the row.
-        values = asdict(key) | {"organisation": key.organisation or _UNKNOWN}
+        values = asdict(key) | {"organisation": key.organisation or UNKNOWN_ORGANISATION}
         connection.execute(text(_INSERT), [values])
         found = find(connection, key)
         assert found is not None  # noqa: S101 - inserted by this shard or another
@@ -46,7 +39,7 @@ def find_or_create(connection: Connection, key: TargetKey) -> int:
     if key.organisation is not None:
         connection.execute(
             update(targets)
-            .where(targets.c.id == found, targets.c.organisation == _UNKNOWN)
+            .where(targets.c.id == found, targets.c.organisation == UNKNOWN_ORGANISATION)
             .values(organisation=key.organisation)
         )
     return found
@@ -65,7 +58,7 @@ def lock(connection: Connection, target: int) -> None:
 
 def organisations(connection: Connection, key: TargetKey) -> frozenset[str]:
     """Return the organisations that have answered under this name and host so far."""
-    return frozenset(_ids_by_organisation(connection, key)) - {_UNKNOWN}
+    return frozenset(_ids_by_organisation(connection, key)) - {UNKNOWN_ORGANISATION}
 
 
 def read_probe_answers(connection: Connection, target: int) -> dict[str, str]:

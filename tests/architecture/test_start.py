@@ -54,7 +54,6 @@ UNUSED_BY_PLAN = {
     "jinja2",
     "prometheus_client",
     "sqlalchemy",
-    "sqlite3",
     "reconciler.desired.fmt",
     "reconciler.desired.yaml_edit",
     "reconciler.drift.incremental",
@@ -68,7 +67,7 @@ UNUSED_BY_PLAN = {
     "reconciler.pull",
     "reconciler.simulator",
 }
-"""What a plan does not import while it has no ledger."""
+"""What a plan does not import, with or without a ledger in a file."""
 
 
 def imported_by(*arguments: str) -> set[str]:
@@ -109,15 +108,22 @@ def test_commands_about_files_load_nothing_for_the_api(command: tuple[str, ...])
 
 
 @pytest.mark.slow
-def test_a_plan_loads_neither_a_database_nor_what_only_apply_needs(tmp_path: Path) -> None:
-    simulated = Project.with_examples(tmp_path / "served")
-    project = Project.with_examples(tmp_path / "project")
-    with simulated.serving() as url:
+@pytest.mark.parametrize("has_ledger", [False, True])
+def test_a_plan_loads_neither_sqlalchemy_nor_what_only_apply_needs(
+    tmp_path: Path, *, has_ledger: bool
+) -> None:
+    project = Project(tmp_path, PORTKEY_API_KEY="pk-test")
+    project.integration("alpha")
+    with project.serving() as url:
         project.config(url, api_key="${env:PORTKEY_API_KEY}")
-        done = project.run("plan", command=LOGGING, PORTKEY_API_KEY="pk-test")
+        if has_ledger:
+            assert project.run("apply", "--yes").code == 0
+        done = project.run("plan", command=LOGGING)
     assert done.code == 0, done.err
+    assert ("ledger: local" in done.out) is has_ledger
     names = names_in(done.err)
     assert "reconciler.planning.planner" in names
+    assert ("sqlite3" in names) is has_ledger
     assert loaded(names, UNUSED_BY_PLAN) == set()
 
 
