@@ -3,7 +3,7 @@
 A diagnostic is collected, never raised; `reconciler.views.diagnostics` renders it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -100,3 +100,14 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: `1 error`, `2 errors`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def named(names: Sequence[str], *, limit: int, separator: str = ", ") -> str:
+    """Return the first names in one line, and how many more there are: `a, b and 3 more`."""
+    shown = separator.join(names[:limit])
+    more = len(names) - limit
+    if more <= 0:
+        return shown
+    # A comma would separate only two names; a semicolon separates whole sentences.
+    pause = separator.rstrip(", ")
+    return f"{shown}{pause} and {more} more"

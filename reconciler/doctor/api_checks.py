@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from reconciler.diagnostics import counted
+from reconciler.diagnostics import counted, named
 from reconciler.doctor.checks import Check, fail, ok, warn
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.instants import parse_http_date
@@ -161,11 +161,9 @@ def _records(listing: CompleteList) -> list[Check]:
         unreadable.append(f"{counted(listing.nameless, 'row')} without a readable slug")
     if not unreadable:
         return []
-    shown = unreadable[:_MAX_ROWS_LISTED]
-    if len(unreadable) > len(shown):
-        shown.append(f"and {len(unreadable) - len(shown)} more")
+    rows = named(unreadable, limit=_MAX_ROWS_LISTED, separator="; ")
     hint = "repair them in the console; until then they are neither changed nor deleted"
-    return [warn("records", f"cannot be read: {'; '.join(shown)}", hint)]
+    return [warn("records", f"cannot be read: {rows}", hint)]
 
 
 def _parts_with(

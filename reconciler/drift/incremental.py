@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.diagnostics import Diagnostic, warning
+from reconciler.diagnostics import Diagnostic, named, warning
 from reconciler.domain.state import Observed, ObservedState
 from reconciler.planning.normalize import fingerprint
 from reconciler.remote.decode import detail_over_row
@@ -93,11 +93,10 @@ class IncrementalRead:
         )
         if not silent:
             return []
-        others = f" and {len(silent) - 1} more" if len(silent) > 1 else ""
         return [
             warning(
                 "silent-change",
-                f"{silent[0]}{others} changed without a change of last_updated_at",
+                f"{named(silent, limit=1)} changed without a change of last_updated_at",
                 hint="run drift without --incremental: integrations that were not read may have "
                 "changed as well",
             )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from reconciler.diagnostics import Diagnostic, Severity, error
+from reconciler.diagnostics import Diagnostic, Severity, error, named
 from reconciler.domain.instants import parse_zoned_instant
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState
@@ -254,6 +254,6 @@ def _missing(
     hint = (reason.hint if reason else "") or "make the value available to this command"
     if not users:
         return error(code, summary, hint=hint)
-    more = f" and {len(users) - 1} more" if users[1:] else ""
+    needed_by = named([user.slug for user in users], limit=1)
     at = desired.location_of(users[0], reference)
-    return error(code, f"{summary}; needed by {users[0].slug}{more}", hint=hint, at=at)
+    return error(code, f"{summary}; needed by {needed_by}", hint=hint, at=at)

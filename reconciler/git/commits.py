@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from reconciler.desired.documents import is_in_layout
 from reconciler.desired.source import MAX_FILE, UnreadableFile, check_content, is_yaml, too_large
+from reconciler.diagnostics import named
 from reconciler.git.repository import (
     LINK,
     MAX_SUBMODULE_DEPTH,
@@ -225,8 +226,8 @@ def _contents(top: Repository, wanted: Mapping[str, str], label: str) -> dict[st
             answer = top.run("cat-file", "--batch", stdin=stdin) or b""
         except GitError as problem:
             # In a partial clone git stops at the first object that it would have to fetch.
-            named = set(_OBJECT_ID.findall(problem.summary))
-            absent = [path for path, identity in pending.items() if identity in named]
+            identities = set(_OBJECT_ID.findall(problem.summary))
+            absent = [path for path, identity in pending.items() if identity in identities]
             if not absent:
                 raise _missing_objects(top, problem, missing) from problem
             missing += absent
@@ -260,8 +261,7 @@ def _split(answer: bytes, wanted: Iterable[str]) -> dict[str, bytes | None]:
 
 def _missing_objects(top: Repository, cause: GitError | None, files: Iterable[str]) -> GitError:
     """Return the error for objects that a commit refers to and the repository lacks."""
-    named = list(files)
-    shown = ", ".join(named[:10]) + (f" and {len(named) - 10} more" if len(named) > 10 else "")
+    shown = named(list(files), limit=10)
     if _is_partial(top):
         return GitError(
             f"this partial clone lacks objects of {shown or 'the commit'}",

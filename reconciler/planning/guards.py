@@ -12,7 +12,7 @@ single shard can be stopped by changes that happen to fall into it.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from reconciler.diagnostics import Diagnostic, counted, error
+from reconciler.diagnostics import Diagnostic, counted, error, named
 from reconciler.domain.policy import Limits
 from reconciler.domain.schema import any_provider_schema, parse_path
 from reconciler.domain.state import LEDGER_UNREADABLE
@@ -130,11 +130,10 @@ def _unread(removals: list[Action], unreadable: list[Diagnostic]) -> list[GuardV
             held = removals
         if not held:
             continue
-        more = f"; and {len(gaps) - _GAPS_SHOWN} more" if len(gaps) > _GAPS_SHOWN else ""
+        reasons = named([gap.summary for gap in gaps], limit=_GAPS_SHOWN, separator="; ")
         summary = (
             f"{counted(len(held), 'integration')} would be deleted or replaced, but it is not "
-            f"fully known what Git declares or used to declare: "
-            f"{'; '.join(gap.summary for gap in gaps[:_GAPS_SHOWN])}{more}"
+            f"fully known what Git declares or used to declare: {reasons}"
         )
         found = error(code, summary, hint=gaps[0].hint, at=gaps[0].at)
         findings.append(GuardViolation(found, _slugs(held)))
@@ -211,7 +210,7 @@ def _replaces(
             error(
                 "replace-not-allowed",
                 f"{count} would be replaced (deleted and re-created): "
-                + ", ".join(sorted(_slugs(replaces))[:5]),
+                + named(sorted(_slugs(replaces)), limit=5),
                 hint="an immutable field differs; use a new slug, or allow it with --allow-replace",
             ),
             _slugs(replaces),

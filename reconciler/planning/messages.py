@@ -10,7 +10,7 @@ neither as present nor as absent, and is never created, changed or deleted
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from reconciler.diagnostics import Diagnostic, counted, error, notice, warning
+from reconciler.diagnostics import Diagnostic, counted, error, named, notice, warning
 from reconciler.domain.facts import SubResource
 from reconciler.domain.schema import show_path
 from reconciler.domain.secrets import SecretRef
@@ -149,13 +149,11 @@ def unlisted_access(declared: Declared, count: int, names: Iterable[str] = ()) -
     """
     shown = sorted(names)
     # The count may come from the list alone; then there are fewer names, or none.
-    named = f": {', '.join(shown[:_NAMED_WORKSPACES])}" if shown else ""
-    if len(shown) > _NAMED_WORKSPACES:
-        named += f" and {len(shown) - _NAMED_WORKSPACES} more"
+    listed = f": {named(shown, limit=_NAMED_WORKSPACES)}" if shown else ""
     have = "1 workspace has" if count == 1 else f"{count} workspaces have"
     return warning(
         "undeclared-access",
-        f"{declared.slug}: {have} access, but no file lists workspaces{named}",
+        f"{declared.slug}: {have} access, but no file lists workspaces{listed}",
         hint=f"list them under workspaces (`reconcile pull --force {declared.slug}` writes them), "
         "or declare `workspaces: []` to revoke the access",
         at=declared.source,
@@ -267,11 +265,10 @@ def limits_of(
     memory: LastAppliedState, unmanaged: Sequence[str], *, in_git: bool
 ) -> list[Diagnostic]:
     """Build the diagnostic on what an incomplete past leaves unknown; `unmanaged` is in no file."""
-    named = ", ".join(sorted(unmanaged)[:_NAMED])
-    more = f" and {len(unmanaged) - _NAMED} more" if len(unmanaged) > _NAMED else ""
+    slugs = named(sorted(unmanaged), limit=_NAMED)
     problem = memory.ledger_problem
     if problem is not None:
-        withdrawn = f"whether Git used to declare {named}{more}; " if unmanaged else ""
+        withdrawn = f"whether Git used to declare {slugs}; " if unmanaged else ""
         return [
             warning(
                 NOT_JUDGED,
@@ -285,7 +282,7 @@ def limits_of(
         return [
             notice(
                 NEW_LEDGER,
-                f"the ledger is new, so it is unknown whether Git used to declare {named}{more}",
+                f"the ledger is new, so it is unknown whether Git used to declare {slugs}",
                 hint="pass --base REF to read what Git declared at that commit",
             )
         ]
@@ -419,5 +416,4 @@ def not_audited(unread: Iterable[Unread]) -> list[Diagnostic]:
 
 
 def _listed(slugs: Sequence[str]) -> str:
-    more = f" and {len(slugs) - _NAMED} more" if len(slugs) > _NAMED else ""
-    return ", ".join(slugs[:_NAMED]) + more
+    return named(slugs, limit=_NAMED)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from reconciler.diagnostics import Diagnostic, error, notice, warning
+from reconciler.diagnostics import Diagnostic, error, named, notice, warning
 from reconciler.domain.state import DesiredState, Observed, ObservedState
 from reconciler.domain.surrogates import repaired_tree
 from reconciler.errors import InvalidInput
@@ -11,6 +11,8 @@ from reconciler.planning.messages import left_out
 from reconciler.planning.plan import Selection
 from reconciler.planning.removals import owns
 from reconciler.remote.decode_values import damaged, nameless_rows
+
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def _no_match(pattern: str) -> Diagnostic:
 def _outside(slugs: list[str]) -> Diagnostic:
     return notice(
         "not-owned",
-        f"outside the scope of this target, so not pulled: {_some(slugs)}",
+        f"outside the scope of this target, so not pulled: {named(slugs, limit=_NAMED)}",
         hint="pass --all to pull them as well",
     )
 
@@ -124,14 +126,9 @@ def _absent(slugs: list[str]) -> Diagnostic:
     """Build the warning that the next plan is not empty: a pull deletes no file."""
     return warning(
         "not-in-the-api",
-        f"declared and not in the API, so the next plan creates: {_some(slugs)}",
+        f"declared and not in the API, so the next plan creates: {named(slugs, limit=_NAMED)}",
         hint="to accept that they are gone, remove them from the files",
     )
-
-
-def _some(slugs: list[str]) -> str:
-    more = f" and {len(slugs) - 5} more" if len(slugs) > 5 else ""
-    return ", ".join(slugs[:5]) + more
 
 
 def _in_files(integration: Observed) -> Observed:

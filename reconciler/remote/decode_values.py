@@ -16,6 +16,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
+from reconciler.diagnostics import named
 from reconciler.domain.identifiers import SLUG
 from reconciler.domain.state import UnreadableIntegration
 from reconciler.domain.surrogates import repaired
@@ -167,9 +168,9 @@ def damaged(*records: UnreadableIntegration) -> UnreadableRecords:
     """Build the error for one or more relevant integrations that cannot be read."""
     first = min(records, key=_by_slug)
     reasons = [f"{record.slug}: {record.reason}" for record in sorted(records, key=_by_slug)]
-    more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
+    shown = named(reasons, limit=_SHOWN, separator="; ")
     return UnreadableRecords(
-        f"an integration exists but cannot be read: {'; '.join(reasons[:_SHOWN])}{more}",
+        f"an integration exists but cannot be read: {shown}",
         code=first.code,
         hint="repair it in the console; `--exclude SLUG` plans the others without it",
     )

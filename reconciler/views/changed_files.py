@@ -6,14 +6,14 @@ The files themselves are written by `reconciler.pull`.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from reconciler.diagnostics import Diagnostic, counted
+from reconciler.diagnostics import Diagnostic, counted, named
 from reconciler.domain.schema import show_path
 from reconciler.domain.secrets import MaskVerdict
 from reconciler.planning.actions import Action, ActionKind, ChangeKind
 from reconciler.planning.plan import Plan
 from reconciler.pull.pull import PullResult, SecretCheck
 from reconciler.pull.undo_edits import Restored
-from reconciler.views import json, phrases
+from reconciler.views import json
 from reconciler.views.escape import visible
 from reconciler.views.plan_outline import header_of
 
@@ -147,4 +147,4 @@ def _differences(action: Action) -> int:
 
 
 def _named(slugs: Sequence[str]) -> str:
-    return phrases.named([visible(slug, limit=None) for slug in slugs], limit=_NAMED_SLUGS)
+    return named([visible(slug, limit=None) for slug in slugs], limit=_NAMED_SLUGS)

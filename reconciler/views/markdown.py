@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from reconciler.diagnostics import Severity
+from reconciler.diagnostics import Severity, named
 from reconciler.drift.report import DriftReport
 from reconciler.execution.result import ApplyResult, Status
 from reconciler.planning.actions import ActionKind, Risk
@@ -292,7 +292,7 @@ def _blocks(
 
 
 def _named(slugs: Sequence[str]) -> str:
-    return phrases.named([code(slug) for slug in slugs])
+    return named([code(slug) for slug in slugs], limit=LISTED)
 
 
 def _findings(findings: Sequence[Finding]) -> Iterator[str]:

@@ -5,7 +5,7 @@ needs is decided in `plan_outline`, `result_outline` and `drift_outline`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from types import MappingProxyType
 
 from reconciler.diagnostics import Severity, counted
@@ -255,13 +255,6 @@ DIGITS = 12
 def first_digits(digest: str) -> str:
     """Return the beginning of a digest, for people."""
     return digest.removeprefix("sha256:")[:DIGITS]
-
-
-def named(names: Sequence[str], *, limit: int = LISTED) -> str:
-    """Return the first names in one line, and how many more there are."""
-    shown = ", ".join(names[:limit])
-    more = len(names) - limit
-    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def findings_title(severities: Iterable[Severity]) -> str:

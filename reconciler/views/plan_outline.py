@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from reconciler.diagnostics import Diagnostic, SourceLocation
+from reconciler.diagnostics import Diagnostic, SourceLocation, named
 from reconciler.domain.tree import Json
 from reconciler.planning.actions import (
     Action,
@@ -330,7 +330,7 @@ def _counts(plan: Plan, *, name_losses: bool = False) -> str:
         part = f"{counts[kind.value]} to {kind.value}"
         if name_losses and kind in {ActionKind.REPLACE, ActionKind.DELETE}:
             slugs = [visible(a.slug, limit=255) for a in plan.actions if a.kind is kind]
-            part += f" ({phrases.named(slugs, limit=phrases.NAMED)})"
+            part += f" ({named(slugs, limit=phrases.NAMED)})"
         parts.append(part)
     if counts["blocked"]:
         parts.append(f"{counts['blocked']} blocked")

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.desired.yaml_writer import flow
-from reconciler.diagnostics import counted
+from reconciler.diagnostics import counted, named
 from reconciler.domain.facts import RiskRule
 from reconciler.domain.schema import any_provider_schema, parse_path
 from reconciler.domain.tree import Path
@@ -114,7 +114,7 @@ def left_alone(plan: Plan, *, lists_undeclared: bool = False) -> str:
     forgotten = ""
     if plan.forgotten:
         slugs = [visible(slug, limit=255) for slug in plan.forgotten]
-        forgotten = f"{_integrations(slugs, 'forgotten')} ({phrases.named(slugs, limit=NAMED)})"
+        forgotten = f"{_integrations(slugs, 'forgotten')} ({named(slugs, limit=NAMED)})"
     undeclared = ""
     if plan.undeclared and not lists_undeclared:
         undeclared = counted(len(plan.undeclared), "undeclared value")
@@ -124,8 +124,8 @@ def left_alone(plan: Plan, *, lists_undeclared: bool = False) -> str:
         undeclared,
         _unmanaged(plan),
     )
-    named = ", ".join(part for part in parts if part)
-    return phrases.LEFT_ALONE.format(named) if named else ""
+    kinds = ", ".join(part for part in parts if part)
+    return phrases.LEFT_ALONE.format(kinds) if kinds else ""
 
 
 def _unmanaged(plan: Plan) -> str:
@@ -150,22 +150,22 @@ def _undeclared(plan: Plan, context: CommandContext, limit: int | None) -> Secti
     advice = phrases.DECLARE
     if len(slugs) > LISTED:
         advice = phrases.DECLARE_MORE.format(LISTED, len(slugs))
-    named = [visible(slug, limit=255) for slug in slugs[:LISTED]]
-    command = suggested_command(plan.target.name, "pull", "--force", *named, context=context)
+    first = [visible(slug, limit=255) for slug in slugs[:LISTED]]
+    command = suggested_command(plan.target.name, "pull", "--force", *first, context=context)
     return replace(section, advice=advice, command=command)
 
 
 def _undeclared_line(item: Undeclared) -> str:
-    named = f"{visible(item.slug)}: {visible(item.path, None)}"
+    place = f"{visible(item.slug)}: {visible(item.path, None)}"
     path = parse_path(item.path)
     if path is None or len(path) != _ENTRY:
-        return named
+        return place
     name, identity = path
     field = any_provider_schema().child(name)
     if field.key is None or field.entries is None or not field.entries.grants_access:
-        return named
+        return place
     entry = visible(flow({field.key: identity, "enabled": True}), None)
-    return phrases.LINE_TO_ADD.format(named, name, entry)
+    return phrases.LINE_TO_ADD.format(place, name, entry)
 
 
 def _section(key: str, lines: Sequence[str], limit: int | None) -> Section:
@@ -178,9 +178,9 @@ def _names(
     key: str, slugs: Sequence[str], limit: int | None, *, title: str | None = None
 ) -> Section:
     shown = slugs[:limit]
-    named = ", ".join(visible(slug) for slug in shown)
+    line = ", ".join(visible(slug) for slug in shown)
     heading = (title or phrases.SECTION_TITLES[key]).format(len(slugs))
-    return Section(key, heading, (named,) if named else (), len(slugs) - len(shown))
+    return Section(key, heading, (line,) if line else (), len(slugs) - len(shown))
 
 
 def _unmanaged_title(plan: Plan) -> str | None:
@@ -284,4 +284,4 @@ def _steps(change: Change) -> Path:
 
 
 def _named(names: Sequence[str]) -> str:
-    return phrases.named([visible(name, None) for name in names])
+    return named([visible(name, None) for name in names], limit=LISTED)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.diagnostics import named
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, Risk
 from reconciler.planning.guards import ChangeCounts, GuardViolation, block, check
 from reconciler.planning.plan import PlanOptions, Selection
@@ -96,7 +97,10 @@ def test_replaces_are_named_where_none_are_allowed_and_counted_where_some_are() 
     assert words(found(replaces(6), limits={"replaces": 0})) == [
         (
             "replace-not-allowed",
-            "6 integrations would be replaced (deleted and re-created): s-0, s-1, s-2, s-3, s-4",
+            (
+                "6 integrations would be replaced (deleted and re-created): "
+                "s-0, s-1, s-2, s-3, s-4 and 1 more"
+            ),
             "an immutable field differs; use a new slug, or allow it with --allow-replace",
         )
     ]
@@ -174,3 +178,27 @@ def test_an_action_is_held_back_by_every_guard_that_names_it() -> None:
         *[("empty-desired-state", "too-many-deletes")] * 3,
         (),
     ]
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(5, "s-0, s-1, s-2, s-3, s-4"), (7, "s-0, s-1, s-2, s-3, s-4 and 2 more")],
+)
+def test_replaces_that_are_not_named_are_counted(count: int, shown: str) -> None:
+    ((_, summary, _),) = words(found(replaces(count), limits={"replaces": 0}))
+    assert summary.endswith(f"(deleted and re-created): {shown}")
+
+
+@pytest.mark.parametrize(
+    ("names", "separator", "line"),
+    [
+        ([], ", ", ""),
+        (["a", "b"], ", ", "a, b"),
+        (["a", "b", "c"], ", ", "a, b and 1 more"),
+        (["a: x", "b: y", "c: z", "d"], "; ", "a: x; b: y; and 2 more"),
+    ],
+)
+def test_a_line_names_the_first_and_counts_the_others(
+    names: list[str], separator: str, line: str
+) -> None:
+    assert named(names, limit=2, separator=separator) == line
