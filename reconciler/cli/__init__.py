@@ -1,1 +1,1 @@
-"""The command line: options in, exit codes out. What commands do is in `reconciler.workflows`."""
+"""Command line: options, output and exit codes. What commands do: `reconciler.workflows`."""

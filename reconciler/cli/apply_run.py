@@ -1,6 +1,6 @@
-"""One apply: the run with its ledger, and its display on stderr.
+"""Run of one apply with its ledger, and its display on stderr.
 
-`run_apply` is what `apply` and every member of a fleet do once a session is open. `RunDisplay` is
+`apply` and every member of a fleet call `run_apply` once a session is open. `RunDisplay` is only
 for a single apply: a member of a fleet shows nothing.
 """
 
@@ -63,7 +63,7 @@ async def run_apply(
 
     if ledger_listener is None:
         return await apply()
-    # `problem` is read after the block: the last batch is written while the writer closes.
+    # `problem` is read after the block, because the last batch is written while the writer closes.
     async with BatchWriter(ledger_listener.emit_all, stop) as writer:
         applied = await apply(writer.emit)
     return await _recorded(
@@ -82,8 +82,8 @@ async def _recorded(
 ) -> Applied:
     """Record the new state, and add the end of the ledger's records to the result.
 
-    `problem` is the error that kept the ledger from recording the whole run. Once something was
-    written, a failure of the ledger does not hide the result: it becomes part of it.
+    `problem` is the error that kept the ledger from recording the whole run. After the first write,
+    a failure of the ledger does not hide the result but becomes part of it.
     """
 
     def close() -> Anchor | None:
@@ -99,8 +99,7 @@ async def _recorded(
     try:
         if problem is not None:
             raise problem
-        # In a thread, so that a ledger that does not answer cannot keep a signal from ending the
-        # run.
+        # In a thread, so that an unresponsive ledger cannot keep a signal from ending the run.
         closing = asyncio.ensure_future(in_thread(close))
         if not await finished(closing, stop):
             closing.cancel()
@@ -114,7 +113,7 @@ async def _recorded(
 
 
 def _with_failure(applied: Applied, failure: ReconcilerError) -> Applied:
-    """Add to a result that the ledger does not hold all of it."""
+    """Return the result with the error that the ledger does not hold all of it."""
     hint = f"{failure.hint}; once the ledger works, run apply again: it makes only the changes left"
     found = error(
         failure.code,
@@ -175,9 +174,9 @@ class RunDisplay:
 
     def confirm(self, plan: Plan) -> bool:
         """Show the plan and ask for confirmation."""
-        # The run that follows a yes would show the same plan again.
+        # After a yes, the run would otherwise show the same plan again.
         self._shows_plan = False
-        # Not `info`: a plan that --quiet hides cannot be reviewed before the answer.
+        # Not `info`, because a plan that --quiet hides could not be reviewed.
         self._console.warning(self._as_text(plan))
         self.has_shown_plan = True
         hint = "review the plan, then use --yes"
@@ -186,14 +185,13 @@ class RunDisplay:
             with self._handler.suspended():
                 return self._console.confirm(question(plan), hint=hint)
         except InvalidInput as problem:
-            # With the plan, whose digest the suggested command repeats.
+            # Raised with the plan, because the suggested command repeats its digest.
             raise InvalidInput(problem.diagnostics, plan=plan) from None
 
     def emit(self, event: Event) -> None:
         """Handle an event of the run."""
         if isinstance(event, RunStarted):
-            # A call that is cancelled has an unknown outcome, so from now on the run stops by
-            # itself.
+            # A cancelled call has an unknown outcome, so from now on the run stops by itself.
             self._handler.on_signal = self._ask_to_stop
             self._handler.if_interrupted = _CUT_SHORT.format(self._plan_again(event.plan))
             self._show(event.plan)
@@ -222,7 +220,7 @@ class RunDisplay:
     def _as_text(self, plan: Plan) -> str:
         console = self._console
         text = output.plan_text(console, plan, ledger=self._ledger, color=console.colors_stderr)
-        return text.rstrip("\n") + "\n\n"  # a question, progress or an error follows
+        return text.rstrip("\n") + "\n\n"  # a prompt, progress or an error follows
 
 
 def _progress(console: Console) -> QuietProgress:
@@ -230,7 +228,7 @@ def _progress(console: Console) -> QuietProgress:
     if console.quiet or stream is None or console.json_log is not None:
         return QuietProgress()
     if console.is_live:
-        # Late: commands that draw nothing must start without rich.
+        # Imported late, because commands that draw nothing must start without rich.
         from rich.console import Console as RichConsole
 
         rich = RichConsole(

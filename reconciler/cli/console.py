@@ -1,7 +1,7 @@
 """Standard streams of a command: stdout is for data, stderr for messages.
 
-Commands choose what is written and `reconciler.views` words it. This module writes it, and knows
-whether the other end is a terminal.
+Commands choose what is written, and `reconciler.views` formats it. This module writes it, and knows
+whether a stream is a terminal.
 """
 
 import os
@@ -24,11 +24,11 @@ _DEFAULT_COLUMNS = 80
 
 
 class Console:
-    """The three standard streams, with the global options that concern them.
+    """Standard streams, with the global options that concern them.
 
-    A reader that has gone away (`reconcile list | head -1`) is not an error: what follows is
-    dropped, and the exit code still shows how the work ended. `lost` is the error that kept data
-    from a reader that expects it, such as a full disk.
+    A closed reader (`reconcile list | head -1`) is not an error: further output is dropped, and the
+    exit code still shows how the work ended. `lost` is the error that prevented the output of data,
+    such as a full disk.
     """
 
     def __init__(
@@ -95,14 +95,14 @@ class Console:
 
     def data(self, text: str) -> None:
         """Write a result to stdout, with a newline at its end."""
-        # Before the attempt: a part may arrive, and no second document may follow it.
+        # Set before the attempt: a part may be written, and no second document may follow it.
         self.has_written = True
         problem = None if self._out is None else _write(self._out, text)
         if problem is None:
             return
         self._out = None
         if not isinstance(problem, BrokenPipeError):
-            # The third argument stands for the file name, which the report of the error shows.
+            # The third argument is the file name, which the error report shows.
             self.lost = OSError(problem.errno, problem.strerror, "standard output")
 
     def info(self, text: str) -> None:
@@ -136,7 +136,7 @@ class Console:
             self._err = None
 
     def require_terminal(self, *, hint: str) -> None:
-        """Raise `InvalidInput` where no question can be asked, with `hint` as its hint."""
+        """Raise `InvalidInput` with `hint` if the user cannot be asked."""
         for name, stream in (("stdin", self._in), ("stderr", self._err)):
             if not _is_terminal(stream):
                 summary = f"cannot ask for confirmation: {name} is not a terminal"
@@ -160,7 +160,7 @@ class Console:
         return answer.strip().lower() in {"y", "yes"}
 
     def close(self) -> None:
-        """Flush both streams, before the interpreter does and reports a lost reader."""
+        """Flush both streams before the interpreter does so and reports a lost reader."""
         for stream in (sys.stdout, sys.stderr):
             try:
                 if stream is not None:
@@ -194,7 +194,7 @@ def _discard_typed_ahead(stream: TextIO) -> None:
         import termios
     except ImportError:  # no POSIX terminal
         return
-    # A stream in memory has no descriptor, and a closed terminal fails when it is read.
+    # A stream in memory has no descriptor, and reading a closed terminal fails.
     with suppress(OSError, termios.error):
         termios.tcflush(stream.fileno(), termios.TCIFLUSH)
 

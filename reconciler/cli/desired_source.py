@@ -1,6 +1,6 @@
-"""Sources of a desired state: the files as Git has them checked out, and those of a commit.
+"""Sources of a desired state: the checked-out files, and those of a commit.
 
-Commands that only read files use this module as well, so it loads nothing of the API or the ledger.
+Commands that only read files also use this module, so it imports nothing of the API or the ledger.
 A run to undo is another source: `reconciler.cli.undo_source`. Sessions are opened in
 `reconciler.cli.wiring`.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """Files of the folder; `doubts` says why Git cannot verify that they are complete."""
+    """Files of the folder; `doubts` are the reasons why they may be incomplete."""
 
     files: FileSource
     doubts: tuple[Diagnostic, ...] = ()
@@ -44,11 +44,11 @@ def repository_of(invocation: Invocation, environment: Settings | None = None) -
 
 
 def checkout_of(invocation: Invocation, environment: Settings | None = None) -> Checkout:
-    """Return the files of the folder, with those that Git declares and that are not checked out."""
+    """Return the files of the folder, including those that Git has but that are not checked out."""
     there = DirectorySource(invocation.dir)
     try:
         missing = git.not_checked_out(repository_of(invocation, environment))
-    # The files are there all the same; the warning holds back deletes (`read_past`).
+    # The files can still be used; the warning blocks deletes (`read_past`).
     except git.GitError as problem:
         summary = f"cannot verify that all files are checked out: {problem.summary}"
         return Checkout(there, (warning("checkout-unverified", summary, hint=problem.hint),))
@@ -76,7 +76,7 @@ class DesiredInput:
 
 
 class FolderSource:
-    """The files as they are now, and with `--base` as they were at a commit."""
+    """Files as they are now and, with `--base`, as they were at a commit."""
 
     def __init__(self, invocation: Invocation, reading: ReadingOptions) -> None:
         environment = invocation.environment or settings.from_environment()
@@ -129,9 +129,9 @@ def read_files(
 def read_past(
     repository: git.Repository, base: str | None, target: Target, *, doubts: Iterable[Diagnostic]
 ) -> DeclaredAtBase:
-    """Return what Git declared at the commit of `--base`, nothing without one.
+    """Return what Git declared at the commit of `--base`, or nothing without it.
 
-    `doubts` about the checkout become part of its `unreadable`, so that they hold back deletes.
+    `doubts` about the checkout become part of its `unreadable`, so that they block deletes.
     """
     past = DeclaredAtBase(LastAppliedState())
     if base is not None:

@@ -46,7 +46,7 @@ _LISTED = "run `reconcile validate` to list them with their locations"
 class DoctorRun:
     """One run of `doctor`. `probes` allows it to create and remove temporary integrations.
 
-    `announce` is called with what a probe may have left if it is cut short now; empty for nothing.
+    `announce` is called with what a probe would leave if it were interrupted now, else with "".
     """
 
     invocation: Invocation
@@ -98,7 +98,7 @@ class DoctorRun:
         return target
 
     async def _api(self, target: Target) -> None:
-        # The check of the clock needs the Date header of an answer, which only a listener sees.
+        # The check of the clock needs the Date header of a response, which only a listener sees.
         invocation = replace(self.invocation, on_request=self._on_request)
         secrets = secret_values.Secrets(self.environment, self.invocation.dir)
         try:
@@ -112,7 +112,7 @@ class DoctorRun:
             api_checks = ApiChecks(api)
             await api_checks.run()
             self.checks += api_checks.results
-            # Without an answer there is no time to compare with.
+            # Without a response, there is no time to compare with.
             if API_ANSWERS in self.checks:
                 self.checks.append(self._clock(target))
             if api_checks.listing is None:
@@ -134,19 +134,19 @@ class DoctorRun:
     async def _probe(self, api: Client, target: Target) -> None:
         probe = Probe(
             api,
-            # Random, so that a leftover of an earlier probe does not stand in the way.
+            # Random, so that a leftover of an earlier probe does not conflict.
             slug=PROBE + token_hex(4),
-            # Made up: a probe sends no credential of a provider.
+            # Made up, because a probe must not send a provider's credential.
             key=Redacted(f"sk-probe-{token_hex(12)}"),
             workspace=target.scope.workspace_id,
             announce=self.announce,
         )
         ledger_access = wiring.ledger_access_of(self.invocation, self.environment)
-        # A probe writes to the target, so it excludes a run in the same way as an apply does.
+        # A probe writes to the target, so it takes the lock like an apply.
         with self._locked(ledger_access, target, probe.slug):
             self.checks.append(await probe.run())
         self.answers = probe.answers
-        # Opening would create the ledger, which is left to the first apply.
+        # Opening would create the ledger, which only the first apply does.
         if ledger_access.state is LedgerState.FRESH or not probe.answers:
             return
         try:
@@ -162,7 +162,7 @@ class DoctorRun:
             yield
 
     async def _environments(self, target: Target) -> list[Check]:
-        """Check the environments of the workflows where a job, or a token, can ask GitHub."""
+        """Check the environments of the workflows in a job, or if there is a token for GitHub."""
         from reconciler.cli.commands.report import connected
         from reconciler.github.environments import environment_checks
         from reconciler.github.job import job_of
@@ -172,7 +172,7 @@ class DoctorRun:
         except Rejection as problem:
             return [warn("environments", problem.summary, problem.hint)]
         if job.token is None or job.repository is None:
-            # Outside of a job nobody expects a token.
+            # Outside a job, a token is not expected.
             return [NO_TOKEN] if self.environment.on_runner else []
         name = self.github_environment or settings.variable("RECONCILE_ENVIRONMENT") or target.name
         risky = settings.variable("RECONCILE_RISKY_ENVIRONMENT") or None

@@ -1,7 +1,7 @@
-"""Turn exceptions into error reports and exit codes, in one place for all commands.
+"""Conversion of exceptions to error reports and exit codes, for all commands.
 
-The exceptions themselves, and their codes, are drawn in `reconciler.errors`. Nothing that is not
-ours shows its message here: a foreign exception may quote anything, a secret among it.
+`reconciler.errors` defines the exceptions and their codes. Messages of foreign exceptions are not
+shown, because they can quote anything, including a secret.
 """
 
 import traceback
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from reconciler.planning.plan import Plan
 
 _SELF_EXPLANATORY = frozenset({"declined", "interrupted", "unknown-code", "usage"})
-"""Codes whose message says everything, or names another command."""
+"""Codes whose message is sufficient, or names another command."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorReport:
-    """How a command line ended that did not end well."""
+    """Report of a failed command line."""
 
     exit_code: int
     diagnostics: tuple[Diagnostic, ...]
@@ -35,16 +35,16 @@ class ErrorReport:
 
 
 def explain(problem: BaseException) -> ErrorReport:
-    """Return the report of any exception; of a foreign one it holds only the name of the type."""
+    """Return the report of any exception; for a foreign one, it has only the name of the type."""
     match problem:
-        # Before its base class: only a rejection has several diagnostics and a plan.
+        # Before its base class, because only a rejection has several diagnostics and a plan.
         case Rejection():
             plan = cast("Plan | None", problem.plan)
             return ErrorReport(problem.exit_code, problem.diagnostics, plan)
         case ReconcilerError():
             diagnostic = error(problem.code, problem.summary, hint=problem.hint)
             return ErrorReport(problem.exit_code, (diagnostic,))
-        # click's own exit code is 2, which stands for differences here.
+        # click's own exit code is 2, which means differences in this program.
         case click.ClickException():
             return ErrorReport(3, (_of_click(problem),))
         case KeyboardInterrupt() | EOFError() | click.Abort():
@@ -68,7 +68,7 @@ def explain(problem: BaseException) -> ErrorReport:
 def report(problem: BaseException, *, console: Console, as_json: bool) -> int:
     """Report an exception to the user and return the exit code.
 
-    A JSON document goes to stdout only while nothing else is there: there is never a second one.
+    A JSON document is written to stdout only if nothing else was, so there is never a second one.
     """
     ending = explain(problem)
     in_document = as_json and not console.has_written
@@ -90,7 +90,7 @@ def report(problem: BaseException, *, console: Console, as_json: bool) -> int:
 
 
 def name_explain(diagnostics: Iterable[Diagnostic], console: Console) -> None:
-    """Name the command that explains the first error, to a person at a terminal."""
+    """Name the command that explains the first error, if stderr is a terminal."""
     codes = [d.code for d in diagnostics if d.severity is Severity.ERROR]
     explained = next((code for code in codes if code not in _SELF_EXPLANATORY), None)
     if explained is not None and console.is_live and console.json_log is None:
@@ -100,10 +100,10 @@ def name_explain(diagnostics: Iterable[Diagnostic], console: Console) -> None:
 def wants_json(arguments: Sequence[str], *, commands: Iterable[str], prefix: str) -> bool:
     """Return whether a command line asks for JSON, even if it cannot be parsed."""
     words = list(arguments)
-    # What follows is an argument, even if it looks like an option.
+    # Everything after it is an argument, even if it looks like an option.
     if "--" in words:
         words = words[: words.index("--")]
-    # From the end, since the last of several wins, as in click.
+    # From the end, because the last of several options applies, as in click.
     for at in range(len(words) - 1, -1, -1):
         name, equals, value = words[at].partition("=")
         if name == "--format":
@@ -146,7 +146,7 @@ def _first_of_ours(group: BaseExceptionGroup[Any]) -> BaseException:
             waiting.extend(here.exceptions)
         else:
             flat.append(here)
-    # An error of ours explains itself; of a foreign one only the type is shown.
+    # Our errors explain themselves; for a foreign one, only the type is shown.
     return next((e for e in flat if isinstance(e, ReconcilerError)), flat[0])
 
 

@@ -1,4 +1,4 @@
-"""Exit codes of commands that succeed or find differences; errors have theirs in `errors`."""
+"""Exit codes of commands that succeed or find differences; those of errors are in `errors`."""
 
 from typing import TYPE_CHECKING
 

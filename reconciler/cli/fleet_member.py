@@ -1,7 +1,7 @@
-"""One member of a fleet, run exactly as a single command: session, plan, ledger.
+"""One member of a fleet, run exactly like a separate command: session, plan, ledger.
 
-What it shares with the other members is the process: it has its own settings, session, client,
-ledger and event loop. Who runs when: the engines in `reconciler.fleet`.
+Members share only the process: each has its own settings, session, client, ledger and event loop.
+When members run: the engines in `reconciler.fleet`.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from reconciler.fleet.task import MemberTask, change_digests, require_approved
 from reconciler.planning.plan import Plan, PlanOptions
 
 MAX_NOTES = 20
-"""Diagnostics in an outcome; the single command shows all."""
+"""Maximum number of diagnostics in an outcome; the separate command shows all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class MemberRunner:
         return replace(outcome, target=target, run=run, duration_ms=took)
 
     def _invocation(self, member: Member) -> Invocation:
-        """Return a member's invocation: its own environment, and no output but the JSON log."""
+        """Return a member's invocation: its own environment, and no output except the JSON log."""
         console = Console(stdin=None, stdout=None, stderr=None)
         if self.console.json_log is not None:
             console.json_log = self.console.json_log.with_context(member=member.name)
@@ -101,7 +101,7 @@ class _Run:
 
     def to_end(self, cancel: CancelToken) -> MemberOutcome:
         """Run the task in this thread."""
-        # A loop of its own: the client and its connections belong to the loop that opened them.
+        # In a new loop, because a client and its connections belong to the loop that opened them.
         return asyncio.run(self._until(cancel))
 
     async def _until(self, cancel: CancelToken) -> MemberOutcome:
@@ -160,7 +160,7 @@ class _Run:
             applied = await run_apply(
                 session,
                 options,
-                # None: nobody was asked to confirm, so the files decide.
+                # None if there was no confirmation: the files decide.
                 Approval(assumed=task.approved is None),
                 run=self._telemetry.run,
                 ledger_listener=ledger_listener,
@@ -171,7 +171,7 @@ class _Run:
         result = applied.result
         self._telemetry.log_ledger(result)
         code = exit_codes.for_result(applied.result)
-        # A request that came too late to leave anything out does not turn success into a failure.
+        # A stop request that came too late to skip anything does not turn success into a failure.
         if not result.complete and cancel.requested:
             return self._applied(applied, MemberStatus.INTERRUPTED, 130)
         if code != 0:
@@ -195,7 +195,7 @@ class _Run:
             digest=applied.plan.digest,
             summary=MappingProxyType(applied.result.summary),
             notes=(
-                # First, because the table shows only the first errors of a member.
+                # Placed first, because the table shows only the first errors of a member.
                 *problems[:MAX_NOTES],
                 *_notes(applied.diagnostics),
                 *_notes(applied.plan.diagnostics),

@@ -41,7 +41,7 @@ class FleetSelection:
         return [
             member
             for member in fleet.members
-            # `fnmatch` would ignore case on some systems, and names are compared exactly.
+            # `fnmatch` would ignore case on some systems, but names are compared exactly.
             if (not self.only or any(fnmatchcase(member.name, glob) for glob in self.only))
             and not any(fnmatchcase(member.name, glob) for glob in self.exclude)
         ]
@@ -109,11 +109,11 @@ class TemporalOptions:
 
 
 class MemberOptions(Command):
-    """Command whose folders and targets stand in fleet.yaml."""
+    """Command whose folders and targets are listed in fleet.yaml."""
 
     def check_global_options(self, console: Console, typed: Collection[str]) -> None:
         """Refuse `--target`; ignore `--dir`, which scripts pass to every command."""
-        # A target would apply to every member at once, against what fleet.yaml declares.
+        # A target would apply to every member, contrary to fleet.yaml.
         if "target" in typed:
             command = "worker" if self.name == "worker" else "fleet"
             hint = (

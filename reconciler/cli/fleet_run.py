@@ -114,8 +114,7 @@ class FleetRun:
             self._console.json_log = self._console.json_log.with_context(
                 fleet_run=self._checkpoint.run
             )
-        # Before the first member: a folder that cannot be written to must not surface after a
-        # write.
+        # Before the first member, so that an unwritable folder is reported before any write.
         self._checkpoint.save()
         self._cancel = CancelToken()
         self._outcomes: dict[str, MemberOutcome] = {}
@@ -123,7 +122,7 @@ class FleetRun:
     async def run(self, handler: SignalHandler, *, asks: bool = False) -> FleetResult:
         """Run the task of every member that is not done; with `asks`, plan and confirm first.
 
-        Raises `Refused` for the answer no.
+        Raises `Refused` if the run is not confirmed.
         """
         self._stop_on(handler)
         tasks = [
@@ -138,7 +137,8 @@ class FleetRun:
             self._checkpoint.run,
             self._task.operation,
             self._engine.name,
-            # An engine reports every task, also those that were not run, so no member is missing.
+            # An engine reports every task, including those that were not run, so no member is
+            # missing.
             tuple(self._outcomes[member.name] for member in self._members),
         )
 
@@ -163,7 +163,7 @@ class FleetRun:
         try:
             self._checkpoint.record(member, outcome)
         except InvalidInput as reason:
-            # What the member has done stands; only resuming would do it again.
+            # The member's work is complete; only a resumed run would repeat it.
             self._console.warning(f"warning: {reason.summary}")
         announce(self._console, outcome)
 
@@ -173,8 +173,8 @@ class FleetRun:
         """Plan, show and confirm; return the tasks of the members that have changes to apply."""
         planned: dict[str, MemberOutcome] = {}
 
-        # Not `_ended`: a plan is not the outcome of an apply, and a resumed run would skip the
-        # member.
+        # Not `_ended`, because a plan is not the outcome of an apply, and a resumed run would skip
+        # the member.
         def keep(outcome: MemberOutcome) -> None:
             planned[outcome.member] = outcome
 
@@ -199,7 +199,7 @@ class FleetRun:
         )
         console = self._console
         color, width = console.colors_stderr, console.stderr_width
-        # On stderr: stdout is for the result.
+        # On stderr, because stdout is for the result.
         console.warning(table(shown, options=self._options, width=width, color=color))
         with handler.suspended():
             members = [planned[task.member] for task in ready]

@@ -1,6 +1,6 @@
-"""Global options, which every command accepts before and after its name.
+"""Global options, which every command accepts before or after its name.
 
-The options that only some commands have: `reconciler.cli.options`.
+Options of single commands: `reconciler.cli.options`.
 """
 
 from collections.abc import Callable, Collection
@@ -25,7 +25,7 @@ _GLOBAL_VALUES = "reconciler.cli.global_options"
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """Common context of every command: folder, target and console.
+    """Context of every command: folder, target and console.
 
     `environment` replaces that of this process for a member of a fleet; `on_request` is called
     with every API request.
@@ -55,31 +55,31 @@ class HelpOption(click.Command):
 
 
 class CommandGroup(HelpOption, click.Group):
-    """Group of commands that shows its help as bad input if no command is given."""
+    """Group of commands that shows its help and exits with 3 if no command is given."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the command line, or show the help and exit if it is empty."""
         # `resilient_parsing` is set while a shell completes a command line.
         if not args and not ctx.resilient_parsing:
             click.echo(ctx.get_help(), err=True)
-            # 3 is bad input. click's code for it is 2, which stands for differences here.
+            # 3 means invalid input. click uses 2, which means differences in this program.
             ctx.exit(3)
         return super().parse_args(ctx, args)
 
 
 class Command(HelpOption):
-    """Command that also accepts the global options, in a section of their own in its help."""
+    """Command that also accepts the global options, in a separate section of its help."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._own = list(self.params)
         for option in _GLOBAL:
-            # A decorator of click also takes a command, and appends to its parameters.
+            # A decorator of click also accepts a command, and appends to its parameters.
             option(self)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command's own options before the global ones."""
-        # Arguments stand in the usage line; the command's text describes them.
+        # Arguments are in the usage line; the command's text describes them.
         options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
         for title, params in (
             ("Options", [param for param in options if param in self._own]),
@@ -116,7 +116,7 @@ class Command(HelpOption):
 
 
 def _store_global_option(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-    """Store a global option; the last one wins, and the command line over the environment."""
+    """Store a global option; the last one applies, the command line before the environment."""
     assert param.name is not None  # noqa: S101  every option has a name; this tells the type checker
     source = ctx.get_parameter_source(param.name)
     # click also calls back for defaults; one would replace a value given before the command's name.
@@ -158,7 +158,7 @@ _GLOBAL = (
     click.option(
         "--version",
         is_flag=True,
-        # Handled before the other options, so it answers beside an invalid one, too.
+        # Handled before the other options, so that it works even next to an invalid one.
         is_eager=True,
         expose_value=False,
         callback=_version,

@@ -1,7 +1,7 @@
 """Log with one JSON object per line, which `--log-format json` writes to stderr.
 
-A line has time, level and event, and whatever is known of run, target, slug, operation, duration
-and HTTP status. No field holds a body, a header, a value or a text of the server.
+A line has time, level and event, and run, target, slug, operation, duration and HTTP status if they
+are known. No field contains a body, a header, a value or text of the server.
 """
 
 import json
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from reconciler.remote.api import RequestRecord
 
 LEVELS = {"error": "error", "warning": "warning", "notice": "info"}
-"""The level of a diagnostic, by its severity."""
+"""Log level by severity of a diagnostic."""
 
 NOT_THERE = 404
 """Expected status when a deletion is verified."""
 
 
 class JsonLog:
-    """Writer of events as lines; `write` takes a whole line, and each line holds `context`."""
+    """Writer of events as lines; `write` gets a whole line, and each line contains `context`."""
 
     def __init__(
         self, write: Callable[[str], None], now: Callable[[], datetime], **context: str
@@ -42,11 +42,11 @@ class JsonLog:
         moment = self._now().astimezone(UTC).isoformat(timespec="milliseconds")
         line = {"time": moment.replace("+00:00", "Z"), "level": level, "event": event}
         known = {name: value for name, value in fields.items() if value is not None}
-        # Pure ASCII, so that no terminal obeys what a name may hold.
+        # Pure ASCII, so that a name cannot send control sequences to a terminal.
         self._write_line(json.dumps({**line, **self._context, **known}, allow_nan=False))
 
     def message(self, text: str, *, level: str) -> None:
-        """Write a message that is meant for people."""
+        """Write a message for people."""
         if text.strip():
             self.write("message", level=level, message=text.strip())
 
@@ -88,7 +88,7 @@ class JsonLog:
             self.write("ledger_anchored", head=end.head, length=end.length, state=end.state)
 
     def event(self, event: "Event") -> None:
-        """Write an event of an apply; its calls come as requests with their durations."""
+        """Write an event of an apply; calls are logged as requests with their durations."""
         from reconciler.execution import events
 
         match event:
@@ -114,4 +114,4 @@ class JsonLog:
                 level = "info" if result.complete else "error"
                 self.write("run_ended", level=level, summary=result.summary)
             case _:
-                pass  # a call: the line of its request says more
+                pass  # a call, whose request line has more details

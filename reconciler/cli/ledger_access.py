@@ -1,8 +1,7 @@
-"""Access of commands to the ledger: its place, its snapshots and the record of one run.
+"""Access of commands to the ledger: its location, its snapshots and the record of one run.
 
-A snapshot is what a command that only reads takes from it; a broken ledger never stops such a
-command. What is recorded and remembered: `reconciler.execution.ledger_listener`. How it is stored:
-`reconciler.ledger`.
+A command that only reads uses a snapshot; a broken ledger never stops such a command. What is
+recorded: `reconciler.execution.ledger_listener`. How it is stored: `reconciler.ledger`.
 """
 
 import getpass
@@ -33,9 +32,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LedgerSnapshot:
-    """The last-applied state of a target as far as it could be read.
+    """Last-applied state of a target, as far as it could be read.
 
-    `organisations` are those that have answered under the target's name and host so far. `commits`
+    `organisations` are those that have responded for the target's name and host so far. `commits`
     are those of the newest finished runs, newest first.
     """
 
@@ -81,7 +80,7 @@ def read_snapshot(
                 commits=ledger.finished_commits(key),
                 diagnostics=ledger.diagnostics,
             )
-    # Whether a shared database contains a ledger is known only once it is open.
+    # Only an open database shows whether it contains a ledger.
     except NoLedger:
         return LedgerSnapshot(state)
     except LedgerError as problem:
@@ -168,9 +167,9 @@ class LedgerAccess:
         )
 
     def seen(self, target: Target) -> Mapping[str, SeenState] | None:
-        """Return the integrations as they were last read; None without a ledger.
+        """Return the integrations as they were last read, None without a ledger.
 
-        One that cannot be read counts as none; `read_snapshot` has the words for it.
+        An unreadable ledger counts as none; `read_snapshot` reports it.
         """
         if self.state is LedgerState.FRESH:
             return None
@@ -224,9 +223,9 @@ class LedgerAccess:
         *,
         limit_seconds: float = LIMIT_SECONDS,
     ) -> Iterator[tuple[LedgerSnapshot, "LedgerListener"]]:
-        """Hold the lock of a target and its ledger while a run lasts.
+        """Hold the lock of a target and its ledger during a run.
 
-        Raises `LedgerError` where nothing can be recorded, and `Refused` where the lock is held.
+        Raises `LedgerError` if nothing can be recorded, and `Refused` if the lock is held.
         """
         from reconciler.execution.ledger_listener import LedgerListener
 
@@ -235,7 +234,7 @@ class LedgerAccess:
             self.open(read_only=False, limit_seconds=limit_seconds) as ledger,
             ledger.run_lock(key, _holder(facts, since=now())),
         ):
-            # Read under the lock: another run could change what was read before it.
+            # Read under the lock, because another run could change it before.
             past = LedgerSnapshot(
                 state=ledger.state,
                 last_applied=ledger.last_applied(key),
@@ -254,9 +253,9 @@ class LedgerAccess:
         *,
         limit_seconds: float = LIMIT_SECONDS,
     ) -> Iterator[LedgerSnapshot]:
-        """Hold the lock of a target on this machine, and record nothing.
+        """Hold the lock of a target on this machine without recording anything.
 
-        What an earlier run recorded still counts, as far as it can be read.
+        Records of earlier runs still count, as far as they can be read.
         """
         from reconciler.ledger.lock import file_lock
 
@@ -274,16 +273,16 @@ class LedgerAccess:
 
 
 def state_folder(invocation: Invocation) -> Path:
-    """Return `.reconcile`, which lies beside the folder of the files; raises `InvalidInput`."""
+    """Return `.reconcile`, which is next to the folder of the files; raises `InvalidInput`."""
     return state_folder_in(invocation.dir.absolute().parent)
 
 
 def state_folder_in(parent: Path) -> Path:
     """Return `.reconcile` in a folder.
 
-    Raises `InvalidInput` for a link in its place, through which another ledger would be read.
+    Raises `InvalidInput` if it is a link, through which another ledger would be read.
     """
-    # Not resolved: a folder that is reached by a link keeps its state beside the link.
+    # Not resolved, because a folder behind a link keeps its state next to the link.
     folder = parent / ".reconcile"
     if folder.is_symlink():
         summary = f"{folder} is a symbolic link, which is not followed"
@@ -303,12 +302,12 @@ def key_of(target: Target) -> TargetKey:
 
 
 def known_organisation(past: LedgerSnapshot) -> str | None:
-    """Return the organisation that answered before, None unless there is exactly one."""
+    """Return the organisation that responded before, None unless there is exactly one."""
     return next(iter(past.organisations)) if len(past.organisations) == 1 else None
 
 
 def run_facts(environment: Settings, run: str) -> RunFacts:
-    """Return who runs and who approved it, as far as the CI's environment names them."""
+    """Return who started and who approved the run, as far as the CI's environment names them."""
 
     def first(*names: str) -> str | None:
         found = (environment.environment.get(name, "").strip() for name in names)
@@ -322,7 +321,7 @@ def run_facts(environment: Settings, run: str) -> RunFacts:
         pull_request=first("RECONCILE_PULL_REQUEST", "CI_MERGE_REQUEST_IID")
         or (named[1] if named else None),
         author=first("RECONCILE_AUTHOR", "CI_COMMIT_AUTHOR"),
-        # In a re-run this is the user who started it again, while GITHUB_ACTOR stays the same.
+        # In a re-run, this is the user who started it again; GITHUB_ACTOR stays the same.
         approver=first("RECONCILE_APPROVER", "GITHUB_TRIGGERING_ACTOR"),
         environment=first("RECONCILE_ENVIRONMENT", "CI_ENVIRONMENT_NAME"),
         workflow=_workflow(
@@ -340,7 +339,7 @@ def _user() -> str | None:
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
-        return None  # a container may run as a number without a name
+        return None  # a container can run as a user id without a name
 
 
 def _holder(facts: RunFacts, *, since: str) -> Holder:

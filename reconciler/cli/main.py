@@ -43,17 +43,17 @@ COMMANDS = {
     "simulate": "Serve a simulator of the API on this machine.",
     "serve": "Serve the five integration operations over REST and MCP.",
 }
-"""The commands in the order of help, each with its one line of help."""
+"""Commands in the order of the help, each with its line of help."""
 
 _UNLISTED = frozenset({"github", "help"})
 """Commands that the help does not list: those for GitHub workflows, and the help itself."""
 
 ENVIRONMENT_PREFIX = "RECONCILE"
-"""Every option has a twin: RECONCILE_DIR for `--dir`, RECONCILE_PLAN_BASE for `plan --base`."""
+"""Every option has a variable: RECONCILE_DIR for `--dir`, RECONCILE_PLAN_BASE for `plan --base`."""
 
 
 class Commands(CommandGroup):
-    """A group that knows its commands by name and imports the one that is asked for."""
+    """Group that knows its commands by name and imports only the requested one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the help."""
@@ -84,8 +84,8 @@ class Commands(CommandGroup):
 
 
 def _meant_command(name: str) -> str | None:
-    """Return the command for a name of another tool, or the nearest one."""
-    # Loaded for a mistake alone.
+    """Return the command for a name that another tool uses, or the nearest one."""
+    # Imported only after a mistake.
     from reconciler.cli.other_names import OTHER_NAMES
     from reconciler.desired.suggestions import nearest
 
@@ -95,8 +95,8 @@ def _meant_command(name: str) -> str | None:
 def _imported(name: str) -> ModuleType:
     """Import the module of a command.
 
-    Code lives as long as the process. Keeping the garbage collector from scanning it, during the
-    import and later, saves 25 ms of a command.
+    Code lives as long as the process. Excluding it from garbage collection, during the import and
+    later, saves 25 ms per command.
     """
     if name in sys.modules:
         return sys.modules[name]
@@ -126,7 +126,7 @@ def run(arguments: Sequence[str], console: Console) -> int:
     code = _run(arguments, console)
     if console.lost is not None:
         lost_code = _report(console.lost, arguments, console)
-        # The code of a failure says more than that its output was lost.
+        # The exit code of a failure is more informative than that of lost output.
         code = lost_code if code in {0, 2} else code
     if console.json_log is not None:
         console.json_log.write("command_ended", exit_code=code)
@@ -138,7 +138,7 @@ def _run(arguments: Sequence[str], console: Console) -> int:
         code = reconcile.main(
             args=list(arguments),
             prog_name="reconcile",
-            # Otherwise click prints errors in its own form and ends the process itself.
+            # Otherwise click prints errors in its own format and exits.
             standalone_mode=False,
             obj=Invocation(console),
         )
@@ -147,7 +147,7 @@ def _run(arguments: Sequence[str], console: Console) -> int:
         return _report(abort.__cause__ or abort, arguments, console)
     except Exception as error:  # noqa: BLE001  the outermost border: everything becomes a diagnostic
         return _report(error, arguments, console)
-    # `ctx.exit` returns its code here; a body that returns nothing has succeeded.
+    # `ctx.exit` returns its code here; None means success.
     return int(code or 0)
 
 
@@ -168,16 +168,16 @@ def main() -> NoReturn:
     # Thousands of integrations live until the end. A garbage collection every 700 allocations
     # takes a fifth of a plan's time and frees nothing.
     gc.set_threshold(50_000)
-    # Before the first model is created: pydantic reads the variable then.
+    # Before the first model is created, because pydantic reads the variable then.
     settings.keep_plugins_out()
-    # httpx imports its own command line where click, rich and pygments are installed: 23 ms of the
-    # 310 ms that a small plan takes. None makes that import fail, and httpx does without.
+    # httpx imports its own command line if click, rich and pygments are installed: 23 ms of the 310
+    # ms of a small plan. None makes that import fail, which httpx handles.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # documented use of None
     console = Console.of_this_process()
     code = run(sys.argv[1:], console)
     console.close()
-    gc.freeze()  # spares the interpreter a last garbage collection
+    gc.freeze()  # avoids a last garbage collection of the interpreter
     if "temporalio" in sys.modules:
-        # Its threads may abort an interpreter that ends in order: temporalio/sdk-python#300.
+        # Its threads can abort an interpreter that exits normally: temporalio/sdk-python#300.
         os._exit(code)
     sys.exit(code)

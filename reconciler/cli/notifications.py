@@ -1,4 +1,4 @@
-"""Notification of channels about drift or a failed apply; a channel that fails is a warning.
+"""Notification of channels about drift or a failed apply; a failing channel is a warning.
 
 Messages are built in `reconciler.views.notification` and sent by `reconciler.drift.notify`.
 """

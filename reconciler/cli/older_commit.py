@@ -1,7 +1,7 @@
 """Refusal to apply a commit after a newer one.
 
-Such an apply would revert the changes of the newer commit. An old job that is started again does
-that, and a clone that was not updated.
+Such an apply would revert the changes of the newer commit. Causes are a re-run of an old job and a
+clone that was not updated.
 """
 
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ def refuse_older_commit(
 ) -> tuple[Diagnostic, ...]:
     """Raise `Refused` if a finished run applied a descendant of the commit that is checked out.
 
-    `commits` are those of the finished runs, newest first. Returns a warning where the last one is
-    on no branch of a complete clone that a CI job has just made, as after a force-push. In any
-    other clone such a commit may be the newer one.
+    `commits` are those of the finished runs, newest first. Returns a warning if the last one is not
+    on any branch of a complete clone that a CI job has just made, as after a force-push. In any
+    other clone, such a commit may be the newer one.
     """
     ours = environment.commit
     try:
         order = git.compare_with_head(repository, [*commits, *([ours] if ours else [])])
     except git.GitError:
-        return ()  # reading the files has the warning `checkout-unverified`
-    # A CI job names the commit of its repository. Files in a submodule have others.
+        return ()  # reading the files adds the warning `checkout-unverified`
+    # A CI job names the commit of its repository. Files in a submodule have other commits.
     if order is None or (ours in order.unknown and not order.is_shallow):
         return ()
     if order.newer:

@@ -1,9 +1,9 @@
-"""Options that several commands share, each defined once, and repeated in suggested commands.
+"""Options that several commands share; suggested commands repeat them.
 
 click derives an environment variable for every option from the names of the command and the option.
 Options that belong together are passed to a command as one value.
 
-A suggested `apply --expect-digest` only finds the same digest if it reads the same part of the same
+A suggested `apply --expect-digest` finds the same digest only if it reads the same part of the same
 files. How a command line is written: `reconciler.views.sections`.
 """
 
@@ -32,7 +32,7 @@ Body = TypeVar("Body", bound=Callable[..., Any])
 def grouped(
     name: str, make: Callable[..., Any], **options: Callable[[Any], Any]
 ) -> Callable[[Body], Any]:
-    """Return a decorator that passes some options to the body as one value called `name`."""
+    """Return a decorator that passes options to the body as one value called `name`."""
 
     def decorate(body: Body) -> Any:
         # `wraps` also copies the options that click has stored on the function so far.
@@ -172,7 +172,7 @@ def _make_options(
     prune: str | None = None,
     **given: Any,
 ) -> "PlanOptions":
-    # Late: `--help` must start without the planner.
+    # Imported late, because `--help` must start without the planner.
     from reconciler.domain.policy import Prune
     from reconciler.planning.plan import PlanOptions
 
@@ -190,9 +190,9 @@ planning = grouped("options", _make_options, **_SELECTORS, **_PLANNING)
 """Add the options that decide what is planned; the body receives `options`."""
 
 PLAN_PARAMETERS = frozenset({*_SELECTORS, *_PLANNING, "base", "require_secrets"})
-"""The parameters that decide what a plan contains and what it may do.
+"""Parameters that decide what a plan contains and what it may do.
 
-`plan --audit` is none of them: it adds warnings alone, so a suggested `apply` does without it.
+`plan --audit` is not one of them: it adds only warnings, so a suggested `apply` does not need it.
 """
 
 undo_options = grouped(
@@ -220,7 +220,7 @@ class ReadingOptions:
 
     @property
     def without_values(self) -> bool:
-        """Return whether secrets are not resolved, and no warning says that they have no value."""
+        """Return whether secrets are not resolved, without a warning that they have no value."""
         return self.values == "none"
 
 
@@ -286,7 +286,7 @@ metrics_file = click.option(
 
 @dataclass(frozen=True, slots=True)
 class ApprovalOptions:
-    """How an apply is approved, and how it proceeds after a failure."""
+    """Options for the approval of an apply, and for its behaviour after a failure."""
 
     yes: bool = False
     expect_digest: str | None = None
@@ -319,16 +319,16 @@ approval_options = grouped(
 
 
 _PLAN_AGAIN = frozenset({"digest-mismatch", "expired-plan", "not-approved"})
-"""Refusals that a new plan and a new approval resolve."""
+"""Codes of refusals that a new plan and a new approval resolve."""
 
 _LONGEST_COMMAND = 1500
-"""Maximum characters of a command within a hint: views cut long hints, and never a command."""
+"""Maximum length of a command within a hint: views shorten long hints, but never a command."""
 
 
 def command_context(
     invocation: Invocation, context: click.Context, *, saved_plan: Path | None = None
 ) -> "CommandContext":
-    """Return the options that a suggested command has to repeat, except the target."""
+    """Return the options that a suggested command must repeat, except the target."""
     from reconciler.views.sections import CommandContext, as_operand
 
     folder = invocation.dir
@@ -346,7 +346,7 @@ def command_context(
 
 @contextmanager
 def suggesting_commands(invocation: Invocation, plans: Sequence[Path]) -> Iterator[None]:
-    """Add to the hints of a refusal of `apply PLANS` the next command, where there is one."""
+    """Add the next command, if there is one, to the hints of a refusal of `apply PLANS`."""
     from reconciler.planning.plan import Plan
 
     try:
@@ -357,7 +357,7 @@ def suggesting_commands(invocation: Invocation, plans: Sequence[Path]) -> Iterat
         saved_plan = plans[0] if len(plans) == 1 else None
         context = command_context(invocation, click.get_current_context(), saved_plan=saved_plan)
         found = _with_commands(problem.diagnostics, problem.plan, context)
-        # The class holds the exit code, so the new refusal is of the same class.
+        # The class defines the exit code, so the new refusal has the same class.
         raise type(problem)(found, plan=problem.plan) from problem
 
 
@@ -371,7 +371,7 @@ def _with_commands(
         if command is None or diagnostic.code in named or len(command) > _LONGEST_COMMAND:
             found.append(diagnostic)
             continue
-        named.add(diagnostic.code)  # of many with one code the first names the command
+        named.add(diagnostic.code)  # among several with one code, only the first names the command
         found.append(replace(diagnostic, hint=f"{diagnostic.hint}; {command}"))
     return found
 
@@ -381,7 +381,7 @@ def _next_command(code: str, plan: "Plan", context: "CommandContext") -> str | N
 
     target = plan.target.name
     if plan.run is not None:
-        return None  # `undo` takes other options than `apply`
+        return None  # `undo` has other options than `apply`
     if code == "no-terminal":
         command = apply_command(target, "--expect-digest", plan.digest, context=context)
         return f"to apply exactly this plan, run: {command}"

@@ -54,4 +54,4 @@ OTHER_NAMES: Mapping[str, str] = MappingProxyType(
         "web": "serve",
     }
 )
-"""The command, with its option if need be, that does what another tool calls by this name."""
+"""Equivalent command, with an option if needed, for the name that another tool uses."""

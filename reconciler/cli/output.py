@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from reconciler.views.sections import CommandContext
 
 _MAX_LINKS = 40
-"""Symbolic links that are followed one after the other, as many as Linux follows."""
+"""Maximum number of symbolic links to follow, the same as in Linux."""
 
-_HOW_TO_SAVE = "name a file in an existing folder that you may write to"
+_HOW_TO_SAVE = "name a file in an existing, writable folder"
 _HOW_TO_READ = "check the path; it is relative to the current folder"
 _OWN_FILES = "name a file that reconcile wrote with --out or --format json"
 
 _LONE_SURROGATES = "backslashreplace"
-"""Error handler for lone surrogates, which UTF-8 cannot encode; in JSON the escape is equal."""
+"""Error handler for lone surrogates, which UTF-8 cannot encode but JSON can escape."""
 
-# Named here, too, since `--help` must not load the views; a test compares both.
+# Repeated here, because `--help` must not import the views; a test compares both.
 PLAN_FORMATS = ("text", "json", "markdown", "html")
 
 
@@ -109,11 +109,11 @@ def save(path: Path, text: str) -> None:
     """
     try:
         descriptor = _descriptor(path)
-        # By the path itself: /dev/stdout resolves to a name that no file has.
+        # By the path itself, because /dev/stdout resolves to a name that no file has.
         if descriptor is None and (path.is_file() or not path.exists()):
             replace_file(path.resolve(), text.encode("utf-8", _LONE_SURROGATES))
             return
-        # A copy, since closing the stream would close standard output.
+        # A copy, because closing the stream would close standard output.
         there = path if descriptor is None else os.dup(descriptor)
         with open(there, "w", encoding="utf-8", errors=_LONE_SURROGATES) as stream:  # noqa: PTH123  it may be open already
             stream.write(text)
@@ -126,7 +126,7 @@ def save(path: Path, text: str) -> None:
 
 def _descriptor(path: Path) -> int | None:
     """Return the descriptor of this process that a path refers to, else None."""
-    # Opened by its path, such a file would be written from its beginning on Linux.
+    # On Linux, opening such a file by its path would write from its beginning.
     ours = Path("/proc/self/fd").resolve(), Path("/dev/fd")
     for _ in range(_MAX_LINKS):
         if path.name.isdecimal() and path.parent.resolve() in ours:
@@ -144,7 +144,7 @@ def read(path: Path, *, limit: int, code: str = "unreadable-plan", hint: str = _
     """
     try:
         with path.open("rb") as stream:
-            # One byte more tells a file at the limit from a larger one.
+            # One byte more distinguishes a file at the limit from a larger one.
             content = stream.read(limit + 1)
     except OSError as reason:
         problem = error(

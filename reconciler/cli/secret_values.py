@@ -1,7 +1,7 @@
-"""Secret values of a run: which references have one, and which hosts may receive the API key.
+"""Secret values of a run, and the hosts that may receive the API key.
 
-A pull request can edit a target's URL; the hosts beyond the known ones come from the environment,
-which it cannot edit. Whether a URL is one at all: `reconciler.desired.config`.
+A pull request can edit a target's URL; additional hosts come from the environment, which it cannot
+edit. Validity of URLs: `reconciler.desired.config`.
 """
 
 from collections.abc import Collection, Iterable
@@ -29,11 +29,11 @@ _NAMED = 5
 
 
 def refuse_unknown_host(target: Target, *, allowed_hosts: Collection[str]) -> None:
-    """Raise `Refused` if the target's host is none that a key may be sent to."""
-    # `hostname` leaves out port and credentials: a host is trusted, not one of its ports.
+    """Raise `Refused` if a key may not be sent to the target's host."""
+    # `hostname` omits port and credentials: a host is trusted, not one of its ports.
     host = (urlsplit(target.base_url).hostname or "").lower()
     known = KNOWN_HOSTS | {allowed.lower() for allowed in allowed_hosts}
-    # Neither the embedded simulator nor a loopback address lets a key leave this machine.
+    # With the embedded simulator or a loopback address, a key does not leave this machine.
     if target.is_simulator or is_loopback(host) or host in known:
         return
     problem = error(
@@ -45,7 +45,7 @@ def refuse_unknown_host(target: Target, *, allowed_hosts: Collection[str]) -> No
 
 
 class Secrets:
-    """The secrets of one run; `findings` collects their diagnostics."""
+    """Secrets of one run; `findings` collects their diagnostics."""
 
     def __init__(self, environment: Settings, directory: Path) -> None:
         self.allowed = AllowList.parse(environment.allowed_secrets)
@@ -55,13 +55,13 @@ class Secrets:
         self._resolvers = Resolvers(context)
 
     def key_of(self, target: Target) -> Redacted:
-        """Resolve the API key of a target, or raise `InvalidInput` that names what is missing."""
+        """Resolve the API key of a target, or raise `InvalidInput` with the missing reference."""
         if target.api_key is None:
             raise InvalidInput([error("missing-api-key", f"target {target.name} has no api_key")])
         problem = api_key_problem(target.api_key)
         if problem is None:
-            # A pull request can edit this reference as well. A variable is one of PORTKEY_* here,
-            # which the list never holds; everything else has to be on it.
+            # A pull request can edit this reference, too. A variable must be PORTKEY_*, which the
+            # allow-list never contains; everything else must be on the list.
             allowed = None if target.api_key.scheme == "env" else self.allowed
             answer = resolve_all([target.api_key], resolvers=self._resolvers, allowed=allowed)
             problem = answer.missing.get(target.api_key)
@@ -80,9 +80,9 @@ class Secrets:
         strict: bool,
         without_values: bool = False,
     ) -> Resolution:
-        """Resolve every reference that these integrations of a desired state name.
+        """Resolve every reference of these integrations of a desired state.
 
-        On a simulator an unset variable gets a placeholder. A reference outside the allow-list is
+        On a simulator, an unset variable gets a placeholder. A reference outside the allow-list is
         a finding, and with `strict` it raises `InvalidInput`.
         """
         # Iterated twice below, and the caller may pass an iterator.

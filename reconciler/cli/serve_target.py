@@ -1,4 +1,4 @@
-"""Target of the adapter: its clients, the files that declare it, and its past runs."""
+"""Target of the adapter: its clients, its files and its past runs."""
 
 import math
 from collections.abc import AsyncIterator
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ServedTarget:
-    """The target that is served, with the settings of its clients.
+    """Served target, with the settings of its clients.
 
-    `connections` bounds the calls in flight of each client.
+    `connections` limits the concurrent calls of each client.
     """
 
     invocation: Invocation
@@ -47,7 +47,7 @@ class ServedTarget:
         return cls(invocation, environment, target, call_timeout, connections)
 
     def client(self, *, read_only: bool) -> Client:
-        """Return a client without a deadline, since the adapter runs until it is stopped."""
+        """Return a client without a deadline, because the adapter runs until it is stopped."""
         return wiring.client_of(
             self.invocation,
             self.environment,
@@ -106,11 +106,11 @@ class ServedTarget:
             with wiring.ledger_access_of(self.invocation, self.environment).open(
                 read_only=True
             ) as ledger:
-                # One more than is shown, which tells the page that there are earlier runs.
+                # One more than is shown, so that the page knows whether there are earlier runs.
                 everything = ledger.history(target=self.target.name, limit=MAX_RUNS + 1)
         except NoLedger:
             return []
-        # A target of the same name may have had another URL before.
+        # A target of the same name can have had another URL before.
         ours = (self.target.name, self.target.base_url)
         return [run for run in everything if _target_of(run) == ours]
 

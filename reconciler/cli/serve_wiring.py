@@ -1,7 +1,7 @@
 """Composition of the adapter for `reconcile serve`, and its two ports.
 
-The adapter's libraries come with the extra `serve`, so they are imported here only when they are
-used, and their absence is a sentence.
+The adapter's libraries are part of the extra `serve`, so they are imported only on use; if they are
+missing, an error names the extra.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 _LIBRARIES = ("jsonschema", "mcp", "prometheus_client", "starlette", "uvicorn")
 
-# Until its next use nothing else notices that the upstream has closed a connection.
+# Otherwise a connection that the upstream has closed stays open until its next use.
 _DROP_EXPIRED_SECONDS = 5
 TOKEN_VARIABLE = "RECONCILE_SERVE_TOKEN"  # noqa: S105  the name of a variable
 _TOKEN_FILE_LIMIT = 1024 * 1024
@@ -107,8 +107,8 @@ async def serve(
 ) -> None:
     """Serve until `stop` is set; call `ready` with the addresses.
 
-    Raises `InvalidInput` for options and files that cannot be used, `Refused` for a host that the
-    key may not go to.
+    Raises `InvalidInput` for options and files that cannot be used, and `Refused` for a host that
+    may not receive the key.
     """
     _require_extra()
     from reconciler.adapter.connections import connection_budget, raise_file_limit
@@ -129,8 +129,8 @@ async def serve(
         async with served.client(read_only=options.read_only) as client:
             ports = _Ports(options, served, config, metrics, lambda: not stop.is_set())
             applications = ports.applications(client, rest=rest, mcp=mcp)
-            # Objects that exist now live until the end. A garbage collection that scans them
-            # would delay requests by tens of milliseconds.
+            # Existing objects live until the end. A garbage collection that scans them would delay
+            # requests by tens of milliseconds.
             gc.freeze()
             dropping = asyncio.create_task(_drop_expired(client))
             try:
@@ -282,7 +282,7 @@ def _warn_if_exposed(console: Console, file: Path) -> None:
         status = file.stat()
     except OSError:
         return
-    # The mode of a pipe, such as `<(…)` in a shell, says nothing about its readers.
+    # The mode of a pipe, such as `<(…)` in a shell, does not show who can read it.
     if stat.S_ISREG(status.st_mode) and status.st_mode & _READABLE_BY_OTHERS:
         mode = f"{stat.S_IMODE(status.st_mode):04o}"
         found = warning(
@@ -298,7 +298,7 @@ def _tokens(console: Console, options: ServeOptions) -> "Tokens":
     from reconciler.adapter.auth import LINE_HINT, Token, Tokens, parse_tokens
 
     if options.insecure_no_auth:
-        # Without a token, everyone who reaches the port may write.
+        # Without a token, anyone who can reach the port can write.
         if not is_loopback(options.host):
             summary = (
                 f"--insecure-no-auth requires a loopback address, and {options.host} is not one"

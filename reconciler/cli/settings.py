@@ -1,8 +1,8 @@
-"""The only place that reads the environment and the clock.
+"""Settings from the environment, and the clock; no other module reads either.
 
-Everything below `reconciler.cli` takes them as parameters. click reads the variables that stand for
-options. The settings here are deliberately no options, because a pull request can edit files and
-command lines but not the environment.
+All other packages receive them as parameters. click reads the variables of options. These settings
+are deliberately not options, because a pull request can edit files and command lines, but not the
+environment.
 """
 
 import os
@@ -33,12 +33,12 @@ class Settings:
 
     @property
     def on_runner(self) -> bool:
-        """Whether this is a machine of GitHub Actions, whose files go into a cache."""
+        """Whether this is a runner of GitHub Actions, whose files are cached."""
         return self.environment.get("GITHUB_ACTIONS") == "true"
 
     @property
     def in_ci(self) -> bool:
-        """Whether this is a job of a CI system, whose clone was made for it."""
+        """Whether this is a job of a CI system, with a clone made for it."""
         return self.on_runner or self.environment.get("CI") == "true"
 
 
@@ -61,7 +61,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         return tuple(part.strip() for part in (text(name) or "").split(",") if part.strip())
 
     return Settings(
-        # A copy, so that nothing changes the settings after they were read.
+        # A copy, so that the settings cannot change after they were read.
         environment=MappingProxyType(dict(environment)),
         base_url=text("PORTKEY_BASE_URL"),
         allowed_hosts=several("RECONCILE_ALLOWED_HOSTS"),
@@ -75,7 +75,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def keep_plugins_out() -> None:
-    """Disable pydantic plugins: one could see every secret, and the search for them takes 8 ms."""
+    """Disable pydantic plugins, which could see every secret; the search for them takes 8 ms."""
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # noqa: TID251  this module is the reader
 
 
@@ -85,7 +85,7 @@ def refuses_color() -> bool:
 
 
 def variable(name: str) -> str | None:
-    """Return one variable, None if it is unset or empty."""
+    """Return a variable, None if it is unset or empty."""
     return os.environ.get(name) or None  # noqa: TID251  this module is the reader
 
 

@@ -1,7 +1,7 @@
 """Handling of Ctrl-C and SIGTERM.
 
-The first signal asks the work to stop, or cancels work that cannot be asked. The second one stops
-it immediately. The exit code is 130 or 143 either way.
+The first signal requests the work to stop, or cancels work that does not support a request. The
+second one stops it immediately. The exit code is 130 or 143 in both cases.
 """
 
 import asyncio
@@ -14,11 +14,11 @@ from typing import Any, NoReturn, TypeVar
 Result = TypeVar("Result")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 UNFINISHED = "the command did not finish"
-"""Message about interrupted work that sets no other one."""
+"""Default message about interrupted work."""
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM ended the command, as Ctrl-C would have."""
+    """SIGTERM ended the command, like Ctrl-C."""
 
 
 class SignalHandler:
@@ -61,7 +61,7 @@ class SignalHandler:
         try:
             return await work
         except asyncio.CancelledError:
-            # A cancellation without a signal is that of the work itself.
+            # Without a signal, the work itself was cancelled.
             if self.received is None or self._forced:
                 raise
             raise self._as_exception(self.received) from None
@@ -70,13 +70,13 @@ class SignalHandler:
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
-        """Let signals raise exceptions while a question blocks the event loop."""
+        """Let signals raise exceptions while a prompt blocks the event loop."""
         self._remove_handlers()
         try:
             yield
         except KeyboardInterrupt as caught:
-            # Python's own KeyboardInterrupt has no arguments, and so no message about what is not
-            # done.
+            # Python's own KeyboardInterrupt has no arguments, so it has no message about unfinished
+            # work.
             if caught.args:
                 raise
             raise type(caught)(self.if_interrupted) from None
@@ -106,7 +106,7 @@ def run(
     *,
     if_interrupted: str = UNFINISHED,
 ) -> Result:
-    """Run asynchronous work to its end; raises `KeyboardInterrupt` when it was cut short."""
+    """Run asynchronous work to its end; raises `KeyboardInterrupt` if it was interrupted."""
     handler = SignalHandler(if_interrupted)
     return asyncio.run(handler.run(work(handler)))
 

@@ -1,6 +1,6 @@
 """Telemetry of one run: its log lines and its metrics.
 
-What a log line looks like: `reconciler.cli.json_log`. What the file of figures looks like:
+Format of log lines: `reconciler.cli.json_log`. Format of the metrics file:
 `reconciler.views.metrics`.
 """
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class RunTelemetry:
-    """Listener of a run, used as a context manager around all of it.
+    """Listener of a run, used as a context manager around it.
 
-    `invocation` is the one to work with: its requests are heard. The figures are written however
-    the run ends, so that an alert can ask for the exit code.
+    Use its `invocation`, whose requests are observed. Metrics are written however the run ends, so
+    that an alert can use the exit code.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class RunTelemetry:
         self._file = metrics_file
         self.figures = Figures(command=command, target=invocation.target or "", run=run)
         if self._console.json_log is not None:
-            # A fleet as a whole has no run in a ledger; its members have theirs.
+            # A fleet as a whole has no run in a ledger, but its members do.
             known = {"run": run, "command": command} if run else {"command": command}
             self._console.json_log = self._console.json_log.with_context(**known)
         self.invocation = replace(invocation, on_request=self._on_request)
@@ -70,7 +70,7 @@ class RunTelemetry:
         return self.figures.run
 
     def set_target(self, target: str, *, ledger: str = "") -> None:
-        """Store the target, which need not have been named, and the state of its ledger."""
+        """Store the target, which can be the default one, and the state of its ledger."""
         self.figures.target = target
         self.figures.ledger = ledger
         if self._console.json_log is not None:
@@ -117,7 +117,7 @@ class RunTelemetry:
             self._console.json_log.request(exchange)
 
     def _save(self, file: Path) -> None:
-        """Write the figures; what the run has done stands, whether they can be kept or not."""
+        """Write the metrics; a failure does not change the result of the run."""
         from reconciler.cli import output
         from reconciler.views.diagnostics import as_text
 
@@ -129,7 +129,7 @@ class RunTelemetry:
 
 
 def _check_place(file: Path | None) -> None:
-    """Refuse a place that cannot hold the file before anything is done."""
+    """Refuse an unusable path for the file before any work."""
     if file is not None and not file.absolute().parent.is_dir():
         problem = error(
             "cannot-save", f"{file}: the folder does not exist", hint="create the folder first"

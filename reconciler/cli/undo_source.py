@@ -1,8 +1,8 @@
-"""A run of the ledger as a desired state: what was there before it, for `undo` and its apply.
+"""State before a run of the ledger as a desired state, for `undo` and its apply.
 
-What can be restored: `reconciler.execution.undo`. The ledger withholds literal values, so those
-are looked for in the files and in earlier commits. What is found counts only if its fingerprint is
-the recorded one (`reconciler.execution.undo_fields`); what is not found is named.
+What can be restored: `reconciler.execution.undo`. The ledger withholds literal values, so they are
+searched in the files and in earlier commits. A value counts only if it has the recorded fingerprint
+(`reconciler.execution.undo_fields`); missing ones are reported.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,14 +31,14 @@ from reconciler.planning.plan import PlanOptions, Selection
 from reconciler.workflows import unmatched_patterns
 
 _COMMITS = 3
-"""Earlier commits that are read at most; the literal most often stands in the newest one."""
+"""Maximum number of earlier commits to read; the newest one usually has the literal."""
 
 
 class UndoSource:
-    """A run of the ledger to undo; integrations that it never reached are left alone."""
+    """Run of the ledger to undo; integrations that it never reached are left unchanged."""
 
     def __init__(self, invocation: Invocation, run: str, *, for_files: bool = False) -> None:
-        """Read the run's record; `for_files` skips literal values, which no file may hold."""
+        """Read the run's record; `for_files` skips literal values, which files may not contain."""
         self.run = run
         self.environment = invocation.environment or settings.from_environment()
         self.target = read_target(invocation, self.environment)
@@ -52,7 +52,7 @@ class UndoSource:
             untouched = _untouched(this["outcomes"])
             images = ledger.pre_images(run)
             self._made = ledger.made_by_runs(run, [image.slug for image in images])
-        # A plan records pre-images of all that it would change, sent or not.
+        # A run records pre-images of everything that its plan changes, sent or not.
         self._images = [image for image in images if image.slug not in untouched]
         self._later = [item for item in later if self._is_ours(item["target"])]
         self._literals = find_literals(
@@ -63,7 +63,7 @@ class UndoSource:
         )
 
     def options(self, options: PlanOptions) -> PlanOptions:
-        """Restrict options to what the run changed; raise `InvalidInput` for any other pattern."""
+        """Restrict options to what the run changed; raise `InvalidInput` for unmatched patterns."""
         self.refuse_unmatched(options.selection)
         return options_for(self._images, options)
 
@@ -99,7 +99,7 @@ class UndoSource:
             raise Refused([problem])
 
     def _is_ours(self, target: object) -> bool:
-        """Compare a recorded target with ours; a first run may not know its organisation yet."""
+        """Compare a recorded target with this one; its first run may not know the organisation."""
         recorded = target if isinstance(target, dict) else {}
         return (recorded.get("name"), recorded.get("base_url")) == (
             self.target.name,
@@ -145,14 +145,14 @@ def find_literals(
     images: Sequence[PreImage],
     earlier: Sequence[Mapping[str, Any]],
 ) -> Literals:
-    """Read the files of today and of earlier commits, if a pre-image lacks any literal.
+    """Read the current files and earlier commits, if a pre-image lacks any literal.
 
     `earlier` are the runs before the one that is undone, oldest first.
     """
     slugs = {image.slug for image in images if _lacks_literals(image)}
     if not slugs:
         return NO_LITERALS
-    # With the earliest date no exception has expired, and an expired one is an error.
+    # The earliest date, because an expired exception would be an error.
     today, _ = load_readable(DirectorySource(repository.folder), target, date.min)
     return Literals(
         today={s: item.fields for s, item in today.integrations.items() if s in slugs},
@@ -168,7 +168,7 @@ def _lacks_literals(image: PreImage) -> bool:
 
 def _commits(earlier: Iterable[Mapping[str, Any]], slugs: set[str]) -> list[str]:
     """Return the newest commits whose runs wrote one of these integrations."""
-    # A dictionary drops repetitions and keeps the order.
+    # A dictionary removes duplicates and keeps the order.
     found: dict[str, None] = {}
     for run in reversed(list(earlier)):
         touched = {str(outcome["slug"]) for outcome in run["outcomes"]}
@@ -184,6 +184,6 @@ def _declared_at(
         try:
             past = declared_at(commit, repository=repository, target=target)
         except git.GitError:
-            continue  # the commit is not here, for instance in a shallow clone
+            continue  # the clone lacks the commit, for example because it is shallow
         known = past.last_applied.integrations
         yield {s: item.declared for s, item in known.items() if item.declared is not None}

@@ -1,7 +1,7 @@
 """Composition root: the only module that creates and connects all parts.
 
-A command opens a `Session` here, hands it to a function of `reconciler.workflows`, and shows what
-comes back. Nothing here decides anything about integrations.
+A command opens a `Session` here, passes it to a function of `reconciler.workflows`, and shows the
+result. This module makes no decisions about integrations.
 """
 
 import asyncio
@@ -81,8 +81,8 @@ async def session(
 ) -> AsyncIterator[Session]:
     """Open a session for a command that only reads; its client can only send GET requests.
 
-    Raises `InvalidInput` for files and settings that cannot be used, all their problems at once,
-    and `Refused` for a host that the key may not go to.
+    Raises `InvalidInput` with all problems of files and settings, and `Refused` for a host that may
+    not receive the key.
     """
     source = source or FolderSource(invocation, reading)
     ledger_access, target = ledger_access_of(invocation, source.environment), source.target
@@ -104,19 +104,19 @@ async def run(
     source: DesiredSource | None = None,
     allow_older_commit: bool = False,
 ) -> AsyncIterator[tuple[Session, "LedgerListener | None"]]:
-    """Open a session for a run that writes, after its ledger and the lock of its target.
+    """Open a session for a run that writes, after opening its ledger and locking its target.
 
-    Raises what `session` raises, `Refused` where another run holds the lock or has applied a newer
-    commit, and `LedgerError` where nothing can be recorded; without `keeps_records` there is no
+    Raises what `session` raises, `Refused` if another run holds the lock or has applied a newer
+    commit, and `LedgerError` if nothing can be recorded; without `keeps_records`, there is no
     ledger listener.
     """
-    # A source of its own, an undo, does not come from the commit that is checked out.
+    # Another source, an undo, does not come from the checked-out commit.
     compares_commits = source is None and not allow_older_commit
     source = source or FolderSource(invocation, reading)
     ledger_access, target = ledger_access_of(invocation, source.environment), source.target
     repository = repository_of(invocation, source.environment)
     facts = run_facts(source.environment, name)
-    # The source of the files has looked the commit up already, that of an undo has not.
+    # The source of the files has already looked up the commit, that of an undo has not.
     commit = facts.commit or await in_thread(lambda: git.head(repository))
     facts = replace(facts, commit=commit, shard=selection.shard_label)
     async with AsyncExitStack() as held:
@@ -130,7 +130,7 @@ async def run(
         else:
             locked_run = ledger_access.locked_run(target, facts, _timestamp, limit_seconds=limit)
             snapshot = await held.enter_async_context(entered(locked_run))
-        # Under the lock: before it, another run could still apply a newer commit.
+        # Under the lock, because another run could otherwise still apply a newer commit.
         if compares_commits:
             found = await in_thread(
                 lambda: refuse_older_commit(repository, snapshot.commits, source.environment)
@@ -161,7 +161,7 @@ async def _open(
     secrets = secret_values.Secrets(environment, invocation.dir)
     api = open_client(invocation, environment, desired.target, reading, secrets, writes=writes)
     async with api:
-        # Integrations outside the selection may name secrets that this job does not have.
+        # Integrations outside the selection can refer to secrets that this job does not have.
         selected = [d for s, d in desired.integrations.items() if selection.includes(s)]
         resolution = secrets.of(
             selected,
@@ -170,7 +170,7 @@ async def _open(
             strict=writes,
             without_values=reading.without_values,
         )
-        # An error of the API may quote a value that no call of this run has sent.
+        # An error of the API can quote a value that no call of this run has sent.
         api.keep_secret(resolution.values.values())
         yield Session(
             desired=desired,
@@ -194,7 +194,7 @@ async def _open(
 
 
 def _relevant(found: tuple[Diagnostic, ...], *, has_values: bool) -> tuple[Diagnostic, ...]:
-    """Return what applies to a run; without values there is nothing to take a fingerprint of."""
+    """Return the diagnostics that apply to a run; without values, fingerprints do not matter."""
     return tuple(item for item in found if has_values or item.code != NO_PEPPER)
 
 
@@ -220,7 +220,7 @@ def open_client(
     *,
     writes: bool,
 ) -> Client:
-    """Return the client of a target: over the network, or on the simulator's file."""
+    """Return the client of a target, over the network or for the simulator's file."""
     refuse_unknown_host(target, allowed_hosts=environment.allowed_hosts)
     invocation.console.debug(f"reading target {target.name} at {visible(target.base_url, None)}")
     return client_of(
@@ -242,7 +242,7 @@ def client_of(
     secrets: secret_values.Secrets,
     **client_options: Any,
 ) -> Client:
-    """Return a client for an allowed host; `client_options` go to `make_client`."""
+    """Return a client for an allowed host; `client_options` are passed to `make_client`."""
     simulated = target.is_simulator
     return make_client(
         base_url=IN_PROCESS if simulated else target.base_url,
@@ -310,7 +310,7 @@ def new_run_id() -> str:
 def _request_listener(invocation: Invocation) -> Callable[[RequestRecord], None] | None:
     """Return the listener of API calls; with `-vv` it prints them without headers or bodies."""
     console = invocation.console
-    # The JSON log has its own line for each request.
+    # The JSON log already has a line for each request.
     if console.verbosity < 2 or console.json_log is not None:
         return invocation.on_request
 

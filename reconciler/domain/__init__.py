@@ -1,1 +1,1 @@
-"""The nouns: integrations, secrets, policies, states, calls. No I/O, clock or environment."""
+"""Values of the domain: integrations, secrets, policies, states, calls. No I/O and no clock."""

@@ -1,7 +1,7 @@
 """Calls of the remote API as values: a plan holds them, the executor carries them out.
 
-The body may hold `SecretRef` leaves; they become values only when the request is written. What an
-operation looks like on the wire: `reconciler.remote.operations`.
+The body can contain `SecretRef` leaves, which become values only when the request is built. HTTP
+form of an operation: `reconciler.remote.operations`.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from reconciler.domain.tree import Tree
 
 
 class OperationName(StrEnum):
-    """The ten operations on integrations, by the names of the adapter's tools."""
+    """Ten operations on integrations, with the names of the adapter's tools."""
 
     LIST = "list-all-integrations"
     CREATE = "create-integration"
@@ -29,7 +29,7 @@ class OperationName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An operation with its slug (None for list and create), query and body."""
+    """Operation with its slug (None for list and create), query and body."""
 
     operation: OperationName
     slug: str | None = None
@@ -39,9 +39,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A successful answer: status, JSON (None for an empty body), the server's request id.
+    """Successful response: status, JSON (None for an empty body) and the server's request id.
 
-    `content` is the body as it was received, for callers that forward it.
+    `content` is the received body, for callers that forward it.
     """
 
     status: int

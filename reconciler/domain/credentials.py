@@ -1,6 +1,6 @@
-"""Credentials of an integration: whether it declares the one with which its provider is called.
+"""Credential of an integration: whether it declares one for its provider.
 
-The API refuses to create an integration that has none, with a message that names no field.
+The API refuses to create an integration without one, and its message names no field.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,20 +13,20 @@ from reconciler.domain.tree import is_empty
 
 
 def lacks_credential(fields: Mapping[str, object]) -> bool:
-    """Return whether a create from these fields would be refused because it has no credential.
+    """Return whether a create from these fields would be refused for lack of a credential.
 
-    A provider that is not in the public record may need none.
+    A provider that is not in the public record may not need one.
     """
     provider = fields.get("ai_provider_id")
     return isinstance(provider, str) and knows_by_name(provider) and not has_credential(fields)
 
 
 def has_credential(fields: Mapping[str, object]) -> bool:
-    """Return whether these fields hold a credential, declare that there is none, or need none.
+    """Return whether these fields hold a credential, declare its absence, or need none.
 
-    An empty `key` is also a declaration: there must be no key.
+    An empty `key` also counts: it declares that there must be no key.
     """
-    # Also where it is empty, so the value is not looked at.
+    # An empty value also counts, so the value is not checked.
     if "key" in fields:
         return True
     provider = fields.get("ai_provider_id")
@@ -43,13 +43,13 @@ def has_credential(fields: Mapping[str, object]) -> bool:
 
 
 def _maps_credential(mappings: object, schema: FieldSchema) -> bool:
-    """Return whether the gateway fetches a credential; a mapping can fill any field."""
+    """Return whether a mapping for a credential exists; a mapping can fill any field."""
     if is_empty(mappings) or not isinstance(mappings, list | tuple | Mapping):
         return False
     entries = mappings.values() if isinstance(mappings, Mapping) else mappings
     targets = [entry.get("target_field") for entry in entries if isinstance(entry, Mapping)]
     if isinstance(mappings, Mapping):
-        targets += mappings  # a canonical tree: by target
+        targets += mappings  # in canonical form: by target
     return any(
         isinstance(target, str) and schema.at(target_path(target)).facts.sensitive
         for target in targets
@@ -63,7 +63,7 @@ def _values(
     if isinstance(node, Mapping):
         for name, item in node.items():
             member = field.child(name)
-            # A literal in such a header is not a credential; a reference in it may be one.
+            # A literal in such a header is not a credential, but a reference can be one.
             harmless = field.facts.headers and not member.facts.secret
             yield from _values(item, member, is_header=harmless)
     elif isinstance(node, list | tuple):

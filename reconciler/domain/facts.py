@@ -1,13 +1,13 @@
-"""What models state: the type of a field and its facts, and which fields a provider requires.
+"""Facts that models state about fields: their types and properties, and requirements of providers.
 
 A model of `reconciler.domain` states type and facts once for each of its fields: `Annotated[Text,
-Facts(immutable=True)]`. `reconciler.domain.schema` compiles them into what validation, planning,
-requests, decoding and documentation walk. The types are strict: files are read by field type, so
-nothing has to be converted here.
+Facts(immutable=True)]`. `reconciler.domain.schema` compiles them for validation, planning,
+requests, decoding and documentation. The types are strict: files are read by field type, so nothing
+is converted here.
 
 `Configuration` is the base of every provider's settings; the families in
-`reconciler.domain.providers` say what differs. A field that no family knows is allowed: the API
-grows faster than its public record, so it is reported and sent.
+`reconciler.domain.providers` add the differences. A field that no family knows is allowed: the API
+grows faster than its public record, so such a field is reported and sent.
 """
 
 import re
@@ -33,7 +33,7 @@ from reconciler.domain.tree import is_empty
 
 
 class SubResource(StrEnum):
-    """A part of an integration that the API reads and writes by calls of its own."""
+    """Part of an integration that the API reads and writes with separate calls."""
 
     MODELS = "models"
     WORKSPACES = "workspaces"
@@ -64,19 +64,19 @@ class Facts:
     """Properties of a field that its type does not express.
 
     `identity` distinguishes the entries of a keyed list, and integrations themselves. `two_forms`
-    marks an id that the API may report as a UUID where a slug was written. Files may hold only a
-    reference to a `secret`; of a `redacted` field they may hold a literal, and it is shown nowhere.
-    The value of a `secret_object` is a JSON object. A `host` decides where a stored credential is
-    sent, an `endpoint` chooses between hosts of one vendor, such as a region; `headers` is a map of
-    HTTP headers. A `local` field is in files only and is never sent. A `write_only` field is
-    accepted and never returned; a `server_added` one appears without being sent, and no write
-    removes it. A field is `sent_whole` where the API may replace instead of merge. `default` is
-    what an absent field stands for. `required_by` names the field beside it that does not work
-    without it. `example` and `source` (where a fact is documented) are for people.
+    marks an id that the API can report as a UUID although a slug was written. Files can contain
+    only a reference to a `secret`; for a `redacted` field they can contain a literal, which is
+    never shown. The value of a `secret_object` is a JSON object. A `host` decides where a stored
+    credential is sent, an `endpoint` chooses between hosts of one vendor, such as a region;
+    `headers` is a map of HTTP headers. A `local` field exists only in files and is never sent. A
+    `write_only` field is accepted and never returned; a `server_added` one appears without being
+    sent, and no write removes it. A field is `sent_whole` if the API may replace instead of merge.
+    `default` is the value of an absent field. `required_by` names the sibling field that does not
+    work without it. `example` and `source` (where a fact is documented) are for people.
 
-    A `url` is absolute. `form` is a regular expression that documented values match: another value
-    is worth a warning. `other_words` are pairs of a word that the vendor uses elsewhere and the
-    choice it stands for here. `replaced_by` names the field that the API wants instead of this one.
+    A `url` is absolute. `form` is a regular expression that documented values match: any other
+    value causes a warning. `other_words` are pairs of a word that the vendor uses elsewhere and the
+    equivalent choice. `replaced_by` names the field that the API requires instead of this one.
     """
 
     identity: bool = False
@@ -107,7 +107,7 @@ class Facts:
 
     @property
     def sensitive(self) -> bool:
-        """Return whether the value is shown nowhere."""
+        """Whether the value is never shown."""
         return self.secret or self.redacted
 
 
@@ -122,7 +122,7 @@ SECRET_NAME = re.compile(
     r"|(?:^|[_.-])(?:pass|sas|pat)(?:[_.-]|\d*$)",
     re.IGNORECASE,
 )
-"""Field names of secrets; a target cannot vouch for a field with such a name."""
+"""Field names of secrets; `known_fields` of a target cannot list such a field."""
 
 MASK_PREFIX = "masked_"
 """Prefix of the name of a field whose value the API masks (remote/API.md §1.4)."""
@@ -140,11 +140,11 @@ SlugText: TypeAlias = Annotated[str, Strict(), Field(pattern=r"^[A-Za-z0-9_-]{1,
 
 _LABEL = re.compile(r"[A-Za-z0-9_-]*")
 _LABELS = re.compile(r"([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)?")
-_BECOMES_HOST = "it becomes a part of the name of the host that gets the credential"
+_BECOMES_HOST = "it becomes part of the host name that receives the credential"
 
 
 def is_host_label(text: str) -> bool:
-    """Return whether a text can be one label of a host's name, and nothing more."""
+    """Return whether a text is a single label of a host name."""
     return _LABEL.fullmatch(text) is not None
 
 
@@ -170,24 +170,24 @@ def _labels(value: str) -> str:
 HostLabel: TypeAlias = Annotated[
     str, Strict(), Field(pattern=r"^[^\s/:?#@.]*$"), AfterValidator(_label)
 ]
-"""A name that becomes one label of a host's name, so that a URL or a whole host cannot be meant."""
+"""Name that becomes one label of a host name, so it cannot be a URL or a whole host name."""
 HostLabels: TypeAlias = Annotated[
     str, Strict(), Field(pattern=r"^[^\s/:?#@]*$"), AfterValidator(_labels)
 ]
-"""A name that becomes the beginning of a host's name."""
+"""Name that becomes the beginning of a host name."""
 RegionName: TypeAlias = Annotated[
     str, Strict(), AfterValidator(_label), Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]*$"})
 ]
-"""A name that chooses among the hosts of one vendor, as one label of the host's name."""
+"""Name that selects a host of one vendor, as one label of the host name."""
 DeploymentName: TypeAlias = Annotated[str, Strict(), AfterValidator(_labels)]
-"""A name that a vendor makes the beginning of a host's name for some deployments."""
+"""Name that a vendor uses as the beginning of a host name for some deployments."""
 Identifier: TypeAlias = Annotated[str, Strict(), Field(min_length=1)]
 
 
 class StrictModel(BaseModel):
-    """A frozen part of an integration that accepts no unknown field."""
+    """Frozen part of an integration that accepts no unknown field."""
 
-    # Validators are built on first use, so a command that reads no file does not pay for them.
+    # Validators are built on first use, so that a command that reads no file does not pay for them.
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
@@ -200,7 +200,7 @@ def _reference(value: object) -> object:
 def _sensitive(value: object) -> object:
     if isinstance(value, SecretRef | Redacted) or (isinstance(value, str) and not value):
         return value
-    raise PydanticCustomError("string_type", "must be a text")
+    raise PydanticCustomError("string_type", "must be a string")
 
 
 Reference: TypeAlias = Annotated[
@@ -208,14 +208,14 @@ Reference: TypeAlias = Annotated[
     PlainValidator(_reference),
     WithJsonSchema({"type": ["string", "null"], "pattern": REFERENCE_PATTERN + "|^$"}),
 ]
-"""A secret: a file may contain only its reference."""
+"""Secret, of which a file can contain only a reference."""
 
 SensitiveText: TypeAlias = Annotated[
     SecretRef | Redacted | str,
     PlainValidator(_sensitive),
     WithJsonSchema({"type": "string"}),
 ]
-"""A value that a file may contain and that is never shown."""
+"""Value that a file can contain but that is never shown."""
 
 
 ByMode: TypeAlias = Mapping[str, tuple[str, ...]]
@@ -231,19 +231,19 @@ _CUSTOM_HOST_TESTS = "cdot65/prisma-airs-sdk: release notes of 0.33.0"
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A configuration field that must be there; `because` names the auth mode that asks for it."""
+    """Configuration field that must be set; `because` names the auth mode that requires it."""
 
     field: str
     because: str | None = None
 
 
 class Configuration(BaseModel):
-    """The settings any provider accepts.
+    """Settings that every provider accepts.
 
-    `required` holds for every auth mode, `required_by_mode` for the value of `mode_field`; what is
-    `expected` may be left out, but hardly anybody can do without it. `key_modes` are the auth modes
-    that need a `key`; a provider without modes needs one if `takes_key`. `other_names` are names
-    that the vendor uses for a field elsewhere.
+    `required` applies to every auth mode, `required_by_mode` to the value of `mode_field`;
+    `expected` fields can be omitted, but are usually needed. `key_modes` are the auth modes that
+    need a `key`; a provider without modes needs one if `takes_key`. `other_names` are names that
+    the vendor uses for a field elsewhere.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
@@ -281,17 +281,17 @@ class Configuration(BaseModel):
 
     @classmethod
     def missing(cls, given: Mapping[str, object], mapped: Collection[str]) -> list[Missing]:
-        """Find the required fields that are neither given nor filled by a secret mapping."""
+        """Return the required fields that are neither set nor filled by a secret mapping."""
         return cls._absent(given, mapped, cls.required, cls.required_by_mode)
 
     @classmethod
     def missed(cls, given: Mapping[str, object], mapped: Collection[str]) -> list[Missing]:
-        """Find the expected fields that are neither given nor filled by a secret mapping."""
+        """Return the expected fields that are neither set nor filled by a secret mapping."""
         return cls._absent(given, mapped, cls.expected, cls.expected_by_mode)
 
     @classmethod
     def needs_key(cls, given: Mapping[str, object]) -> bool:
-        """Return whether the API refuses a create with these settings and no `key`."""
+        """Return whether the API refuses a create with these settings and without `key`."""
         if given.get("is_key_required") is False:
             return False
         if cls.mode_field is None:
@@ -321,7 +321,7 @@ class Configuration(BaseModel):
 
 
 class OwnHost(Configuration):
-    """A server of one's own, which needs no key."""
+    """Self-hosted server, which needs no key."""
 
     expected = ("custom_host",)
     takes_key = False

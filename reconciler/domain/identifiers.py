@@ -3,16 +3,16 @@
 import re
 
 SLUG = re.compile(r"[A-Za-z0-9_-]{1,255}")
-"""The one form of a slug that may come near a URL; always used with `fullmatch`."""
+"""Pattern of slugs that can be part of a URL; always used with `fullmatch`."""
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def is_uuid(value: object) -> bool:
-    """Return whether a value is an id in the form of a UUID; workspaces and providers have two."""
+    """Return whether a value is a UUID; ids of workspaces and providers have two forms."""
     return isinstance(value, str) and UUID.fullmatch(value) is not None
 
 
 def differ_in_form(one: object, other: object) -> bool:
-    """Return whether one of two ids is a UUID and the other is not; they may name one object."""
+    """Return whether only one of two ids is a UUID; they may name the same object."""
     return is_uuid(one) != is_uuid(other)

@@ -1,20 +1,20 @@
-"""Parsers of times: the only ones, so that a time means the same wherever it is read."""
+"""Parsers of times, used everywhere, so that a time has the same meaning everywhere."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 
 def parse_instant(text: object) -> datetime | None:
-    """Return a time in ISO 8601, in UTC where it names no zone; None for anything else."""
+    """Parse a time in ISO 8601, in UTC if it names no zone; return None for anything else."""
     try:
         return _in_utc(datetime.fromisoformat(text)) if isinstance(text, str) else None
-    # Next to the first and the last year, a zone leads to a year that does not exist.
+    # In the first and the last year, a zone can lead to a year that does not exist.
     except (ValueError, OverflowError):
         return None
 
 
 def parse_zoned_instant(text: str) -> datetime:
-    """Return a time in ISO 8601 that names its zone; raise `ValueError` for any other text."""
+    """Parse a time in ISO 8601 with a zone; raise `ValueError` for any other text."""
     moment = parse_instant(text)
     if moment is None or datetime.fromisoformat(text).tzinfo is None:
         raise ValueError("must be a time that names its zone")
@@ -22,7 +22,7 @@ def parse_zoned_instant(text: str) -> datetime:
 
 
 def parse_http_date(text: str | None) -> datetime | None:
-    """Return the time of an HTTP header such as `Date`; None if it is absent or malformed."""
+    """Parse the time of an HTTP header such as `Date`; return None if it is absent or malformed."""
     try:
         return _in_utc(parsedate_to_datetime(text)) if text else None
     except (ValueError, TypeError, OverflowError, IndexError):
@@ -30,5 +30,5 @@ def parse_http_date(text: str | None) -> datetime | None:
 
 
 def _in_utc(moment: datetime) -> datetime:
-    # Without a zone it counts as UTC, like the API's timestamps (remote/API.md §1.1).
+    # Without a zone, it counts as UTC, like the API's timestamps (remote/API.md §1.1).
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,9 +1,9 @@
-"""The integration as people declare it: one provider account with its credential and its access.
+"""Integration as files declare it: one provider account with its credential and its access.
 
-Field names are the API's own (remote/API.md §1.3, §4, §5), so the vendor's documentation applies.
-Models and workspaces are two sub-resources, written by calls of their own (remote/API.md §5).
-Configurations depend on the provider and are checked by `reconciler.domain.providers`. Values in a
-comparison are trees (`reconciler.domain.tree`); this model says which trees are right.
+Field names are those of the API (remote/API.md §1.3, §4, §5), so the vendor's documentation
+applies. Models and workspaces are two sub-resources, written with separate calls (remote/API.md
+§5). Configurations depend on the provider and are checked by `reconciler.domain.providers`. Values
+in a comparison are trees (`reconciler.domain.tree`); this model defines which trees are valid.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ Positive: TypeAlias = Annotated[Integer, Field(ge=1)]
 
 
 class UsageLimit(StrictModel):
-    """A budget: how much a workspace may spend before it is stopped."""
+    """Budget that a workspace can spend before it is stopped."""
 
     type: Literal["cost", "tokens"] | None = Field(None, description="Unit of the count.")
     credit_limit: Positive | None = Field(None, description="The budget.")
@@ -92,9 +92,10 @@ RateLimits: TypeAlias = Annotated[tuple[RateLimit, ...], Field(max_length=1)]
 
 
 class ModelConfiguration(StrictModel):
-    """Host of a model that is not served at the provider's own address."""
+    """Host of a model that is not served at the provider's address."""
 
-    # The API grows fields here, as in the configurations of a provider: they are sent, and closed.
+    # The API adds fields here, as in the configurations of a provider: they are sent, but never
+    # shown.
     model_config = ConfigDict(extra="ignore")
 
     custom_host: Annotated[Text | None, Facts(host=True, url=True)] = Field(
@@ -106,7 +107,7 @@ class ModelConfiguration(StrictModel):
 
 
 class ModelAccess(StrictModel):
-    """One model, custom or of the provider: enabled or not."""
+    """Access to one model, custom or of the provider."""
 
     slug: Annotated[Identifier, Facts(identity=True)] = Field(
         description="The model's name at the provider."
@@ -152,9 +153,9 @@ class GlobalWorkspaceAccess(StrictModel):
 
 
 class WorkspaceAccess(StrictModel):
-    """One workspace: enabled or not, and its limits."""
+    """Access of one workspace, with its limits."""
 
-    # The API may report a UUID for the slug that was written (remote/API.md §5.2).
+    # The API can return a UUID in place of the written slug (remote/API.md §5.2).
     id: Annotated[Identifier, Facts(identity=True, two_forms=True)] = Field(
         description="Slug or UUID of the workspace."
     )
@@ -176,16 +177,16 @@ class WorkspaceAccess(StrictModel):
 
 
 MAPPINGS = "secret_mappings"
-"""The field of an integration that holds its mappings."""
+"""Field of an integration that holds its mappings."""
 
 
 class SecretMapping(StrictModel):
-    """A secret that the gateway itself fetches at request time; it never passes through here."""
+    """Secret that the gateway fetches at request time; this tool never handles its value."""
 
     target_field: Annotated[
         Text, Field(pattern=r"^(key|configurations\.[A-Za-z0-9_]+)$"), Facts(identity=True)
     ] = Field(description="`key` or `configurations.<field>`.")
-    # It can come back in the other form (remote/API.md §4).
+    # The API can return the other form (remote/API.md §4).
     secret_reference_id: Annotated[Identifier, Facts(two_forms=True)] = Field(
         description="Slug or UUID of the secret reference."
     )
@@ -198,7 +199,7 @@ class SecretMapping(StrictModel):
 
 
 class IgnoredField(StrictModel):
-    """A field that is left alone for now, with the reason and the end of it."""
+    """Field that is ignored for now, with the reason and the last day."""
 
     path: Identifier = Field(
         description="Path of the field, such as `configurations.openai_project`."
@@ -266,7 +267,7 @@ class Integration(StrictModel):
     secret_mappings: Annotated[
         tuple[SecretMapping, ...] | None, Facts(sent_whole=True, risk=RiskRule.CREDENTIAL)
     ] = Field(None, description="Secrets that the gateway fetches at request time.")
-    # It can come back in the other form than it was sent in (remote/API.md §1.4).
+    # The API can return another form than the one sent (remote/API.md §1.4).
     workspace_id: Annotated[Identifier | None, Facts(immutable=True, two_forms=True)] = Field(
         None, description="Workspace that owns the integration; immutable."
     )
@@ -278,7 +279,7 @@ class Integration(StrictModel):
         dict[str, Text] | None,
         Facts(sent_whole=True, clearing=Clearing.NULL, risk=RiskRule.COSMETIC),
     ] = Field(None, description="Labels.")
-    # True after a create, and changed by the call for models alone (remote/API.md §5.1).
+    # True after a create, and changed only by the call for models (remote/API.md §5.1).
     allow_all_models: Annotated[
         Bool | None,
         Facts(default=True, risk=RiskRule.SWITCH, sub_resource=SubResource.MODELS),
@@ -322,7 +323,6 @@ def target_path(target: str) -> Path:
 
 
 def allows_all_models(fields: Mapping[str, object]) -> bool:
-    """Return whether models that these fields do not list are enabled; that is the default."""
-    # Only false turns it off: absent and null leave the default, which is true (remote/API.md
-    # §5.1).
+    """Return whether models that these fields do not list are enabled, which is the default."""
+    # Only false disables it: absent and null mean the default, which is true (remote/API.md §5.1).
     return fields.get("allow_all_models") is not False

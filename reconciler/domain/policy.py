@@ -37,9 +37,9 @@ class Scope(StrictSettings):
     slugs: tuple[str, ...] = ("*",)
 
     def owns(self, *, slug: str, kind: str | None, workspace_id: str | None) -> bool:
-        """Return whether an integration lies in this scope; a slug pattern `!x*` excludes slugs.
+        """Return whether an integration is in this scope; a slug pattern `!x*` excludes slugs.
 
-        `kind` is the API's `type` (organisation or workspace), None where it is not known.
+        `kind` is the API's `type` (organisation or workspace), None if it is unknown.
         """
         if self.type != "all" and kind is not None and kind != self.type:
             return False
@@ -48,9 +48,9 @@ class Scope(StrictSettings):
         return self.owns_slug(slug)
 
     def owns_slug(self, slug: str) -> bool:
-        """Return whether the patterns include a slug, whatever the rest of the scope says."""
+        """Return whether the patterns include a slug, regardless of the rest of the scope."""
         excluded = [p[1:] for p in self.slugs if p.startswith("!")]
-        # A scope of exclusions alone owns everything else.
+        # A scope with only exclusions owns everything else.
         included = [p for p in self.slugs if not p.startswith("!")] or ["*"]
         if any(fnmatchcase(slug, pattern) for pattern in excluded):
             return False
@@ -58,13 +58,13 @@ class Scope(StrictSettings):
 
 
 KnownFields: TypeAlias = Mapping[str, tuple[str, ...]]
-"""Configuration fields that a target vouches for, by provider: they may be shown."""
+"""Configuration fields that a target lists as known, by provider: they can be shown."""
 
 NO_KNOWN_FIELDS: KnownFields = MappingProxyType({})
 
 
 class Limits(StrictSettings):
-    """Limits of the changes of one run; a limit is exceeded by a strictly greater number."""
+    """Limits of the changes of one run; only a strictly greater number exceeds a limit."""
 
     deletes: Annotated[int, Field(ge=0, strict=True)] = 3
     # Not applied below `guards.RATIO_COUNTS_FROM` owned integrations.
@@ -78,7 +78,7 @@ class Limits(StrictSettings):
 
 
 class Target(StrictSettings):
-    """One organisation's API and the rules for writing to it."""
+    """API of one organisation, and the rules for writing to it."""
 
     name: str = ""
     base_url: str
@@ -105,7 +105,7 @@ class Target(StrictSettings):
 
 
 class Tombstone(StrictSettings):
-    """A slug that must not exist, with the reason for readers of the file."""
+    """Slug that must not exist, with the reason for readers of the file."""
 
     slug: str
     reason: str | None = None

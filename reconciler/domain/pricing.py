@@ -1,7 +1,7 @@
-"""Prices: adjustments of a whole integration and the price of a single model.
+"""Prices: adjustments of a whole integration, and the price of a single model.
 
-The set of multipliers is the API's own (PricingMultiplier in its public specification) and closed:
-the API refuses any other name.
+The set of multipliers is that of the API (PricingMultiplier in its public specification), which
+refuses any other name.
 """
 
 from typing import Annotated, Literal, TypeAlias
@@ -22,7 +22,7 @@ class ImageMultiplier(StrictModel):
 
 
 class PricingMultiplier(StrictModel):
-    """Factors on list prices; what is not given inherits from `default`."""
+    """Factors on list prices; missing ones are inherited from `default`."""
 
     default: Multiplier = None
     request_token: Multiplier = None
@@ -50,13 +50,13 @@ class PricingMultiplier(StrictModel):
 
 
 class PricingAdjustments(StrictModel):
-    """Prices of this integration that differ from the list, for cost reports and budgets."""
+    """Adjustments to the list prices of this integration, for cost reports and budgets."""
 
     multiplier: PricingMultiplier | None = Field(None, description="Factors by kind of token.")
 
 
 class TokenPrice(StrictModel):
-    """The price of one token."""
+    """Price of one token."""
 
     price: Amount | None = Field(None, description="Price of a token.")
 
@@ -69,7 +69,7 @@ class PayAsYouGo(StrictModel):
 
 
 class PricingConfig(StrictModel):
-    """The own price of a model, where it has one."""
+    """Price of a model, in place of the listed price."""
 
     type: Literal["static"] | None = Field(None, description="Method of pricing.")
     pay_as_you_go: PayAsYouGo | None = Field(None, description="Price by use.")

@@ -1,8 +1,8 @@
 """Schema: the facts of every field of an integration, compiled from the models.
 
-`integration_schema(provider)` is the root; `at` follows a path, and `show_path` writes it as people
-read it. Whatever the models do not describe is `UNKNOWN`: treated as a secret and as a host,
-because the API may grow a field of either kind.
+`integration_schema(provider)` is the root; `at` follows a path, and `show_path` formats it for
+people. A field that the models do not describe is `UNKNOWN`: treated as a secret and as a host,
+because the API can add a field of either kind.
 """
 
 import json
@@ -51,13 +51,14 @@ _NO_FIELDS: Mapping[str, "FieldSchema"] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class FieldSchema:
-    """One field: its facts, and the fields inside it.
+    """Schema of one field: its facts, and the fields inside it.
 
     `key` distinguishes the entries of a keyed list. In paths and in canonical trees a keyed list is
-    a map by that key, and a list of at most one entry is that entry. `entries` describes what a map
-    or a list holds. `is_text` says that a plain YAML scalar is its text. `type_name` and `choices`
-    name the type for people. `model` is the pydantic model of an object or of the entries of a
-    list, `info` what pydantic knows of the field. `false_is_absent` says that false is left out.
+    a map by that key, and a list of at most one entry is that entry. `entries` describes the
+    members of a map or a list. `is_text` is True if a plain YAML scalar is a string. `type_name`
+    and `choices` name the type for people. `model` is the pydantic model of an object or of the
+    entries of a list, `info` is pydantic's data about the field. `false_is_absent` is True if false
+    is left out.
     """
 
     name: str
@@ -80,7 +81,7 @@ class FieldSchema:
 
     @property
     def is_updatable(self) -> bool:
-        """Return whether an update of the integration itself may carry this field."""
+        """Whether an update of the integration itself can carry this field."""
         facts = self.facts
         fixed = facts.identity or facts.immutable or facts.write_only or facts.local
         return facts.sub_resource is None and not fixed
@@ -97,7 +98,7 @@ class FieldSchema:
 
     @property
     def has_switch(self) -> bool:
-        """Return whether this is an object that means nothing unless it is enabled."""
+        """Whether this is an object that has no effect unless it is enabled."""
         return self.kind is FieldKind.OBJECT and "enabled" in self.fields
 
     @property
@@ -115,7 +116,7 @@ class FieldSchema:
             return found
         if self.kind is FieldKind.HEADERS:
             return _SECRET_HEADER if SECRET_HEADER.search(name) else _HEADER
-        # A field that the target vouches for: its members are open, too, except names of secrets.
+        # A field in `known_fields`: its members are plain, too, except names of secrets.
         if self.kind is FieldKind.ANY and not self.facts.sensitive:
             return UNKNOWN if SECRET_NAME.search(name) else self
         return self.entries or UNKNOWN
@@ -128,7 +129,7 @@ class FieldSchema:
         return here
 
     def entry_of(self, path: Path) -> Path | None:
-        """Return the path of the entry of a keyed list that a path leads into, the outermost."""
+        """Return the path of the outermost entry of a keyed list that a path goes through."""
         here = self
         for position, name in enumerate(path[:-1]):
             here = here.child(name)
@@ -146,7 +147,7 @@ class FieldSchema:
 
 
 UNKNOWN = FieldSchema("", FieldKind.ANY, Facts(redacted=True, host=True, risk=RiskRule.CREDENTIAL))
-"""A field that no model describes. Its members are unknown as well."""
+"""Schema of a field that no model describes. Its members are unknown, too."""
 
 _VOUCHED = FieldSchema("", FieldKind.ANY, Facts(risk=RiskRule.SETTING))
 _HEADER = FieldSchema(
@@ -164,13 +165,13 @@ _SECRET_HEADER = replace(
 def integration_schema(provider: str | None, *, vouched: tuple[str, ...] = ()) -> FieldSchema:
     """Return the schema of an integration of one provider.
 
-    A provider that is given as a UUID, as some deployments do, has the fields of every provider:
-    its name cannot be known here. `vouched` are configuration fields that the target declares plain
-    (`known_fields` in reconcile.yaml); a name that speaks of a secret stays closed.
+    A provider that is named by a UUID, as in some deployments, has the fields of every provider,
+    because its name is unknown here. `vouched` are configuration fields that the target declares
+    plain (`known_fields` in reconcile.yaml); a field whose name suggests a secret stays hidden.
     """
     if provider is not None and provider in PROVIDERS:
         return _integration_schema(provider, vouched)
-    # A name that is not in the record has the fields that every provider takes.
+    # An unknown name has the fields that every provider accepts.
     return _integration_schema(_ANY_PROVIDER if is_uuid(provider) else "", vouched)
 
 
@@ -197,7 +198,7 @@ def immutable_fields() -> tuple[str, ...]:
 def list_keys() -> Mapping[str, str]:
     """Return the field that distinguishes the entries of each keyed list, by the list's name.
 
-    It serves code that has a path and no place in a tree to go with it.
+    For code that has a path but not the tree that it refers to.
     """
     fields = (field for _, field in any_provider_schema().walk())
     return MappingProxyType({field.name: field.key for field in fields if field.key is not None})
@@ -231,7 +232,8 @@ def _configuration_fields(provider: str) -> Mapping[str, FieldSchema]:
         return compiled(configuration_of(provider)).fields
     fields: dict[str, FieldSchema] = {}
     for model in (*PROVIDERS.values(), Configuration):
-        # If two providers have the same field, the first family defines it: it allows the most.
+        # If two providers have the same field, the first family defines it, because it allows the
+        # most.
         fields = {**compiled(model).fields, **fields}
     return fields
 
@@ -264,7 +266,7 @@ def _field(name: str, info: FieldInfo) -> FieldSchema:
 
 
 def _of_type(annotation: Any, metadata: Sequence[Any] = ()) -> FieldSchema:
-    """Return the schema that a type prescribes, without facts of its own."""
+    """Return the schema of a type, without facts."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _of_type(arguments[0], (*metadata, *arguments[1:]))
@@ -282,7 +284,7 @@ def _of_type(annotation: Any, metadata: Sequence[Any] = ()) -> FieldSchema:
     if annotation is Any:
         return UNKNOWN
     if origin is Literal:
-        # The empty string is how the API writes no choice; people leave the field out.
+        # The API uses the empty string for no choice; people omit the field.
         choices = tuple(str(choice) for choice in arguments if choice != "")
         is_text = any(isinstance(choice, str) for choice in arguments)
         name = "string" if is_text else "integer"
@@ -334,7 +336,7 @@ def _inheriting(schema: FieldSchema, outer: Facts) -> FieldSchema:
     """Return a schema whose fields inherit the risk and the sub-resource of the outer field."""
     facts = schema.facts
     risk = facts.risk or outer.risk
-    # Even in an object of lower risk, such as a secret in the settings of a provider.
+    # Even in an object of lower risk, for example a secret in the settings of a provider.
     if facts.sensitive or facts.host or facts.endpoint:
         risk = RiskRule.CREDENTIAL
     facts = replace(facts, risk=risk, sub_resource=facts.sub_resource or outer.sub_resource)
@@ -360,7 +362,7 @@ _SHOWN_STEP = re.compile(
 
 
 def show_path(path: Path) -> str:
-    """Return a path as users see it: dots, and `[key]` for an entry of a keyed list.
+    """Format a path for users: dots, and `[key]` for an entry of a keyed list.
 
     A key that would read as more than one step is quoted as JSON: `custom_headers["x.y"]`. Two
     different paths never have the same text, and `parse_path` reads each of them back.
@@ -375,13 +377,13 @@ def show_path(path: Path) -> str:
             text += f"[{step}]"
         else:
             text += f".{step}" if text else step
-        # A key may equal the name of a list, such as a model called `models`; it opens no list.
+        # A key can equal the name of a list, such as a model called `models`, without being a list.
         is_identity = not is_identity and step in keys
     return text
 
 
 def parse_path(text: str) -> Path | None:
-    """Return the path that a text names in the notation of `show_path`, None for any other text.
+    """Parse a path in the notation of `show_path`; return None for any other text.
 
     Brackets are accepted around any key, as people write them in `lifecycle.ignore`.
     """

@@ -1,7 +1,7 @@
 """Secrets: their names, their values that cannot be shown, and the masks that the API shows.
 
-A `SecretRef` is a name and may appear anywhere. A `Redacted` holds a value between resolution and
-the request body and appears nowhere. How a name becomes a value: `reconciler.secrets`.
+A `SecretRef` is a name and can appear anywhere. A `Redacted` holds a value between resolution and
+the request body and never appears in output. How a name is resolved: `reconciler.secrets`.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 @dataclass(frozen=True, slots=True, order=True)
 class SecretRef:
-    """The name of a secret, written `${scheme:locator}` in files and `scheme:locator` elsewhere."""
+    """Name of a secret, written `${scheme:locator}` in files and `scheme:locator` elsewhere."""
 
     scheme: str
     locator: str
@@ -30,14 +30,14 @@ class SecretRef:
 
     @classmethod
     def parse(cls, text: str) -> "SecretRef":
-        """Return the reference of `scheme:locator`, the form in plans and ledgers."""
-        # At the first colon: a locator may hold others, as the ARN of an AWS secret does.
+        """Parse `scheme:locator`, the form in plans and ledgers."""
+        # Split at the first colon: a locator can contain others, like the ARN of an AWS secret.
         scheme, _, locator = text.partition(":")
         return cls(scheme, locator)
 
 
 class MaskVerdict(StrEnum):
-    """Result of comparing a mask with a value; nothing ever proves that they are equal."""
+    """Result of comparing a mask with a value; it can never prove equality."""
 
     AGREES = "agrees"
     CONTRADICTS = "contradicts"
@@ -48,7 +48,7 @@ LOOKS_SECRET = re.compile(
     r"\b(?:sk|pk|rk|pa|ghp|ghs|gsk|hf|xai|xoxb|github_pat)[-_][A-Za-z0-9_-]{8,}"
     r"|AKIA[0-9A-Z]{12,}|AIza[\w-]{20,}|eyJ[\w-]{10,}|-----BEGIN[\s\S]*"
 )
-"""Text with the prefix of a well-known kind of key, redacted wherever it occurs."""
+"""Pattern of text with the prefix of a well-known kind of key, redacted wherever it occurs."""
 
 _MASK = re.compile(r"([^*•…]*)[*•…]{3,}([^*•…]*)")
 
@@ -83,10 +83,11 @@ class Pepper:
 
 
 class Redacted:
-    """A secret value that cannot be printed, pickled, copied into text or compared.
+    """Secret value that cannot be printed, pickled, copied into text or compared.
 
-    Equality is identity, so that no container operation can leak by comparing. `reveal` is for
-    resolvers and for the code that writes a request body; nothing else may call it (a test checks).
+    Equality is identity, so that no comparison in a container can leak the value. `reveal` is for
+    resolvers and for the code that writes a request body; nothing else may call it (a test verifies
+    this).
     """
 
     __slots__ = ("_value",)
@@ -104,7 +105,7 @@ class Redacted:
 
     def fingerprint(self, pepper: Pepper) -> str:
         """Return the HMAC-SHA256 of the value, with the pepper's id before a colon."""
-        # Keyed: with a plain hash, the ledger would let anyone test guesses of a short secret.
+        # Keyed, because a plain hash in the ledger would allow testing guesses of a short secret.
         key = pepper.key.reveal().encode()
         digest = hmac.new(key, _octets(self._value), hashlib.sha256)
         return f"{pepper.id}:{digest.hexdigest()}"
@@ -114,7 +115,7 @@ class Redacted:
         if isinstance(other, Opaque) and not isinstance(self, Opaque):
             return False  # a string is never equal to a value of another type
         text = other.reveal() if isinstance(other, Redacted) else str(other)
-        # In constant time, and as bytes, because `compare_digest` takes text only in ASCII.
+        # In constant time, and as bytes, because `compare_digest` accepts only ASCII text.
         return hmac.compare_digest(_octets(self._value), _octets(text))
 
     def equals_as_json(self, other: object) -> bool:
@@ -143,7 +144,7 @@ class Redacted:
 
 
 class Opaque(Redacted):
-    """A value of any JSON type, other than a string, that is shown nowhere.
+    """Value of any JSON type except a string that is never shown.
 
     The text inside is its canonical JSON, so that equal values have equal fingerprints.
     """
@@ -178,7 +179,7 @@ def closed(value: Any) -> Any:
 
 
 def _opened(value: Any) -> Any:
-    """Return what a structure holds, wrapped values included; names and masks stay as they are."""
+    """Unwrap the values in a structure; names and masks are returned unchanged."""
     match value:
         case Opaque():
             return value.as_value()
@@ -210,13 +211,13 @@ def _by_value(value: Any) -> Any:
 
 
 class Placeholder(Redacted):
-    """A generated value, for a simulator: it can be sent and recognised, and proves nothing."""
+    """Generated value for a simulator: it can be sent and recognised, but proves nothing."""
 
     __slots__ = ()
 
 
 def _octets(text: str) -> bytes:
-    """Return the bytes of a text: an undecodable variable's own, and any other text's in UTF-8."""
+    """Return the bytes of a text: the original ones of an undecodable variable, else UTF-8."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

@@ -1,9 +1,9 @@
-"""Desired, observed and last-applied state: what a plan is made from.
+"""Desired, observed and last-applied state, from which a plan is made.
 
 All are immutable. A `DesiredState` exists only when every file was understood, an `ObservedState`
 only when the list was proven complete. The last-applied state is what Git used to declare and what
-was last applied, from the ledger, from a commit (`--base`), or from both. It may be empty; then
-origins are unknown and nothing counts as withdrawn.
+was last applied, from the ledger, from a commit (`--base`), or from both. If it is empty, origins
+are unknown and nothing counts as withdrawn.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ from reconciler.domain.tree import Path, Tree, Value
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A path that `lifecycle.ignore` excludes from management for now."""
+    """Path that `lifecycle.ignore` excludes from management for now."""
 
     path: Path
     reason: str | None = None
@@ -40,11 +40,11 @@ class Lifecycle:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """One integration as the files declare it, after overlays.
+    """Integration as the files declare it, after overlays.
 
-    `fields` holds just what is declared, `slug` and `lifecycle` left out, lists as lists, and a
-    `SecretRef` or `Redacted` wherever the schema says that a value is sensitive. `vouched` are the
-    configuration fields that the target treats as plain although no model describes them.
+    `fields` holds only declared fields, without `slug` and `lifecycle`, with lists as lists, and
+    with a `SecretRef` or `Redacted` for each value that is sensitive by the schema. `vouched` are
+    the configuration fields that the target treats as plain although no model describes them.
     """
 
     slug: str
@@ -55,9 +55,10 @@ class Declared:
 
     @property
     def schema(self) -> FieldSchema:
-        """The schema of an integration of this provider.
+        """Schema of an integration of this provider.
 
-        An undo declares only what it restores: without a provider, the fields of all are known.
+        An undo declares only restored fields: without a provider, the fields of all providers are
+        known.
         """
         provider = self.fields.get("ai_provider_id")
         if not isinstance(provider, str):
@@ -66,7 +67,7 @@ class Declared:
 
 
 Locate: TypeAlias = Callable[[str, SecretRef], SourceLocation | None]
-"""Returns where the integration of a slug names a reference, None if that is not known."""
+"""Returns where the integration with a slug names a reference, None if that is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +80,18 @@ class DesiredState:
     locate: Locate | None = field(default=None, compare=False, repr=False)
 
     def location_of(self, declared: Declared, reference: SecretRef) -> SourceLocation:
-        """Return where an integration names a reference; if that is not known, where it begins."""
+        """Return where an integration names a reference or, if that is unknown, where it begins."""
         found = self.locate(declared.slug, reference) if self.locate is not None else None
         return found or declared.source
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One integration as the API reports it.
+    """Integration as the API reports it.
 
-    `fields` has the names and the shape of `Declared.fields`, with a `Mask` where the API masks.
-    `detailed` says that the record itself was read; the list has no configurations. `models_read`
-    and `workspaces_read` say the same of the two sub-resources.
+    `fields` has the names and the shape of `Declared.fields`, with a `Mask` for each masked value.
+    `detailed` is True if the record itself was read; the list has no configurations. `models_read`
+    and `workspaces_read` are True if the sub-resource was read.
     """
 
     slug: str
@@ -107,8 +108,8 @@ class Observed:
 
     @property
     def is_workspace_scoped(self) -> bool:
-        """Return whether it belongs to one workspace, and so grants access to no other."""
-        # Either is enough: the id of a row can be null (remote/API.md §1.2), the kind unknown.
+        """Whether it belongs to one workspace, so that it cannot grant access to others."""
+        # Either is enough: in a row, the id can be null (remote/API.md §1.2) or the kind unknown.
         return self.kind == "workspace" or bool(self.fields.get("workspace_id"))
 
     @property
@@ -125,10 +126,10 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableIntegration:
-    """An integration that exists and could not be read; `reason` names no value.
+    """Integration that exists but could not be read; `reason` contains no value.
 
-    `code` is `unreadable-record` for a value of an undocumented form, `listed-not-found` for a row
-    of the list whose detail answers 404.
+    `code` is `unreadable-record` for a value of an undocumented form, and `listed-not-found` for a
+    row of the list whose detail returns 404.
     """
 
     slug: str
@@ -136,13 +137,13 @@ class UnreadableIntegration:
     reason: str
 
 
-# Without slots: `cached_property` keeps its value in the dictionary of the instance.
+# Without slots, because `cached_property` stores its value in the instance's dictionary.
 @dataclass(frozen=True)
 class ObservedState:
-    """A complete reading of a target: every integration from the list, details where declared.
+    """Complete read of a target: every integration from the list, with details of declared ones.
 
-    `unreadable` are those that exist and could not be read: neither present nor absent. `nameless`
-    counts rows without a readable slug, which may belong to any.
+    `unreadable` are integrations that exist but could not be read: neither present nor absent.
+    `nameless` counts rows without a readable slug, which may belong to any integration.
     """
 
     integrations: Mapping[str, Observed]
@@ -155,7 +156,7 @@ class ObservedState:
 
     @cached_property
     def listed(self) -> frozenset[str]:
-        """Return every slug in the list, readable or not."""
+        """Slugs in the list, readable or not."""
         return frozenset(self.integrations) | frozenset(self.unreadable)
 
     @cached_property
@@ -168,8 +169,8 @@ class ObservedState:
 class SecretRecord:
     """Record of the last write of a secret, without its value.
 
-    `fingerprint` is `pepper id:hex` or None where none could be stored; `mask` is the one the API
-    showed after the write, and `mask_agreed` whether it fitted the value that was sent.
+    `fingerprint` is `pepper id:hex`, or None if none could be stored; `mask` is the mask that the
+    API showed after the write, and `mask_agreed` whether it matched the sent value.
     """
 
     reference: SecretRef
@@ -179,7 +180,7 @@ class SecretRecord:
 
 
 NO_FILE = SourceLocation("-")
-"""Location of a declaration that is in no file, such as that of an undo."""
+"""Location of a declaration without a file, such as that of an undo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +193,12 @@ class DeclaredAt:
 
 @dataclass(frozen=True, slots=True)
 class LastApplied:
-    """The past of one integration.
+    """Last-applied state of one integration.
 
     `declared` is the tree that Git declared (None when unknown); `secrets` is keyed by path.
-    `unsettled` holds, by path, the fingerprints of values that a run announced and that may have
-    reached the API. `identities` are the ids of the objects that runs have applied under this slug;
-    empty where none is known. `declared_at` is the place where it was last declared.
+    `unsettled` holds, by path, the fingerprints of announced values that may have reached the API.
+    `identities` are the ids of the objects that runs have applied with this slug; empty if none is
+    known. `declared_at` is the place of the last declaration.
     """
 
     declared: Tree | None = None
@@ -208,15 +209,16 @@ class LastApplied:
     declared_at: DeclaredAt | None = None
 
     def is_another(self, identity: str | None) -> bool:
-        """Return whether an id is certainly not one that was applied; two forms prove nothing."""
+        """Return whether an id certainly differs from all applied ones; two forms prove nothing."""
         if identity is None or identity in self.identities:
             return False
         return any(not differ_in_form(known, identity) for known in self.identities)
 
     def of_another_object(self) -> "LastApplied":
-        """Return what is known of another object under the slug.
+        """Return what is known about another object with the slug.
 
-        A secret that was written to the former may or may not be in this one, so it is open again.
+        This object may or may not have a secret that was written to the former one, so the secret
+        is in doubt again.
         """
         open_ = dict(self.unsettled)
         for path, record in self.secrets.items():
@@ -226,15 +228,15 @@ class LastApplied:
 
 
 LEDGER_UNREADABLE = "ledger-unreadable"
-"""Code of the guard for a ledger that exists and cannot be read."""
+"""Code of the guard for a ledger that exists but cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class LastAppliedState:
-    """The past of a target. `pepper` is None where fingerprints cannot be checked.
+    """Last-applied state of a target. `pepper` is None if fingerprints cannot be checked.
 
-    `complete` is True if a slug that is missing here was certainly not declared. `unreadable` names
-    what of the past could not be read; each entry has the code of the guard that it sets off.
+    `complete` is True if a missing slug was certainly not declared. `unreadable` lists the parts of
+    the past that could not be read; each entry has the code of the guard that it triggers.
     """
 
     integrations: Mapping[str, LastApplied] = field(default_factory=lambda: MappingProxyType({}))
@@ -244,11 +246,11 @@ class LastAppliedState:
 
     @property
     def ledger_problem(self) -> Diagnostic | None:
-        """Return why the ledger could not be read: what is missing here is then unknown."""
+        """Reason why the ledger could not be read, which makes all missing entries unknown."""
         return next((gap for gap in self.unreadable if gap.code == LEDGER_UNREADABLE), None)
 
     def of(self, slug: str) -> LastApplied:
-        """Return the past of a slug; an empty `LastApplied` if nothing is known."""
+        """Return the last-applied state of a slug; an empty `LastApplied` if nothing is known."""
         return self.integrations.get(slug, _NOTHING)
 
 
@@ -256,10 +258,10 @@ _NOTHING = LastApplied()
 
 
 def merged(applied: LastAppliedState, declared_then: LastAppliedState) -> LastAppliedState:
-    """Merge what the ledger knows to be applied with what Git declared at a commit.
+    """Merge the applied state of the ledger with what Git declared at a commit.
 
-    Where both hold a field or a secret, what was applied counts; entries of lists, integrations and
-    protection count if either has them, since losing one would keep what Git withdrew.
+    If both hold a field or a secret, the applied one counts; entries of lists, integrations and
+    protection count if either has them, because losing one would keep what Git withdrew.
     """
     slugs = applied.integrations.keys() | declared_then.integrations.keys()
     return LastAppliedState(
@@ -282,7 +284,7 @@ def _joined(applied: LastApplied, then: LastApplied) -> LastApplied:
         declared=declared,
         protected=applied.protected or then.protected,
         secrets={**then.secrets, **applied.secrets},
-        # Only the ledger knows what runs announced, and which objects they wrote.
+        # Only the ledger knows which values runs announced and which objects they wrote.
         unsettled=applied.unsettled,
         identities=applied.identities,
         declared_at=then.declared_at or applied.declared_at,
@@ -299,7 +301,7 @@ def _all_entries(applied: Tree, then: Tree, schema: FieldSchema) -> dict[str, Va
             lists[name] = {**first, **_all_entries(first, second, field)}
         elif key and isinstance(first, list | tuple) and isinstance(second, list | tuple):
             known = {entry.get(key) for entry in first if isinstance(entry, Mapping)}
-            # Of an entry that both have, the applied form counts.
+            # If both have an entry, the applied form counts.
             added = [e for e in second if isinstance(e, Mapping) and e.get(key) not in known]
             lists[name] = [*first, *added]
     return lists

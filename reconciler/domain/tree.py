@@ -1,7 +1,6 @@
-"""Field trees: the fields of an integration as nested mappings with scalars at the leaves.
+"""Field trees: fields of an integration as nested mappings with scalars at the leaves.
 
-Both sides of a comparison have this form. A tree is never changed after it is made; functions here
-build new ones.
+Both sides of a comparison have this form. A tree is never changed; functions build new ones.
 """
 
 import hashlib
@@ -25,13 +24,13 @@ _SCALARS = frozenset({bool, int, float, str, NoneType})
 
 
 def is_empty(value: object) -> bool:
-    """Return whether the API could just as well have left this value out."""
-    # 0 and false are values: a limit of 0 or a switch that is off cannot be left out.
+    """Return whether a value is equivalent to an absent one."""
+    # 0 and false are values: a limit of 0 or a disabled switch cannot be omitted.
     return value is None or value == "" or (isinstance(value, _CONTAINERS) and not value)
 
 
 def is_mapping(value: object) -> TypeGuard[Tree]:
-    """Return whether a value of a tree has members; a dict, as nearly all are, is seen at once."""
+    """Return whether a value of a tree has members; checks for a dict first, which is faster."""
     kind = type(value)
     return kind is dict or (kind not in _SCALARS and isinstance(value, Mapping))
 
@@ -42,12 +41,12 @@ def as_mapping(value: Value) -> Tree:
 
 
 def is_enabled(entry: Value) -> bool:
-    """Return whether an entry or an object is switched on."""
+    """Return whether an entry or an object is enabled."""
     return is_mapping(entry) and bool(entry.get("enabled"))
 
 
 def lookup(tree: Tree, path: Path) -> Value:
-    """Return the value at a path, or None where the tree ends before it."""
+    """Return the value at a path, or None if the tree ends before it."""
     here: Value = tree
     for key in path:
         if not is_mapping(here) or key not in here:
@@ -78,7 +77,7 @@ def references(value: Value, path: Path = ()) -> Iterator[tuple[Path, SecretRef]
 
 
 def canonical_json(value: object) -> str:
-    """Return the canonical JSON of a value: keys sorted, no spaces, no NaN, not only ASCII."""
+    """Return the canonical JSON of a value: sorted keys, no spaces, no NaN, not only ASCII."""
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
@@ -86,15 +85,15 @@ def canonical_json(value: object) -> str:
 
 def digest(value: object) -> str:
     """Return `sha256:…` of the canonical JSON of a value."""
-    # A lone surrogate has no UTF-8 form; it must not keep a tree from having a digest.
+    # A lone surrogate has no UTF-8 form, but a tree with one must still have a digest.
     text = canonical_json(value)
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def plain(value: Value) -> Json:
-    """Return a tree as plain JSON that can be shown: names for references, nothing for values."""
+    """Return a tree as plain JSON for display: names for references, nothing for secret values."""
     match value:
-        case str() | int() | float() | None:  # first, for most values are
+        case str() | int() | float() | None:  # checked first, because it is the most frequent type
             return value
         case SecretRef():
             return value.as_written

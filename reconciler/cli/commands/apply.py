@@ -67,7 +67,7 @@ def command(
     With saved PLANS, only changes that they contain are made. A plan saved by `undo` restores the
     state before its run.
     """
-    # Before any work: a channel that cannot be notified must not surface after a failed apply.
+    # Checked first, so that an invalid channel is reported before the apply and not after it.
     notifications.check(notify)
     saved = tuple(_read_plan(path) for path in plans)
     digest, assumed = approval_options.expect_digest, approval_options.yes
@@ -110,7 +110,7 @@ class _Run:
         """Apply, show the result and return the exit code."""
         source, options = None, self.options
         if self.undone_run is not None:
-            # In a thread: reading the ledger and Git blocks.
+            # In a thread, because reading the ledger and Git blocks.
             source = await in_thread(partial(UndoSource, self.invocation, self.undone_run))
             options = source.options(options)
         async with wiring.run(
@@ -182,14 +182,14 @@ class _Run:
 
 
 def _exit_code(console: Console, applied: Applied) -> int:
-    # A result that could not be printed must not look like a run that wrote nothing.
+    # If printing the result fails, the run must not look as if it wrote nothing.
     return exit_codes.INCOMPLETE if console.lost else exit_codes.for_result(applied.result)
 
 
 def _run_to_undo(plans: Collection[Plan], *, base: str | None) -> str | None:
-    """Return the run that the plans undo; None for plans of files."""
+    """Return the run that the plans undo, None for plans of files."""
     runs = {plan.run for plan in plans}
-    # Also without any plan, when the set is empty.
+    # Also if there is no plan, so that the set is empty.
     if runs <= {None}:
         return None
     if len(runs) > 1 or base is not None:

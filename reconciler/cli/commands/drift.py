@@ -139,7 +139,7 @@ def _show(
 
 
 def _send_heartbeat(invocation: Invocation, url: str) -> None:
-    """Request the URL; a failure is a warning, since the check itself was completed."""
+    """Request the URL; a failure is a warning, because the check itself was completed."""
     from reconciler.remote.transport import connection_maker
 
     environment = settings.from_environment()

@@ -34,7 +34,7 @@ def command(
     `configurations.aws_role_arn`. Without PATH, the fields of an integration are listed.
 
     CODE is the word in brackets of a message, such as `unknown-field`; `codes` lists all of them.
-    Codes have hyphens and fields have underscores; a word that is both is taken for the field.
+    Codes have hyphens and fields have underscores; a word that is both is treated as a field.
     """
     explanation = _of_code(subject, style)
     if explanation is not None:
@@ -91,5 +91,5 @@ def _unknown(code: str, known: Iterable[str]) -> Diagnostic:
     near = nearest(code, known)
     hint = f"did you mean `{near}`?" if near else f"run `reconcile explain {_ALL}` to list them"
     if _OF_THE_API.fullmatch(code):
-        hint = "it is a code of the API; its meaning is in the message beside it"
+        hint = "it is a code of the API; the message next to it explains it"
     return error("unknown-code", f"`{code[:60]}` is not a diagnostic code", hint=hint)

@@ -29,7 +29,7 @@ OFF = "off"
 
 
 class FleetTelemetry(RunTelemetry):
-    """Telemetry of a fleet, whose members have their own; `result` is set when it is known."""
+    """Telemetry of a fleet, whose members have separate telemetry; `result` is set at the end."""
 
     def __init__(
         self, invocation: Invocation, verb: FleetOperation, metrics_file: Path | None
@@ -138,7 +138,7 @@ def apply(
         _only_for_temporal(selection, "--await-approval")
     asks = not (yes or await_approval)
     if asks:
-        # Before minutes of planning that end in a question nobody can answer.
+        # Checked first, so that minutes of planning do not end in a prompt without a terminal.
         invocation.console.require_terminal(hint=fleet_run.CONFIRM_HINT)
     task = MemberTask(
         "", FleetOperation.APPLY, deadline=selection.deadline, keeps_records=not no_ledger
@@ -186,7 +186,7 @@ def _engine(
 ) -> Engine:
     if selection.engine == LOCAL:
         return LocalEngine(fleet_run.member_runner(console, fleet), selection.parallelism)
-    # Before the import below: it reports a missing extra as an error with a hint.
+    # Before the import below, because it reports a missing extra as an error with a hint.
     service = temporal.service()
     from reconciler.fleet.temporal.engine import TemporalEngine
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _RECENT = 50
-"""Runs that are read first; so many are rarely all incomplete."""
+"""Number of runs to read first; it is rare that all of them are incomplete."""
 
 
 @click.group("github", cls=CommandGroup, hidden=True)
@@ -92,7 +92,7 @@ def check_comment(invocation: Invocation, *, environment: str) -> int:
                 await answer(github, job, environment=environment, refusal=refused)
                 if not isinstance(refused, NotAllowed):
                     raise
-                # No failure: otherwise any comment could fill the list of runs with failed ones.
+                # Not a failure, or any comment could fill the list of runs with failed ones.
                 invocation.console.info(refused.diagnostics[0].summary)
                 return None
             if found is not None:
@@ -142,7 +142,7 @@ def find_base(invocation: Invocation, *, artifact: str, style: str) -> int:
             return None
 
     named = signals.run(work), _last_applied(invocation, target)
-    # The commit before the push last: it was declared, but need not have been applied.
+    # The commit before the push comes last: it was declared, but possibly not applied.
     base = _newest(invocation, named) or _newest(invocation, (job.commit_before,))
     if job.output is not None:
         append_outputs(job.output, {"base": base or ""}, delimiter=secrets.token_hex)
@@ -155,12 +155,12 @@ def find_base(invocation: Invocation, *, artifact: str, style: str) -> int:
 
 
 def _newest(invocation: Invocation, commits: Iterable[str | None]) -> str | None:
-    """Return the newest of some commits as far as this clone has them."""
+    """Return the newest of the commits that this clone has."""
     named = [commit for commit in commits if commit is not None]
     try:
         return git.newest_known(repository_of(invocation), named)
     except git.GitError:
-        return None  # what is planned from these files has the warning
+        return None  # the plan of these files has the warning
 
 
 @command.command("gather-plans", cls=Command)
@@ -298,7 +298,7 @@ def _report(file: Path) -> DriftReport:
 def _changed(invocation: Invocation) -> dict[str, str | None]:
     """Return the files below a folder that differ from HEAD, by path in the repository."""
     folder = invocation.dir
-    # HEAD, since `reconcile pull` has written files without a commit.
+    # HEAD, because `reconcile pull` has written files without a commit.
     before = git.files_at("HEAD", repository=repository_of(invocation)).files
     there = DirectorySource(folder)
     now = {path: there.read(path) for path in there.paths()}

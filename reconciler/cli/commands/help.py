@@ -1,4 +1,4 @@
-"""`reconcile help`: the same text as `--help`, for people who type the word."""
+"""`reconcile help`: the same text as `--help`."""
 
 import click
 

@@ -14,7 +14,7 @@ from reconciler.domain.instants import parse_instant
 from reconciler.views import diagnostics
 
 NEWEST = 50
-"""Runs that are listed unless more are asked for."""
+"""Default number of listed runs."""
 
 _AGO = re.compile(r"(\d{1,5})([dh])")
 
@@ -28,7 +28,7 @@ def _since(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
     if ago := _AGO.fullmatch(value.strip()):
         unit = timedelta(days=1) if ago[2] == "d" else timedelta(hours=1)
         return timestamp(settings.now() - int(ago[1]) * unit)
-    # The same command has to list the same runs in every time zone.
+    # The same command must list the same runs in every time zone.
     moment = parse_instant(value.strip())
     if moment is None:
         raise click.BadParameter(
@@ -97,7 +97,7 @@ def command(
             if verify:
                 found = ledger.verify(expected_head=expect_head)
     except NoLedger:
-        # A hash that must be recorded proves that there was a ledger, so its absence is an error.
+        # The hash proves that there was a ledger, so the absence of a ledger is an error.
         if expect_head is not None:
             raise
     console = invocation.console

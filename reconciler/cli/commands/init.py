@@ -80,7 +80,7 @@ def command(invocation: Invocation, *, with_workflows: bool, workflows_from: str
 
 
 def _source(given: str | None) -> WorkflowSource:
-    """Return what the workflows call: as given, else the commit of GitHub that was installed."""
+    """Return the source of the called workflows: the given one, else the installed commit."""
     if given is None:
         return _installed_source() or UNKNOWN_SOURCE
     source = parse_source(given)
@@ -101,7 +101,7 @@ def _installed_source() -> WorkflowSource | None:
 
 
 def _default_branch(root: Path) -> str:
-    """Return the default branch of the remote repository as the clone knows it, else `main`."""
+    """Return the default branch of the remote repository according to the clone, else `main`."""
     try:
         text = (root / _ORIGIN_HEAD).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -121,7 +121,7 @@ def _refuse_blocked(folder: Path) -> None:
 
 
 def _owners(root: Path, inside: str) -> str:
-    """Build the hint to name reviewers of limits and workflows, which only people know."""
+    """Build the hint to name reviewers of limits and workflows, which only users know."""
     rules = f"{inside}/{CONFIG_FILE}".replace(" ", r"\ "), ".github/"
     lines = [f"/{path}  @YOUR-ORG/YOUR-TEAM" for path in rules]
     found = next((name for name in _CODEOWNERS if (root / name).is_file()), None)
@@ -142,7 +142,7 @@ def _write(folder: Path, name: str, text: str) -> str:
 
 
 def _ignore(folder: Path) -> str:
-    """Add the state folder to .gitignore, behind whatever is in it."""
+    """Append the state folder to .gitignore."""
     path = folder / _IGNORE
     if not path.exists():
         return _write(folder, _IGNORE, f"{STATE_FOLDER}\n")
@@ -153,7 +153,7 @@ def _ignore(folder: Path) -> str:
     known = {line.strip().strip(b"/") for line in before.splitlines()}
     if STATE_FOLDER.strip("/").encode() in known:
         return f"kept  {visible(str(path), limit=None)}"
-    # The last line may lack its end, and the entry would become a part of it.
+    # If the last line lacks its line break, the entry would become part of it.
     gap = b"" if not before or before.endswith(b"\n") else b"\n"
     working_copy.write(folder, {_IGNORE: before + gap + f"{STATE_FOLDER}\n".encode()})
     return f"added {STATE_FOLDER} to {visible(str(path), limit=None)}"

@@ -22,7 +22,7 @@ from reconciler.workflows import Session, timestamp
 INCOMPLETE = 5
 
 _NOTHING = Selection(exclude=("*",))
-"""Select nothing: the secrets of the files are resolved after the files have changed."""
+"""Selects nothing, because the secrets are resolved after the files have changed."""
 
 
 @click.command("pull", cls=Command)

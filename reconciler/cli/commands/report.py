@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from reconciler.github.client import GitHub
     from reconciler.github.inputs import Document
 
-# Whatever is wrong with a file is reported on GitHub, so nothing is refused before that.
+# A problem with a file is reported on GitHub, so nothing is refused before that.
 _FILE = click.Path(path_type=Path)
 _LONGEST_NAME = 255
 _LEDGERS = ("shared", "local", "fresh")
@@ -125,7 +125,7 @@ def github(
     if published.warnings:
         console.data(as_annotations(published.warnings))
     console.info(published.sentence)
-    # Only now: the report that nothing was left is published first.
+    # Raised only now, because the report about the missing document is published first.
     if unreadable is not None:
         raise unreadable
     return 0
@@ -170,7 +170,7 @@ def _chosen(
 
 
 def _check_extras(kind: ReportKind, extras: inputs.Extras) -> None:
-    """Refuse extras that the kind of report does not have, and invalid ones."""
+    """Refuse options that the kind of report does not support, and invalid values."""
     if extras.check_run and kind not in {ReportKind.PLAN, ReportKind.RESULT}:
         raise click.UsageError("--check-run can be used with --plan and --result only")
     if extras.commit is not None and not is_commit(extras.commit):
@@ -186,10 +186,10 @@ def _check_extras(kind: ReportKind, extras: inputs.Extras) -> None:
 def _document(
     kind: ReportKind, file: Path, environment: str
 ) -> "tuple[Document, ReconcilerError | None]":
-    """Return the document to report, and why it could not be read if that is the case.
+    """Return the document to report, and the reason if it could not be read.
 
-    A command that was stopped leaves an empty or truncated file. That is reported as well: silence
-    would leave the last report standing.
+    A command that was stopped leaves an empty or truncated file. That is reported, too: otherwise
+    the previous report would remain.
     """
 
     def read_fleet(text: str, *, name: str) -> "Document":
@@ -208,7 +208,7 @@ def _document(
 
 
 def _fleet_document(text: str, *, name: str, environment: str) -> "Document":
-    """Read the result of a fleet, whose package renders it."""
+    """Read the result of a fleet; the package `fleet` renders it."""
     from reconciler.fleet.markdown import fingerprint_of, is_settled, markdown, sentence_of
     from reconciler.fleet.outcome import decode_fleet_result
 
@@ -247,12 +247,12 @@ def _context(
     *,
     apply_url: str | None,
 ) -> ReportContext:
-    """Return the context, with the ledger's state as the workflow or else this machine knows it."""
+    """Return the context, with the ledger's state from the workflow, else from this machine."""
     if not environment.strip() or len(environment) > _LONGEST_NAME:
         problem = error("environment", f"--environment must have 1 to {_LONGEST_NAME} characters")
         raise InvalidInput([problem])
     known = settings.variable("RECONCILE_LEDGER_STATE")
-    # The job that reports may run on another machine than the one with the ledger.
+    # The reporting job can run on another machine than the one with the ledger.
     ledger = known if known in _LEDGERS else wiring.ledger_state(invocation)
     command = command_context(invocation, click.get_current_context())
     return ReportContext(
@@ -270,7 +270,7 @@ def _context(
 
 
 def _plan_age_hours(invocation: Invocation, job: Job, document: "Document") -> float | None:
-    """Return how long a plan may be applied once its pull request is merged, None if unknown."""
+    """Return for how long a plan can be applied after its merge, None if unknown."""
     if job.pull_request is None or not isinstance(document, Plan):
         return None
     config, _ = load_config(invocation.dir)

@@ -20,7 +20,7 @@ _SECONDS = Number(0, 3600, min_open=True)
 
 
 def _address(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
-    """Refuse an empty address, which the system takes for all networks."""
+    """Refuse an empty address, which the system interprets as all networks."""
     if not value.strip():
         raise click.BadParameter(
             "the address is empty; use 127.0.0.1 for this machine or 0.0.0.0 for all networks"
@@ -29,7 +29,7 @@ def _address(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
 
 
 def _each(form: re.Pattern[str], wanted: str) -> Any:
-    """Return a callback that refuses values that no header can be equal to."""
+    """Return a callback that refuses values that no header can have."""
 
     def check(
         _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]

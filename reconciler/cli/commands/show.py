@@ -34,7 +34,7 @@ def command(invocation: Invocation, *, file: Path, style: str) -> int:
 
             report = decode_report(text, name=str(file))
             output.show_drift(console, report, style=style, ledger=NOT_READ, context=context)
-        # Also for what is no document at all: the codec of plans explains what is wrong.
+        # Also used for a file that is not a document: the codec of plans explains the error.
         case _:
             plan = codec.decode(text, name=str(file))
             output.show_plan(console, plan, style=style, ledger=NOT_READ, context=context)

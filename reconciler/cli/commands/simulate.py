@@ -13,7 +13,7 @@ from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
 from reconciler.simulator.factory import serve_simulator
 
-# Never another address, because the simulator accepts every key.
+# Only a loopback address, because the simulator accepts every key.
 HOST = "127.0.0.1"
 _FILE = click.Path(path_type=Path, dir_okay=False)
 

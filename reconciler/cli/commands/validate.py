@@ -1,4 +1,4 @@
-"""`reconcile validate`: check the files, offline and without a single secret."""
+"""`reconcile validate`: check the files, offline and without secrets."""
 
 import click
 
@@ -44,7 +44,7 @@ def _findings(invocation: Invocation) -> tuple[Diagnostic, ...]:
         checkout_of(invocation).files,
         target_name=invocation.target,
         today=settings.now().date(),
-        # The environment decides which references may be used, so the check comes from here.
+        # The environment decides which references are allowed, so this module provides the check.
         check_reference=allowed.warning_about,
         expects_creates=True,
     )

@@ -34,7 +34,7 @@ def command(
     console = invocation.console
     service = temporal.service()
     fleet_file = _FleetFile(invocation, file)
-    fleet_file()  # report mistakes of the file before the worker starts
+    fleet_file()  # reports mistakes in the file before the worker starts
     from reconciler.fleet.temporal.worker import Activities, run_worker
 
     async def work(handler: signals.SignalHandler) -> int:

@@ -1,7 +1,7 @@
-"""Configurations by `ai_provider_id`: a file a family, added by a line in FAMILIES.
+"""Configurations by `ai_provider_id`: one file per family, each listed in FAMILIES.
 
-The known ids come from the vendor's public files, which lag behind the API; an id that is not
-among them is worth a warning, never an error.
+The known ids come from the vendor's public files, which lag behind the API; an unknown id causes a
+warning, never an error.
 """
 
 import re
@@ -23,7 +23,7 @@ FAMILIES: tuple[Mapping[str, type[Configuration]], ...] = (
 PROVIDERS: Mapping[str, type[Configuration]] = MappingProxyType(
     {provider: model for family in FAMILIES for provider, model in family.items()}
 )
-"""Providers whose configuration has fields of its own."""
+"""Providers whose configuration has additional fields."""
 
 _PUBLIC_RECORD = """
 302ai ai21 aibadgr anyscale arcee azure-ai baseten bytez celeris cerebras cohere cometapi dashscope
@@ -110,16 +110,16 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "zai": "z-ai",
     }
 )
-"""Names of pages, of price lists and of other tools, and the id that the API has instead.
+"""Names in documentation, price lists and other tools, and the id that the API uses instead.
 
-Nothing is corrected silently: an id is immutable, so another one would mean a replace.
+Nothing is corrected silently: an id is immutable, so a corrected one would mean a replace.
 """
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def configuration_of(provider: str) -> type[Configuration]:
-    """Return the model of a provider's configurations; the general one for any other id."""
+    """Return the model of a provider's configurations, or the general one for any other id."""
     return PROVIDERS.get(provider, Configuration)
 
 
@@ -129,12 +129,12 @@ def is_known(provider: str) -> bool:
 
 
 def knows_by_name(provider: str) -> bool:
-    """Return whether this is an id of the public record, so that its needs are known."""
+    """Return whether the public record has this id, so that its requirements are known."""
     return provider in KNOWN_PROVIDERS
 
 
 def needs_configurations(provider: str) -> bool:
-    """Return whether an integration of this provider cannot be created without configurations."""
+    """Return whether a create of this provider requires configurations."""
     return bool(configuration_of(provider).required)
 
 

@@ -1,4 +1,4 @@
-"""Hosted models that need a field or two beside the key, and models on hosts of one's own."""
+"""Hosted models that need more fields than the key, and self-hosted models."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -19,7 +19,7 @@ class WorkersAI(Configuration):
     required = ("workers_ai_account_id",)
     other_names = MappingProxyType({"account_id": "workers_ai_account_id"})
 
-    # The account is part of the path of every request: like a host, it decides who receives them.
+    # The account is part of the path of every request: like a host, it decides who receives it.
     workers_ai_account_id: Annotated[
         HostLabel | None,
         Facts(host=True, example="0123456789abcdef", source=f"{_API}, WorkersAIConfiguration"),
@@ -27,7 +27,7 @@ class WorkersAI(Configuration):
 
 
 class HuggingFace(Configuration):
-    """Hugging Face, its own service or an endpoint."""
+    """Hugging Face, its own service or a dedicated endpoint."""
 
     other_names = MappingProxyType({"base_url": "huggingface_base_url"})
 
@@ -55,7 +55,7 @@ class Cortex(Configuration):
 
 
 class Databricks(Configuration):
-    """Model serving of Databricks, by a personal access token."""
+    """Model serving of Databricks, with a personal access token."""
 
     required = ("databricks_workspace",)
     other_names = MappingProxyType({"workspace": "databricks_workspace"})
@@ -63,7 +63,7 @@ class Databricks(Configuration):
     databricks_workspace: Annotated[
         HostLabel | None,
         Facts(host=True, example="adb-example", source=f"{_LLMS}/databricks.mdx"),
-    ] = Field(None, description="Name of the workspace, which begins its host's name; not a URL.")
+    ] = Field(None, description="Name of the workspace, the beginning of its host name; not a URL.")
     databricks_serving_endpoint_name: Annotated[
         Text | None, Facts(example="my-endpoint", source="inferred; no public file names it")
     ] = Field(None, description="Serving endpoint.")
@@ -94,15 +94,15 @@ class BytePlus(Configuration):
     byteplus_region: Annotated[
         Literal["ap-southeast-1", "eu-west-1"] | None,
         Facts(endpoint=True, example="eu-west-1", source=f"{_LLMS}/byteplus.mdx"),
-    ] = Field(None, description="Region; `ap-southeast-1` if it is left out.")
+    ] = Field(None, description="Region; `ap-southeast-1` if it is omitted.")
 
 
 class Modal(Configuration):
-    """Modal, by a key or by a pair of headers."""
+    """Modal, with a key or a pair of headers."""
 
     @classmethod
     def needs_key(cls, given: Mapping[str, object]) -> bool:
-        """Return whether a key is needed: not where both headers are given."""
+        """Return whether a key is needed, which is not the case if both headers are set."""
         headers = given.get("custom_headers")
         names = {name.lower() for name in headers} if isinstance(headers, Mapping) else set()
         return not names >= {"modal-key", "modal-secret"} and super().needs_key(given)

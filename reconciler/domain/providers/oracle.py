@@ -1,4 +1,4 @@
-"""Oracle Cloud Infrastructure, Generative AI: requests are signed, there is no `key`."""
+"""Oracle Cloud Infrastructure, Generative AI: requests are signed, and there is no `key`."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -13,7 +13,7 @@ _GATEWAY = "Portkey-AI/gateway: src/providers/oracle/api.ts"
 
 
 class Oracle(Configuration):
-    """Generative AI of Oracle Cloud Infrastructure, by an API signing key."""
+    """Generative AI of Oracle Cloud Infrastructure, with an API signing key."""
 
     required = (
         "oracle_region",
@@ -22,7 +22,7 @@ class Oracle(Configuration):
         "oracle_fingerprint",
         "oracle_private_key",
     )
-    # The documentation lists it with the required ones, the gateway sends it empty.
+    # The documentation lists it as required, but the gateway sends it empty.
     expected = ("oracle_compartment_id",)
     takes_key = False
 
@@ -73,7 +73,7 @@ class Oracle(Configuration):
         Facts(
             form=r"ocid1\..+", example="ocid1.generativeaiendpoint.oc1..example", source=_GATEWAY
         ),
-    ] = Field(None, description="OCID of the endpoint that `DEDICATED` means.")
+    ] = Field(None, description="OCID of the endpoint for `DEDICATED`.")
     oracle_api_version: Annotated[
         Text | None, Facts(form=r"[0-9]{8}", example="20231130", source=_GATEWAY)
     ] = Field(None, description="Version of Oracle's API, as a date without separators.")
