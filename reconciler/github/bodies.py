@@ -294,11 +294,16 @@ def last_checked(time: str) -> str:
     return f"last checked {time[:_DATE]}"
 
 
+def linked_run(url: str) -> str:
+    """Return a link to a run, named by its number."""
+    return f"[run {url.rpartition('/')[2]}]({url})"
+
+
 def _origin(context: ReportContext) -> list[str]:
     """Return by which run, when and by whom a plan was applied, as far as it is known."""
     parts = []
     if context.run_url:
-        parts.append(f"applied by [run {context.run_url.rpartition('/')[2]}]({context.run_url})")
+        parts.append(f"applied by {linked_run(context.run_url)}")
     if context.time:
         parts.append(context.time)
     if context.actor:

@@ -7,6 +7,7 @@ notifies readers only when the fingerprint changes. A check that failed changes 
 issue, and the last report stays below.
 """
 
+import re
 from dataclasses import dataclass
 
 from reconciler.drift.report import DriftReport
@@ -20,6 +21,7 @@ from reconciler.github.bodies import (
     failure_reasons,
     failure_title,
     last_checked,
+    linked_run,
     marked_digest,
     text_of,
     without_marker,
@@ -39,6 +41,9 @@ _TITLES = {ReportKind.DRIFT: "Drift", ReportKind.FLEET: "Fleet"}
 _FAILED_CHECKS = tuple(f"### {title}: could not check" for title in _TITLES.values())
 """Headings of issues that a failed check has opened; issues of earlier versions also have them."""
 
+_RUN = re.compile(r"^\[run \d+\]\(\S+\)$", re.MULTILINE)
+"""Link to the run of a failed check, which is a line of its own."""
+
 _MAX_TITLE = 255
 _ROOM_FOR_FAILURE = 16_384
 
@@ -54,7 +59,9 @@ class _Issue:
         return marked_digest(self.body)
 
     def has_text(self, body: str) -> bool:
-        return _unix(self.body).strip() == body.strip()
+        """Return whether the issue says the same; another run that says it is no news."""
+        shown, new = (_RUN.sub("", text).strip() for text in (_unix(self.body), body))
+        return shown == new
 
 
 async def report_drift(
@@ -112,6 +119,8 @@ async def _report_failed_check(
         f"{code(visible(context.environment, limit=255))} is unknown:\n\n"
         f"{failure_reasons(failure)}"
     )
+    if context.run_url:
+        body += f"\n{linked_run(context.run_url)}\n"
     if context.time:
         body += f"\n{last_checked(context.time)}\n"
     if last_report:

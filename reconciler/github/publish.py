@@ -4,7 +4,7 @@ Outputs and summary need no permission, so a fork, whose token may only read, st
 in the job's summary.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -100,43 +100,78 @@ async def publish(
     )
     if not (has_request or extras.check_run):
         return Published(_NO_PULL_REQUEST)
-    parts: list[Published] = []
     async with connect(job) as github:
         number = await _pull_request_number(github, job) if has_request else None
-        if number is None:
-            parts.append(Published(_NO_PULL_REQUEST))
-        else:
-            work = _comment(github, job, document, number=number, kind=kind, context=context)
-            parts.append(await _allowed(work, "comment", _MAY_COMMENT))
-        if extras.check_run:
-            check = _check_run(github, job, document, kind=kind, context=context, extras=extras)
+        return await _write_all(
+            _parts(github, job, document, number=number, kind=kind, context=context, extras=extras)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One thing to write; a refusal of these kinds is a warning that names the permission."""
+
+    name: str
+    work: Callable[[], Awaitable[str]]
+    permission: str
+    refusals: tuple[type[GitHubError], ...] = (GitHubForbidden,)
+
+
+def _parts(
+    github: GitHub,
+    job: Job,
+    document: Document,
+    *,
+    number: int | None,
+    kind: ReportKind,
+    context: ReportContext,
+    extras: Extras,
+) -> Iterator[_Part]:
+    """Yield what is written: the comment, and the extras that are wanted."""
+    if number is not None:
+        yield _Part(
+            "comment",
+            lambda: _comment(github, job, document, number=number, kind=kind, context=context),
+            _MAY_COMMENT,
+        )
+    if extras.check_run:
+        yield _Part(
+            "check run",
+            lambda: _check_run(github, job, document, kind=kind, context=context, extras=extras),
+            PERMISSION,
             # GitHub also answers 404 to a token without the permission.
-            missing = (GitHubForbidden, GitHubNotFound)
-            parts.append(await _allowed(check, "check run", PERMISSION, missing))
-        if extras.label is not None and number is not None and isinstance(document, Plan):
-            label = _label(github, document, number=number, label=extras.label)
+            (GitHubForbidden, GitHubNotFound),
+        )
+    label = extras.label
+    if label is not None and number is not None and isinstance(document, Plan):
+        yield _Part(
+            "label",
+            lambda: _label(github, document, number=number, label=label),
+            _MAY_COMMENT,
             # A label that the repository does not have may be refused as well.
-            refusals = (GitHubForbidden, GitHubNotFound, UnexpectedResponse)
-            parts.append(await _allowed(label, "label", _MAY_COMMENT, refusals))
-    return Published(
-        "; ".join(part.sentence for part in parts),
-        tuple(found for part in parts for found in part.warnings),
-    )
+            (GitHubForbidden, GitHubNotFound, UnexpectedResponse),
+        )
 
 
-async def _allowed(
-    work: Awaitable[str],
-    part: str,
-    permission: str,
-    refusals: tuple[type[GitHubError], ...] = (GitHubForbidden,),
-) -> Published:
-    """Do the work; where GitHub refuses it, return a warning instead."""
-    try:
-        return Published(await work)
-    except refusals as refused:
-        summary = f"{refused.summary}; there is no {part}, see the job's summary"
-        hint = f"grant the job {permission}; a fork's token never may"
-        return Published(f"no {part}", (warning(refused.code, summary, hint=hint),))
+async def _write_all(parts: Iterable[_Part]) -> Published:
+    """Write every part, also after one has failed; then raise the first error, if any."""
+    sentences: list[str] = []
+    warnings: list[Diagnostic] = []
+    errors: list[GitHubError] = []
+    for part in parts:
+        try:
+            sentences.append(await part.work())
+        except GitHubError as problem:
+            sentences.append(f"no {part.name}")
+            if not isinstance(problem, part.refusals):
+                errors.append(problem)
+                continue
+            summary = f"{problem.summary}; there is no {part.name}, see the job's summary"
+            hint = f"grant the job {part.permission}; a fork's token never may"
+            warnings.append(warning(problem.code, summary, hint=hint))
+    if errors:
+        raise errors[0]
+    return Published("; ".join(sentences) or _NO_PULL_REQUEST, tuple(warnings))
 
 
 async def _comment(

@@ -154,6 +154,15 @@ def test_a_check_that_may_be_stale_is_a_failure(reporter: Reporter, status: int)
     assert check(reporter, "plan", "").code == 1
 
 
+def test_a_comment_that_fails_leaves_no_older_check_standing(reporter: Reporter) -> None:
+    check(reporter, "plan", CLEAN)
+    reporter.github.script = lambda call: (
+        Answer(401, {}) if call.method == "PATCH" and "comments" in call.path else None
+    )
+    assert check(reporter, "plan", "").code == 1
+    assert the_check(reporter)["conclusion"] == "failure"
+
+
 @pytest.mark.parametrize("carried_out", [True, False])
 def test_a_server_error_leaves_one_check(reporter: Reporter, *, carried_out: bool) -> None:
     def fail_the_first(call: Call) -> Answer | None:

@@ -198,3 +198,18 @@ def test_the_issue_shows_the_day_of_the_last_check_and_is_edited_once_a_day(
     issue["body"] = issue["body"].replace(found[0], "last checked 2026-01-01")
     reporter.report("drift", document, event=SCHEDULE)
     assert found[0] in issue["body"]
+
+
+def test_a_failed_check_links_to_its_run_and_another_run_that_says_the_same_is_no_edit(
+    reporter: Reporter,
+) -> None:
+    drift(reporter, DRIFTED)
+    reporter.report("drift", BROKEN, event=SCHEDULE, GITHUB_RUN_ID="4711")
+    body = the_issue(reporter)["body"]
+    assert "\n[run 4711](https://github.com/acme/gateway/actions/runs/4711)\n" in body
+    edits = len(reporter.github.writes)
+    reporter.report("drift", BROKEN, event=SCHEDULE, GITHUB_RUN_ID="4712")
+    assert len(reporter.github.writes) == edits
+    other = failure(1, None, ("unreachable", "no answer"))
+    reporter.report("drift", other, event=SCHEDULE, GITHUB_RUN_ID="4713")
+    assert "[run 4713]" in the_issue(reporter)["body"]

@@ -22,7 +22,7 @@ MAX_PAGES = 100
 ATTEMPTS = 4
 ROOM = 50_000
 MARKER = re.compile(r"\A<!-- reconcile:drift environment=(\S+) digest=(\S+) -->(?:\r?\n|\Z)")
-RUN = re.compile(r"\[run \d+\]\([^)\s]*\)")
+RUN = re.compile(r"^\[run \d+\]\(\S+\)$", re.MULTILINE)
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
