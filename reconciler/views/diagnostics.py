@@ -71,7 +71,7 @@ def as_sarif(diagnostics: Iterable[Diagnostic], *, version: str) -> str:
                     "driver": {
                         "name": "reconcile",
                         "version": version,
-                        "rules": [{"id": code, "name": _rule_name(code)} for code in codes],
+                        "rules": [_sarif_rule(code) for code in codes],
                     }
                 },
                 # Columns are positions in Python strings, which count code points.
@@ -144,6 +144,19 @@ def _command_data(text: str) -> str:
 def _command_property(text: str) -> str:
     # A colon or a comma would end the property.
     return _command_data(visible(text, None)).replace(":", "%3A").replace(",", "%2C")
+
+
+def _sarif_rule(code: str) -> dict[str, object]:
+    """Return the description of a code, which scanners show beside its findings."""
+    from reconciler.views.diagnostic_reference import entries  # noqa: PLC0415  read only for SARIF
+
+    rule: dict[str, object] = {"id": code, "name": _rule_name(code)}
+    entry = entries().get(code)
+    # A resolver that another package installs has codes of its own.
+    if entry is not None:
+        rule["shortDescription"] = {"text": entry.meaning}
+        rule["help"] = {"text": entry.fix}
+    return rule
 
 
 def _sarif_result(diagnostic: Diagnostic, rule: int) -> dict[str, object]:

@@ -131,6 +131,12 @@ def test_findings_are_counted_by_weight() -> None:
 
 
 # The parts of the SARIF 2.1.0 schema that this program's logs use, as the standard states them.
+_MESSAGE = {
+    "type": "object",
+    "required": ["text"],
+    "additionalProperties": False,
+    "properties": {"text": {"type": "string"}},
+}
 SARIF = {
     "type": "object",
     "required": ["version", "runs"],
@@ -166,6 +172,8 @@ SARIF = {
                                             "properties": {
                                                 "id": {"type": "string"},
                                                 "name": {"type": "string"},
+                                                "shortDescription": _MESSAGE,
+                                                "help": _MESSAGE,
                                             },
                                         },
                                     },
