@@ -166,31 +166,30 @@ async def _require_pushed_before(
     """Raise `Refused` unless the head was pushed before the comment was written."""
     commented = _time(comment.created_at)
     pushed = _time(text_at(request, "head", "repo", "pushed_at"))
+    moves = await _moves(github, request)
     # Times have whole seconds, so within the same second the order is unknown.
-    if commented is not None and pushed is not None and pushed < commented:
-        return
-    # The repository may have been pushed to on another branch.
-    pushed = await _pushed_at(github, request, head)
-    if commented is None or pushed is None or pushed >= commented:
-        _refuse(
-            f"it is not certain that {head} was pushed before the comment",
-            f"review the commit and comment `/plan {head}`",
-        )
+    if commented is not None and all(time is not None and time < commented for _, time in moves):
+        # The repository may have been pushed to since then, but on another branch.
+        is_listed = any(after == head for after, _ in moves)
+        if is_listed or (pushed is not None and pushed < commented):
+            return
+    _refuse(
+        f"it is not certain that {head} was pushed before the comment",
+        f"review the commit and comment `/plan {head}`",
+    )
 
 
-async def _pushed_at(github: GitHub, request: JsonObject, head: str) -> datetime | None:
-    """Return when the head's branch was last moved to the head, None if it is not known."""
+async def _moves(github: GitHub, request: JsonObject) -> list[tuple[str | None, datetime | None]]:
+    """Return where and when the head's branch was moved, as far as the token may know it."""
     repository, ref = text_at(request, "head", "repo", "full_name"), text_at(request, "head", "ref")
     if repository is None or ref is None:
-        return None  # the fork was deleted
-    name = quote(f"refs/heads/{ref}", safe="")
-    path = f"/repos/{quote(repository)}/activity?ref={name}"
+        return []  # the fork was deleted
+    path = f"/repos/{quote(repository)}/activity?ref={quote(f'refs/heads/{ref}', safe='')}"
     try:
         moves = await github.pages(path)
     except (GitHubForbidden, GitHubNotFound):
-        return None  # the token may not read the activity of a private fork
-    times = [_time(text_at(move, "timestamp")) for move in moves if move.get("after") == head]
-    return max((time for time in times if time is not None), default=None)
+        return []  # a private fork, or a server that has no such list
+    return [(text_at(move, "after"), _time(text_at(move, "timestamp"))) for move in moves]
 
 
 async def _merge_commit(github: GitHub, request: JsonObject, head: str) -> tuple[str, str]:

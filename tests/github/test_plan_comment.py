@@ -188,6 +188,16 @@ def test_a_push_to_another_branch_does_not_count(
     assert here.planned == (ALL if is_planned else {})
 
 
+@pytest.mark.parametrize("time", [WRITTEN, AFTER, "soon"])
+def test_a_move_of_the_branch_counts_where_the_repository_seems_unchanged(
+    here: Commenting, time: str
+) -> None:
+    here.github.activity[FORK] = [move(HEAD, time), move(HEAD, BEFORE)]
+    assert (here.comment("/plan").code, here.planned) == (4, {})
+    here.github.activity[FORK] = []
+    assert here.comment("/plan").code == 0
+
+
 @pytest.mark.parametrize(
     "change",
     [
