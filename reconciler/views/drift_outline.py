@@ -3,19 +3,19 @@
 Actions and headers come from `reconciler.views.plan_outline`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reconciler.drift.report import DriftReport
-from reconciler.planning.actions import TOMBSTONE, Action, ActionKind, ChangeKind, ChangeOrigin
+from reconciler.planning.actions import TOMBSTONE, ActionKind, ChangeOrigin
 from reconciler.views import phrases
+from reconciler.views.drift_states import counts_of, item_of, state_of, undeclared_grants
 from reconciler.views.escape import visible
 from reconciler.views.findings import Finding, findings_of
 from reconciler.views.phrases import LISTED
 from reconciler.views.plan_outline import (
     ActionItem,
     header_of,
-    of_action,
 )
 from reconciler.views.sections import (
     CommandContext,
@@ -26,15 +26,13 @@ from reconciler.views.sections import (
     suggested_command,
 )
 
-_ORDER = (ChangeOrigin.REMOTE, ChangeOrigin.BOTH, ChangeOrigin.LOCAL, ChangeOrigin.UNKNOWN)
-
 
 @dataclass(frozen=True, slots=True)
-class OriginGroup:
-    """Integrations whose changes have the same origin, which `phrase` names in a few words."""
+class StateGroup:
+    """Integrations to which the same has happened; `state` is a value of `DriftState`."""
 
     title: str
-    phrase: str
+    state: str
     items: tuple[ActionItem, ...]
 
 
@@ -58,7 +56,7 @@ class DriftOutline:
     in_sync: bool
     summary: str
     counts: tuple[tuple[str, int], ...]
-    groups: tuple[OriginGroup, ...]
+    groups: tuple[StateGroup, ...]
     note: str
     findings: tuple[Finding, ...]
     sections: tuple[Section, ...]
@@ -90,8 +88,8 @@ def of_report(
         commit=visible(report.plan.commit or ""),
         in_sync=report.in_sync,
         summary=summary_of(report),
-        counts=tuple(report.plan.summary.items()),
-        groups=tuple(_groups(by_origin)),
+        counts=tuple(_counts(report)),
+        groups=tuple(_groups(report)),
         note=phrases.DRIFT_UNKNOWN if by_origin[ChangeOrigin.UNKNOWN] else "",
         findings=findings_of(report.plan.diagnostics, verbose=verbose),
         sections=sections_of(report.plan, context, whole=verbose),
@@ -106,18 +104,15 @@ def summary_of(report: DriftReport) -> str:
     unchanged = f"{counts['no_op']} unchanged"
     if report.not_read:
         unchanged += f", {phrases.DRIFT_NOT_READ.format(report.not_read)}"
+    grants = undeclared_grants(report)
+    granted = f"; {phrases.DRIFT_GRANTS.format(grants)}" if grants else ""
     if report.in_sync:
-        return f"In sync: the API matches Git; {unchanged}."
-    by_origin = report.by_origin()
-    parts = [
-        f"{len(by_origin[origin])} {phrases.DRIFT_ORIGINS[origin]}"
-        for origin in _ORDER
-        if by_origin[origin]
-    ]
+        return f"In sync: the API matches Git; {unchanged}{granted}."
+    parts = [f"{number} {phrases.DRIFT_STATES[state]}" for state, number in counts_of(report)]
     total = len(report.items)
     differ = "1 integration differs" if total == 1 else f"{total} integrations differ"
     blocked = f"; {counts['blocked']} blocked" if counts["blocked"] else ""
-    return f"{differ}: {', '.join(parts)}{blocked}; {unchanged}."
+    return f"{differ}: {', '.join(parts)}{blocked}; {unchanged}{granted}."
 
 
 def suggestions(
@@ -180,16 +175,15 @@ def _first(slugs: Sequence[str]) -> tuple[str, ...]:
     return tuple(visible(slug, limit=255) for slug in slugs[:LISTED])
 
 
-def _groups(by_origin: Mapping[ChangeOrigin, Sequence[Action]]) -> Iterable[OriginGroup]:
-    for origin in _ORDER:
-        items = tuple(_item(action) for action in by_origin[origin])
-        if items:
-            title = f"{phrases.DRIFT_TITLES[origin]} ({len(items)})"
-            yield OriginGroup(title, phrases.DRIFT_ORIGINS[origin], items)
+def _groups(report: DriftReport) -> Iterable[StateGroup]:
+    for state, number in counts_of(report):
+        items = [action for action in report.items if state_of(report, action) is state]
+        words = phrases.DRIFT_STATES[state]
+        title = f"{words[:1].upper()}{words[1:]} ({number})"
+        yield StateGroup(title, state.value, tuple(item_of(report, item) for item in items))
 
 
-def _item(action: Action) -> ActionItem:
-    """Return an action whose changes name their origin where the group's title is not enough."""
-    # A resend follows from another change and has no origin of its own.
-    origins = {change.origin for change in action.changes if change.op is not ChangeKind.RESEND}
-    return of_action(action, origins=phrases.DRIFT_NOTES if len(origins) > 1 else {})
+def _counts(report: DriftReport) -> Iterable[tuple[str, int]]:
+    """Yield what a chart shows: the integrations by what has happened, and those blocked."""
+    yield from ((state.value, number) for state, number in counts_of(report))
+    yield "blocked", report.plan.summary["blocked"]

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
+from types import MappingProxyType
 
 from markupsafe import Markup
 
@@ -19,6 +20,7 @@ from reconciler.execution.result import ApplyResult, Status
 from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, phrases, plan_outline, result_outline
+from reconciler.views.drift_states import DriftState
 from reconciler.views.escape import visible
 from reconciler.views.findings import severities_of
 from reconciler.views.render_options import RenderOptions
@@ -31,11 +33,12 @@ FILTERS: Mapping[str, Sequence[str]] = {
     "action": [kind.value for kind in ActionKind],
     "risk": [risk.value for risk in Risk],
     "status": [status.value for status in Status],
+    "drift": [state.value for state in DriftState],
 }
 """What a reader can filter by; a class `action-create` and an id `show-action-create` for each."""
 
 # Not the number of unchanged integrations, which would dwarf all bars.
-_CHARTED = {*ActionKind, "blocked", *Status}
+_CHARTED = {*ActionKind, *DriftState, "blocked", *Status}
 
 
 def plan(value: Plan, options: RenderOptions) -> str:
@@ -80,8 +83,8 @@ def drift(value: DriftReport, options: RenderOptions) -> str:
         "drift.html",
         title=shown.title,
         shown=shown,
-        bars=_bars(shown.counts),
-        filters=_filters(_kinds_and_risks(shown.items)),
+        bars=_bars(shown.counts, labels=phrases.DRIFT_STATES),
+        filters=_filters(_states_and_risks(shown.items)),
         is_short=len(shown.items) <= OPENED,
     )
 
@@ -95,17 +98,23 @@ def palette() -> str:
 class _Bar:
     """One bar of the chart; `width` is a percentage."""
 
+    key: str
     label: str
     number: int
     width: int
 
 
-def _bars(counts: Iterable[tuple[str, int]]) -> list[_Bar]:
-    """Return a bar for each count that is not zero."""
-    charted = [(label, number) for label, number in counts if number and label in _CHARTED]
+def _bars(
+    counts: Iterable[tuple[str, int]], labels: Mapping[str, str] = MappingProxyType({})
+) -> list[_Bar]:
+    """Return a bar for each count that is not zero; `labels` replaces its key."""
+    charted = [(key, number) for key, number in counts if number and key in _CHARTED]
     most = max((number for _, number in charted), default=0)
     # At least one unit: a single delete among thousands stays visible.
-    return [_Bar(label, number, max(1, round(100 * number / most))) for label, number in charted]
+    return [
+        _Bar(key, labels.get(key, key), number, max(1, round(100 * number / most)))
+        for key, number in charted
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +140,14 @@ def _kinds_and_risks(actions: Iterable[plan_outline.ActionItem]) -> Mapping[str,
     present: dict[str, set[str]] = {"action": set(), "risk": set()}
     for item in actions:
         present["action"].add(item.kind.value)
+        present["risk"].add(item.risk.value)
+    return present
+
+
+def _states_and_risks(actions: Iterable[plan_outline.ActionItem]) -> Mapping[str, set[str]]:
+    present: dict[str, set[str]] = {"drift": set(), "risk": set()}
+    for item in actions:
+        present["drift"].add(item.drift_state)
         present["risk"].add(item.risk.value)
     return present
 

@@ -134,7 +134,7 @@ def drift(value: DriftReport, options: RenderOptions, *, limit: int = LIMIT) -> 
         f"{code(shown.header)} · fingerprint {code(first_digits(shown.fingerprint))}\n",
     ]
     details = [
-        _budgeted(item, origin=group.phrase)
+        _budgeted(item)
         for group in shown.groups
         for item in sorted(group.items, key=lambda item: -item.risk.rank)
     ]

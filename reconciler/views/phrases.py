@@ -76,26 +76,35 @@ ORIGIN_NOTES = MappingProxyType(
 UNDO_NOTES = MappingProxyType(dict.fromkeys(ORIGIN_NOTES, ORIGIN_NOTES[ChangeOrigin.REMOTE]))
 
 DRIFT_NOTES = MappingProxyType(
-    {**ORIGIN_NOTES, ChangeOrigin.LOCAL: "changed in Git, not yet applied"}
-)
-
-DRIFT_TITLES = MappingProxyType(
-    {
-        ChangeOrigin.REMOTE: "Changed in the API, outside Git",
-        ChangeOrigin.BOTH: "Changed in Git and in the API",
-        ChangeOrigin.LOCAL: "Changed in Git, not yet applied",
-        ChangeOrigin.UNKNOWN: "Origin unknown",
-    }
-)
-
-DRIFT_ORIGINS = MappingProxyType(
     {
         ChangeOrigin.REMOTE: "changed in the API",
-        ChangeOrigin.BOTH: "changed in both",
-        ChangeOrigin.LOCAL: "changed in Git",
-        ChangeOrigin.UNKNOWN: "of unknown origin",
+        ChangeOrigin.BOTH: "changed in Git and in the API",
+        ChangeOrigin.LOCAL: "ahead in Git",
     }
 )
+DRIFT_STATES = MappingProxyType(
+    {
+        "deleted": "deleted in the API",
+        "granted": "granted outside Git",
+        "changed": "changed in the API",
+        "both": "changed in Git and in the API",
+        "ahead": "ahead in Git",
+        "unknown": "of unknown origin",
+    }
+)
+DRIFT_UNKNOWN_WORDS = MappingProxyType(
+    {
+        ActionKind.CREATE: "only in Git",
+        ActionKind.UPDATE: "differs",
+        ActionKind.REPLACE: "differs",
+        ActionKind.DELETE: "only in the API",
+    }
+)
+DRIFT_REMOVALS = MappingProxyType(
+    {ActionKind.DELETE: "apply would delete it", ActionKind.REPLACE: "apply would replace it"}
+)
+DRIFT_SIDES = ("in the API", "in Git")
+DRIFT_GRANTS = "{} granted outside Git"
 
 DRIFT_UNKNOWN = (
     "The origin of some changes is unknown because there is no record of what was applied: keep a "
@@ -211,7 +220,7 @@ DECLARE_MORE = (
     "To declare these values, add them to the files (`reconcile get SLUG` shows them), or "
     "overwrite the files (the first {} of {} integrations):"
 )
-LINE_TO_ADD = "{}; to declare it, add under {}: - {}"
+LINE_TO_ADD = "{}, granted outside Git; to declare it, add under {}: - {}"
 MORE = "… and {} more; --format json lists all"
 AND_MORE = "… and {} more"
 MORE_VERBOSE = "… and {} more; -v lists all"

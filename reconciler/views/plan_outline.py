@@ -58,6 +58,7 @@ class ChangeItem:
     risk: str
     is_whole: bool = False
     is_restated: bool = False
+    sides: tuple[str, str] | None = None
 
     @property
     def text(self) -> str:
@@ -69,6 +70,9 @@ class ChangeItem:
             # Once per line: `(secret) reference A → reference B`.
             after = after.removeprefix(f"{phrases.REDACTED} ")
             values = f"{before} → {after}"
+            # Of a secret only references are known, and not what is on which side.
+            if self.sides is not None and not before.startswith(phrases.REDACTED):
+                values = f"{self.sides[0]} {before}, {self.sides[1]} {after}"
         else:
             value = (after if before is None else before) or ""
             values = value if self.is_whole else abridged(value)
@@ -102,6 +106,7 @@ class ActionItem:
     changes: tuple[ChangeItem, ...]
     blocks: tuple[Block, ...]
     notes: tuple[str, ...] = ()
+    drift_state: str = ""
 
     @property
     def essential_changes(self) -> tuple[ChangeItem, ...]:

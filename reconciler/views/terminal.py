@@ -201,14 +201,14 @@ def _actions(
 def _row(page: TextLayout, item: plan_outline.ActionItem, *, column: int) -> None:
     slug = padded(item.slug, column)
     page.line(
-        (f"{item.symbol} {item.word}", _KIND_STYLES[item.kind]),
+        (f"{item.symbol} {item.word}", _style_of(item)),
         f" {slug}  {item.risk.value}  {row_of(item)}",
         hang=4,
     )
 
 
 def _action(page: TextLayout, item: plan_outline.ActionItem, options: RenderOptions) -> None:
-    style = "bold red" if item.blocks else _KIND_STYLES[item.kind]
+    style = "bold red" if item.blocks else _style_of(item)
     risk = (item.risk.value, "bold" if item.risk.rank >= Risk.CREDENTIAL.rank else "")
     name = f" {item.name}" if item.name else ""
     page.line((f"{item.symbol} {item.word}", style), f" {item.slug}{name}, risk: ", risk)
@@ -223,6 +223,10 @@ def _action(page: TextLayout, item: plan_outline.ActionItem, options: RenderOpti
         page.line(note, indent=4)
     for change in item.essential_changes:
         page.line((change.symbol, _SYMBOL_STYLES[change.symbol]), f" {change.text}", indent=4)
+
+
+def _style_of(item: plan_outline.ActionItem) -> str:
+    return _SYMBOL_STYLES.get(item.symbol, _KIND_STYLES[item.kind])
 
 
 def _findings(

@@ -113,7 +113,7 @@ def test_the_origin_is_known_from_the_ledger_and_unknown_without(tmp_path: Path)
         found = project.run("drift", "--format", "json")
         assert found.json["origins"] == {"alpha": "remote", "beta": "local"}
         shown = project.run("drift")
-        assert "2 integrations differ: 1 changed in the API, 1 changed in Git" in shown.out
+        assert "2 integrations differ: 1 changed in the API, 1 ahead in Git" in shown.out
         assert "ledger: local" in shown.out.splitlines()[0]
         (adopt,) = [line for line in shown.out.splitlines() if " pull " in line]
         assert adopt.endswith("pull alpha")

@@ -9,9 +9,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reconciler.drift.report import DriftReport, detect_drift
-from reconciler.planning.actions import ChangeOrigin
-from reconciler.planning.plan import Plan
+from reconciler.planning.actions import (
+    Action,
+    ActionKind,
+    Change,
+    ChangeKind,
+    ChangeOrigin,
+    Precondition,
+    Risk,
+)
+from reconciler.planning.plan import Plan, Undeclared
 from reconciler.views import drift_outline, html, json, markdown, notification, phrases, terminal
+from reconciler.views.drift_states import DriftState
 from reconciler.views.render_options import RenderOptions
 from reconciler.views.sections import CommandContext
 from tests.views import drift_samples, samples
@@ -99,14 +108,14 @@ def test_json_is_the_report(plan: Plan) -> None:
         (drift_samples.in_sync(), "In sync: the API matches Git; 12 unchanged."),
         (
             drift_samples.drifted(),
-            "2 integrations differ: 2 changed in the API; 7 unchanged.",
+            "2 integrations differ: 1 deleted in the API, 1 changed in the API; 7 unchanged.",
         ),
-        (drift_samples.git_ahead(), "3 integrations differ: 3 changed in Git; 3 unchanged."),
+        (drift_samples.git_ahead(), "3 integrations differ: 3 ahead in Git; 3 unchanged."),
         (
             drift_samples.every_origin(),
             (
-                "4 integrations differ: 1 changed in the API, 1 changed in both, 1 changed in Git, "
-                "1 of unknown origin; 1 blocked; 1 unchanged."
+                "4 integrations differ: 1 changed in the API, 1 changed in Git and in the API, "
+                "1 ahead in Git, 1 of unknown origin; 1 blocked; 1 unchanged."
             ),
         ),
         (
@@ -190,7 +199,8 @@ def test_each_change_names_its_mover_only_where_the_group_cannot() -> None:
 
 
 def test_every_origin_has_its_words() -> None:
-    assert set(phrases.DRIFT_TITLES) == set(phrases.DRIFT_ORIGINS) == set(ChangeOrigin)
+    assert set(phrases.DRIFT_STATES) == {state.value for state in DriftState}
+    assert set(phrases.DRIFT_UNKNOWN_WORDS) == set(ActionKind)
 
 
 def test_a_failed_apply_names_what_was_not_done_and_what_comes_next() -> None:
@@ -200,3 +210,120 @@ def test_a_failed_apply_names_what_was_not_done_and_what_comes_next() -> None:
     assert "✗ failed: update azure-search" in message.body
     assert "openai-production" not in message.body
     assert phrases.STATUS_ADVICE[samples.Status.FAILED] in message.body
+
+
+def remote(path: str, before: object, after: object) -> Change:
+    return Change(
+        path,
+        ChangeKind.REPLACE,
+        Risk.RESTRICTIVE,
+        before=before,  # type: ignore[arg-type]  # any JSON
+        after=after,  # type: ignore[arg-type]
+        origin=ChangeOrigin.REMOTE,
+    )
+
+
+GRANT = remote("workspaces[ws-a].enabled", True, False)
+EDIT = remote("description", "by hand", "as declared")
+
+
+def updated(*changes: Change, at: str | None = None) -> Action:
+    return Action(
+        "alpha",
+        ActionKind.UPDATE,
+        "differs",
+        Risk.RESTRICTIVE,
+        changes,
+        precondition=Precondition(at, None),
+    )
+
+
+def every_text(report: DriftReport) -> list[str]:
+    return [
+        terminal.drift(report, LOCAL),
+        markdown.drift(report, LOCAL).replace("<code>", "").replace("</code>", ""),
+        html.drift(report, LOCAL).replace("<strong>", "").replace("</strong>", ""),
+        notification.of_drift(report, ledger="local").body,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        (drift_samples.moved(samples.creation("alpha"), ChangeOrigin.REMOTE), "deleted in the API"),
+        (updated(EDIT), "changed in the API"),
+        (updated(GRANT), "granted outside Git"),
+        (updated(GRANT, EDIT), "changed in the API"),
+        (drift_samples.moved(samples.creation("alpha"), ChangeOrigin.LOCAL), "ahead in Git"),
+        (drift_samples.moved(updated(EDIT), ChangeOrigin.LOCAL), "ahead in Git"),
+        (drift_samples.moved(updated(EDIT), ChangeOrigin.UNKNOWN), "differs"),
+        (samples.creation("alpha"), "only in Git"),
+        (
+            replace(drift_samples.withdrawn(), slug="alpha"),
+            "ahead in Git, apply would delete it",
+        ),
+        (
+            drift_samples.moved(replace(samples.replacement(), slug="alpha"), ChangeOrigin.REMOTE),
+            "changed in the API, apply would replace it",
+        ),
+    ],
+)
+def test_each_integration_is_named_by_what_happened_to_it(action: Action, words: str) -> None:
+    for text in every_text(detect_drift(samples.plan(action))):
+        assert f" {words}: alpha" in text or f"</span> {words}: alpha" in text
+
+
+@pytest.mark.parametrize(
+    ("at", "age"),
+    [
+        ("2026-03-01T09:59:30Z", " 1 min ago"),
+        ("2026-03-01T09:15:00Z", " 45 min ago"),
+        ("2026-03-01T07:00:00Z", " 3 h ago"),
+        ("2026-02-28T09:00:00Z", " 1 day ago"),
+        ("2025-12-01T10:00:00Z", " 90 days ago"),
+        ("2026-03-01T11:00:00Z", ""),
+        ("yesterday", ""),
+        (None, ""),
+    ],
+)
+def test_a_change_in_the_api_has_its_age_at_the_time_of_the_report(
+    at: str | None, age: str
+) -> None:
+    report = detect_drift(samples.plan(updated(EDIT, at=at)))
+    assert f"~ changed in the API{age}: alpha" in terminal.drift(report, LOCAL)
+
+
+def test_access_has_no_age_of_its_own() -> None:
+    report = detect_drift(samples.plan(updated(GRANT, at="2026-03-01T07:00:00Z")))
+    assert " ago" not in terminal.drift(report, LOCAL)
+
+
+def test_what_was_granted_outside_git_is_counted_and_named() -> None:
+    plan = samples.plan(
+        no_op=1, undeclared=(Undeclared("alpha", "workspaces[ws-a]"), Undeclared("alpha", "tags"))
+    )
+    for text in every_text(detect_drift(plan))[:3]:
+        assert "In sync: the API matches Git; 1 unchanged; 1 granted outside Git." in text
+        assert "alpha: workspaces[ws-a], granted outside Git; to declare it, add" in text
+
+
+def test_the_chart_and_the_filters_count_what_happened() -> None:
+    page = html.drift(drift_samples.drifted(), LOCAL)
+    chart = page[page.index('<table class="chart">') : page.index("</table>")]
+    assert "deleted in the API" in chart
+    assert "changed in the API" in chart
+    assert "create" not in chart
+    assert "update" not in chart
+    assert 'id="show-drift-deleted"' in page
+    assert '<th scope="col">in the API</th><th scope="col">in Git</th>' in page
+
+
+def test_many_differences_are_rows_that_keep_both_values() -> None:
+    many = [
+        replace(updated(EDIT), slug=f"team-{n:02d}", source=samples.place("alpha"))
+        for n in range(40)
+    ]
+    text = terminal.drift(detect_drift(samples.plan(*many)), LOCAL)
+    assert text.count("source: ") == 20
+    row = 'team-39  restrictive  ~ description: in the API "by hand", in Git "as declared"'
+    assert f"~ changed in the API: {row}" in text

@@ -43,7 +43,10 @@ def test_access_comes_with_the_line_that_declares_it(
     path: tuple[str, ...], name: str, entry: dict[str, Any]
 ) -> None:
     (line,) = section_of(Undeclared("alpha", show_path(path))).lines
-    assert f"alpha: {show_path(path)}; to declare it, add under {name}: - {{" in line
+    assert (
+        f"alpha: {show_path(path)}, granted outside Git; to declare it, add under {name}: - {{"
+        in line
+    )
     assert line_to_add(line) == [entry]
 
 
