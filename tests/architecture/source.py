@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,8 +17,13 @@ def modules(*places: str) -> Iterator[tuple[str, ast.Module]]:
         if start.is_dir():
             files += sorted(start.rglob("*.py"))
         for file in files:
-            name = file.relative_to(PACKAGE).as_posix()
-            yield name, ast.parse(file.read_text(encoding="utf-8"), filename=name)
+            yield file.relative_to(PACKAGE).as_posix(), parsed(file)
+
+
+@cache
+def parsed(file: Path) -> ast.Module:
+    """Parse a file, once for all tests of a process; no test may change the tree."""
+    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
 
 
 def dotted(node: ast.expr) -> str:

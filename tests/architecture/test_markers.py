@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.architecture.source import ROOT
+
+pytestmark = pytest.mark.slow
 
 ALL_NEED_PROGRAMS = "tests/git/test_base_commit.py"
 ALL_SLOW = "tests/benchmarks"

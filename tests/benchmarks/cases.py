@@ -7,7 +7,7 @@ from tests.benchmarks import bounds, octodns
 from tests.benchmarks.bench import Bench, Row
 from tests.benchmarks.measuring import Measured, measure
 from tests.benchmarks.small import small
-from tests.benchmarks.world import World, declare_wide, simulator
+from tests.benchmarks.world import World, declare_wide, declare_with_models, simulator
 
 SIZES = (100, 1_000, 10_000, 100_000)
 UNKNOWN: Mapping[str, str] = {}
@@ -143,6 +143,10 @@ def validation(bench: Bench) -> Iterator[Row]:
     for count in sorted({bench.size(size) for size in SIZES[1:3]}):
         world = bench.world(count)
         yield Row("validate", count, bench.reconcile(world, "validate", network=False))
+    count = bench.size(SIZES[2])
+    world = declare_with_models(bench.folder / "models", count, models=8)
+    found = bench.reconcile(world, "validate", network=False)
+    yield Row("validate, 8 models each", count, found)
 
 
 def peers(bench: Bench) -> Iterator[Row]:

@@ -73,6 +73,22 @@ def declare(folder: Path, count: int) -> World:
     return world
 
 
+def declare_with_models(folder: Path, count: int, *, models: int) -> World:
+    """Write files of integrations that each list some models."""
+    shutil.rmtree(folder, ignore_errors=True)
+    world = World(folder, count)
+    (world.files / "integrations").mkdir(parents=True)
+    listed = "".join(f"  - slug: gpt-{model}\n    enabled: true\n" for model in range(models))
+    for number in range(count):
+        text = f"slug: integration-{number:05}\nname: Integration {number}\n"
+        text += f"description: number {number}\nai_provider_id: openai\n"
+        text += "key: ${env:SECRET_BENCHMARK}\nallow_all_models: false\n"
+        path = world.files / "integrations" / f"integration-{number:05}.yaml"
+        path.write_text(f"{text}models:\n{listed}")
+    world.aim("http://127.0.0.1:1/v1")
+    return world
+
+
 def declare_wide(folder: Path, *, models: int, workspaces: int, state: int) -> World:
     """Write one integration with many models and workspaces; another `state` changes each."""
     world = World(folder, 1)

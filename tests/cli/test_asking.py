@@ -90,6 +90,8 @@ def test_the_real_process_drops_what_was_typed_ahead(tmp_path: Path) -> None:
             stdout=subprocess.DEVNULL,
             stderr=terminal,
         ) as process:
+            # Otherwise the reading would not end where the process does.
+            os.close(terminal)
             screen = b""
             while PROMPT.encode() not in screen:
                 screen += os.read(keyboard, 65536)
@@ -97,7 +99,6 @@ def test_the_real_process_drops_what_was_typed_ahead(tmp_path: Path) -> None:
             assert process.wait(timeout=60) == 4
     finally:
         os.close(keyboard)
-        os.close(terminal)
     assert project.slugs() == []
 
 

@@ -63,6 +63,7 @@ READERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("declared", [False, True])
 def test_every_command_works_and_writes_text_that_utf_8_can_express(
     tmp_path: Path, *, declared: bool

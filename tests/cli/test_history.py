@@ -209,6 +209,7 @@ def test_a_head_from_elsewhere_is_looked_for(tmp_path: Path) -> None:
     assert history(project, "--verify", "--expect-head", head).code == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "message"),
     [

@@ -60,6 +60,7 @@ def codes(done: Done) -> list[str]:
     return [d["code"] for d in done.json["diagnostics"] if d["severity"] == "error"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--no-ledger",)])
 def test_a_second_apply_says_who_holds_the_lock_and_since_when(
     tmp_path: Path, options: tuple[str, ...]
@@ -77,6 +78,7 @@ def test_a_second_apply_says_who_holds_the_lock_and_since_when(
         assert project.run("plan").code == 0
 
 
+@pytest.mark.slow
 def test_the_lock_of_a_run_that_died_is_taken_over(tmp_path: Path) -> None:
     project = project_in(tmp_path)
     with somebody_holding_the_lock(project.state) as process:

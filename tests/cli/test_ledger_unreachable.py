@@ -75,6 +75,7 @@ def test_drift_fails_and_asks_the_api_for_nothing(tmp_path: Path, how: str) -> N
     assert "canary" not in done.out + done.err + told.out + told.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["file", "folder"])
 def test_a_ledger_of_another_user_is_not_taken_for_none(tmp_path: Path, place: str) -> None:
     project = withdrawn(tmp_path)

@@ -52,6 +52,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYOUT)
 @pytest.mark.parametrize("where", ["outside", "inside", "nowhere"])
 def test_a_linked_folder_of_the_layout_is_an_error_for_every_command(

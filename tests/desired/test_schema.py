@@ -42,6 +42,7 @@ def test_the_committed_schema_is_what_the_command_prints() -> None:
     assert (EXAMPLES / "schema.json").read_text(encoding="utf-8") == listening.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "files"),
     [

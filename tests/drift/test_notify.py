@@ -9,8 +9,11 @@ from reconciler.diagnostics import Severity
 from reconciler.drift.notify import Message, notify
 from tests.drift.builders import TOKEN, channels
 
-# apprise looks for a module that Python 3.13 has dropped, and 3.11 says so.
-pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,  # importing apprise takes most of the time
+    # apprise looks for a module that Python 3.13 has dropped, and 3.11 says so.
+    pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning"),
+]
 
 MESSAGE = Message(
     "reconcile: Drift on production", "1 integration differs\n- <b>alpha</b> & *co*\n"

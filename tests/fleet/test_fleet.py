@@ -344,6 +344,7 @@ def stuck(folder: Path, served: Organisations) -> Iterator["subprocess.Popen[str
         yield running
 
 
+@pytest.mark.slow
 def test_ctrl_c_lets_the_member_in_flight_finish_and_begins_no_other(tmp_path: Path) -> None:
     with serving("acme", "globex") as served, stuck(tmp_path, served) as running:
         running.send_signal(signal.SIGINT)
@@ -363,6 +364,7 @@ def test_ctrl_c_lets_the_member_in_flight_finish_and_begins_no_other(tmp_path: P
         assert (done.code, served["globex"].slugs) == (0, {"alpha"})
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_it_at_once_and_quietly(tmp_path: Path) -> None:
     with serving("acme") as served, stuck(tmp_path, served) as running:
         running.send_signal(signal.SIGTERM)

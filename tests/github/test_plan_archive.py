@@ -51,6 +51,7 @@ def test_anything_else_is_refused(content: bytes) -> None:
         plan_in_archive(content)
 
 
+@pytest.mark.slow
 def test_a_bomb_is_read_no_further_than_the_limit_whatever_its_header_claims() -> None:
     bomb = packed(("plan.json", bytes(MAX_PLAN + 1)))
     assert len(bomb) < MAX_ARCHIVE

@@ -231,6 +231,7 @@ def open_folder() -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.slow
 def test_a_ledger_that_cannot_be_written_is_still_read(open_folder: Path, tmp_path: Path) -> None:
     with ledger_in(tmp_path):
         pass

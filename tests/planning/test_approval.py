@@ -42,6 +42,7 @@ def test_a_plan_survives_its_json() -> None:
 names = st.text(min_size=1, max_size=20)
 
 
+@pytest.mark.slow
 @given(
     want=st.lists(
         st.tuples(st.sampled_from("abcdef"), names, st.dictionaries(names, names)), max_size=5

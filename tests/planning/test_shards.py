@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -81,6 +82,7 @@ def bare(actions: list[Action]) -> list[Action]:
     return sorted((replace(a, blocked_by=()) for a in actions), key=lambda a: a.slug)
 
 
+@pytest.mark.slow
 @given(CASES)
 def test_the_shards_actions_are_the_actions_of_the_whole(case: Case) -> None:
     whole, parts = case.plan(), case.parts
@@ -90,6 +92,7 @@ def test_the_shards_actions_are_the_actions_of_the_whole(case: Case) -> None:
     assert sorted(s for part in parts for s in part.unmanaged) == list(whole.unmanaged)
 
 
+@pytest.mark.slow
 @given(CASES)
 @example(Case(dict.fromkeys("abcdefgh", "deleted"), {"deletes": 3}, 4))
 def test_what_guards_say_of_deletes_is_the_same_in_every_shard(case: Case) -> None:
@@ -100,6 +103,7 @@ def test_what_guards_say_of_deletes_is_the_same_in_every_shard(case: Case) -> No
     assert together == blocks(case.plan())
 
 
+@pytest.mark.slow
 @given(CASES)
 @example(Case(dict.fromkeys("abcdefgh", "removed"), {"access_removals": 4}, 4))
 @example(Case(dict.fromkeys("abcdefgh", "replaced"), {"replaces": 2}, 3))

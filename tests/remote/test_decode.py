@@ -221,6 +221,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(sorted(detail())), JSON))
 def test_any_record_is_understood_or_refused(wrong: dict[str, Any]) -> None:
     try:

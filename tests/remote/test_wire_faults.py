@@ -91,6 +91,7 @@ def test_a_run_that_is_over_ends_a_call_under_way() -> None:
     assert len(server.requests) == 1
 
 
+@pytest.mark.slow
 def test_a_gzip_bomb_is_not_unpacked() -> None:
     bomb = gzip.compress(b" " * (200 * 2**20), compresslevel=9)
     tracemalloc.start()

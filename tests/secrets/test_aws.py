@@ -10,6 +10,8 @@ import pytest
 from tests.secrets.builders import codes, resolve, revealed
 from tests.secrets.servers import free_port, moto, silent_server
 
+pytestmark = pytest.mark.slow
+
 CANARY = "canary-ab12cd34"
 ALLOW = "aws:*"
 KEYS = {

@@ -79,6 +79,7 @@ def test_the_oracles_catch_a_broken_recipe(recipe: recipes.Recipe, blame: str) -
     assert any(blame in text for story in stories for text in story.violations)
 
 
+@pytest.mark.slow
 def test_a_violation_tells_its_story_and_how_to_replay_it() -> None:
     tally = asyncio.run(play_all(range(20), over_http=False, recipe=recipes.Unguarded()))
     seed = tally.violating[0]

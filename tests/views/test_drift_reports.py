@@ -50,6 +50,7 @@ def test_foreign_text_in_markdown_stands_in_code_alone(plan: Plan, given: list[s
     )
 
 
+@pytest.mark.slow
 @given(st.lists(texts, max_size=30), st.integers(8192, 20_000))
 @example([WORST] * 30, 8192)
 def test_markdown_keeps_its_limit_and_its_first_sentence(names: list[str], limit: int) -> None:
@@ -95,6 +96,7 @@ def test_a_channel_gets_one_line_per_fact_and_no_foreign_value(plan: Plan) -> No
     assert not UNSAFE.search(message.body)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(plans())
 def test_json_is_the_report(plan: Plan) -> None:

@@ -108,6 +108,7 @@ def test_a_host_that_fits_no_comment_sends_the_reader_to_the_artifact() -> None:
         assert "aaaa" * 30 not in text.replace(HOST, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [8192, 20_000, 65_536])
 def test_hosts_come_before_everything_else_where_room_is_scarce(limit: int) -> None:
     many = [samples.creation(f"team-{number:04}") for number in range(900)]

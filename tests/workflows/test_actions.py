@@ -148,6 +148,7 @@ def test_a_server_without_artifacts_needs_no_upload() -> None:
         assert all("inputs.upload-artifacts == 'true'" in s["if"] for s in steps)
 
 
+@pytest.mark.slow
 def test_actionlint_zizmor_and_the_schema_find_nothing_in_the_workflow_of_the_guide(
     tmp_path: Path,
 ) -> None:

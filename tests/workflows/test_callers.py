@@ -105,6 +105,7 @@ def test_a_caller_installs_nothing_and_pins_what_it_calls(callers: dict[str, Any
             assert re.fullmatch(r"[\w/.-]+/\.github/workflows/\w+\.yml@[0-9a-f]{40}", job["uses"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["desired-state", "teams/search team/state [1]"])
 def test_actionlint_zizmor_and_the_schema_find_nothing_in_what_init_writes(
     tmp_path: Path, folder: str

@@ -72,6 +72,7 @@ def test_zizmor_finds_nothing_as_an_auditor() -> None:
     assert "ignored" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("schema", "files"),
     [
