@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import settings
+from reconciler.cli import completion_values, settings
 from reconciler.cli.console import Console
 from reconciler.fleet.config import Fleet, Member
 
@@ -148,12 +148,14 @@ _SELECTION = {
         "--only",
         metavar="GLOB",
         multiple=True,
+        shell_complete=completion_values.members,
         help="Include only members whose names match; repeatable",
     ),
     "exclude": click.option(
         "--exclude",
         metavar="GLOB",
         multiple=True,
+        shell_complete=completion_values.members,
         help="Exclude members whose names match; repeatable",
     ),
     "resume": click.option("--resume", metavar="RUN", help="Resume an interrupted run"),

@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from reconciler import __version__
-from reconciler.cli import settings
+from reconciler.cli import completion_values, settings
 from reconciler.cli.console import Console
 from reconciler.cli.settings import Settings
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reconciler.remote.api import RequestRecord
 
 Body = TypeVar("Body", bound=Callable[..., Any])
-_GLOBAL_VALUES = "reconciler.cli.global_options"
+_GLOBAL_VALUES = completion_values.GLOBAL_VALUES
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,12 @@ _GLOBAL = (
         type=click.Path(path_type=Path),
         help="Desired-state folder  [default: desired-state]",
     ),
-    _global("--target", metavar="NAME", help="Name of the target in reconcile.yaml"),
+    _global(
+        "--target",
+        metavar="NAME",
+        shell_complete=completion_values.targets,
+        help="Name of the target in reconcile.yaml",
+    ),
     _global("-v", "--verbose", count=True, help="Show more details; -vv also shows each API call"),
     _global("-q", "--quiet", is_flag=True, help="Show only results and problems"),
     _global(

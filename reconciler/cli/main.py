@@ -10,13 +10,16 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from reconciler.cli import settings
 from reconciler.cli.console import Console
 from reconciler.cli.global_options import CommandGroup, Invocation, global_options
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "init": "Create an empty desired-state folder and, if requested, GitHub workflows.",
@@ -36,6 +39,7 @@ COMMANDS = {
     "explain": "Explain a field of an integration or a diagnostic code.",
     "scaffold": "Print an example file for an integration of a provider.",
     "schema": "Print the JSON Schema of a file or an output.",
+    "completion": "Print the script that completes commands and values in a shell.",
     "merge-results": "Merge the results of several shards into one.",
     "doctor": "Check configuration, API key, scopes, pagination, clock and ledger.",
     "fleet": "Plan, apply or check drift for many organisations.",
@@ -66,6 +70,17 @@ class Commands(CommandGroup):
         module = _imported(f"reconciler.cli.commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list["CompletionItem[str]"]:
+        """Return the commands and options that begin with a word, without importing commands."""
+        from click.shell_completion import CompletionItem
+
+        found = [
+            CompletionItem(name, help=line)
+            for name, line in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -163,6 +178,17 @@ def _report(problem: BaseException, arguments: Sequence[str], console: Console) 
     return error_reporting.report(problem, console=console, as_json=as_json)
 
 
+def _complete(console: Console) -> None:
+    """Answer a shell that completes a command line, and end the process."""
+    instruction = settings.variable("_RECONCILE_COMPLETE")
+    if instruction is None:
+        return
+    from reconciler.cli import completion
+
+    completion.answer(reconcile, instruction, context={"obj": Invocation(console)})
+    sys.exit(0)
+
+
 def main() -> NoReturn:
     """Run the command line of this process and end it."""
     # Thousands of integrations live until the end. A garbage collection every 700 allocations
@@ -174,6 +200,7 @@ def main() -> NoReturn:
     # ms of a small plan. None makes that import fail, which httpx handles.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # documented use of None
     console = Console.of_this_process()
+    _complete(console)
     code = run(sys.argv[1:], console)
     console.close()
     gc.freeze()  # avoids a last garbage collection of the interpreter

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from reconciler.cli import completion_values
 from reconciler.cli.global_options import Invocation
 from reconciler.errors import Rejection
 
@@ -83,10 +84,18 @@ def _shard(
 
 _SELECTORS = {
     "only": click.option(
-        "--only", metavar="GLOB", multiple=True, help="Include only slugs that match; repeatable"
+        "--only",
+        metavar="GLOB",
+        multiple=True,
+        shell_complete=completion_values.slugs,
+        help="Include only slugs that match; repeatable",
     ),
     "exclude": click.option(
-        "--exclude", metavar="GLOB", multiple=True, help="Exclude slugs that match; repeatable"
+        "--exclude",
+        metavar="GLOB",
+        multiple=True,
+        shell_complete=completion_values.slugs,
+        help="Exclude slugs that match; repeatable",
     ),
     "shard": click.option(
         "--shard",

@@ -55,6 +55,12 @@ _FINISHED_RUNS = """
     ORDER BY id DESC LIMIT :limit
 """
 
+_RECENT_RUNS = """
+    SELECT run, started_at FROM runs
+    WHERE :target IS NULL OR target IN (SELECT id FROM targets WHERE name = :target)
+    ORDER BY id DESC LIMIT :limit
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredState:
@@ -77,6 +83,21 @@ def read_stored_state(file: Path, key: TargetKey) -> StoredState | None:
             return _read(connection, key) if _is_readable(connection) else None
     except (sqlite3.Error, LedgerError, OSError, UnicodeError):
         return None
+
+
+def recent_runs(file: Path, *, target: str | None, limit: int) -> dict[str, str]:
+    """Return the newest runs on a target, or on all, with their times; newest first.
+
+    A ledger that is not read here has none.
+    """
+    try:
+        if not file.is_file():
+            return {}
+        with closing(_connect(file)) as connection:
+            found = connection.execute(_RECENT_RUNS, {"target": target, "limit": limit})
+            return {row["run"]: row["started_at"] for row in found}
+    except (sqlite3.Error, OSError):
+        return {}
 
 
 def uri_of(file: Path, *, read_only: bool) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import signals, wiring
+from reconciler.cli import completion_values, signals, wiring
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import ReadingOptions, connection, format_option
 
@@ -26,6 +26,7 @@ _CLEANING_UP = "removing what the probe created; press Ctrl-C again to stop imme
 )
 @click.option(
     "--environment",
+    shell_complete=completion_values.environments,
     metavar="NAME",
     help="GitHub environment to check, with NAME-read and NAME-plan  [default: the target's name]",
 )

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import click
 
+from reconciler.cli import completion_values
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import format_option
 from reconciler.diagnostics import Diagnostic, error
@@ -18,9 +19,14 @@ _ALL = "codes"
 
 
 @click.command("explain", cls=Command)
-@click.argument("subject", metavar="[PATH|CODE]", default="")
+@click.argument(
+    "subject", metavar="[PATH|CODE]", default="", shell_complete=completion_values.fields_and_codes
+)
 @click.option(
-    "--provider", metavar="ID", help="Show only the configuration fields of this provider"
+    "--provider",
+    metavar="ID",
+    shell_complete=completion_values.providers,
+    help="Show only the configuration fields of this provider",
 )
 @click.option("--recursive", is_flag=True, help="Also list nested fields")
 @format_option("text", "json", "markdown")

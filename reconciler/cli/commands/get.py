@@ -2,7 +2,7 @@
 
 import click
 
-from reconciler.cli import signals, wiring
+from reconciler.cli import completion_values, signals, wiring
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import ReadingOptions, connection, format_option
 from reconciler.diagnostics import error
@@ -24,7 +24,7 @@ class NoSuchIntegration(ReconcilerError):
 
 
 @click.command("get", cls=Command)
-@click.argument("slug")
+@click.argument("slug", shell_complete=completion_values.slugs)
 @format_option("text", "json", "yaml")
 @connection
 @click.pass_obj

@@ -2,11 +2,14 @@
 
 import click
 
+from reconciler.cli import completion_values
 from reconciler.cli.global_options import Command, Invocation
 
 
 @click.command("help", cls=Command)
-@click.argument("words", nargs=-1, metavar="[COMMAND]...")
+@click.argument(
+    "words", nargs=-1, metavar="[COMMAND]...", shell_complete=completion_values.commands
+)
 @click.pass_context
 def command(ctx: click.Context, *, words: tuple[str, ...]) -> int:
     """Show the help of a command, or the list of commands."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import click
 
-from reconciler.cli import secret_values, settings, signals, wiring
+from reconciler.cli import completion_values, secret_values, settings, signals, wiring
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import ReadingOptions, connection
 from reconciler.desired.load import load_config
@@ -26,7 +26,9 @@ _NOTHING = Selection(exclude=("*",))
 
 
 @click.command("pull", cls=Command)
-@click.argument("patterns", nargs=-1, metavar="[SLUG|GLOB]...")
+@click.argument(
+    "patterns", nargs=-1, metavar="[SLUG|GLOB]...", shell_complete=completion_values.slugs
+)
 @click.option(
     "--all", "everything", is_flag=True, help="Also pull integrations outside the target's scope"
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import output, settings, signals, wiring
+from reconciler.cli import completion_values, output, settings, signals, wiring
 from reconciler.cli.global_options import Command, CommandGroup, Invocation
 from reconciler.cli.options import command_context, grouped
 from reconciler.desired.config import choose_target
@@ -52,6 +52,7 @@ def command() -> None:
 )
 @click.option(
     "--environment",
+    shell_complete=completion_values.environments,
     metavar="NAME",
     required=True,
     help="Environment that owns the comment or issue",

@@ -2,13 +2,17 @@
 
 import click
 
+from reconciler.cli import completion_values
 from reconciler.cli.global_options import Command, Invocation
 
 
 @click.command("scaffold", cls=Command)
-@click.argument("provider")
+@click.argument("provider", shell_complete=completion_values.providers)
 @click.option(
-    "--auth", metavar="MODE", help="Authentication mode  [default: the provider's first mode]"
+    "--auth",
+    metavar="MODE",
+    shell_complete=completion_values.auth_modes,
+    help="Authentication mode  [default: the provider's first mode]",
 )
 @click.option("--slug", metavar="S", help="Slug of the integration  [default: the provider]")
 @click.pass_obj

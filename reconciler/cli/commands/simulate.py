@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import signals, wiring
+from reconciler.cli import completion_values, signals, wiring
 from reconciler.cli.console import Console
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import Number
@@ -27,7 +27,12 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help="Port on this machine; 0 selects a free port",
 )
-@click.option("--seed", metavar="NAME|N", help="Start with a named seed or with N integrations")
+@click.option(
+    "--seed",
+    metavar="NAME|N",
+    shell_complete=completion_values.seeds,
+    help="Start with a named seed or with N integrations",
+)
 @click.option(
     "--latency-ms",
     type=Number(0),

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from reconciler import workflows
-from reconciler.cli import output, settings, signals, wiring
+from reconciler.cli import completion_values, output, settings, signals, wiring
 from reconciler.cli.desired_source import read_files
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import (
@@ -34,7 +34,7 @@ from reconciler.views.plan_outline import header_of
 
 
 @click.command("undo", cls=Command)
-@click.argument("run")
+@click.argument("run", shell_complete=completion_values.runs)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
