@@ -29,6 +29,12 @@ _NAMES = {
     OperationName.DELETE_MODELS: "custom models deleted",
     OperationName.UPDATE_WORKSPACES: "workspaces",
 }
+_WRITTEN = {
+    **_NAMES,
+    OperationName.UPDATE: "fields written",
+    OperationName.UPDATE_MODELS: "models written",
+    OperationName.UPDATE_WORKSPACES: "workspaces written",
+}
 _MISSING = {
     OperationName.CREATE: "not re-created",
     OperationName.UPDATE: "fields missing",
@@ -125,7 +131,7 @@ class CallSender:
         if not done or not left:
             return ""
         unknown = Counter(call.operation for call in self.unanswered)
-        parts = [_NAMES[operation] for operation in done]
+        parts = [_WRITTEN[operation] for operation in done]
         parts += [f"{_NAMES[operation]} unknown" for operation in unknown]
         parts += [_MISSING[operation] for operation in left - unknown]
         return ", ".join(parts)

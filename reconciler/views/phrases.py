@@ -72,6 +72,8 @@ ORIGIN_NOTES = MappingProxyType(
     }
 )
 
+DELETED_NOTE = "deleted in the API, outside Git"
+
 # The desired state of an undo comes from a run, so none of its changes was made in Git.
 UNDO_NOTES = MappingProxyType(dict.fromkeys(ORIGIN_NOTES, ORIGIN_NOTES[ChangeOrigin.REMOTE]))
 
@@ -181,7 +183,7 @@ STATUS_ADVICE = MappingProxyType(
         Status.FAILED: (
             "Fix the errors shown, then apply again: a new plan contains only what is missing."
         ),
-        Status.SKIPPED: "Apply again to attempt the skipped actions.",
+        Status.SKIPPED: "Apply again: a new plan contains only what is missing.",
     }
 )
 

@@ -216,6 +216,10 @@ def of_action(
     `unverified` are the paths of its secrets that are not known to be in sync.
     """
     blocked = bool(action.blocked_by)
+    notes = removal_notes(action)
+    # Of a create all changes have one cause, which is named once.
+    if origins is phrases.ORIGIN_NOTES and _was_deleted(action):
+        origins, notes = {}, (*notes, phrases.DELETED_NOTE)
     return ActionItem(
         slug=visible(action.slug, limit=255),
         name=_name_of(action),
@@ -238,8 +242,14 @@ def of_action(
             Block(visible(code), phrases.LIFTS.get(code, phrases.LIFT_UNKNOWN))
             for code in action.blocked_by
         ),
-        notes=removal_notes(action),
+        notes=notes,
     )
+
+
+def _was_deleted(action: Action) -> bool:
+    """Return whether the integration of a create was deleted in the API since it was applied."""
+    origins = {change.origin for change in action.changes}
+    return action.kind is ActionKind.CREATE and origins == {ChangeOrigin.REMOTE}
 
 
 def _name_of(action: Action) -> str | None:

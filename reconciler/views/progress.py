@@ -70,8 +70,7 @@ class LineProgress(QuietProgress):
             case RunStarted():
                 self._began = self._clock()
                 self._write(f"run {visible(event.run)}: {_actions(len(event.plan.actions))}")
-            # The result counts what was skipped, with the reason that all share.
-            case ActionEnded() if event.outcome.status is not Status.SKIPPED:
+            case ActionEnded() if not _is_counted(event.outcome):
                 for line in _lines(event.outcome):
                     self._write(line)
             case RunEnded():
@@ -138,7 +137,7 @@ class LiveProgress(QuietProgress):
             self._progress.remove_task(task)
         if self._run_task is not None:
             self._progress.advance(self._run_task)
-        if event.outcome.status not in {Status.APPLIED, Status.SKIPPED}:
+        if event.outcome.status is not Status.APPLIED and not _is_counted(event.outcome):
             for line in _lines(event.outcome):
                 # As `Text`, in which brackets are no markup; the terminal wraps it, so that it can
                 # be copied.
@@ -160,6 +159,12 @@ class _RunColumn(ProgressColumn):
 
 def _actions(count: int) -> str:
     return f"{counted(count, 'action')} to apply"
+
+
+def _is_counted(outcome: Outcome) -> bool:
+    """Return whether the result counts an outcome with others, with the reason they share."""
+    item = of_outcome(outcome)
+    return item.status is Status.SKIPPED or bool(item.half_done and item.is_interrupted)
 
 
 def _headline(action: Action) -> str:

@@ -164,13 +164,13 @@ def _problem(outcome: Outcome) -> str:
 
 
 def _half_done(outcomes: Iterable[Outcome]) -> str:
-    named = [
-        f"{visible(outcome.slug, limit=255)} ({visible(outcome.half_done)})"
-        for outcome in outcomes
-        if outcome.half_done
-    ]
     # All of them: each is in a state that neither Git nor the API had before.
-    return phrases.HALF_DONE.format(", ".join(named)) if named else ""
+    slugs: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.half_done:
+            slugs.setdefault(visible(outcome.half_done), []).append(visible(outcome.slug, 255))
+    named = [f"{', '.join(names)} ({state})" for state, names in slugs.items()]
+    return phrases.HALF_DONE.format("; ".join(named)) if named else ""
 
 
 def _not_tried(outcomes: Iterable[Outcome]) -> Iterable[str]:
@@ -192,13 +192,24 @@ def _next_steps(result: ApplyResult, context: CommandContext) -> Iterable[NextSt
         text = phrases.ALL_APPLIED if result.outcomes else phrases.NOTHING_TO_APPLY
         yield NextStep(text)
         return
-    counts = result.summary
+    # What a request to stop has ended needs no mending.
+    left = {
+        Status.SKIPPED if _is_interrupted(outcome) else outcome.status
+        for outcome in result.outcomes
+    }
+    if Status.FAILED in left:
+        left.discard(Status.SKIPPED)  # its advice is a part of that for a failure
     for status, text in phrases.STATUS_ADVICE.items():
-        if counts[status.value]:
+        if status in left:
             plans = status is Status.UNKNOWN
             yield NextStep(text, _plan_again(result, context) if plans else "")
     if result.lacking:
         yield NextStep(phrases.OTHERS_UNKNOWN)
+
+
+def _is_interrupted(outcome: Outcome) -> bool:
+    is_stopped = outcome.error is not None and outcome.error.code == INTERRUPTED
+    return is_stopped and outcome.status is Status.FAILED
 
 
 def _plan_again(result: ApplyResult, context: CommandContext) -> str:

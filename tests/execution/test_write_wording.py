@@ -329,11 +329,11 @@ def test_what_had_failed_before_it_was_cut_off_keeps_its_reason() -> None:
             lambda: updated(
                 world(put(FaultKind.STATUS, "/workspaces$", status=400)), workspaces=ACCESS
             ),
-            "fields, workspaces missing",
+            "fields written, workspaces missing",
         ),
         (
             lambda: updated(world(put(FaultKind.RESET_AFTER, "/workspaces$")), workspaces=ACCESS),
-            "fields, workspaces unknown",
+            "fields written, workspaces unknown",
         ),
         (lambda: updated(edited_meanwhile(), workspaces=ACCESS), ""),
         (lambda: updated(world(), workspaces=ACCESS), ""),

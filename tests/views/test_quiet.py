@@ -8,13 +8,13 @@ import pytest
 
 from reconciler.diagnostics import Diagnostic, Severity, error, notice, warning
 from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
-from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, Risk
+from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, ChangeOrigin, Risk
 from reconciler.planning.plan import Plan, Undeclared, Unverified
 from reconciler.views import html, markdown, terminal
 from reconciler.views.findings import LINT, NEVER_CUT, findings_of
 from reconciler.views.findings import as_text as errors_as_text
 from reconciler.views.render_options import RenderOptions
-from tests.views import samples
+from tests.views import drift_samples, samples
 
 LOCAL = RenderOptions(ledger="local")
 VERBOSE = replace(LOCAL, verbose=True)
@@ -289,6 +289,8 @@ def test_an_interrupted_run_says_what_is_half_done_and_counts_the_rest() -> None
     assert "\n485 not tried: interrupted by SIGINT\n" in text
     assert lines(text) <= 27
     assert "already done" not in text
+    assert "Fix the errors" not in text
+    assert text.count("pply again") == 1
     assert terminal.result(result, VERBOSE).count("skipped  create") == 485
 
 
@@ -310,3 +312,11 @@ def test_a_result_below_its_plan_does_not_name_the_target_again() -> None:
     below = terminal.result(result, replace(LOCAL, continues=True))
     assert "target production" not in below
     assert "digest" not in below
+
+
+def test_the_one_cause_of_a_create_is_named_once() -> None:
+    action = drift_samples.moved(samples.creation(), ChangeOrigin.REMOTE)
+    for view in (terminal.plan, markdown.plan, html.plan):
+        text = view(samples.plan(action), LOCAL)
+        assert text.count("deleted in the API, outside Git") == 1
+        assert "changed in the API" not in text
