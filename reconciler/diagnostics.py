@@ -18,7 +18,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class SourceLocation:
-    """A position in a file; line and column count from 1, the path is as the user gave it."""
+    """Position in a file; line and column count from 1, the path is that of the user."""
 
     file: str
     line: int = 1
@@ -27,7 +27,7 @@ class SourceLocation:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """The source line that a diagnostic points to, without secrets, and the part to underline.
+    """Source line of a diagnostic, without secrets, and the part to underline.
 
     `start` counts characters from 0 in `text`; `length` is at least 1.
     """
@@ -83,12 +83,12 @@ def notice(
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
-    """Return whether any finding stops the run."""
+    """Return whether any diagnostic stops the run."""
     return any(d.severity is Severity.ERROR for d in diagnostics)
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Return diagnostics by location, severity, code and text, in any order of discovery."""
+    """Sort diagnostics by location, severity, code and text."""
     rank = list(Severity)
 
     def position(d: Diagnostic) -> tuple[bool, SourceLocation, int, str, str]:

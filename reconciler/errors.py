@@ -1,4 +1,4 @@
-"""Exceptions that this package raises on purpose.
+"""Exceptions of this package.
 
     ReconcilerError                     1  failed before the first write
     ├── Rejection                          stopped before the first write, with diagnostics
@@ -10,7 +10,7 @@
     ├── RemoteError     (remote.errors) 1  the API could not be read or understood
     └── GitHubError     (github.client) 1  GitHub could not be reached or understood
 
-A class carries its exit code. Facts are attributes; the message is built from them once. Problems
+A class defines its exit code. Facts are attributes; the message is built from them once. Problems
 in files are not raised: see `reconciler.diagnostics`.
 """
 
@@ -33,9 +33,9 @@ class ReconcilerError(Exception):
 
 
 class Rejection(ReconcilerError):
-    """A stop before the first write, explained by diagnostics, all of them at once.
+    """Stop before the first write, explained by all diagnostics at once.
 
-    `plan` is the fresh plan when there is one (a guard, an approval, a missing value), else None.
+    `plan` is the fresh plan if there is one (for a guard, an approval, a missing value), else None.
     """
 
     def __init__(self, diagnostics: Sequence[Diagnostic], *, plan: object = None) -> None:
@@ -46,28 +46,28 @@ class Rejection(ReconcilerError):
 
 
 class InvalidInput(Rejection):
-    """Files, flags or configuration cannot be used as they are."""
+    """Files, flags or configuration are invalid."""
 
     exit_code: ClassVar[int] = 3
 
 
 class Refused(Rejection):
-    """The input is understood, but carrying it out would break a rule that protects the user."""
+    """The input is valid, but carrying it out would violate a rule that protects the user."""
 
     exit_code: ClassVar[int] = 4
 
 
 class CannotDecide(Rejection):
-    """A question cannot be answered, because something it depends on could not be read."""
+    """The result cannot be determined, because something it depends on could not be read."""
 
     exit_code: ClassVar[int] = 1
 
 
 def refuse_other_organisation(target: str, *, known: str | None, found: str | None) -> None:
-    """Raise `Refused` if another organisation answers on a target than before; None is unknown.
+    """Raise `Refused` if a target belongs to another organisation than before; None is unknown.
 
-    Its integrations are not those that the ledger knows, so everything that Git declares would
-    count as deleted, and everything that exists as foreign.
+    The ledger does not know its integrations, so everything that Git declares would count as
+    deleted, and everything that exists as foreign.
     """
     if None in (known, found) or known == found:
         return

@@ -1,7 +1,7 @@
-"""Read what a plan needs: the whole list, and the details of what is declared or will go.
+"""Read what a plan needs: the whole list, and details of declared and deleted integrations.
 
-How much is read is decided per integration: its details if a file declares it, its models and
-workspaces if the file declares these, and all of it if the plan deletes or replaces it.
+For each integration, details are read if a file declares it, models and workspaces if the file
+declares them, and everything if the plan deletes or replaces it.
 """
 
 from collections.abc import Awaitable, Callable, Collection
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PlanReader:
-    """The reads of one plan; with `incremental`, only of what moved and of a sample."""
+    """Reads of one plan; with `incremental`, only of changed integrations and a sample."""
 
     api: IntegrationsAPI
     desired: DesiredState
@@ -44,7 +44,7 @@ class PlanReader:
     async def read(self) -> ObservedState:
         """Return the observed state.
 
-        Raises `RemoteError` for an incomplete reading, also where only the record of a declared
+        Raises `RemoteError` for an incomplete read, even if only the record of a declared
         integration cannot be decoded.
         """
         if self.incremental is not None:
@@ -52,7 +52,7 @@ class PlanReader:
             whole = self.incremental.merge(await self._observe(wants))
             if whole is not None:
                 return whole
-        # Also where the list changed meanwhile, so that earlier details no longer belong to it.
+        # Also if the list changed meanwhile, so that earlier details no longer belong to it.
         return await self._observe(self._wants)
 
     async def read_whole(self, slugs: Collection[str]) -> ObservedState:
@@ -64,9 +64,9 @@ class PlanReader:
         return await self._observe(wants)
 
     async def audit(self, observed: ObservedState) -> Audit:
-        """Read the parts that no file declares, if the options ask for an audit.
+        """Read the parts that no file declares, if the options request an audit.
 
-        What an incremental read took for unchanged is not audited.
+        Integrations that an incremental read assumed to be unchanged are not audited.
         """
         if not self.options.audit:
             return NO_AUDIT
@@ -106,9 +106,9 @@ class PlanReader:
         return observed
 
     def _wants(self, row: Observed) -> WantedDetails | None:
-        """Return the details to read of a list row, None where the row is enough.
+        """Return the details to read for a row of the list, None if the row is enough.
 
-        What may be deleted is read whole, since the plan shows what it takes away.
+        An integration that may be deleted is read whole, because the plan shows what is lost.
         """
         if is_candidate(row, desired=self.desired, memory=self.last_applied, options=self.options):
             return _everything(row)
@@ -124,7 +124,7 @@ class PlanReader:
 
 
 def _everything(row: Observed) -> WantedDetails:
-    # One that belongs to a workspace grants access to no other.
+    # An integration that belongs to a workspace grants access to no other.
     return WantedDetails(models=True, workspaces=not row.is_workspace_scoped)
 
 
@@ -133,7 +133,7 @@ def fresh_list(api: IntegrationsAPI) -> Callable[[], Awaitable[frozenset[str]]]:
 
     async def list_again() -> frozenset[str]:
         listing = await list_all(api)
-        # Such a row may be the very integration whose absence is to prove.
+        # Such a row may be the integration whose absence must be proven.
         if listing.nameless:
             raise nameless_rows(listing.nameless)
         return listing.slugs

@@ -1,8 +1,8 @@
-"""The system in three functions: `plan`, `apply` and `drift`.
+"""Workflows of the system: `plan`, `apply` and `drift`.
 
-Each takes values and collaborators and returns values. An apply runs downhill: read, plan, check
-(`execution.preflight`), execute (`execution.executor`). Nothing here prints, reads the environment
-or a clock; `reconciler.cli.wiring` builds the collaborators.
+Each takes values and collaborators and returns values. The steps of an apply: read, plan, check
+(`execution.preflight`), execute (`execution.executor`). This module neither prints nor reads the
+environment or a clock; `reconciler.cli.wiring` builds the collaborators.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The parameters of a workflow.
+    """Parameters of a workflow.
 
-    `secrets` are the values at hand, `missing` the reasons why others are not. `diagnostics` come
+    `secrets` are the available values, `missing` the reasons why others are not. `diagnostics` come
     from the files, the allow-list and the ledger. `known_organisation` is the organisation that
     this target had before, None on the first run. `memory` is the last-applied state, and `ledger`
-    the state of the ledger that outputs begin with. `undo` is set where the desired state is that
+    the state of the ledger that outputs begin with. `undo` is set if the desired state is that
     before a run.
     """
 
@@ -76,7 +76,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What an apply read, planned and did.
+    """State, plan and result of an apply.
 
     `organisation_id` is the organisation of the API, read again after the writes if the first list
     was empty; `diagnostics` are those from after the last write.
@@ -90,7 +90,7 @@ class Applied:
 
 
 async def plan(session: Session, options: PlanOptions) -> Plan:
-    """Read the API and return what has to change.
+    """Read the API and return the plan.
 
     Raises `RemoteError` for an incomplete reading, `Refused` for another organisation than before,
     and `InvalidInput` for missing values if the session requires secrets.
@@ -100,7 +100,7 @@ async def plan(session: Session, options: PlanOptions) -> Plan:
 
 
 async def observe_and_plan(session: Session, options: PlanOptions) -> tuple[Plan, ObservedState]:
-    """Return a plan with the observed state it was made from; raise what `plan` raises."""
+    """Return a plan with the observed state from which it was made; raises what `plan` raises."""
     return await _fresh_plan(session, options)
 
 
@@ -115,10 +115,10 @@ async def apply(
     stop: "CancelToken",
     abort_on_error: bool = False,
 ) -> Applied:
-    """Make a fresh plan, check it, ask for confirmation if need be, and carry it out.
+    """Make a fresh plan, check it, ask for confirmation if needed, and carry it out.
 
     Nothing is written before all checks have passed. Raises what `plan` raises, `Refused` for a
-    guard, an approval or the answer no, and `InvalidInput` for a secret value that is missing.
+    guard, an approval or a declined confirmation, and `InvalidInput` for a missing secret value.
     """
     from reconciler.execution.executor import execute
     from reconciler.execution.preflight import require_ready
@@ -133,7 +133,7 @@ async def apply(
         missing=session.missing,
         now=session.now,
     )
-    # After all checks, so that nobody confirms a plan that is then refused.
+    # After all checks, so that a confirmed plan is not refused afterwards.
     if planned.actions and approval.asks and not confirm(planned):
         raise Refused(
             [error("declined", "the run was not confirmed; nothing was written")], plan=planned
@@ -150,7 +150,7 @@ async def apply(
     )
     organisation = observed.organisation_id
     if organisation is None and result.summary[Status.APPLIED] and not stop.requested:
-        # An empty list does not name its organisation; now it has a row.
+        # An empty list does not name its organisation; now the list has a row.
         organisation = await _organisation(session.api)
     return Applied(planned, observed, result, organisation)
 
@@ -161,7 +161,7 @@ def _dependencies(session: Session, planned: Plan, observed: ObservedState) -> "
 
     existence = ExistenceCheck(
         session.api,
-        # Readable or not, a listed slug exists.
+        # A listed slug exists, whether it is readable or not.
         observed.listed,
         list_again=fresh_list(session.api),
         known_fields=session.desired.target.known_fields,
@@ -178,10 +178,10 @@ def _dependencies(session: Session, planned: Plan, observed: ObservedState) -> "
 async def drift(
     session: Session, options: PlanOptions, *, incremental: "IncrementalRead | None" = None
 ) -> "DriftReport":
-    """Return how the API differs from the files, and which side moved; always audits.
+    """Return how the API differs from the files and which side changed; always includes an audit.
 
-    With `incremental`, only what moved and a sample are read. Raises what `plan` raises, and
-    `CannotDecide` where the ledger cannot be read.
+    With `incremental`, only changed integrations and a sample are read. Raises what `plan` raises,
+    and `CannotDecide` if the ledger cannot be read.
     """
     from reconciler.drift.report import detect_drift
 
@@ -191,7 +191,7 @@ async def drift(
 
 
 def require_ledger(session: Session) -> None:
-    """Raise `CannotDecide` where the ledger cannot be read: "in sync" could not be relied on."""
+    """Raise `CannotDecide` if the ledger cannot be read: "in sync" would not be reliable."""
     problem = session.memory.ledger_problem
     if problem is None:
         return
@@ -203,13 +203,13 @@ async def _organisation(api: IntegrationsAPI) -> str | None:
     try:
         return (await list_all(api)).organisation_id
     except RemoteError:
-        return None  # the run is over; the next one reads it
+        return None  # the run has ended; the next one reads the organisation
 
 
 async def _fresh_plan(
     session: Session, options: PlanOptions, incremental: "IncrementalRead | None" = None
 ) -> tuple[Plan, ObservedState]:
-    # An undo concerns one run, not what the files leave out.
+    # An undo concerns one run, not the values that files leave out.
     options = replace(options, audit=options.audit and session.undo is None)
     reader = PlanReader(
         session.api,
@@ -221,19 +221,19 @@ async def _fresh_plan(
     )
     observed = await reader.read()
     name, known = session.desired.target.name, session.known_organisation
-    # Before the plan is made: in another organisation every integration looks deleted.
+    # Before the plan is made, because in another organisation every integration looks deleted.
     refuse_other_organisation(name, known=known, found=observed.organisation_id)
     _refuse_unmatched(session, options.selection, observed)
     audit = await reader.audit(observed)
     planned = _make_plan(session, options, observed, audit, incremental)
     unread = _removed_unread(planned)
     if unread:
-        # Their details showed that these are replaced, which the list could not.
+        # Their details showed that these are replaced, which the list does not show.
         observed = await reader.read_whole(unread)
         planned = _make_plan(session, options, observed, audit, incremental)
     if session.undo is not None:
         planned = session.undo.revise(planned, session.secrets)
-    # Last, because the error shows the plan as well.
+    # Last, because the error also shows the plan.
     if session.require_secrets:
         from reconciler.execution.preflight import require_values
 
@@ -266,7 +266,7 @@ def _make_plan(
 
 
 def _removed_unread(planned: Plan) -> frozenset[str]:
-    """Return the slugs that the plan deletes or replaces and that were not read whole."""
+    """Return the slugs that the plan deletes or replaces but that were not read whole."""
     return frozenset(
         action.slug
         for action in planned.actions
@@ -277,17 +277,18 @@ def _removed_unread(planned: Plan) -> frozenset[str]:
 
 
 def timestamp(moment: datetime) -> str:
-    """Format a time as the API does: ISO 8601, UTC, milliseconds, Z."""
+    """Format a time like the API: ISO 8601, UTC, milliseconds, Z."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _refuse_unmatched(session: Session, selection: Selection, observed: ObservedState) -> None:
-    """Raise `InvalidInput` for patterns of `--only` without a match: most often a typo.
+    """Raise `InvalidInput` for patterns of `--only` without a match, which are usually typos.
 
-    What Git declared before, and what a tombstone names, may be gone already; it counts as known.
+    Slugs that Git declared before and slugs of tombstones count as known, even if they no longer
+    exist.
     """
     if session.undo is not None:
-        return  # its selection names the integrations of the run, which may be gone
+        return  # its selection names the integrations of the run, which may no longer exist
     desired = session.desired
     known = desired.integrations.keys() | desired.tombstones.keys()
     known |= observed.listed | session.memory.integrations.keys()

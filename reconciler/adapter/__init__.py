@@ -1,1 +1,1 @@
-"""The adapter: the five raw operations over REST and MCP, for programs without the API's key."""
+"""Adapter: the five raw operations over REST and MCP, for programs without the API key."""

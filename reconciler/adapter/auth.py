@@ -1,7 +1,7 @@
 """Authentication of callers by the adapter's own tokens.
 
-Only the digest of a token is kept, so nothing that is printed or compared can show one. The
-credential for the API is never seen here.
+Only the digest of a token is kept, so that no output or comparison can reveal one. This module
+never handles the credential of the API.
 """
 
 import hashlib
@@ -21,11 +21,11 @@ MIN_TOKEN_LENGTH: Final = 32
 
 Headers = Sequence[tuple[bytes, bytes]]
 
-_GOOD: Final = "`openssl rand -hex 32` makes a good one"
+_GOOD: Final = "create one with `openssl rand -hex 32`"
 LINE_HINT: Final = f"each line is `name read TOKEN` or `name write TOKEN`; {_GOOD}"
 _UNIQUE: Final = f"use a separate name and token for every caller; {_GOOD}"
 
-# Printable ASCII without spaces, which every header can carry.
+# Printable ASCII without spaces, which every header can contain.
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _BEARER = re.compile(rb"bearer +([\x21-\x7e]+) *", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
@@ -40,7 +40,7 @@ class TokenScope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated caller: the name and scope of its token."""
+    """Authenticated caller: name and scope of its token."""
 
     name: str
     scope: TokenScope
@@ -57,7 +57,7 @@ ANONYMOUS: Final = Principal("anybody", TokenScope.WRITE)
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token, known by its digest."""
+    """Token, stored as its digest."""
 
     principal: Principal
     digest: bytes = field(repr=False)
@@ -74,7 +74,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """All accepted tokens; without any, every caller is accepted (`--insecure-no-auth`)."""
+    """Accepted tokens; without any, every caller is accepted (`--insecure-no-auth`)."""
 
     known: tuple[Token, ...]
 
@@ -87,7 +87,7 @@ class Tokens:
         """Return the principal of a token in constant time, None for an unknown token."""
         digest = _digest(presented)
         found = None
-        # No early exit: the time must not depend on which token matches.
+        # No early exit, because the time must not depend on which token matches.
         for token in self.known:
             if hmac.compare_digest(token.digest, digest):
                 found = token.principal
@@ -101,11 +101,10 @@ class Tokens:
         """
         if not self.required:
             return ANONYMOUS
-        # A set: the same token in both headers is one credential.
+        # A set, because the same token in both headers is one credential.
         presented = {*_bearer_tokens(headers), *_api_keys(headers)}
         if not presented:
-            # Without an error code: there was no credential to complain about (RFC 6750, section
-            # 3.1).
+            # Without an error code, because no credential was sent (RFC 6750, section 3.1).
             raise _unauthorised("No token was sent.")
         if len(presented) > 1:
             raise _unauthorised("Different credentials were sent.", 'error="invalid_request"')
@@ -167,7 +166,7 @@ def _parse_line(words: list[str]) -> Token | str:
 
 
 def _duplicates(tokens: Iterable[Token], file: str) -> list[Diagnostic]:
-    # A name stands for one caller in the access log and has one rate limit. A token used twice
+    # A name identifies one caller in the access log and has one rate limit. A token used twice
     # would have two scopes.
     names = [token.principal.name for token in tokens]
     digests = [token.digest for token in tokens]

@@ -1,8 +1,8 @@
-"""Connections of callers: how many fit below the limit of open files, and accepting them.
+"""Connections of callers: accepting them, within the limit of open files.
 
-They are counted when they are accepted, over all ports. At the limit the connection that has been
-silent for longest is closed, so that clients that only connect keep no other client out. asyncio's
-own listener accepts its whole backlog before it creates the first connection, which is too late to
+They are counted on all ports when they are accepted. At the limit, the connection that has been
+silent for longest is closed, so that clients that only connect do not block others. asyncio's own
+listener accepts its whole backlog before it creates the first connection, which is too late to
 count; hence `Listener`.
 """
 
@@ -19,13 +19,13 @@ MAX_CALLERS: Final = 2000
 MAX_UPSTREAM: Final = 100
 
 _OTHER_FILES: Final = 64
-"""Files read from disk, the ledger, the ports themselves, and connections about to be closed."""
+"""Reserve for files read from disk, the ledger, the ports, and connections about to be closed."""
 
 _UPSTREAM_CLIENTS: Final = 3
-"""The operations, the page and the planning tools have a connection pool each."""
+"""Number of connection pools: the operations, the page and the planning tools have one each."""
 
 _BATCH: Final = 16
-"""Connections accepted in one go, before those that were closed for them have time to close."""
+"""Maximum number of connections accepted at once, before those closed for them have ended."""
 
 _RETRY_SECONDS: Final = 0.05
 _OUT_OF_RESOURCES: Final = frozenset(
@@ -45,7 +45,7 @@ def raise_file_limit() -> int:
     """Raise the soft limit of open files to the hard one if allowed; return the current limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        # Some systems refuse an unlimited hard limit; the soft one then stays.
+        # Some systems refuse an unlimited hard limit; the soft limit is then kept.
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -60,7 +60,7 @@ def connection_budget(file_limit: int) -> ConnectionBudget:
     """
     if file_limit == resource.RLIM_INFINITY:
         return ConnectionBudget(MAX_CALLERS, MAX_UPSTREAM)
-    # A quarter, so that the reserve does not take all of a very low limit.
+    # A quarter, so that the reserve does not use up a very low limit.
     usable = file_limit - min(_OTHER_FILES, file_limit // 4)
     # All clients together get at most half; callers get the rest.
     upstream = max(1, min(MAX_UPSTREAM, usable // (2 * _UPSTREAM_CLIENTS)))
@@ -77,10 +77,10 @@ class ClientConnection(Protocol):
 
 
 class ConnectionTable:
-    """All connections of callers, and which of them are silent.
+    """Connections of callers, and which of them are silent.
 
     A connection is silent if it has no complete request in progress, or if its caller does not read
-    the answer. `limit` applies to silent and busy connections together.
+    the response. `limit` applies to silent and busy connections together.
     """
 
     def __init__(self, limit: int) -> None:
@@ -95,12 +95,12 @@ class ConnectionTable:
     def add(self, connection: ClientConnection) -> bool:
         """Add a new, silent connection; return whether there is room for it.
 
-        There is none if all others have a request in progress.
+        There is no room if all others have a request in progress.
         """
         while len(self._open) >= self.limit and self._silent:
             self.shed()
         has_room = len(self._open) < self.limit
-        # Added even without room, since it is open until it has got its 503.
+        # Added even without room, because it is open until it has received its 503.
         self._open.add(connection)
         self._silent[connection] = None
         return has_room
@@ -110,13 +110,14 @@ class ConnectionTable:
         if not self._silent:
             return False
         oldest = next(iter(self._silent))
-        # Removed first: after `abort` the loop reports the loss later, and `add` counts at once.
+        # Removed first, because after `abort` the loop reports the loss later, but `add` counts at
+        # once.
         self.remove(oldest)
         oldest.abort()
         return True
 
     def mark_silent(self, connection: ClientConnection) -> None:
-        """Mark a connection that waits for its caller; one that was silent keeps its place."""
+        """Mark a connection that waits for its caller; a silent one keeps its place."""
         if connection in self._open:
             self._silent.setdefault(connection)
 
@@ -190,7 +191,8 @@ class Listener:
         """Make room at the limit of open files; pending connections stay in the backlog."""
         self._table.shed()
         self._loop.remove_reader(self._socket)
-        # The socket stays readable, so with the reader the loop would try again without a pause.
+        # The socket stays readable, so a registered reader would make the loop retry without a
+        # pause.
         self._retry = self._loop.call_later(_RETRY_SECONDS, self._resume)
 
     def _resume(self) -> None:

@@ -1,4 +1,4 @@
-"""The files of the desired state, read again for every request.
+"""Files of the desired state, read again for every request.
 
 The adapter runs for weeks while pull requests are merged, so nothing is cached. Files are read in a
 thread. Candidate files of a proposal overlay the real ones and are never saved.
@@ -93,7 +93,7 @@ class Candidate:
         text = self.documents[path]
         # A lone surrogate of JSON becomes bytes that are not UTF-8, which the reader reports.
         files = {} if text is None else {path: text.encode("utf-8", "surrogatepass")}
-        # Its limits and errors are those of a file on disk.
+        # The same limits and errors apply as to a file on disk.
         return MemorySource(files).read(path)
 
     def has_folder(self, path: str) -> bool:

@@ -1,7 +1,7 @@
 """MCP tools that only read: validate the files, plan them, and detect drift.
 
-With candidate files an agent learns what its proposal would change before it opens a pull request.
-Secrets are not resolved, so the secrets of a plan count as unverified.
+With candidate files, an agent can see what its proposal would change before it opens a pull
+request. Secrets are not resolved, so the secrets of a plan count as unverified.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ _DOCUMENTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class GitopsTools:
-    """The three tools over one target; `lock` limits the API to one plan at a time."""
+    """The three tools for one target; `lock` allows one plan at a time."""
 
     files: DeclaredFiles
     open_session: OpenSession
@@ -137,7 +137,7 @@ def _tool(
         input_schema=schema,
         output_schema={
             "type": "object",
-            # Plans, drift reports and errors have only this member in common.
+            # The only member that plans, drift reports and errors have in common.
             "required": ["kind"],
             "properties": {
                 "format_version": {"type": "string"},
@@ -150,7 +150,7 @@ def _tool(
             read_only_hint=True,
             destructive_hint=False,
             idempotent_hint=True,
-            # In MCP an open world is anything beyond the server: here the API.
+            # In MCP, an open world is anything outside the server, here the API.
             open_world_hint=name != "validate-desired-state",
         ),
     )

@@ -1,4 +1,4 @@
-"""Protocol of one connection: uvicorn's HTTP/1.1 with time limits, and refusals in our form.
+"""Protocol of one connection: uvicorn's HTTP/1.1 with time limits and our refusals.
 
 Malformed requests are refused and logged by the application, like all other refusals. Accepting and
 closing connections: `reconciler.adapter.connections`.
@@ -65,7 +65,7 @@ class HTTPProtocol(H11Protocol):
         try:
             super().data_received(data)
         except h11.LocalProtocolError:
-            # The caller broke the protocol in a state in which h11 cannot send an answer.
+            # The caller violated the protocol in a state in which h11 cannot send a response.
             self.abort()
             return
         self._update_head_timer()
@@ -101,7 +101,7 @@ class HTTPProtocol(H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._refuse_cycle(self.cycle)
         elif not self._is_refused:
-            # Once: h11 reports an error for all further bytes as well.
+            # Only once, because h11 also reports an error for all further bytes.
             self._is_refused = True
             scope = {**_MALFORMED_SCOPE, "client": self.client, "headers": []}
             task = self.loop.create_task(self._refuse(scope))
@@ -188,7 +188,7 @@ def _refuse_while_full(application: Application, table: ConnectionTable) -> Appl
     """Return the application of a connection beyond the limit: a 503 until there is room."""
 
     async def limited(scope: Scope, receive: Receive, send: Send) -> None:
-        # A full adapter still answers probes: it is alive, and a restart would drop its requests.
+        # A full adapter still answers probes: it works, and a restart would drop its requests.
         if len(table) > table.limit and scope["path"] not in PROBES:
             scope[REFUSED] = _TOO_MANY_CONNECTIONS
         await application(scope, receive, send)

@@ -1,7 +1,7 @@
-"""Limits of JSON documents that are passed on: bounded depth, finite numbers, text in UTF-8.
+"""Limits of forwarded JSON documents: bounded depth, finite numbers, text in UTF-8.
 
-The MCP library fails on any other result after the tool has run, and a client would take that for a
-call that was never made.
+The MCP library fails on any other result after the tool has run, and a client would assume that the
+call was never made.
 """
 
 import json
@@ -19,7 +19,7 @@ _CONTAINERS: Final = (dict, list, tuple)
 
 def is_too_deep(document: object) -> bool:
     """Return whether objects and lists are nested deeper than `MAX_DEPTH`."""
-    # Level by level: a recursive walk would itself fail on the documents that are looked for.
+    # Level by level, because a recursive walk would itself fail on such documents.
     level: list[object] = [document] if isinstance(document, _CONTAINERS) else []
     for _ in range(MAX_DEPTH):
         nested: list[object] = []
@@ -38,9 +38,9 @@ def _members(container: object) -> Iterable[object]:
 
 
 def sanitized(document: object) -> object:
-    """Return a copy of a document that clients can read.
+    """Return a copy of a document that clients can parse.
 
-    U+FFFD replaces lone surrogates. Raises ValueError for a document that no client could read.
+    U+FFFD replaces lone surrogates. Raises ValueError for a document that no client could parse.
     """
     if is_too_deep(document):
         raise ValueError("too deep")

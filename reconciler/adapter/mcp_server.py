@@ -1,6 +1,6 @@
-"""The MCP port: the library's low-level server, stateless, with JSON answers.
+"""MCP port: the library's low-level server, stateless, with JSON responses.
 
-One endpoint serves the protocol revisions with a handshake and the one without. The library's own
+One endpoint serves the protocol revisions with and without a handshake. The library's own
 check of Host and Origin is off, because `GatewayMiddleware` checks both exactly on every bind
 address. The tools themselves: `reconciler.adapter.tools` and `reconciler.adapter.gitops_tools`.
 """
@@ -90,9 +90,9 @@ def mcp_application(
     async def post_only(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
             # Stateless: there is no session to end and no stream of server messages.
-            raise refuse("method-not-allowed", 405, "This path takes POST.", allow="POST")
+            raise refuse("method-not-allowed", 405, "This path accepts POST.", allow="POST")
         check_media_type(scope)
-        # The library serves the path without the slash at its end only.
+        # The library serves only the path without a trailing slash.
         await application({**scope, "path": PATH}, receive, RedactingResponder(send))
 
     # The library starts its session manager in the lifespan of its own application.
@@ -125,7 +125,7 @@ def _server(definitions: Sequence[ToolDefinition]) -> Server[Any]:
     ) -> CallToolResult:
         definition = by_name.get(params.name)
         if definition is None:
-            raise MCPError(INVALID_PARAMS, "There is no tool of this name.")
+            raise MCPError(INVALID_PARAMS, "There is no tool with this name.")
         context = _request_context(server_context)
         context.operation = definition.tool.name
         return await call_tool(definition, params.arguments or {}, context)
@@ -158,10 +158,10 @@ def _request_context(server_context: ServerContext) -> RequestContext:
 
 
 class RedactingResponder:
-    """Sender that replaces a library message that quotes what the caller sent.
+    """Sender that replaces a message of the library that quotes the caller's request.
 
-    For a message that is not JSON-RPC the library quotes its values. One of them may be a
-    provider's key, and clients write the answer to their logs.
+    For a message that is not JSON-RPC, the library quotes its values. One of them may be a
+    provider's key, and clients log the response.
     """
 
     def __init__(self, send: Send) -> None:
@@ -170,7 +170,7 @@ class RedactingResponder:
         self._content = b""
 
     async def __call__(self, message: Message) -> None:
-        """Buffer a 400 until it is complete; pass on every other answer."""
+        """Buffer a 400 until it is complete; forward every other response."""
         if message["type"] == "http.response.start" and message["status"] == 400:
             self._start = message
         elif self._start is None:

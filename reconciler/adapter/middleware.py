@@ -1,10 +1,10 @@
-"""Middleware of both ports: what every request passes before an application sees it.
+"""Middleware of both ports, which every request passes before an application.
 
 The order is framing, host and origin, credential, rate, body. Host and Origin headers are compared
 exactly, which keeps web pages from reaching the adapter through a name that resolves to this
 machine (DNS rebinding), on every bind address. The rate of each caller is a token bucket that
-refills at a constant rate. Whatever happens inside, the caller gets an answer in our form, and the
-access log one line.
+refills at a constant rate. In any case, the caller gets a response in our format, and the access
+log one line.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ class AllowedHosts:
     ) -> "AllowedHosts":
         """Return the loopback names with the listening port, and the given hosts and origins.
 
-        A host without a port is allowed alone and with the listening port.
+        A host without a port is allowed both without a port and with the listening port.
         """
         local = {f"{name}:{port}" for name in LOOPBACK}
         given = {name.lower() for name in hosts}
@@ -77,7 +77,7 @@ class AllowedHosts:
         if target_host is not None and target_host.lower() not in self.hosts:
             raise refuse("wrong-host", 421, "The request target is not a host of this adapter.")
         origins = _values(headers, b"origin")
-        # Browsers send an origin; other clients have none, and no page to be misused by.
+        # Browsers send an origin; other clients have none, and no page can misuse them.
         if origins and (len(origins) > 1 or origins[0] not in self.origins):
             raise refuse("wrong-origin", 403, "Requests from this origin are not allowed.")
 
@@ -93,7 +93,7 @@ def _values(headers: Headers, header: bytes) -> list[str]:
 
 
 BURST_SECONDS: Final = 4.0
-"""Seconds' worth of requests that an idle caller may send at once."""
+"""Size of a burst, as seconds of the rate limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +120,17 @@ class CallerRateLimiter:
 
     def __init__(self, rate: float, clock: Callable[[], float]) -> None:
         self._rate = rate
-        # A bucket that holds less than one request would never let any pass.
+        # A bucket with room for less than one request would never let any pass.
         self._burst = max(1.0, rate * BURST_SECONDS)
         self._clock = clock
-        # By the names of tokens, which the operator chose, so the dictionary does not grow.
+        # Keyed by the names of tokens, which the operator chose, so the dictionary does not grow.
         self._levels: dict[str, tuple[float, float]] = {}
 
     def take(self, name: str) -> Allowance:
         """Count one request of a caller; `wait` of the result is set if it exceeds the limit."""
         now = self._clock()
         level, since = self._levels.get(name, (self._burst, now))
-        # The bucket refills when it is looked at; no timer runs.
+        # The bucket is refilled when it is used; there is no timer.
         level = min(self._burst, level + (now - since) * self._rate)
         wait = None
         if level >= 1:
@@ -143,10 +143,10 @@ class CallerRateLimiter:
 
 
 BODY_LIMIT: Final = 1024 * 1024
-"""Bytes of a request's body."""
+"""Maximum bytes of a request's body."""
 
 BODY_SECONDS: Final = 15.0
-"""Time that a body may take to arrive."""
+"""Maximum time until a body has arrived."""
 
 PROBES: Final = frozenset({"/healthz", "/readyz"})
 """Paths that need no credential and are not rate-limited."""
@@ -187,9 +187,9 @@ class MiddlewareConfig:
 class GatewayMiddleware:
     """ASGI middleware around the application of one port.
 
-    `is_open` returns whether a path may be requested without a credential: the application then
-    decides itself, and `visitor` returns the principal of a cookie. A wrong credential is refused
-    on open paths, too.
+    `is_open` returns whether a path can be requested without a credential: the application then
+    decides, and `visitor` returns the principal of a cookie. A wrong credential is refused even on
+    open paths.
     """
 
     def __init__(
@@ -223,10 +223,10 @@ class GatewayMiddleware:
         sender = _Sender(send, context)
         try:
             await self._serve(scope, receive, sender, context)
-        # Nobody is left to answer. The access log shows the request without a status.
+        # There is no client to respond to. The access log shows the request without a status.
         except ClientGoneError:
             pass
-        # The server cancels what is still running when the grace period of a stop ends.
+        # The server cancels running requests when the grace period of a stop ends.
         except asyncio.CancelledError:
             await sender.refuse(_STOPPED)
             raise
@@ -251,7 +251,7 @@ class GatewayMiddleware:
             await send_answer(sender, 204, b"", headers=_PREFLIGHT_HEADERS)
             return
         if _OAUTH_METADATA.fullmatch(scope["path"]):
-            # A client asks before it has a token, and takes a 401 for a broken server.
+            # A client requests these before it has a token, and treats a 401 as a broken server.
             raise not_found()
         if scope["path"] not in PROBES:
             self._authenticate(scope["path"], headers, context)
@@ -300,13 +300,13 @@ class _Sender:
         if message["type"] == "http.response.start":
             self._is_started = True
             if self._context.status is None:
-                # A failed tool has recorded its status already; over HTTP its answer is a 200.
+                # A failed tool has already recorded its status; its HTTP response is a 200.
                 self._context.status = message["status"]
             message["headers"] = [*message.get("headers", ()), *self._headers(message)]
         await self._send(message)
 
     async def refuse(self, problem: Problem) -> None:
-        """Answer with a problem, unless an answer has begun already."""
+        """Respond with a problem, unless a response has already begun."""
         if not self._is_started:
             await send_problem(self, problem, self._context.id)
 
@@ -327,12 +327,12 @@ def _check_server(scope: Scope) -> None:
 def _check_framing(headers: Headers) -> int:
     """Return the announced length of the body, 1 if it is unknown, 0 without a body.
 
-    A length that is given twice, or in two ways, lets a proxy see other requests than this server.
+    With two lengths, a proxy may see other requests than this server (request smuggling).
     """
     lengths = [value for name, value in headers if name == b"content-length"]
     codings = [value for name, value in headers if name == b"transfer-encoding"]
     if len(lengths) > 1 or (lengths and codings) or len(codings) > 1:
-        detail = "Content-Length and Transfer-Encoding exclude each other, and each comes once."
+        detail = "Send either Content-Length or Transfer-Encoding, and only once."
         raise refuse("bad-framing", 400, detail, connection="close")
     if codings:
         return 1
@@ -352,7 +352,7 @@ _OAUTH_METADATA: Final = re.compile(
 def _take_target_host(scope: Scope) -> str | None:
     """Return the host of a target in absolute form and leave its path in the scope.
 
-    Returns None for a target that is a path already, or that has neither form.
+    Returns None for a target that is already a path, or that has neither form.
     """
     found = _ABSOLUTE_TARGET.fullmatch(scope.get("raw_path") or b"")
     if found is None:

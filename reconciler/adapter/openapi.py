@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the REST port, derived from the table of operations.
+"""OpenAPI 3.1 document of the REST port, derived from the table of operations.
 
 Only the sentences about statuses and headers are written here; paths, parameters and schemas come
 from the table.
@@ -28,9 +28,9 @@ _PROBLEMS: Final[Mapping[int, str]] = {
     400: "The adapter or the gateway rejected the request as invalid.",
     401: "No credential, an unknown one, or two different ones.",
     402: "The gateway's subscription is used up.",
-    403: "The caller, the adapter or the gateway does not allow it.",
+    403: "The caller's scope, the adapter or the gateway does not allow the operation.",
     404: "The gateway has no such integration.",
-    405: "The path does not take this method.",
+    405: "The path does not accept this method.",
     408: "The request did not arrive in time.",
     409: "The integration already exists, another resource depends on it, or files manage it.",
     413: "The body is larger than 1 MiB.",
@@ -39,9 +39,9 @@ _PROBLEMS: Final[Mapping[int, str]] = {
     422: "The gateway cannot process the fields.",
     429: "The rate limit of the token or of the gateway is exceeded.",
     500: "The adapter failed.",
-    502: "The gateway gave no usable answer, or refused the adapter's credential.",
+    502: "The gateway sent no usable response, or refused the adapter's credential.",
     503: "The adapter has too many connections, or is stopping.",
-    504: "The gateway gave no answer in time.",
+    504: "The gateway did not respond in time.",
 }
 _BODY_ONLY: Final = frozenset({415})
 """Statuses of operations that read a body; one that is too large is refused everywhere."""
@@ -54,7 +54,7 @@ _SUCCESSES: Final[Mapping[OperationName, tuple[int, ...]]] = {
 
 _PROBLEM: Final[Document] = {
     "type": "object",
-    "description": "A problem in the form of RFC 9457.",
+    "description": "Problem details (RFC 9457).",
     "required": ["type", "title", "status", "detail", "instance", "upstream_code"],
     "properties": {
         "type": {"type": "string", "format": "uri", "maxLength": 100},
@@ -83,7 +83,7 @@ _HEADERS: Final[Mapping[str, Document]] = {
         "schema": _COUNT,
     },
     "X-Request-Id": {
-        "description": "The id of this request in the access log.",
+        "description": "Id of this request in the access log.",
         "schema": {"type": "string", "format": "uuid", "maxLength": 36},
     },
 }
@@ -107,7 +107,7 @@ def document() -> Document:
         "servers": [
             {
                 "url": "/",
-                "description": "This adapter: local, staging or production as it was started.",
+                "description": "This adapter; the target is the one it was started with.",
                 "x-internal": True,
             }
         ],
@@ -184,7 +184,7 @@ def _components() -> Document:
                 "type": "apiKey",
                 "in": "header",
                 "name": "x-portkey-api-key",
-                "description": "The same token, where the official SDKs put their key.",
+                "description": "The same token, in the header in which the SDKs send their key.",
             },
         },
         "parameters": {

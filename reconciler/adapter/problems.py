@@ -1,4 +1,4 @@
-"""Problems in the form of RFC 9457: everything that the adapter refuses or fails to do.
+"""Problem details (RFC 9457) for everything that the adapter refuses or fails to do.
 
 REST sends a problem unchanged; the failed result of a tool has the same members. No problem holds a
 credential or the body of a request.
@@ -37,22 +37,22 @@ _TITLES: Final[Mapping[str, str]] = MappingProxyType(
         "read-only": "The adapter is read-only",
         "managed": "The integration is managed by files",
         "not-confirmed": "The deletion is not confirmed",
-        "wrong-host": "This host is not served here",
+        "wrong-host": "The adapter does not serve this host",
         "wrong-origin": "This origin is not allowed",
-        "not-found": "There is nothing at this path",
-        "method-not-allowed": "The path does not take this method",
+        "not-found": "There is no resource at this path",
+        "method-not-allowed": "The path does not accept this method",
         "too-slow": "The request did not arrive in time",
         "too-large": "The request is too large",
         "unsupported-media-type": "The body must be JSON",
         "too-many-requests": "Too many requests",
-        "unavailable": "The adapter accepts no requests at the moment",
+        "unavailable": "The adapter does not accept requests now",
         "internal": "The adapter failed",
         "upstream-refused": "The upstream refused the request",
-        "upstream-throttled": "The upstream accepts no more requests at the moment",
+        "upstream-throttled": "The upstream does not accept more requests now",
         "upstream-credential": "The upstream refused the adapter's own credential",
-        "upstream-failed": "The upstream gave no usable answer",
+        "upstream-failed": "The upstream sent no usable response",
         "upstream-unreachable": "The upstream cannot be reached",
-        "upstream-timeout": "The upstream gave no answer in time",
+        "upstream-timeout": "The upstream did not respond in time",
     }
 )
 
@@ -64,7 +64,7 @@ _UNKNOWN_OUTCOME: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One failure: its code, its HTTP status and a sentence about this case.
+    """One failure: code, HTTP status and a sentence about this case.
 
     `headers` are sent with the answer over REST. `upstream_code` is the API's own code, if any.
     """
@@ -109,7 +109,7 @@ def refuse(code: str, status: int, detail: str, **headers: str) -> Refusal:
 
 def not_found() -> Refusal:
     """Return the refusal (404) of a path without a route."""
-    return refuse("not-found", 404, "There is nothing at this path.")
+    return refuse("not-found", 404, "There is no resource at this path.")
 
 
 def timeout_problem(operation: OperationName) -> Problem:
@@ -117,7 +117,7 @@ def timeout_problem(operation: OperationName) -> Problem:
     return Problem(
         "upstream-timeout",
         504,
-        "The upstream gave no complete answer in time." + _outcome_note(operation),
+        "The upstream did not send a complete response in time." + _outcome_note(operation),
     )
 
 
@@ -148,7 +148,7 @@ def upstream_problem(error: RemoteError, operation: OperationName) -> Problem:
             return Problem("read-only", 403, "The adapter was started with --read-only.")
         case NoAnswer(code="timeout"):
             return timeout_problem(operation)
-        # Nothing arrived, so there is no outcome to be unsure about.
+        # Nothing was received, so the outcome is certain.
         case NotSent():
             detail = "The upstream cannot be reached, so the request was not sent."
             return Problem("upstream-unreachable", 502, detail)

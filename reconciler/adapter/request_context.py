@@ -1,6 +1,6 @@
-"""One HTTP request: the facts recorded about it, its body, and its answer.
+"""One HTTP request: its record, its body and its response.
 
-The record becomes a line of the access log, so it has no place for a body, a header or a
+The record becomes a line of the access log, so it has no field for a body, a header or a
 credential.
 """
 
@@ -72,7 +72,7 @@ def check_media_type(scope: Scope) -> None:
     if kind.strip() != "application/json" or charset not in {"", "charset=utf-8"}:
         raise _unsupported("The body must be application/json in UTF-8.")
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise _unsupported("A compressed body is not read.")
+        raise _unsupported("A compressed body is not accepted.")
 
 
 def _unsupported(detail: str) -> Refusal:

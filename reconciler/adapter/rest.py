@@ -1,4 +1,4 @@
-"""The REST port: the raw operations below `/v1`, and the probes, metrics and page around them.
+"""REST port: the raw operations below `/v1`, and probes, metrics and the web page.
 
 Paths are matched as they were sent, before any decoding, so that an encoded slash or dot has no
 effect. What every request passes first: `reconciler.adapter.middleware`.
@@ -104,7 +104,7 @@ class RestOperations:
         context = context_of(scope)
         operation, slug = _route(scope)
         context.operation, context.slug = operation.name, slug
-        # First of all: a caller who may not write gets a 403 whatever the request holds.
+        # First, because a caller who may not write gets a 403 whatever the request contains.
         self._service.check_permission(operation, context.caller)
         query = self._query(operation, scope["query_string"])
         body = None

@@ -1,4 +1,4 @@
-"""Routes of both ports: the two probes, endpoints that take GET only, and the 404 for the rest."""
+"""Routes of both ports: two probes, endpoints that accept only GET, and the 404 for the rest."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -47,7 +47,7 @@ def get_route(path: str, endpoint: Endpoint) -> Route:
     async def get_only(scope: Scope, receive: Receive, send: Send) -> None:
         # uvicorn leaves out the body of an answer to HEAD.
         if scope["method"] not in {"GET", "HEAD"}:
-            raise refuse("method-not-allowed", 405, "This path takes GET.", allow="GET, HEAD")
+            raise refuse("method-not-allowed", 405, "This path accepts GET.", allow="GET, HEAD")
         context_of(scope).operation = path.strip("/")
         response = await endpoint(Request(scope, receive))
         await response(scope, receive, send)

@@ -15,7 +15,7 @@ _OPTIONAL_TEXT: Final[Schema] = {"type": ["string", "null"]}
 
 _ROW: Final[Schema] = {
     "id": {"type": "string", "description": "UUID, chosen by the API."},
-    "slug": {"type": "string", "description": "Identity, chosen at creation."},
+    "slug": {"type": "string", "description": "Identity, chosen on creation."},
     "name": {"type": "string"},
     "ai_provider_id": {"type": "string"},
     # Without a type: a failed tool call carries the members of a problem, whose status is a number.
@@ -39,7 +39,7 @@ _INTEGRATION: Final[Schema] = {
 
 _LISTING: Final[Schema] = {
     "type": "object",
-    "description": "One page of integrations, and how many there are on all pages.",
+    "description": "One page of integrations, and the total on all pages.",
     "properties": {
         "object": {"type": "string"},
         "total": {"type": "integer"},
@@ -49,7 +49,7 @@ _LISTING: Final[Schema] = {
 
 _RECEIPT: Final[Schema] = {
     "type": "object",
-    "description": "A receipt for what was created.",
+    "description": "Receipt for the created integration.",
     "properties": {"id": _ROW["id"], "slug": _ROW["slug"]},
 }
 

@@ -147,13 +147,13 @@ def _configuration(
         http=protocol,
         # The middleware checks HTTP only and would pass a WebSocket on unchecked.
         ws="none",
-        # The loop runs already.
+        # The loop is already running.
         loop="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
-        # Off by default: any caller could put an address of its choice into the access log.
+        # Off by default, because any caller could put an arbitrary address into the access log.
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
         timeout_graceful_shutdown=limits.grace_seconds,
@@ -189,7 +189,7 @@ def reported_failures(failed: Callable[[BaseException], None]) -> Iterator[None]
 
 
 def silence_libraries() -> None:
-    """Keep log records of libraries, which may quote a request, off stderr."""
+    """Keep log records of libraries, which may quote a request, out of stderr."""
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         # Without any handler, Python's handler of last resort would write warnings to stderr.

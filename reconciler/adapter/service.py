@@ -1,4 +1,4 @@
-"""Calls to the API on behalf of REST and MCP, with one request upstream for each.
+"""Calls to the API for REST and MCP, with one upstream request each.
 
 Permission is checked here. The form of a request is checked before: `reconciler.adapter.rest`,
 `reconciler.adapter.tools`.
@@ -47,7 +47,7 @@ DeclaredIn = Callable[[str], Awaitable[str | None]]
 
 @dataclass(frozen=True, slots=True)
 class UpstreamService:
-    """Makes calls for callers, after checking what they may do.
+    """Makes calls for callers after checking their permission.
 
     `declared_in` protects integrations that files manage; None protects nothing. `timeout` is in
     seconds and includes waiting for a connection. `count` receives the result of each request that

@@ -1,4 +1,4 @@
-"""Records about requests: the lines of the access log, and the metrics in Prometheus form.
+"""Telemetry of requests: lines of the access log, and metrics in Prometheus format.
 
 Neither holds a secret. A line is JSON in ASCII, which escapes every control character, so that a
 caller cannot forge one. No metric label holds a slug or text that a caller chose.
@@ -60,13 +60,13 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "reconcile_adapter_requests",
-            "Requests answered, by port, operation and status.",
+            "Completed requests, by port, operation and status.",
             ["protocol", "operation", "status"],
             registry=self._registry,
         )
         self._seconds = Histogram(
             "reconcile_adapter_request_seconds",
-            "Time from a request's head to its answer.",
+            "Time from the head of a request to its response.",
             ["protocol"],
             buckets=_BUCKETS,
             registry=self._registry,

@@ -1,4 +1,4 @@
-"""The raw operations as MCP tools: their definitions, and running a call.
+"""MCP tools for the raw operations: definitions and calls.
 
 Names, descriptions and schemas come from our own tables only; what the upstream sends is data in a
 result and never becomes a description. The port that serves the tools:
@@ -40,7 +40,7 @@ Arguments = Mapping[str, Any]
 
 
 class ToolFailure(Exception):
-    """Failure of a tool whose result is a document of its own instead of a problem."""
+    """Failure of a tool whose result is a separate document instead of a problem."""
 
     def __init__(self, document: Mapping[str, object]) -> None:
         super().__init__("failed")
@@ -48,7 +48,7 @@ class ToolFailure(Exception):
 
 
 class ToolDefinition(Protocol):
-    """One tool: how it is listed, which callers see it, and what it does."""
+    """Tool: how it is listed, which callers see it, and what it does."""
 
     @property
     def tool(self) -> Tool:
@@ -148,7 +148,7 @@ async def call_tool(
     try:
         return _result(await definition.run(arguments, context))
     except ToolFailure as failed:
-        # For the access log alone: over HTTP the answer to a tool call is a 200.
+        # Only for the access log: the HTTP response to a tool call is a 200.
         context.status = 422
         return _result(failed.document, is_error=True)
     except Refusal as refusal:
@@ -161,7 +161,8 @@ async def call_tool(
 
 
 def _result(document: Any, *, is_error: bool = False) -> CallToolResult:
-    # Rejected here: the library would fail on it after this function, too late for a result.
+    # Rejected here, because the library would fail on it after this function, too late for a
+    # result.
     return CallToolResult(
         content=[TextContent(type="text", text=to_json_text(document))],
         structured_content=document,

@@ -1,4 +1,4 @@
-"""Input checked by JSON Schema: the arguments of tools, and the queries and bodies of REST.
+"""Validation of input by JSON Schema: arguments of tools, and queries and bodies of REST.
 
 Messages name the place and the rule. They never repeat a value, as the library's own messages do,
 because the value may be a provider's key.
@@ -45,7 +45,7 @@ class SchemaValidator:
         if is_too_deep(instance):
             detail = f"{what or 'the input'} is nested deeper than {MAX_DEPTH} levels."
             raise refuse("invalid-request", 400, detail)
-        # Errors are found lazily, so a body with thousands of them costs no more than one with
+        # Errors are found lazily, so a body with thousands of errors costs no more than one with
         # five.
         errors = islice(self._validator.iter_errors(instance), _MAX_ERRORS)
         sentences = [_sentence(error, what) for error in errors]
@@ -65,10 +65,10 @@ def plain_schema(schema: Any) -> Any:
 def read_arguments(arguments: Mapping[str, object], schema: Schema) -> dict[str, Any]:
     """Return the arguments of a tool call without unset parameters and with JSON text parsed.
 
-    Clients that fill every parameter send null for those that are not set, and some send an
-    object, a list, a number or a boolean as JSON text. A value that the schema accepts stays as it
-    is. Raises the refusal (400) of text that does not hold the type the schema asks for; the
-    refusal names the place and never the text. `SchemaValidator` checks the result.
+    Clients that fill every parameter send null for those that are not set, and some send an object,
+    a list, a number or a boolean as JSON text. A value that the schema accepts is unchanged. Raises
+    the refusal (400) of text that does not contain the type that the schema requires; the refusal
+    names the place but never the text. `SchemaValidator` checks the result.
     """
     return _read_object(arguments, schema, "")
 
@@ -126,7 +126,7 @@ _PARSED_FROM_TEXT: Final = frozenset({"array", "boolean", "integer", "number", "
 
 
 def _parse_text(text: str, schema: Schema, place: str) -> object:
-    """Return the value that a string holds where the schema asks for another type."""
+    """Return the value that a string contains if the schema requires another type."""
     types = _types(schema)
     if "string" in types or not _PARSED_FROM_TEXT & types:
         return text
@@ -136,11 +136,11 @@ def _parse_text(text: str, schema: Schema, place: str) -> object:
         value = parse_json(text.encode())
     except (ValueError, RecursionError):
         # The library's error holds the whole text, which may be a credential.
-        problem = "the string that was sent is not JSON"
+        problem = "the string is not JSON"
     else:
         if value is None or any(_IS_OF_TYPE[name](value) for name in expected):
             return value
-        problem = "the JSON in the string that was sent is of another type"
+        problem = "the JSON in the string has another type"
     raise refuse("invalid-request", 400, f"{place} must be {' or '.join(with_article)}; {problem}.")
 
 

@@ -1,4 +1,4 @@
-"""Reports on GitHub, and the approvals that were given there.
+"""Reports and approvals on GitHub.
 
     publish       all parts of a report, in order; read this first
     job           the Actions job that reports: repository, token, event, files for outputs

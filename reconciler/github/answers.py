@@ -1,7 +1,7 @@
-"""Fields of GitHub's answers, which are checked where they are used.
+"""Fields of GitHub's responses, checked on use.
 
-A field that is only compared may be missing; one that a request or a report is built from must be
-there, so `required_…` raise `UnexpectedResponse` without it.
+A field that is only compared can be missing; a field that a request or a report needs must exist,
+so `required_…` raise `UnexpectedResponse` without it.
 """
 
 from reconciler.github.client import JsonObject, UnexpectedResponse

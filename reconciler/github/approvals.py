@@ -1,10 +1,10 @@
-"""Plans that were approved by merging: those that reviewers saw on the pull requests.
+"""Plans approved by merging: those that reviewers saw on the pull requests.
 
-A plan counts if the plan workflow of this very repository uploaded it, for the last commit of a
-pull request that was merged since the last apply, or for its place in the merge queue. Where two
-plans of a pull request differ, neither counts. All of it is untrusted, since the author of a pull
-request starts the run that uploads. A plan can only narrow what `apply` may do
-(`reconciler.planning.approval`); the merged files decide what is done.
+A plan counts if the plan workflow of this repository uploaded it, for the last commit of a pull
+request that was merged since the last apply, or for its place in the merge queue. If two plans of a
+pull request differ, neither counts. All plans are untrusted, because the author of a pull request
+starts the run that uploads them. A plan can only restrict what `apply` may do
+(`reconciler.planning.approval`); the merged files determine the changes.
 
 Whether a run belongs to the pull request: `reconciler.github.run_origin`.
 """
@@ -27,27 +27,27 @@ from reconciler.planning.codec import decode
 from reconciler.planning.plan import Plan
 
 MAX_COMMITS = 250
-"""Commits whose merges count; more have accumulated only if no apply succeeded for long."""
+"""Maximum number of commits whose merges count; only long failures of apply accumulate more."""
 
 MAX_UPLOADS = 30
-"""Runs that may have uploaded a plan for one commit; each costs a few requests."""
+"""Maximum number of runs with a plan for one commit; each costs a few requests."""
 
 MEMBER = "plan.json"
 MAX_ARCHIVE = 16 * 1024 * 1024
 MAX_PLAN = 64 * 1024 * 1024
 
-# A later review with a comment only does not withdraw an approval.
+# A later review with only a comment does not withdraw an approval.
 _VERDICTS = frozenset({"APPROVED", "CHANGES_REQUESTED", "DISMISSED"})
 _ENCRYPTED = 0x1
 _COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-# What zipfile and the decoder raise for damaged archives. For what it does not support, zipfile
-# raises a subclass of RuntimeError.
+# Exceptions of zipfile and the decoder for damaged archives. For unsupported ones, zipfile raises a
+# subclass of RuntimeError.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError)
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalQuery:
-    """Which uploads count: artifacts named `artifact`-<commit> of the file `workflow`.
+    """Uploads that count: artifacts named `artifact`-<commit> of the file `workflow`.
 
     Pull requests must have been merged into `branch`; None accepts any branch.
     """
@@ -80,7 +80,7 @@ async def gather(
 ) -> GatheredPlans:
     """Return the plans of the pull requests that were merged after `since`, up to `head`.
 
-    Where nothing was merged since, the plan that approved `head` itself counts again. The age of a
+    If nothing was merged since, the plan that approved `head` itself counts again. The age of a
     plan counts from the merge.
     """
     commits, diagnostics = await _commits(github, since=since, head=head)
@@ -90,7 +90,7 @@ async def gather(
         for request in await merged_with(github, commit, branch=wanted.branch):
             number = required_number(request, "number")
             requests[number] = request
-            # A pull request that was merged by rebasing comes with each of its commits.
+            # A pull request that was merged by rebasing is found for each of its commits.
             commits_of.setdefault(number, []).append(commit)
     approved = []
     for number, request in requests.items():
@@ -110,8 +110,8 @@ async def gather(
 def plan_in_archive(content: bytes, *, limit: int = MAX_PLAN) -> str:
     """Return the text of the one plan in an archive; raises `UnexpectedResponse`.
 
-    Anyone whose pull request runs a workflow may have made the archive. It is never unpacked: its
-    one member is read into memory up to `limit` bytes, whatever its headers claim.
+    Anyone whose pull request runs a workflow may have created the archive. It is never unpacked:
+    its only member is read into memory up to `limit` bytes, whatever its headers claim.
     """
     subject = "the archive of a plan"
     if len(content) > MAX_ARCHIVE:
@@ -119,14 +119,16 @@ def plan_in_archive(content: bytes, *, limit: int = MAX_PLAN) -> str:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
-            # The whole list is compared: a second entry of the same name counts as one too many.
+            # The whole list is compared, so that a second entry with the same name is refused.
             if [member.filename for member in members] != [MEMBER]:
                 raise UnexpectedResponse(subject, f"it does not hold one {MEMBER} and nothing else")
             member = members[0]
             if member.flag_bits & _ENCRYPTED or member.compress_type not in _COMPRESSIONS:
-                raise UnexpectedResponse(subject, "it is encrypted or compressed in another way")
+                raise UnexpectedResponse(
+                    subject, "it is encrypted or has another compression method"
+                )
             with archive.open(member) as stream:
-                # One byte above the limit shows that there is more than that.
+                # One more byte shows that the limit is exceeded.
                 text = stream.read(limit + 1)
         if len(text) > limit:
             raise UnexpectedResponse(subject, f"the plan in it has more than {limit} bytes")
@@ -156,7 +158,7 @@ async def _commits(
 
 
 def _merged_after(plan: Plan, request: JsonObject) -> str | None:
-    """Return when a pull request was merged, None where that was not after the plan was made."""
+    """Return when a pull request was merged, None if that was before the plan was made."""
     try:
         merged = parse_zoned_instant(text_at(request, "merged_at") or "")
     except ValueError:
@@ -167,7 +169,7 @@ def _merged_after(plan: Plan, request: JsonObject) -> str | None:
 
 
 def _planned_commits(request: JsonObject, commits: Iterable[str]) -> list[str]:
-    """Return the commits that a plan of the pull request may have been made for, best first."""
+    """Return the commits for which a plan of the pull request may have been made, best first."""
     last = text_at(request, "head", "sha")
     # The head was planned on the pull request, the merged commits in the merge queue.
     candidates = [] if last is None else [last]
@@ -191,10 +193,10 @@ async def _find_plan(
                 reason = problem
                 continue
             plans[plan.digest] = plan
-            # The comment shows the newest plan, and only a maintainer can ask for this one.
+            # The comment shows the newest plan, which only a maintainer can request.
             if claim.requested:
                 break
-        # An author can make a second run upload a plan that was not reviewed.
+        # An author can trigger a second run that uploads a plan that was not reviewed.
         if len(plans) > 1:
             return None, "its runs uploaded plans that differ; apply one by its digest"
         if plans:
@@ -203,21 +205,21 @@ async def _find_plan(
 
 
 async def _readable(github: GitHub, upload: JsonObject, claim: RunClaim) -> tuple[Plan | None, str]:
-    """Return the plan of an upload, or None and why it does not count."""
+    """Return the plan of an upload, or None and the reason why it does not count."""
     try:
         return await _download(github, upload, claim), ""
     except (UnexpectedResponse, GitHubNotFound) as problem:
         return None, problem.summary
     except ReconcilerError as problem:
         if problem.exit_code == 1:
-            raise  # GitHub did not answer, which proves nothing about the plan
+            raise  # GitHub did not respond, which proves nothing about the plan
         return None, problem.summary
 
 
 async def _uploads_of(
     github: GitHub, commit: str, request: JsonObject, wanted: ApprovalQuery
 ) -> list[tuple[JsonObject, RunClaim]]:
-    """Return the uploads for a commit, newest first, each with what its run must be."""
+    """Return the uploads for a commit, newest first, each with the requirements for its run."""
     claim = RunClaim(request, commit, wanted.workflow)
     name = f"{wanted.artifact}-{commit}"
     found = [(upload, claim) for upload in await _uploads(github, name)]
@@ -228,7 +230,7 @@ async def _uploads_of(
 
 
 def requested_name(artifact: str, number: int) -> str:
-    """Return the name of the upload of a plan that a comment on a pull request asked for."""
+    """Return the name of the upload of a plan that a comment on a pull request requested."""
     return f"{artifact}-pull-request-{number}"
 
 
@@ -272,7 +274,7 @@ async def _reviewers(github: GitHub, number: int) -> tuple[tuple[str, str], ...]
     for review in await github.pages(f"/repos/{github.repository}/pulls/{number}/reviews"):
         login = text_at(review, "user", "login")
         if login is not None and review.get("state") in _VERDICTS:
-            # GitHub lists reviews in the order of time, so the last one stays.
+            # GitHub lists reviews in chronological order, so the last one is kept.
             verdicts[login] = review
     return tuple(
         (login, str(review.get("commit_id")))

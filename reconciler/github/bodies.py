@@ -1,9 +1,9 @@
 """Text of comments, issues and the job summary, for each kind of report.
 
 `reconciler.views.markdown` renders plans, results and drift; this module adds the last line, the
-text for a command that failed, and the marker. The marker is the hidden first line by which a
-comment or an issue is found again: an HTML comment with the environment and the digest of what is
-reported. It only counts at the very beginning of a text, where no reported name or value can stand.
+text for a failed command, and the marker. The marker is the hidden first line by which a comment or
+an issue is found again: an HTML comment with the environment and the digest of the report. It
+counts only at the beginning of a text, where no reported name or value can appear.
 """
 
 import re
@@ -29,23 +29,23 @@ from reconciler.views.sections import CommandContext
 
 COMMENT_LIMIT = markdown.LIMIT
 _RESERVE = 4096
-"""Bytes for the marker and the last line; an environment's name has 255 characters at most."""
+"""Bytes for the marker and the last line; an environment's name has at most 255 characters."""
 
 _MIN_ROOM = 8192
-"""The smallest limit that a view of `markdown` keeps within."""
+"""Smallest limit that a view of `markdown` can keep."""
 
 _HOURS_A_DAY = 24
 _DATE = len("2026-01-01")
 
 NO_DIGEST = "none"
-"""Stands for the digest where no plan could be made."""
+"""Placeholder for the digest if no plan could be made."""
 
-# GitHub returns a text that was edited on its page with CRLF.
+# GitHub returns a text that was edited on its website with CRLF.
 _MARKER = re.compile(r"\A<!-- reconcile:([a-z]+) environment=(\S+) digest=(\S+) -->(?:\r?\n|\Z)")
 
 
 class ReportKind(StrEnum):
-    """Kind of a report; REQUEST is the answer to the comment `/plan`."""
+    """Kind of a report; REQUEST is the response to the comment `/plan`."""
 
     PLAN = "plan"
     RESULT = "result"
@@ -55,7 +55,7 @@ class ReportKind(StrEnum):
 
 
 _APPROVABLE = frozenset({"digest-mismatch", "expired-plan", "not-approved"})
-"""Refusals that running the apply workflow with the digest of the plan resolves."""
+"""Codes of refusals that a run of the apply workflow with the plan's digest resolves."""
 
 _FAILED = {
     ReportKind.PLAN: "Plan not made",
@@ -73,13 +73,13 @@ _REFUSED = {
 
 @dataclass(frozen=True, slots=True)
 class ReportContext:
-    """Facts that a text shows beside the document: environment, ledger state, where to approve.
+    """Facts that a text shows with the document: environment, ledger state, where to approve.
 
-    `workflow_url` is the page of the workflow that reports, `apply_url` that of the one that
-    applies. `is_pull_request` says that the plan is applied by merging a pull request.
-    `command_context` holds the options that a suggested command repeats. `plan_age_hours` is how
-    long after its approval a plan may be applied, if that is known. `run_url`, `actor` and `time`
-    say by which run, for whom and when the report was made.
+    `workflow_url` is the page of the reporting workflow, `apply_url` that of the apply workflow.
+    `is_pull_request` is True if merging a pull request applies the plan. `command_context` holds
+    the options that a suggested command repeats. `plan_age_hours` is for how long after its
+    approval a plan can be applied, if known. `run_url`, `actor` and `time` are the run, the user
+    and the time of the report.
     """
 
     environment: str
@@ -94,7 +94,7 @@ class ReportContext:
     time: str | None = None
 
     def render_options(self, *next_steps: str) -> RenderOptions:
-        """Return the options of the view; `next_steps` stand in place of commands."""
+        """Return the options of the view; `next_steps` replace commands."""
         return RenderOptions(
             ledger=self.ledger,
             context=self.command_context,
@@ -104,7 +104,7 @@ class ReportContext:
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """Marker of one report; `environment` is as the user wrote it."""
+    """Marker of one report; `environment` is the name that the user wrote."""
 
     kind: ReportKind
     environment: str
@@ -119,7 +119,7 @@ class Marker:
         )
 
     def matches(self, text: str) -> bool:
-        """Return whether a text has a marker of the same kind and environment, of any digest."""
+        """Return whether a text has a marker of the same kind and environment, with any digest."""
         found = _MARKER.match(text)
         return found is not None and found.group(1, 2) == (self.kind, _quoted(self.environment))
 
@@ -178,10 +178,10 @@ def text_of(
 
 
 def failure_title(kind: ReportKind, failure: FailedCommand) -> str:
-    """Return the heading of a failed command, which holds no text of others."""
+    """Return the heading for a failed command, which contains no foreign text."""
     is_unknown = any(item.code == NO_RESULT for item in failure.diagnostics)
     if kind is ReportKind.RESULT and is_unknown:
-        return "Apply stopped, it is not known what was applied"
+        return "Apply stopped, and it is unknown what was applied"
     return (_REFUSED if failure.refused else _FAILED)[kind]
 
 
@@ -205,7 +205,7 @@ def _failure(
         return f"{title}\n{failure_reasons(failure)}"
     codes = {diagnostic.code for diagnostic in failure.diagnostics}
     if kind is ReportKind.RESULT and plan.actions and codes and codes <= _APPROVABLE:
-        # The way to approve is the one thing to do, so it replaces what the reasons suggest.
+        # Approval is the only next step, so it replaces the suggestions of the reasons.
         reasons = _reasons(replace(item, hint="") for item in failure.diagnostics)
         way = _how_to_apply(plan.digest, "To approve exactly the plan below", context)
         head = f"{title}\n{reasons}\n{way}"
@@ -290,7 +290,7 @@ def _last_line(document: Document, context: ReportContext) -> str:
 
 
 def last_checked(time: str) -> str:
-    """Return the day of a check: with the minute, each check would edit the issue."""
+    """Return only the day of a check: with the minute, each check would edit the issue."""
     return f"last checked {time[:_DATE]}"
 
 
@@ -300,7 +300,7 @@ def linked_run(url: str) -> str:
 
 
 def _origin(context: ReportContext) -> list[str]:
-    """Return by which run, when and by whom a plan was applied, as far as it is known."""
+    """Return by which run, when and by whom a plan was applied, as far as that is known."""
     parts = []
     if context.run_url:
         parts.append(f"applied by {linked_run(context.run_url)}")
@@ -312,7 +312,7 @@ def _origin(context: ReportContext) -> list[str]:
 
 
 def _duration(hours: float) -> str:
-    """Return a duration in whole days where it is that, else in hours."""
+    """Return a duration in days if it is a whole number of them, else in hours."""
     days = hours / _HOURS_A_DAY
     if days > 1 and days.is_integer():
         return f"{days:g} days"
@@ -320,5 +320,5 @@ def _duration(hours: float) -> str:
 
 
 def _quoted(text: str) -> str:
-    # Without spaces and `>` no name can end the HTML comment or forge a digest.
+    # Without spaces and `>`, no name can end the HTML comment or forge a digest.
     return quote(text, safe=":")

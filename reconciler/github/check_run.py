@@ -23,7 +23,7 @@ from reconciler.planning.plan import Plan
 from reconciler.views.escape import visible
 
 SUMMARY_LIMIT = 65_535
-"""The longest summary of a check run that GitHub takes."""
+"""Maximum length of a check run's summary on GitHub."""
 
 NOTHING_TO_CHANGE = "nothing to change"
 PERMISSION = "checks: write"
@@ -57,14 +57,14 @@ class CheckRun:
 
     @property
     def external_id(self) -> str:
-        """Return the mark by which a later report finds the check run."""
+        """Id by which a later report finds the check run."""
         return f"reconcile:{self.environment}"
 
 
 def verdict_of(
     document: Plan | ApplyResult | FailedCommand, *, failed_title: str, is_proposed: bool
 ) -> Verdict:
-    """Return what the check run says about a document.
+    """Return the title and conclusion for a document.
 
     `failed_title` is the title of a failed command. A plan that is not proposed by a pull request
     waits for its apply, so it neither passes nor fails.
@@ -82,7 +82,7 @@ def verdict_of(
 
 
 async def write_check_run(github: GitHub, check: CheckRun) -> str:
-    """Write the check run or update the existing one, and return in one word what was done."""
+    """Write or update the check run, and return in one word what was done."""
     content = {
         "name": check.name,
         "status": "completed",
@@ -97,7 +97,7 @@ async def write_check_run(github: GitHub, check: CheckRun) -> str:
         try:
             await github.patch(f"/repos/{github.repository}/check-runs/{number}", content)
         except (GitHubForbidden, GitHubNotFound):
-            # Only the app that wrote a check run may update it; a newer one replaces it.
+            # Only the app that wrote a check run can update it; a newer one replaces it.
             pass
         else:
             return "updated"
@@ -111,7 +111,7 @@ async def _create(github: GitHub, check: CheckRun, content: JsonObject) -> None:
     try:
         await github.post(path, body)
     except Unreachable:
-        # It may have arrived. The newest check run of a name counts, so look at that first.
+        # The request may have arrived, so first look at the newest check run with the name.
         found = await _find(github, check)
         if found is None or text_at(found, "output", "title") != check.verdict.title:
             await github.post(path, body)
@@ -149,6 +149,6 @@ def _of_result(result: ApplyResult) -> Verdict:
     if not (result.complete and result.is_recorded):
         return Verdict(title, "failure")
     if result.shard is not None:
-        # What the other shards did is unknown; `merge-results` joins them.
+        # The results of other shards are unknown; `merge-results` merges them.
         return Verdict(f"{title} (shard {visible(result.shard)})", "neutral")
     return Verdict(title, "success")

@@ -1,19 +1,19 @@
 """Client of GitHub's REST API, limited to what reports and approvals need.
 
-The token goes to the host of the API and nowhere else: redirects are not followed, pages on another
-host are not read, an artifact's download link is followed without it. No error quotes the body or
-a header of an answer, which may come from anyone:
+The token is sent only to the host of the API: redirects are not followed, pages on another host are
+not read, and an artifact's download link is followed without it. No error quotes the body or a
+header of a response, which may come from anyone:
 
     GitHubError
-    ├── Unreachable          no answer, or 5xx to `post`: a write may have arrived or not
+    ├── Unreachable          no response, or 5xx to `post`: a write may or may not have arrived
     ├── WrongToken           401
-    ├── GitHubForbidden      403: the token may not do this, as that of a fork
+    ├── GitHubForbidden      403: the token lacks a permission, like that of a fork
     ├── GitHubNotFound       404, 410
     ├── RateLimited          429, or 403 that says so, after waiting or for too long
-    └── UnexpectedResponse   any other answer
+    └── UnexpectedResponse   any other response
 
-A request that a rate limit refused was not carried out, so every method is retried then. After a
-fault only `get` and `patch` are, which may arrive twice; callers of `post` check what arrived.
+A request that a rate limit refused was not carried out, so every method is retried. After a fault,
+only `get` and `patch` are retried, which may arrive twice; callers of `post` check what arrived.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ from reconciler.errors import ReconcilerError
 from reconciler.remote.api import Clock
 
 JsonObject: TypeAlias = dict[str, Any]
-"""Object in an answer of GitHub; its fields are checked where they are used."""
+"""Object in a response of GitHub; its fields are checked on use."""
 
 MAX_BODY = 10 * 1024 * 1024
 MAX_PAGES = 100
 ATTEMPTS = 4
 MAX_PAUSE_SECONDS = 120.0
-"""The longest wait for a rate limit; a runner costs money while it waits."""
+"""Maximum wait for a rate limit; a waiting runner costs money."""
 
 _BACKOFF_BASE_SECONDS = 0.5
 _BACKOFF_CAP_SECONDS = 8.0
@@ -63,14 +63,14 @@ class GitHubError(ReconcilerError):
 
 
 class Unreachable(GitHubError):
-    """No complete answer arrived."""
+    """No complete response arrived."""
 
     default_code = "github-unreachable"
     default_hint = "check GITHUB_API_URL and the network; run the job again"
 
 
 class WrongToken(GitHubError):
-    """The token is not valid, or no longer."""
+    """The token is invalid or expired."""
 
     default_code = "github-token"
     default_hint = "pass the job's token: GITHUB_TOKEN: ${{ github.token }}"
@@ -100,14 +100,14 @@ class RateLimited(GitHubError):
 
 
 class UnexpectedResponse(GitHubError):
-    """The answer is not one that the API documents for the request."""
+    """The API does not document this response to the request."""
 
     default_code = "github-answer"
     default_hint = "run the job again; if the error persists, check GITHUB_API_URL"
 
 
 class GitHub:
-    """One repository at one GitHub; used as an async context manager."""
+    """Client of one repository; used as an async context manager."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class GitHub:
         self._base = api_url.rstrip("/")
         self._token = token
         self._clock = timing
-        # The transport has the proxy and the CA already, so httpx must not read them again.
+        # The transport already has the proxy and the CA, so httpx must not read the environment.
         self._client = httpx.AsyncClient(
             transport=transport, timeout=_TIMEOUT, follow_redirects=False, trust_env=False
         )
@@ -143,21 +143,22 @@ class GitHub:
         return _object(await self._request("GET", self._base + path))
 
     async def post(self, path: str, body: Mapping[str, Any]) -> JsonObject:
-        """Create something; never repeated after `Unreachable`, since it may have arrived."""
+        """Send a POST; never repeated after `Unreachable`, because it may have arrived."""
         return _object(await self._request("POST", self._base + path, body))
 
     async def patch(self, path: str, body: Mapping[str, Any]) -> JsonObject:
-        """Update something; the request may arrive twice."""
+        """Send a PATCH; the request may arrive twice."""
         return _object(await self._request("PATCH", self._base + path, body))
 
     async def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> None:
-        """Send a request that may arrive twice and whose answer holds nothing of interest."""
+        """Send a request that may arrive twice, and ignore its response."""
         await self._request(method, self._base + path, body, repeatable=True)
 
     async def pages(self, path: str, *, under: str | None = None) -> list[JsonObject]:
-        """Read all pages of a list; `under` names the key that holds the list, if any.
+        """Read all pages of a list; `under` is the key of the list, if any.
 
-        Raises `UnexpectedResponse` for a list that never ends: a part of it would look complete.
+        Raises `UnexpectedResponse` for a list that never ends, because a part of it would look
+        complete.
         """
         items: list[JsonObject] = []
         # The maximum; by default a page has 30 items.
@@ -181,7 +182,7 @@ class GitHub:
         if not answer.is_redirect:
             return answer.content
         url = urljoin(self._base, answer.headers.get("location", ""))
-        # The address may hold a signature that replaces the token: never leave https.
+        # The address may contain a signature that replaces the token, so it must use https.
         if urlsplit(url).scheme != urlsplit(self._base).scheme:
             raise UnexpectedResponse(path, "it is stored at an unsafe address")
         answer = await self._request("GET", url, limit=limit, anonymous=True)
@@ -207,7 +208,7 @@ class GitHub:
         anonymous: bool = False,
         repeatable: bool = False,
     ) -> httpx.Response:
-        """Send a request with retries and return a successful answer."""
+        """Send a request with retries and return a successful response."""
 
         async def send() -> httpx.Response:
             return await self._send(method, url, body, limit=limit, anonymous=anonymous)
@@ -225,7 +226,7 @@ class GitHub:
         raise self._refusal(f"{method} {urlsplit(url).path}", answer)
 
     def _pause(self, state: RetryCallState) -> float:
-        """Return the seconds before the next attempt: what GitHub asks for, else full jitter."""
+        """Return the seconds before the next attempt: what GitHub requests, else full jitter."""
         if state.outcome is not None and not state.outcome.failed:
             answer = state.outcome.result()
             if _is_rate_limit(answer):
@@ -233,7 +234,7 @@ class GitHub:
                 fallback = min(MAX_PAUSE_SECONDS, 2.0**state.attempt_number)
                 return fallback if asked is None else asked
         ceiling = _BACKOFF_BASE_SECONDS * 2.0 ** (state.attempt_number - 1)
-        # Full jitter keeps jobs that failed together from trying again together.
+        # Full jitter prevents jobs that failed together from retrying together.
         return self._clock.random() * min(_BACKOFF_CAP_SECONDS, ceiling)
 
     def _refusal(self, subject: str, answer: httpx.Response) -> GitHubError:
@@ -252,7 +253,7 @@ class GitHub:
             case 410:
                 return GitHubNotFound(subject, "disabled or deleted")
             case status if status in _TRANSIENT_STATUS and subject.startswith("POST "):
-                # GitHub may have carried it out, so callers look before they write again.
+                # GitHub may have carried it out, so callers check before they write again.
                 return Unreachable(subject, f"the answer is {status}")
             case status:
                 return UnexpectedResponse(subject, f"the answer is {status}")
@@ -265,12 +266,12 @@ class GitHub:
             headers |= {
                 "accept": "application/vnd.github+json",
                 "authorization": f"Bearer {self._token.reveal()}",
-                # Pins the form of the answers.
+                # Pins the format of the responses.
                 "x-github-api-version": "2022-11-28",
             }
         subject = f"{method} {urlsplit(url).path}"
         try:
-            # httpx limits each read only, which never ends a server that drips.
+            # httpx limits only each read, which does not stop a server that sends slowly.
             async with (
                 asyncio.timeout(_REQUEST_SECONDS),
                 self._client.stream(method, url, headers=headers, json=body) as answer,
@@ -281,7 +282,8 @@ class GitHub:
                     if len(content) > limit:
                         raise UnexpectedResponse(subject, f"it has more than {limit} bytes")
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as problem:
-            # The error is raised below, not from this one: its request holds the token.
+            # The error is raised below, outside this handler, because the request of this one holds
+            # the token.
             reason = type(problem).__name__
         else:
             return httpx.Response(
@@ -294,7 +296,7 @@ class GitHub:
 
 
 def _should_retry(*, idempotent: bool) -> Callable[[RetryCallState], bool]:
-    """Return the condition of a retry for a request that may or may not arrive twice."""
+    """Return the retry condition for a request that may or may not arrive twice."""
 
     def condition(state: RetryCallState) -> bool:
         if state.outcome is None:
@@ -308,33 +310,33 @@ def _should_retry(*, idempotent: bool) -> Callable[[RetryCallState], bool]:
 
 
 def _is_enough(state: RetryCallState) -> bool:
-    # A shorter wait than the one that GitHub asks for would only be refused again.
+    # After a shorter wait than GitHub requests, the request would only be refused again.
     return state.attempt_number >= ATTEMPTS or state.upcoming_sleep > MAX_PAUSE_SECONDS
 
 
 def _last_answer(state: RetryCallState) -> httpx.Response:
-    """Return the answer of the last attempt, or raise its error."""
+    """Return the response of the last attempt, or raise its error."""
     assert state.outcome is not None  # noqa: S101  tenacity calls this after an attempt
     answer: httpx.Response = state.outcome.result()
     return answer
 
 
 def _is_rate_limit(answer: httpx.Response) -> bool:
-    """Return whether a refusal is a rate limit; GitHub also answers 403 to a missing permission."""
+    """Return whether a refusal is a rate limit; a 403 can also be a missing permission."""
     if answer.status_code == 429:
         return True
     if answer.status_code != 403:
         return False
-    # A primary limit is spent; a secondary one says so in its text or names a pause.
+    # A primary limit has no requests left; a secondary one has a text or a pause.
     spent = answer.headers.get("x-ratelimit-remaining") == "0"
     named = b"rate limit" in answer.content[:_SEARCHED_BYTES].lower()
     return spent or named or "retry-after" in answer.headers
 
 
 def _requested_pause(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Return the seconds that GitHub asks to wait, if it does; `now` counts seconds since 1970."""
+    """Return the seconds that GitHub asks to wait, if any; `now` is in seconds since 1970."""
     asked = headers.get("retry-after", "").strip()
-    # No more digits than any pause has: a very long number would become infinite.
+    # Limited digits, because a very long number would become infinite.
     if asked.isascii() and asked.isdigit():
         return float(asked[:9])
     until = parse_http_date(asked)
@@ -362,7 +364,7 @@ def _json(answer: httpx.Response) -> object:
         pass
     else:
         return document
-    # Raised here, since the parser's error quotes the body.
+    # Raised here, because the parser's error quotes the body.
     raise UnexpectedResponse(_subject(answer), "it is not JSON")
 
 

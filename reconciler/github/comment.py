@@ -1,8 +1,8 @@
 """Sticky comment: one for each environment on a pull request, found again and updated in place.
 
-It is found by its marker, in comments of the same author only, since anyone may write a text that
-begins with the marker. A personal token has a user that GitHub names. The token of a job has none,
-so the author is the name under which GitHub Actions writes.
+It is found by its marker, only in comments of the same author, because anyone can write a text that
+begins with the marker. GitHub names the user of a personal token. The token of a job has no user,
+so the author is that of GitHub Actions.
 """
 
 from collections.abc import Iterable
@@ -29,10 +29,10 @@ async def upsert(
     login: str,
     only_update: bool = False,
 ) -> str:
-    """Write the comment or update the existing one, and return in one word what was done.
+    """Write or update the comment, and return in one word what was done.
 
-    `login` is the author if GitHub does not name the token's user. With `only_update` nothing is
-    written where there is no comment yet.
+    `login` is the author if GitHub does not name the token's user. With `only_update`, no new
+    comment is written.
     """
     body = marker.line + text
     comment = await _find(github, number=number, marker=marker, login=login)
@@ -43,7 +43,8 @@ async def upsert(
         try:
             await github.post(path, {"body": body})
         except Unreachable:
-            # It may have arrived. A second comment would never be updated, so look first.
+            # The request may have arrived, and a second comment would never be updated, so check
+            # first.
             if await _find(github, number=number, marker=marker, login=login) is None:
                 await github.post(path, {"body": body})
         return "written"
@@ -69,7 +70,8 @@ async def _own_login(github: GitHub, *, default: str) -> str:
     try:
         user = await github.get("/user")
     except (GitHubForbidden, GitHubNotFound, UnexpectedResponse, WrongToken):
-        # A job's token belongs to an app, which is no user. It was valid for the list just before.
+        # A job's token belongs to an app, which is not a user. It was valid for the list just
+        # before.
         return default
     return text_at(user, "login") or default
 
@@ -88,5 +90,5 @@ def _comments_path(github: GitHub, number: int) -> str:
 
 
 def _same_text(existing: str, body: str) -> bool:
-    # GitHub may change line ends and the space around a text.
+    # GitHub may change line ends and surrounding white space.
     return existing.replace("\r\n", "\n").strip() == body.strip()

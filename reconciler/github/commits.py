@@ -1,10 +1,10 @@
-"""Commits of a branch as GitHub knows them: the newest one, and the last that a run applied.
+"""Commits of a branch on GitHub: the newest one, and the last one that a run applied.
 
-A job may run long after its push: it is started again, or two waiting jobs are approved in another
+A job can run long after its push: it is started again, or two waiting jobs are approved in another
 order. It would write what its branch no longer declares.
 
-A run that has applied everything, or found nothing to do, uploads an artifact that is named for its
-environment; the commit is that of the run. It outlives the cache in which the ledger is kept.
+A run that applied everything, or found nothing to do, uploads an artifact named after its
+environment; the commit is that of the run. It outlives the cache that holds the ledger.
 """
 
 from typing import NoReturn
@@ -24,8 +24,8 @@ _BY_HAND = "workflow_dispatch"
 async def require_newest_commit(github: GitHub, job: Job) -> None:
     """Raise `Refused` unless the job's commit is at the tip of the branch that triggered it.
 
-    A job that was started by hand must be on the default branch. Raises `GitHubError` where GitHub
-    does not answer, which proves nothing about the commit.
+    A job that was started manually must be on the default branch. Raises `GitHubError` if GitHub
+    does not respond, which proves nothing about the commit.
     """
     commit, branch = job.required_commit(), job.triggering_branch
     if branch is None:
@@ -33,7 +33,7 @@ async def require_newest_commit(github: GitHub, job: Job) -> None:
     if job.event_name == _BY_HAND:
         await _require_default_branch(github, job, branch)
     try:
-        # The slashes of a branch's name stay: this route takes the name as the rest of the path.
+        # Slashes in the branch's name are kept: this route takes the rest of the path as the name.
         found = await github.get(f"/repos/{github.repository}/git/ref/heads/{quote(branch)}")
     except GitHubNotFound:
         await _require_no_difference(github, job, branch)
@@ -51,7 +51,7 @@ async def _require_default_branch(github: GitHub, job: Job, branch: str) -> None
         except GitHubNotFound:
             default = None
     if branch != default:
-        summary = f"the job was started by hand on {branch}, which is not the default branch"
+        summary = f"the job was started manually on {branch}, which is not the default branch"
         hint = f"start it on {default}" if default else "start it on the default branch"
         raise Refused([error("not-default-branch", summary, hint=hint)])
 
@@ -59,9 +59,9 @@ async def _require_default_branch(github: GitHub, job: Job, branch: str) -> None
 async def _require_no_difference(github: GitHub, job: Job, branch: str) -> None:
     """Raise `Refused` if the branch and the commit differ, or the branch does not exist.
 
-    Servers that only resemble GitHub lack the route for a single branch; all of them compare.
+    Servers that only resemble GitHub lack the route for a single branch, but all of them compare.
     """
-    # Here the name is one segment, so its slashes are encoded.
+    # In this route, the name is one segment, so its slashes are encoded.
     commit, name = job.required_commit(), quote(branch, safe="")
     compare = f"/repos/{github.repository}/compare"
     try:
@@ -79,12 +79,12 @@ async def _require_no_difference(github: GitHub, job: Job, branch: str) -> None:
 
 def _refuse(job: Job, summary: str) -> NoReturn:
     where = f" at {job.workflow_url}" if job.workflow_url else ""
-    hint = f"the run of the newest commit applies what it declares; or start one by hand{where}"
+    hint = f"the run of the newest commit applies its files; or start one manually{where}"
     raise Refused([error(STALE_COMMIT, summary, hint=hint)])
 
 
 MAX_UPLOADS = 30
-"""Newest uploads that are looked at; hardly ever does one come from another workflow."""
+"""Number of newest uploads to check; it is rare that one comes from another workflow."""
 
 _EVENTS = frozenset(
     {"push", "repository_dispatch", "schedule", "workflow_dispatch", "workflow_run"}
@@ -93,13 +93,13 @@ _EVENTS = frozenset(
 
 
 async def last_applied_commit(github: GitHub, job: Job, *, artifact: str) -> str | None:
-    """Return the commit of the newest upload by this workflow on this branch, None without any."""
+    """Return the commit of the newest upload of this workflow on this branch, None without one."""
     path = f"/repos/{github.repository}/actions/artifacts?name={quote(artifact, safe='')}"
     try:
         uploads = await github.pages(path, under="artifacts")
     except GitHubNotFound:
         return None
-    # GitHub documents no order; ids grow with time.
+    # GitHub does not document an order, but ids increase with time.
     uploads.sort(key=lambda item: required_number(item, "id"), reverse=True)
     for upload in uploads[:MAX_UPLOADS]:
         commit = await _applied_by(github, job, upload)
@@ -109,7 +109,7 @@ async def last_applied_commit(github: GitHub, job: Job, *, artifact: str) -> str
 
 
 async def _applied_by(github: GitHub, job: Job, upload: JsonObject) -> str | None:
-    """Return the commit of the run that uploaded, None if that is no run of this workflow."""
+    """Return the commit of the uploading run, None if it is not a run of this workflow."""
     number = number_at(upload, "workflow_run", "id")
     if number is None:
         return None

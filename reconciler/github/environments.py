@@ -1,8 +1,8 @@
 """Checks of the environments of a repository: which branches and reviewers each one requires.
 
-A pull request brings its own workflow files, so a job of it can name any environment and read its
+A pull request brings its own workflow files, so its jobs can name any environment and read its
 secrets, unless the environment is restricted to a branch that the pull request does not control.
-GitHub creates an environment that does not exist when a job first names it, without restriction.
+GitHub creates a missing environment without restrictions when a job first names it.
 """
 
 from collections.abc import Awaitable
@@ -27,7 +27,7 @@ async def environment_checks(
 ) -> list[Check]:
     """Check the environments of the workflows: NAME and NAME-read, the risky one, and NAME-plan.
 
-    A check that GitHub does not answer is a warning, never `ok`.
+    A check without a response from GitHub is a warning, never `ok`.
     """
     try:
         branch = await _default_branch(github, job)
@@ -58,7 +58,7 @@ async def _checked(name: str, check: Awaitable[Check]) -> Check:
 
 
 async def _protected(github: GitHub, name: str, branch: str, *, reviewed: bool) -> Check:
-    """Check that the default branch alone gets the secrets, and after a review if `reviewed`."""
+    """Check that only the default branch gets the secrets, after a review if `reviewed`."""
     try:
         environment = await github.get(_path(github, name))
     except GitHubNotFound:
@@ -69,7 +69,7 @@ async def _protected(github: GitHub, name: str, branch: str, *, reviewed: bool) 
     if not isinstance(policy, dict):
         return _open(name, branch, "jobs of any branch or pull request receive its secrets")
     if policy.get("custom_branch_policies") is not True:
-        # GitHub lets every branch through while no rule of the repository protects one.
+        # GitHub allows every branch as long as no rule of the repository protects one.
         return _open(name, branch, "jobs of any protected branch receive its secrets")
     path = f"{_path(github, name)}/deployment-branch-policies"
     rules = await github.pages(path, under="branch_policies")
@@ -90,14 +90,14 @@ async def _protected(github: GitHub, name: str, branch: str, *, reviewed: bool) 
 
 
 async def _for_pull_requests(github: GitHub, name: str) -> Check:
-    """Check the environment of pull requests, which a restriction to a branch would lock out."""
+    """Check the environment of pull requests, which a restriction to a branch would exclude."""
     try:
         environment = await github.get(_path(github, name))
     except GitHubNotFound:
         return warn(
             _title(name),
             "the environment does not exist: pull requests are planned without a key",
-            "create it with a PORTKEY_API_KEY that may read, and without SECRET_VALUES",
+            "create it with a read-only PORTKEY_API_KEY, and without SECRET_VALUES",
         )
     if environment.get("deployment_branch_policy") is not None:
         return warn(
@@ -105,7 +105,7 @@ async def _for_pull_requests(github: GitHub, name: str) -> Check:
             "the environment is restricted: jobs of pull requests may be refused",
             f"choose `No restriction` in {_settings(name)}",
         )
-    return ok(_title(name), "for pull requests: a key that may read, and no values")
+    return ok(_title(name), "for pull requests: a read-only key, and no values")
 
 
 def _requires_review(environment: JsonObject) -> bool:
@@ -134,7 +134,7 @@ def _unknown(title: str, problem: GitHubError) -> Check:
 
 
 def _path(github: GitHub, name: str) -> str:
-    # A name may hold a slash, which would begin another segment of the path.
+    # A name can contain a slash, which would begin another segment of the path.
     return f"/repos/{github.repository}/environments/{quote(name, safe='')}"
 
 

@@ -1,7 +1,7 @@
-"""Documents that are reported: a plan, a result, a drift report, a fleet's result or an error.
+"""Documents to report: a plan, a result, a drift report, a fleet's result or an error.
 
-A file is untrusted: the codec of its kind checks its shape and computes its digest again. The
-result of a fleet is read and rendered by `reconciler.fleet`, which this package does not know.
+A file is untrusted: the codec of its kind checks its shape and computes its digest again.
+`reconciler.fleet`, which this package does not import, reads and renders the result of a fleet.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,10 +21,10 @@ from reconciler.planning import codec as plan_codec
 from reconciler.planning.plan import Plan
 
 MAX_LABEL = 50
-"""Characters of a label that GitHub takes."""
+"""Maximum length of a label on GitHub."""
 
 NO_RESULT = "no-result"
-"""The code of the error that a command left no complete document."""
+"""Code of the error for a command without a complete document."""
 
 _REFUSED = 4
 """Exit code of a command that was refused."""
@@ -32,7 +32,7 @@ _REFUSED = 4
 
 @dataclass(frozen=True, slots=True)
 class FailedCommand:
-    """A command that failed; `plan` is what it would have carried out, if it was made."""
+    """Failed command; `plan` is the plan that it would have carried out, if any."""
 
     exit_code: int
     diagnostics: tuple[Diagnostic, ...]
@@ -63,7 +63,7 @@ Document = Plan | ApplyResult | DriftReport | FleetReport | FailedCommand
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What is written beside the comment: a check run on `commit`, and a label."""
+    """Additional output: a check run on `commit`, and a label."""
 
     check_run: bool = False
     commit: str | None = None

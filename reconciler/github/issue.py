@@ -1,10 +1,10 @@
 """Drift issue: one for each environment and each fleet; opened, updated, closed and reopened.
 
-It shows the day of the last check, so a check that stopped running is noticed.
+It shows the day of the last check, so that users notice if checks no longer run.
 
 It is found by listing the issues with the label, because GitHub's search lags behind. A comment
-notifies readers only when the fingerprint changes. A check that failed changes only the text of the
-issue, and the last report stays below.
+notifies readers only if the fingerprint changes. A failed check changes only the text of the issue;
+the last report is kept below.
 """
 
 import re
@@ -34,12 +34,12 @@ from reconciler.views.markdown import code
 
 LABEL = "reconcile-drift"
 _LAST_REPORT = "\n<!-- reconcile:last-report -->\n"
-"""Separates a failed check from the last report. It is a whole line, as no line of data is."""
+"""Separates a failed check from the last report. It is a whole line, which data never is."""
 
 _TITLES = {ReportKind.DRIFT: "Drift", ReportKind.FLEET: "Fleet"}
 
 _FAILED_CHECKS = tuple(f"### {title}: could not check" for title in _TITLES.values())
-"""Headings of issues that a failed check has opened; issues of earlier versions also have them."""
+"""Headings of issues that a failed check has opened, including those of earlier versions."""
 
 _RUN = re.compile(r"^\[run \d+\]\(\S+\)$", re.MULTILINE)
 """Link to the run of a failed check, which is a line of its own."""
@@ -83,7 +83,8 @@ async def report_drift(
     if report.in_sync and not issue.is_open:
         return "nothing"
     if issue.digest != report.fingerprint:
-        # Before the update: if the job ends in between, the old digest makes the next check notify.
+        # Before the update, so that if the job ends in between, the old digest makes the next check
+        # notify.
         await _notify(github, issue, _news(report))
     return await _update(github, issue, body, closes=report.in_sync)
 
@@ -109,7 +110,7 @@ async def _report_failed_check(
     kind: ReportKind,
     context: ReportContext,
 ) -> str:
-    """Report that the state is unknown, which is no reason to close anything."""
+    """Report that the state is unknown, which does not close an issue."""
     digest = (issue.digest if issue else None) or NO_DIGEST
     last_report = _last_report(issue.body) if issue else ""
     body = (
@@ -169,7 +170,7 @@ async def _open(github: GitHub, kind: ReportKind, context: ReportContext, body: 
     try:
         await github.post(path, content)
     except Unreachable:
-        # It may have arrived, and a second issue would never be closed.
+        # The request may have arrived, and a second issue would never be closed.
         if await _find(github, kind, context.environment) is None:
             await github.post(path, content)
     return "opened"
@@ -197,7 +198,7 @@ def _news(report: DriftReport | FleetReport) -> str:
 
 
 def _unix(text: str) -> str:
-    """Return the text with the line ends that it was written with; GitHub changes them."""
+    """Return the text with its original line ends, which GitHub changes."""
     return text.replace("\r\n", "\n")
 
 

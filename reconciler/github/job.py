@@ -1,6 +1,6 @@
-"""GitHub Actions job, as its environment variables and its event file describe it.
+"""GitHub Actions job, described by its environment variables and its event file.
 
-`reconciler.cli` passes the environment; nothing here reads it.
+`reconciler.cli` passes the environment; this module does not read it.
 """
 
 import json
@@ -50,7 +50,7 @@ class Job:
 
     @property
     def pull_request(self) -> int | None:
-        """Return the number of the pull request that the event is about, if it names one."""
+        """Number of the pull request that the event is about, if it names one."""
         request = self.event.get("pull_request")
         if isinstance(request, dict):
             number = request.get("number", self.event.get("number"))
@@ -65,7 +65,7 @@ class Job:
 
     @property
     def commented_pull_request(self) -> int | None:
-        """Return the number of the pull request that the event's comment is about, if it is one."""
+        """Number of the pull request that the event's comment is about, if there is one."""
         issue = self.event.get("issue")
         # GitHub marks the issues that are pull requests.
         if not isinstance(issue, Mapping) or not isinstance(issue.get("pull_request"), Mapping):
@@ -75,7 +75,7 @@ class Job:
 
     @property
     def checked_commit(self) -> str | None:
-        """Return the commit that branch protection looks at: a head, a queue entry, or a push."""
+        """Commit that branch protection checks: a head, a queue entry, or a push."""
         named = [_value_at(self.event, *path) for path in _HEADS if path[0] in self.event]
         if self.commented_pull_request is not None:
             return None  # the event names no commit, and the job's own is that of another branch
@@ -143,7 +143,7 @@ def job_of(environment: Mapping[str, str]) -> Job:
         return Path(value) if value else None
 
     token, repository = text("GITHUB_TOKEN"), text("GITHUB_REPOSITORY")
-    # The HTTP library would quote an invalid header in its error, and so the token.
+    # The HTTP library would quote an invalid header, and so the token, in its error.
     if token is not None and not _HEADER.fullmatch(token):
         raise _invalid("GITHUB_TOKEN", "has characters that no token has")
     if repository is not None and not _is_repository(repository):
@@ -181,7 +181,7 @@ def is_commit(text: str) -> bool:
 
 
 def _is_repository(text: str) -> bool:
-    # Dots alone would change the path of every request.
+    # A name of only dots would change the path of every request.
     return bool(_REPOSITORY.fullmatch(text)) and not {".", ".."} & set(text.split("/"))
 
 
@@ -192,7 +192,7 @@ def _safe_url(url: str) -> str:
         has_valid_port = parts.port is None or parts.port > 0
     except ValueError:
         raise _invalid("GITHUB_API_URL", "is not a URL") from None
-    # Plain HTTP would show the token to everyone on the way.
+    # Plain HTTP would reveal the token in transit.
     safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
     if not (safe and has_valid_port and parts.hostname):
         raise _invalid("GITHUB_API_URL", "must begin with https:// unless it is on this machine")

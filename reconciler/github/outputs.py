@@ -1,7 +1,7 @@
 """Outputs of a step, the job summary and annotations.
 
-Each value in `$GITHUB_OUTPUT` stands between delimiters that cannot be guessed, so that no value
-can end its block and begin another output.
+Each value in `$GITHUB_OUTPUT` is enclosed in unguessable delimiters, so that no value can end its
+block and begin another output.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,9 +23,9 @@ SMALLEST_SUMMARY = 32 * 1024
 
 
 def outputs_of(document: Document) -> dict[str, str]:
-    """Return the step's outputs: the digest, and the counts of what is left to do.
+    """Return the step's outputs: the digest, and the counts of remaining actions.
 
-    After an apply the counts are those of the actions that were not applied. After a failed check
+    After an apply, the counts are those of the actions that were not applied. After a failed check,
     the counts are empty, and `in_sync` is false.
     """
     match document:
@@ -56,11 +56,11 @@ def append_outputs(file: Path, outputs: Mapping[str, str], *, delimiter: Callabl
 
 
 def summary_room(file: Path) -> int:
-    """Return the bytes that are left of the summary, which reports of one step share."""
+    """Return the remaining bytes of the summary, which the reports of one step share."""
     try:
         taken = file.stat().st_size
     except OSError:
-        # The runner creates the file; elsewhere there is none before the first report.
+        # The runner creates the file; outside GitHub, it does not exist before the first report.
         taken = 0
     return SUMMARY_LIMIT - taken
 

@@ -1,8 +1,8 @@
-"""Comment `/plan` on a pull request, which asks for a plan of its files, also of a fork's.
+"""Comment `/plan` on a pull request, which requests a plan of its files, even from a fork.
 
-The comment is an approval of what its author saw: the head of the pull request at that moment. Only
-an author who may write to the repository can give it, and a head that was pushed afterwards is not
-planned. GitHub's time of the push counts, since the author of a commit chooses the time in it.
+The comment approves what its author saw: the head of the pull request at that time. It counts only
+from an author who can write to the repository, and a head that was pushed later is not planned.
+GitHub's time of the push counts, because the author of a commit chooses the time in it.
 """
 
 import re
@@ -33,7 +33,7 @@ _PAUSE_SECONDS = 2.0
 
 
 class NotAllowed(Refused):
-    """The author of the comment may not write to the repository."""
+    """The author of the comment cannot write to the repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class RequestedPlan:
 
 @dataclass(frozen=True, slots=True)
 class _Comment:
-    """Comment with the command; it may name the environments it is for and the head it means."""
+    """Comment with the command; it can name the environments and the head."""
 
     number: int
     author: str
@@ -60,10 +60,10 @@ class _Comment:
 async def requested_plan(
     github: GitHub, job: Job, *, environment: str, pause: Callable[[float], Awaitable[None]]
 ) -> RequestedPlan | None:
-    """Return what the job's comment asks to plan, None if it is no request for this environment.
+    """Return what the job's comment requests, None if it is not a request for this environment.
 
-    Raises `NotAllowed` if the author may not ask, `Refused` if the request may not be carried out,
-    and `GitHubError` if that is unknown.
+    Raises `NotAllowed` if the author lacks permission, `Refused` if the request cannot be carried
+    out, and `GitHubError` if that is unknown.
     """
     comment = _comment_of(job, environment)
     if comment is None:
@@ -86,9 +86,9 @@ async def requested_plan(
 async def answer(
     github: GitHub, job: Job, *, environment: str, refusal: Refused | None = None
 ) -> None:
-    """Answer the job's comment, where the token may: a reaction, and why no plan is made.
+    """Respond to the job's comment if the token allows it: a reaction, and why no plan is made.
 
-    An author who may not write gets a reaction only, so that comments cannot make comments.
+    An author without permission gets only a reaction, so that comments cannot cause comments.
     """
     await _react(github, job, "eyes" if refusal is None else "confused")
     if job.pull_request is None or isinstance(refusal, NotAllowed):
@@ -112,7 +112,7 @@ async def _react(github: GitHub, job: Job, content: str) -> None:
     if number is None:
         return
     path = f"/repos/{github.repository}/issues/comments/{number}/reactions"
-    # A reaction is a courtesy: the log of the run says the same.
+    # The reaction is optional, because the log of the run has the same information.
     with suppress(GitHubForbidden, GitHubNotFound):
         await github.send("POST", path, {"content": content})
 
@@ -143,7 +143,7 @@ async def _permission(github: GitHub, login: str) -> str | None:
         path = f"/repos/{github.repository}/collaborators/{name}/permission"
         return text_at(await github.get(path), "permission")
     except GitHubNotFound:
-        return None  # such as a bot, which is no collaborator
+        return None  # for example a bot, which is not a collaborator
 
 
 async def _mergeable(
@@ -167,7 +167,7 @@ async def _require_pushed_before(
     commented = _time(comment.created_at)
     pushed = _time(text_at(request, "head", "repo", "pushed_at"))
     moves = await _moves(github, request)
-    # Times have whole seconds, so within the same second the order is unknown.
+    # Times are in whole seconds, so the order within a second is unknown.
     if commented is not None and all(time is not None and time < commented for _, time in moves):
         # The repository may have been pushed to since then, but on another branch.
         is_listed = any(after == head for after, _ in moves)
@@ -201,7 +201,7 @@ async def _merge_commit(github: GitHub, request: JsonObject, head: str) -> tuple
     listed = commit.get("parents")
     parents = [text_at(item, "sha") for item in listed] if isinstance(listed, list) else []
     base = parents[0] if len(parents) == 2 else None
-    # A push since the request was read makes another merge commit.
+    # A push after the request was read creates another merge commit.
     if base is None or parents[1] != head:
         _refuse(f"the merge commit {merge} is not of head {head}", "comment again")
     return merge, base

@@ -1,7 +1,7 @@
-"""Publication of a report: outputs and summary, the comment or the issue, check run and label.
+"""Publication of a report: outputs and summary, comment or issue, check run and label.
 
-Outputs and summary need no permission, so a fork, whose token may only read, still shows its plan
-in the job's summary.
+Outputs and summary need no permission, so a fork, whose token is read-only, still shows its plan in
+the job's summary.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -50,7 +50,7 @@ Connect = Callable[[Job], AbstractAsyncContextManager[GitHub]]
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What was published, in one sentence, and warnings that do not make it a failure."""
+    """What was published, in one sentence, and warnings that are not failures."""
 
     sentence: str
     warnings: tuple[Diagnostic, ...] = ()
@@ -85,11 +85,11 @@ async def publish(
 ) -> Published:
     """Write the comment or the issue, then the extras; raises `GitHubError` and `InvalidInput`.
 
-    A comment, check run or label that the token may not write is a warning. A drift issue that it
-    may not write is an error, because nothing else reports the drift.
+    A comment, check run or label that the token cannot write is a warning. A drift issue that it
+    cannot write is an error, because nothing else reports the drift.
     """
     if kind in {ReportKind.DRIFT, ReportKind.FLEET}:
-        # The reader of the kind decided the type.
+        # The function that read the document decided the type.
         assert isinstance(document, DriftReport | FleetReport | FailedCommand)  # noqa: S101
         async with connect(job) as github:
             done = await report_drift(github, document, kind=kind, context=context)
@@ -139,7 +139,7 @@ def _parts(
             "check run",
             lambda: _check_run(github, job, document, kind=kind, context=context, extras=extras),
             PERMISSION,
-            # GitHub also answers 404 to a token without the permission.
+            # GitHub also returns 404 to a token without the permission.
             (GitHubForbidden, GitHubNotFound),
         )
     label = extras.label
@@ -148,7 +148,7 @@ def _parts(
             "label",
             lambda: _label(github, document, number=number, label=label),
             _MAY_COMMENT,
-            # A label that the repository does not have may be refused as well.
+            # A label that the repository does not have can be refused, too.
             (GitHubForbidden, GitHubNotFound, UnexpectedResponse),
         )
 
@@ -183,7 +183,7 @@ async def _comment(
     kind: ReportKind,
     context: ReportContext,
 ) -> str:
-    # Where there was nothing to apply, no comment is needed, but that of a failure is replaced.
+    # If there was nothing to apply, no comment is needed, but that of a failure is replaced.
     has_nothing_to_say = (
         isinstance(document, ApplyResult) and not document.outcomes and document.is_recorded
     )
@@ -225,7 +225,7 @@ async def _check_run(
 
 
 async def _label(github: GitHub, plan: Plan, *, number: int, label: str) -> str:
-    # A plan without actions may also be one whose comparison is incomplete: then nothing is known.
+    # The comparison of a plan without actions can be incomplete; then nothing is known.
     if not (plan.actions or plan.in_sync):
         return "label: unchanged"
     done = await set_label(github, number=number, label=label, wanted=bool(plan.actions))
@@ -233,7 +233,7 @@ async def _label(github: GitHub, plan: Plan, *, number: int, label: str) -> str:
 
 
 async def _pull_request_number(github: GitHub, job: Job) -> int | None:
-    """Return the pull request of the job; for a push, the one that was merged with it."""
+    """Return the pull request of the job or, for a push, the one that was merged with it."""
     if job.pull_request is not None or job.merged_commit is None:
         return job.pull_request
     merged = await merged_with(github, job.merged_commit)

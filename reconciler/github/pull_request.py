@@ -1,7 +1,7 @@
-"""Pull requests: those that were merged with a commit, and one that proposes files.
+"""Pull requests: those merged with a commit, and one that proposes files.
 
 A proposal is one branch with one commit on top of its base, kept up to date. The commit is made
-through the API, so that it bears GitHub's signature and no job needs a credential for `git push`.
+through the API, so that it has GitHub's signature and no job needs a credential for `git push`.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ async def propose(github: GitHub, proposal: Proposal) -> int:
     repository = f"/repos/{github.repository}"
     text = {"title": proposal.title, "body": proposal.body}
     for item in await github.pages(f"{repository}/pulls?state=open&head={head}"):
-        # Compared once more: a server that ignores the filter lists every open pull request.
+        # Compared again, because a server that ignores the filter lists every open pull request.
         if text_at(item, "head", "ref") == proposal.branch:
             number = required_number(item, "number")
             await github.patch(f"{repository}/pulls/{number}", text)
@@ -49,8 +49,8 @@ async def merged_with(
 ) -> list[JsonObject]:
     """Return the merged pull requests of a commit; the one whose merge made it comes first.
 
-    Merged, squashed and rebased ones alike. With a branch only those that were merged into it: a
-    commit may have come by way of other branches, where no approval was required.
+    Includes merged, squashed and rebased ones. With a branch, only those that were merged into it:
+    a commit may have come from other branches, where no approval was required.
     """
     found = await github.pages(f"/repos/{github.repository}/commits/{commit}/pulls")
     merged = [
@@ -68,7 +68,7 @@ async def _create_commit(github: GitHub, proposal: Proposal) -> str:
     tree = await github.post(
         f"{repository}/git/trees",
         {
-            # Files that are not listed stay as they are in the base.
+            # Files that are not listed are kept as in the base.
             "base_tree": required_text(parent, "tree", "sha"),
             "tree": [_tree_entry(path, text) for path, text in sorted(proposal.files.items())],
         },
@@ -87,7 +87,7 @@ def _tree_entry(path: str, text: str | None) -> JsonObject:
 
 
 async def _set_branch(github: GitHub, branch: str, commit: str) -> None:
-    """Make the branch point to the commit; nothing else writes to it, so its past may go."""
+    """Make the branch point to the commit, dropping its history: nothing else writes to it."""
     path = f"/repos/{github.repository}/git/refs"
     name = quote(branch, safe="/")
     try:

@@ -1,12 +1,12 @@
-"""Check whether a workflow run may speak for a merged pull request.
+"""Check whether a workflow run belongs to a merged pull request.
 
 A run uploads whatever its workflow file produces, and the file of a pull request is that of its
 head merged into its base. Two pull requests with the same head commit and different bases run
-different files, and reviewers of one never saw the other's. So a run has to belong to the merged
-pull request and its base.
+different files, and reviewers of one never saw those of the other. Therefore a run must belong to
+the merged pull request and its base.
 
-A plan that the comment `/plan` asked for is made by the workflow file of the default branch, which
-also decides the name of the upload: it names the pull request.
+A plan that the comment `/plan` requested is made by the workflow file of the default branch, which
+also chooses the name of the upload, including the pull request.
 """
 
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ _QUEUE = "gh-readonly-queue"
 
 @dataclass(frozen=True, slots=True)
 class RunClaim:
-    """What a run must be: of this merged pull request, for this commit, by this workflow.
+    """Requirements for a run: this merged pull request, this commit, this workflow.
 
-    `requested` says that the upload is named as one that a comment asked for.
+    `requested` is True if the upload has the name for a plan that a comment requested.
     """
 
     request: JsonObject
@@ -40,17 +40,17 @@ class RunClaim:
 
     @property
     def base(self) -> str | None:
-        """Return the branch that it was merged into."""
+        """Branch into which it was merged."""
         return text_at(self.request, "base", "ref")
 
     @property
     def branch(self) -> str | None:
-        """Return the branch that it came from."""
+        """Branch that was merged."""
         return text_at(self.request, "head", "ref")
 
 
 async def objection(github: GitHub, run: JsonObject, claim: RunClaim) -> str:
-    """Return why the run does not count, empty if it does."""
+    """Return why the run does not count, or "" if it does."""
     workflow = str(run.get("path", "")).partition("@")[0]
     repository = str(text_at(run, "head_repository", "full_name"))
     events = {_COMMENT} if claim.requested else _EVENTS
@@ -65,7 +65,7 @@ async def objection(github: GitHub, run: JsonObject, claim: RunClaim) -> str:
         "it was made for another branch": claim.requested or _has_branch(run, claim),
     }
     reason = next((reason for reason, holds in checks.items() if not holds), "")
-    # GitHub itself makes the branch of a merge queue, so its name can be relied on for the base.
+    # GitHub itself creates the branch of a merge queue, so its name is reliable for the base.
     if reason or run.get("event") == "merge_group":
         return reason
     if await _base_changed_since(github, run, claim):
@@ -76,7 +76,7 @@ async def objection(github: GitHub, run: JsonObject, claim: RunClaim) -> str:
 
 
 def _has_branch(run: JsonObject, claim: RunClaim) -> bool:
-    """Return whether the run's branch fits; a branch of a merge queue names the base."""
+    """Return whether the run's branch matches; a branch of a merge queue names the base."""
     branch = run.get("head_branch")
     if not isinstance(branch, str):
         return True
@@ -97,20 +97,21 @@ async def _base_changed_since(github: GitHub, run: JsonObject, claim: RunClaim) 
     except GitHubNotFound:
         return False
     changes = [item for item in events if item.get("event") in _BASE_CHANGES]
-    # Both times are ISO 8601 in UTC to the second, so they are ordered like their text.
+    # Both times are ISO 8601 in UTC with seconds, so their text has the same order.
     # Within the same second the order is unknown, so the run does not count.
     return any(str(item.get("created_at")) >= began for item in changes)
 
 
 async def _other_request(github: GitHub, run: JsonObject, claim: RunClaim) -> str:
-    """Return why the run may have been made for another pull request, empty if it was not.
+    """Return why the run may have been made for another pull request, or "" if it was not.
 
     GitHub lists the pull requests of a run only while they are open, so an empty list proves
     nothing. Then the run counts if no other pull request ever had this head commit.
     """
     listed = run.get("pull_requests")
     if isinstance(listed, list) and listed:
-        # All of them: a run that is shared with another pull request may have run its files.
+        # All of them, because a run that is shared with another pull request may have run its
+        # files.
         own = all(_is_claimed(item, claim) for item in listed)
         return "" if own else "it was made for another pull request"
     for item in await _possible_requests(github, claim):
@@ -128,7 +129,8 @@ def _is_claimed(item: object, claim: RunClaim) -> bool:
 async def _possible_requests(github: GitHub, claim: RunClaim) -> list[JsonObject]:
     """Return the pull requests that may have the claimed head commit."""
     root = f"/repos/{github.repository}"
-    # The list of a commit leaves out closed pull requests, that of a branch those of others.
+    # The list of a commit omits closed pull requests; that of a branch omits those of other
+    # branches.
     found = await github.pages(f"{root}/commits/{claim.commit}/pulls")
     if claim.branch is not None:
         owner = github.repository.partition("/")[0]

@@ -1,7 +1,7 @@
-"""Find the edits with which the files declare what the API has.
+"""Edits with which the files declare the API's state.
 
-A declared value that differs is replaced where it is written, an overlay included. What no file
-declares stays undeclared, except new entries of a declared list.
+A declared value that differs is replaced where it is written, even in an overlay. Undeclared values
+stay undeclared, except new entries of a declared list.
 """
 
 from collections.abc import Mapping
@@ -26,12 +26,12 @@ from reconciler.planning.comparison import Comparison, SecretLocation, compare
 from reconciler.planning.diff import FieldChange, changed_fields
 from reconciler.planning.identifier_forms import differing_forms
 
-# None is a value that a file may hold.
+# None is a value that a file can contain.
 _ABSENT: Any = object()
 
 
 class EditKind(IntEnum):
-    """The kind of an edit. In this order, no edit moves the place of a later one."""
+    """Kind of an edit. In this order, no edit moves the place of a later one."""
 
     REPLACE = 0
     INSERT = 1
@@ -58,10 +58,10 @@ def required_edits(
     exported: Mapping[str, Any],
     naming: SecretNames,
 ) -> list[Edit]:
-    """Return the edits with which the files declare what is observed.
+    """Return the edits with which the files declare the observed state.
 
-    `document` is the merged document of `declared`, and `exported` all that the API reports, in
-    the form of files.
+    `document` is the merged document of `declared`, and `exported` everything that the API reports,
+    in the form of files.
     """
     comparison, schema = compare(declared, observed, remembered), any_provider_schema()
     finder = _Finder(document, exported, comparison, schema)
@@ -74,13 +74,13 @@ def required_edits(
         edits += finder.missing(path)
     for site in comparison.secrets:
         edits += finder.secret(site, naming)
-    # Several differences can lead to one place, such as the members of a part that is inserted.
+    # Several differences can lead to one place, for example members of an inserted part.
     unique = {(edit.kind, edit.origin): edit for edit in edits}
     return [unique[key] for key in sorted(unique, key=_order)]
 
 
 def follow(value: Any, path: Path, schema: FieldSchema) -> tuple[Steps, int, Any]:
-    """Follow a path of a comparison in a document, as far as the document has it.
+    """Follow a path of a comparison in a document, as far as it exists there.
 
     Return the steps in the document, the number of names that they cover, and the value there.
     """
@@ -131,7 +131,7 @@ class _Finder:
         return self._set(change.path, self._exported_at(change.path, otherwise=change.before))
 
     def missing(self, path: Path) -> list[Edit]:
-        """Return the edits that add what only the API has."""
+        """Return the edits that add values that only the API has."""
         value = self._exported_at(path, otherwise=_ABSENT)
         return [] if value is _ABSENT else self._set(path, value)
 
@@ -144,8 +144,8 @@ class _Finder:
             if is_empty(stored):
                 return self._removed(site.path)
             if isinstance(stored, Mask):
-                # A mask never proves that two values are equal (remote/API.md §1.4), so doubt edits
-                # nothing.
+                # A mask never proves that two values are equal (remote/API.md §1.4), so nothing is
+                # edited in doubt.
                 if declared.judged_by(stored) is not MaskVerdict.CONTRADICTS:
                     return []
                 return self._set(site.path, naming.reference(site.path))
@@ -185,7 +185,7 @@ def _is_list(node: Any) -> bool:
 
 
 def _index(entries: list[Any], field: FieldSchema, identity: str) -> int | None:
-    """Return the index of an entry by its identity; of a list of at most one, the first."""
+    """Return the index of an entry by its identity, or 0 for a list of at most one entry."""
     if field.kind is FieldKind.SINGLE:
         return 0 if entries else None
     for index, entry in enumerate(entries):

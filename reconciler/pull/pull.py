@@ -1,8 +1,7 @@
-"""Pull: write what the API has into the files, and prove it with a plan.
+"""Pull: write the API's state into the files, and verify it with a plan.
 
-`pull` reads the API, edits a copy of the files, loads the copy and plans it against the same
-reading. Nothing reaches the disk here: `reconciler.pull.working_copy.write` does that. What is
-edited inside a file: `reconciler.pull.edits`.
+`pull` reads the API, edits a copy of the files, loads the copy and plans it against the same read.
+`reconciler.pull.working_copy.write` writes to disk. Edits inside a file: `reconciler.pull.edits`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -33,16 +32,16 @@ from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.observe import WantedDetails, observe
 
 Values = Callable[[Iterable[Declared]], Mapping[SecretRef, Redacted]]
-"""Returns the values at hand of the secrets that some integrations name."""
+"""Returns the available values of the secrets that integrations name."""
 
 
 @dataclass(frozen=True, slots=True)
 class PullOptions:
     """What to pull and how to write it.
 
-    Without `patterns` all integrations in scope are pulled, with `everything` those beyond it as
-    well. `force` writes existing documents whole. `template` is the pattern of reference names, and
-    `keep_mappings` writes secret mappings where a field would do.
+    Without `patterns`, all integrations in scope are pulled, with `everything` also those outside.
+    `force` writes existing documents whole. `template` is the pattern of reference names, and
+    `keep_mappings` writes secret mappings in place of references.
     """
 
     patterns: tuple[str, ...] = ()
@@ -64,7 +63,7 @@ class SecretCheck:
 
 @dataclass(frozen=True, slots=True)
 class PullResult:
-    """The result of a pull. `changed` holds new and edited files by their path in the folder.
+    """Result of a pull. `changed` holds new and edited files by their path in the folder.
 
     `new` are the paths that did not exist; `left_out` are requested slugs that no file could
     declare. `plan` is the plan of the changed files, without `not_compared`: declared integrations
@@ -95,10 +94,10 @@ async def pull(
     known_organisation: str | None = None,
     concurrency: int = 10,
 ) -> PullResult:
-    """Read the API and return the files with which the next plan is empty.
+    """Read the API and return the files for which the next plan is empty.
 
-    `desired` is what the files declare now. Raises `RemoteError` for an incomplete reading,
-    `Refused` for another organisation, `InvalidInput` for patterns without a match or bad files.
+    `desired` is what the files declare now. Raises `RemoteError` for an incomplete read, `Refused`
+    for another organisation, and `InvalidInput` for patterns without a match or invalid files.
     """
     candidates = Candidates(desired, options.patterns, everything=options.everything)
     observed = await _read(api, candidates, concurrency=concurrency)
@@ -136,7 +135,7 @@ async def pull(
 def _left_out(
     failed: Iterable[str], pulled: Iterable[str], candidates: Candidates, there: ObservedState
 ) -> tuple[str, ...]:
-    """Return what no file could declare, and what was requested by its slug and is not pulled."""
+    """Return the slugs that no file could declare, and those that were requested but not pulled."""
     named = {slug for slug in candidates.patterns if slug in there.integrations}
     return tuple(sorted({*failed, *candidates.unreadable(there), *(named - set(pulled))}))
 

@@ -1,7 +1,7 @@
-"""Edit a copy of the files so that they declare what was observed.
+"""Edit a copy of the files so that they declare the observed state.
 
-A slug without a document gets a new file. A document that exists is edited in place, or written
-whole with `--force`.
+A slug without a document gets a new file. An existing document is edited in place, or written whole
+with `--force`.
 """
 
 import hashlib
@@ -31,13 +31,13 @@ from reconciler.pull.edits import Edit, EditKind, required_edits
 from reconciler.pull.working_copy import WorkingCopy
 
 LONGEST_NAME = 240
-"""Bytes of a file name without its suffix; file systems allow 255."""
+"""Maximum bytes of a file name without its suffix; file systems allow 255."""
 
 _NO_ACCESS = "no workspace has access; remove this line to stop managing the list"
 
 
 class WriteOptions(Protocol):
-    """The options of a pull that a rewrite needs."""
+    """Options of a pull that a rewrite needs."""
 
     @property
     def force(self) -> bool: ...
@@ -50,8 +50,7 @@ class WriteOptions(Protocol):
 class Rewrite:
     """Edits a working copy.
 
-    `diagnostics` collects what the user should know, `left_out` the slugs that no file could
-    declare.
+    `diagnostics` collects warnings for the user, `left_out` the slugs that no file could declare.
     """
 
     def __init__(
@@ -76,7 +75,7 @@ class Rewrite:
 
     def declare(self, observed: Mapping[str, Observed]) -> tuple[str, ...]:
         """Make the files declare these integrations; return the slugs that they now declare."""
-        # Without the overlay of the environment, which may withdraw a document that exists.
+        # Without the overlay of the environment, which may withdraw an existing document.
         base = {str(d.value.get("slug")): d for d in self._documents(None)}
         pulled = []
         for slug, current in observed.items():
@@ -84,14 +83,14 @@ class Rewrite:
                 if self._options.force:
                     self._rewrite(current, base[slug])
                 pulled.append(slug)
-            # Its document exists and an overlay withdraws it, so a new file would be a duplicate.
+            # Its document exists, but an overlay withdraws it, so a new file would be a duplicate.
             elif slug in base:
                 self.diagnostics.append(_withdrawn(slug, self._desired.target.environment))
             elif self._create(current):
                 pulled.append(slug)
-        # New files were written whole just now, so only older documents are edited.
+        # New files have just been written whole, so only older documents are edited.
         existing = {s: observed[s] for s in pulled if s in self._desired.integrations}
-        # A value withdrawn in an overlay uncovers the one below it, which is then edited, too.
+        # Withdrawing a value in an overlay exposes the one below it, which is then edited, too.
         # No edit is made twice, so the rounds end.
         while self._edit(existing):
             pass
@@ -104,13 +103,13 @@ class Rewrite:
         yield from Documents(source, findings).merged(environment)
 
     def _naming(self, slug: str) -> SecretNames:
-        """Return the reference names of an integration: as declared, else as last applied."""
+        """Return the reference names of an integration: declared ones, else last-applied ones."""
         if slug not in self._namings:
             known = {p: r.reference for p, r in self._last_applied.of(slug).secrets.items()}
             declared = self._desired.integrations.get(slug)
             named = leaves(normalize(declared.fields)) if declared else ()
             known |= {path: leaf for path, leaf in named if isinstance(leaf, SecretRef)}
-            # A literal value was recorded without a name, so there is none to write.
+            # A literal value was recorded without a name, so there is no name to write.
             known = {p: r for p, r in known.items() if r.scheme != "literal"}
             template = self._options.template
             self._namings[slug] = SecretNames(slug, template=template, known=known)
@@ -145,9 +144,10 @@ class Rewrite:
     def _with_empty_list(
         self, observed: Observed, tree: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, str]]:
-        """Declare that no workspace has access where that was read; return comments as well.
+        """Declare that no workspace has access if that was read; also return comments.
 
-        An empty list of models is never written: it would disable what the provider adds later.
+        An empty list of models is never written: it would disable models that the provider adds
+        later.
         """
         comments: dict[str, str] = {}
         if "workspaces" not in tree and grants_no_access(observed) and self._may_manage(observed):
@@ -156,7 +156,7 @@ class Rewrite:
         return {name: tree[name] for name in sort_names(tree, Integration.model_fields)}, comments
 
     def _may_manage(self, observed: Observed) -> bool:
-        """Whether an empty list of workspaces affects this target only."""
+        """Whether an empty list of workspaces affects only this target."""
         if self._desired.target.environment is not None:
             return False  # the document is shared with the other environments
         declared = self._desired.integrations.get(observed.slug)
@@ -176,7 +176,7 @@ class Rewrite:
         return written.text
 
     def _free_path(self, slug: str) -> str:
-        """Return `integrations/<slug>.yaml`, with a hash where that is taken or too long."""
+        """Return `integrations/<slug>.yaml`, with a hash if that name is taken or too long."""
         path = f"{INTEGRATIONS}/{slug}.yaml"
         # Characters are bytes here, because a slug is ASCII (remote/API.md §1.1).
         if len(slug) > LONGEST_NAME or self.files.has(path):
@@ -186,9 +186,9 @@ class Rewrite:
         return path
 
     def _edit(self, observed: dict[str, Observed]) -> bool:
-        """Edit what differs in existing documents; return whether another round may edit more.
+        """Edit differences in existing documents; return whether another round may edit more.
 
-        Integrations that do not load with their edits are reverted, and taken out of `observed`.
+        Integrations that do not load with their edits are reverted and removed from `observed`.
         """
         edits: list[Edit] = []
         unloadable = set(observed)
@@ -203,7 +203,7 @@ class Rewrite:
         for slug in sorted(unloadable):
             del observed[slug]
             self._revert(slug)
-        # After a revert the places of these edits are no longer valid.
+        # After a revert, the places of these edits are no longer valid.
         if unloadable:
             return True
         made = [self._make(edit) for edit in edits]
@@ -234,17 +234,17 @@ class Rewrite:
         self.left_out.add(slug)
 
     def _make(self, edit: Edit) -> bool:
-        """Make one edit; return False where the file has no such place any more."""
+        """Make one edit; return False if the file no longer has the place."""
         at = edit.origin
         self._made.add(_identity(edit))
         file = self.files.edit(at.file)
         withdraws = edit.kind is EditKind.REMOVE and at.file.startswith(ENVIRONMENTS + "/")
         try:
             if edit.kind is EditKind.REPLACE or (withdraws and not edit.is_entry):
-                # In an overlay, null withdraws a declaration of the layers below.
+                # In an overlay, null withdraws a declaration of a lower layer.
                 file.replace(at.index, at.path, None if withdraws else edit.value)
             elif edit.kind is EditKind.INSERT:
-                # Only the top level has an order of its own, that of the schema.
+                # Only the top level has a defined order, that of the schema.
                 order = tuple(Integration.model_fields) if len(at.path) == 1 else ()
                 file.insert(at.index, at.path, edit.value, order=order)
             elif edit.kind is EditKind.APPEND:
@@ -257,7 +257,7 @@ class Rewrite:
         return True
 
     def _warn_of_shared_names(self) -> None:
-        """Warn of two secrets under one name: the value of one would be sent for both."""
+        """Warn about two secrets with one name: the value of one would be sent for both."""
         owners: dict[SecretRef, list[str]] = {}
         for slug, naming in self._namings.items():
             for path, reference in naming.generated.items():
@@ -286,12 +286,12 @@ def _known_to_files(written: Any, schema: FieldSchema) -> dict[str, Any]:
 
 
 def _own_workspaces(entries: list[dict[str, Any]], document: Sourced) -> list[dict[str, Any]]:
-    """Return the entries without those of fragments, with the fields only files have."""
+    """Return the entries without those of fragments, and with fields that only files have."""
     given = document.value.get("workspaces")
     own: dict[str, dict[str, Any]] = {}
     elsewhere = set()
     for index, entry in enumerate(given if isinstance(given, list) else ()):
-        # An entry of a fragment stays there; written here as well, it would occur twice.
+        # An entry of a fragment stays there; written here, too, it would occur twice.
         if document.origin_of(("workspaces", index)).file != document.origin.file:
             elsewhere.add(entry["id"])
         else:
@@ -317,7 +317,7 @@ def _not_editable(slug: str) -> Diagnostic:
     return warning(
         "not-editable",
         f"{slug}: the API's values cannot be merged into its files, which are unchanged",
-        hint="edit the file by hand, or overwrite it with --force",
+        hint="edit the file, or overwrite it with --force",
     )
 
 

@@ -1,4 +1,4 @@
-"""Choose the integrations that a pull takes, and report those that it does not."""
+"""Selection of the integrations to pull, and reports about the others."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ class Candidates:
 
     @property
     def selection(self) -> Selection:
-        """The selection by slug."""
+        """Selected integrations by slug."""
         return Selection(only=self.patterns)
 
     def matches(self, slug: str) -> bool:
@@ -34,7 +34,7 @@ class Candidates:
 
     def unreadable(self, observed: ObservedState) -> list[str]:
         """Return unreadable integrations whose slugs are requested and may be in scope."""
-        # Of an unreadable row only the slug is known, so no other part of the scope can exclude it.
+        # Only the slug of an unreadable row is known, so no other part of the scope can exclude it.
         scope = self.desired.target.scope
         return [
             slug
@@ -57,8 +57,8 @@ def choose(
 ) -> tuple[Mapping[str, Observed], list[Diagnostic]]:
     """Return the integrations to pull by slug, and diagnostics about the others.
 
-    Raises `InvalidInput` for a pattern without a match, and `UnreadableRecords` where the state or
-    the existence of a declared integration is not known.
+    Raises `InvalidInput` for a pattern without a match, and `UnreadableRecords` if the state or the
+    existence of a declared integration is unknown.
     """
     _refuse_unmatched(candidates, observed)
     _refuse_unreadable(candidates, observed)
@@ -96,12 +96,12 @@ def _refuse_unmatched(candidates: Candidates, observed: ObservedState) -> None:
 
 
 def _refuse_unreadable(candidates: Candidates, observed: ObservedState) -> None:
-    """Raise where the state or the existence of a declared integration is not known."""
+    """Raise if the state or the existence of a declared integration is unknown."""
     asked = [s for s in sorted(candidates.desired.integrations) if candidates.matches(s)]
     records = [observed.unreadable[slug] for slug in asked if slug in observed.unreadable]
     if records:
         raise damaged(*records)
-    # A row without a slug may belong to the integration that is missing from the list.
+    # A row without a slug may belong to an integration that is missing from the list.
     if observed.nameless and any(slug not in observed.listed for slug in asked):
         raise nameless_rows(observed.nameless)
 
@@ -118,7 +118,7 @@ def _outside(slugs: list[str]) -> Diagnostic:
     return notice(
         "not-owned",
         f"outside the scope of this target, so not pulled: {named(slugs, limit=_NAMED)}",
-        hint="pass --all to pull them as well",
+        hint="pass --all to pull them, too",
     )
 
 
@@ -132,5 +132,5 @@ def _absent(slugs: list[str]) -> Diagnostic:
 
 
 def _in_files(integration: Observed) -> Observed:
-    """Return an integration that a file can hold: UTF-8 cannot express a lone surrogate."""
+    """Return an integration that a file can contain: UTF-8 cannot encode a lone surrogate."""
     return replace(integration, fields=repaired_tree(integration.fields))

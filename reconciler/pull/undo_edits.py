@@ -1,7 +1,7 @@
-"""Undo a run in the files: make them declare what was there before it.
+"""Undo a run in the files: make them declare the state before it.
 
-The fields to restore are passed in by slug. Places are found and edited as in a pull. Nothing
-reaches the disk here: `reconciler.pull.working_copy.write` does that.
+The fields to restore are passed by slug. Places are found and edited as in a pull.
+`reconciler.pull.working_copy.write` writes to disk.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -34,14 +34,14 @@ from reconciler.pull.pull import PullOptions
 from reconciler.pull.rewrite import Rewrite
 from reconciler.pull.working_copy import WorkingCopy
 
-# It hides both ends, so it contradicts no value, and no secret becomes an edit.
+# It hides both ends, so it does not contradict any value, and no secret causes an edit.
 _HIDDEN = Mask("*****")
 _LISTS = frozenset({FieldKind.KEYED_LIST, FieldKind.SINGLE, FieldKind.LIST})
 
 
 @dataclass(frozen=True, slots=True)
 class RestoreTarget:
-    """The fields to restore of one integration, and whether these are all that it had."""
+    """Fields of one integration to restore, and whether these are all that it had."""
 
     fields: Tree
     is_whole: bool
@@ -76,7 +76,7 @@ def restore(
         files, desired, options=PullOptions(), last_applied=undo.references(), today=today
     )
     rewrite.declare(undo.states())
-    # After the rewrite, which sees secrets as masks and so leaves every reference in place.
+    # After the rewrite, which sees secrets as masks and therefore keeps every reference.
     undo.restore_references()
     for slug in gone:
         undo.drop(slug)
@@ -122,13 +122,13 @@ class _UndoEdits:
                 _masked(fields),
                 detailed=True,
                 models_read=True,
-                # A list that is not on record was not read, so it is not known to be empty.
+                # A list that was not recorded was not read, so it may not be empty.
                 workspaces_read="workspaces" in fields,
             )
         return states
 
     def restore_references(self) -> None:
-        """Restore the references of secrets where the files have others, none, or extra ones."""
+        """Restore the references of secrets if the files have other, missing or extra ones."""
         for slug, target in self._targets.items():
             for path, leaf in leaves(normalize(target.fields)):
                 if isinstance(leaf, SecretRef):
@@ -137,9 +137,9 @@ class _UndoEdits:
                     self._change(slug, path, None)
 
     def _change(self, slug: str, path: Path, secret: SecretRef | None) -> None:
-        """Change one secret in the file of an integration that is declared."""
+        """Change one secret in the file of a declared integration."""
         if slug not in self._desired.integrations:
-            return  # its file is new and holds the references already
+            return  # its file is new and already contains the references
         try:
             for document in self._documents():
                 if document.value.get("slug") == slug:
@@ -149,7 +149,7 @@ class _UndoEdits:
             self.diagnostics.append(_not_put_back(slug, path))
 
     def _write(self, document: Sourced, path: Path, secret: SecretRef | None) -> None:
-        """Write a reference where a document has another value or none; None removes one."""
+        """Write a reference if a document has another value or none; None removes it."""
         steps, covered, now = follow(document.value, path, any_provider_schema())
         exists = covered == len(path)
         if secret is None:
@@ -190,7 +190,7 @@ class _UndoEdits:
 
 
 def _references_in(value: Any, steps: Steps) -> Iterator[Steps]:
-    """Walk the places of references in a part of a document, in its order."""
+    """Yield the places of references in a part of a document, in order."""
     if isinstance(value, str):
         if parse_reference(value) is not None:
             yield steps
@@ -203,7 +203,7 @@ def _references_in(value: Any, steps: Steps) -> Iterator[Steps]:
 
 
 def _nested(path: Path, covered: int, value: str) -> Value:
-    """Return the value of the part that ends after `covered` names; raise for one in a list."""
+    """Return the value of the part that ends after `covered` names; raises for a part in a list."""
     schema = any_provider_schema()
     if any(schema.at(path[:length]).kind in _LISTS for length in range(covered, len(path))):
         raise ValueError(show_path(path))
@@ -251,7 +251,7 @@ def _not_put_back(slug: str, path: Path) -> Diagnostic:
     return warning(
         "not-editable",
         f"{slug}: {show_path(path)} cannot be restored in its file field by field",
-        hint="edit it by hand",
+        hint="edit the file manually",
     )
 
 
@@ -259,5 +259,5 @@ def _shares_a_file(slug: str, file: str) -> Diagnostic:
     return warning(
         "shared-file",
         f"{slug}: {file} contains other documents as well, so it was left unchanged",
-        hint="remove its document by hand",
+        hint="remove its document manually",
     )

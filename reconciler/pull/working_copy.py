@@ -1,6 +1,7 @@
 """Files of a desired-state folder that are edited in memory, and written to disk at the end.
 
-Nothing reaches the disk before the edited files are known to load; each file is replaced whole.
+Nothing is written to disk before the edited files have been loaded; each file is replaced
+atomically.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ from reconciler.errors import InvalidInput
 
 
 class WorkingCopy:
-    """An editable copy of the files of a source."""
+    """Editable copy of the files of a source."""
 
     def __init__(self, source: FileSource) -> None:
         self._original = source
@@ -25,22 +26,22 @@ class WorkingCopy:
             with contextlib.suppress(UnreadableFile):
                 self._before[path] = source.read(path)
         self._now = dict(self._before)
-        # Names that differ in case alone are one file on many file systems.
+        # Names that differ only in case are one file on many file systems.
         self._names = {path.casefold() for path in self._before}
 
     @property
     def source(self) -> MemorySource:
-        """The files as they are now, to be loaded."""
+        """Current files, to be loaded."""
         return MemorySource(dict(self._now), self._original.label, self._original)
 
     @property
     def changed(self) -> dict[str, bytes]:
-        """The files that are new or differ from what was read."""
+        """Files that are new or differ from what was read."""
         return {p: c for p, c in sorted(self._now.items()) if self._before.get(p) != c}
 
     @property
     def removed(self) -> tuple[str, ...]:
-        """Paths of the files that were read and that will be deleted."""
+        """Paths of the read files that will be deleted."""
         return tuple(sorted(self._before.keys() - self._now.keys()))
 
     def is_new(self, path: str) -> bool:
@@ -80,7 +81,7 @@ def write(directory: Path, changed: Mapping[str, bytes]) -> None:
     """
     _refuse_links(directory, changed)
     for name, content in changed.items():
-        # A file that is a link stays one: what it points to is replaced.
+        # A link is kept: its target is replaced.
         path = Path(os.path.realpath(directory / name))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

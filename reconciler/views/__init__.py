@@ -1,4 +1,4 @@
-"""Values become text: one outline for each kind of document, several formats. Pure.
+"""Rendering of values as text: one outline for each kind of document, several formats. Pure.
 
     plan_outline, result_outline, drift_outline
                       every sentence about a plan, a result and drift, once for all formats;

@@ -1,4 +1,4 @@
-"""Files that `pull` and `undo --edit-files` changed, and what remains to be done.
+"""Files that `pull` and `undo --edit-files` changed, and the remaining steps.
 
 The files themselves are written by `reconciler.pull`.
 """
@@ -26,13 +26,13 @@ _LISTED_FILES = 40
 _NAMED_SLUGS = 10
 
 _UNDO_NEXT = "Review the files with `git diff`, then commit and apply them as any other change."
-_UNDO_NOTHING = "No file has to change."
+_UNDO_NOTHING = "No file needs a change."
 
 
 def pull_text(pulled: PullResult, *, folder: str, ledger: str) -> str:
-    """Return what a pull wrote, then what the next plan would do; the last line counts both.
+    """Return the written files, then the next plan's actions; the last line counts both.
 
-    `folder` is the desired-state folder as the user knows it.
+    `folder` is the desired-state folder as the user passed it.
     """
     lines = [header_of(pulled.plan.target, ledger=ledger), ""]
     lines += _written_files(pulled, folder)
@@ -44,12 +44,12 @@ def pull_text(pulled: PullResult, *, folder: str, ledger: str) -> str:
 def pull_summary(pulled: PullResult) -> str:
     """Count what was pulled, the differences of the next plan, and the unverified secrets.
 
-    `0 differences` stands only where the next plan is empty.
+    `0 differences` appears only if the next plan is empty.
     """
     plan = pulled.plan
     differences = sum(_differences(action) for action in plan.actions)
     parts = [counted(len(pulled.slugs), "integration")]
-    # Without a comparison of all, no line may claim that there is no difference.
+    # Without a comparison of all integrations, no line may claim that there is no difference.
     if differences or not pulled.not_compared:
         parts.append(counted(differences, "difference"))
     if pulled.not_compared:
@@ -62,7 +62,7 @@ def pull_summary(pulled: PullResult) -> str:
 
 
 def undo_text(restored: Restored, *, header: str, folder: str) -> str:
-    """Return a line for each file that an undo changed, and what to do next."""
+    """Return a line for each file that an undo changed, and the next step."""
     lines = []
     for name in restored.changed:
         # Padded, so that the names form a column.
@@ -113,7 +113,7 @@ def _checked_secrets(checks: Iterable[SecretCheck]) -> Iterator[str]:
 
 
 def _next_plan(plan: Plan) -> Iterator[str]:
-    """List what the next plan would do; what exists on one side only takes one line."""
+    """List the next plan's actions; integrations that exist on only one side share a line."""
     for action in plan.actions:
         if action.kind in {ActionKind.UPDATE, ActionKind.REPLACE}:
             # An action without changes exists only for its reason, such as a blocked replace.
@@ -141,7 +141,7 @@ def _differences(action: Action) -> int:
     """Count the changes of an integration that exists on both sides; any other counts as one."""
     if action.kind in {ActionKind.CREATE, ActionKind.DELETE}:
         return 1
-    # A resend follows from another change and is no difference of its own; an action without
+    # A resend follows from another change and is not a separate difference; an action without
     # changes differs by its reason.
     return max(1, sum(change.op is not ChangeKind.RESEND for change in action.changes))
 

@@ -35,14 +35,14 @@ _ORDER = (
     "fleet",
     "commands",
 )
-"""The groups, in the order in which a user meets them."""
+"""Groups, in the order of use."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodeEntry:
-    """One code: its meaning, an example and how to fix the cause.
+    """Diagnostic code: its meaning, an example and the fix.
 
-    The example is a message, a command line, or lines of a file; `is_yaml` tells these apart.
+    The example is a message, a command line, or lines of a file; `is_yaml` distinguishes them.
     """
 
     code: str

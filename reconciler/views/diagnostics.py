@@ -1,7 +1,7 @@
 """Diagnostics as text for people, JSON for scripts, GitHub annotations, and SARIF for scanners.
 
-Excerpts arrive free of secrets (`reconciler.desired.source_excerpt`); here all foreign text is
-escaped.
+Excerpts contain no secrets (`reconciler.desired.source_excerpt`); this module escapes all foreign
+text.
 """
 
 import json
@@ -25,7 +25,7 @@ FORMAT_VERSION = "1"
 _COLORS = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.NOTICE: "1;36"}
 
 _LONGEST_ANNOTATION = 400
-"""Characters of a message in annotations and SARIF, which are read beside the code."""
+"""Maximum length of a message in annotations and SARIF, which are shown next to the code."""
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _SARIF_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTICE: "note"}
@@ -48,7 +48,7 @@ def as_document(diagnostics: Iterable[Diagnostic]) -> dict[str, object]:
 
 
 def as_json(diagnostics: Iterable[Diagnostic]) -> str:
-    """Return that document as text; it is pure ASCII, so that no terminal can be fooled."""
+    """Return that document as text in pure ASCII, without control characters for a terminal."""
     return json.dumps(as_document(diagnostics), indent=2) + "\n"
 
 
@@ -131,13 +131,13 @@ def _workflow_command(diagnostic: Diagnostic) -> str:
     properties.append(f"title={_command_property(diagnostic.code)}")
     message = _command_data(shortened(diagnostic.summary, _LONGEST_ANNOTATION))
     if diagnostic.hint:
-        # In a workflow command a line break is written as `%0A`.
+        # In a workflow command, a line break is written as `%0A`.
         message += "%0Ahint: " + _command_data(shortened(diagnostic.hint, _LONGEST_ANNOTATION))
     return f"::{diagnostic.severity} {','.join(properties)}::{message}"
 
 
 def _command_data(text: str) -> str:
-    # The percent sign first: the others are escaped by one.
+    # The percent sign comes first, because the other escapes contain one.
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

@@ -38,7 +38,7 @@ class StateGroup:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """Next step: a fixed phrase, then a command, or slugs, or nothing."""
+    """Next step: a fixed phrase, then a command, slugs, or nothing."""
 
     text: str
     command: str = ""
@@ -65,7 +65,7 @@ class DriftOutline:
 
     @property
     def items(self) -> tuple[ActionItem, ...]:
-        """Return everything that differs, group by group."""
+        """All differences, by group."""
         return tuple(item for group in self.groups for item in group.items)
 
 
@@ -99,7 +99,7 @@ def of_report(
 
 
 def summary_of(report: DriftReport) -> str:
-    """Return the report in one sentence: in sync, or how many differ, by origin."""
+    """Return the report in one sentence: in sync, or the number of differences by origin."""
     counts = report.plan.summary
     unchanged = f"{counts['no_op']} unchanged"
     if report.not_read:
@@ -118,13 +118,13 @@ def summary_of(report: DriftReport) -> str:
 def suggestions(
     report: DriftReport, *, context: CommandContext = CommandContext()
 ) -> Iterable[Suggestion]:
-    """Yield the command that applies Git, the one that pulls the API, and what to edit by hand."""
+    """Yield the command that applies Git, the one that pulls the API, and manual edits."""
     if report.in_sync:
         return
     target = report.target.name
-    # The digest makes the command apply what this report shows, or nothing.
+    # With the digest, the command applies what this report shows, or nothing.
     apply = apply_command(target, "--expect-digest", report.fingerprint, context=context)
-    # First, since one blocked action stops the whole apply.
+    # First, because one blocked action stops the whole apply.
     if report.plan.blocked:
         yield Suggestion(phrases.NEXT_BLOCKED)
     yield Suggestion(phrases.HEAL_UNBLOCKED if report.plan.blocked else phrases.HEAL, apply)
@@ -144,23 +144,23 @@ def _resolvable_in_files(report: DriftReport) -> tuple[list[str], list[str], lis
     missing: list[str] = []
     for item in report.items:
         origin = report.origin(item.slug)
-        # If only Git changed, the API holds nothing that Git does not know.
+        # If only Git changed, the API has nothing that Git does not have.
         if origin is ChangeOrigin.LOCAL:
             continue
-        # A pull leaves out the slugs under `deletions`, so the entry has to go first.
+        # A pull leaves out the slugs under `deletions`, so the entry must be removed first.
         if item.reason.startswith(TOMBSTONE):
             to_keep.append(item.slug)
-        # Of an integration that only the files have, there is nothing to pull.
+        # An integration that only the files have cannot be pulled.
         elif item.kind is not ActionKind.CREATE:
             to_pull.append(item.slug)
-        # With an unknown origin it may be new in Git and never have been in the API.
+        # With an unknown origin, it may be new in Git and not exist in the API yet.
         elif origin is not ChangeOrigin.UNKNOWN:
             missing.append(item.slug)
     return to_pull, to_keep, missing
 
 
 def _by_hand(slugs: Sequence[str], all_of: str, first_of: str) -> Iterable[Suggestion]:
-    """Yield what has to be edited in the files, and for which integrations."""
+    """Yield the edits to make in the files, and for which integrations."""
     if slugs:
         yield Suggestion(_phrase_for(slugs, all_of, first_of), slugs=_first(slugs))
 
@@ -170,8 +170,8 @@ def _phrase_for(slugs: Sequence[str], all_of: str, first_of: str) -> str:
 
 
 def _first(slugs: Sequence[str]) -> tuple[str, ...]:
-    # A slug has at most 255 characters (remote/API.md §1.1), so none is cut: it goes into a
-    # command.
+    # A slug has at most 255 characters (remote/API.md §1.1) and is not shortened, because it is
+    # part of a command.
     return tuple(visible(slug, limit=255) for slug in slugs[:LISTED])
 
 

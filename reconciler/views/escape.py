@@ -1,7 +1,7 @@
-"""Make foreign text safe and unambiguous to show: it is data, never a terminal or CI command.
+"""Escape foreign text for display, so that it is unambiguous and never a terminal or CI command.
 
-Used by every view. Escaping for one format (HTML, Markdown, annotations) comes on top of this, in
-the view that knows the format.
+Every view uses this. The view of a format (HTML, Markdown, annotations) also escapes for that
+format.
 """
 
 import json
@@ -21,24 +21,24 @@ _INVISIBLE = re.compile(
     "\U000e0000-\U000e0fff"  # tag characters, variation selectors
     "]"
 )
-# GitHub Actions obeys lines that begin with `::`, Azure Pipelines those with `##[`.
+# GitHub Actions executes lines that begin with `::`, Azure Pipelines those with `##[`.
 _COMMAND = re.compile(r"^(\s*)(::|##\[)")
 _CUT = "…"
 
-# A host that is cut short could be taken for another one.
+# A shortened host could be mistaken for another one.
 _NAMES_HOSTS = frozenset(
     {"credential-retarget", "host-not-allowed", "not-approved", "undeclared-host", "wrong-target"}
 )
 
 LONGEST_SENTENCE = 2000
-"""Characters of a message up to which all of it is shown."""
+"""Maximum length of a message that is shown whole."""
 
 
 def visible(text: str, limit: int | None = 200) -> str:
-    """Return a text with control, bidi and zero-width characters escaped, cut at `limit`.
+    """Escape control, bidi and zero-width characters of a text, and cut it at `limit`.
 
-    The result is one line that starts neither with `::` nor with `##[`, so no CI takes it for a
-    command. A limit of None keeps all of it.
+    The result is one line that starts neither with `::` nor with `##[`, so no CI treats it as a
+    command. A limit of None keeps the whole text.
     """
     if limit is not None and len(text) > limit:
         # Before escaping, so that no escape is cut in half.
@@ -47,12 +47,12 @@ def visible(text: str, limit: int | None = 200) -> str:
 
 
 def shortened(text: str, limit: int | None = LONGEST_SENTENCE) -> str:
-    """Return a text escaped; of one longer than `limit` only head and tail, with a count."""
+    """Return a text escaped; if it is longer than `limit`, only its head and tail, with a count."""
     return visible(text if limit is None else abridged(text, limit), limit=None)
 
 
 def summary_of(diagnostic: Diagnostic) -> str:
-    """Return the summary as it is shown; one that names a host is not shortened."""
+    """Return the summary for display; one that names a host is not shortened."""
     limit = None if diagnostic.code in _NAMES_HOSTS else LONGEST_SENTENCE
     return shortened(diagnostic.summary, limit)
 
@@ -73,7 +73,7 @@ def spelled_out(text: str) -> str:
 
 
 def _rendered(text: str) -> str:
-    """Return a text as it looks: compatibility forms folded, format characters left out."""
+    """Return a text by appearance: compatibility forms folded, format characters removed."""
     folded = unicodedata.normalize("NFKC", text)
     return "".join(" " if c.isspace() else c for c in folded if unicodedata.category(c) != "Cf")
 

@@ -1,6 +1,6 @@
 """Reference of fields: `reconcile explain`, and the generated part of `desired-state/README.md`.
 
-The part of that file above the reference is the guide for authors, and is written by hand. The
+The part of that file above the reference is the guide for authors and is not generated. The
 reference has a chapter for the fields of every integration and one for each group of providers
 whose configurations have the same fields. The facts about a field: `reconciler.desired.explain`.
 """
@@ -70,7 +70,7 @@ def _member_lines(members: Sequence[ExplainedField], indent: str) -> Iterator[st
 
 
 def _table(members: Sequence[ExplainedField]) -> list[str]:
-    """Return the lines of a Markdown table of fields and their members; none for no fields."""
+    """Return the lines of a Markdown table of fields and their members; empty without fields."""
     if not members:
         return []
     rows = [_row(member) for member in _with_descendants(members)]
@@ -91,14 +91,14 @@ def _row(member: ExplainedField) -> str:
         sentences.append(f"Required {member.required_by}.")
     if member.marks:
         sentences.append(f"*{'; '.join(member.marks)}.*")
-    # In a table a bar ends the cell, even within a code span.
+    # In a table, a bar ends the cell, even within a code span.
     meaning = " ".join(sentence for sentence in sentences if sentence).replace("|", "\\|")
     return f"| `{member.path}` | {member.field.type_name} | {meaning} |"
 
 
 def _chapter_of_every_integration() -> str:
     whole = explain("", recursive=True)
-    # The fields of configurations depend on the provider: they have chapters of their own.
+    # The fields of configurations depend on the provider, so they have separate chapters.
     members = [
         ExplainedField(member.path, member.field) if member.path == _CONFIGURATIONS else member
         for member in whole.members
@@ -108,7 +108,7 @@ def _chapter_of_every_integration() -> str:
 
 def _chapter_of_any_provider() -> str:
     plain = sorted(name for name in KNOWN_PROVIDERS if name not in PROVIDERS)
-    # Providers without a model of their own have the common fields only, so any of them will do.
+    # Providers without a specific model have only the common fields, so any of them can be used.
     members = explain(_CONFIGURATIONS, provider=plain[0], recursive=True).members
     text = f"Every provider accepts these fields. These have no others:\n{_codes(plain)}.\n"
     return _chapter("Configurations of any provider", text, _table(members))
@@ -117,14 +117,14 @@ def _chapter_of_any_provider() -> str:
 def _chapter_of_providers(names: Sequence[str]) -> str:
     model = PROVIDERS[names[0]]
     members = explain(_CONFIGURATIONS, provider=names[0], recursive=True).members
-    # The common fields have a chapter of their own.
+    # The common fields have a separate chapter.
     own = [m for m in members if m.path.rpartition(".")[2] not in Configuration.model_fields]
     text = "".join(f"{line}\n" for line in _requirements(model))
     return _chapter(f"Configurations of {_codes(names)}", text, _table(own))
 
 
 def _provider_groups() -> list[list[str]]:
-    """Return the providers with fields of their own, grouped by model."""
+    """Return the providers with specific fields, grouped by model."""
     groups: dict[type[Configuration], list[str]] = {}
     for provider, model in PROVIDERS.items():
         groups.setdefault(model, []).append(provider)

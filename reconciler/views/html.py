@@ -1,7 +1,7 @@
-"""Plans, results and drift as one self-contained page: it loads nothing, runs nothing, prints well.
+"""Plans, results and drift as one self-contained page without scripts and external resources.
 
-The words come from the outlines, the markup from `templates`. Every value that a template writes is
-made visible and escaped for HTML, so that no template can forget it. The style sheets are beside
+The text comes from the outlines, the markup from `templates`. Every value that a template writes is
+made visible and escaped for HTML, so that no template can forget it. The style sheets are next to
 this file; filters are checkboxes and CSS.
 """
 
@@ -27,7 +27,7 @@ from reconciler.views.render_options import RenderOptions
 from reconciler.views.templating import Templates
 
 OPENED = 10
-"""Up to this many actions all are unfolded; beyond, only those that are blocked or not applied."""
+"""Maximum number of actions that are all unfolded; with more, only blocked and failed ones are."""
 
 FILTERS: Mapping[str, Sequence[str]] = {
     "action": [kind.value for kind in ActionKind],
@@ -35,9 +35,9 @@ FILTERS: Mapping[str, Sequence[str]] = {
     "status": [status.value for status in Status],
     "drift": [state.value for state in DriftState],
 }
-"""What a reader can filter by; a class `action-create` and an id `show-action-create` for each."""
+"""Filters; each choice has a class `action-create` and an id `show-action-create`."""
 
-# Not the number of unchanged integrations, which would dwarf all bars.
+# Without the number of unchanged integrations, which would dwarf all other bars.
 _CHARTED = {*ActionKind, *DriftState, "blocked", *Status}
 
 
@@ -110,7 +110,7 @@ def _bars(
     """Return a bar for each count that is not zero; `labels` replaces its key."""
     charted = [(key, number) for key, number in counts if number and key in _CHARTED]
     most = max((number for _, number in charted), default=0)
-    # At least one unit: a single delete among thousands stays visible.
+    # At least one unit, so that a single delete among thousands is visible.
     return [
         _Bar(key, labels.get(key, key), number, max(1, round(100 * number / most)))
         for key, number in charted
@@ -119,7 +119,7 @@ def _bars(
 
 @dataclass(frozen=True, slots=True)
 class _Filter:
-    """A checkbox for each of the choices in one dimension."""
+    """Checkboxes for the choices of one dimension."""
 
     dimension: str
     choices: list[str]
@@ -129,7 +129,7 @@ def _filters(present: Mapping[str, Iterable[str]]) -> list[_Filter]:
     """Return a filter for each dimension with more than one value present."""
     filters = []
     for dimension, values in present.items():
-        # In the order of the table, so that the checkboxes of all reports look alike.
+        # In the order of the table, so that the checkboxes of all reports are in the same order.
         choices = [value for value in FILTERS[dimension] if value in set(values)]
         if len(choices) > 1:
             filters.append(_Filter(dimension, choices))
@@ -157,13 +157,13 @@ def _is_high_risk(risk: Risk) -> bool:
 
 
 def _finalize(value: object) -> str:
-    """Return a value made visible and escaped; markup is the style or the result of a macro.
+    """Make a value visible and escape it, except markup, which is the style or a macro's result.
 
-    There is no length limit, because the outlines have shortened what may be shortened.
+    There is no length limit, because the outlines have already shortened values.
     """
     if isinstance(value, Markup):
         return value
-    # jinja2 would escape too, but with `&#34;` for a quote, where `&quot;` is easier to read.
+    # jinja2 would also escape, but with `&#34;` for a quote; `&quot;` is easier to read.
     return Markup(escape(visible(str(value), limit=None)))  # noqa: S704
 
 
@@ -180,7 +180,7 @@ def _render(name: str, **values: object) -> str:
     style = palette() + _style_sheet("report.css") + _filter_rules()
     # The content security policy of the page allows this one style sheet, by its digest.
     digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    # No foreign text is in the style sheet, and browsers do not decode references inside it.
+    # The style sheet contains no foreign text, and browsers do not decode references inside it.
     own_style = Markup(style)  # noqa: S704
     return _TEMPLATES.render(name, style=own_style, style_digest=digest, **values) + "\n"
 

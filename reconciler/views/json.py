@@ -1,4 +1,4 @@
-"""Documents for scripts: one strict JSON text per command, keys sorted, ASCII only.
+"""Documents for scripts: one strict JSON text per command, with sorted keys and only ASCII.
 
 The shapes come from `as_json` of each value; nothing is added or left out.
 """
@@ -11,13 +11,13 @@ from reconciler.planning.plan import Plan
 
 
 def document(value: Mapping[str, object]) -> str:
-    """Return a document as text; it is pure ASCII, so that no terminal can be fooled."""
+    """Return a document as text in pure ASCII, without control characters for a terminal."""
     # NaN and Infinity are not JSON: a strict parser would refuse the whole document.
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 def error(diagnostics: Iterable[Diagnostic], *, exit_code: int, refused: Plan | None = None) -> str:
-    """Return what replaces a document when a command fails; `refused` is its plan, if any."""
+    """Return the document of a failed command; `refused` is its plan, if any."""
     content: dict[str, object] = {
         "format_version": "1",
         "kind": "error",

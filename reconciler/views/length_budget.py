@@ -1,17 +1,17 @@
-"""Fit a text into a limit: the head first, then what matters most, with a note on what is cut."""
+"""Fit a text into a limit by importance, with a note on what is left out."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 _RESERVE = 800
-"""Bytes that are kept free for the note on what is left out."""
+"""Bytes reserved for the note on what is left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetedPart:
-    """Part of a text with a short form for where room is scarce.
+    """Part of a text, with a short form for lack of room.
 
-    The short form of an `essential` part comes before everything else: a reader who does not see it
+    The short form of an `essential` part has priority over everything else: without it, a reader
     must not approve the plan.
     """
 
@@ -38,7 +38,7 @@ def fit(
     selection.add_essential()
     kept_notes, lost_notes = selection.keep(notes)
     kept_tail, lost_tail = selection.keep(tail)
-    # Half of the room for full forms: a reader wants to see some actions whole and all by name.
+    # Half of the room for full forms, so that some actions are shown whole and all by name.
     selection.add_full(share=2)
     selection.add_short()
     selection.add_full(share=1)
@@ -55,7 +55,7 @@ class _Selection:
         self._forms: dict[int, str] = {}
 
     def keep(self, texts: Iterable[str]) -> tuple[list[str], int]:
-        """Return the texts that fit, and how many do not."""
+        """Return the texts that fit, and the number of the others."""
         kept: list[str] = []
         lost = 0
         for text in texts:
@@ -81,7 +81,7 @@ class _Selection:
                 break
 
     def add_full(self, *, share: int) -> None:
-        """Show details in full, in their order, within a part of the room that is left."""
+        """Show details in full, in order, within a part of the remaining room."""
         left = self._room // share
         for index, part in enumerate(self._details):
             # An essential part whose short form did not fit is reported as missing, not shown late.
@@ -92,7 +92,7 @@ class _Selection:
                 left -= before - self._room
 
     def shown(self) -> list[str]:
-        """Return what is shown, in the order of the details."""
+        """Return the shown texts, in the order of the details."""
         return [self._forms[index] for index in sorted(self._forms)]
 
     def cut(self, lost: int) -> list[str]:
@@ -122,7 +122,7 @@ class _Selection:
         return index not in self._forms
 
     def _take(self, index: int, form: str, room: int) -> bool:
-        """Show a form in place of the present one, if it fits."""
+        """Replace the current form by another, if it fits."""
         extra = _size(form) - (_size(self._forms[index]) if index in self._forms else 0)
         if extra > room:
             return False

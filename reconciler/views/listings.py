@@ -1,6 +1,6 @@
-"""Integrations in the API as `list` and `get` show them: text, YAML or JSON.
+"""Output of `list` and `get`: integrations in the API as text, YAML or JSON.
 
-Secrets appear as the API masks them. Nothing is compared with the files here; that is a plan.
+Secrets appear as the API masks them. Nothing is compared with the files.
 """
 
 from collections.abc import Iterable, Mapping
@@ -72,7 +72,7 @@ def get_yaml(observed: Observed, *, target: PlanTarget, ledger: str) -> str:
 def get_json(observed: Observed, *, target: PlanTarget) -> str:
     """Return one integration as one JSON document, its fields at the top level."""
     document = {"format_version": "1", "kind": "integration", "target": target.as_json()}
-    # In this order, so that no field of the API can replace a key of the document.
+    # In this order, so that no field of the API can override a key of the document.
     return json.document({**record(observed), **document})
 
 
@@ -83,7 +83,7 @@ def _ordered(state: ObservedState) -> Iterable[Observed]:
 def _row(observed: Observed) -> tuple[str, ...]:
     fields = record(observed)
     return tuple(
-        # A slug is copied into commands, so it is never cut.
+        # A slug is copied into commands, so it is never shortened.
         visible(str(fields.get(column, "")), limit=255 if column == "slug" else 40)
         for column in COLUMNS
     )
@@ -112,10 +112,10 @@ def _comment(target: PlanTarget, ledger: str) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Dumper that keeps each text on one line, quoted where a terminal or a CI could obey it."""
+    """Dumper that writes each text on one line, quoted if a terminal or a CI could execute it."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the signature is PyYAML's
-        """Write equal values in full: the API knows no anchors."""
+        """Write equal values in full, without anchors."""
         return True
 
 
@@ -129,7 +129,7 @@ _Dumper.add_representer(str, _text)
 
 def _yaml(value: object) -> str:
     def dump(*, unicode: bool) -> str:
-        # With its default width PyYAML folds strings beyond 80 columns.
+        # With the default width, PyYAML folds strings beyond 80 columns.
         text: str = yaml.dump(
             value, Dumper=_Dumper, sort_keys=False, allow_unicode=unicode, width=float("inf")
         )

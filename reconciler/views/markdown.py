@@ -1,10 +1,10 @@
 """Plans, results and drift as GitHub-flavoured Markdown, for comments and job summaries.
 
-Text from a file or from the API is always inside a code span, a fence or `<code>`.
-Inside these GitHub resolves no mention, link, image, HTML, emoji or issue number. Backslashes would
-not do: GitHub links `@name` and `a@b.c` after Markdown has been rendered.
+Text from a file or from the API is always inside a code span, a fence or `<code>`. Inside these,
+GitHub resolves no mention, link, image, HTML, emoji or issue number. Backslashes are not
+sufficient: GitHub links `@name` and `a@b.c` after Markdown has been rendered.
 
-The words come from the outlines, the length is kept by `reconciler.views.length_budget`.
+The text comes from the outlines; `reconciler.views.length_budget` limits the length.
 """
 
 import html
@@ -26,17 +26,17 @@ from reconciler.views.render_options import Publication, RenderOptions
 from reconciler.views.sections import Section
 
 LIMIT = 65_536
-"""The longest comment that GitHub takes."""
+"""Maximum length of a comment on GitHub."""
 
 COLUMNS = 88
-"""Columns of a block that GitHub shows beside its margins without a scroll bar."""
+"""Maximum columns of a block that GitHub shows without a scroll bar."""
 
 CHANGES_SHOWN = 100
-"""How many changes of one action are listed, hosts aside; the rest is counted."""
+"""Maximum number of listed changes of an action, except hosts; the rest is counted."""
 
 _BACKTICKS = re.compile("`+")
 _PLAIN_NAME = re.compile("[A-Za-z]+(-[A-Za-z]+)*")
-"""Names of environments that GitHub renders unchanged; others are put into a code span."""
+"""Names of environments that GitHub renders unchanged; others are shown in a code span."""
 
 _DIFF_MARKS = frozenset({"+ ", "- ", "! ", "= "})
 _OUTCOMES = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.APPLIED)
@@ -46,15 +46,15 @@ _CALLED_OUT = (Risk.DELETE, Risk.REPLACE, Risk.ACCESS_REMOVAL, Risk.CREDENTIAL)
 def plan(value: Plan, options: RenderOptions, *, limit: int = LIMIT) -> str:
     """Return a plan: counts, risks and blocks, then each action folded, the riskiest first.
 
-    `limit` counts bytes of UTF-8, which is never less than GitHub counts; from 8,192 upward it
-    always holds. What does not fit is left out, details first, and the text says how much. Changes
-    of hosts are the last to go, and then the text refers to the saved plan.
+    `limit` is in bytes of UTF-8, which is never less than GitHub counts; from 8,192 upward it
+    always holds. Text that does not fit is left out, details first, with a note on how much.
+    Changes of hosts are left out last, and then the text refers to the saved plan.
     """
     shown = plan_outline.of_plan(
         value, ledger=options.ledger, context=options.context, verbose=options.verbose
     )
     publication = options.publication
-    # The first ones are the last to be cut.
+    # The first ones are left out last.
     ranked = sorted(shown.actions, key=lambda item: -item.risk.rank)
     return fit(
         head=_head(shown, publication),
@@ -89,7 +89,7 @@ def result(value: ApplyResult, options: RenderOptions, *, limit: int = LIMIT) ->
     if options.publication is not None:
         run = f" · run {code(shown.run)}"
         title = _published_title("apply", options.publication)
-        # Paragraphs, so that the list below holds outcomes only.
+        # Paragraphs, so that the list below contains only outcomes.
         steps = options.publication.next_steps or own_steps
         advice = "\n".join(f"{text}\n" for text in steps)
         notes, tail = _ledger_parts(value, shown)
@@ -157,19 +157,19 @@ def drift(value: DriftReport, options: RenderOptions, *, limit: int = LIMIT) -> 
 
 
 def code(text: str) -> str:
-    """Return a code span; an empty text becomes a space, since an empty span does not exist."""
+    """Return a code span; an empty text becomes a space, because an empty span is not possible."""
     line = visible(text, limit=None) or " "
     ticks = "`" * _longer_than_any(line, least=1)
-    # CommonMark takes one space off each side; it does not of a span that is nothing but spaces.
+    # CommonMark strips one space from each side, except from a span of only spaces.
     padded = f" {line} " if line.strip() and (line[0] in "` " or line[-1] in "` ") else line
     return f"{ticks}{padded}{ticks}"
 
 
 def fence(lines: Iterable[str], *, language: str = "text") -> str:
-    """Return a fenced block of one-line texts, ended by a newline.
+    """Return a fenced block of one-line texts, followed by a newline.
 
-    Long lines are wrapped, since GitHub would scroll the block sideways; commands are not. In a
-    diff GitHub colours a line by its first character: `!` stands for a change.
+    Long lines are wrapped, except commands, because GitHub would scroll the block sideways. In a
+    diff, GitHub colours a line by its first character: `!` marks a change.
     """
     shown = [visible(line, limit=None) for line in lines]
     if language == "diff":
@@ -187,7 +187,7 @@ def shown_name(name: str) -> str:
 
 
 def html_code(text: str) -> str:
-    """Return a `<code>` element, for places where Markdown is not read, such as `<summary>`."""
+    """Return a `<code>` element, for places without Markdown, such as `<summary>`."""
     return f"<code>{html.escape(visible(text, limit=None))}</code>"
 
 
@@ -196,16 +196,16 @@ def _longer_than_any(text: str, *, least: int) -> int:
 
 
 def _wrapped(line: str, language: str) -> list[str]:
-    """Break a line at spaces; a word is never broken, since a host must be seen as one."""
+    """Break a line at spaces; a word is never broken, because a host must be shown as a whole."""
     if len(line) <= COLUMNS:
         return [line]
     is_change = language == "diff" and line[:2] in _DIFF_MARKS
-    # GitHub colours each line by itself, so a continuation repeats the symbol.
+    # GitHub colours each line separately, so a continuation repeats the symbol.
     hang = f"{line[0]}     " if is_change else "    "
     first, *words = line.split(" ")
     lines = [first]
     for word in words:
-        # A line that has only its symbol or indent takes the next word, however long.
+        # A line with only its symbol or indent gets the next word, however long it is.
         if len(lines[-1]) + 1 + len(word) <= COLUMNS or lines[-1] in {first, hang}:
             lines[-1] += f" {word}"
         else:
@@ -220,7 +220,7 @@ def _published_title(subject: str, publication: Publication) -> str:
 def _drift_steps(
     steps: Sequence[drift_outline.Suggestion], publication: Publication | None
 ) -> Iterator[str]:
-    """Yield the ways to resolve drift; on GitHub the commands stand apart, below the changes."""
+    """Yield the ways to resolve drift; on GitHub, the commands are separate, below the changes."""
     if publication is None:
         yield from map(_step, steps)
         return
@@ -277,7 +277,7 @@ def _change_risks(item: plan_outline.ActionItem) -> set[str]:
 def _blocks(
     actions: Sequence[plan_outline.ActionItem], *, lifts: Mapping[str, str]
 ) -> Iterator[str]:
-    """Yield what blocks actions; `lifts` replaces the usual way to lift a block, by its code."""
+    """Yield what blocks actions; `lifts` replaces the usual way to lift a block, by code."""
     blocked: dict[plan_outline.Block, list[str]] = {}
     for action in actions:
         for block in action.blocks:
@@ -305,7 +305,7 @@ def _findings(findings: Sequence[Finding]) -> Iterator[str]:
     hidden = sum(item.number for item in ranked[LISTED:])
     if hidden:
         lines.append(phrases.MORE.format(hidden))
-    # An error is why the reader came; the rest may wait behind a fold.
+    # Errors are the most important; the rest is folded.
     title = phrases.findings_title(severities_of(findings))
     opened = " open" if ranked[0].severity is Severity.ERROR else ""
     yield _folded(title, fence(lines), attributes=opened)
@@ -356,7 +356,7 @@ def _short_action(item: plan_outline.ActionItem, *, origin: str = "") -> str:
 
 def _sections(sections: Iterable[Section]) -> Iterator[str]:
     for section in sections:
-        # Their number is enough in a comment: nothing is asked of the reviewer.
+        # Their number is enough in a comment, because the reviewer need not act on them.
         if section.key == "unverified":
             yield f"{phrases.UNVERIFIED_HERE.format(len(section.lines) + section.more)}\n"
             continue

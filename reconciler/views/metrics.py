@@ -1,7 +1,7 @@
 """Metrics of a run in Prometheus' text format, for the node exporter's textfile collector.
 
-They are gauges about the last run, since a run from cron ends before it could be scraped. The
-server's counters: `reconciler.adapter.telemetry`.
+They are gauges about the last run, because a run from cron ends before it can be scraped. Counters
+of the server: `reconciler.adapter.telemetry`.
 """
 
 from collections import Counter
@@ -51,7 +51,7 @@ def exposition(figures: Figures) -> str:
 
 def families(found: Iterable[Family], *, common: Mapping[str, str]) -> str:
     """Return gauges with their help and type; every sample has the `common` labels."""
-    # Imported here, since only a run with --metrics-file needs it.
+    # Imported here, because only a run with --metrics-file needs it.
     from prometheus_client import CollectorRegistry, generate_latest
 
     registry = CollectorRegistry()
@@ -63,12 +63,12 @@ class _Collector:
     """Source of a registry's metric families."""
 
     def __init__(self, found: Iterable[Family], common: Mapping[str, str]) -> None:
-        # A family without samples is left out: zero would claim that something was counted.
+        # A family without samples is left out, because zero would claim that something was counted.
         self._families = [family for family in found if family[2]]
         self._common = common
 
     def collect(self) -> "Iterator[GaugeMetricFamily]":
-        # Not `Gauge`, which writes files of its own where PROMETHEUS_MULTIPROC_DIR is set.
+        # Not `Gauge`, which writes additional files if PROMETHEUS_MULTIPROC_DIR is set.
         from prometheus_client.core import GaugeMetricFamily
 
         for name, explained, samples in self._families:

@@ -1,7 +1,7 @@
-"""Notifications for channels, in plain text: what is wrong, where, and what to do.
+"""Notifications for channels, in plain text: problem, place and next step.
 
-Only fixed phrases, numbers and slugs. Names, values and messages of the API stay in the reports,
-since a chat would resolve a mention or a link in them. Sending: `reconciler.drift.notify`.
+Only fixed phrases, numbers and slugs. Names, values and messages of the API are left out, because a
+chat would resolve mentions or links in them. Sending: `reconciler.drift.notify`.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,6 +1,6 @@
-"""JSON Schemas of what `--format json` prints: plan, result, drift report.
+"""JSON Schemas of the output of `--format json`: plan, result, drift report.
 
-They are made from the shapes by which saved documents are read. The schemas of files:
+They are derived from the shapes that validate saved documents. Schemas of files:
 `reconciler.desired.schema`.
 """
 

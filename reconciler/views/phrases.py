@@ -1,7 +1,7 @@
 """Fixed phrases of plans, results and drift reports: symbols, titles, hints and next steps.
 
-Only tables and short sentences, so that wording is reviewed in one place. Which of them an output
-needs is decided in `plan_outline`, `result_outline` and `drift_outline`.
+Only tables and short sentences, so that wording is reviewed in one place. `plan_outline`,
+`result_outline` and `drift_outline` choose among them.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ from reconciler.execution.result import Status
 from reconciler.planning.actions import ActionKind, ChangeKind, ChangeOrigin
 
 LISTED = 20
-"""How many entries of a list are named; the JSON form names all."""
+"""Maximum number of named entries of a list; the JSON form names all."""
 
 NAMED = 5
 """How many slugs a sentence names; a list beside it names more."""
@@ -74,7 +74,7 @@ ORIGIN_NOTES = MappingProxyType(
 
 DELETED_NOTE = "deleted in the API, outside Git"
 
-# The desired state of an undo comes from a run, so none of its changes was made in Git.
+# The desired state of an undo comes from a run, so none of its changes were made in Git.
 UNDO_NOTES = MappingProxyType(dict.fromkeys(ORIGIN_NOTES, ORIGIN_NOTES[ChangeOrigin.REMOTE]))
 
 DRIFT_NOTES = MappingProxyType(
@@ -166,7 +166,7 @@ LIFTS_BY_MERGING = MappingProxyType(
         "too-many-access-removals": "raise limits.access_removals in reconcile.yaml",
     }
 )
-"""Where a pull request can lift a block without an option of a command."""
+"""Ways for a pull request to lift a block without a command's option."""
 
 LIFT_UNKNOWN = "see the diagnostics"
 
@@ -212,7 +212,7 @@ UNMANAGED_UNREADABLE = (
     "Integrations in no file ({}): unknown whether declared before, the ledger cannot be read"
 )
 LEDGER_STATES = MappingProxyType({"fresh": "none yet"})
-"""Ledger states that the header names by another word."""
+"""Ledger states that the header names differently."""
 
 DECLARE = (
     "To declare these values, add them to the files (`reconcile get SLUG` shows them), or "

@@ -1,7 +1,7 @@
 """Outline of a plan: a small tree of plain, safe text that every format renders.
 
-Data from files and from the API passes `visible` here, so it is one line without control
-characters. Escaping for a format comes on top, in the view that knows it. Fixed phrases live in
+`visible` is applied here to data from files and the API, so it is one line without control
+characters. The view of a format also escapes for that format. Fixed phrases:
 `reconciler.views.phrases`.
 """
 
@@ -47,7 +47,8 @@ class ChangeItem:
     """Change of one field: `before` is None if the value is added, `after` if it is removed.
 
     Both are complete. `is_whole` marks values that no view may shorten, such as hosts.
-    `is_restated` marks what a replace puts back as it was. `risk` is empty below `credential`.
+    `is_restated` marks values that a replace restores unchanged. `risk` is empty below
+    `credential`.
     """
 
     symbol: str
@@ -90,7 +91,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class ActionItem:
-    """Action on one integration; `name` is known for a create, a delete and a changed name.
+    """Action on one integration; `name` is set for a create, a delete and a changed name.
 
     `notes` summarize what a delete or a replace removes and re-creates.
     """
@@ -110,7 +111,7 @@ class ActionItem:
 
     @property
     def essential_changes(self) -> tuple[ChangeItem, ...]:
-        """Return the changes without those that only restate what a replace puts back."""
+        """Changes without those that only restate what a replace restores."""
         return tuple(change for change in self.changes if not change.is_restated)
 
 
@@ -142,7 +143,7 @@ class PlanOutline:
 
 def header(*, target: str, base_url: str, ledger: str) -> str:
     """Return the first line of every text output: target, host and ledger state."""
-    # Whole, because a host that is cut short could be taken for another one.
+    # Whole, because a shortened host could be mistaken for another one.
     host = visible(_host(base_url), limit=None)
     return f"target {visible(target, limit=None)} · host {host} · {ledger_state(ledger)}"
 
@@ -195,7 +196,7 @@ def _relevant(plan: Plan, *, verbose: bool) -> Iterable[Diagnostic]:
 
 
 def question(plan: Plan) -> str:
-    """Return the question whether to apply a plan, in one line that repeats what it does."""
+    """Return the prompt whether to apply a plan, in one line that summarizes it."""
     where = f"{visible(plan.target.name)} ({visible(_host(plan.target.base_url), limit=None)})"
     return f"{_counts(plan, name_losses=True)}. Apply to {where}?"
 
@@ -276,7 +277,7 @@ def of_change(
         after = reference(change.reference, hidden)
     why = phrases.RECREATED_NOTE if is_restated else _why(change, unverified=unverified)
     notes = (why, None if is_restated else origins.get(change.origin))
-    # These say what will be there; the value before is absent, unknown or the same.
+    # These show the new value; the value before is absent, unknown or the same.
     one_sided = change.op in {ChangeKind.ADD, ChangeKind.ROTATE, ChangeKind.RESEND}
     return ChangeItem(
         symbol=phrases.OP_SYMBOLS[change.op],
@@ -300,7 +301,7 @@ def _why(change: Change, *, unverified: bool) -> str | None:
 
 
 def shown(value: Json) -> str:
-    """Return a value as JSON in one line, all of it."""
+    """Return a value as JSON in one line, unabridged."""
     return visible(json.dumps(value, ensure_ascii=False, sort_keys=True), limit=None)
 
 
@@ -318,8 +319,8 @@ def _place(at: SourceLocation) -> str:
 def _host(base_url: str) -> str:
     if base_url.startswith("simulator:"):
         return "simulator"
-    # Not by urllib: a saved plan may hold any text, and urllib raises on some. User info is
-    # refused when a target is read; a saved plan could hold it, and it must not be shown.
+    # Not with urllib, which raises on some texts, and a saved plan can contain any text. User info
+    # is refused when a target is read, but a saved plan could contain it, and it must not be shown.
     authority = re.split(r"[/?#]", base_url.partition("://")[2] or base_url, maxsplit=1)[0]
     return authority.rpartition("@")[2]
 
@@ -356,11 +357,11 @@ def _counts(plan: Plan, *, name_losses: bool = False) -> str:
 def _next_step(plan: Plan, context: CommandContext) -> tuple[str, str]:
     if not plan.actions:
         return "", ""
-    # No command: it would be refused.
+    # No command, because it would be refused.
     if plan.blocked:
         return phrases.NEXT_BLOCKED, ""
     if plan.run is not None:
-        # An undo has no files to plan from again: it can only be applied from a saved plan.
+        # An undo has no files to plan from again, so it can only be applied from a saved plan.
         saved = context.saved_plan or "PLAN"
         return phrases.NEXT_UNDO, apply_command(plan.target.name, saved, context=context)
     arguments = [context.saved_plan] if context.saved_plan is not None else []

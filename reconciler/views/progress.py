@@ -2,7 +2,7 @@
 
 Three listeners for `execution.events`: `LiveProgress` for a terminal, `LineProgress` for logs, and
 `QuietProgress`, which writes nothing. Each is a context manager, so that the terminal is restored
-when a run breaks off. The result is shown by `reconciler.views.terminal`.
+if a run is interrupted. The result is shown by `reconciler.views.terminal`.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ from reconciler.views.escape import visible
 from reconciler.views.result_outline import OutcomeItem, duration, of_outcome
 
 Monotonic = Callable[[], float]
-"""Monotonic seconds from an arbitrary start."""
+"""Returns monotonic seconds from an arbitrary start."""
 
 
 class QuietProgress:
@@ -74,7 +74,7 @@ class LineProgress(QuietProgress):
                 for line in _lines(event.outcome):
                     self._write(line)
             case RunEnded():
-                # The clock counts seconds, `duration` takes milliseconds.
+                # The clock counts seconds, but `duration` expects milliseconds.
                 elapsed = duration((self._clock() - self._began) * 1000)
                 self._write(f"run {visible(event.result.run)} finished after {elapsed}")
             case _:
@@ -82,11 +82,11 @@ class LineProgress(QuietProgress):
 
     def _write(self, line: str) -> None:
         self._stream.write(line + "\n")
-        self._stream.flush()  # logs are watched while the run goes on
+        self._stream.flush()  # logs are watched during the run
 
 
 class LiveProgress(QuietProgress):
-    """Listener that shows a bar, the elapsed time and one line for each running action.
+    """Listener that shows a progress bar, the elapsed time and one line for each running action.
 
     An action that failed leaves a line above the display; any other only moves the bar.
     """
@@ -94,14 +94,14 @@ class LiveProgress(QuietProgress):
     def __init__(self, console: Console, *, clock: Monotonic, refresh: bool = True) -> None:
         self._progress = Progress(
             SpinnerColumn(finished_text=" "),
-            # A description contains a slug from a file or a saved plan, which is no markup.
+            # A description contains a slug from a file or a saved plan, which is not markup.
             TextColumn("{task.description}", markup=False),
             _RunColumn(BarColumn(bar_width=30)),
             _RunColumn(MofNCompleteColumn()),
             TimeElapsedColumn(),
             console=console,
             auto_refresh=refresh,
-            transient=True,  # the result that follows says it all again
+            transient=True,  # the result that follows repeats it
             get_time=clock,
         )
         self._run_task: TaskID | None = None
@@ -127,11 +127,11 @@ class LiveProgress(QuietProgress):
                 pass
 
     def close(self) -> None:
-        """Remove the display; lines printed above it stay."""
+        """Remove the display; lines printed above it are kept."""
         self._progress.stop()
 
     def _end(self, event: ActionEnded) -> None:
-        # A skipped action ends without having started.
+        # A skipped action ends without a start.
         task = self._running.pop(event.action.slug, None)
         if task is not None:
             self._progress.remove_task(task)
@@ -139,7 +139,7 @@ class LiveProgress(QuietProgress):
             self._progress.advance(self._run_task)
         if event.outcome.status is not Status.APPLIED and not _is_counted(event.outcome):
             for line in _lines(event.outcome):
-                # As `Text`, in which brackets are no markup; the terminal wraps it, so that it can
+                # As `Text`, in which brackets are not markup; the terminal wraps it, so that it can
                 # be copied.
                 self._progress.console.print(Text(line), soft_wrap=True)
             self._progress.refresh()

@@ -1,4 +1,4 @@
-"""Options that every renderer takes beside the value that it renders."""
+"""Options of every renderer."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from reconciler.views.sections import CommandContext
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """Place of a text on GitHub, where people act by merging and by running workflows.
+    """Place of a text on GitHub, where users act by merging and by running workflows.
 
     `next_steps` are Markdown paragraphs that replace the suggested commands.
     """
@@ -19,7 +19,7 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class RenderOptions:
-    """Circumstances of one output; a format ignores what it has no use for.
+    """Options of one output; a format ignores those that it does not use.
 
     `ledger` is the state of the ledger: shared, local, fresh, unreachable or not read. `plan` is
     the plan of a result: with it each outcome shows its changes. `width` counts columns,

@@ -1,6 +1,6 @@
 """Renderers by kind of document and output format: `RENDERERS["plan"]["html"](plan, options)`.
 
-To add a format, write a module with a function for each kind and enter it here.
+To add a format, write a module with a function for each kind and add it here.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ Renderer = Callable[[T, RenderOptions], str]
 
 
 class RendererTable(TypedDict):
-    """For each kind of document its renderers by format."""
+    """Renderers by kind of document and format."""
 
     plan: Mapping[str, Renderer[Plan]]
     result: Mapping[str, Renderer[ApplyResult]]
@@ -30,14 +30,14 @@ class _HasDocument(Protocol):
 
 
 def _json(value: _HasDocument, _options: RenderOptions) -> str:
-    """Return the whole document; options are for readers, and JSON is for programs."""
+    """Return the whole document; options concern only formats for people."""
     return json.document(value.as_json())
 
 
 def _lazy(module: str, function: str) -> Renderer[Any]:
     """Return a renderer whose module is imported by the first call.
 
-    A command needs one format, and the modules of all take a tenth of its time to import.
+    A command needs only one format, and importing the modules of all takes a tenth of its time.
     """
 
     def render(value: object, options: RenderOptions) -> str:

@@ -1,7 +1,7 @@
 """Reports of `doctor` and `history`, for terminals and as JSON.
 
 The runs of a history come from the ledger in their public form (`reconciler.ledger.run_history`);
-what a run did in detail is in the JSON only.
+only the JSON has the details of a run.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,16 +47,16 @@ class RunList:
 
 
 def doctor_json(health: Health) -> str:
-    """Return an examination as one JSON document."""
+    """Return the checks as one JSON document."""
     return json.document(health.as_json())
 
 
 def doctor_text(
     health: Health, *, header: str, width: int | None = None, color: bool = False
 ) -> str:
-    """Return an examination: each check as a symbol and a word, its hint below, then the answers.
+    """Return the checks, each as a symbol and a word with its hint below, then the answers.
 
-    The answers are what a probe learned about the API.
+    The answers are those of a probe of the API.
     """
     page = TextLayout(width=width, color=color)
     page.line(header)
@@ -72,7 +72,7 @@ def doctor_text(
 
 
 def history_json(listing: RunList, *, problems: Iterable[Diagnostic] | None = None) -> str:
-    """Return the runs; with `problems` also whether the records match their hashes."""
+    """Return the runs; with `problems`, also whether the records match their hashes."""
     document: dict[str, object] = {
         "format_version": "1",
         "kind": "history",
@@ -84,7 +84,7 @@ def history_json(listing: RunList, *, problems: Iterable[Diagnostic] | None = No
             for shard, anchor in listing.anchors.items()
         ],
     }
-    # Without --verify nothing is claimed about the hashes.
+    # Without --verify, the document makes no claim about the hashes.
     if problems is not None:
         found = [problem.as_json() for problem in problems]
         document |= {"verified": not found, "diagnostics": found}
@@ -94,7 +94,7 @@ def history_json(listing: RunList, *, problems: Iterable[Diagnostic] | None = No
 def history_text(
     listing: RunList, *, header: str, width: int | None = None, color: bool = False
 ) -> str:
-    """Return the runs as a table, the newest last, each with what was not applied below it."""
+    """Return the runs as a table, newest last, each with its unapplied actions below it."""
     page = TextLayout(width=width, color=color)
     page.line(header)
     page.blank()

@@ -1,4 +1,4 @@
-"""Outline of the result of a run: what was applied, what was not, and what to do next.
+"""Outline of the result of a run: applied actions, unapplied actions, and next steps.
 
 Actions and headers come from `reconciler.views.plan_outline`.
 """
@@ -47,7 +47,7 @@ class OutcomeItem:
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """Advice on what to do after an apply; `command` is a command line that follows it."""
+    """Advice after an apply; `command` is a command line that follows it."""
 
     text: str
     command: str = ""
@@ -101,7 +101,7 @@ def of_result(
 
 
 def anchor_lines(anchor: Anchor, *, shard: str | None = None) -> tuple[str, ...]:
-    """Return the lines to keep elsewhere, which prove later that the ledger is complete."""
+    """Return the lines to store elsewhere, which later prove that the ledger is complete."""
     part = f" of shard {shard}" if shard else ""
     head = visible(anchor.head or "none")
     return (
@@ -126,10 +126,10 @@ def duration(milliseconds: float) -> str:
     if milliseconds < 1000:
         return f"{milliseconds:.0f} ms"
     seconds = milliseconds / 1000
-    # From here on one decimal would round up to `60.0 s`.
+    # From this value on, one decimal would round up to `60.0 s`.
     if seconds < 59.95:
         return f"{seconds:.1f} s"
-    # Both parts of one rounded number, so that 119.6 s becomes 2 min 00 s.
+    # Both parts from one rounded number, so that 119.6 s becomes 2 min 00 s.
     return f"{round(seconds) // 60} min {round(seconds) % 60:02d} s"
 
 
@@ -187,7 +187,7 @@ def _not_tried(outcomes: Iterable[Outcome]) -> Iterable[str]:
 
 
 def _next_steps(result: ApplyResult, context: CommandContext) -> Iterable[NextStep]:
-    # Of a part of the shards it cannot be said that all actions were applied.
+    # With only some of the shards, it is unknown whether all actions were applied.
     if not result.lacking and (result.complete or not result.outcomes):
         text = phrases.ALL_APPLIED if result.outcomes else phrases.NOTHING_TO_APPLY
         yield NextStep(text)

@@ -1,6 +1,6 @@
 """Parts of outlines: notes on removals, sections of what a plan leaves alone, suggested commands.
 
-The notes stand above the changes of a delete or a replace: what it removes and what it re-creates.
+The notes precede the changes of a delete or a replace: what it removes and what it re-creates.
 The sections are unverified, undeclared, forgotten and unmanaged.
 
 A suggested command has one order and is quoted for a shell. It finds the same digest only if it
@@ -42,7 +42,7 @@ def suggested_command(
 ) -> str:
     """Return `reconcile --target T [--dir D] COMMAND ARGUMENTS`, quoted for a POSIX shell.
 
-    Without a target the option is left out: the commands of a fleet have none.
+    Without a target, the option is left out: the commands of a fleet do not have it.
     """
     options = ("--target", target) if target is not None else ()
     words = ("reconcile", *options, *context.global_options, command, *arguments)
@@ -142,7 +142,7 @@ def _integrations(slugs: Sequence[str], state: str) -> str:
 
 
 def _undeclared(plan: Plan, context: CommandContext, limit: int | None) -> Section:
-    """List what no file declares, with the lines to add and the command that writes them."""
+    """List undeclared values, with the lines to add and the command that writes them."""
     section = _section("undeclared", [_undeclared_line(item) for item in plan.undeclared], limit)
     slugs = list(dict.fromkeys(item.slug for item in plan.undeclared))
     if not slugs:
@@ -184,7 +184,7 @@ def _names(
 
 
 def _unmanaged_title(plan: Plan) -> str | None:
-    """Return a title where it is unknown which integrations were declared before, else None."""
+    """Return a title if it is unknown which integrations were declared before, else None."""
     if not plan.is_judged:
         return phrases.UNMANAGED_UNREADABLE
     return phrases.UNMANAGED_NEW_LEDGER if plan.is_first else None
@@ -202,7 +202,7 @@ def removal_notes(action: Action) -> tuple[str, ...]:
     if action.kind not in {ActionKind.DELETE, ActionKind.REPLACE}:
         return ()
     lost = [c for c in action.changes if c.op is ChangeKind.REMOVE or _is_switched_off(c)]
-    # All of a withdrawn entry: its file may still declare other fields of it.
+    # The whole withdrawn entry, of which a file may still declare other fields.
     withdrawn = {_steps(c)[:2] for c in lost if _is_switched_off(c)}
     kept = [c for c in action.changes if c not in lost and _steps(c)[:2] not in withdrawn]
     # A plan of version 0.1.0 does not list what a delete removes.
@@ -216,7 +216,7 @@ def removal_notes(action: Action) -> tuple[str, ...]:
 
 
 def is_restated(action: Action, change: Change) -> bool:
-    """Return whether a change only restates a readable value that a replace puts back."""
+    """Return whether a change only restates a readable value that a replace restores."""
     is_replace = action.kind is ActionKind.REPLACE
     return is_replace and change.op is ChangeKind.RESEND and not change.sensitive
 
@@ -233,7 +233,7 @@ def _loses(changes: Sequence[Change]) -> Iterator[str]:
             yield f"provider {visible(str(change.before))}"
     yield from _lost_access(paths)
     yield from _listed("model", _identities(paths, "models"))
-    # Each workspace or list once, although several of its limits may be lost.
+    # Each workspace or list only once, although several of its limits may be lost.
     limited = dict.fromkeys(_holder(path) for path in paths if _is_limit(path))
     if limited:
         yield f"limits of {_named(list(limited))}"
@@ -247,7 +247,7 @@ def _lost_access(paths: Sequence[Path]) -> Iterator[str]:
         yield f"{counted(len(workspaces), 'workspace')} {verb} access ({_named(workspaces)})"
     schema = any_provider_schema()
     for path in paths:
-        # The switch of a whole list, such as that for access of all workspaces.
+        # Switch of a whole list, such as that for access of all workspaces.
         if schema.child(path[0]).has_switch and path[1:] == ("enabled",):
             yield f"every workspace loses access ({path[0]})"
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from reconciler.views.escape import visible
 
-# rich takes 40 ms to import, and plain ASCII needs nothing of it. So each function imports what it
-# needs: the widths of characters beyond ASCII, or all of it for colour.
+# rich takes 40 ms to import, and plain ASCII does not need it. Therefore each function imports only
+# what it needs: the widths of non-ASCII characters, or all of rich for colour.
 if TYPE_CHECKING:
     from rich.text import Text
 
@@ -21,11 +21,11 @@ Part: TypeAlias = "str | tuple[str, str] | Text"
 """Part of a line: text, or text with a rich style."""
 
 _CONTROL_CODES = dict.fromkeys(map(ord, "\a\b\v\f\r"))
-"""What rich strips of a styled line as well."""
+"""Characters that rich also strips from a styled line."""
 
 
 def columns(text: str) -> int:
-    """Return the number of terminal columns that a text takes; some characters take two or none."""
+    """Return the width of a text in terminal columns; some characters take two or none."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len
@@ -34,7 +34,7 @@ def columns(text: str) -> int:
 
 
 def padded(text: str, width: int) -> str:
-    """Return a text with spaces behind it, up to a number of terminal columns."""
+    """Pad a text with spaces to a number of terminal columns."""
     return text + " " * (width - columns(text))
 
 
@@ -55,7 +55,7 @@ class TextLayout:
     """Lines that are collected and joined into one text; without a width no line is broken."""
 
     def __init__(self, *, width: int | None, color: bool) -> None:
-        # COLUMNS can be set to any number; the words need some room.
+        # COLUMNS can be set to any number, but words need some room.
         self._width = None if width is None else max(width, 20)
         self._color = color
         self._lines: list[Text | str] = []
@@ -73,7 +73,7 @@ class TextLayout:
             self._wrap(text, self._width, indent=indent + hang)
 
     def whole(self, *parts: Part, indent: int = 0) -> None:
-        """Add a line that readers copy, such as a command; it is never broken."""
+        """Add a line that users copy, such as a command; it is never broken."""
         self._lines.append(self._joined(" " * indent, *parts))
 
     def blank(self) -> None:
@@ -91,7 +91,7 @@ class TextLayout:
         from rich.console import Console
         from rich.text import Text
 
-        # An empty environment: width and colour are decided by the caller alone.
+        # An empty environment, because only the caller decides width and colour.
         console = Console(
             file=StringIO(),
             width=self._width or 80,  # without effect: the lines are not broken again
@@ -105,25 +105,25 @@ class TextLayout:
         )
         lines = [Text(line) if isinstance(line, str) else line for line in self._lines]
         with console.capture() as capture:
-            # The lines are broken already, and `whole` ones must stay whole.
+            # The lines are already broken, and `whole` ones must not be.
             console.print(Text("\n").join(lines), soft_wrap=True)
         return capture.get()
 
     def _joined(self, *parts: Part) -> "Text | str":
-        """Join the parts of a line; without colour to a string, which is ten times as fast."""
+        """Join the parts of a line; without colour, into a string, which is ten times as fast."""
         if self._color:
             from rich.text import Text
 
             return Text.assemble(*parts)
         texts = [part[0] if isinstance(part, tuple) else str(part) for part in parts]
-        # As `Text` does, so that a page has the same characters with and without colour.
+        # As `Text` does, so that output has the same characters with and without colour.
         return "".join(texts).translate(_CONTROL_CODES)
 
     def _wrap(self, text: "Text | str", width: int, *, indent: int) -> None:
-        """Add a line that is too long as several."""
-        # A deep indent must not take the room of the text in a narrow terminal.
+        """Add a long line as several lines."""
+        # A deep indent must leave room for the text in a narrow terminal.
         indent = min(indent, width // 2)
-        # One column stays free for the backslash of `_harmless`.
+        # One column is reserved for the backslash of `_harmless`.
         room = width - indent - 1
         end = _break(str(text), width, after=room)
         self._lines.append(text[:end])
@@ -132,7 +132,7 @@ class TextLayout:
 
 
 def _continuations(text: str, start: int, room: int) -> Iterator[tuple[int, int]]:
-    """Find where the further lines of a text begin and end."""
+    """Return where the continuation lines of a text begin and end."""
     while start < len(text):
         rest = text[start:].lstrip()
         start = len(text) - len(rest)
@@ -170,7 +170,7 @@ def _gaps(text: str) -> Iterator[int]:
 
 
 def _cut(text: str, room: int) -> str:
-    """Return the beginning of a text that takes this number of columns."""
+    """Return the beginning of a text with this width in columns."""
     if text.isascii():
         return text[:room]
     from rich.cells import set_cell_size
@@ -179,6 +179,6 @@ def _cut(text: str, room: int) -> str:
 
 
 def _harmless(line: "Text | str") -> "Text | str":
-    # A break inside a value may bring `::` to the start of a line; CIs would obey it.
+    # A break inside a value can move `::` to the start of a line, which a CI would execute.
     safe = visible(str(line), limit=None)
     return line if safe == str(line) else safe

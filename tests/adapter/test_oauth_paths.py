@@ -27,7 +27,7 @@ def test_oauth_metadata_is_404_without_a_token(path: str, headers: dict[str, str
         post(ports, method="GET", path=path, headers=headers),
     ):
         document = refused(ports, response, 404)
-        assert document["detail"] == "There is nothing at this path."
+        assert document["detail"] == "There is no resource at this path."
         assert "www-authenticate" not in response.headers
 
 

@@ -477,7 +477,7 @@ def test_editing_files_makes_no_plan(tmp_path: Path) -> None:
     project.remove("alpha")
     text = project.run("undo", run, "--edit-files").out
     assert text.splitlines()[0].startswith("target here")
-    assert "No file has to change." in text
+    assert "No file needs a change." in text
 
 
 def model(slug: str, **settings: str) -> dict[str, Any]:

@@ -361,4 +361,4 @@ def test_a_command_that_left_no_document_is_reported_and_fails(
     assert "error[no-result]" in body
     assert "error[no-result]" in reporter.summary
     assert reporter.outputs["in_sync"] == "false"
-    assert ("not known what was applied" in body) == (kind == "result")
+    assert ("unknown what was applied" in body) == (kind == "result")

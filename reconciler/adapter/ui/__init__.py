@@ -1,1 +1,1 @@
-"""The page for people, served beside the REST port."""
+"""Web page for people, served on the REST port."""

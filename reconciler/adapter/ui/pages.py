@@ -1,4 +1,4 @@
-"""The page as HTML: the login, the overview, one integration, and the history.
+"""HTML of the web page: login, overview, one integration, and history.
 
 The markup is in `templates`. Every value that a template writes is first made visible (control
 and bidi characters become escapes, long text is cut) and then escaped for HTML, so that no template
@@ -169,14 +169,14 @@ def _query(search: Search, sync_status: str) -> str:
 
 
 def _origin(action: Action) -> str:
-    """Return the sentence about who moved, if it is the same for all changes."""
+    """Return the sentence about the origin, if it is the same for all changes."""
     origins = {change.origin for change in action.changes}
     return _ORIGINS.get(origins.pop(), "") if len(origins) == 1 else ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What became of one action of a run."""
+    """Outcome of one action of a run."""
 
     sign: str
     status: str
@@ -247,7 +247,7 @@ def _outcome(outcome: Mapping[str, Any]) -> _Outcome:
 
 
 class _Visible(str):
-    """Text that is visible already but not escaped."""
+    """Text that is already made visible but not escaped."""
 
     __slots__ = ()
 

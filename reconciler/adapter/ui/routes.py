@@ -1,8 +1,8 @@
-"""Routes of the page: who may see it, and what each path shows.
+"""Routes of the web page: authentication, and the content of each path.
 
 The page only reads. A person logs in with a token of the adapter; then a random cookie identifies
-the session, and the principal that it stands for. The cookie only lets its owner read the page: the
-operations require a token in a header, so no other site can make a browser call them.
+the session and its principal. The cookie only lets its owner read the page: the operations require
+a token in a header, so no other site can make a browser call them.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,7 +49,7 @@ _MAX_SESSIONS: Final = 1000
 
 @dataclass(slots=True)
 class Sessions:
-    """The sessions of one adapter; `new_secret` returns text that cannot be guessed."""
+    """Sessions of one adapter; `new_secret` returns text that cannot be guessed."""
 
     new_secret: Callable[[], str]
     clock: Callable[[], float]
@@ -66,7 +66,7 @@ class Sessions:
 
     def find(self, headers: Headers) -> Principal | None:
         """Return the principal of a request's cookie, None without a valid one."""
-        # Expired here as well as in the browser: whether a cookie is deleted is up to its owner.
+        # Also expired here, because the browser decides whether it deletes a cookie.
         principal, expires_at = self._sessions.get(_cookie_value(headers), (None, 0.0))
         return principal if self.clock() < expires_at else None
 
@@ -135,7 +135,7 @@ class PageRoutes:
     async def _overview(self, request: Request) -> Response:
         query = request.query_params
         search = Search(
-            # Cut, because the page repeats them in its form and in its links.
+            # Shortened, because the page repeats them in its form and in its links.
             words=query.get("q", "")[:200],
             sync_status=query.get("state", "")[:50],
             provider=query.get("provider", "")[:200],
@@ -145,9 +145,9 @@ class PageRoutes:
 
     async def _detail(self, request: Request) -> Response:
         slug = str(request.path_params["slug"])
-        # The slug becomes a part of the path of a request upstream.
+        # The slug becomes part of the path of an upstream request.
         if SLUG.fullmatch(slug) is None:
-            raise refuse("not-found", 404, "There is no integration of this name.")
+            raise refuse("not-found", 404, "There is no integration with this name.")
         snapshot = await self.cache.snapshot()
         observed, problem, current = None, None, None
         try:
@@ -158,7 +158,7 @@ class PageRoutes:
         declared, action = snapshot.declared.get(slug), snapshot.action(slug)
         row = next((row for row in snapshot.rows if row.slug == slug), None)
         if row is None and observed is None:
-            raise refuse("not-found", 404, "There is no integration of this name.")
+            raise refuse("not-found", 404, "There is no integration with this name.")
         row = row or Row(slug, slug, "", "active", SyncStatus.UNKNOWN)
         changed = _changed_paths(action, current)
         fields = compare_fields(
@@ -207,7 +207,7 @@ def _token(form: str) -> str:
 
 
 def _route(path: str, method: str, endpoint: Endpoint, *, requires_login: bool = False) -> Route:
-    """Return a route of the page; without a session it shows the login if one is required."""
+    """Return a route of the page; it shows the login if a session is required but missing."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         context = context_of(scope)
@@ -242,8 +242,8 @@ def _redirect(cookie: str) -> Response:
 def _changed_paths(action: Action | None, current: Plan | None) -> set[str]:
     """Return the paths that differ, in the overview's plan or in the current one.
 
-    Secrets are taken from the overview's plan alone: only a plan of all integrations knows whether
-    a secret changed.
+    Secrets are taken only from the overview's plan: only a plan of all integrations shows whether a
+    secret changed.
     """
     changes = [] if action is None else list(action.changes)
     for newer in current.actions if current else ():
@@ -252,7 +252,7 @@ def _changed_paths(action: Action | None, current: Plan | None) -> set[str]:
 
 
 def _updated(row: Row, plan: Plan | None, current: Plan | None, *, differs: bool) -> Row:
-    """Return the overview's row with its status now; `in sync` must hold in both plans."""
+    """Return the overview's row with its current status; `in sync` must hold in both plans."""
     if plan is None or current is None or row.sync_status not in _WITHOUT_ACTION:
         return row
     if differs:

@@ -1,6 +1,6 @@
 """State that the page shows: the integrations of the API, compared with the files.
 
-A snapshot is a value. Reading one takes a listing and a plan, so `StateCache` keeps it for a few
+A snapshot is a value. Reading one requires a listing and a plan, so `StateCache` keeps it for a few
 seconds. Markup: `reconciler.adapter.ui.pages`.
 """
 
@@ -45,7 +45,7 @@ _TIMEOUT_SECONDS: Final = 60.0
 
 OpenAPI = Callable[[], AbstractAsyncContextManager[IntegrationsAPI]]
 Run = Mapping[str, Any]
-"""A run as the ledger's history has it."""
+"""Run in the form of the ledger's history."""
 
 Runs = Callable[[], Awaitable[Sequence[Run]]]
 
@@ -87,7 +87,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All integrations at one time.
+    """All integrations at one point in time.
 
     `plan` is None if none could be made, `desired` is None if the files have errors.
     """
@@ -147,7 +147,7 @@ class StateCache:
 
     async def snapshot(self) -> Snapshot:
         """Return a snapshot that is at most `MAX_AGE_SECONDS` old."""
-        # The lock makes callers that arrive together wait for one reading.
+        # The lock makes concurrent callers wait for one read.
         async with _time_limit(), self._lock:
             if self._kept is None or self.clock() - self._kept[0] > MAX_AGE_SECONDS:
                 self._kept = (self.clock(), await self._read())
