@@ -78,7 +78,7 @@ def result(value: ApplyResult, options: RenderOptions, *, limit: int = LIMIT) ->
         value, ledger=options.ledger, plan=options.plan, context=options.context
     )
     ranked = sorted(shown.outcomes, key=lambda item: _OUTCOMES.index(item.status))
-    title, run = f"{shown.title} {code(shown.run)}", ""
+    title, run, summary = f"{shown.title} {code(shown.run)}", "", shown.summary
     own_steps = [
         f"{step.text} {code(step.command)}" if step.command else step.text
         for step in shown.next_steps
@@ -93,9 +93,13 @@ def result(value: ApplyResult, options: RenderOptions, *, limit: int = LIMIT) ->
         steps = options.publication.next_steps or own_steps
         advice = "\n".join(f"{text}\n" for text in steps)
         notes, tail = _ledger_parts(value, shown)
+        if not value.complete:
+            # A reader of a pull request looks for what failed.
+            counts = value.summary
+            summary = ", ".join(f"{counts[s.value]} {s.value}" for s in _OUTCOMES) + "."
     head = [
         f"### {title}\n",
-        f"**{shown.summary}**\n",
+        f"**{summary}**\n",
         f"{code(shown.header)}{run} · digest {code(first_digits(shown.digest))}\n",
         advice,
     ]

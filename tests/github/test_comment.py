@@ -177,7 +177,7 @@ def test_a_partial_apply_comments_and_a_later_success_ends_that_comment(
 ) -> None:
     partial, complete = samples.partial_result(PLAN), samples.complete_result(PLAN)
     reporter.report("result", partial)
-    assert "**1 applied, 1 failed" in reporter.comments()[0]
+    assert "**1 failed, 1 unknown, 1 skipped, 1 applied.**" in reporter.comments()[0]
     assert reporter.outputs["in_sync"] == "false"
     reporter.report("result", complete)
     (body,) = reporter.comments()
