@@ -3,7 +3,7 @@
 Options of single commands: `reconciler.cli.options`.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -38,8 +38,41 @@ class Invocation:
     on_request: "Callable[[RequestRecord], None] | None" = field(default=None, repr=False)
 
 
+class HelpFormatter(click.HelpFormatter):
+    """Formatter that breaks no line inside an option, a name or a command in backticks."""
+
+    # Characters at which lines are not broken, in place of those at which they are.
+    _UNBROKEN = str.maketrans("- ", "\u2011\u00a0")
+    _PLAIN = str.maketrans("\u2011\u00a0", "- ")
+
+    def write_text(self, text: str) -> None:
+        """Write a paragraph."""
+        super().write_text(self._unbroken(text))
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], *args: Any, **kwargs: Any) -> None:
+        """Write a list of names with their texts."""
+        unbroken = [(name, self._unbroken(text)) for name, text in rows]
+        super().write_dl(unbroken, *args, **kwargs)
+
+    def getvalue(self) -> str:
+        """Return the whole text."""
+        return super().getvalue().translate(self._PLAIN)
+
+    def _unbroken(self, text: str) -> str:
+        parts = text.replace("-", "\u2011").split("`")
+        # Every second part stands between two backticks.
+        parts[1::2] = [part.translate(self._UNBROKEN) for part in parts[1::2]]
+        return "`".join(parts)
+
+
 class HelpOption(click.Command):
     """Command or group with `-h` beside `--help`, worded like the other options."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Return the help text."""
+        formatter = HelpFormatter(width=ctx.terminal_width, max_width=ctx.max_content_width)
+        self.format_help(ctx, formatter)
+        return formatter.getvalue().rstrip("\n")
 
     # click keeps the option that the first context asks for, so the names are not left to one.
     def get_help_option_names(self, ctx: click.Context) -> list[str]:
@@ -53,9 +86,51 @@ class HelpOption(click.Command):
             option.help = "Show this message and exit"
         return option
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, one command in a line, however long; then the closing text."""
+        # Imported late, because only the help needs it.
+        from reconciler.cli.command_examples import EXAMPLES
+
+        path = ctx.command_path.partition(" ")[2]
+        examples = EXAMPLES.get(path)
+        if examples:
+            formatter.write("\nExamples:\n")
+            for purpose, line in examples:
+                formatter.write(f"  # {purpose}\n  {line}\n")
+        super().format_epilog(ctx, formatter)
+
+
+class Argument(click.Argument):
+    """Positional argument with a description, which older versions of click do not accept."""
+
+    def __init__(self, *args: Any, description: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.description = description
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
+        """Return the name as in the usage line, and the description."""
+        # Not `make_metavar`, whose parameters differ between versions of click.
+        return self.metavar or (self.name or "").upper(), self.description
+
+
+def argument(*names: str, description: str, **settings: Any) -> Callable[[Body], Body]:
+    """Add a positional argument with its description in the help."""
+    return click.argument(*names, cls=Argument, description=description, **settings)
+
 
 class CommandGroup(HelpOption, click.Group):
     """Group of commands that shows its help and exits with 3 if no command is given."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each command with its whole first sentence, which click would cut."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [
+            (name, (command.help or "").partition("\n")[0])
+            for name, command in commands
+            if command is not None
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the command line, or show the help and exit if it is empty."""
@@ -78,17 +153,29 @@ class Command(HelpOption):
             option(self)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the command's own options before the global ones."""
-        # Arguments are in the usage line; the command's text describes them.
-        options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
-        for title, params in (
-            ("Options", [param for param in options if param in self._own]),
-            ("Global options", [param for param in options if param not in self._own]),
-        ):
+        """Write arguments and own options; name the global ones, which the root describes."""
+        own: dict[str, list[click.Parameter]] = {
+            "Arguments": [param for param in self._own if isinstance(param, click.Argument)],
+            "Options": [
+                param
+                for param in self.get_params(ctx)
+                if isinstance(param, click.Option) and not self._is_global(param)
+            ],
+        }
+        for title, params in own.items():
             rows = [row for param in params if (row := param.get_help_record(ctx)) is not None]
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
+        names = [param.opts[0] for param in self.params if self._is_global(param)]
+        formatter.write_paragraph()
+        formatter.write_text(f"Global options: {', '.join(names)}; see `reconcile --help`.")
+
+    def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write nothing: recent versions of click would list the arguments a second time."""
+
+    def _is_global(self, param: click.Parameter) -> bool:
+        return param in self.params and param not in self._own
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command's body with the global options, given before or after its name."""

@@ -21,33 +21,47 @@ from reconciler.cli.global_options import CommandGroup, Invocation, global_optio
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-COMMANDS = {
-    "init": "Create an empty desired-state folder and, if requested, GitHub workflows.",
-    "validate": "Check the files offline and report every problem.",
-    "fmt": "Rewrite the files in canonical format, keeping comments.",
-    "render": "Print the merged documents with the origin of each field.",
-    "plan": "Show the changes that apply would make, without making them.",
-    "apply": "Make the API match the files.",
-    "drift": "Report how the API differs from the files, and which side changed.",
-    "show": "Print a saved plan, result or drift report.",
-    "pull": "Write files for existing integrations, and count the changes left to plan.",
-    "history": "List past runs on a target, newest last.",
-    "report": "Publish a plan, result or drift report on GitHub.",
-    "undo": "Plan how to restore the state before a run, without changing anything.",
-    "list": "List the integrations in the API.",
-    "get": "Print one integration as the API returns it.",
-    "explain": "Explain a field of an integration or a diagnostic code.",
-    "scaffold": "Print an example file for an integration of a provider.",
-    "schema": "Print the JSON Schema of a file or an output.",
-    "completion": "Print the script that completes commands and values in a shell.",
-    "merge-results": "Merge the results of several shards into one.",
-    "doctor": "Check configuration, API key, scopes, pagination, clock and ledger.",
-    "fleet": "Plan, apply or check drift for many organisations.",
-    "worker": "Run a Temporal worker for a fleet.",
-    "simulate": "Serve a simulator of the API on this machine.",
-    "serve": "Serve the five integration operations over REST and MCP.",
+COMMAND_GROUPS = {
+    "Start": {
+        "init": "Create an empty desired-state folder and, if requested, GitHub workflows.",
+        "doctor": "Check configuration, API key, scopes, pagination, clock and ledger.",
+        "pull": "Write files for existing integrations, and count the changes left to plan.",
+        "scaffold": "Print an example file for an integration of a provider.",
+        "completion": "Print the script that completes commands and values in a shell.",
+    },
+    "Every day": {
+        "validate": "Check the files offline and report every problem.",
+        "fmt": "Rewrite the files in canonical format, keeping comments.",
+        "plan": "Show the changes that apply would make, without making them.",
+        "apply": "Make the API match the files.",
+        "drift": "Report how the API differs from the files, and which side changed.",
+        "history": "List past runs on a target, newest last.",
+        "undo": "Plan how to restore the state before a run, without changing anything.",
+    },
+    "Inspect": {
+        "list": "List the integrations in the API.",
+        "get": "Print one integration as the API returns it.",
+        "show": "Print a saved plan, result or drift report.",
+        "render": "Print the merged documents with the origin of each field.",
+        "explain": "Explain a field of an integration or a diagnostic code.",
+        "schema": "Print the JSON Schema of a file or an output.",
+    },
+    "GitHub and fleets": {
+        "report": "Publish a plan, result or drift report on GitHub.",
+        "merge-results": "Merge the results of several shards into one.",
+        "fleet": "Plan, apply or check drift for many organisations.",
+        "worker": "Run a Temporal worker for a fleet.",
+    },
+    "Serve": {
+        "serve": "Serve the five integration operations over REST and MCP.",
+        "simulate": "Serve a simulator of the API on this machine.",
+    },
 }
-"""Commands in the order of the help, each with its line of help."""
+"""Commands in the order of the help, by group, each with its line of help."""
+
+COMMANDS = {
+    name: summary for commands in COMMAND_GROUPS.values() for name, summary in commands.items()
+}
 
 _UNLISTED = frozenset({"github", "help"})
 """Commands that the help does not list: those for GitHub workflows, and the help itself."""
@@ -93,9 +107,12 @@ class Commands(CommandGroup):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        """Write the groups of commands without importing any."""
+        width = max(map(len, COMMANDS))
+        for title, commands in COMMAND_GROUPS.items():
+            with formatter.section(title):
+                # Padded, so that the texts of all groups begin in one column.
+                formatter.write_dl([(name.ljust(width), text) for name, text in commands.items()])
 
 
 def _meant_command(name: str) -> str | None:
@@ -129,7 +146,8 @@ def _imported(name: str) -> ModuleType:
         "auto_envvar_prefix": ENVIRONMENT_PREFIX,
         "max_content_width": 100,
     },
-    epilog="Start with `reconcile plan`. Help for a command: `reconcile COMMAND --help`.",
+    epilog="`reconcile COMMAND --help` describes a command, with examples; "
+    "`reconcile help environment` lists the environment variables.",
 )
 @global_options
 def reconcile() -> None:

@@ -71,7 +71,7 @@ def test_the_command_alone_shows_its_help_and_counts_as_bad_input(
 ) -> None:
     code, out, _ = outcome()
     assert (code, out) == (3, "")
-    assert "Commands:" in capsys.readouterr().err
+    assert "Every day:" in capsys.readouterr().err
 
 
 def test_a_word_in_place_of_a_number_is_named_as_such() -> None:

@@ -10,7 +10,7 @@ import click
 from reconciler.cli import exit_codes, notifications, output, signals, wiring
 from reconciler.cli.apply_run import RunDisplay, run_apply
 from reconciler.cli.console import Console
-from reconciler.cli.global_options import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation, argument
 from reconciler.cli.options import (
     ApprovalOptions,
     ReadingOptions,
@@ -38,7 +38,13 @@ from reconciler.workflows import Applied, Session
 
 
 @click.command("apply", cls=Command)
-@click.argument("plans", nargs=-1, type=click.Path(path_type=Path))
+@argument(
+    "plans",
+    nargs=-1,
+    metavar="[PLAN]...",
+    type=click.Path(path_type=Path),
+    description="Saved plans, which approve the changes that they contain and no others",
+)
 @format_option("text", "json")
 @click.option(
     "--notify",
@@ -64,7 +70,7 @@ def command(
 ) -> int:
     """Make the API match the files.
 
-    With saved PLANS, only changes that they contain are made. A plan saved by `undo` restores the
+    With saved plans, only changes that they contain are made. A plan saved by `undo` restores the
     state before its run.
     """
     # Checked first, so that an invalid channel is reported before the apply and not after it.

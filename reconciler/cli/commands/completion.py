@@ -3,11 +3,16 @@
 import click
 
 from reconciler.cli import completion
-from reconciler.cli.global_options import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation, argument
 
 
 @click.command("completion", cls=Command)
-@click.argument("shell", type=click.Choice(completion.SHELLS))
+@argument(
+    "shell",
+    metavar="SHELL",
+    type=click.Choice(completion.SHELLS),
+    description=f"Shell to complete in: {', '.join(completion.SHELLS)}",
+)
 @click.pass_context
 def command(ctx: click.Context, *, shell: str) -> int:
     """Print the script that completes commands and values in a shell.

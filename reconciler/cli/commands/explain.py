@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import click
 
 from reconciler.cli import completion_values
-from reconciler.cli.global_options import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation, argument
 from reconciler.cli.options import format_option
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.errors import InvalidInput
@@ -19,8 +19,12 @@ _ALL = "codes"
 
 
 @click.command("explain", cls=Command)
-@click.argument(
-    "subject", metavar="[PATH|CODE]", default="", shell_complete=completion_values.fields_and_codes
+@argument(
+    "subject",
+    metavar="[PATH|CODE]",
+    default="",
+    description="Path of a field or code of a message  [default: all fields]",
+    shell_complete=completion_values.fields_and_codes,
 )
 @click.option(
     "--provider",

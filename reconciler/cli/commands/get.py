@@ -3,7 +3,7 @@
 import click
 
 from reconciler.cli import completion_values, signals, wiring
-from reconciler.cli.global_options import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation, argument
 from reconciler.cli.options import ReadingOptions, connection, format_option
 from reconciler.diagnostics import error
 from reconciler.domain.identifiers import SLUG
@@ -24,7 +24,12 @@ class NoSuchIntegration(ReconcilerError):
 
 
 @click.command("get", cls=Command)
-@click.argument("slug", shell_complete=completion_values.slugs)
+@argument(
+    "slug",
+    metavar="SLUG",
+    description="Slug of the integration",
+    shell_complete=completion_values.slugs,
+)
 @format_option("text", "json", "yaml")
 @connection
 @click.pass_obj

@@ -13,7 +13,7 @@ from reconciler import git
 from reconciler.cli import output, settings, signals, wiring
 from reconciler.cli.commands.report import connected
 from reconciler.cli.desired_source import repository_of
-from reconciler.cli.global_options import Command, CommandGroup, Invocation
+from reconciler.cli.global_options import Command, CommandGroup, Invocation, argument
 from reconciler.cli.options import format_option
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error, warning
@@ -237,7 +237,7 @@ def gather_plans(
 
 
 @command.command("moved", cls=Command)
-@click.argument("file", metavar="DRIFT", type=_FILE)
+@argument("file", metavar="DRIFT", type=_FILE, description="Drift report saved with --format json")
 @click.pass_obj
 def moved(invocation: Invocation, *, file: Path) -> int:
     """Print the slugs that changed in the API and that `reconcile pull` can adopt, one per line."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli import exit_codes, output
-from reconciler.cli.global_options import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation, argument
 from reconciler.cli.options import command_context, format_option
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
@@ -28,8 +28,13 @@ NOT_READ = "not read"
 
 
 @click.command("merge-results", cls=Command)
-@click.argument(
-    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+@argument(
+    "files",
+    metavar="FILE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    description="Results of `apply --shard I/N --format json`, one for each shard",
 )
 @format_option(*output.PLAN_FORMATS)
 @click.pass_obj

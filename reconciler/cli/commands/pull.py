@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import click
 
 from reconciler.cli import completion_values, secret_values, settings, signals, wiring
-from reconciler.cli.global_options import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation, argument
 from reconciler.cli.options import ReadingOptions, connection
 from reconciler.desired.load import load_config
 from reconciler.desired.references import template_problem
@@ -26,8 +26,12 @@ _NOTHING = Selection(exclude=("*",))
 
 
 @click.command("pull", cls=Command)
-@click.argument(
-    "patterns", nargs=-1, metavar="[SLUG|GLOB]...", shell_complete=completion_values.slugs
+@argument(
+    "patterns",
+    nargs=-1,
+    metavar="[SLUG|GLOB]...",
+    description="Integrations to pull  [default: all in the target's scope]",
+    shell_complete=completion_values.slugs,
 )
 @click.option(
     "--all", "everything", is_flag=True, help="Also pull integrations outside the target's scope"

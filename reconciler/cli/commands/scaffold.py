@@ -3,11 +3,16 @@
 import click
 
 from reconciler.cli import completion_values
-from reconciler.cli.global_options import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation, argument
 
 
 @click.command("scaffold", cls=Command)
-@click.argument("provider", shell_complete=completion_values.providers)
+@argument(
+    "provider",
+    metavar="PROVIDER",
+    description="Id of the provider, for example openai",
+    shell_complete=completion_values.providers,
+)
 @click.option(
     "--auth",
     metavar="MODE",

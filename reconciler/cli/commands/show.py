@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli import output
-from reconciler.cli.global_options import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation, argument
 from reconciler.cli.options import command_context, format_option
 from reconciler.execution.result import decode_result, document_kind
 from reconciler.planning import codec
@@ -14,7 +14,12 @@ NOT_READ = "not read"
 
 
 @click.command("show", cls=Command)
-@click.argument("file", metavar="PLAN", type=click.Path(path_type=Path))
+@argument(
+    "file",
+    metavar="PLAN",
+    type=click.Path(path_type=Path),
+    description="Saved plan, or result or drift report saved with --format json",
+)
 @format_option(*output.PLAN_FORMATS)
 @click.pass_obj
 def command(invocation: Invocation, *, file: Path, style: str) -> int:

@@ -12,7 +12,7 @@ import click
 from reconciler import workflows
 from reconciler.cli import completion_values, output, settings, signals, wiring
 from reconciler.cli.desired_source import read_files
-from reconciler.cli.global_options import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation, argument
 from reconciler.cli.options import (
     ReadingOptions,
     command_context,
@@ -34,7 +34,12 @@ from reconciler.views.plan_outline import header_of
 
 
 @click.command("undo", cls=Command)
-@click.argument("run", shell_complete=completion_values.runs)
+@argument(
+    "run",
+    metavar="RUN",
+    description="Id of the run, as `reconcile history` lists it",
+    shell_complete=completion_values.runs,
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
