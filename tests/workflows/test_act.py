@@ -46,6 +46,13 @@ def steps(log: str) -> list[str]:
     return re.findall(r"Success - Main (.*?) \[", log)
 
 
+def checks(here: Scratch, environment: str) -> dict[str, str]:
+    """Return the title of the check run of each commit."""
+    found = here.github.check_runs.values()
+    assert {item["name"] for item in found} == {f"reconcile / {environment}"}
+    return {item["head_sha"]: item["output"]["title"] for item in found}
+
+
 def play(here: Scratch, *, plan: str, apply: str, drift: str, environment: str) -> None:
     """Plan a pull request, merge it, apply it and look for drift; each by its workflow."""
     base = here.git("rev-parse", "HEAD")
@@ -61,6 +68,7 @@ def play(here: Scratch, *, plan: str, apply: str, drift: str, environment: str) 
     assert ("pull requests can read this secret" in log) == (plan == "reconcile-plan")
     (comment,) = here.github.comments[7]
     assert "**4 to create" in comment["body"]
+    assert checks(here, environment) == {HEAD: "4 to create"}
     uploaded = here.store / f"reconcile-plan-{environment}-{HEAD}" / "plan.json"
     installed = (here.folder / "installed.log").read_text()
     assert "--require-hashes --only-binary :all: -r " in installed
@@ -71,6 +79,7 @@ def play(here: Scratch, *, plan: str, apply: str, drift: str, environment: str) 
     assert code == 0, log
     assert {"Gather the approved plans", "Apply", "Report"} <= set(steps(log))
     assert "**4 applied, 0 failed, 0 skipped, 0 unknown.**" in log
+    assert checks(here, environment)[merged] == "applied 4"
     assert (here.store / f"reconcile-applied-{environment}" / "plan.json").is_file()
     assert (here.store / "cache" / "ledger.db").is_file()
     assert VALUE not in log
