@@ -94,6 +94,13 @@ class Addresses:
         return f"http://{self._host}:{self.mcp_port}/mcp"
 
     @property
+    def page_url(self) -> str:
+        """Return the URL of the web page, which a browser on this machine can open."""
+        # The address for all networks is no name that the page answers to.
+        local = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  replaced, not bound
+        return f"http://{local.get(self.host, self._host)}:{self.rest_port}/"
+
+    @property
     def _host(self) -> str:
         return f"[{self.host}]" if ":" in self.host else self.host
 

@@ -95,8 +95,8 @@ def words(markup: str) -> str:
 
 
 def rows(markup: str) -> list[str]:
-    body = markup.partition("<tbody>")[2].partition("</tbody>")[0]
-    return [words(row).strip() for row in body.split("</tr>") if row.strip()]
+    bodies = re.findall(r"<tbody>(.*?)</tbody>", markup, re.DOTALL)
+    return [words(row).strip() for body in bodies for row in body.split("</tr>") if row.strip()]
 
 
 def cookie(response: httpx.Response) -> dict[str, str]:
@@ -240,6 +240,81 @@ def test_the_overview_is_searched_and_filtered() -> None:
     for query, count in shown.items():
         assert len(rows(site.page(f"/{query}"))) == count, query
     assert "Nothing fits" in site.page("/?q=nothing")
+
+
+def test_what_needs_attention_is_on_the_first_of_several_pages() -> None:
+    names = [f"team-{number:03d}" for number in range(250)]
+    files = {name: ALPHA.replace(b"alpha", name.encode()) for name in names}
+    site = Site(**files)
+    for name in names[:-1]:
+        site.exists(name, name="Moved" if name == "team-240" else "Alpha")
+    site.exists("wild")
+    first = site.page("/")
+    shown = rows(first)
+    assert [row.split()[0] for row in shown[:3]] == ["team-240", "team-249", "wild"]
+    assert len(shown) == 100
+    assert words(first).count("Needs attention 2") == 1
+    assert "Everything else 249" in words(first)
+    assert "1–100 of 251" in words(first)
+    assert 'href="/?page=2" rel="next"' in first
+    assert 'rel="prev"' not in first
+    last = site.page("/?page=3")
+    assert len(rows(last)) == 51
+    assert rows(last)[-1].split()[0] == "team-248"
+    assert "Needs attention" not in words(last)
+    assert 'href="/?page=2" rel="prev"' in last
+    assert 'rel="next"' not in last
+    listed = {row.split()[0] for page in (1, 2, 3) for row in rows(site.page(f"/?page={page}"))}
+    assert listed == {*names, "wild"}
+
+
+@pytest.mark.parametrize(
+    ("page", "count"),
+    [("0", 100), ("-1", 100), ("x", 100), ("²", 100), ("9" * 5000, 100), ("9", 5)],
+)
+def test_a_page_that_does_not_exist_shows_one_that_does(page: str, count: int) -> None:
+    site = Site()
+    for number in range(105):
+        site.exists(f"wild-{number}")
+    assert len(rows(site.page(f"/?page={page}"))) == count
+
+
+def test_a_filter_lasts_on_the_next_page() -> None:
+    site = Site()
+    for number in range(120):
+        site.exists(f"wild-{number}")
+    site.exists("other")
+    markup = site.page("/?q=wild&provider=openai&state=not+in+Git")
+    following = re.search(r'href="([^"]*)" rel="next"', markup)
+    assert following
+    shown = rows(site.page(unescape(following[1])))
+    assert len(shown) == 20
+    assert all(row.startswith("wild-") for row in shown)
+
+
+def test_hosts_and_workspaces_from_outside_git_need_attention() -> None:
+    names = ("alpha", "beta", "gamma")
+    files = {name: ALPHA.replace(b"alpha", name.encode()) for name in names}
+    site = Site(**files).exists("alpha", name="Alpha")
+    site.exists("beta", name="Alpha", configurations={"custom_host": "https://other.test"})
+    site.exists("gamma", name="Alpha")
+    grant = {"workspaces": [{"id": "ws-stranger", "enabled": True}]}
+    site.here.world.put("PUT", "/integrations/gamma/workspaces", grant)
+    shown = rows(site.page("/?state=needs+attention"))
+    assert ["! undeclared host" in row for row in shown] == [True, False]
+    assert ["! undeclared access" in row for row in shown] == [False, True]
+
+
+def test_errors_of_the_plan_are_above_the_list_and_its_warnings_folded() -> None:
+    limits = (
+        b"version: 1\ndefault_target: here\ntargets:\n"
+        b"  here: {base_url: 'simulator:', prune: all, limits: {deletes: 0}}\n"
+    )
+    site = Site(alpha=ALPHA).exists("alpha", name="Alpha").exists("wild")
+    site.here.folder["reconcile.yaml"] = limits
+    markup = site.page()
+    assert "error[too-many-deletes]" in words(markup.partition('class="counts"')[0])
+    assert "to be removed, blocked" in rows(markup)[0]
 
 
 def test_one_integration_is_shown_side_by_side() -> None:

@@ -23,6 +23,7 @@ def test_it_serves_the_simulator_without_any_account(project: Project) -> None:
     with running(project) as adapter, adapter.client() as client:
         assert adapter.announced["kind"] == "serving"
         assert adapter.announced["rest_url"] == f"{adapter.root}/v1"
+        assert adapter.announced["page_url"] == f"{adapter.root}/"
         body = {"slug": "a", "name": "A", "ai_provider_id": "openai", "key": SECRET}
         assert client.post("/v1/integrations", json=body).status_code == 200
         assert client.get("/v1/integrations").json()["total"] == 1
@@ -47,6 +48,7 @@ def test_it_prints_one_line_and_ends_at_ctrl_c(project: Project) -> None:
     assert (done.code, words[0], words[2]) == (130, "REST", "MCP")
     assert words[1].startswith("http://127.0.0.1:")
     assert words[3].endswith("/mcp")
+    assert words[4:] == ["page", words[1].removesuffix("v1")]
 
 
 @pytest.mark.parametrize("library", ["mcp", "starlette"])

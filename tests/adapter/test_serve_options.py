@@ -266,3 +266,17 @@ def test_every_flag_is_described() -> None:
     names = {f"--{name.replace('_', '-')}" for name in USUAL} | {"--format"}
     assert names <= described.keys()
     assert all(described[name] for name in names)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8080/"),
+        (EVERYWHERE, "http://127.0.0.1:8080/"),
+        ("::", "http://[::1]:8080/"),
+        ("::1", "http://[::1]:8080/"),
+        ("adapter.example", "http://adapter.example:8080/"),
+    ],
+)
+def test_the_url_of_the_page_is_one_that_a_browser_can_open(host: str, url: str) -> None:
+    assert serve.Addresses(host, 8080, 9090).page_url == url

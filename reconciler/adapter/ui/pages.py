@@ -5,25 +5,26 @@ and bidi characters become escapes, long text is cut) and then escaped for HTML,
 can forget it. There is no script: a search is a form that the server answers.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
 from reconciler.adapter.ui.comparison import ComparedField, FieldStatus
+from reconciler.adapter.ui.overview import Search, choices_of, page_of, statuses
 from reconciler.adapter.ui.snapshot import Row, Run, Snapshot, SyncStatus
-from reconciler.diagnostics import Diagnostic
+from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.planning.actions import Action, ChangeOrigin
 from reconciler.views.escape import visible
+from reconciler.views.findings import findings_of, severities_of
 from reconciler.views.html import palette
+from reconciler.views.phrases import findings_title
 from reconciler.views.templating import Templates
 
-MAX_ROWS: Final = 500
 MAX_RUNS: Final = 100
 
 _SYNC_SIGNS: Final = {
@@ -45,6 +46,15 @@ _FIELD_MARKS: Final = {
 }
 """Sign and CSS class of a field's status."""
 
+_FIELD_ORDER: Final = (
+    FieldStatus.DIFFERS,
+    FieldStatus.UNDECLARED,
+    FieldStatus.NOT_COMPARED,
+    FieldStatus.UNVERIFIED,
+    FieldStatus.SAME,
+)
+"""What a reader looks for comes first; fields of one status keep their order."""
+
 _ORIGINS: Final = {
     ChangeOrigin.LOCAL: "Git is ahead.",
     ChangeOrigin.REMOTE: "The API moved.",
@@ -53,48 +63,29 @@ _ORIGINS: Final = {
 _OUTCOME_SIGNS: Final = {"applied": "✓", "failed": "✗", "skipped": "–", "unknown": "?"}
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
-    """Filter of the overview; an empty text filters nothing."""
-
-    words: str = ""
-    sync_status: str = ""
-    provider: str = ""
-
-    @property
-    def is_set(self) -> bool:
-        """Whether anything is filtered."""
-        return self != Search()
-
-    def matches(self, row: Row) -> bool:
-        """Return whether a row is shown."""
-        text = f"{row.slug} {row.name} {row.provider}".lower()
-        return (
-            all(word in text for word in self.words.lower().split())
-            and self.sync_status in {"", row.sync_status.value}
-            and self.provider in {"", row.provider}
-        )
-
-
 def login_page(*, is_retry: bool = False) -> str:
     """Return the form that asks for a token."""
     return _render("login.html", is_retry=is_retry)
 
 
-def overview_page(snapshot: Snapshot, search: Search, *, can_log_out: bool) -> str:
-    """Return all integrations, or those that match a search."""
-    rows = [row for row in snapshot.rows if search.matches(row)]
+def overview_page(snapshot: Snapshot, search: Search, *, number: int, can_log_out: bool) -> str:
+    """Return one page of the integrations, or of those that match a search."""
     target = snapshot.target
+    findings = findings_of(snapshot.plan.diagnostics if snapshot.plan else ())
+    errors = [item for item in findings if item.severity is Severity.ERROR]
+    notes = [item for item in findings if item.severity is not Severity.ERROR]
     return _render(
         "overview.html",
         snapshot=snapshot,
         search=search,
+        errors=errors,
+        notes=notes,
+        notes_title=findings_title(severities_of(notes)),
         host="embedded simulator" if target.is_simulator else urlsplit(target.base_url).netloc,
-        counts=_counts(snapshot.rows, search),
+        choices=choices_of(snapshot.rows, search),
         providers=sorted({row.provider for row in snapshot.rows if row.provider}),
-        sync_statuses=[status.value for status in SyncStatus],
-        rows=rows[:MAX_ROWS],
-        hidden_rows=max(0, len(rows) - MAX_ROWS),
+        sync_statuses=statuses(),
+        page=page_of(snapshot.rows, search, number),
         can_log_out=can_log_out,
     )
 
@@ -112,7 +103,7 @@ def detail_page(
     return _render(
         "detail.html",
         row=row,
-        fields=fields,
+        fields=sorted(fields, key=lambda field: _FIELD_ORDER.index(field.status)),
         action=action,
         origin=_origin(action) if action else "",
         source=source,
@@ -138,34 +129,6 @@ def stylesheet() -> str:
     """Return the style sheet, dark and light; it loads nothing from elsewhere."""
     file = resources.files("reconciler.adapter.ui") / "static" / "page.css"
     return palette() + file.read_text(encoding="utf-8")
-
-
-@dataclass(frozen=True, slots=True)
-class _Count:
-    """Number of integrations with one sync status, and the query that filters them."""
-
-    name: str
-    count: int
-    query: str
-    is_current: bool
-
-
-def _counts(rows: Sequence[Row], search: Search) -> list[_Count]:
-    totals = Counter(row.sync_status for row in rows)
-    counts = [_Count("all", len(rows), _query(search, ""), search.sync_status == "")]
-    for status in SyncStatus:
-        if totals[status]:
-            name = status.value
-            is_current = search.sync_status == name
-            counts.append(_Count(name, totals[status], _query(search, name), is_current))
-    return counts
-
-
-def _query(search: Search, sync_status: str) -> str:
-    """Return the query of a search with another sync status."""
-    values = {"q": search.words, "provider": search.provider, "state": sync_status}
-    given = {name: value for name, value in values.items() if value}
-    return f"?{urlencode(given)}" if given else ""
 
 
 def _origin(action: Action) -> str:

@@ -20,8 +20,8 @@ from reconciler.adapter.problems import refuse
 from reconciler.adapter.request_context import Receive, Scope, Send, context_of
 from reconciler.adapter.routing import ASGIEndpoint, Endpoint
 from reconciler.adapter.ui.comparison import compare_fields
+from reconciler.adapter.ui.overview import Search, page_number
 from reconciler.adapter.ui.pages import (
-    Search,
     detail_page,
     history_page,
     login_page,
@@ -141,7 +141,13 @@ class PageRoutes:
             provider=query.get("provider", "")[:200],
         )
         snapshot = await self.cache.snapshot()
-        return _html(overview_page(snapshot, search, can_log_out=self.tokens.required))
+        page = overview_page(
+            snapshot,
+            search,
+            number=page_number(query.get("page", "")),
+            can_log_out=self.tokens.required,
+        )
+        return _html(page)
 
     async def _detail(self, request: Request) -> Response:
         slug = str(request.path_params["slug"])

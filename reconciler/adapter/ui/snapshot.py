@@ -51,16 +51,16 @@ Runs = Callable[[], Awaitable[Sequence[Run]]]
 
 
 class SyncStatus(Enum):
-    """Status of an integration against the files."""
+    """Status of an integration against the files, the most urgent first."""
 
-    IN_SYNC = "in sync"
-    UNDECLARED_ACCESS = "undeclared access"
     UNDECLARED_HOST = "undeclared host"
+    UNDECLARED_ACCESS = "undeclared access"
+    SURPLUS = "to be removed"
     DIFFERS = "differs"
     MISSING = "missing"
-    SURPLUS = "to be removed"
-    UNMANAGED = "not in Git"
     UNKNOWN = "not compared"
+    UNMANAGED = "not in Git"
+    IN_SYNC = "in sync"
 
 
 _STATUS_OF_ACTION: Final[Mapping[ActionKind, SyncStatus]] = {

@@ -135,7 +135,8 @@ def command(invocation: Invocation, /, *, style: str, **options: Any) -> int:
     console = invocation.console
 
     def announce(at: serve_wiring.Addresses) -> None:
-        console.data(_as_json(at) if style == "json" else f"REST {at.rest_url} MCP {at.mcp_url}")
+        text = f"REST {at.rest_url} MCP {at.mcp_url} page {at.page_url}"
+        console.data(_as_json(at) if style == "json" else text)
 
     async def work(handler: signals.SignalHandler) -> int:
         stop = asyncio.Event()
@@ -155,6 +156,7 @@ def _as_json(at: serve_wiring.Addresses) -> str:
             "kind": "serving",
             "rest_url": at.rest_url,
             "mcp_url": at.mcp_url,
+            "page_url": at.page_url,
             "rest_port": at.rest_port,
             "mcp_port": at.mcp_port,
         }
