@@ -1,7 +1,7 @@
 """Fleets: many organisations and environments with one command.
 
     config        fleet.yaml and its members; read this first
-    task          what one member has to do, and the approval of its plan by digests
+    task          the work of one member, and the approval of its plan by digests
     outcome       the outcome of a member and the result of the fleet
     checkpoint    the file from which a run is resumed
     local_engine  members in threads of this process

@@ -1,6 +1,6 @@
-"""Checkpoint of a fleet's run: a file from which a run that broke off is resumed.
+"""Checkpoint of a fleet's run: a file from which an interrupted run is resumed.
 
-The whole file is replaced each time a member has ended.
+The whole file is replaced whenever a member ends.
 """
 
 import json
@@ -16,7 +16,7 @@ from reconciler.errors import InvalidInput
 from reconciler.fleet.config import Member
 from reconciler.fleet.outcome import FleetOperation, MemberOutcome, outcome_from
 
-# The name becomes that of a file: no slash, and no dot at its beginning.
+# It becomes a file name: no slash, and no leading dot.
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MAX_BYTES = 64 * 1024 * 1024
 
@@ -43,17 +43,17 @@ class Checkpoint:
         self.save()
 
     def completed(self, member: Member) -> MemberOutcome | None:
-        """Return what an earlier part of the run did, if the member has not changed since."""
+        """Return the earlier outcome in this run, if the member has not changed since."""
         outcome = self.outcomes.get(member.name)
         if outcome is None or not outcome.done:
             return None
-        # Another folder, target or variable: the recorded outcome is not that of this member.
+        # With another folder, target or variable, the recorded outcome is not that of this member.
         if self.fingerprints.get(member.name) != member.fingerprint:
             return None
         return replace(outcome, resumed=True)
 
     def save(self) -> None:
-        """Write the file; raises `InvalidInput` where that is not possible."""
+        """Write the file; raises `InvalidInput` if that is not possible."""
         document = {
             "format_version": "1",
             "kind": "fleet_run",
@@ -66,7 +66,7 @@ class Checkpoint:
         }
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            # Replacing a complete file is atomic: a run that breaks off here loses nothing.
+            # Replacing a complete file is atomic, so an interruption here loses nothing.
             replace_file(self.file, json.dumps(document).encode(), mode=0o600)
         except OSError as reason:
             summary = f"{self.file}: {reason.strerror or 'cannot be written'}"
@@ -81,7 +81,7 @@ def resume(folder: Path, run: str, *, operation: FleetOperation) -> Checkpoint:
     checkpoint = Checkpoint(folder, run, operation)
     try:
         with checkpoint.file.open("rb") as stream:
-            # A larger file ends in the middle, which is not JSON.
+            # A larger file is cut in the middle, which is not valid JSON.
             _fill(checkpoint, json.loads(stream.read(_MAX_BYTES)))
     except OSError:
         raise InvalidInput([error("unknown-run", f"there is no run {run}", hint=hint)]) from None

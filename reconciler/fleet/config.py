@@ -27,7 +27,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # Secrets that references may name by default, and the keys of the API.
 _VARIABLE = re.compile(r"(SECRET|PORTKEY)_[A-Z0-9_]+")
 _SHARED_SETTING = "PORTKEY_BASE_URL"
-"""Setting of the machine that runs the fleet; it is not a credential of a member."""
+"""Setting of the machine that runs the fleet, not a credential of a member."""
 
 
 class MemberDefaults(StrictSettings):
@@ -74,8 +74,8 @@ class Member:
     def environment(self, whole: Mapping[str, str]) -> dict[str, str]:
         """Return the environment variables that this member sees.
 
-        Without `variables` it sees all. With them it sees only the secrets and keys that they name,
-        so that the files of one organisation cannot read the keys of another.
+        Without `variables`, it sees all. With them, it sees only the secrets and keys that they
+        name, so that the files of one organisation cannot read the keys of another.
         """
         if not self.variables:
             return dict(whole)
@@ -134,7 +134,7 @@ def _is_shared(name: str) -> bool:
 
 
 class _MemberReader:
-    """Builds members from the entries of a file, and collects what is wrong with them."""
+    """Builds members from the entries of a file, and collects their errors."""
 
     def __init__(self, folder: Path, problems: ProblemCollector, origin: SourceOrigin) -> None:
         self._folder = folder
@@ -198,7 +198,7 @@ class _MemberReader:
         self._names.add(entry.name)
 
     def _check_unique(self, member: Member, steps: Steps) -> None:
-        # Both would apply to one target, and the second would find its lock held.
+        # Both would apply to one target, and the second one would find the lock held.
         first = self._owners.setdefault((member.dir, member.target), member.name)
         if first != member.name:
             self._error(

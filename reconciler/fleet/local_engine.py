@@ -1,6 +1,6 @@
-"""Engine for one machine: a few members at a time, each in a thread of its own.
+"""Engine for one machine: a few members at a time, each in a separate thread.
 
-Reading a member's files and secrets blocks, and a member that hangs must not hold up the others.
+Reading a member's files and secrets blocks, and a hanging member must not delay the others.
 Beyond one machine: `reconciler.fleet.temporal`.
 """
 
@@ -25,7 +25,7 @@ async def run_locally(
     ended: Callable[[MemberOutcome], None],
     grace: float = GRACE,
 ) -> None:
-    """Carry out every task, at most `parallelism` at a time; `ended` takes each outcome."""
+    """Carry out every task, at most `parallelism` at a time; `ended` receives each outcome."""
     waiting = iter(tasks)  # shared, so that each worker takes the next task when it is free
 
     async def work() -> None:
@@ -51,12 +51,12 @@ async def _carry_out(
 ) -> MemberOutcome:
     """Wait for one member up to its deadline; each member has its own cancel token."""
     own = CancelToken()
-    # A token of its own, so that a late member can be stopped without the others.
+    # A separate token, so that a late member can be stopped without the others.
     cancel.add_callback(own.request)
     work = asyncio.ensure_future(in_thread(lambda: handler(task, own)))
     try:
         async with asyncio.timeout(task.deadline + grace):
-            # A member that is late is abandoned, not cancelled: its thread may still write.
+            # A late member is abandoned, not cancelled, because its thread may still write.
             return await asyncio.shield(work)
     except TimeoutError:
         own.request("its deadline passed")

@@ -1,7 +1,7 @@
 """Fleet result as GitHub-flavoured Markdown: a table of the members, and the errors below it.
 
-Members that failed come first. Names and errors stand in code spans and fences, in which GitHub
-resolves nothing: see `reconciler.views.markdown`.
+Failed members come first. Names and errors are in code spans and fences, in which GitHub resolves
+nothing: see `reconciler.views.markdown`.
 """
 
 import hashlib
@@ -28,10 +28,10 @@ _WORST_FIRST = (
 _SETTLED = frozenset({MemberStatus.IN_SYNC, MemberStatus.APPLIED})
 _MAX_NAME = 80
 _ROWS = 500
-"""Members that the table shows; the summary counts all of them."""
+"""Maximum number of members in the table; the summary counts all of them."""
 
 _NOTES = 200
-"""Bytes that are kept free for the notes on what is left out."""
+"""Bytes reserved for the notes on what is left out."""
 
 
 def is_settled(result: FleetResult) -> bool:
@@ -40,7 +40,7 @@ def is_settled(result: FleetResult) -> bool:
 
 
 def fingerprint_of(result: FleetResult) -> str:
-    """Return a digest of what readers act on: statuses, what differs, and errors by code."""
+    """Return a digest of what readers act on: statuses, differences, and errors by code."""
     facts = [
         [m.member, m.status.value, m.digest, [n.code for n in m.notes if n.severity == "error"]]
         for m in sorted(result.members, key=lambda member: member.member)
@@ -66,7 +66,7 @@ def markdown(result: FleetResult, *, environment: str, limit: int) -> str:
         "| member | status | actions |\n|---|---|---|\n"
     )
     room = limit - len(head.encode()) - _NOTES
-    # The table takes up to half of the room, so that errors are seen as well.
+    # The table takes up to half of the room, so that errors are shown, too.
     rows, hidden = _fitting([_row(member) for member in ranked[:_ROWS]], room // 2)
     hidden += max(0, len(ranked) - _ROWS)
     failed = [member for member in ranked if errors_of(member)]
@@ -93,7 +93,7 @@ def _errors(member: MemberOutcome) -> str:
 
 
 def _fitting(texts: Sequence[str], room: int) -> tuple[list[str], int]:
-    """Return the first texts that fit, and how many do not."""
+    """Return the first texts that fit, and the number of the others."""
     kept: list[str] = []
     for text in texts:
         room -= len(text.encode())

@@ -15,23 +15,27 @@ def figures_of(figures: Figures, result: FleetResult | None) -> str:
 
 def _families(figures: Figures, result: FleetResult | None) -> Iterable[Family]:
     yield "reconcile_fleet_timestamp_seconds", "When it ended.", [({}, figures.ended_at)]
-    yield "reconcile_fleet_duration_seconds", "How long it took.", [({}, figures.seconds)]
-    yield "reconcile_fleet_exit_code", "The worst of all members.", [({}, figures.exit_code)]
+    yield (
+        "reconcile_fleet_duration_seconds",
+        "Duration of the run in seconds.",
+        [({}, figures.seconds)],
+    )
+    yield "reconcile_fleet_exit_code", "Worst exit code of all members.", [({}, figures.exit_code)]
     if result is None:
         return
     by_status: list[Sample] = [({"status": s}, number) for s, number in result.summary.items()]
     yield "reconcile_fleet_members", "Members by status.", by_status
     yield (
         "reconcile_member_exit_code",
-        "The exit code of each member.",
+        "Exit code of each member.",
         _each(result.members, [member.exit_code for member in result.members]),
     )
     yield (
         "reconcile_member_duration_seconds",
-        "How long each member took.",
+        "Duration of each member in seconds.",
         _each(result.members, [member.duration_ms / 1000 for member in result.members]),
     )
-    # A member that failed early has no counts, and a 0 would say that nothing differs.
+    # A member that failed early has no counts; a 0 would mean that nothing differs.
     planned = [member for member in result.members if "create" in member.summary]
     yield (
         "reconcile_member_drift_items",

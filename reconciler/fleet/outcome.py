@@ -13,8 +13,8 @@ from reconciler.errors import InvalidInput
 KIND = "fleet_result"
 
 WORST_LAST = (0, 2, 4, 3, 1, 5, 143, 130)
-"""The order of exit codes: nothing to do, differences, refused, bad input, failed before a write,
-left half done, interrupted."""
+"""Order of exit codes: nothing to do, differences, refused, invalid input, failed before a write,
+incomplete, interrupted."""
 
 
 class FleetOperation(StrEnum):
@@ -50,13 +50,13 @@ _STATUS_BY_EXIT_CODE = {
 
 
 def status_of_failure(exit_code: int) -> MemberStatus:
-    """Return the status that a failure with this exit code has."""
+    """Return the status of a failure with this exit code."""
     return _STATUS_BY_EXIT_CODE.get(exit_code, MemberStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class MemberNote:
-    """Diagnostic about a member; the summary is empty where only codes are transmitted."""
+    """Diagnostic about a member; the summary is empty if only codes are transmitted."""
 
     severity: str
     code: str
@@ -71,9 +71,9 @@ class MemberNote:
 class MemberOutcome:
     """Outcome of one member's run.
 
-    `exit_code` is that of the single command. `change_digests` identify the
-    changes of its plan for an approval (`reconciler.fleet.task`). With `resumed` an earlier run of
-    the fleet did the work.
+    `exit_code` is that of the separate command. `change_digests` identify the changes of its plan
+    for an approval (`reconciler.fleet.task`). With `resumed`, an earlier run of the fleet did the
+    work.
     """
 
     member: str
@@ -90,8 +90,8 @@ class MemberOutcome:
 
     @property
     def done(self) -> bool:
-        """Whether a resumed run can leave this member out."""
-        # A member that was not run has exit code 0 as well.
+        """Whether a resumed run can skip this member."""
+        # A member that was not run also has exit code 0.
         return self.exit_code in {0, 2} and self.status is not MemberStatus.NOT_RUN
 
     def as_json(self) -> dict[str, object]:
@@ -111,7 +111,7 @@ class MemberOutcome:
 
 
 def outcome_from(document: Mapping[str, Any]) -> MemberOutcome:
-    """Return the outcome in its public form; raises what Python raises for a wrong shape."""
+    """Build an outcome from its public form; raises Python's exceptions for a wrong shape."""
     return MemberOutcome(
         member=str(document["name"]),
         status=MemberStatus(document["status"]),
@@ -132,7 +132,7 @@ def outcome_from(document: Mapping[str, Any]) -> MemberOutcome:
 def decode_fleet_result(text: str, *, name: str) -> "FleetResult":
     """Parse the output of `fleet … --format json`; raises `InvalidInput` for anything else.
 
-    A document without members or with a member twice is refused as well: it proves nothing about
+    A document without members or with a duplicate member is also refused: it proves nothing about
     the fleet, so it must not close an issue.
     """
     try:
@@ -181,7 +181,7 @@ class FleetResult:
 
     @property
     def summary(self) -> dict[str, int]:
-        """Return the number of members by status, in the order in which it is shown."""
+        """Return the number of members by status, in display order."""
         counts = dict.fromkeys(MemberStatus, 0)
         for member in self.members:
             counts[member.status] += 1

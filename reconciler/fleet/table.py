@@ -26,7 +26,7 @@ SYMBOLS = {
 _COUNTED = ("create", "update", "replace", "delete", "blocked", "applied", "failed", "unknown")
 _MAX_NAME_WIDTH = 40
 _SHOWN_ERRORS = 3
-"""Errors of a member that the table shows."""
+"""Maximum number of errors of a member in the table."""
 
 
 def table(
@@ -100,7 +100,7 @@ def counts_of(member: MemberOutcome) -> str:
 
 
 def errors_of(member: MemberOutcome) -> list[str]:
-    """Return the first errors of a member; the command of the member itself shows its warnings."""
+    """Return the first errors of a member; the separate command shows its warnings."""
     errors = [note for note in member.notes if note.severity == "error"]
     lines = [
         f"{visible(note.code)}: {visible(note.summary, 300)}".removesuffix(": ")

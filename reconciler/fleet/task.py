@@ -1,6 +1,6 @@
 """Task for one member of a fleet, and the approval of its plan by digests.
 
-A task may be sent to another machine, so it holds names and digests only, never a plan. Approval
+A task can be sent to another machine, so it holds only names and digests, never a plan. Approval
 by saved plans: `reconciler.planning.approval`.
 """
 
@@ -20,10 +20,10 @@ DIGEST_LENGTH = 32
 
 @dataclass(frozen=True, slots=True)
 class MemberTask:
-    """One member's part in a run of the fleet.
+    """Part of one member in a run of the fleet.
 
-    `approved` holds the digests of the changes that may be applied; with None the files decide.
-    `deadline` is in seconds.
+    `approved` holds the digests of the changes that may be applied; if it is None, the files
+    decide. `deadline` is in seconds.
     """
 
     member: str
@@ -43,9 +43,9 @@ def change_digests(plan: Plan) -> tuple[str, ...]:
     target = plan.target
     digests = []
     for action in plan.actions:
-        # With the target, so that an approval for one organisation is none for another.
+        # Includes the target, so that an approval for one organisation does not apply to another.
         subject = [target.name, target.base_url, action.address, action.kind.value]
-        # None stands for the action itself, which needs approval even if it lists no change.
+        # None represents the action itself, which needs approval even if it lists no change.
         digests.append(_digest([*subject, None]))
         digests.extend(_digest([*subject, change.identity]) for change in action.changes)
     return tuple(digests)
@@ -54,15 +54,14 @@ def change_digests(plan: Plan) -> tuple[str, ...]:
 def require_approved(plan: Plan, *, approved: Collection[str]) -> bool:
     """Return True if every change of a plan was approved; raise `Refused` otherwise.
 
-    Between approval and apply a plan may shrink, for example when a crash left half of it done; it
-    must not grow.
+    Between approval and apply, a plan can shrink, for example after a crash, but must not grow.
     """
     if not set(approved).issuperset(change_digests(plan)):
         raise Refused(
             [
                 error(
                     "not-approved",
-                    "the plan holds changes that were not approved",
+                    "the plan contains changes that were not approved",
                     hint="review and approve the fresh plan",
                 )
             ],

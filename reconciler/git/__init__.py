@@ -1,8 +1,8 @@
-"""The desired-state folder in Git: its commit, its files at a base commit, missing checkouts,
-the order of commits.
+"""Desired-state folder in Git: its commit, its files at a base commit, missing checkouts, and the
+order of commits.
 
-What it knows of the past is imported on its own, from `git.base_commit`, which needs all that reads
-files. Everything here only reads. The program `git` does it, because it alone knows every form of a
+Past declarations are imported separately, from `git.base_commit`, which needs the code that reads
+files. This package only reads. It uses the program `git`, which supports every form of a
 repository.
 """
 

@@ -1,4 +1,4 @@
-"""The declarations of a base commit, which a plan with `--base` takes for last applied.
+"""Declarations of a base commit, which a plan with `--base` treats as last applied.
 
 Reading the files of a commit: `reconciler.git.commits`.
 """
@@ -24,7 +24,7 @@ from reconciler.planning.normalize import normalize
 
 BASE_UNREADABLE = "base-unreadable"
 
-# On the first of all days no `until` of an ignored field has passed.
+# On the earliest date, no `until` of an ignored field has passed.
 _NO_RULE_HAS_EXPIRED = date.min
 _ACCESS = frozenset({"models", "workspaces"})
 _HINT = "choose another commit with --base; files of a commit cannot be repaired"
@@ -32,16 +32,16 @@ _HINT = "choose another commit with --base; files of a commit cannot be repaired
 
 @dataclass(frozen=True, slots=True)
 class DeclaredAtBase:
-    """The declarations of a commit; files that cannot be read are in `last_applied.unreadable`."""
+    """Declarations of a commit; files that cannot be read are in `last_applied.unreadable`."""
 
     last_applied: LastAppliedState
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
 def declared_at(ref: str, *, repository: Repository, target: Target) -> DeclaredAtBase:
-    """Load the files of a folder as they were at a commit.
+    """Load the files of a folder at a commit.
 
-    Files that were broken at that commit leave gaps, and the other files still count. Raises
+    Files that were invalid at that commit leave gaps, and the other files still count. Raises
     `GitError` for an unknown commit or a folder outside of any repository.
     """
     files = files_at(ref, repository=repository)
@@ -70,10 +70,10 @@ def declared_at(ref: str, *, repository: Repository, target: Target) -> Declared
 
 
 def _last_applied(declared: Declared, *, ref: str, commit: str | None) -> LastApplied:
-    """Return a declaration in the form that the ledger has for what was last applied."""
-    # Normalized, as paths of secrets are everywhere: those inside models lead through a slug.
+    """Return a declaration in the ledger's form of the last-applied state."""
+    # Normalized, like all paths of secrets: those inside models contain a slug.
     found = references(normalize(declared.fields))
-    # Files are named as they are in a checkout, so without the `ref` that their labels begin with.
+    # Files are named as in a checkout, without the `ref` at the beginning of their labels.
     file = declared.source.file.removeprefix(f"{ref}:")
     return LastApplied(
         declared=declared.fields,
@@ -84,12 +84,12 @@ def _last_applied(declared: Declared, *, ref: str, commit: str | None) -> LastAp
 
 
 def _hides_something(problem: Diagnostic) -> bool:
-    """Whether a problem may hide an integration; a stray file may hold one."""
+    """Whether a problem may hide an integration, as a stray file may."""
     return problem.severity is Severity.ERROR or problem.code == "stray-file"
 
 
 def _hides_overlay(problem: Diagnostic, *, label: str) -> bool:
-    """Whether a problem may hide what an overlay removed from the file below it."""
+    """Whether a problem may hide what an overlay removes from the file below it."""
     file = problem.at.file if problem.at else ""
     is_overlay = file.startswith(f"{label}/{ENVIRONMENTS}") or problem.code == "missing-environment"
     return is_overlay and problem.code != "unknown-slug"
@@ -98,8 +98,8 @@ def _hides_overlay(problem: Diagnostic, *, label: str) -> bool:
 def _without_access(last_applied: LastAppliedState) -> LastAppliedState:
     """Drop the declared models and workspaces.
 
-    An entry that an overlay removed was not declared. If it counted as one that Git withdrew since,
-    it would be revoked although it was granted outside Git.
+    An entry that an overlay removed was not declared. If it counted as withdrawn by Git, it would
+    be revoked although it was granted outside Git.
     """
     integrations = {}
     for slug, each in last_applied.integrations.items():

@@ -1,4 +1,4 @@
-"""Commits of a folder: its YAML files as they were at one, and which commits contain another.
+"""Commits of a folder: its YAML files at a commit, and the order of commits.
 
 The files are read without touching the working tree. What they declared:
 `reconciler.git.base_commit`.
@@ -28,16 +28,16 @@ from reconciler.git.repository import (
     tree_entries,
 )
 
-_MAX_LINKS = 8  # a longer chain of links is taken for a loop
+_MAX_LINKS = 8  # a longer chain of links counts as a loop
 _OBJECT_ID = re.compile(r"\b[0-9a-f]{40,64}\b")
 _PARTIAL_CLONE = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$"
 
 
 @dataclass(frozen=True, slots=True)
 class FilesAtCommit:
-    """The files of a folder at a commit, by path in it; a source for `reconciler.desired`.
+    """Files of a folder at a commit, by path in it; a source for `reconciler.desired`.
 
-    `unreadable` holds the files that were there and cannot be read, with the reason. `commit` is
+    `unreadable` holds the files that existed but cannot be read, with the reason. `commit` is
     the full id of the commit.
     """
 
@@ -52,7 +52,7 @@ class FilesAtCommit:
         return sorted(self.files.keys() | self.unreadable.keys())
 
     def other_files(self) -> list[str]:
-        """Return none: only YAML was ever read, so that another file of a commit hides nothing."""
+        """Return none: only YAML files are read, so that another file of a commit hides nothing."""
         return []
 
     def read(self, path: str) -> bytes:
@@ -69,7 +69,7 @@ class FilesAtCommit:
         return check_content(content)
 
     def has_folder(self, path: str) -> bool:
-        """Whether there was a folder; Git keeps none without a file in it."""
+        """Whether there was a folder; Git does not store empty ones."""
         everything = (*self.files, *self.unreadable, *self.others)
         return any(name.startswith(path + "/") for name in everything)
 
@@ -97,9 +97,9 @@ class _Tree:
 
 
 def files_at(ref: str, *, repository: Repository) -> FilesAtCommit:
-    """Read the YAML files of a folder at a commit, those of its submodules included.
+    """Read the YAML files of a folder at a commit, including those of its submodules.
 
-    There are none if the folder did not exist then. Raises `GitError` for an unknown commit, and
+    The result is empty if the folder did not exist. Raises `GitError` for an unknown commit, and
     for objects that the repository lacks.
     """
     commit = commit_id(repository, ref)
@@ -123,7 +123,7 @@ def files_at(ref: str, *, repository: Repository) -> FilesAtCommit:
 
 
 class _Collector:
-    """The files of a folder at a commit, collected tree by tree."""
+    """Collector of the files of a folder at a commit, tree by tree."""
 
     def __init__(self, label: str) -> None:
         self.files: dict[str, bytes] = {}
@@ -132,7 +132,7 @@ class _Collector:
         self._label = label
 
     def add(self, top: Repository, commit: str, *, prefix: str, below: str, depth: int = 0) -> None:
-        """Add the files under `prefix` at a commit; `below` is put in front of their paths."""
+        """Add the files under `prefix` at a commit; `below` is prepended to their paths."""
         entries = _entries(top, commit, prefix, self._label)
         wanted: dict[str, str] = {}
         for name, entry in entries.items():
@@ -158,7 +158,7 @@ class _Collector:
         tree: "_Tree",
         wanted: dict[str, str],
     ) -> None:
-        """Follow a link to a file in the folder, as the working tree does."""
+        """Follow a link to a file in the folder, like the working tree."""
         at: str | None = name
         for _ in range(_MAX_LINKS):
             entry = entries.get(at) if at is not None else None
@@ -173,7 +173,7 @@ class _Collector:
             content = _contents(tree.top, {at: entry.identity}, self._label)[at]
             text = os.fsdecode(content)
             if not is_yaml(path) and tree.has_file(at, text):
-                return  # such as a README shared with other folders
+                return  # for example a README that other folders share
             at = _link_target(at, text)
         self.unreadable[path] = UnreadableFile(
             "symlink",
@@ -182,9 +182,9 @@ class _Collector:
         )
 
     def _add_submodule(self, place: Repository, path: str, commit: str, depth: int) -> None:
-        """Read a submodule at its recorded commit, or note that it cannot be read."""
+        """Read a submodule at its recorded commit, or record that it cannot be read."""
         try:
-            # Without `.git` there, git would find the outer repository and answer about that.
+            # Without `.git` there, git would find and read the outer repository.
             if depth < MAX_SUBMODULE_DEPTH and (place.folder / ".git").exists():
                 self.add(
                     place, commit, prefix="", below=f"{path}/" if path else "", depth=depth + 1
@@ -192,7 +192,7 @@ class _Collector:
                 return
         except GitError:
             pass  # the repository of the submodule lacks the commit or is damaged
-        # An empty path is the folder itself, for which its configuration file stands.
+        # An empty path is the folder itself, which its configuration file represents.
         self.unreadable[path or "reconcile.yaml"] = UnreadableFile(
             "not-checked-out",
             f"is in a submodule, and its commit {commit[:12]} is not here",
@@ -216,16 +216,16 @@ def _entries(top: Repository, commit: str, prefix: str, label: str) -> dict[str,
 
 
 def _contents(top: Repository, wanted: Mapping[str, str], label: str) -> dict[str, bytes]:
-    """Read objects by path; raises `GitError` that lists the files whose objects are missing."""
+    """Read objects by path; raises a `GitError` that lists the files with missing objects."""
     pending = dict(wanted)
     missing: list[str] = []
-    # Each round takes at least one path out or ends the loop.
+    # Each round removes at least one path or ends the loop.
     while pending:
         stdin = "".join(f"{identity}\n" for identity in pending.values()).encode()
         try:
             answer = top.run("cat-file", "--batch", stdin=stdin) or b""
         except GitError as problem:
-            # In a partial clone git stops at the first object that it would have to fetch.
+            # In a partial clone, git stops at the first object that it would have to fetch.
             identities = set(_OBJECT_ID.findall(problem.summary))
             absent = [path for path, identity in pending.items() if identity in identities]
             if not absent:
@@ -254,7 +254,7 @@ def _split(answer: bytes, wanted: Iterable[str]) -> dict[str, bytes | None]:
             contents[path], answer = None, rest
             continue
         size = int(words[2])
-        # git puts a line feed after each object, which its size does not count.
+        # git writes a line feed after each object, which is not part of its size.
         contents[path], answer = rest[:size], rest[size + 1 :]
     return contents
 
@@ -279,14 +279,14 @@ def _missing_objects(top: Repository, cause: GitError | None, files: Iterable[st
 
 def _is_partial(top: Repository) -> bool:
     try:
-        # This only chooses the message: the missing objects are reported in any case.
+        # This only selects the message: the missing objects are reported in any case.
         return bool(top.run("config", "--get-regexp", _PARTIAL_CLONE))
     except GitError:
         return False
 
 
 def _link_target(name: str, text: str) -> str | None:
-    """Return where a link leads inside the folder, None where it leads out of it."""
+    """Return the target of a link inside the folder, None for a target outside."""
     target = posixpath.normpath(posixpath.join(posixpath.dirname(name), text))
     return None if text.startswith("/") or target.startswith("..") else target
 
@@ -296,10 +296,10 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class CommitOrder:
-    """Commits compared with `head`, each list in the order in which they were given.
+    """Commits compared with `head`, each list in the order of the input.
 
     `newer` are descendants of `head`. The order of `unknown` ones cannot be determined: they are
-    not in this clone, or a shallow clone (`is_shallow`) lacks the commits between.
+    not in this clone, or a shallow clone (`is_shallow`) lacks the commits in between.
     """
 
     head: str
@@ -311,7 +311,7 @@ class CommitOrder:
 def compare_with_head(repository: Repository, commits: Sequence[str]) -> CommitOrder | None:
     """Compare commits with the checked-out commit; return None if there is none.
 
-    Strings that are no full commit id are ignored. Raises `GitError` for a repository that git
+    Strings other than full commit ids are ignored. Raises `GitError` for a repository that git
     cannot read.
     """
     here = head(repository)
@@ -323,7 +323,7 @@ def compare_with_head(repository: Repository, commits: Sequence[str]) -> CommitO
     known = known_commits(repository, others)
     newer = _descendants(repository, here, [each for each in others if each in known])
     shallow = is_shallow(repository)
-    # Where history is cut off, a commit without a path to this one may still have had one.
+    # If history is cut off, a commit without a path to this one may still have had one.
     decided = newer | _history(repository, here) if shallow else known
     return CommitOrder(
         here,
@@ -334,7 +334,7 @@ def compare_with_head(repository: Repository, commits: Sequence[str]) -> CommitO
 
 
 def newest_known(repository: Repository, commits: Sequence[str]) -> str | None:
-    """Return one of some commits that is no ancestor of the others; those not here do not count.
+    """Return a commit that is not an ancestor of the others; unknown ones do not count.
 
     Raises `GitError` for a repository that git cannot read.
     """
@@ -343,24 +343,24 @@ def newest_known(repository: Repository, commits: Sequence[str]) -> str | None:
     if not known:
         return None
     stdin = "".join(f"{each}\n" for each in full if each in known).encode()
-    # In topological order no commit comes before its descendants.
+    # In topological order, no commit comes before its descendants.
     words = ("rev-list", "--topo-order", "--max-count=1", "--stdin")
     return (repository.run(*words, stdin=stdin) or b"").decode("ascii", "replace").strip() or None
 
 
 def known_commits(repository: Repository, commits: Sequence[str]) -> frozenset[str]:
-    """Return those of some full commit ids that are in this clone."""
+    """Return the full commit ids that are in this clone."""
     stdin = "".join(f"{each}\n" for each in commits).encode()
-    # On standard input, because many ids would exceed the length of a command line.
+    # On standard input, because many ids would exceed the maximum length of a command line.
     answer = repository.run("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=stdin)
     lines = (answer or b"").decode("ascii", "replace").splitlines()
     found = (line.partition(" ") for line in lines)
-    # An unknown id is answered with `missing`; an id may also name an object of another kind.
+    # git prints `missing` for an unknown id; an id can also name another kind of object.
     return frozenset(name for name, _, kind in found if kind == "commit")
 
 
 def is_shallow(repository: Repository) -> bool:
-    """Return whether the clone lacks a part of its history."""
+    """Return whether the clone lacks part of its history."""
     return (repository.run("rev-parse", "--is-shallow-repository") or b"").strip() == b"true"
 
 
@@ -370,9 +370,9 @@ def _history(repository: Repository, commit: str) -> frozenset[str]:
 
 
 def _descendants(repository: Repository, ancestor: str, commits: Sequence[str]) -> frozenset[str]:
-    """Return the commits between an ancestor and some commits that descend from it.
+    """Return the commits between an ancestor and its descendants.
 
-    One walk for all of them: `merge-base --is-ancestor` would start git once for each.
+    One walk for all of them, because `merge-base --is-ancestor` would start git once for each.
     """
     if not commits:
         return frozenset()

@@ -1,10 +1,10 @@
-"""The repository that holds a folder, and the files of it that are not checked out.
+"""Repository of a folder, and the files of the folder that are not checked out.
 
 It is read with the program `git`. The files of a commit: `reconciler.git.commits`.
 
-Sparse checkouts and submodules leave files out while `git status` is clean. If they counted as
-absent, their integrations would be deleted. A file that was deleted by hand is not among them. A
-pointer of Git LFS is found when its file is read: `reconciler.desired.source`.
+With sparse checkouts and submodules, files can be missing while `git status` is clean. If they
+counted as absent, their integrations would be deleted. A file that the user deleted is not among
+them. A pointer of Git LFS is found when its file is read: `reconciler.desired.source`.
 """
 
 import os
@@ -28,31 +28,31 @@ LINK, SUBMODULE = "120000", "160000"
 MAX_SUBMODULE_DEPTH = 8
 
 _PASSED_ON = frozenset({"HOME", "LOGNAME", "PATH", "TMPDIR", "USER", "XDG_CONFIG_HOME"})
-"""Variables of the caller that git sees. No `GIT_*` is among them: git itself sets GIT_DIR and
-GIT_INDEX_FILE for hooks and aliases, and then answers about another repository."""
+"""Variables of the caller that git receives, without `GIT_*`: git itself sets GIT_DIR and
+GIT_INDEX_FILE for hooks and aliases, and would then read another repository."""
 
 _OUR_OWN: Mapping[str, str] = {
-    # Messages are searched for `fatal:` and `error:`, which must not be translated.
+    # The code searches messages for `fatal:` and `error:`, so they must not be translated.
     "LC_ALL": "C",
-    # The folder may be a mount of its own below the repository, as in a container.
+    # The folder can be a separate mount below the repository, as in a container.
     "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1",
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
 }
-"""Reading neither fetches, nor writes, nor asks, nor takes one object for another."""
+"""With these, reading does not fetch, write, prompt, or replace objects."""
 
 
 class GitError(ReconcilerError):
-    """Git cannot be run, or answers with an error."""
+    """Git cannot be run, or fails with an error."""
 
     exit_code = 3
 
 
 @dataclass(frozen=True, slots=True)
 class TreeEntry:
-    """A file, link or submodule in the tree of a commit; `identity` is the id of its object."""
+    """File, link or submodule in the tree of a commit; `identity` is the id of its object."""
 
     path: str
     mode: str
@@ -61,7 +61,7 @@ class TreeEntry:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """The repository that holds a folder; of the caller's `environment` little is passed to git."""
+    """Repository that holds a folder; git gets only a part of the caller's `environment`."""
 
     folder: Path
     environment: Mapping[str, str] = field(repr=False)
@@ -77,26 +77,26 @@ class Repository:
         return any((place / ".git").exists() for place in (real, *real.parents))
 
     def locate(self) -> tuple["Repository", str]:
-        """Return the top of the working tree, and the folder's path in it, empty for the top.
+        """Return the root of the working tree, and the folder's path in it, empty for the root.
 
-        The folder itself need not exist. Raises `GitError` where it is in no working tree.
+        The folder itself need not exist. Raises `GitError` if it is not in a working tree.
         """
         real = Path(os.path.realpath(self.folder))
         nearest = next(place for place in (real, *real.parents) if place.is_dir())
         answer = self.at(nearest).run("rev-parse", "--show-toplevel") or b""
-        # Both sides with links resolved, or a folder behind a link would seem to lie outside.
+        # Both sides with links resolved, or a folder behind a link would seem to be outside.
         top = Path(os.path.realpath(os.fsdecode(answer.removesuffix(b"\n"))))
         if not answer.strip() or not real.is_relative_to(top):
-            # `core.worktree` can name any place; paths would then mean other files.
+            # `core.worktree` can name any folder; paths would then mean other files.
             summary = f"git: {self.folder} is not in the working tree of its repository"
             raise GitError(summary, code="git", hint="check `core.worktree` in its .git/config")
         inside = real.relative_to(top).as_posix()
         return self.at(top), "" if inside == "." else inside
 
     def run(self, *arguments: str, stdin: bytes = b"") -> bytes | None:
-        """Run git in the folder; None where it fails without a message.
+        """Run git in the folder; return None if it fails without a message.
 
-        Raises `GitError` with git's own message, or where git cannot be run.
+        Raises `GitError` with git's message, or if git cannot be run.
         """
         command = ["git", "-C", str(self.folder), *arguments]
         passed_on = {name: self.environment[name] for name in _PASSED_ON & self.environment.keys()}
@@ -116,14 +116,14 @@ class Repository:
         if done.returncode == 0:
             return done.stdout
         message = done.stderr.decode("utf-8", "replace").strip()
-        # A failure without a message is an answer: `merge-base --is-ancestor` says no this way.
+        # A failure without a message is a result: `merge-base --is-ancestor` reports no this way.
         if not message:
             return None
         raise _failure(message)
 
 
 def head(repository: Repository) -> str | None:
-    """Return the commit that is checked out; None where that cannot be determined."""
+    """Return the checked-out commit, None if it cannot be determined."""
     try:
         return commit_id(repository, "HEAD")
     except GitError:
@@ -132,7 +132,7 @@ def head(repository: Repository) -> str | None:
 
 def commit_id(repository: Repository, ref: str) -> str | None:
     """Return the full id of a commit, None for an unknown one."""
-    # A ref that begins with a dash must not be read as an option.
+    # A ref that begins with a dash must not be parsed as an option.
     # `^{commit}` turns an annotated tag into its commit and refuses any other object.
     words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     answer = repository.run(*words)
@@ -140,7 +140,7 @@ def commit_id(repository: Repository, ref: str) -> str | None:
 
 
 def tree_entries(top: Repository, commit: str, prefix: str) -> list[TreeEntry]:
-    """List the tree of a commit under a prefix; paths count from the top of the repository."""
+    """List the tree of a commit under a prefix; paths are relative to the repository's root."""
     where = ["--", prefix] if prefix else []
     listing = top.run("ls-tree", "-r", "-z", "--full-tree", commit, *where) or b""
     entries = []
@@ -153,7 +153,7 @@ def tree_entries(top: Repository, commit: str, prefix: str) -> list[TreeEntry]:
 
 def split_listing(listing: bytes) -> list[str]:
     """Split a listing that git has written with `-z`."""
-    # `fsdecode`, because a name may hold any bytes and must lead to the same file again.
+    # `fsdecode`, because a name can contain any bytes and must lead to the same file again.
     return [line for line in os.fsdecode(listing).split("\0") if line]
 
 
@@ -163,7 +163,7 @@ def has_hidden_part(path: str) -> bool:
 
 
 def _failure(message: str) -> GitError:
-    """Turn git's message into an error; a remedy that git names becomes the hint."""
+    """Convert git's message to an error; a remedy that git names becomes the hint."""
     lines = [line.strip() for line in message.splitlines()]
     reason = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[0])
     remedy = next((line for line in lines if line.startswith("git config ")), None)
@@ -172,7 +172,7 @@ def _failure(message: str) -> GitError:
 
 
 _MOST_NAMED = 20
-# No flag of `ls-files -v`, so it marks entries that come from a tree instead.
+# Not a flag of `ls-files -v`; marks entries that come from a tree.
 _NO_INDEX = "-"
 _SPARSE_HINT = (
     "run `git sparse-checkout disable`, or on the file `git update-index --no-skip-worktree "
@@ -185,7 +185,7 @@ _NO_CHECKOUT_HINT = "run `git checkout`; this clone was made without it"
 
 @dataclass(frozen=True, slots=True)
 class _IndexEntry:
-    """An entry of the index; `flag` is that of `git ls-files -v`."""
+    """Entry of the index; `flag` is that of `git ls-files -v`."""
 
     flag: str
     mode: str
@@ -194,7 +194,7 @@ class _IndexEntry:
 
     @property
     def is_left_out(self) -> bool:
-        """Whether git does not look for the file: skip-worktree (S) or assume-unchanged (h)."""
+        """Whether git does not check the file: skip-worktree (S) or assume-unchanged (h)."""
         return self.flag in {"S", _NO_INDEX} or self.flag.islower()
 
 
@@ -211,7 +211,7 @@ class CheckedOutFiles:
         return self.base.label
 
     def paths(self) -> list[str]:
-        """List every YAML file that is there or should be."""
+        """List every YAML file that exists or should exist."""
         return sorted({*self.base.paths(), *self.missing})
 
     def other_files(self) -> list[str]:
@@ -225,21 +225,21 @@ class CheckedOutFiles:
         return self.base.read(path)
 
     def has_folder(self, path: str) -> bool:
-        """Whether there is a folder, or should be."""
+        """Whether there is or should be a folder."""
         missing = any(name.startswith(path + "/") for name in self.missing)
         return missing or self.base.has_folder(path)
 
     def has_file(self, path: str) -> bool:
-        """Whether there is anything but a folder, or should be."""
+        """Whether there is or should be anything but a folder."""
         return path in self.missing or self.base.has_file(path)
 
 
 def not_checked_out(repository: Repository) -> Mapping[str, UnreadableFile]:
-    """Return the files that Git tracks and the folder lacks, by path; of many the first ones.
+    """Return the files that Git tracks but the folder lacks, by path; only the first ones of many.
 
     Raises `GitError` for a repository that git cannot read.
     """
-    # Outside Git no file is tracked, so none can be missing.
+    # Outside Git, no file is tracked, so none can be missing.
     if not repository.exists:
         return {}
     top, prefix = repository.locate()
@@ -256,7 +256,7 @@ def not_checked_out(repository: Repository) -> Mapping[str, UnreadableFile]:
 def _missing_in(
     top: Repository, prefix: str, below: str, depth: int = 0
 ) -> Iterator[tuple[str, UnreadableFile]]:
-    """Find what is missing under a prefix; `below` is put in front of the paths."""
+    """Return what is missing under a prefix; `below` is prepended to the paths."""
     entries = _index(top, prefix) or _never_checked_out(top, prefix)
     if not entries and _is_in_submodule(top, prefix):
         yield CONFIG_FILE, _not_checked_out("is in a submodule, which is", _SUBMODULE_HINT)
@@ -275,7 +275,7 @@ def _missing_in(
 
 
 def _is_in_submodule(top: Repository, prefix: str) -> bool:
-    """Whether a folder above the prefix is a submodule, whose own index then holds the files."""
+    """Whether a folder above the prefix is a submodule, whose own index holds the files."""
     parts = prefix.split("/")
     for length in range(1, len(parts)):
         folder = "/".join(parts[:length])
@@ -288,8 +288,8 @@ def _is_in_submodule(top: Repository, prefix: str) -> bool:
 def _missing_in_submodule(
     submodule: Repository, recorded: str, path: str, depth: int
 ) -> Iterator[tuple[str, UnreadableFile]]:
-    """Find what is missing in a submodule; an empty path means the whole folder."""
-    # In an empty folder git would find the outer repository and answer about that.
+    """Return what is missing in a submodule; an empty path means the whole folder."""
+    # In an empty folder, git would find and read the outer repository.
     if not (submodule.folder / ".git").exists():
         yield path or CONFIG_FILE, _not_checked_out("is a submodule, and it is", _SUBMODULE_HINT)
     elif _is_behind(submodule, recorded):
@@ -300,9 +300,9 @@ def _missing_in_submodule(
 
 
 def _is_behind(submodule: Repository, recorded: str) -> bool:
-    """Whether a submodule lacks the commit that is recorded for it.
+    """Whether a submodule lacks its recorded commit.
 
-    A newer one on top of it is a local commit; `git pull` leaves an older one behind.
+    A newer commit on top of it is a local one; `git pull` leaves an older one.
     """
     try:
         answer = submodule.run("merge-base", "--is-ancestor", recorded, "HEAD")
@@ -316,7 +316,7 @@ def _not_checked_out(what: str, hint: str) -> UnreadableFile:
 
 
 def _can_declare(entry: _IndexEntry, path: str) -> bool:
-    """Whether an entry of the index can hold integrations."""
+    """Whether an entry of the index can contain integrations."""
     if not is_in_layout(path) or has_hidden_part(path):
         return False
     return entry.mode in {LINK, SUBMODULE} or (entry.mode in REGULAR_FILES and is_yaml(path))
@@ -324,7 +324,7 @@ def _can_declare(entry: _IndexEntry, path: str) -> bool:
 
 def _index(top: Repository, prefix: str) -> list[_IndexEntry]:
     """List the index under a prefix."""
-    # `literal`, because the name of a folder may hold `*` or `[`.
+    # `literal`, because the name of a folder can contain `*` or `[`.
     where = [f":(top,literal){prefix}"] if prefix else []
     listing = top.run("ls-files", "--stage", "-v", "-z", "--", *where) or b""
     entries = []
@@ -343,8 +343,8 @@ def _never_checked_out(top: Repository, prefix: str) -> list[_IndexEntry]:
     try:
         tree = tree_entries(top, "HEAD", prefix)
     except GitError:
-        # A clone with `--filter=tree:0` cannot list the commit; its configuration file stands for
-        # the folder.
+        # A clone with `--filter=tree:0` cannot list the commit, so its configuration file
+        # represents the folder.
         config = f"{prefix}/{CONFIG_FILE}" if prefix else CONFIG_FILE
         if os.path.lexists(top.folder / config):
             raise

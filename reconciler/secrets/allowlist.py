@@ -1,4 +1,4 @@
-"""The references that this environment allows the files to use.
+"""Allow-list of the references that files can use in this environment.
 
 A pull request can edit files but not the environment, so the environment decides. Only the
 reference is checked; no secret is read here.
@@ -16,12 +16,12 @@ from reconciler.domain.secrets import SecretRef
 from reconciler.errors import InvalidInput
 from reconciler.secrets.errors import SecretError
 
-# A prefix of our own keeps every other variable of a job from integrations; /run/secrets is where
-# containers mount secrets.
+# A dedicated prefix keeps all other variables of a job away from integrations; containers mount
+# secrets in /run/secrets.
 DEFAULTS = ("env:SECRET_*", "file:/run/secrets/*")
 VARIABLE = "RECONCILE_ALLOWED_SECRETS"
 SCHEMES = ("env", "file", "vault", "aws", "sops")
-"""The built-in schemes; a name close to one of them is a typing error."""
+"""Built-in schemes; a similar name is a typo."""
 
 _ENTRY = re.compile(r"[a-z][a-z0-9+.-]*:\S.*")
 _WILDCARD = re.compile(r"[*?\[]")
@@ -29,7 +29,7 @@ _WILDCARD = re.compile(r"[*?\[]")
 
 @dataclass(frozen=True, slots=True, order=True)
 class NotAllowed:
-    """A reference that the files may not use; `never` if no allow-list can permit it."""
+    """Reference that the files may not use; `never` is True if no allow-list can permit it."""
 
     ref: SecretRef
     never: bool
@@ -41,14 +41,14 @@ class NotAllowed:
 
     @property
     def reason(self) -> str:
-        """Return what is wrong, without the reference."""
+        """Reason, without the reference."""
         if self.never:
             return "this name is never available to integrations"
         return "this reference is outside the allow-list of this environment"
 
     @property
     def hint(self) -> str:
-        """Return what to do."""
+        """Next step for the user."""
         if self.never:
             return "use a variable SECRET_… or a secret manager"
         if self.ref.scheme not in SCHEMES:
@@ -65,7 +65,7 @@ class NotAllowed:
     def as_diagnostic(
         self, at: SourceLocation | None = None, *, strict: bool = False
     ) -> Diagnostic:
-        """Return the finding for a file; outside the list it is a warning unless `strict`."""
+        """Return the diagnostic for a file; outside the list, it is a warning unless `strict`."""
         severity = Severity.ERROR if self.never or strict else Severity.WARNING
         return Diagnostic(
             severity, self.code, f"{self.ref.as_written}: {self.reason}", self.hint, at
@@ -80,7 +80,7 @@ class AllowList:
 
     @classmethod
     def parse(cls, text: str | None) -> "AllowList":
-        """Read the comma-separated variable; what it lists is added to the defaults."""
+        """Parse the comma-separated variable; its patterns are added to the defaults."""
         added = [entry.strip() for entry in (text or "").split(",") if entry.strip()]
         wrong = [entry for entry in added if not _ENTRY.fullmatch(entry)]
         if wrong:
@@ -103,9 +103,9 @@ class AllowList:
     def pattern_for(self, ref: SecretRef) -> str | None:
         """Return the first glob, without its scheme, that matches this reference.
 
-        A glob without `#` matches the source alone and so permits each of its fields.
+        A glob without `#` matches only the source and therefore permits each of its fields.
         """
-        # `*` crosses slashes, so a glob would also match a path that leaves its folder by `..`.
+        # `*` crosses slashes, so a glob would also match a path that leaves its folder with `..`.
         if _climbs(ref.locator):
             return None
         source = _source(ref)
@@ -135,7 +135,7 @@ class AllowList:
 
 
 def api_key_problem(ref: SecretRef) -> SecretError | None:
-    """Return the error for a target's `api_key` that is no variable PORTKEY_* or secret manager."""
+    """Return the error for a target's `api_key` outside PORTKEY_* variables and secret managers."""
     if ref.scheme == "env" and ref.locator.startswith("PORTKEY_"):
         return None
     if ref.scheme not in {"env", "file"}:

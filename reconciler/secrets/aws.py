@@ -1,8 +1,8 @@
-"""`aws:name#field`: AWS Secrets Manager; without `#field` the secret's whole text.
+"""`aws:name#field`: AWS Secrets Manager; without `#field`, the whole text of the secret.
 
-Credentials and region come from the given environment; without them the AWS library looks for a
-profile, a web identity or an instance role by itself. The endpoint is AWS's own or one of the
-environment, never one of a configuration file.
+Credentials and region come from the given environment; without them, the AWS library uses a
+profile, a web identity or an instance role. The endpoint is that of AWS or of the environment,
+never that of a configuration file.
 """
 
 import json
@@ -63,14 +63,14 @@ class AwsResolver:
         return {**whole, **fields}
 
     def _connected(self) -> Any:
-        with self._lock:  # making a client is not thread-safe, using one is
+        with self._lock:  # creating a client is not thread-safe, but using one is
             if self._client is None:
                 self._client = self._make_client()
             return self._client
 
     def _make_client(self) -> Any:
         get = self._environ.get
-        # An endpoint in a configuration file does not count; the stubs do not know the option.
+        # An endpoint in a configuration file is ignored; the stubs lack the option.
         environment_only: Any = {"ignore_configured_endpoint_urls": True}
         return boto3.session.Session().client(
             "secretsmanager",
@@ -89,7 +89,7 @@ class AwsResolver:
 
 
 def explain(ref: SecretRef, problem: Exception) -> SecretError:
-    """Map a failure of AWS or of the connection; its text is dropped, since it may hold a value."""
+    """Map a failure of AWS or the connection; its text is dropped, as it may hold a value."""
     if isinstance(problem, aws.ClientError):
         return _explain_answer(ref, str(problem.response.get("Error", {}).get("Code", "")))
     match problem:
@@ -101,7 +101,7 @@ def explain(ref: SecretRef, problem: Exception) -> SecretError:
                 hint="set AWS_REGION and credentials, or use aws-actions/configure-aws-credentials",
             )
         case aws.ConnectTimeoutError() | aws.ReadTimeoutError():
-            code, reason = "secret-timeout", "AWS Secrets Manager did not answer in time"
+            code, reason = "secret-timeout", "AWS Secrets Manager did not respond in time"
         case _:
             code, reason = "secret-unreachable", "AWS Secrets Manager cannot be reached"
     return SecretError(ref, reason, code=code)
@@ -122,7 +122,7 @@ def _explain_answer(ref: SecretRef, answer: str) -> SecretError:
 
 def _object(text: str) -> Mapping[str, object]:
     try:
-        # Text that is no object has no fields, and each reference to one then says so.
+        # A text other than an object has no fields, so each reference to a field is an error.
         found = json.loads(text)
     except ValueError:
         return {}
@@ -134,7 +134,7 @@ def _not_text(ref: SecretRef) -> SecretError:
 
 
 def _silence_logging() -> None:
-    """Keep the library from logging whole answers, which it does at the level DEBUG."""
+    """Prevent the library from logging whole responses, which it does at level DEBUG."""
     for name in ("botocore", "botocore.parsers", "botocore.endpoint", "boto3"):
         logger = logging.getLogger(name)
         logger.setLevel(max(logging.WARNING, logger.level))

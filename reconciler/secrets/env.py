@@ -1,4 +1,4 @@
-"""`env:NAME`: a variable of the given environment, never of the process itself."""
+"""`env:NAME`: variable of the given environment, never of the process itself."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class EnvResolver:
-    """Reader of variables; all of them are one source, since reading them costs nothing."""
+    """Reader of variables; all of them are one source, because reading them costs nothing."""
 
     def __init__(self, context: ResolverContext) -> None:
         self._environ = context.environ
@@ -28,7 +28,7 @@ class EnvResolver:
 
     def _read(self, ref: SecretRef) -> Answer:
         if not _NAME.fullmatch(ref.locator):
-            return SecretError(ref, "this is not the name of a variable", code="bad-reference")
+            return SecretError(ref, "the name of the variable is invalid", code="bad-reference")
         if ref.locator not in self._environ:
             summary = f"the environment variable {ref.locator} is not set"
             return SecretError(ref, summary, code=UNSET, hint=self._hint(ref.locator))
@@ -39,7 +39,7 @@ class EnvResolver:
         return value
 
     def _hint(self, name: str, *, empty: bool = False) -> str:
-        """Return how to set a variable here: in a job of GitHub Actions, another CI, or a shell."""
+        """Return how to set a variable in GitHub Actions, another CI, or a shell."""
         if self._environ.get("GITHUB_ACTIONS") == "true":
             if empty:
                 return f"create the secret {name} in GitHub; a secret that is not set arrives empty"

@@ -1,6 +1,6 @@
 """The exception of this package: a reference that cannot be resolved.
 
-It names the reference and never holds the value, nor an exception of a library that might.
+It names the reference and holds neither the value nor an exception of a library that may hold it.
 """
 
 from typing import ClassVar
@@ -10,7 +10,7 @@ from reconciler.errors import ReconcilerError
 
 
 class SecretError(ReconcilerError):
-    """A reference that cannot be resolved; `reason` is the sentence without the reference."""
+    """A reference cannot be resolved; `reason` is the sentence without the reference."""
 
     exit_code: ClassVar[int] = 3
 

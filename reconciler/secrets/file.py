@@ -1,7 +1,7 @@
 """`file:PATH`: the text of a regular file inside an allowed folder.
 
-JSON stays text here; the code that writes a request turns it into an object where the field asks.
-Relative paths count from the folder that holds the desired state.
+JSON is returned as text; the code that writes a request parses it if the field requires an object.
+Relative paths refer to the desired-state folder.
 """
 
 import os
@@ -44,17 +44,17 @@ class FileResolver:
 
 
 def read_inside(ref: SecretRef, path: Path, *, root: Path) -> bytes | SecretError:
-    """Read a regular file whose real path lies below `root`, which is a real path itself."""
+    """Read a regular file whose real path is below `root`, which is a real path itself."""
     try:
         real = path.resolve(strict=True)
     # RuntimeError: a loop of links, before Python 3.13; ValueError: a null byte in the path.
     except (OSError, RuntimeError, ValueError):
         return SecretError(ref, "the file does not exist", code="secret-file-missing")
-    # The reference was checked as it is written; a link may lead to a forbidden place.
+    # The reference was checked as written, but a link can lead to a forbidden place.
     if not real.is_relative_to(root) or is_forbidden(SecretRef("file", str(real))):
         return SecretError(
             ref,
-            "the file is outside of the folder in which it is allowed",
+            "the file is outside the folder in which files are allowed",
             code="file-not-allowed",
             hint="replace symbolic links that point out of that folder",
         )
@@ -66,12 +66,12 @@ def read_inside(ref: SecretRef, path: Path, *, root: Path) -> bytes | SecretErro
 
 
 def _read_regular(ref: SecretRef, real: Path) -> bytes | SecretError:
-    # O_NONBLOCK keeps a FIFO from blocking the open; fstat checks the very file that was opened.
+    # O_NONBLOCK prevents a FIFO from blocking the open; fstat checks the opened file.
     descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return SecretError(ref, "this is not a regular file", code="file-not-allowed")
-        # One byte more proves the excess; the size that `fstat` names can change before the read.
+            return SecretError(ref, "the path is not a regular file", code="file-not-allowed")
+        # One more byte proves the excess; the size from `fstat` can change before the read.
         content = stream.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         return SecretError(
@@ -82,9 +82,9 @@ def _read_regular(ref: SecretRef, real: Path) -> bytes | SecretError:
 
 def _as_text(ref: SecretRef, content: bytes) -> Answer:
     try:
-        # A byte order mark, which some editors write, is not a part of the secret.
+        # A byte order mark, which some editors write, is not part of the secret.
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return SecretError(ref, "the file is not UTF-8 text", code="secret-not-text")
-    # One line end, as editors add it; any other white space may belong to the value.
+    # Only one line end, which editors add; any other white space may belong to the value.
     return Redacted(text.removesuffix("\n").removesuffix("\r"))

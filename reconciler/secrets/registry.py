@@ -1,8 +1,8 @@
-"""From references to values: the resolver of each scheme, and one read of each source.
+"""Resolution of references: the resolver of each scheme, and one read of each source.
 
-`resolve_all` raises nothing for a missing secret: what that means depends on the command, so the
-caller gets values and problems side by side. A resolver is imported when a reference first asks for
-its scheme. An installed package can add schemes and cannot replace a built-in one.
+`resolve_all` does not raise for a missing secret: its meaning depends on the command, so the caller
+gets both values and problems. A resolver is imported when a reference first uses its scheme. An
+installed package can add schemes, but cannot replace a built-in one.
 """
 
 import hashlib
@@ -21,12 +21,12 @@ from reconciler.secrets.errors import SecretError
 from reconciler.secrets.resolver import Answer, Answers, Resolver, ResolverContext
 
 GROUP = "reconciler.secrets"
-"""The entry point under which an installed package adds a scheme."""
+"""Entry point group in which an installed package adds a scheme."""
 
 MAX_WORKERS = 8
 TIMEOUT_SECONDS = 60.0
 
-# Reading these costs less than handing the work to a thread.
+# Reading these costs less than starting a thread.
 _INSTANT = frozenset({"env", "file"})
 
 Factory = Callable[[ResolverContext], Resolver]
@@ -34,7 +34,7 @@ Factory = Callable[[ResolverContext], Resolver]
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """Where a built-in resolver lives, and the extra that brings its library."""
+    """Module of a built-in resolver, and the extra with its library."""
 
     module: str
     factory: str
@@ -54,9 +54,10 @@ BUILT_IN: Mapping[str, Scheme] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Every requested reference, either in `values` or in `missing`.
+    """Result for every requested reference, either in `values` or in `missing`.
 
-    `placeholders` are those in `values` that stand for an unset variable on a simulator.
+    `placeholders` are the references in `values` with a placeholder for an unset variable on a
+    simulator.
     """
 
     values: Mapping[SecretRef, Redacted] = field(default_factory=lambda: MappingProxyType({}))
@@ -66,14 +67,14 @@ class Resolution:
 
 @dataclass(slots=True)
 class _Batch:
-    """The references that one read of one source answers."""
+    """References that one read of a source resolves."""
 
     resolver: Resolver
     refs: list[SecretRef] = field(default_factory=list)
 
 
 class Resolvers:
-    """The resolvers of one run, made on first use; `plugins` are the installed entry points."""
+    """Resolvers of one run, created on first use; `plugins` are the installed entry points."""
 
     def __init__(
         self,
@@ -98,7 +99,7 @@ class Resolvers:
         return self._made[ref.scheme]
 
     def _find_plugin(self, ref: SecretRef) -> Resolver:
-        # Only for other schemes: this looks through every installed package.
+        # Only for other schemes, because this searches every installed package.
         installed = tuple(entry_points(group=GROUP) if self._plugins is None else self._plugins)
         for point in installed:
             if point.name == ref.scheme:
@@ -115,7 +116,7 @@ class Resolvers:
             raise
         except Exception as problem:  # noqa: BLE001 - an installed package may fail in any way
             reason = f"the resolver {point.value} cannot be used: {type(problem).__name__}"
-        # Raised outside of `except`: the context of an exception could hold a value.
+        # Raised outside of `except`, because the context of an exception could hold a value.
         raise SecretError(ref, reason, code="secret-failed")
 
 
@@ -129,9 +130,9 @@ def resolve_all(
 ) -> Resolution:
     """Read every distinct reference; blocks for at most `time_limit` seconds.
 
-    A reference outside `allowed` is not read at all; None is for a variable of a target's own key,
-    which `api_key_problem` checks. With `placeholders` an unset variable gets a made-up value that
-    is the same in every run.
+    A reference outside `allowed` is not read; None is for the variable of a target's API key, which
+    `api_key_problem` checks. With `placeholders`, an unset variable gets a placeholder that is the
+    same in every run.
     """
     distinct = sorted(set(refs))
     answers: dict[SecretRef, Answer] = {}
@@ -169,7 +170,7 @@ def _read_all(
 def _group_by_source(
     refs: Sequence[SecretRef], resolvers: Resolvers, answers: dict[SecretRef, Answer]
 ) -> dict[tuple[str, str], _Batch]:
-    """Group by scheme and source; a reference without a resolver gets its answer at once."""
+    """Group by scheme and source; a reference without a resolver fails at once."""
     batches: dict[tuple[str, str], _Batch] = {}
     # A resolver that cannot be loaded is not tried again for each reference.
     broken: dict[str, SecretError] = {}
@@ -190,7 +191,7 @@ def _read_in_threads(batches: Sequence[_Batch], *, time_limit: float) -> dict[Se
     pool = ThreadPoolExecutor(min(MAX_WORKERS, len(batches)), thread_name_prefix="secrets")
     reads: dict[Future[Answers], _Batch] = {pool.submit(_read, batch): batch for batch in batches}
     done, late = wait(reads, timeout=time_limit)
-    # A read that hangs must not hold up the command: its thread is left behind.
+    # A hanging read must not delay the command, so its thread is abandoned.
     pool.shutdown(wait=False, cancel_futures=True)
     answers: dict[SecretRef, Answer] = {}
     for future in done:
@@ -201,7 +202,7 @@ def _read_in_threads(batches: Sequence[_Batch], *, time_limit: float) -> dict[Se
 
 
 def _read(batch: _Batch) -> Answers:
-    """Read one source, and turn whatever it raises into a `SecretError` of each reference."""
+    """Read one source, and convert any exception to a `SecretError` for each reference."""
     refs = batch.refs
     try:
         found = batch.resolver.read(refs)
@@ -210,7 +211,7 @@ def _read(batch: _Batch) -> Answers:
     except Exception as problem:  # noqa: BLE001 - a library's message may hold the value
         reason = f"the resolver failed with {type(problem).__name__}"
         return {ref: SecretError(ref, reason, code="secret-failed") for ref in refs}
-    # `or` is safe: a `Redacted` is true whatever it holds.
+    # `or` is safe, because a `Redacted` is always true.
     return {ref: found.get(ref) or _not_answered(ref) for ref in refs}
 
 
@@ -235,7 +236,7 @@ def _too_late(ref: SecretRef, time_limit: float) -> SecretError:
 
 
 def _refuse_empty(ref: SecretRef, answer: Answer) -> Answer:
-    """Return the answer, or an error in place of an empty value."""
+    """Return the result, or an error in place of an empty value."""
     if isinstance(answer, Redacted) and answer.is_empty:
         return SecretError(
             ref,

@@ -1,4 +1,4 @@
-"""The contract of resolvers, built-in and installed, and the fields of `source#field` locators.
+"""Interface of resolvers, built-in and installed, and the fields of `source#field` locators.
 
 An installed resolver is a factory `(ResolverContext) -> Resolver` under the entry point
 `reconciler.secrets`. Which resolver a scheme has: `reconciler.secrets.registry`.
@@ -20,9 +20,9 @@ Answers: TypeAlias = Mapping[SecretRef, Answer]
 
 @dataclass(frozen=True, slots=True)
 class ResolverContext:
-    """What resolvers may look at: variables, the folder of relative paths, the allow-list.
+    """Input of resolvers: variables, the folder of relative paths, and the allow-list.
 
-    `timeout` bounds one read of one source, in seconds.
+    `timeout` is the limit for one read of a source, in seconds.
     """
 
     environ: Mapping[str, str] = field(repr=False)
@@ -32,14 +32,14 @@ class ResolverContext:
 
 
 class Resolver(Protocol):
-    """Reader of the secrets of one scheme; several threads may call both methods at once."""
+    """Reader of the secrets of one scheme; several threads can call both methods concurrently."""
 
     def source_of(self, locator: str) -> str:
-        """Return the name of what one read fetches; references of one source are read together."""
+        """Return the name of the source; references of one source are read together."""
         ...
 
     def read(self, refs: Sequence[SecretRef]) -> Answers:
-        """Read all these references of one source; a raised `SecretError` stands for each."""
+        """Read all these references of one source; a raised `SecretError` applies to each."""
         ...
 
 
@@ -54,12 +54,12 @@ def field_name(locator: str) -> str:
 
 
 def pick_fields(refs: Iterable[SecretRef], document: Mapping[str, object]) -> Answers:
-    """Answer each reference with the top-level field that it names."""
+    """Return the top-level field that each reference names."""
     return {ref: _value_at(ref, document, [field_name(ref.locator)]) for ref in refs}
 
 
 def pick_dotted_fields(refs: Iterable[SecretRef], document: Mapping[str, object]) -> Answers:
-    """Answer each reference with the value at its dotted key."""
+    """Return the value at the dotted key of each reference."""
     return {ref: _value_at(ref, document, field_name(ref.locator).split(".")) for ref in refs}
 
 
@@ -68,7 +68,7 @@ def _value_at(ref: SecretRef, document: Mapping[str, object], path: Sequence[str
     if not name:
         return SecretError(
             ref,
-            "the reference does not say which field",
+            "the reference names no field",
             code="bad-reference",
             hint=f"write ${{{ref.scheme}:{source_name(ref.locator)}#FIELD}}",
         )
@@ -77,5 +77,5 @@ def _value_at(ref: SecretRef, document: Mapping[str, object], path: Sequence[str
         if not isinstance(value, Mapping) or value.get(key) is None:
             return SecretError(ref, f"there is no field `{name}`", code="secret-not-found")
         value = value[key]
-    # A number or an object is handed on as JSON text, the form in which a file would hold it.
+    # A number or an object is returned as JSON text, the form that a file would have.
     return Redacted(value if isinstance(value, str) else json.dumps(value))

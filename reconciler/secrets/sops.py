@@ -2,9 +2,9 @@
 
 The file is read here, under the rules of `file`, and passed on standard input; no argument and no
 file holds a value. A pull request can edit the file, and the file names the servers that hold its
-keys. So the program gets an empty home folder, a server is contacted only if
+keys. Therefore the program gets an empty home folder, a server is contacted only if
 RECONCILE_ALLOWED_HOSTS lists its host, and the variables of a key source are passed only with a
-file that needs them. Which servers a file names: `reconciler.secrets.sops_servers`.
+file that needs them. Servers that a file names: `reconciler.secrets.sops_servers`.
 """
 
 import json
@@ -35,7 +35,7 @@ _VARIABLES_OF_KIND: Mapping[str, tuple[str, ...]] = {
     "kms": ("AWS_",),
     "gcp_kms": ("GOOGLE_", "CLOUDSDK_"),
 }
-# For a file that names no server: if sops parses it differently, it still reaches none.
+# For a file that names no server: even if sops parses it differently, it cannot reach one.
 _NO_NETWORK = {
     # Port 9, discard, on which nothing listens.
     "HTTP_PROXY": "http://127.0.0.1:9",
@@ -43,7 +43,7 @@ _NO_NETWORK = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 _HOME_VARIABLES = ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR")
-# From sops' own list of exit codes: those that a user can do something about.
+# Exit codes of sops that a user can act on.
 _REASONS = {
     24: ("secret-damaged", "the file was changed after it was encrypted"),
     25: ("secret-damaged", "the file was changed after it was encrypted"),
@@ -53,7 +53,7 @@ _REASONS = {
 
 
 class SopsResolver:
-    """Reader of encrypted files; a file is a source, decrypted once."""
+    """Reader of encrypted files; each file is a source that is decrypted once."""
 
     def __init__(self, context: ResolverContext) -> None:
         self._context = context
@@ -104,7 +104,7 @@ class SopsResolver:
     def _servers(
         self, ref: SecretRef, encrypted: bytes, kind: str
     ) -> frozenset[Server] | SecretError:
-        """Return the servers that the file needs, all of them on allowed hosts."""
+        """Return the servers that the file needs, which must all be on allowed hosts."""
         try:
             servers = servers_in(encrypted, kind)
         except UnknownServers as problem:
@@ -124,7 +124,7 @@ class SopsResolver:
         return servers
 
     def _variables(self, kinds: Collection[str], *, home: str) -> dict[str, str]:
-        """Return the program's whole environment but its path."""
+        """Return the program's environment except PATH."""
         prefixes: list[str] = []
         for kind in kinds:
             prefixes += _VARIABLES_OF_KIND[kind]
@@ -140,26 +140,26 @@ class SopsResolver:
         self, ref: SecretRef, command: Sequence[str], encrypted: bytes, environ: Mapping[str, str]
     ) -> bytes | SecretError:
         try:
-            # What is decrypted is smaller than the file, whose size is bounded already.
+            # The decrypted text is smaller than the file, whose size is already limited.
             ended = subprocess.run(  # noqa: S603 - fixed arguments, no shell
                 [*command, "/dev/stdin"],
                 input=encrypted,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=environ,
-                cwd="/",  # no relative path may lead into the checkout
+                cwd="/",  # a folder in which no relative path leads into the checkout
                 timeout=self._context.timeout,
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return SecretError(ref, "sops did not end in time", code="secret-timeout")
+            return SecretError(ref, "sops did not finish in time", code="secret-timeout")
         except OSError:
             return SecretError(ref, "the program `sops` cannot be run", code="missing-program")
         return ended.stdout if ended.returncode == 0 else _explain(ref, ended.returncode)
 
 
 def _absolute(path: str) -> str:
-    """Return a search path without its relative entries, which a pull request could fill."""
+    """Return a search path without relative entries, whose folders a pull request could fill."""
     return os.pathsep.join(entry for entry in path.split(os.pathsep) if entry.startswith("/"))
 
 
@@ -167,7 +167,5 @@ def _explain(ref: SecretRef, status: int) -> SecretError:
     code, reason = _REASONS.get(
         status, ("secret-failed", f"sops cannot decrypt the file (exit status {status})")
     )
-    hint = (
-        "run `sops --decrypt` on the file by hand, and set SOPS_AGE_KEY_FILE or a similar variable"
-    )
+    hint = "run `sops --decrypt` on the file, and set SOPS_AGE_KEY_FILE or a similar variable"
     return SecretError(ref, reason, code=code, hint=hint)

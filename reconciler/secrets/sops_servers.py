@@ -1,8 +1,7 @@
-"""The servers that an encrypted file makes sops contact, read from the file's own metadata.
+"""Servers that sops contacts for an encrypted file, according to the file's metadata.
 
-A pull request can edit the file, and so every name in it. A file that cannot be read with certainty
-is refused, because sops parses the same bytes with another parser. How sops is run:
-`reconciler.secrets.sops`.
+A pull request can edit the file and every name in it. A file with ambiguous content is refused,
+because sops parses the same bytes with another parser. How sops is run: `reconciler.secrets.sops`.
 """
 
 import json
@@ -17,7 +16,7 @@ _UNKNOWN_FORM = "its metadata has an unknown form"
 _LOCAL = frozenset({"age", "pgp"})
 _FLAT = frozenset({"dotenv", "ini"})
 _PLAIN = re.compile(r"[a-z0-9_]+")
-_LIST = re.compile(r"__list_\d")  # how a list is flattened; no encrypted text holds `_`
+_LIST = re.compile(r"__list_\d")  # notation of flattened lists; no encrypted text contains `_`
 _NAME_BEFORE = re.compile(r"\w*\Z", re.ASCII)
 _LONGEST_NAME = 64
 
@@ -43,7 +42,7 @@ class UnknownServers(Exception):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Server:
-    """A server that holds a key of the file; `kind` is the key's kind as sops names it."""
+    """Server that holds a key of the file; `kind` is the kind of the key in sops."""
 
     host: str
     kind: str
@@ -66,8 +65,8 @@ def servers_in(content: bytes, kind: str) -> frozenset[Server]:
 
 
 def _in_flat(content: bytes) -> frozenset[Server]:
-    """Check a file whose metadata is flattened into names: only local keys can be read there."""
-    # Any bytes can be decoded this way, and only ASCII names matter.
+    """Check a file with flattened metadata, from which only local keys can be read."""
+    # Any bytes can be decoded this way, and only ASCII names matter here.
     text = content.decode("latin-1")
     for found in _LIST.finditer(text.lower()):
         # A bounded part of the text, so that one long line does not take quadratic time.
@@ -93,7 +92,7 @@ def _json(content: bytes) -> Mapping[str, object]:
         return value if isinstance(value, dict) else {}
     except (ValueError, RecursionError):
         pass
-    # Outside of `except`: the context would hold an exception with the whole text.
+    # Outside of `except`, because the context would hold an exception with the whole text.
     raise UnknownServers("it is not one plain document of JSON")
 
 
@@ -109,7 +108,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _servers(metadata: object, *, nested: bool) -> Iterator[Server]:
-    """Walk the lists of keys; other metadata does not name servers."""
+    """Yield the servers in the lists of keys; other metadata does not name servers."""
     for kind, entries in _named(metadata).items():
         if not entries or not isinstance(entries, list | dict):
             continue
@@ -176,9 +175,9 @@ def _match(pattern: re.Pattern[str], entry: Mapping[str, object], name: str) -> 
 
 
 def _named(value: object) -> Mapping[str, object]:
-    """Return a mapping of the metadata whose names are all lower-case.
+    """Return a mapping of the metadata, whose names must all be lower-case.
 
-    Go matches names of JSON in any case, so that two spellings could mean one field.
+    Go ignores the case of names in JSON, so two spellings could mean the same field.
     """
     if not isinstance(value, dict) or not all(_PLAIN.fullmatch(name) for name in value):
         raise UnknownServers(_UNKNOWN_FORM)

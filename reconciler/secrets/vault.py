@@ -1,7 +1,8 @@
 """`vault:path#field`: HashiCorp Vault or OpenBao, key-value engine version 1 or 2.
 
-The path is written as in `vault kv get`: mount and path, without `data/`; the server is asked which
-version a mount has, as Vault's own command does. Variables of the environment configure the login:
+The path is written as in `vault kv get`: mount and path, without `data/`; the version of a mount is
+requested from the server, like in Vault's own command. Variables of the environment configure the
+login:
 
 VAULT_ADDR  VAULT_NAMESPACE  VAULT_CACERT           the server
 VAULT_TOKEN                                         a token
@@ -28,12 +29,12 @@ from reconciler.secrets.resolver import Answers, ResolverContext, pick_fields, s
 _ID_TOKEN_URL = "ACTIONS_ID_TOKEN_REQUEST_URL"  # noqa: S105 - names, not values
 _ID_TOKEN_BEARER = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"  # noqa: S105 - names, not values
 
-# The path becomes a part of a URL, in which `%` and `?` have a meaning of their own.
+# The path becomes part of a URL, in which `%` and `?` have a special meaning.
 _FORBIDDEN_IN_PATHS = frozenset("%?\\*")
 
 
 class VaultResolver:
-    """Reader of key-value secrets; a path is a source, and one login serves them all."""
+    """Reader of key-value secrets; each path is a source, with one login for all of them."""
 
     def __init__(self, context: ResolverContext) -> None:
         self._login = _Login(context.environ, timeout=context.timeout)
@@ -50,7 +51,7 @@ class VaultResolver:
         """Read one path and pick the fields."""
         path = source_name(refs[0].locator)
         if not _is_plain(path):
-            problem = SecretError(refs[0], "this is not a path in Vault", code="bad-reference")
+            problem = SecretError(refs[0], "the path is not valid in Vault", code="bad-reference")
         else:
             found = self._document(refs[0], path)
             if not isinstance(found, SecretError):
@@ -68,7 +69,8 @@ class VaultResolver:
             return explain(ref, problem)
 
     def _connected(self, ref: SecretRef) -> hvac.Client | SecretError:
-        # One login for all paths; a refused one is not repeated, which could lock an account.
+        # One login for all paths; a refused one is not repeated, because that could lock an
+        # account.
         with self._lock:
             if self._client is None and self._refused is None:
                 try:
@@ -84,7 +86,7 @@ class VaultResolver:
     def _get(self, client: hvac.Client, path: str) -> Mapping[str, object]:
         mount, version = self._mount(client, path)
         rest = path.removeprefix(mount).strip("/")
-        # Version 2 has its values below `data/`, and wraps them once more with their metadata.
+        # Version 2 has its values below `data/`, and wraps them again with their metadata.
         if version == "2":
             reply = _json(client.adapter.get(f"/v1/{mount}data/{rest}"))
             return cast("Mapping[str, object]", reply["data"]["data"] or {})
@@ -95,7 +97,8 @@ class VaultResolver:
         for mount, version in tuple(self._versions.items()):
             if path.startswith(mount):
                 return mount, version
-        # A token that may read the path may ask this; listing all mounts takes a policy of its own.
+        # A token that can read the path can request this; listing all mounts needs a separate
+        # policy.
         data = _json(client.adapter.get(f"/v1/sys/internal/ui/mounts/{path}"))["data"]
         mount, version = data["path"], (data.get("options") or {}).get("version", "1")
         self._versions[mount] = version
@@ -119,10 +122,10 @@ class _Login:
         self._timeout = timeout
 
     def client(self) -> hvac.Client:
-        """Connect and log in; raises what hvac and requests raise, or `_LoginNotConfigured`."""
+        """Connect and log in; raises exceptions of hvac and requests, or `_LoginNotConfigured`."""
         client = hvac.Client(
             url=self._require_address(),
-            # hvac would look in the process environment and the home folder for what is None.
+            # For None, hvac would read the process environment and the home folder.
             token="",
             namespace=self._get("VAULT_NAMESPACE"),
             timeout=math.ceil(self._timeout),
@@ -172,7 +175,7 @@ class _Login:
             )
         try:
             return self._id_token(url)
-        # The cause is dropped: it holds the request, whose header has the token of the job.
+        # The cause is dropped, because it holds the request, whose header has the token of the job.
         except requests.RequestException:
             raise _LoginNotConfigured(
                 "GitHub issued no OIDC token", "check that the job has `id-token: write`"
@@ -195,12 +198,12 @@ class _Login:
 
 
 def explain(ref: SecretRef, problem: Exception, *, logging_in: bool = False) -> SecretError:
-    """Map a failure of Vault or of the connection; its text is dropped: it may hold a value."""
+    """Map a failure of Vault or the connection; its text is dropped, as it may hold a value."""
     match problem:
         case hvac.exceptions.VaultDown() | hvac.exceptions.VaultNotInitialized():
             code, reason, hint = "vault-sealed", "Vault is sealed", "unseal it, then run again"
         case hvac.exceptions.InvalidPath() if not logging_in:
-            code, reason, hint = "secret-not-found", "there is nothing at this path in Vault", ""
+            code, reason, hint = "secret-not-found", "there is no secret at this path in Vault", ""
         case hvac.exceptions.VaultError() if logging_in:
             code, reason = "secret-denied", "Vault does not accept the login"
             hint = "check the role, its credentials and VAULT_AUTH_PATH"
@@ -208,9 +211,9 @@ def explain(ref: SecretRef, problem: Exception, *, logging_in: bool = False) -> 
             code, reason = "secret-denied", "Vault denies reading this path"
             hint = "give the token a policy with `read` on this path"
         case hvac.exceptions.VaultError():
-            code, reason, hint = "secret-failed", "Vault answered with an error", ""
+            code, reason, hint = "secret-failed", "Vault returned an error", ""
         case requests.Timeout():
-            code, reason, hint = "secret-timeout", "Vault did not answer in time", ""
+            code, reason, hint = "secret-timeout", "Vault did not respond in time", ""
         case requests.exceptions.SSLError():
             code, reason = "secret-unreachable", "Vault's certificate is not trusted"
             hint = "set VAULT_CACERT to the file of its certificate authority"
@@ -224,7 +227,7 @@ def explain(ref: SecretRef, problem: Exception, *, logging_in: bool = False) -> 
 
 
 def _json(reply: object) -> dict[str, Any]:
-    """Return a document; a redirect is not followed, since the token is a plain header."""
+    """Return a document; a redirect is not followed, because the token is a plain header."""
     if not isinstance(reply, dict):
         raise requests.ConnectionError
     return reply
@@ -247,5 +250,5 @@ def _text(reply: object, *path: str) -> str:
     for key in path:
         reply = reply.get(key) if isinstance(reply, dict) else None
     if not isinstance(reply, str):
-        raise requests.ConnectionError  # a redirect, or something that is not Vault
+        raise requests.ConnectionError  # a redirect, or a server other than Vault
     return reply

@@ -1,4 +1,4 @@
-"""Simulator of the remote API: a pure state machine, faults, and three ways to reach it.
+"""Simulator of the remote API: a pure state machine, faults, and three transports.
 
 api            the state machine, over organisation, access, validation, responses, store
 switches       behaviour that the vendor does not document

@@ -29,7 +29,7 @@ _MODEL_FLAGS = ("is_custom", "is_finetune")
 
 
 def put_models(record: Record, body: object, now: str) -> Record:
-    """Upsert the listed models and set `allow_all_models` if it is sent; other models stay."""
+    """Upsert the listed models and set `allow_all_models` if it is sent; other models are kept."""
     body = require_object(body)
     listed = body.get("models")
     if not isinstance(listed, list):
@@ -119,7 +119,7 @@ def _merge_model(
 NewId = Callable[[], str]
 
 _LIMITS = ("usage_limits", "rate_limits")
-# `""` is what the service shows for no reset (remote/API.md §5.2); clients may send it back.
+# The service shows `""` for no reset (remote/API.md §5.2), and clients can send it back.
 _RESETS = (None, "", "monthly", "weekly")
 # The specification lacks `rpw`, which the changelog announces (remote/API.md §5.2).
 _UNITS = ("rpd", "rph", "rpm", "rpw")
@@ -150,7 +150,7 @@ def put_workspaces(
     resolve: Callable[[str], str],
     switches: Switches,
 ) -> AccessWrite:
-    """Merge the listed workspaces; others stay unless the global settings override them.
+    """Merge the listed workspaces; others are kept unless the global settings override them.
 
     `create_default_provider` is true by default, in the body and in each workspace.
     `override_existing_workspaces_access`, the spelling of two SDKs, is ignored (§5.2).
@@ -169,7 +169,7 @@ def put_workspaces(
     grants = []
     for item in listed:
         _check_workspace(item)
-        # A client may name a workspace by its slug or its UUID (remote/API.md §5.2).
+        # A client can name a workspace by its slug or its UUID (remote/API.md §5.2).
         key = resolve(item["id"])
         sent_keys.add(key)
         had_access = workspaces.get(key, {}).get("enabled", False)
@@ -201,7 +201,7 @@ def _check_workspace(item: object) -> None:
 
 
 def _wants_provider(item: Mapping[str, object], body: Mapping[str, object]) -> bool:
-    # A workspace's own value wins over the body's; without both it is true (remote/API.md §4).
+    # The value of a workspace overrides that of the body; the default is true (remote/API.md §4).
     return item.get("create_default_provider", body.get("create_default_provider")) is not False
 
 
@@ -280,7 +280,7 @@ def _parse_limits(
 def _server_fields(
     name: str, limit: Mapping[str, object], before: list[JsonObject] | None, new_id: NewId
 ) -> JsonObject:
-    """Return what the server adds to a limit; counters survive a change of the limit."""
+    """Return the fields that the server adds to a limit; counters survive a change of the limit."""
     # A list of limits has one entry at most.
     old = before[0] if before else {}
     added = {"id": old.get("id") or new_id(), "status": old.get("status", "active")}

@@ -1,8 +1,8 @@
-"""The remote API as a pure state machine: a request and the state give a response and the state.
+"""The remote API as a pure state machine: a request and a state produce a response and a new state.
 
-It does no input or output, reads no clock and draws no random number: time and ids are passed in,
-and the state is kept in a `Store`. Network faults: `reconciler.simulator.faults`. Behaviour that
-the vendor does not document is chosen by `Switches`.
+It has no I/O, clock or randomness: time and ids are passed in, and a `Store` keeps the state.
+Network faults: `reconciler.simulator.faults`. Behaviour that the vendor does not document is chosen
+by `Switches`.
 """
 
 from collections.abc import Callable, Mapping
@@ -71,7 +71,7 @@ class SimulatedAPI:
         }
 
     def handle(self, request: Request, *, stale: bool = False) -> Response:
-        """Return the response to a request; raise for nothing that a client can send.
+        """Return the response to a request; never raises for client input.
 
         With `stale`, a read returns each integration as it was before its last write.
         """
@@ -107,21 +107,21 @@ class SimulatedAPI:
 
     @property
     def providers(self) -> list[JsonObject]:
-        """The default providers that creates and grants have added, oldest first."""
+        """Default providers that creates and grants have added, oldest first."""
         return self._organisation.providers()
 
     @property
     def organisation_id(self) -> str:
-        """The organisation's id."""
+        """Id of the organisation."""
         return self._organisation.id
 
     def snapshot(self) -> JsonObject:
-        """Return the whole state as plain JSON, secrets included; for a store in memory only."""
-        # A copy: later writes must not change a snapshot.
+        """Return the whole state as plain JSON, including secrets; only for a store in memory."""
+        # A copy, because later writes must not change a snapshot.
         return dict(responses.clone({**self._memory().as_json(), "answered": self._answered}))
 
     def restore(self, snapshot: Mapping[str, object]) -> None:
-        """Replace the state by one that `snapshot` returned; for a store in memory only."""
+        """Replace the state by a snapshot; only for a store in memory."""
         state = responses.clone(dict(snapshot))
         self._answered = state.pop("answered")
         self._memory().load_json(state)
@@ -147,7 +147,7 @@ class SimulatedAPI:
     def _list(self, request: Request, _slug: str, *, stale: bool) -> Response:
         page = RequestedPage.parse(request.query, self.switches, self._organisation.workspace_key)
         if page.is_unfiltered and not stale and not self.switches.stale_read_ms:
-            # The store cuts the page itself: thousands of records need not be decoded for it.
+            # The store selects the page, so that thousands of records need not be decoded.
             total, records = self._organisation.store.page(
                 offset=page.offset, limit=page.limit, newest=page.newest
             )
@@ -175,7 +175,7 @@ class SimulatedAPI:
         if record["workspace_id"] and sent.get("create_default_provider") is not False:
             provider_slug = sent.get("default_provider_slug")
             provider_id = organisation.add_provider(record, record["workspace_id"], provider_slug)
-        # Last: a create whose provider is refused must leave no record.
+        # Last, because a create whose provider is refused must not leave a record.
         organisation.put(slug, record)
         receipt = {"id": record["id"], "slug": slug}
         # The specification names `id` and `slug` only (remote/API.md §1.3).
@@ -198,10 +198,10 @@ class SimulatedAPI:
             raise invalid_request("no valid fields to update")
         validation.check_fields(sent)
         after = apply_update(record, sent, now=self._organisation.now(), switches=self.switches)
-        # Only then: a new name must not fail because of what is stored already.
+        # Only then, because a new name must not fail because of stored values.
         if "configurations" in sent or "secret_mappings" in sent:
             validation.check_record(after, self.switches)
-        # By the slug of the record: the path may hold its id (remote/API.md §1.1).
+        # By the slug of the record, because the path can contain its id (remote/API.md §1.1).
         self._organisation.put(after["slug"], after)
         return self._write_response()
 
@@ -252,7 +252,7 @@ class SimulatedAPI:
             resolve=self._organisation.register_workspace,
             switches=self.switches,
         )
-        # Before the record is stored: a refused provider refuses the whole write.
+        # Before the record is stored, because a refused provider refuses the whole write.
         for grant in written.grants:
             self._organisation.add_provider(record, grant.workspace, grant.provider_slug)
         return self._put_access(written.record)

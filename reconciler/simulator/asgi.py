@@ -18,7 +18,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 class ConnectionBroken(Exception):
-    """Raised by the application to cut the connection; any ASGI server then cuts it."""
+    """Raised by the application, which makes any ASGI server cut the connection."""
 
 
 class SimulatorApp:
@@ -48,7 +48,7 @@ class SimulatorApp:
         content = await _read_body(receive)
         if self._latency is not None:
             await self._sleep(self._latency())
-        # Not `path`: it is decoded already, and an encoded slash in a slug would separate.
+        # Not `path`, which is already decoded: an encoded slash in a slug would become a separator.
         query = scope["query_string"]
         target = (scope["raw_path"] + (b"?" + query if query else b"")).decode("latin-1")
         headers = {

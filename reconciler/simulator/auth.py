@@ -1,6 +1,6 @@
 """Checks of a raw request before the state machine: rate, credential, size and JSON.
 
-They are the same for the in-process transport and for the server. What a request then does:
+They are the same for the in-process transport and the server. Handling of requests:
 `reconciler.simulator.api`.
 """
 
@@ -80,7 +80,7 @@ class ApiService:
     def respond(
         self, method: str, target: str, headers: Mapping[str, str], content: bytes
     ) -> Delivery:
-        """Return what one request gets.
+        """Return the result of one request.
 
         `target` is path and query as sent; the names in `headers` are lower case.
         """
@@ -98,7 +98,7 @@ class ApiService:
         except RequestRefused as refused:
             return encode_response(refused.response)
         except ReconcilerError as failure:
-            # The file of a store cannot be used: to a client this is an internal error of the API.
+            # An unusable file of a store is an internal error of the API to a client.
             return encode_response(
                 error_response(500, "AB04", f"{failure.summary} ({failure.hint})")
             )
@@ -128,7 +128,7 @@ def _with_body(request: Request, content: bytes) -> Request:
 def parse_json(content: bytes) -> object:
     """Parse a body as strict JSON; raise `RequestRefused`, AB01, for anything else.
 
-    Not the parser of `reconciler.remote.responses`: the simulator checks that one independently.
+    Not the parser of `reconciler.remote.responses`, which the simulator verifies independently.
     """
     try:
         return json.loads(content, parse_constant=_refuse_constant)

@@ -107,7 +107,7 @@ async def serve_simulator(
     store = SqliteStore(db) if db else MemoryStore()
     try:
         if seed:
-            # Without the script: a 429 must not leave holes in the seed.
+            # Without the script, because a 429 must not leave gaps in the seed.
             apply_seed(SimulatedAPI(Switches(), dependencies.now, dependencies.new_id, store), seed)
         api = SimulatedAPI(script.switches, dependencies.now, dependencies.new_id, store)
         service = ApiService(

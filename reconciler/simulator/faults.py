@@ -1,8 +1,8 @@
-"""Faults of the API and the network: which request they hit, and what the client then gets.
+"""Faults of the API and the network: the affected requests, and the result for the client.
 
 A `FaultSource` chooses the fault of each request, by a script or at random. A `Wire` joins a fault
 source and a `SimulatedAPI` and returns a `Delivery`: the response in bytes, and how the connection
-ends. Nothing here sends or waits: each transport carries out a delivery in its own terms.
+ends. This module neither sends nor waits: each transport carries out a delivery.
 """
 
 import json
@@ -23,7 +23,7 @@ _HTML_PAGE = "<!doctype html><html><body><h1>Service unavailable</h1></body></ht
 
 
 class FaultKind(StrEnum):
-    """What goes wrong with a request; with `_BEFORE` the API has not carried it out."""
+    """Kind of fault; with `_BEFORE`, the API has not carried out the request."""
 
     STATUS = "status"
     """Refused with `status`, `code`, `message` and `headers`; not carried out."""
@@ -184,7 +184,7 @@ class InvalidFaults(ReconcilerError):
 def parse_faults(entries: object) -> tuple[Fault, ...]:
     """Parse a list of faults; raise `InvalidFaults` with the entry and the field."""
     try:
-        # By way of JSON: pydantic takes a string for an enum in strict mode from JSON alone.
+        # Through JSON, because in strict mode pydantic accepts a string for an enum only from JSON.
         # YAML has dates, which JSON has not.
         text = json.dumps(entries, default=str)
         faults = _FAULTS.validate_json(text, strict=True)
@@ -221,7 +221,7 @@ class ConnectionEnd(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a client gets for a request: bytes, and how the connection ends."""
+    """Result of a request for a client: bytes, and how the connection ends."""
 
     status: int
     content: bytes
@@ -233,8 +233,8 @@ class Delivery:
 class Wire:
     """Connection to a `SimulatedAPI` with faults and late requests.
 
-    `before` is called with each request before it is handled: a test changes the API there as
-    another client would, for example with an insert that shifts the pages.
+    `before` is called with each request before it is handled, so that a test can change the API
+    like another client, for example with an insert that shifts the pages.
     """
 
     def __init__(

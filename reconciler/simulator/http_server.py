@@ -1,7 +1,7 @@
 """Small HTTP/1.1 server for the simulator: asyncio and h11, keep-alive, graceful shutdown.
 
-It needs the core dependencies alone (h11 comes with httpx) and breaks connections when the
-application asks for it. It is for loopback and tests: no TLS, no HTTP/2, no worker processes.
+It needs only the core dependencies (h11 comes with httpx) and breaks connections on request of the
+application. It is for loopback and tests: no TLS, no HTTP/2, no worker processes.
 """
 
 import asyncio
@@ -59,8 +59,8 @@ async def serve(
 async def _stop_accepting(server: asyncio.Server) -> None:
     """Close the listening sockets once every accepted socket has become a connection.
 
-    asyncio needs up to three turns of the loop for that. A closed server ignores a socket that is
-    still on its way, which would then stay open.
+    asyncio needs up to three iterations of the loop for that. A closed server ignores a pending
+    socket, which would then stay open.
     """
     loop = asyncio.get_running_loop()
     for listening in server.sockets:
@@ -77,7 +77,7 @@ async def _wait_closed(connections: "set[_Connection]") -> None:
         _, late = await asyncio.wait(tasks, timeout=_SHUTDOWN_GRACE_SECONDS)
         for task in late:
             task.cancel()
-        # Cancelled tasks need a turn of the loop to end; how they end is of no interest any more.
+        # Cancelled tasks need an iteration of the loop to end; their results do not matter.
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
@@ -135,7 +135,7 @@ class _Connection:
         return self._protocol.our_state is h11.DONE and self._protocol.their_state is h11.DONE
 
     async def _linger(self) -> None:
-        """Read some of what the client still sends: a reset would discard the response."""
+        """Read some of the client's remaining data, because a reset would discard the response."""
         self._writer.write_eof()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LINGER_SECONDS):
@@ -145,7 +145,7 @@ class _Connection:
 
     def _abort(self) -> None:
         """Cut the connection: after a part of a response, or with a reset."""
-        # To close is enough here: the client has received less than the announced length.
+        # Closing is enough here, because the client has received less than the announced length.
         if self._protocol.our_state is h11.SEND_BODY:
             return
         self._writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, _RESET_ON_CLOSE)
@@ -195,7 +195,7 @@ class _Connection:
             if self._ending:
                 headers.append((b"connection", b"close"))
             event = h11.Response(status_code=message["status"], headers=headers)
-            # Kept for the body, so that both go out in one write.
+            # Kept for the body, so that both are sent in one write.
             self._head = self._protocol.send(event) or b""
             return
         body = self._protocol.send(h11.Data(data=message["body"])) or b""

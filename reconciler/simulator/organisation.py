@@ -1,4 +1,4 @@
-"""The state of one organisation: its integrations, default providers and workspaces.
+"""State of one organisation: its integrations, default providers and workspaces.
 
 `Organisation` reads and writes the store. `new_record` and `apply_update` build the records
 (remote/API.md §1.3, §2). Which operation does what: `reconciler.simulator.api`.
@@ -47,13 +47,13 @@ class Organisation:
     def visible_record(self, reference: str, *, stale: bool) -> Record:
         """Return the record of a slug or id as a read shows it.
 
-        Raises `RequestRefused` where there is none.
+        Raises `RequestRefused` if there is none.
         """
         entry = self._entry(reference)
         return self._require(self._visible(entry, stale=stale) if entry is not None else None)
 
     def current_record(self, reference: str) -> Record:
-        """Return the record that a write changes, however stale reads are."""
+        """Return the current record for a write, even if reads are stale."""
         entry = self._entry(reference)
         return self._require(entry.record if entry is not None else None)
 
@@ -151,9 +151,9 @@ class Organisation:
     def add_provider(self, record: Record, workspace: str, slug: str | None) -> str:
         """Create an integration's provider in a workspace, unless it has one; return its id.
 
-        Raises `RequestRefused` where the workspace has a provider with this slug.
+        Raises `RequestRefused` if the workspace has a provider with this slug.
         """
-        # Drawn even if it is not needed, so that ids do not depend on what exists.
+        # Drawn even if it is not needed, so that ids do not depend on existing records.
         provider_id = self.new_id()
         known = self.providers()
         for provider in known:
@@ -220,13 +220,13 @@ def new_record(
 
 
 def apply_update(record: Record, sent: JsonObject, *, now: str, switches: Switches) -> Record:
-    """Return the record after an update, merged at the top level; fields not sent stay.
+    """Return the record after an update, merged at the top level; other fields are kept.
 
     An empty `key` keeps the stored one: no source shows that a key can be removed.
     """
     known = updatable_fields(switches)
     changes = {name: value for name, value in sent.items() if name in known}
-    # Stored apart, for the switch `unexpected_fields: keep`.
+    # Stored separately, for the switch `unexpected_fields: keep`.
     unexpected = {name: sent[name] for name in sent.keys() - known}
     changes["unexpected"] = {**record.get("unexpected", {}), **unexpected}
     if not changes.get("key"):

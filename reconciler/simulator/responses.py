@@ -99,7 +99,7 @@ def as_uuid(name: str) -> str:
     """Return the UUID of a workspace or secret reference, derived from its slug; a UUID stays."""
     if _UUID.fullmatch(name):
         return name.lower()
-    # Any stable mapping will do; lone surrogates cannot be encoded.
+    # Any stable mapping is suitable; lone surrogates cannot be encoded.
     digits = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
     return "-".join(
         digits[start:end] for start, end in ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
@@ -227,7 +227,7 @@ def _configurations(stored: JsonObject, switches: Switches) -> JsonObject:
         else:
             shown[name] = clone(value)
     if switches.server_added_fields:
-        # A value that was sent stays as it is.
+        # A value that was sent is unchanged.
         shown.setdefault("provider_auth_type", "apiKey")
     return shown
 

@@ -1,7 +1,7 @@
 """Seeds: named sets of integrations, and any number of generated ones.
 
-A seed is deterministic, made-up secrets included. Its integrations are created by requests to the
-API, so a seed has nothing that a client could not create.
+A seed is deterministic, including its made-up secrets. Requests to the API create its integrations,
+so a seed contains nothing that a client could not create.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -94,7 +94,7 @@ SEEDS: Mapping[str, Callable[[], Iterator[Request]]] = {
     "demo": _demo_requests,
     "empty": _no_requests,
 }
-"""The named seeds."""
+"""Named seeds."""
 
 
 def _create(body: Body) -> Request:

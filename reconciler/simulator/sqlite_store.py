@@ -129,10 +129,9 @@ class SqliteStore:
         self._execute(begin)
         try:
             yield
-        # Cancellation too must end the transaction, which would block the writes of other
-        # processes.
+        # A cancellation must also end the transaction, which would block writes of other processes.
         except BaseException:
-            # The first error is the one to report.
+            # The first error is reported.
             with suppress(SimulatorStateError):
                 self._execute("ROLLBACK")
             raise

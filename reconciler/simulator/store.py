@@ -52,7 +52,7 @@ def _is_available(record: Record, workspace: str) -> bool:
 
 
 class Store(Protocol):
-    """What the state machine needs of a store."""
+    """Interface of a store for the state machine."""
 
     def transaction(self, *, write: bool) -> AbstractContextManager[None]:
         """Isolate the handling of one request."""
@@ -97,7 +97,7 @@ class MemoryStore:
 
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[None]:
-        """Undo the values that a refused write has set; its record is stored last of all."""
+        """Undo the values that a refused write has set; its record is stored last."""
         before = dict(self._values) if write else self._values
         try:
             yield
@@ -126,7 +126,7 @@ class MemoryStore:
 
     def entries(self) -> Iterator[tuple[str, StoredIntegration]]:
         """Iterate over all entries, oldest first."""
-        # A copy: a caller may put entries while it iterates.
+        # A copy, because a caller can put entries while it iterates.
         yield from list(self._entries.items())
 
     def page(self, *, offset: int, limit: int, newest: bool) -> tuple[int, list[Record]]:

@@ -13,7 +13,7 @@ from reconciler.simulator.messages import JsonObject
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switches:
-    """Behaviour of a simulated API where that of the real one is not documented."""
+    """Behaviour of a simulated API for undocumented behaviour of the real one."""
 
     configurations_put: Literal["replace", "merge"] = "replace"
     """Whether an update's `configurations` replaces the stored object (§2)."""

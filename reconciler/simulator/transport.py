@@ -1,7 +1,7 @@
 """Two in-process ways to the simulated API: an httpx transport, and the API protocol itself.
 
-Both fail as a network does: faults become the errors that httpx, or the HTTP client, raises for
-them. Over a real socket: `reconciler.simulator.http_server`.
+Both fail like a network: faults become the errors that httpx or the HTTP client raises. Over a real
+socket: `reconciler.simulator.http_server`.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ class SimulatorTransport(httpx.AsyncBaseTransport):
         if self._latency is not None:
             await self._sleep(self._latency())
         headers = {name.lower(): value for name, value in request.headers.items()}
-        # Undecoded, because an encoded slash belongs to a slug and separates nothing.
+        # Undecoded, because an encoded slash belongs to a slug and is not a separator.
         target = request.url.raw_path.decode("ascii")
         delivery = self._service.respond(request.method, target, headers, content)
         await self._wait(delivery, request)
@@ -74,7 +74,7 @@ class SimulatorTransport(httpx.AsyncBaseTransport):
         timeout = timeout or _DEFAULT_READ_TIMEOUT_SECONDS
         if delivery.ending is ConnectionEnd.NEVER or delivery.delay > timeout:
             await self._sleep(timeout)
-            raise httpx.ReadTimeout("no answer came in time", request=request)
+            raise httpx.ReadTimeout("no response arrived in time", request=request)
         if delivery.delay:
             await self._sleep(delivery.delay)
 
@@ -114,7 +114,7 @@ class InProcessAPI:
     async def call(self, call: Call) -> Reply:
         """Make one call; raise what the HTTP client raises for the same response."""
         prepared = prepare(call)
-        # By way of bytes, so that the simulator sees the JSON that a network would carry.
+        # Through bytes, so that the simulator gets the JSON that a network would carry.
         body = None if prepared.body is None else json.loads(encode_body(prepared.body))
         query = {name: str(value) for name, value in prepared.query.items()}
         request = Request(prepared.method, prepared.path, query, body)

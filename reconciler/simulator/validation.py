@@ -400,7 +400,7 @@ def _wrong_choice(provider: str, configurations: Mapping[str, object]) -> str | 
 
 def _needs_key(provider: str, configurations: Mapping[str, object]) -> bool:
     """Return whether a create needs `key`, or a mapping for it."""
-    # Lifts the demand for a key with any provider (remote/API.md §3).
+    # Makes the key optional for any provider (remote/API.md §3).
     if configurations.get("is_key_required") is False:
         return False
     # Other modes have their credential in `configurations`, or need none (remote/API.md §3).

@@ -184,7 +184,7 @@ def test_a_caller_with_another_fleet_file_is_refused(tmp_path: Path, address: st
             done = project.fleet("apply", "--yes", "--file", other, *on(address), *queue)
         assert (done.code, codes(done)) == (4, {"acme": {"other-fleet"}})
         (diagnostic,) = done.json["members"][0]["diagnostics"]
-        assert "give the same file to both" in diagnostic["summary"]
+        assert "use the same file on both sides" in diagnostic["summary"]
         assert served["acme"].requests == []
 
 

@@ -1,4 +1,4 @@
-"""Connection to Temporal, and the error for everything that can go wrong with it."""
+"""Connection to Temporal, and the error for its failures."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,9 +23,9 @@ class ServiceUnavailable(ReconcilerError):
 
 @dataclass(frozen=True, slots=True)
 class TemporalClient:
-    """Address of Temporal, and the task queue that workers and callers of a fleet share.
+    """Address of Temporal, and the task queue shared by workers and callers of a fleet.
 
-    A key is for Temporal's cloud and is only sent over TLS.
+    A key is for Temporal Cloud and is sent only over TLS.
     """
 
     address: str = "localhost:7233"
@@ -35,7 +35,7 @@ class TemporalClient:
     tls: bool = False
 
     def workflow_id(self, member: str) -> str:
-        """Return the id of a member's runs; Temporal runs one workflow of an id at a time."""
+        """Return the id of a member's runs; Temporal runs one workflow per id at a time."""
         return f"{self.queue}/{member}"
 
     async def connect(self) -> Client:

@@ -21,10 +21,10 @@ MAX_CONCURRENT_WORKFLOWS = 50
 
 @dataclass(frozen=True)
 class TemporalEngine:
-    """Workflows for workers on any machine, which decide how many they run at a time.
+    """Engine that starts workflows for workers on any machine; workers limit their own parallelism.
 
-    `fleet` is the digest of fleet.yaml: a worker with another one refuses. `notify` takes sentences
-    for the user. With `await_approval` every plan waits for its signal.
+    `fleet` is the digest of fleet.yaml: a worker with another one refuses. `notify` receives
+    sentences for the user. With `await_approval`, every plan waits for its signal.
     """
 
     service: TemporalClient
@@ -40,7 +40,7 @@ class TemporalEngine:
         cancel: CancelToken,
         ended: Callable[[MemberOutcome], None],
     ) -> None:
-        """Carry out every task; once cancelled, cancel the workflows that run."""
+        """Carry out every task; if cancelled, cancel the running workflows."""
         client = await self.service.connect()
         async with self.service.translated_errors():
             if tasks and not await self.service.has_workers(client):
@@ -79,7 +79,7 @@ class TemporalEngine:
             message,
             id=self.service.workflow_id(task.member),
             task_queue=self.service.queue,
-            # One run of a member at a time, wherever it was started.
+            # Only one run of a member at a time, wherever it was started.
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
         )
 

@@ -1,7 +1,7 @@
 """Messages that are sent through Temporal: names, digests and counts; no secret, plan or sentence.
 
-They are plain dataclasses because Temporal stores them as JSON for as long as it keeps its history.
-A field's name is therefore part of the format: schedules hold messages of earlier versions.
+They are plain dataclasses, because Temporal stores them as JSON in its history. Names of fields are
+therefore part of the format: schedules hold messages of earlier versions.
 """
 
 from collections.abc import Mapping
@@ -13,15 +13,15 @@ from reconciler.fleet.outcome import FleetOperation, MemberNote, MemberOutcome, 
 from reconciler.fleet.task import MemberTask
 
 MAX_CHANGE_DIGESTS = 20_000
-"""Digests of an approval that fit into one message; a larger plan has to be applied by `--yes`."""
+"""Maximum number of approved digests in a message; a larger plan must be applied with `--yes`."""
 
 
 @dataclass(frozen=True)
 class WorkflowInput:
     """One member's task. `fleet` is the digest of the caller's fleet.yaml, or empty.
 
-    With `asks` the plan waits at most `patience` seconds for the signal `approve` before it is
-    applied. A worker may be silent for `heartbeat` seconds.
+    With `asks`, the plan waits at most `patience` seconds for the signal `approve` before it is
+    applied. A worker can be silent for at most `heartbeat` seconds.
     """
 
     member: str
@@ -102,12 +102,13 @@ def failed(message: WorkflowInput, code: str, status: MemberStatus, exit_code: i
 
 _SUMMARIES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "other-fleet": "the worker has another fleet.yaml; give the same file to both",
-        "unknown-member": "the worker's fleet.yaml has no such member; give the same file to both",
+        "other-fleet": "the worker has another fleet.yaml; use the same file on both sides",
+        "unknown-member": "the worker's fleet.yaml has no such member; use the same file on both "
+        "sides",
         "too-large-to-approve": "the plan is too large to wait in Temporal; apply it with --yes",
         "declined": "the plan was declined or not approved in time; nothing was written",
         "worker-lost": "the worker was lost during the run; check with `reconcile fleet plan`",
-        "interrupted": "the run was stopped; calls in flight have ended",
+        "interrupted": "the run was stopped; calls in progress have ended",
     }
 )
 """Sentences for the codes of this engine, added by the caller because messages hold none."""

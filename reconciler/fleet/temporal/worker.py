@@ -1,4 +1,4 @@
-"""Worker that takes tasks from Temporal's queue and carries them out, one activity for each."""
+"""Worker that carries out tasks from Temporal's queue, with one activity for each."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from reconciler.fleet.temporal.messages import (
 from reconciler.fleet.temporal.workflow import ACTIVITY, Reconciliation
 
 SHUTDOWN_GRACE = timedelta(seconds=5)
-"""Time for members in flight once the worker is asked to stop; then other workers take over."""
+"""Time for running members after a stop request; then other workers take over."""
 
 HEARTBEATS_PER_TIMEOUT = 4
 
@@ -35,7 +35,7 @@ HEARTBEATS_PER_TIMEOUT = 4
 class Activities:
     """Activities of a worker. `fleet` returns the current fleet.yaml and the handler of its tasks.
 
-    `ended` takes each outcome.
+    `ended` receives each outcome.
     """
 
     fleet: Callable[[], tuple[Fleet, TaskHandler]]
@@ -45,21 +45,21 @@ class Activities:
     async def carry_out(self, message: WorkflowInput) -> Report:
         """Carry out a task; raises only what makes Temporal retry it.
 
-        Temporal stores the text of an exception, which may hold a secret, so no other is raised.
+        Temporal stores the text of an exception, which may contain a secret, so no other is raised.
         """
         try:
             return await self._carry_out(message)
         except ReconcilerError as problem:
             status = status_of_failure(problem.exit_code)
             return failed(message, problem.code, status, problem.exit_code)
-        # Raised below without text of others, so that Temporal retries.
+        # Raised below without foreign text, so that Temporal retries.
         except ApplicationError:
             raise
         except Exception:  # noqa: BLE001  its text must not reach Temporal
             return failed(message, "internal", MemberStatus.FAILED, 1)
 
     async def _carry_out(self, message: WorkflowInput) -> Report:
-        # Asked for with each task, because fleet.yaml may change while the worker runs.
+        # Read for each task, because fleet.yaml can change while the worker runs.
         fleet, handler = self.fleet()
         if message.fleet and message.fleet != fleet.digest:
             return failed(message, "other-fleet", MemberStatus.REFUSED, 4)
@@ -71,7 +71,7 @@ class Activities:
         outcome = await _with_heartbeats(work, cancel, interval=interval)
         is_retry = activity.info().attempt > 1
         if is_retry and any(note.code == "locked" for note in outcome.notes):
-            # The worker that was given up may still be running; its lock ends with it.
+            # The lost worker may still be running; its lock ends with its process.
             raise ApplicationError("the lost worker still holds the lock", type="locked")
         self.ended(outcome)
         return report_of(outcome)
@@ -95,7 +95,7 @@ async def run_worker(
             activities=[activities.carry_out],
             max_concurrent_activities=parallelism,
             graceful_shutdown_timeout=SHUTDOWN_GRACE,
-            # Workflows of a lost worker wait this long before another one takes them over.
+            # Workflows of a lost worker wait for this time before another worker takes over.
             sticky_queue_schedule_to_start_timeout=SHUTDOWN_GRACE,
         )
         async with worker:
@@ -106,7 +106,7 @@ async def run_worker(
 async def _with_heartbeats(
     work: "asyncio.Future[MemberOutcome]", cancel: CancelToken, *, interval: float
 ) -> MemberOutcome:
-    """Wait for work while sending heartbeats; one cancellation asks it to stop, a second raises."""
+    """Wait for work while sending heartbeats; one cancellation requests a stop, a second raises."""
     while not work.done():
         activity.heartbeat()
         try:

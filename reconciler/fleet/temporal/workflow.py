@@ -1,8 +1,8 @@
-"""Workflow of one member's run: carry it out, or plan, wait for the approval, and carry it out.
+"""Workflow of one member's run: apply, or plan, wait for the approval, and apply.
 
-It ensures that a run that was begun is completed, by another worker if necessary. A retry is safe,
-because every apply plans from the current state. Temporal imports this module again for each
-workflow, in a sandbox that rejects what is not deterministic; keep everything else out of it.
+It ensures that a started run is completed, by another worker if necessary. A retry is safe, because
+every apply plans from the current state. Temporal imports this module again for each workflow, in a
+sandbox that rejects non-deterministic code; keep everything else out of it.
 """
 
 from dataclasses import replace
@@ -30,7 +30,7 @@ _RETRY_POLICY = RetryPolicy(
 
 @workflow.defn(name="reconcile")
 class Reconciliation:
-    """Run of a member; the workflow's id holds the member's name."""
+    """Run of a member; the workflow's id contains the member's name."""
 
     def __init__(self) -> None:
         self._pending_digest: str | None = None
@@ -76,7 +76,7 @@ class Reconciliation:
         except TimeoutError:
             return False
         finally:
-            # A signal that arrives later is about a plan that no longer waits.
+            # A later signal concerns a plan that no longer waits.
             self._pending_digest = None
         return bool(self._decision)
 
@@ -86,17 +86,17 @@ class Reconciliation:
                 ACTIVITY,
                 message,
                 result_type=Report,
-                # A member ends at its own deadline; this timeout is for one that does not.
+                # A member ends at its deadline; this timeout is for one that does not.
                 start_to_close_timeout=timedelta(seconds=message.deadline + 2 * GRACE),
                 heartbeat_timeout=timedelta(seconds=message.heartbeat),
                 retry_policy=_RETRY_POLICY,
-                # The report of an apply that was stopped shows what was done.
+                # The report of a stopped apply shows what was done.
                 cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             )
         except ActivityError as problem:
             if isinstance(problem.cause, CancelledError):
                 return failed(message, "interrupted", MemberStatus.INTERRUPTED, 130)
-            # The lost worker may have begun to write, so an apply counts as left half done.
+            # The lost worker may have begun to write, so an apply counts as incomplete.
             if message.verb == "apply":
                 return failed(message, "worker-lost", MemberStatus.INCOMPLETE, 5)
             return failed(message, "worker-lost", MemberStatus.FAILED, 1)
