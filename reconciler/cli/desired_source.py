@@ -21,12 +21,12 @@ from reconciler.diagnostics import Diagnostic, has_errors, warning
 from reconciler.domain.policy import Target
 from reconciler.domain.state import DesiredState, LastAppliedState, merged
 from reconciler.errors import InvalidInput
-from reconciler.git.base_commit import DeclaredAtBase, declared_at
 from reconciler.views.escape import visible
 
 if TYPE_CHECKING:
     from reconciler.cli.ledger_access import LedgerSnapshot
     from reconciler.execution.undo import UndoRevision
+    from reconciler.git.base_commit import DeclaredAtBase
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +128,13 @@ def read_files(
 
 def read_past(
     repository: git.Repository, base: str | None, target: Target, *, doubts: Iterable[Diagnostic]
-) -> DeclaredAtBase:
+) -> "DeclaredAtBase":
     """Return what Git declared at the commit of `--base`, or nothing without it.
 
     `doubts` about the checkout become part of its `unreadable`, so that they block deletes.
     """
+    from reconciler.git.base_commit import DeclaredAtBase, declared_at
+
     past = DeclaredAtBase(LastAppliedState())
     if base is not None:
         past = declared_at(base, repository=repository, target=target)

@@ -4,7 +4,6 @@
 shown, because they can quote anything, including a secret.
 """
 
-import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -154,6 +153,8 @@ def _places(problem: BaseException) -> str:
     """List the frames by file, line and function; no message, no source line, no value."""
     lines = [f"{type(problem).__name__}, most recent call last:"]
     # A negative limit keeps the innermost frames, where the defect is.
+    import traceback  # loaded for a defect alone
+
     frames = traceback.extract_tb(problem.__traceback__, limit=-20)
     lines += [f"  {Path(f.filename).name}:{f.lineno} in {f.name}" for f in frames]
     return "\n".join(lines)

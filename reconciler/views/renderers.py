@@ -5,13 +5,15 @@ To add a format, write a module with a function for each kind and add it here.
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any, Protocol, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
-from reconciler.drift.report import DriftReport
 from reconciler.execution.result import ApplyResult
 from reconciler.planning.plan import Plan
 from reconciler.views import json
 from reconciler.views.render_options import RenderOptions
+
+if TYPE_CHECKING:
+    from reconciler.drift.report import DriftReport
 
 T = TypeVar("T")
 Renderer = Callable[[T, RenderOptions], str]
@@ -22,7 +24,7 @@ class RendererTable(TypedDict):
 
     plan: Mapping[str, Renderer[Plan]]
     result: Mapping[str, Renderer[ApplyResult]]
-    drift: Mapping[str, Renderer[DriftReport]]
+    drift: Mapping[str, Renderer["DriftReport"]]
 
 
 class _HasDocument(Protocol):

@@ -6,20 +6,23 @@ harmless ones take one line each.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import Severity, counted
 from reconciler.domain.schema import parse_path
-from reconciler.drift.report import DriftReport
 from reconciler.execution.result import ApplyResult, Status
 from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
-from reconciler.views import drift_outline, phrases, plan_outline, result_outline
+from reconciler.views import phrases, plan_outline, result_outline
 from reconciler.views.findings import Finding
 from reconciler.views.plan_outline import ActionItem
 from reconciler.views.render_options import RenderOptions
 from reconciler.views.result_outline import OutcomeItem, ResultOutline
 from reconciler.views.sections import Section
 from reconciler.views.text_layout import TextLayout, columns, padded
+
+if TYPE_CHECKING:
+    from reconciler.drift.report import DriftReport
 
 _KIND_STYLES = {
     ActionKind.CREATE: "green",
@@ -110,8 +113,10 @@ def result(value: ApplyResult, options: RenderOptions) -> str:
     return page.text()
 
 
-def drift(value: DriftReport, options: RenderOptions) -> str:
+def drift(value: "DriftReport", options: RenderOptions) -> str:
     """Return a drift report: the summary, the changes by origin, and how to resolve them."""
+    from reconciler.views import drift_outline
+
     shown = drift_outline.of_report(
         value, ledger=options.ledger, context=options.context, verbose=options.verbose
     )

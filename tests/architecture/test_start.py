@@ -56,7 +56,7 @@ UNUSED_BY_PLAN = {
     "sqlalchemy",
     "reconciler.desired.fmt",
     "reconciler.desired.yaml_edit",
-    "reconciler.drift.incremental",
+    "reconciler.drift",
     "reconciler.execution.action_runner",
     "reconciler.execution.events",
     "reconciler.execution.executor",
@@ -65,6 +65,7 @@ UNUSED_BY_PLAN = {
     "reconciler.execution.undo",
     "reconciler.ledger.database",
     "reconciler.pull",
+    "reconciler.views.drift_outline",
     "reconciler.simulator",
 }
 """What a plan does not import, with or without a ledger in a file."""
