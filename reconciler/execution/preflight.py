@@ -28,6 +28,9 @@ CLOCK_SKEW = timedelta(minutes=10)
 _LONGEST = 80
 """Maximum length of a value that a message shows whole; a host is never shortened."""
 
+_SHOWN_DIGITS = 12
+"""Digits of a digest that texts show."""
+
 
 @dataclass(frozen=True, slots=True)
 class Approval:
@@ -91,7 +94,7 @@ def objections(
             error(
                 "digest-mismatch",
                 f"the plan's digest is {fresh.digest}, but {approval.digest} was expected",
-                hint="review and approve the new plan: something changed after the approval",
+                hint=_digest_hint(approval.digest, fresh),
             )
         ]
     found = [problem for plan in approval.plans for problem in _wrong_target(plan, fresh)]
@@ -104,6 +107,16 @@ def objections(
     if found or not approval.plans:
         return found
     return [_not_approved(excess) for excess in beyond_approval(fresh, approval.plans)]
+
+
+def _digest_hint(given: str, fresh: Plan) -> str:
+    digits = given.removeprefix("sha256:")
+    is_beginning = fresh.digest.removeprefix("sha256:").startswith(digits)
+    # Texts show these digits for people. They approve nothing: another plan can be made that
+    # begins with the same ones.
+    if is_beginning and len(digits) >= _SHOWN_DIGITS:
+        return "pass the whole digest: `reconcile -v plan` and --format json show all digits"
+    return "review and approve the new plan: something changed after the approval"
 
 
 def _wrong_target(plan: Plan, fresh: Plan) -> Iterable[Diagnostic]:

@@ -77,7 +77,7 @@ def result(value: ApplyResult, options: RenderOptions, *, limit: int = LIMIT) ->
     shown = result_outline.of_result(
         value, ledger=options.ledger, plan=options.plan, context=options.context
     )
-    ranked = sorted(shown.outcomes, key=lambda item: _OUTCOMES.index(item.status))
+    ranked = sorted(shown.uncounted, key=lambda item: _OUTCOMES.index(item.status))
     title, run, summary = f"{shown.title} {code(shown.run)}", "", shown.summary
     own_steps = [
         f"{step.text} {code(step.command)}" if step.command else step.text
@@ -105,11 +105,19 @@ def result(value: ApplyResult, options: RenderOptions, *, limit: int = LIMIT) ->
     ]
     return fit(
         head="\n".join(head),
-        notes=notes,
+        notes=[*notes, *_not_done(shown)],
         details=[BudgetedPart(full=_outcome(item), short=_short_outcome(item)) for item in ranked],
         tail=tail,
         limit=limit,
     )
+
+
+def _not_done(shown: result_outline.ResultOutline) -> Iterator[str]:
+    """Yield what is half done, and how many actions were not tried."""
+    if shown.half_done:
+        yield f"{code(shown.half_done)}\n"
+    if len(shown.uncounted) < len(shown.outcomes):
+        yield from (f"{code(line)}\n" for line in shown.not_tried)
 
 
 def _ledger_parts(

@@ -74,6 +74,18 @@ class ResultOutline:
     next_steps: tuple[NextStep, ...]
     ledger: tuple[str, ...]
 
+    @property
+    def uncounted(self) -> tuple[OutcomeItem, ...]:
+        """Return the outcomes; those not tried are left out if there are many, and counted."""
+        if len(self.skipped) <= phrases.NAMED:
+            return self.outcomes
+        return tuple(item for item in self.outcomes if item.status is not Status.SKIPPED)
+
+    @property
+    def skipped(self) -> tuple[OutcomeItem, ...]:
+        """Return the outcomes of actions that were not tried."""
+        return tuple(item for item in self.outcomes if item.status is Status.SKIPPED)
+
 
 def of_result(
     result: ApplyResult,

@@ -139,3 +139,19 @@ def test_a_shell_reads_back_what_was_quoted(odd: str) -> None:
     assert done.stdout.decode().split("\0")[:-1] == [
         *("--target", odd, "--dir", odd, "plan", "--only", odd)
     ]
+
+
+def test_the_digits_of_a_text_are_no_approval_and_the_hint_says_where_the_rest_is(
+    tmp_path: Path,
+) -> None:
+    project = a_project(tmp_path)
+    text = project.run("plan").out
+    (line,) = [line for line in text.splitlines() if line.startswith("digest: ")]
+    digits = line.split()[1]
+    assert len(digits) == 12
+    for given in (digits, f"sha256:{digits}"):
+        refused = project.run("apply", "--expect-digest", given)
+        assert refused.code == 4
+        assert "hint: pass the whole digest: `reconcile -v plan`" in refused.err
+    (line,) = [line for line in project.run("-v", "plan").out.splitlines() if "digest: " in line]
+    assert project.run("apply", "--expect-digest", line.split()[1]).code == 0

@@ -294,6 +294,15 @@ def test_an_interrupted_run_says_what_is_half_done_and_counts_the_rest() -> None
     assert terminal.result(result, VERBOSE).count("skipped  create") == 485
 
 
+def test_other_texts_count_what_was_not_tried_as_well() -> None:
+    result = interrupted(applied=1, skipped=485)
+    for text in (markdown.result(result, LOCAL), html.result(result, LOCAL)):
+        assert text.count("485 not tried: interrupted by SIGINT") == 1
+        assert "half done: seed-00001 (created, models missing)" in text
+    few = markdown.result(interrupted(applied=1, skipped=2), LOCAL)
+    assert few.count("**skipped**") == 2
+
+
 def test_failures_for_one_reason_are_rows_with_the_reason_once() -> None:
     reason = ActionFailure("unreachable", "the API cannot be reached", hint="check the network")
     outcomes = tuple(
