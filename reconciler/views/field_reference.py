@@ -6,6 +6,7 @@ whose configurations have the same fields. The facts about a field: `reconciler.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from reconciler.desired.explain import ExplainedField, explain
 from reconciler.domain.providers import KNOWN_PROVIDERS, PROVIDERS, Configuration
@@ -73,8 +74,21 @@ def _table(members: Sequence[ExplainedField]) -> list[str]:
     """Return the lines of a Markdown table of fields and their members; empty without fields."""
     if not members:
         return []
-    rows = [_row(member) for member in _with_descendants(members)]
+    described = [(member.path, _description(member)) for member in _with_descendants(members)]
+    # Neighbours that are described alike, such as the factors for kinds of tokens, share a row.
+    rows = [
+        f"| {_codes(_shortened([path for path, _ in alike]))} | {description} |"
+        for description, alike in groupby(described, key=lambda row: row[1])
+    ]
     return ["| field | type | meaning |", "|---|---|---|", *rows]
+
+
+def _shortened(paths: Sequence[str]) -> Iterator[str]:
+    """Return each path, without its parent if the one before has the same parent."""
+    parent = None
+    for path in paths:
+        before, (parent, _, name) = parent, path.rpartition(".")
+        yield name if parent and parent == before else path
 
 
 def _with_descendants(members: Sequence[ExplainedField]) -> Iterator[ExplainedField]:
@@ -83,7 +97,8 @@ def _with_descendants(members: Sequence[ExplainedField]) -> Iterator[ExplainedFi
         yield from _with_descendants(member.members)
 
 
-def _row(member: ExplainedField) -> str:
+def _description(member: ExplainedField) -> str:
+    """Return the cells for the type and the meaning."""
     sentences = [member.description]
     if member.field.choices:
         sentences.append(f"One of {_codes(member.field.choices)}.")
@@ -93,7 +108,7 @@ def _row(member: ExplainedField) -> str:
         sentences.append(f"*{'; '.join(member.marks)}.*")
     # In a table, a bar ends the cell, even within a code span.
     meaning = " ".join(sentence for sentence in sentences if sentence).replace("|", "\\|")
-    return f"| `{member.path}` | {member.field.type_name} | {meaning} |"
+    return f"{member.field.type_name} | {meaning}"
 
 
 def _chapter_of_every_integration() -> str:
