@@ -15,7 +15,8 @@
     commits       the newest commit of a branch, and the last that a run applied
     environments  checks of `doctor`: which branches get the secrets of an environment
     pull_request  pull requests: merged ones, and one that proposes files
-    client        the REST API, its errors and retries
+    client        the REST API and its errors
+    rest          requests, retries and lists; also for GitLab
     answers       fields of its answers
 
 What is planned or written is decided elsewhere: `reconciler.workflows`.

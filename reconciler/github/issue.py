@@ -1,5 +1,7 @@
 """Drift issue: one for each environment and each fleet; opened, updated, closed and reopened.
 
+An `IssueTracker` does that on GitHub (here) or on GitLab (`reconciler.gitlab.issues`).
+
 It shows the day of the last check, so that users notice if checks no longer run.
 
 It is found by listing the issues with the label, because GitHub's search lags behind. A comment
@@ -9,6 +11,7 @@ the last report is kept below.
 
 import re
 from dataclasses import dataclass
+from typing import Protocol
 
 from reconciler.drift.report import DriftReport
 from reconciler.github.answers import required_number
@@ -28,6 +31,7 @@ from reconciler.github.bodies import (
 )
 from reconciler.github.client import GitHub, JsonObject, Unreachable
 from reconciler.github.inputs import FailedCommand, FleetReport
+from reconciler.github.rest import RestError
 from reconciler.views import drift_outline
 from reconciler.views.escape import visible
 from reconciler.views.markdown import code
@@ -44,18 +48,22 @@ _FAILED_CHECKS = tuple(f"### {title}: could not check" for title in _TITLES.valu
 _RUN = re.compile(r"^\[run \d+\]\(\S+\)$", re.MULTILINE)
 """Link to the run of a failed check, which is a line of its own."""
 
+_CLOSED = {"state": "closed", "state_reason": "completed"}
 _MAX_TITLE = 255
 _ROOM_FOR_FAILURE = 16_384
 
 
 @dataclass(frozen=True, slots=True)
-class _Issue:
+class Issue:
+    """Issue with the label."""
+
     number: int
     is_open: bool
     body: str
 
     @property
     def digest(self) -> str | None:
+        """Return the digest in its marker."""
         return marked_digest(self.body)
 
     def has_text(self, body: str) -> bool:
@@ -64,47 +72,113 @@ class _Issue:
         return shown == new
 
 
+class IssueTracker(Protocol):
+    """Issues of one repository or project."""
+
+    @property
+    def unreachable(self) -> type[RestError]:
+        """Return the error of a write that may have arrived or not."""
+
+    async def labelled(self) -> list[Issue]:
+        """Return all issues with the label, open and closed."""
+
+    async def create(self, title: str, body: str) -> None:
+        """Open an issue with the label."""
+
+    async def update(self, number: int, body: str, *, is_open: bool | None) -> None:
+        """Set text and state of an issue; None leaves the state as it is."""
+
+    async def comments(self, number: int) -> list[str]:
+        """Return the comments on an issue, oldest first."""
+
+    async def comment(self, number: int, text: str) -> None:
+        """Comment on an issue, which notifies its readers."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubIssues:
+    """Issues of a repository on GitHub."""
+
+    github: GitHub
+
+    @property
+    def unreachable(self) -> type[RestError]:
+        """Return the error of a write that may have arrived or not."""
+        return Unreachable
+
+    async def labelled(self) -> list[Issue]:
+        """Return all issues with the label, open and closed."""
+        listed = await self.github.pages(f"{self._path}?state=all&labels={LABEL}")
+        return [
+            Issue(required_number(item, "number"), item.get("state") == "open", item["body"])
+            for item in listed
+            # GitHub lists pull requests among the issues.
+            if "pull_request" not in item
+            and LABEL in _labels(item)
+            and isinstance(item.get("body"), str)
+        ]
+
+    async def create(self, title: str, body: str) -> None:
+        """Open an issue with the label."""
+        await self.github.post(self._path, {"title": title, "body": body, "labels": [LABEL]})
+
+    async def update(self, number: int, body: str, *, is_open: bool | None) -> None:
+        """Set text and state of an issue; None leaves the state as it is."""
+        changes = {"body": body}
+        if is_open is not None:
+            changes |= {"state": "open"} if is_open else _CLOSED
+        await self.github.patch(f"{self._path}/{number}", changes)
+
+    async def comments(self, number: int) -> list[str]:
+        """Return the comments on an issue, oldest first."""
+        listed = await self.github.pages(f"{self._path}/{number}/comments")
+        return [str(item.get("body")) for item in listed]
+
+    async def comment(self, number: int, text: str) -> None:
+        """Comment on an issue, which notifies its readers."""
+        await self.github.post(f"{self._path}/{number}/comments", {"body": text})
+
+    @property
+    def _path(self) -> str:
+        return f"/repos/{self.github.repository}/issues"
+
+
 async def report_drift(
-    github: GitHub,
+    tracker: IssueTracker,
     report: DriftReport | FleetReport | FailedCommand,
     *,
     kind: ReportKind = ReportKind.DRIFT,
     context: ReportContext,
 ) -> str:
     """Update the issue of an environment or a fleet, and return in one word what was done."""
-    issue = await _find(github, kind, context.environment)
+    issue = await _find(tracker, kind, context.environment)
     if isinstance(report, FailedCommand):
-        return await _report_failed_check(github, issue, report, kind=kind, context=context)
+        return await _report_failed_check(tracker, issue, report, kind=kind, context=context)
     body = Marker(kind, context.environment, report.fingerprint).line + text_of(
         report, kind=kind, context=context, limit=COMMENT_LIMIT - _ROOM_FOR_FAILURE
     )
     if issue is None:
-        return "nothing" if report.in_sync else await _open(github, kind, context, body)
+        return "nothing" if report.in_sync else await _open(tracker, kind, context, body)
     if report.in_sync and not issue.is_open:
         return "nothing"
     if issue.digest != report.fingerprint:
         # Before the update, so that if the job ends in between, the old digest makes the next check
         # notify.
-        await _notify(github, issue, _news(report))
-    return await _update(github, issue, body, closes=report.in_sync)
+        await _notify(tracker, issue, _news(report))
+    return await _update(tracker, issue, body, closes=report.in_sync)
 
 
-async def _update(github: GitHub, issue: _Issue, body: str, *, closes: bool) -> str:
-    changes = {"body": body}
-    if closes:
-        changes |= {"state": "closed", "state_reason": "completed"}
-    elif not issue.is_open:
-        changes |= {"state": "open"}
-    if len(changes) > 1 or not issue.has_text(body):
-        await github.patch(_path(github, issue.number), changes)
+async def _update(tracker: IssueTracker, issue: Issue, body: str, *, closes: bool) -> str:
+    if closes or not issue.is_open or not issue.has_text(body):
+        await tracker.update(issue.number, body, is_open=_new_state(issue, closes=closes))
     if closes:
         return "closed"
     return "updated" if issue.is_open else "reopened"
 
 
 async def _report_failed_check(
-    github: GitHub,
-    issue: _Issue | None,
+    tracker: IssueTracker,
+    issue: Issue | None,
     failure: FailedCommand,
     *,
     kind: ReportKind,
@@ -127,10 +201,17 @@ async def _report_failed_check(
     if last_report:
         body += f"\nThe last report:\n{_LAST_REPORT}{last_report}"
     if issue is None:
-        return await _open(github, kind, context, body)
+        return await _open(tracker, kind, context, body)
     if not issue.has_text(body) or not issue.is_open:
-        await github.patch(_path(github, issue.number), {"body": body, "state": "open"})
+        await tracker.update(issue.number, body, is_open=_new_state(issue, closes=False))
     return "updated" if issue.is_open else "reopened"
+
+
+def _new_state(issue: Issue, *, closes: bool) -> bool | None:
+    """Return whether the issue must be open, None where that is so already."""
+    if closes:
+        return False
+    return None if issue.is_open else True
 
 
 def _last_report(body: str) -> str:
@@ -142,19 +223,10 @@ def _last_report(body: str) -> str:
     return "" if before.startswith(_FAILED_CHECKS) else before
 
 
-async def _find(github: GitHub, kind: ReportKind, environment: str) -> _Issue | None:
+async def _find(tracker: IssueTracker, kind: ReportKind, environment: str) -> Issue | None:
     """Return the issue of an environment: an open one if there is one, else the newest."""
     marker = Marker(kind, environment)
-    listed = await github.pages(f"/repos/{github.repository}/issues?state=all&labels={LABEL}")
-    found = [
-        _Issue(required_number(item, "number"), item.get("state") == "open", item["body"])
-        for item in listed
-        # GitHub lists pull requests among the issues.
-        if "pull_request" not in item
-        and LABEL in _labels(item)
-        and isinstance(item.get("body"), str)
-        and marker.matches(item["body"])
-    ]
+    found = [issue for issue in await tracker.labelled() if marker.matches(issue.body)]
     return max(found, key=lambda issue: (issue.is_open, issue.number), default=None)
 
 
@@ -163,29 +235,26 @@ def _labels(item: JsonObject) -> set[str]:
     return {str(label.get("name") if isinstance(label, dict) else label) for label in labels}
 
 
-async def _open(github: GitHub, kind: ReportKind, context: ReportContext, body: str) -> str:
+async def _open(tracker: IssueTracker, kind: ReportKind, context: ReportContext, body: str) -> str:
     title = visible(f"{_TITLES[kind]}: {context.environment}", limit=_MAX_TITLE)
-    content = {"title": title, "body": body, "labels": [LABEL]}
-    path = f"/repos/{github.repository}/issues"
     try:
-        await github.post(path, content)
-    except Unreachable:
+        await tracker.create(title, body)
+    except tracker.unreachable:
         # The request may have arrived, and a second issue would never be closed.
-        if await _find(github, kind, context.environment) is None:
-            await github.post(path, content)
+        if await _find(tracker, kind, context.environment) is None:
+            await tracker.create(title, body)
     return "opened"
 
 
-async def _notify(github: GitHub, issue: _Issue, text: str) -> None:
-    """Comment on the issue, which makes GitHub notify its readers."""
-    path = f"{_path(github, issue.number)}/comments"
+async def _notify(tracker: IssueTracker, issue: Issue, text: str) -> None:
+    """Comment on the issue, which notifies its readers."""
     try:
-        await github.post(path, {"body": text})
-    except Unreachable:
-        # Comments are listed oldest first; others may have arrived in the meantime.
-        newest = (await github.pages(path))[-5:]
-        if not any(str(item.get("body")).strip() == text.strip() for item in newest):
-            await github.post(path, {"body": text})
+        await tracker.comment(issue.number, text)
+    except tracker.unreachable:
+        # Others may have arrived in the meantime.
+        newest = (await tracker.comments(issue.number))[-5:]
+        if not any(_unix(comment).strip() == text.strip() for comment in newest):
+            await tracker.comment(issue.number, text)
 
 
 def _news(report: DriftReport | FleetReport) -> str:
@@ -200,7 +269,3 @@ def _news(report: DriftReport | FleetReport) -> str:
 def _unix(text: str) -> str:
     """Return the text with its original line ends, which GitHub changes."""
     return text.replace("\r\n", "\n")
-
-
-def _path(github: GitHub, number: int) -> str:
-    return f"/repos/{github.repository}/issues/{number}"

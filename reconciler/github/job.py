@@ -187,18 +187,26 @@ def _is_repository(text: str) -> bool:
 
 def _safe_url(url: str) -> str:
     """Return the URL if a token may be sent to it; raises `InvalidInput` otherwise."""
+    problem = url_problem(url)
+    if problem is not None:
+        raise _invalid("GITHUB_API_URL", problem)
+    return url
+
+
+def url_problem(url: str) -> str | None:
+    """Return why a token may not be sent to a URL, None if it may."""
     try:
         parts = urlsplit(url)
         has_valid_port = parts.port is None or parts.port > 0
     except ValueError:
-        raise _invalid("GITHUB_API_URL", "is not a URL") from None
+        return "is not a URL"
     # Plain HTTP would reveal the token in transit.
     safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
     if not (safe and has_valid_port and parts.hostname):
-        raise _invalid("GITHUB_API_URL", "must begin with https:// unless it is on this machine")
+        return "must begin with https:// unless it is on this machine"
     if parts.username is not None or parts.query or parts.fragment:
-        raise _invalid("GITHUB_API_URL", "must have a host and a path only")
-    return url
+        return "must have a host and a path only"
+    return None
 
 
 def _event(file: Path | None) -> Mapping[str, object]:

@@ -36,7 +36,7 @@ from reconciler.github.client import (
 )
 from reconciler.github.comment import upsert
 from reconciler.github.inputs import NO_EXTRAS, Document, Extras, FailedCommand, FleetReport
-from reconciler.github.issue import report_drift
+from reconciler.github.issue import GitHubIssues, report_drift
 from reconciler.github.job import Job
 from reconciler.github.labels import set_label
 from reconciler.github.pull_request import merged_with
@@ -92,7 +92,7 @@ async def publish(
         # The function that read the document decided the type.
         assert isinstance(document, DriftReport | FleetReport | FailedCommand)  # noqa: S101
         async with connect(job) as github:
-            done = await report_drift(github, document, kind=kind, context=context)
+            done = await report_drift(GitHubIssues(github), document, kind=kind, context=context)
         return Published(f"{_ISSUES[kind]}: {done}")
     # A plan belongs to a pull request that is open; a result to the merged pull request.
     has_request = job.pull_request is not None or (

@@ -11,7 +11,7 @@ from reconciler.github.approvals import ApprovalQuery, gather
 from reconciler.github.bodies import Marker, ReportContext, ReportKind
 from reconciler.github.client import GitHub, UnexpectedResponse
 from reconciler.github.comment import upsert
-from reconciler.github.issue import LABEL, report_drift
+from reconciler.github.issue import LABEL, GitHubIssues, report_drift
 from reconciler.github.pull_request import Proposal, propose
 from tests.github.test_client import ask
 from tests.views import drift_samples
@@ -68,7 +68,7 @@ def commenting(github: GitHub) -> Any:
 
 def drifting(github: GitHub) -> Any:
     context = ReportContext(environment="production", ledger="shared")
-    return report_drift(github, drift_samples.drifted(), context=context)
+    return report_drift(GitHubIssues(github), drift_samples.drifted(), context=context)
 
 
 @pytest.mark.parametrize("work", [proposing, gathering, commenting, drifting])
