@@ -154,6 +154,17 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 "reconcile report github --drift drift.json --environment production",
             ),
         ),
+        "report gitlab": (
+            (
+                "Write the note on a merge request, and the counts for its widget",
+                ("reconcile report gitlab --plan plan.json --environment production "
+                "--terraform-report counts.json"),
+            ),
+            (
+                "Update the issue about drift",
+                "reconcile report gitlab --drift drift.json --environment production",
+            ),
+        ),
         "merge-results": (
             ("Merge the results of two shards", "reconcile merge-results one.json two.json"),
             (

@@ -173,7 +173,7 @@ class DoctorRun:
             return [warn("environments", problem.summary, problem.hint)]
         if job.token is None or job.repository is None:
             # Outside a job, a token is not expected.
-            return [NO_TOKEN] if self.environment.on_runner else []
+            return [NO_TOKEN] if self.environment.on_github else []
         name = self.github_environment or settings.variable("RECONCILE_ENVIRONMENT") or target.name
         risky = settings.variable("RECONCILE_RISKY_ENVIRONMENT") or None
         async with connected(job) as github:

@@ -59,7 +59,11 @@ VARIABLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("RECONCILE_RISKY_ENVIRONMENT", "Environment for risky changes that `doctor` checks"),
         ),
         "GitLab CI": (
+            ("GITLAB_CI", "`true` on a runner, whose ledger is cached without a key"),
+            ("GITLAB_TOKEN", "Project access token, for `report` and `gitlab`"),
+            ("CI_API_V4_URL, CI_PROJECT_ID, CI_PROJECT_URL", "URL of the GitLab API, and project"),
             ("CI_COMMIT_SHA, CI_COMMIT_AUTHOR", "Commit of the job, and its author"),
+            ("CI_COMMIT_BRANCH", "Branch of the job, unset for a merge request"),
             ("CI_MERGE_REQUEST_IID, CI_PIPELINE_URL", "Merge request and pipeline"),
             ("CI_ENVIRONMENT_NAME, GITLAB_USER_LOGIN", "Environment of the job, and its user"),
         ),

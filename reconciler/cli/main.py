@@ -47,7 +47,7 @@ COMMAND_GROUPS = {
         "schema": "Print the JSON Schema of a file or an output.",
     },
     "GitHub and fleets": {
-        "report": "Publish a plan, result or drift report on GitHub.",
+        "report": "Publish a plan, result or drift report on GitHub or GitLab.",
         "merge-results": "Merge the results of several shards into one.",
         "fleet": "Plan, apply or check drift for many organisations.",
         "worker": "Run a Temporal worker for a fleet.",
@@ -63,8 +63,8 @@ COMMANDS = {
     name: summary for commands in COMMAND_GROUPS.values() for name, summary in commands.items()
 }
 
-_UNLISTED = frozenset({"github", "help"})
-"""Commands that the help does not list: those for GitHub workflows, and the help itself."""
+_UNLISTED = frozenset({"github", "gitlab", "help"})
+"""Commands that the help does not list: those for steps of CI jobs, and the help itself."""
 
 ENVIRONMENT_PREFIX = "RECONCILE"
 """Every option has a variable: RECONCILE_DIR for `--dir`, RECONCILE_PLAN_BASE for `plan --base`."""

@@ -32,9 +32,14 @@ class Settings:
     commit: str | None = None
 
     @property
-    def on_runner(self) -> bool:
-        """Whether this is a runner of GitHub Actions, whose files are cached."""
+    def on_github(self) -> bool:
+        """Whether this is a job of GitHub Actions."""
         return self.environment.get("GITHUB_ACTIONS") == "true"
+
+    @property
+    def on_runner(self) -> bool:
+        """Whether this is a job of GitHub Actions or GitLab CI, whose files go into a cache."""
+        return self.on_github or self.environment.get("GITLAB_CI") == "true"
 
     @property
     def in_ci(self) -> bool:

@@ -72,6 +72,24 @@ _REFUSED = {
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """Words of a code host: what is merged, and how a plan is applied by its digest.
+
+    `adopt` says how to adopt what changed in the API, with the link in place of `{}`; empty where
+    there is no such way.
+    """
+
+    request: str = "pull request"
+    apply_job: str = "The apply job of this workflow"
+    apply: str = "the apply workflow"
+    with_digest: str = "with this digest"
+    adopt: str = "run {} with `adopt`: it opens a pull request"
+
+
+GITHUB_TERMS = Terms()
+
+
+@dataclass(frozen=True, slots=True)
 class ReportContext:
     """Facts that a text shows with the document: environment, ledger state, where to approve.
 
@@ -92,6 +110,7 @@ class ReportContext:
     run_url: str | None = None
     actor: str | None = None
     time: str | None = None
+    terms: Terms = GITHUB_TERMS
 
     def render_options(self, *next_steps: str) -> RenderOptions:
         """Return the options of the view; `next_steps` replace commands."""
@@ -224,14 +243,14 @@ def _steps_of_plan(plan: Plan, context: ReportContext) -> tuple[str, ...]:
     if plan.blocked:
         return (f"{BLOCKED_HERE}\n",)
     if context.is_pull_request:
-        return ("Merging this pull request applies this plan.\n",)
-    return ("The apply job of this workflow applies this plan.\n",)
+        return (f"Merging this {context.terms.request} applies this plan.\n",)
+    return (f"{context.terms.apply_job} applies this plan.\n",)
 
 
 def _steps_of_result(result: ApplyResult, context: ReportContext) -> tuple[str, ...]:
     if result.complete:
         return ()
-    workflow = _linked("the apply workflow", context.workflow_url)
+    workflow = _linked(context.terms.apply, context.workflow_url)
     advice = (
         f"Fix the errors shown, then run {workflow} again: it reads the API first and applies "
         "only what is missing."
@@ -249,18 +268,15 @@ def _steps_of_drift(report: DriftReport, context: ReportContext) -> tuple[str, .
         purpose = f"Once no action is blocked, {purpose[0].lower()}{purpose[1:]}"
     apply_context = replace(context, workflow_url=context.apply_url)
     steps.append(_how_to_apply(report.fingerprint, purpose, apply_context))
-    if moved_in_api(report):
-        workflow = _linked("the drift workflow", context.workflow_url)
-        steps.append(
-            f"To adopt in Git what changed in the API, run {workflow} with `adopt`: it opens a "
-            "pull request.\n"
-        )
+    if moved_in_api(report) and context.terms.adopt:
+        way = context.terms.adopt.format(_linked("the drift workflow", context.workflow_url))
+        steps.append(f"To adopt in Git what changed in the API, {way}.\n")
     return tuple(steps)
 
 
 def _how_to_apply(digest: str, purpose: str, context: ReportContext) -> str:
-    workflow = _linked("the apply workflow", context.workflow_url)
-    return f"{purpose}, run {workflow} with this digest:\n\n{fence([digest])}"
+    workflow = _linked(context.terms.apply, context.workflow_url)
+    return f"{purpose}, run {workflow} {context.terms.with_digest}:\n\n{fence([digest])}"
 
 
 def _linked(text: str, url: str | None) -> str:

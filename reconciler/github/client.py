@@ -9,11 +9,10 @@ from typing import ClassVar
 import httpx
 
 from reconciler.domain.secrets import Redacted
-from reconciler.github.rest import MAX_BODY, JsonObject, RestClient, RestError, RestErrors
+from reconciler.github.rest import JsonObject, RestClient, RestError, RestErrors
 from reconciler.remote.api import Clock
 
 __all__ = [
-    "MAX_BODY",
     "GitHub",
     "GitHubError",
     "GitHubForbidden",

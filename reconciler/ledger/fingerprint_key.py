@@ -1,6 +1,6 @@
 """The key of fingerprints (pepper): from the environment, else a random file beside a local ledger.
 
-No such file is used on a runner of GitHub Actions: ledger and key would be in one cache.
+No such file is used on a runner of GitHub or GitLab: ledger and key would be in one cache.
 
 The id of a key is derived from it, so that a fingerprint shows which key made it. A ledger that was
 moved to another machine without its key file gets no new key: a new one would make the state of

@@ -158,9 +158,10 @@ def test_a_ledger_that_was_carried_elsewhere_without_its_pepper_says_so(tmp_path
 FINGERPRINT = re.compile(rb"[0-9a-f]{12}:[0-9a-f]{64}")
 
 
-@pytest.mark.parametrize("runner", ["true", ""])
+@pytest.mark.parametrize("runner", ["GITHUB_ACTIONS", "GITLAB_CI", ""])
 def test_what_a_runner_caches_confirms_no_guess_of_a_secret(tmp_path: Path, runner: str) -> None:
-    project = Here(tmp_path, SECRET_KEY="summer2026", GITHUB_ACTIONS=runner)
+    variables = {runner: "true"} if runner else {}
+    project = Here(tmp_path, SECRET_KEY="summer2026", **variables)
     project.integration("alpha")
     project.apply()
     plan = project.plan()

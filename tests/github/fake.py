@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl, unquote
 
 from reconciler.simulator.asgi import ConnectionBroken
@@ -397,7 +397,18 @@ _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
 ]
 
 
-def application(fake: FakeGitHub) -> Callable[..., Any]:
+class Served(Protocol):
+    """A service that `serving` serves."""
+
+    url: str
+
+    def answer(self, call: Call) -> Answer: ...
+
+
+Service = TypeVar("Service", bound=Served)
+
+
+def application(fake: Served) -> Callable[..., Any]:
     """Return the ASGI application."""
 
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -432,7 +443,7 @@ def application(fake: FakeGitHub) -> Callable[..., Any]:
 
 
 @contextmanager
-def serving(fake: FakeGitHub) -> Iterator[FakeGitHub]:
+def serving(fake: Service) -> Iterator[Service]:
     """Serve on loopback; `fake.url` is then the API's URL."""
     ready = threading.Event()
     stop = asyncio.Event()

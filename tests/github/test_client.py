@@ -9,7 +9,6 @@ import pytest
 
 from reconciler.domain.secrets import Redacted
 from reconciler.github.client import (
-    MAX_BODY,
     GitHub,
     GitHubError,
     GitHubForbidden,
@@ -19,6 +18,7 @@ from reconciler.github.client import (
     Unreachable,
     WrongToken,
 )
+from reconciler.github.rest import MAX_BODY
 from reconciler.remote.api import Clock
 
 TOKEN = "ghs_canary_client"

@@ -1,4 +1,4 @@
-"""`reconcile report`: publish a plan, result or drift report on GitHub."""
+"""`reconcile report`: publish a plan, result or drift report on GitHub or GitLab."""
 
 import secrets
 from collections import Counter
@@ -26,6 +26,7 @@ from reconciler.planning.plan import Plan
 if TYPE_CHECKING:
     from reconciler.github.client import GitHub
     from reconciler.github.inputs import Document
+    from reconciler.gitlab.job import GitLabJob
 
 # A problem with a file is reported on GitHub, so nothing is refused before that.
 _FILE = click.Path(path_type=Path)
@@ -35,7 +36,7 @@ _LEDGERS = ("shared", "local", "fresh")
 
 @click.group("report", cls=CommandGroup)
 def command() -> None:
-    """Publish a plan, result or drift report on GitHub."""
+    """Publish a plan, result or drift report on GitHub or GitLab."""
 
 
 @command.command("github", cls=Command)
@@ -132,6 +133,63 @@ def github(
     return 0
 
 
+@command.command("gitlab", cls=Command)
+@click.option("--plan", type=_FILE, metavar="FILE", help="Plan saved with --out or printed as JSON")
+@click.option("--result", type=_FILE, metavar="FILE", help="Result that `apply` printed as JSON")
+@click.option(
+    "--drift", type=_FILE, metavar="FILE", help="Drift report that `drift` printed as JSON"
+)
+@click.option(
+    "--environment",
+    metavar="NAME",
+    required=True,
+    help="Environment that owns the note or issue",
+)
+@click.option(
+    "--terraform-report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also save the counts for `artifacts:reports:terraform`",
+)
+@click.pass_obj
+def gitlab(
+    invocation: Invocation,
+    /,
+    *,
+    environment: str,
+    terraform_report: Path | None,
+    **files: Path | None,
+) -> int:
+    """Write the note on the merge request, or the drift issue.
+
+    Runs in a job of GitLab CI and reads CI_API_V4_URL, CI_PROJECT_ID, CI_MERGE_REQUEST_IID and
+    GITLAB_TOKEN, a project access token with the scope `api`; CI_JOB_TOKEN cannot write notes.
+    FILE may also be the error document that a command printed instead of its result.
+    """
+    from reconciler.cli.gitlab_access import connected as connected_to_gitlab
+    from reconciler.gitlab.counts import terraform_report as counts_of
+    from reconciler.gitlab.job import gitlab_job_of
+    from reconciler.gitlab.publish import publish
+
+    kind, file = _chosen(**files)
+    document, unreadable = _document(kind, file, environment)
+    # First, since the widget shows the counts whatever becomes of the note.
+    counts = counts_of(document)
+    if terraform_report is not None and counts is not None:
+        output.save(terraform_report, counts)
+    job = gitlab_job_of(settings.from_environment().environment)
+    context = _gitlab_context(invocation, job, environment, document)
+
+    async def work(_handler: signals.SignalHandler) -> str:
+        return await publish(job, document, kind=kind, context=context, connect=connected_to_gitlab)
+
+    invocation.console.info(signals.run(work))
+    # Only now: the report that nothing was left is published first.
+    if unreadable is not None:
+        raise unreadable
+    return 0
+
+
 @asynccontextmanager
 async def connected(job: Job) -> "AsyncIterator[GitHub]":
     """Open a client of GitHub, with the CA file and proxy of the environment."""
@@ -155,18 +213,20 @@ async def connected(job: Job) -> "AsyncIterator[GitHub]":
         yield opened
 
 
-def _chosen(
-    *, plan: Path | None, result: Path | None, drift: Path | None, fleet_result: Path | None
-) -> tuple[ReportKind, Path]:
-    files = {
-        ReportKind.PLAN: plan,
-        ReportKind.RESULT: result,
-        ReportKind.DRIFT: drift,
-        ReportKind.FLEET: fleet_result,
-    }
-    chosen = [(kind, file) for kind, file in files.items() if file is not None]
+_KINDS = {
+    "plan": ReportKind.PLAN,
+    "result": ReportKind.RESULT,
+    "drift": ReportKind.DRIFT,
+    "fleet_result": ReportKind.FLEET,
+}
+
+
+def _chosen(**files: Path | None) -> tuple[ReportKind, Path]:
+    """Return the one file that was given, with its kind; `files` are the options of a command."""
+    chosen = [(_KINDS[name], file) for name, file in files.items() if file is not None]
     if len(chosen) != 1:
-        raise click.UsageError("give exactly one of --plan, --result, --drift and --fleet-result")
+        *others, last = [f"--{name.replace('_', '-')}" for name in _KINDS if name in files]
+        raise click.UsageError(f"give exactly one of {', '.join(others)} and {last}")
     return chosen[0]
 
 
@@ -248,17 +308,10 @@ def _context(
     *,
     apply_url: str | None,
 ) -> ReportContext:
-    """Return the context, with the ledger's state from the workflow, else from this machine."""
-    if not environment.strip() or len(environment) > _LONGEST_NAME:
-        problem = error("environment", f"--environment must have 1 to {_LONGEST_NAME} characters")
-        raise InvalidInput([problem])
-    known = settings.variable("RECONCILE_LEDGER_STATE")
-    # The reporting job can run on another machine than the one with the ledger.
-    ledger = known if known in _LEDGERS else wiring.ledger_state(invocation)
     command = command_context(invocation, click.get_current_context())
     return ReportContext(
-        environment,
-        ledger,
+        _checked_name(environment),
+        _ledger_state(invocation),
         workflow_url=job.workflow_url,
         apply_url=apply_url,
         is_pull_request=job.pull_request is not None,
@@ -266,13 +319,48 @@ def _context(
         run_url=job.run_url,
         actor=job.actor,
         time=f"{settings.now():%Y-%m-%d %H:%M} UTC",
-        plan_age_hours=_plan_age_hours(invocation, job, document),
+        plan_age_hours=_plan_age_hours(invocation, document) if job.pull_request else None,
     )
 
 
-def _plan_age_hours(invocation: Invocation, job: Job, document: "Document") -> float | None:
+def _gitlab_context(
+    invocation: Invocation, job: "GitLabJob", environment: str, document: "Document"
+) -> ReportContext:
+    """Return the context on GitLab, where a new pipeline is what a workflow is on GitHub."""
+    from reconciler.gitlab.publish import TERMS
+
+    return ReportContext(
+        _checked_name(environment),
+        _ledger_state(invocation),
+        workflow_url=job.new_pipeline_url,
+        apply_url=job.new_pipeline_url,
+        is_pull_request=job.merge_request is not None,
+        command_context=command_context(invocation, click.get_current_context()),
+        run_url=job.run_url,
+        actor=job.actor,
+        time=f"{settings.now():%Y-%m-%d %H:%M} UTC",
+        plan_age_hours=_plan_age_hours(invocation, document) if job.merge_request else None,
+        terms=TERMS,
+    )
+
+
+def _checked_name(environment: str) -> str:
+    if not environment.strip() or len(environment) > _LONGEST_NAME:
+        problem = error("environment", f"--environment must have 1 to {_LONGEST_NAME} characters")
+        raise InvalidInput([problem])
+    return environment
+
+
+def _ledger_state(invocation: Invocation) -> str:
+    """Return the ledger's state from the workflow, else from this machine."""
+    known = settings.variable("RECONCILE_LEDGER_STATE")
+    # The reporting job can run on another machine than the one with the ledger.
+    return known if known in _LEDGERS else wiring.ledger_state(invocation)
+
+
+def _plan_age_hours(invocation: Invocation, document: "Document") -> float | None:
     """Return for how long a plan can be applied after its merge, None if unknown."""
-    if job.pull_request is None or not isinstance(document, Plan):
+    if not isinstance(document, Plan):
         return None
     config, _ = load_config(invocation.dir)
     target, _ = choose_target(config, document.target.name) if config else (None, ())

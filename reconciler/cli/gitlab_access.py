@@ -1,0 +1,29 @@
+"""Client of GitLab for a job, with the CA file and proxy of the environment."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from reconciler.cli import settings, wiring
+from reconciler.gitlab.client import GitLab
+from reconciler.gitlab.job import GitLabJob
+from reconciler.remote.transport import connection_maker
+
+
+@asynccontextmanager
+async def connected(job: GitLabJob) -> AsyncIterator[GitLab]:
+    """Open a client of the job's project."""
+    environment = settings.from_environment()
+    make = connection_maker(
+        base_url=job.api_url,
+        ca_file=Path(environment.ca_file) if environment.ca_file else None,
+        proxy=environment.proxy,
+    )
+    async with GitLab(
+        api_url=job.api_url,
+        project=job.project,
+        token=job.token,
+        timing=wiring.timing(),
+        transport=make(),
+    ) as opened:
+        yield opened
