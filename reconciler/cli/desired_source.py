@@ -14,7 +14,7 @@ from reconciler.cli import settings
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.options import ReadingOptions
 from reconciler.cli.settings import Settings
-from reconciler.desired.config import choose_target, override_base_url
+from reconciler.desired.config import Config, choose_target, override_base_url
 from reconciler.desired.load import Loaded, load, load_config
 from reconciler.desired.source import DirectorySource, FileSource
 from reconciler.diagnostics import Diagnostic, has_errors, warning
@@ -107,6 +107,7 @@ def read_target(invocation: Invocation, environment: Settings) -> Target:
     if target is None:
         raise InvalidInput(problems)
     _announce_override(invocation, environment, target)
+    _announce_unused_key(invocation, environment, config, target)
     return target
 
 
@@ -123,6 +124,8 @@ def read_files(
     if loaded.state is None or has_errors(loaded.diagnostics):
         raise InvalidInput(loaded.diagnostics)
     _announce_override(invocation, environment, loaded.state.target)
+    if loaded.config is not None:
+        _announce_unused_key(invocation, environment, loaded.config, loaded.state.target)
     return loaded, loaded.state
 
 
@@ -149,3 +152,24 @@ def _announce_override(invocation: Invocation, environment: Settings, target: Ta
         invocation.console.info(
             f"notice: PORTKEY_BASE_URL overrides the URL of target {target.name}: {where}"
         )
+
+
+def _announce_unused_key(
+    invocation: Invocation, environment: Settings, config: Config, target: Target
+) -> None:
+    """Report variables for another target than the simulator that is used by default."""
+    if invocation.target is not None or not target.is_simulator:
+        return
+    keys = {other.api_key for other in config.targets.values() if other.api_key is not None}
+    names = {"PORTKEY_API_KEY", "PORTKEY_BASE_URL"}
+    names |= {key.locator for key in keys if key.scheme == "env"}
+    given = sorted(name for name in names if environment.environment.get(name, "").strip())
+    if not given:
+        return
+    others = sorted(name for name, other in config.targets.items() if not other.is_simulator)
+    choice = f"--target {visible(others[0])}" if len(others) == 1 else "--target NAME"
+    verb = "is" if len(given) == 1 else "are"
+    invocation.console.info(
+        f"notice: {', '.join(given)} {verb} set but not used: target {visible(target.name)}, the "
+        f"default, is the embedded simulator; to use another target, add {choice}"
+    )

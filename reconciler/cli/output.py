@@ -61,14 +61,23 @@ def show_result(
     ledger: str,
     context: "CommandContext",
     continues: bool = False,
+    is_default_target: bool = False,
 ) -> None:
     """Write a result to stdout in one of `PLAN_FORMATS`; its plan adds the changes.
 
-    `continues` says that the plan was shown in the same stream.
+    `continues` says that the plan was shown in the same stream. In a log, a result of the simulator
+    could pass for one of production if `is_default_target`, so it says which it is.
     """
     from reconciler.views.renderers import RENDERERS
 
-    options = replace(_options(console, ledger), plan=plan, context=context, continues=continues)
+    is_simulator = result.target.base_url.startswith("simulator:")
+    options = replace(
+        _options(console, ledger),
+        plan=plan,
+        context=context,
+        continues=continues,
+        names_simulator=is_default_target and is_simulator and console.stdout_width is None,
+    )
     console.data(RENDERERS["result"][style](result, options))
 
 

@@ -188,6 +188,11 @@ STATUS_ADVICE = MappingProxyType(
 )
 
 NO_INTEGRATIONS = "No integrations."
+ON_SIMULATOR = "on the embedded simulator"
+SIMULATOR_ONLY = (
+    "This run was on the embedded simulator, the default target; no real API was called. "
+    "To use another target, add --target NAME."
+)
 ALL_APPLIED = "All actions of the plan were applied."
 OTHERS_UNKNOWN = "The outcome of other shards is unknown: their results are missing."
 NOTHING_TO_APPLY = "There was nothing to apply."

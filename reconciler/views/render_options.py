@@ -26,6 +26,7 @@ class RenderOptions:
     and is None where no line is broken.
     `publication` is set for a text on GitHub. `verbose` shows everything in full. `continues` says
     that the text follows the plan of the same run in one stream, which names target and digest.
+    `names_simulator` says at both ends of a result that no real API was called.
     """
 
     ledger: str
@@ -36,3 +37,4 @@ class RenderOptions:
     publication: Publication | None = None
     verbose: bool = False
     continues: bool = False
+    names_simulator: bool = False

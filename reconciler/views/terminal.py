@@ -90,11 +90,7 @@ def result(value: ApplyResult, options: RenderOptions) -> str:
         value, ledger=options.ledger, plan=options.plan, context=options.context
     )
     page = TextLayout(width=options.width, color=options.color)
-    if not options.continues:
-        page.line(shown.header)
-    page.line(f"{shown.title} {shown.run}")
-    if not options.continues:
-        _identity(page, "digest", shown.digest, "", options)
+    _result_head(page, shown, options)
     page.blank()
     if shown.outcomes:
         page.line((shown.summary, "bold"))
@@ -110,7 +106,21 @@ def result(value: ApplyResult, options: RenderOptions) -> str:
             page.whole(step.command, indent=4)
     for text in shown.ledger:
         page.line(text)
+    if options.names_simulator:
+        page.line(phrases.SIMULATOR_ONLY)
     return page.text()
+
+
+def _result_head(page: TextLayout, shown: ResultOutline, options: RenderOptions) -> None:
+    titles = [f"{shown.title} {shown.run}"]
+    if not options.continues:
+        titles.insert(0, shown.header)
+    if options.names_simulator:
+        titles[0] += f" · {phrases.ON_SIMULATOR}"
+    for title in titles:
+        page.line(title)
+    if not options.continues:
+        _identity(page, "digest", shown.digest, "", options)
 
 
 def drift(value: "DriftReport", options: RenderOptions) -> str:

@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from markdown_it import MarkdownIt
 
 from tests.architecture.source import ROOT
 from tests.cli.project import Here
+from tests.end_to_end.upstream import serving
+from tests.runs import World
 from tests.simulation.test_boundaries import KINDS, calls
 from tests.views import terminal_picture
 
@@ -74,6 +77,53 @@ def test_the_mistake_in_the_guide_is_reported_as_the_guide_shows(tmp_path: Path)
     done = project.run("validate")
     assert done.code == 3
     assert quoted in done.out + done.err
+
+
+FRESH_MACHINE = "python3 -m venv"
+"""Beginning of the two commands that the front page must show as they are."""
+USES_A_TARGET = re.compile(
+    r"\breconcile (?P<before>(?:-\S+ (?:[a-z.]+ )?)*)"
+    r"(?:plan|apply|drift|pull|list|get|history|undo|doctor|serve)\b"
+)
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_every_sample_names_the_target(file: Path) -> None:
+    for block in MarkdownIt().parse(file.read_text(encoding="utf-8")):
+        for line in block.content.splitlines() if block.type == "fence" else ():
+            found = USES_A_TARGET.search(line)
+            # `name:` is the title of a workflow.
+            if found and not line.startswith((FRESH_MACHINE, "name: ")):
+                assert "--target " in found["before"], line
+
+
+def test_the_section_about_an_organisation_works_as_written(tmp_path: Path) -> None:
+    section = README.partition("## Your own organisation")[2].partition("\n## ")[0]
+    (block,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    commands = [line.partition("#")[0].split() for line in block.splitlines()]
+    folder = tmp_path / "gateway"
+    assert commands[0] == ["mkdir", "gateway", "&&", "cd", "gateway"]
+    assert ["export", "PORTKEY_API_KEY=…"] in commands
+    folder.mkdir()
+    world = World()
+    for slug in ("openai-production", "elsewhere"):
+        world.put("POST", "/integrations", existing(slug))
+    with serving(world=world) as upstream:
+        # The variable that the section names for a rehearsal.
+        assert "`PORTKEY_BASE_URL`" in section
+        project = Here(folder, PORTKEY_API_KEY="pk-1", PORTKEY_BASE_URL=upstream.url)
+        shutil.rmtree(project.files)
+        lines = [words[1:] for words in commands if words[0] == "reconcile"]
+        done = [project.run(*words) for words in lines]
+    assert [it.code for it in done] == [0] * len(lines), done[-1].err
+    assert lines[-1] == ["--target", "production", "plan"]
+    assert "2 integrations, 0 differences, 2 secrets unverified" in done[-2].out
+    assert "No changes: the API matches the files; 2 unchanged." in done[-1].out
+
+
+def existing(slug: str) -> dict[str, str]:
+    body = {"slug": slug, "name": slug.title(), "ai_provider_id": "openai"}
+    return {**body, "key": "sk-first-0a1b2c3d4e5f"}
 
 
 def test_the_number_of_calls_that_are_struck_is_the_one_in_the_list_of_promises() -> None:

@@ -38,7 +38,8 @@ def test_the_indexed_job_applies_every_shard_once(tmp_path: Path) -> None:
     job = yaml.safe_load(block("kind: Job"))
     (container,) = job["spec"]["template"]["spec"]["containers"]
     project = Project(tmp_path)
-    project.config()
+    targets = {"production": {"base_url": "simulator:", "prune": "all"}}
+    project.write("reconcile.yaml", {"version": 1, "targets": targets})
     slugs = [f"i-{number}" for number in range(12)]
     for slug in slugs:
         project.integration(slug)

@@ -76,9 +76,12 @@ def session() -> str:
         _edit(project.files / "integrations/openai-production.yaml")
         screen = _Terminal()
         console = Console(stdin=None, stdout=screen, stderr=io.StringIO())
-        done = project.run("plan", console=console, COLUMNS=str(COLUMNS), NO_COLOR="")
+        done = project.run(
+            "--target", "simulator", "plan", console=console, COLUMNS=str(COLUMNS), NO_COLOR=""
+        )
         assert done.code == 0
-    return f"\x1b[2m$\x1b[0m \x1b[1mreconcile plan\x1b[0m\n{screen.getvalue().rstrip()}\n"
+    typed = "\x1b[2m$\x1b[0m \x1b[1mreconcile --target simulator plan\x1b[0m"
+    return f"{typed}\n{screen.getvalue().rstrip()}\n"
 
 
 def _edit(file: Path) -> None:

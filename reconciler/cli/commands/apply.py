@@ -178,6 +178,7 @@ class _Run:
             ledger=ledger,
             context=self.context,
             continues=continues,
+            is_default_target=self.invocation.target is None,
         )
         if applied.diagnostics:
             console.warning(diagnostics.as_text(applied.diagnostics))

@@ -1,0 +1,109 @@
+"""The simulator never passes for production where it is the default target."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.console import Console
+from tests.cli.project import Here
+
+ON_SIMULATOR = "on the embedded simulator"
+
+SEVERAL = """\
+version: 1
+default_target: rehearsal
+targets:
+  rehearsal: {base_url: "simulator:"}
+  eu: {base_url: "https://eu.example/v1", api_key: "${env:PORTKEY_KEY_EU}"}
+  us: {base_url: "https://us.example/v1", api_key: "${vault:kv/us#key}"}
+"""
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Here:
+    made = Here(tmp_path)
+    (made.files / "reconcile.yaml").write_text(SEVERAL, "utf-8")
+    made.integration("alpha")
+    return made
+
+
+def ends(text: str) -> tuple[str, str]:
+    lines = text.strip().splitlines()
+    return lines[0], lines[-1]
+
+
+@pytest.mark.parametrize("options", [(), ("--no-ledger",), ("--only", "alpha")])
+def test_a_result_that_is_piped_names_the_simulator_in_its_first_and_last_line(
+    project: Here, options: tuple[str, ...]
+) -> None:
+    for _ in range(2):  # with actions, and with nothing to apply
+        done = project.run("apply", "--yes", *options)
+        assert done.code == 0, done.err
+        assert all(ON_SIMULATOR in line for line in ends(done.out))
+
+
+def test_so_does_a_result_in_the_stream_of_its_plan_and_a_quiet_one(project: Here) -> None:
+    class Log(io.StringIO):
+        """A log that receives both streams."""
+
+    log = Log()
+    project.run("apply", "--yes", console=Console(stdin=None, stdout=log, stderr=log))
+    assert ON_SIMULATOR in ends(log.getvalue())[1]
+    done = project.run("-q", "apply", "--yes")
+    assert all(ON_SIMULATOR in line for line in ends(done.out))
+
+
+@pytest.mark.parametrize("variables", [{}, {"RECONCILE_TARGET": "rehearsal"}])
+def test_a_target_that_was_chosen_is_not_pointed_out(
+    project: Here, variables: dict[str, str]
+) -> None:
+    words = [] if variables else ["--target", "rehearsal"]
+    done = project.run(*words, "apply", "--yes", PORTKEY_KEY_EU="pk-1", **variables)
+    assert done.code == 0, done.err
+    assert ON_SIMULATOR not in done.out
+    assert "notice: PORTKEY" not in done.err
+
+
+def test_on_a_terminal_the_plan_above_has_named_the_target(project: Here) -> None:
+    screen = Terminal()
+    project.run("apply", "--yes", console=Console(stdin=None, stdout=screen, stderr=screen))
+    assert "host simulator" in screen.getvalue()
+    assert ON_SIMULATOR not in screen.getvalue()
+
+
+def test_json_is_as_before(project: Here) -> None:
+    done = project.run("apply", "--yes", "--format", "json")
+    assert done.json["target"]["base_url"] == "simulator:"
+    assert ON_SIMULATOR not in done.out
+
+
+@pytest.mark.parametrize(
+    "command", [("plan",), ("apply", "--yes"), ("drift",), ("list",), ("doctor",), ("history",)]
+)
+@pytest.mark.parametrize("name", ["PORTKEY_API_KEY", "PORTKEY_KEY_EU", "PORTKEY_BASE_URL"])
+def test_a_key_that_the_default_simulator_does_not_use_is_noticed(
+    project: Here, command: tuple[str, ...], name: str
+) -> None:
+    done = project.run(*command, **{name: "pk-canary-0815"})
+    assert f"notice: {name} is set but not used: target rehearsal" in done.err
+    assert "add --target NAME" in done.err
+    assert "pk-canary-0815" not in done.out + done.err
+    # Neither a variable that is empty nor one that no target names.
+    quiet = project.run(*command, PORTKEY_CONFIG="pc-1", **{name: ""})
+    assert "is set but not used" not in quiet.err
+
+
+def test_the_notice_names_the_only_other_target(project: Here) -> None:
+    config = SEVERAL.replace("  us:", "  #").replace("PORTKEY_KEY_EU", "PORTKEY_API_KEY")
+    (project.files / "reconcile.yaml").write_text(config, "utf-8")
+    done = project.run("plan", PORTKEY_API_KEY="pk-1")
+    assert "add --target eu" in done.err
+    assert "notice" not in project.run("-q", "plan", PORTKEY_API_KEY="pk-1").err
