@@ -68,6 +68,6 @@ def mask(text: str = "sk*****abc") -> Mask:
 
 
 def changes_of(plan: Any, slug: str = "alpha") -> Mapping[str, tuple[str, Any, Any]]:
-    """Give op, before and after of each change of an integration, by path."""
+    """Return op, before and after of each change of an integration, by path."""
     action = next(a for a in plan.actions if a.slug == slug)
     return {c.path: (c.op.value, c.before, c.after) for c in action.changes}

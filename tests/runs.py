@@ -70,7 +70,7 @@ class World:
         return InProcessAPI(self.wire, wall_clock=self.timing.wall_clock)
 
     def put(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Do what somebody else does through the API, and insist that it worked."""
+        """Make a change as another client of the API, which must succeed."""
         response = self.remote.handle(Request(method, path, {}, body))
         assert response.status == 200, response
         return response.body

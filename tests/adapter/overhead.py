@@ -29,7 +29,7 @@ P99_LIMIT_MS = 20.0
 
 @dataclass(frozen=True)
 class Target:
-    """Where to ask, and with which credential."""
+    """Address and credential for requests."""
 
     port: int
     headers: str
@@ -66,7 +66,7 @@ async def upstream(delay: float, spread: float) -> None:
 
 
 async def _ask(target: Target, *, until: float, times: list[float]) -> int:
-    """Ask again and again over one connection; give the number of failures."""
+    """Send requests over one connection; return the number of failures."""
     reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
     failures = 0
     while time.perf_counter() < until:
@@ -82,7 +82,7 @@ async def _ask(target: Target, *, until: float, times: list[float]) -> int:
 
 
 async def load(target: Target, *, clients: int, seconds: float) -> tuple[list[float], int]:
-    """Ask with some clients side by side; give the times of all requests and the failures."""
+    """Send requests from concurrent clients; return the times of all requests and the failures."""
     times: list[float] = []
     until = time.perf_counter() + seconds
     failures = await asyncio.gather(
@@ -111,7 +111,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def measure(adapter: Adapter, direct: Target, options: argparse.Namespace) -> bool:
-    """Print the figures, and tell whether they are within the limits."""
+    """Print the figures, and return whether they are within the limits."""
     through = Target(adapter.announced["rest_port"], f"Authorization: Bearer {WRITER}")
     pid = adapter.process.pid
     asyncio.run(load(through, clients=10, seconds=1))
@@ -130,7 +130,7 @@ def measure(adapter: Adapter, direct: Target, options: argparse.Namespace) -> bo
 
 
 def crowd(adapter: Adapter, options: argparse.Namespace) -> bool:
-    """Print what a crowd does to memory and files, and tell whether they come back."""
+    """Print memory and open files under many connections, and return whether they recover."""
     through = Target(adapter.announced["rest_port"], f"Authorization: Bearer {WRITER}")
     pid = adapter.process.pid
     asyncio.run(load(through, clients=200, seconds=2))  # the first crowd fills the pools

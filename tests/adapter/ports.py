@@ -61,7 +61,7 @@ def refuses(status: int, code: str = "AB01", message: str = "no", **headers: str
 
 
 class Wire(httpx.AsyncBaseTransport):
-    """Remembers every request that would have left, and answers it."""
+    """Records and answers every request that would have been sent."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
@@ -197,11 +197,11 @@ class Ports:
         )
 
     def ask(self, method: str, target: str, **options: Any) -> httpx.Response:
-        """Make one request to the REST port, as the writer unless `headers` say otherwise."""
+        """Make one request to the REST port, as the writer unless `headers` are passed."""
         return self.ask_all([(method, target, options)])[0]
 
     def ask_all(self, asked: list[tuple[str, str, dict[str, Any]]]) -> list[httpx.Response]:
-        """Make requests to one and the same REST port, one after the other."""
+        """Make requests to the same REST port, one after the other."""
 
         async def run() -> list[httpx.Response]:
             wire = _Verbatim(self.rest)
@@ -212,7 +212,7 @@ class Ports:
 
 
 class _Verbatim:
-    """Hands an application the target as it was given; httpx has its own opinion on dots."""
+    """Passes the request target to an application unchanged, because httpx normalizes dots."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -240,7 +240,7 @@ def bearer(token: str = WRITER, **more: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def living(application: Application) -> AsyncIterator[None]:
-    """Run the life of an application around a block, as a server does."""
+    """Run the lifespan of an application around a block, like a server."""
     text: asyncio.Queue[str] = asyncio.Queue()
     heard: asyncio.Queue[str] = asyncio.Queue()
 
@@ -262,7 +262,7 @@ async def living(application: Application) -> AsyncIterator[None]:
 
 
 def is_problem(response: httpx.Response) -> bool:
-    """Return whether an answer is a whole problem in the form of RFC 9457."""
+    """Return whether a response is complete problem details (RFC 9457)."""
     members = ["type", "title", "status", "detail", "instance", "upstream_code"]
     document = response.json()
     return (

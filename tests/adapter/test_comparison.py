@@ -1,4 +1,4 @@
-"""The page against the plan: a field that differs is never called the same."""
+"""Page and plan agree: a differing field is never shown as equal."""
 
 from typing import Any
 

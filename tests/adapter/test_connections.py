@@ -122,7 +122,7 @@ def test_requests_in_progress_continue_and_new_connections_get_503() -> None:
 
 
 class Log(list[RequestContext]):
-    """An access log that tells when it has its first line."""
+    """Access log that signals its first line."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -223,7 +223,7 @@ def test_connections_are_counted_over_both_ports() -> None:
 
 
 class Exhausted(socket.socket):
-    """A listening socket that first finds no free file."""
+    """Listening socket that fails first for lack of file descriptors."""
 
     failures = 2
 
@@ -235,7 +235,7 @@ class Exhausted(socket.socket):
 
 
 class Silent:
-    """A connection that notes its end."""
+    """Connection that records its end."""
 
     ended = False
 

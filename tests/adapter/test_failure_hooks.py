@@ -14,7 +14,7 @@ class Canary(Exception):
 
 
 class Careless:
-    """Fails when it is thrown away."""
+    """Fails when it is garbage-collected."""
 
     def __del__(self) -> None:
         raise Canary("unraisable")

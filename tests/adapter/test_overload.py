@@ -42,7 +42,7 @@ def crowd(adapter: Adapter, *, each: int, says: bytes = b"") -> Iterator[list[so
 
 
 def answers(adapter: Adapter) -> list[Any]:
-    """Ask for health, a list over REST and a ping over MCP, each on a connection of its own."""
+    """Request health, a list over REST and a ping over MCP, each on a separate connection."""
     listed = httpx.get(f"{adapter.root}/v1/integrations", headers=bearer())
     pinged = httpx.post(adapter.mcp, headers=bearer(accept="application/json"), json=PING)
     health = httpx.get(f"{adapter.root}/healthz")
@@ -75,7 +75,7 @@ def test_silent_connections_beyond_the_file_limit_lock_no_client_out(project: Pr
 
 
 def garbage(chance: random.Random, port: int) -> bytes:
-    """Make bytes that begin like HTTP more often than not, and break it somewhere."""
+    """Generate bytes that usually begin like HTTP and violate it somewhere."""
     pieces = [
         b"GET /healthz HTTP/1.1\r\n",
         b"POST /mcp HTTP/1.1\r\n",

@@ -1,4 +1,4 @@
-"""The page: who sees it, what it shows, and that it executes nothing."""
+"""Web page: access, content, and no execution of foreign text."""
 
 import asyncio
 import re

@@ -44,7 +44,7 @@ USUAL: dict[str, Any] = {
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """Stand in a project folder with a token in the environment."""
+    """Enter a project folder with a token in the environment."""
     made = Project.with_examples(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RECONCILE_SERVE_TOKEN", WRITER)

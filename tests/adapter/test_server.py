@@ -72,7 +72,7 @@ async def serving(
 def over_sockets(
     work: Callable[[Served], Awaitable[Any]], ports: Ports | None = None, **options: Any
 ) -> Any:
-    """Do something with a served REST port."""
+    """Run work against a served REST port."""
 
     async def run() -> Any:
         async with serving(ports or Ports(), **options) as served:

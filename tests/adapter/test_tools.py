@@ -55,7 +55,7 @@ async def connected(
 
 
 def talk(ports: Ports, work: Callable[[Client], Awaitable[Any]], **options: Any) -> Any:
-    """Do something with a connected client."""
+    """Run work with a connected client."""
 
     async def run() -> Any:
         async with connected(ports, **options) as client:

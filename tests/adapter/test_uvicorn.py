@@ -1,4 +1,4 @@
-"""The versions of uvicorn whose inner parts the adapter has been tried with.
+"""Versions of uvicorn with whose internals the adapter was tested.
 
 `reconciler.adapter.http_protocol` and `reconciler.adapter.server` extend classes that uvicorn does
 not promise to keep. Before the range in pyproject.toml grows, run `tests/adapter` with the new one.

@@ -1,4 +1,4 @@
-"""Stand before the adapter and add a token, for suites that cannot send one themselves.
+"""Relay that adds a token to requests, for suites that cannot send one.
 
 `python -m tests.adapter.token_relay LISTEN_PORT ADAPTER_PORT TOKEN`. All else goes through as
 it came, `Host` and `Origin` included, so that those are still judged by the adapter.
@@ -24,7 +24,7 @@ def _with_token(head: bytes, token: str) -> bytes:
 
 
 async def relay(listen_port: int, adapter_port: int, token: str) -> None:
-    """Serve for ever; one request a connection."""
+    """Serve forever, with one request for each connection."""
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):

@@ -34,7 +34,7 @@ def dotted(node: ast.expr) -> str:
 
 
 def calls(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    """Give every call in a module as the dotted name that is called, and the line."""
+    """Return every call in a module as its dotted name and line."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield dotted(node.func), node.lineno

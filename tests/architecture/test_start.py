@@ -86,7 +86,7 @@ def imported_by(*arguments: str) -> set[str]:
 
 
 def loaded(names: set[str], budget: set[str]) -> set[str]:
-    """Give the modules that are, or are inside, one of a budget."""
+    """Return the modules that are, or are inside, one of a budget."""
     return {name for name in names if any(f"{name}.".startswith(f"{part}.") for part in budget)}
 
 

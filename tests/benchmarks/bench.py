@@ -22,7 +22,7 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Give the time from the first request to the last answer, as a multiple of the bound."""
+        """Return the time from the first request to the last answer, as a multiple of the bound."""
         if not self.bound or self.measured.network is None:
             return None
         return self.measured.network / self.bound
@@ -44,11 +44,11 @@ class Bench:
 
     @property
     def latency(self) -> float:
-        """Give the seconds that the simulator waits before each answer."""
+        """Return the seconds that the simulator waits before each answer."""
         return self.latency_ms / 1000
 
     def size(self, count: int) -> int:
-        """Give how many integrations to take where the full benchmark takes `count`."""
+        """Return the number of integrations in place of `count` in the full benchmark."""
         return min(count, 12) if self.quick else count
 
     def world(self, count: int) -> World:
@@ -56,7 +56,7 @@ class Bench:
         return declare(self.folder / f"world-{count}", count)
 
     def say(self, text: str) -> None:
-        """Tell on stderr what is going on."""
+        """Print progress on stderr."""
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 

@@ -6,20 +6,20 @@ PAGE_SIZE = 100
 
 
 def pages(count: int) -> int:
-    """Give the list calls that `count` integrations take."""
+    """Return the list calls that `count` integrations take."""
     return max(1, ceil(count / PAGE_SIZE))
 
 
 def reading(*, pages: int, details: int, latency: float, parallelism: int) -> float:
-    """Give the seconds in which pages and details can be read: the first page goes alone."""
+    """Return the seconds for reading pages and details; the first page is read alone."""
     return latency * (1 + ceil((pages - 1 + details) / parallelism))
 
 
 def creating(*, creates: int, latency: float, parallelism: int) -> float:
-    """Give the seconds for an empty list and, of each create, a look, the write, a look again."""
+    """Return the seconds for an empty list and, for each create, a read, the write and a read."""
     return latency * (1 + ceil(3 * creates / parallelism))
 
 
 def paced(*, calls: int, rate: float) -> float:
-    """Give the seconds that a limit of calls a second takes, evenly spaced."""
+    """Return the seconds for calls that are evenly spaced by a limit of calls per second."""
     return calls / rate

@@ -11,7 +11,7 @@ from tests.benchmarks.world import World, declare_wide, declare_with_models, sim
 
 SIZES = (100, 1_000, 10_000, 100_000)
 UNKNOWN: Mapping[str, str] = {}
-"""No value for any secret: what the API stores cannot be told from what is declared."""
+"""No secret values, so that stored secrets cannot be distinguished from declared ones."""
 
 
 def converged(bench: Bench) -> Iterator[Row]:

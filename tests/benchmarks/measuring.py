@@ -33,18 +33,18 @@ class Measured:
         return dict(sorted(counts.items()))
 
     def counting(self, gets: int, *, network: float) -> "Measured":
-        """Give the same with calls that were counted elsewhere, all of them answered."""
+        """Return a copy with calls that were counted elsewhere, all of them answered."""
         return replace(self, calls=Counter({("GET", "200"): gets}), network=network)
 
     @property
     def throttled(self) -> float:
-        """Give the share of calls that were answered with 429."""
+        """Return the share of calls that were answered with 429."""
         refused = sum(n for (_, status), n in self.calls.items() if status == "429")
         return refused / max(1, self.calls.total())
 
 
 def measure(command: Iterable[str], *, folder: Path, environment: Mapping[str, str]) -> Measured:
-    """Run a command; its output goes to files, so that reading it costs nobody anything."""
+    """Run a command with its output in files, so that reading it takes no CPU time."""
     out, err = folder / "out.txt", folder / "err.txt"
     with out.open("w") as stdout, err.open("w") as stderr:
         began = time.perf_counter()

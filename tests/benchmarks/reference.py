@@ -58,7 +58,7 @@ async def get_all(url: str, paths: Iterable[str], lanes: int) -> list[bytes]:
 
 
 async def minimum(url: str, lanes: int) -> int:
-    """Read the list and each detail once; give the number of calls."""
+    """Read the list and each detail once; return the number of calls."""
     (body,) = await get_all(url, [_page(0)], 1)
     first = json.loads(body)
     pages = -(-first["total"] // PAGE_SIZE)

@@ -38,7 +38,7 @@ class World:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Give what a command sees; bytecode is written, as an installed command has it."""
+        """Return the environment of a command; bytecode is written, as for an installed command."""
         return {
             "PATH": os.defpath,
             "HOME": str(self.folder),
@@ -51,7 +51,7 @@ class World:
         (self.files / "reconcile.yaml").write_text(_CONFIG % url)
 
     def edit(self, share: float) -> int:
-        """Change the description of a share of the files, evenly spread; give how many."""
+        """Change the description of a share of the files, evenly spread; return how many."""
         paths = sorted((self.files / "integrations").iterdir())
         chosen = paths[:: max(1, round(1 / share))]
         for path in chosen:

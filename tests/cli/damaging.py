@@ -19,7 +19,7 @@ NOT_FOUND = Response(404, {"success": False, "data": {"message": "Not found", "e
 
 
 class DamagedRemote(SimulatedAPI):
-    """Answers like the simulator, but for what is damaged.
+    """Answers like the simulator, except for damaged parts.
 
     `rows` by slug and `answers` by path say what becomes of a row and of an answer; `missing` are
     paths that answer 404 whatever the list says.
@@ -61,7 +61,7 @@ class DamagedWorld(World):
 
 @contextmanager
 def damaged_scene(folder: Path, **rules: Any) -> Iterator[tuple[Scene, DamagedRemote]]:
-    """Serve such an API beside a project whose target deletes what Git used to declare."""
+    """Serve such an API with a project whose target deletes what Git used to declare."""
     world = DamagedWorld()
     with serving(world=world) as upstream:
         made = Scene(Here(folder, PORTKEY_API_KEY="pk-canary"), upstream)
@@ -75,5 +75,5 @@ def with_value(name: str, value: Any) -> Damage:
 
 
 def without(name: str) -> Damage:
-    """Return the damage that takes one field away."""
+    """Return the damage that removes one field."""
     return lambda record: {key: value for key, value in record.items() if key != name}

@@ -1,4 +1,4 @@
-"""Run `reconcile` in this process as a user does, in a folder and an environment of its own."""
+"""Run `reconcile` in this process like a user, in a separate folder and environment."""
 
 import io
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ SECOND = "sk-second-9f8e7d6c5b4a"
 
 
 class Here(Project):
-    """A project whose commands run in this process; calls that were sent are in what `-vv` says."""
+    """Project whose commands run in this process; the output of `-vv` has the calls."""
 
     def __init__(self, folder: Path, *, prune: str = "managed", **variables: str) -> None:
         super().__init__(folder, **{"SECRET_KEY": FIRST, **variables})
@@ -44,23 +44,23 @@ class Here(Project):
         return Done(code, out.getvalue(), err.getvalue())
 
     def apply(self, *options: object, **variables: str) -> Done:
-        """Apply, and insist that it worked."""
+        """Apply; the test fails unless it succeeds."""
         done = self.run("-vv", "apply", "--yes", *options, **variables)
         assert done.code == 0, done.err
         return done
 
     def plan(self, *options: object, **variables: str) -> Any:
-        """Give a fresh plan as JSON."""
+        """Return a fresh plan as JSON."""
         done = self.run("plan", "--format", "json", *options, **variables)
         assert done.code == 0, done.err or done.out
         return done.json
 
     def slugs(self) -> list[str]:
-        """Give what exists."""
+        """Return the existing slugs."""
         return [i["slug"] for i in self.run("list", "--format", "json").json["integrations"]]
 
     def remove(self, slug: str) -> None:
-        """Take an integration's file away."""
+        """Remove an integration's file."""
         (self.files / "integrations" / f"{slug}.yaml").unlink()
 
     @property
@@ -68,7 +68,7 @@ class Here(Project):
         return self.folder / ".reconcile"
 
     def elsewhere(self) -> "Here":
-        """Give another tree of files beside the same simulator, as somebody else's doing."""
+        """Return another folder of files with the same simulator, to act as another client."""
         other = Here.__new__(Here)
         other.folder, other.environment = self.folder, self.environment
         other.files = self.folder / "somebody-else"
@@ -78,13 +78,13 @@ class Here(Project):
 
 
 def writes(done: Done) -> list[str]:
-    """Give the writing calls of a command that ran with `-vv`."""
+    """Return the writing calls of a command that ran with `-vv`."""
     lines = (line.split(":")[0] for line in done.err.splitlines())
     return [line for line in lines if line.split(" ")[0] in {"POST", "PUT", "DELETE"}]
 
 
 def actions(plan: Any) -> dict[str, str]:
-    """Give what a plan does to which slug."""
+    """Return the kind of action by slug."""
     return {action["slug"]: action["action"] for action in plan["actions"]}
 
 

@@ -1,4 +1,4 @@
-"""Files here, and over HTTP an API that remembers what it was asked."""
+"""Files, and an API over HTTP that records its requests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""A console that keeps what is said on it."""
+"""Console that records its output."""
 
 import io
 

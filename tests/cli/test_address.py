@@ -1,4 +1,4 @@
-"""Where the API key may go."""
+"""Hosts that may receive the API key."""
 
 import pytest
 

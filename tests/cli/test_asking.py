@@ -1,4 +1,4 @@
-"""The question before an apply, on a real terminal: what it says, and which keys answer it."""
+"""Prompt before an apply, on a real terminal: its text, and the keys that answer it."""
 
 import io
 import os
@@ -17,7 +17,7 @@ PROMPT = "[y/N] "
 
 
 class Screen(io.StringIO):
-    """What a person sees; at the question they type."""
+    """Screen of a person, who types at the prompt."""
 
     def __init__(self, keyboard: int, answer: str) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Screen(io.StringIO):
 def sitting(
     project: Here, *words: str, typed_ahead: str = "", answer: str = "\n", raw: bool = False
 ) -> Done:
-    """Run a command in front of somebody who types before the question, and at it."""
+    """Run a command for a person who types before and at the prompt."""
     keyboard, terminal = pty.openpty()
     try:
         if raw:

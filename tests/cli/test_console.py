@@ -1,4 +1,4 @@
-"""Talking to pipes and terminals, also to those that have gone away."""
+"""Output to pipes and terminals, including closed ones."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""`doctor`: what it finds wrong, what it says to do, and that a probe leaves nothing behind."""
+"""`doctor`: its findings and hints, and that a probe leaves nothing behind."""
 
 import socket
 from pathlib import Path

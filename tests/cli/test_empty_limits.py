@@ -1,4 +1,4 @@
-"""An empty list of limits is a limit taken away: in files, in a plan and in what is sent."""
+"""An empty list of limits removes the limit: in files, in a plan and in requests."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What an exception becomes at the border: an exit code and a diagnostic that leaks nothing."""
+"""Exceptions become an exit code and a diagnostic that leaks nothing."""
 
 import click
 import pytest

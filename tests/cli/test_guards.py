@@ -1,4 +1,4 @@
-"""Every guard of the contract: what plan and apply print, exit 4, and nothing sent but GET."""
+"""Every guard of the contract: output of plan and apply, exit code 4, and only GET requests."""
 
 import json
 from collections.abc import Callable
@@ -94,7 +94,7 @@ def unconfigured(at: Scene) -> None:
 
 
 class Guard(NamedTuple):
-    """A scene in which a guard fires, and all that is said of it."""
+    """Scene that triggers a guard, and its messages."""
 
     code: str
     arrange: Callable[[Scene], None]

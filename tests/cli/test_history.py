@@ -1,4 +1,4 @@
-"""What `history` tells of past runs, and how it finds records that were changed."""
+"""`history`: past runs, and detection of changed records."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""Text of others in every field, error and file: each output parses, and no terminal or job obeys.
+"""Hostile text in every field, error and file: each output parses, and nothing executes it.
 
 What single views make of such texts is generated in tests/views; here is what gets out of commands.
 """
@@ -26,7 +26,7 @@ Words = tuple[object, ...]
 
 
 def store_what_nobody_would(upstream: Upstream) -> None:
-    """Fill each field that takes free text, past the checks of the front door."""
+    """Fill each field that accepts free text, bypassing the checks of the API."""
     upstream.world.put("POST", "/integrations", WILD)
     upstream.remote.integrations["wild"] |= {
         "name": WORST,

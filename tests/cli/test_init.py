@@ -1,4 +1,4 @@
-"""A repository begins empty and valid, and nothing that is there is overwritten."""
+"""`init` creates an empty, valid repository and overwrites nothing."""
 
 import json
 from pathlib import Path

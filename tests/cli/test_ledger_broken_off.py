@@ -1,4 +1,4 @@
-"""A local ledger that breaks off while a run writes: the result says what was done, exit 5."""
+"""A local ledger that fails during the writes of a run: a complete result, exit code 5."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ def remove_lock(state: Path) -> None:
 
 
 def close_run(state: Path) -> None:
-    """Do what a second run does that has begun meanwhile."""
+    """Act like a second run that has begun meanwhile."""
     edit(state / "ledger.db", "UPDATE runs SET hash = 'sha256:0'")
 
 

@@ -1,4 +1,4 @@
-"""A ledger that is missing, broken or locked: what it stops, and what it does not."""
+"""A missing, broken or locked ledger: the commands that it stops, and the others."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""What is on disk when a run is killed: the intent of the call in flight, and all that was done."""
+"""Ledger on disk after a run was killed: the intent of the current call, and completed calls."""
 
 import json
 import signal
@@ -19,7 +19,7 @@ KEY = {"PORTKEY_API_KEY": "pk-canary-crash"}
 
 @contextmanager
 def served(folder: Path, *faults: dict[str, object]) -> Iterator[Here]:
-    """Serve an API that strikes by a script, and give a project that points to it."""
+    """Serve an API that strikes by a script, and return a project that points to it."""
     script = folder / "faults.json"
     script.write_text(json.dumps(list(faults)))
     project = Here(folder, **KEY)

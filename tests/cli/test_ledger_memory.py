@@ -1,4 +1,4 @@
-"""What Git used to declare, as the ledger knows it: pruning, withdrawn entries, protection."""
+"""Last-applied state in the ledger: pruning, withdrawn entries, protection."""
 
 from pathlib import Path
 

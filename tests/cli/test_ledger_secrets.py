@@ -1,4 +1,4 @@
-"""Rotation without a number to bump: what the ledger and the masks tell about secrets."""
+"""Rotation without a version number: evidence of the ledger and the masks about secrets."""
 
 import re
 from pathlib import Path

@@ -16,7 +16,7 @@ KINDS = ["down", "garbage", "folder", "cut", "dangling link", "too new", "no tab
 
 
 def make_unreadable(project: Here, how: str) -> None:
-    """Put the ledger of a project out of reach."""
+    """Make the ledger of a project unreadable."""
     ledger = project.state / "ledger.db"
     for log in project.state.glob("ledger.db-*"):
         log.unlink()

@@ -42,7 +42,7 @@ def project(tmp_path: Path) -> Here:
 
 
 def linked(folder: Path, elsewhere: Path) -> Path:
-    """Put a link to the folder in its place, and return where the folder is now."""
+    """Replace the folder by a link to it, and return its new path."""
     folder.rename(elsewhere)
     folder.symlink_to(elsewhere)
     return elsewhere

@@ -1,4 +1,4 @@
-"""Which commands there are, and what happens to command lines that are wrong."""
+"""List of commands, and handling of invalid command lines."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""`reconcile merge-results`: shards apply apart, and are told as the one run they are together."""
+"""`reconcile merge-results`: shards apply separately and are reported as one run."""
 
 import json
 from pathlib import Path

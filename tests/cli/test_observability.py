@@ -1,4 +1,4 @@
-"""What a run tells to machines: `--log-format json` on stderr, `--metrics-file` for Prometheus."""
+"""Machine-readable output: `--log-format json` on stderr, `--metrics-file` for Prometheus."""
 
 import io
 import json
@@ -25,7 +25,7 @@ def project(folder: Path, **variables: str) -> Here:
 
 
 def log(done: Done) -> list[dict[str, Any]]:
-    """Read stderr, of which every line has to be one event."""
+    """Parse stderr, of which every line must be one event."""
     return [json.loads(line) for line in done.err.splitlines()]
 
 

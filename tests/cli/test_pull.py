@@ -1,4 +1,4 @@
-"""`pull` as it is typed: the embedded simulator, files on disk, what is said."""
+"""`pull` on the command line: the embedded simulator, files on disk, and messages."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def outcome(*words: str) -> tuple[int, str, str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a folder in which one integration has been applied and its file is gone."""
+    """Return a folder in which one integration has been applied and its file is gone."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SECRET_A_KEY", "sk-canary-0123456789")
     monkeypatch.delenv("PORTKEY_BASE_URL", raising=False)

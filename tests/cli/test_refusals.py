@@ -1,4 +1,4 @@
-"""Every refusal of the contract: what is printed, exit 4, and nothing sent but GET."""
+"""Every refusal of the contract: its output, exit code 4, and only GET requests."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""A delete and a replace say what is lost, and an approval of them covers that and nothing else."""
+"""A delete and a replace name what is lost, and an approval covers exactly that."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Where `--out` writes: files are replaced as a whole, anything else is written through."""
+"""`--out`: files are replaced atomically, anything else is written directly."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""`reconcile scaffold` prints a file that `reconcile validate` has nothing to say about."""
+"""`reconcile scaffold` prints a file that `reconcile validate` accepts without a warning."""
 
 import json
 from pathlib import Path

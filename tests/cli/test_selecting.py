@@ -1,4 +1,4 @@
-"""A selector that matches nothing is bad input: most often it is a typing error."""
+"""A selector without a match is invalid input, because it is usually a typo."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from tests.end_to_end.harness import Done
 
 
 def refused(done: Done) -> list[str]:
-    """Give what a command says of patterns that match nothing, and insist that it did no more."""
+    """Return the messages about patterns without a match; the command must not do anything else."""
     assert done.code == 3, done.out + done.err
     found: list[Any] = done.json["diagnostics"]
     assert {d["code"] for d in found} == {"nothing-selected"}

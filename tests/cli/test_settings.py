@@ -1,4 +1,4 @@
-"""What is read from the environment, and that it does not show."""
+"""Settings from the environment, which are never shown."""
 
 from reconciler.cli.settings import from_environment
 

@@ -1,4 +1,4 @@
-"""What a signal ends, and the message about it."""
+"""Effect of signals, and the messages about them."""
 
 import pytest
 

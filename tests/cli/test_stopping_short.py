@@ -1,4 +1,4 @@
-"""What a command says and hands over when it stops before the first write."""
+"""Output of a command that stops before the first write."""
 
 from pathlib import Path
 

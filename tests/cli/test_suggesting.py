@@ -1,4 +1,4 @@
-"""The commands that outputs suggest do what the command at hand has shown, and nothing more."""
+"""Suggested commands do what the current command has shown, and nothing more."""
 
 import shlex
 import subprocess
@@ -21,7 +21,7 @@ EVERYTHING = (
 
 
 def suggested(text: str, command: str) -> list[str]:
-    """Give the words of the one line that suggests a command."""
+    """Return the words of the one line that suggests a command."""
     lines = [line.strip() for line in text.splitlines() if f" {command} " in f"{line} "]
     found = [line for line in lines if line.startswith("reconcile ")]
     assert len(found) == 1, text
@@ -29,14 +29,14 @@ def suggested(text: str, command: str) -> list[str]:
 
 
 def a_project(folder: Path) -> Here:
-    """Give a project with one integration that is still to be created."""
+    """Return a project with one integration that is still to be created."""
     project = Here(folder)
     project.integration("alpha", description="as declared")
     return project
 
 
 def options_of(words: Sequence[str]) -> list[tuple[str, ...]]:
-    """Give options with their values, for a comparison that no order matters to."""
+    """Return options with their values, for a comparison that ignores order."""
     groups: list[list[str]] = []
     for word in words:
         if word.startswith("--"):
@@ -93,7 +93,7 @@ def test_a_command_is_never_broken_into_lines(tmp_path: Path) -> None:
 
 
 def refusal(done: Done) -> list[str]:
-    """Give the words of the command in the hint of a refusal."""
+    """Return the words of the command in the hint of a refusal."""
     hints = [line for line in done.err.splitlines() if "run: reconcile" in line]
     assert len(hints) == 1, done.err
     return shlex.split(hints[0].partition("run: ")[2])

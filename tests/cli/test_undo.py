@@ -1,4 +1,4 @@
-"""`undo`: an apply taken back field by field, under the same guards, without any secret."""
+"""`undo`: an apply reverted field by field, under the same guards, without secrets."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ LIMITED = {
 
 
 def store(project: Here) -> dict[str, Any]:
-    """Give everything there is, without times and ids; masks are in it, values are nowhere."""
+    """Return the whole store without times and ids; it has masks, but no secret values."""
     found = {}
     for slug in project.slugs():
         record = project.run("get", slug, "--format", "json").json
@@ -38,7 +38,7 @@ def store(project: Here) -> dict[str, Any]:
 
 
 def filled(value: Any) -> Any:
-    """Drop what is empty: to the API it is the same as absent."""
+    """Drop empty values, which are equivalent to absent ones for the API."""
     if isinstance(value, dict):
         found = {name: filled(item) for name, item in value.items()}
         return {name: item for name, item in found.items() if item not in ("", None, {}, [])}

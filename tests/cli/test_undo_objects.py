@@ -20,7 +20,7 @@ def codes(plan: Any) -> list[str]:
 
 
 def taken_over(project: Here, slug: str, **fields: Any) -> str:
-    """Let somebody delete an integration and create another one under its slug."""
+    """As another client, delete an integration and create another one with its slug."""
     there = project.elsewhere()
     configure(there, slug, prune="none")
     apply_there(there, "--allow-empty")

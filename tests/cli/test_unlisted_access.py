@@ -1,4 +1,4 @@
-"""Access that no file lists is seen: the list counts it, and nothing more is read for that."""
+"""Access that no file lists is reported: the list counts it, without further reads."""
 
 from pathlib import Path
 from typing import Any

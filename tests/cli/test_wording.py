@@ -1,4 +1,4 @@
-"""What options and saved files say of themselves."""
+"""Wording of options and saved files."""
 
 from pathlib import Path
 

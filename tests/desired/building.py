@@ -58,7 +58,7 @@ def declared(text: str, *, slug: str = "a") -> Declared:
 
 
 def places(diagnostics: tuple[Diagnostic, ...]) -> list[tuple[str, str, int, int]]:
-    """Give code, file, line and column of each finding."""
+    """Return code, file, line and column of each finding."""
     return [
         (d.code, d.at.file.removeprefix("desired-state/"), d.at.line, d.at.column)
         for d in diagnostics

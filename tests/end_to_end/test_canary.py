@@ -40,13 +40,13 @@ def project_with(folder: Path, url: str, value: str) -> Project:
 
 
 def sinks(project: Project) -> str:
-    """Give all that the project's folder holds, but for the simulator, which stores keys."""
+    """Return all that the project's folder holds, but for the simulator, which stores keys."""
     files = (p for p in project.folder.rglob("*") if p.is_file() and "simulator" not in p.name)
     return "\n".join(path.read_bytes().decode("latin-1") for path in files)
 
 
 def forms(value: str) -> set[str]:
-    """Give the value and its parts, as text and as the bytes that `sinks` would show."""
+    """Return the value and its parts, as text and as the bytes that `sinks` would show."""
     parts = {value, *(line for line in value.splitlines() if len(line) > 8)}
     return parts | {part.encode().decode("latin-1") for part in parts}
 

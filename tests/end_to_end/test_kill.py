@@ -87,7 +87,7 @@ def project_at(folder: Path, upstream: Upstream) -> Project:
 
 
 def killed_apply(project: Project, world: DeadlyWorld, *, at: int, moment: Moment) -> int:
-    """Apply with a client that is doomed, and give how it ended."""
+    """Apply with a client that is doomed, and return how it ended."""
     world.remote.at, world.remote.moment = at, moment
     with subprocess.Popen(
         [*INSTALLED, *APPLY, "--parallelism", "1"],

@@ -33,7 +33,7 @@ OFFLINE = {"validate", "render", "history", "fmt", "schema"}
 
 
 def prepared(folder: Path, upstream: Upstream) -> Project:
-    """Give a project with something to create, to change and to delete."""
+    """Return a project with something to create, to change and to delete."""
     body = {"name": "Old", "ai_provider_id": "openai", "key": "sk-value-abc"}
     for slug in ("alpha", "gone"):
         upstream.world.put("POST", "/integrations", {"slug": slug, **body})

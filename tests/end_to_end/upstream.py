@@ -32,7 +32,7 @@ class Upstream:
         return self.world.remote
 
     def note(self, request: Request) -> None:
-        """Remember a request, and tell whoever waits for the first write."""
+        """Record a request, and notify waiters of the first write."""
         self.requests.append(request)
         if request.method != "GET":
             self.written_to.set()

@@ -73,7 +73,7 @@ def somebody_had_created(story: World, slug: str = "alpha", **fields: Any) -> Ca
 
 
 def create(story: World, **fields: Any) -> Outcome:
-    """Apply files that declare `alpha`, and give what became of it."""
+    """Apply files that declare `alpha`, and return what became of it."""
     result = story.apply(desired(declared("alpha", key=KEY, **fields)))
     (outcome,) = result.outcomes
     return outcome

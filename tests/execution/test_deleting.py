@@ -35,14 +35,14 @@ def struck_from_the_delete_on(*faults: Fault, at_once: tuple[Fault, ...] = ()) -
 
 
 def forgotten(story: World) -> Outcome:
-    """Apply files that declare `beta` and want `alpha` gone, and give what became of `alpha`."""
+    """Apply files that declare `beta` and want `alpha` gone, and return what became of `alpha`."""
     somebody_creates(story)()
     result = story.apply(desired(declared("beta", key=KEY), tombstones=("alpha",)))
     return next(o for o in result.outcomes if o.slug == "alpha")
 
 
 def replaced(story: World) -> Outcome:
-    """Apply files that declare another provider for `alpha`, and give what became of it."""
+    """Apply files that declare another provider for `alpha`, and return what became of it."""
     somebody_creates(story)()
     wish = desired(declared("alpha", key=KEY))
     (outcome,) = story.apply(wish, options={"allow_replace": True}).outcomes

@@ -184,7 +184,7 @@ def forever(story: World, stop: CancelToken, reason: str | None) -> Gate:
 
 
 def cancelled(story: World, stop: CancelToken) -> list[Outcome]:
-    """Cancel a run from outside while its first write hangs, and give what its listeners heard."""
+    """Cancel a run from outside while its first write hangs; return the events of its listeners."""
 
     async def main() -> None:
         api = forever(story, stop, None)

@@ -44,7 +44,7 @@ def wish(**fields: Any) -> DesiredState:
 
 
 def create(story: World, ledger: Ledger, want: DesiredState, **more: Any) -> Outcome:
-    """Apply with a ledger, and give what became of `alpha`."""
+    """Apply with a ledger, and return what became of `alpha`."""
     books = books_of(story, ledger)
     (outcome,) = story.apply(want, listen=books.emit, **more).outcomes
     return outcome

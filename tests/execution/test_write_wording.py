@@ -45,7 +45,7 @@ def put(kind: FaultKind, path: str = "/alpha$", **more: Any) -> Fault:
 
 
 def updated(story: World, **fields: Any) -> Outcome:
-    """Apply files that declare another description, and give what became of it."""
+    """Apply files that declare another description, and return what became of it."""
     somebody_creates(story, name="Alpha", ai_provider_id="openai", description="old")()
     (outcome,) = story.apply(desired(declared(**({"description": "new"} | fields)))).outcomes
     return outcome

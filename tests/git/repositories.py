@@ -8,7 +8,7 @@ from tests.cli.project import Here
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git as somebody, whatever the machine's own configuration says."""
+    """Run git with a fixed author, independent of the machine's configuration."""
     identity = ("-c", "user.name=n", "-c", "user.email=n@example.com")
     done = subprocess.run(
         ["git", *identity, "-c", "protocol.file.allow=always", *arguments],

@@ -73,7 +73,7 @@ class Repository:
 
 
 def without_alpha(folder: Path, *, then: str) -> tuple[Repository, str]:
-    """Declare a protected integration, and take its file away in a later commit; give the first."""
+    """Declare a protected integration, and remove its file in a later commit; return the first."""
     repository = Repository(folder)
     integrations = repository.folder / "integrations"
     integrations.mkdir()

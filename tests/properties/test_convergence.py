@@ -37,7 +37,7 @@ def memory_of(trees: dict[str, dict[str, Any]]) -> LastAppliedState:
 
 
 def granted(world: World, slug: str) -> set[str]:
-    """Give the workspaces that have access, by the ids that were written."""
+    """Return the workspaces that have access, by the ids that were written."""
     entries = world.remote.integrations[slug]["workspaces"]
     return {id_ for id_, entry in entries.items() if entry["enabled"]}
 

@@ -61,7 +61,7 @@ def access(here: Repository, *workspaces: dict[str, object]) -> None:
 
 
 def pulled(here: Repository) -> list[tuple[str, str]]:
-    """Pull, insist that the plan is empty, and give the lines that have changed."""
+    """Pull, insist that the plan is empty, and return the lines that have changed."""
     before = dict(here.files)
     here.pull()
     assert here.plan().in_sync

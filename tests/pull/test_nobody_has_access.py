@@ -1,4 +1,4 @@
-"""Where nobody has access `pull` declares that, so that nobody can be let in unseen."""
+"""If no workspace has access, `pull` declares that, so that later access is a difference."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Answers of the API, and clients that receive them."""
+"""Responses of the API, and clients that receive them."""
 
 import json
 from collections.abc import Callable
@@ -18,14 +18,14 @@ BASE = "http://127.0.0.1:9/v1"
 def error_answer(
     status: int, code: str = "AB04", message: str = "injected", **headers: str
 ) -> httpx.Response:
-    """Give a refusal in its documented form; `retry_after` becomes the header `retry-after`."""
+    """Return a refusal in its documented form; `retry_after` becomes the header `retry-after`."""
     body = {"success": False, "data": {"message": message, "errorCode": code}}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return httpx.Response(status, json=body, headers=named)
 
 
 def row(slug: str = "a", **other: Any) -> dict[str, Any]:
-    """Give a row of the list, as observed."""
+    """Return a row of the list, as observed."""
     return {
         "id": f"id-{slug}",
         "organisation_id": "org-1",
@@ -46,7 +46,7 @@ def row(slug: str = "a", **other: Any) -> dict[str, Any]:
 
 
 def detail(slug: str = "a", **other: Any) -> dict[str, Any]:
-    """Give one integration, as observed."""
+    """Return one integration, as observed."""
     record = row(slug)
     del record["organisation_id"], record["workspaces_count"]
     return (
@@ -64,12 +64,12 @@ def detail(slug: str = "a", **other: Any) -> dict[str, Any]:
 
 
 def page(slugs: list[str], total: Any) -> dict[str, Any]:
-    """Give a page of the list."""
+    """Return a page of the list."""
     return {"object": "list", "total": total, "data": [row(slug) for slug in slugs]}
 
 
 def client(transport: httpx.AsyncBaseTransport, **other: Any) -> Client:
-    """Make a client on a transport, in virtual time unless told otherwise."""
+    """Make a client on a transport, in virtual time by default."""
     settings: dict[str, Any] = {
         "base_url": BASE,
         "api_key": Redacted(KEY),
@@ -80,7 +80,7 @@ def client(transport: httpx.AsyncBaseTransport, **other: Any) -> Client:
 
 
 def answering(*answers: httpx.Response | Exception) -> tuple[httpx.MockTransport, list[Any]]:
-    """Give a transport that answers in turn, the last one for ever, and the requests it saw."""
+    """Return a transport that answers in turn, repeating the last answer, and its requests."""
     seen: list[httpx.Request] = []
 
     def handle(request: httpx.Request) -> httpx.Response:
@@ -94,12 +94,12 @@ def answering(*answers: httpx.Response | Exception) -> tuple[httpx.MockTransport
 
 
 def body_of(request: httpx.Request) -> Any:
-    """Give the JSON of a request."""
+    """Return the JSON of a request."""
     return json.loads(request.content)
 
 
 def real_timing(clock: Callable[[], float]) -> Clock:
-    """Give a timing for tests on real sockets; pauses between attempts are skipped."""
+    """Return a timing for tests on real sockets; pauses between attempts are skipped."""
 
     async def no_sleep(_: float) -> None:
         return None

@@ -31,7 +31,7 @@ class LimiterProbe:
         self.limiter = RateLimiter(self.clock.timing, Deadline(self.clock.timing.clock, deadline))
 
     def leaves(self, *, at: float | None = None, takes: float = 0.0) -> float:
-        """Make a call that is accepted, and give the moment at which it left."""
+        """Make a call that is accepted, and return the moment at which it left."""
         self.clock.now = self.clock.now if at is None else at
         left = asyncio.run(self.limiter.acquire())
         self.clock.now += takes
@@ -61,5 +61,5 @@ class LimiterProbe:
         self.limiter.release(asyncio.run(self.limiter.acquire()), counted=False)
 
     def pace(self, *, at: float | None = None) -> float:
-        """Give the calls a second that are tried."""
+        """Return the calls a second that are tried."""
         return self.limiter._pace(self.clock.now if at is None else at)

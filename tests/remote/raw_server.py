@@ -1,4 +1,4 @@
-"""A server on loopback that writes whatever bytes a test wants, and counts what reaches it."""
+"""Loopback server that writes the bytes of a test, and counts its requests."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ Behaviour: TypeAlias = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 class RawServer:
-    """Runs the behaviours in turn, the last one for ever, one for each request."""
+    """Runs one behaviour for each request in turn, and repeats the last one."""
 
     def __init__(
         self, *behaviours: Behaviour, greeting: bytes = b"", tls: ssl.SSLContext | None = None
@@ -61,7 +61,7 @@ class RawServer:
 def says(
     body: bytes, *, status: str = "200 OK", length: int | None = None, **headers: str
 ) -> Behaviour:
-    """Answer with a body; `length` may lie."""
+    """Answer with a body; `length` can be wrong."""
 
     async def behave(writer: asyncio.StreamWriter) -> None:
         named = {"content-type": "application/json"}
@@ -74,7 +74,7 @@ def says(
 
 
 def then(behaviour: Behaviour, after: Callable[[asyncio.StreamWriter], None]) -> Behaviour:
-    """Do something more to the connection after an answer."""
+    """Act on the connection after a response."""
 
     async def behave(writer: asyncio.StreamWriter) -> None:
         await behaviour(writer)
@@ -102,7 +102,7 @@ async def resets(writer: asyncio.StreamWriter) -> None:
 
 
 async def drips(writer: asyncio.StreamWriter) -> None:
-    """Send a byte now and then, for ever."""
+    """Send single bytes with pauses, forever."""
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{")
     while not writer.is_closing():
         writer.write(b" ")

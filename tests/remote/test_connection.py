@@ -20,7 +20,7 @@ HERE = "http://here.example/v1"
 
 
 class Line(httpcore.AsyncConnectionInterface):
-    """A connection that does what it is told, and remembers what it was asked."""
+    """Scripted connection that records its requests."""
 
     def __init__(self, origin: httpcore.Origin, failure: Exception | None, late: bool) -> None:
         self.origin, self.failure, self.late = origin, failure, late

@@ -102,7 +102,7 @@ def test_any_mixture_is_read_whole(made: list[tuple[bool, Any]], granted: int) -
 
 
 class Hiding(FakeAPI):
-    """Lists one row without a slug; `there` are slugs that exist all the same."""
+    """Lists one row without a slug; `there` are slugs that exist nevertheless."""
 
     def __init__(self, *there: str) -> None:
         super().__init__([], edit=lambda *_: {"total": 2, "data": [row("a"), row(slug=None)]})

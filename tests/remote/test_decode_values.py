@@ -12,7 +12,7 @@ EMPTY = decode.from_row(row())
 
 
 def nested(levels: int) -> dict[str, Any]:
-    """Give an object with as many objects in it, one within the other."""
+    """Return an object with this number of nested objects."""
     tree: dict[str, Any] = {}
     for _ in range(levels):
         tree = {"x": tree}
@@ -24,7 +24,7 @@ TOO_DEEP = "is not nested at most 32 deep"
 
 
 def refused(read: Any, *args: Any, **named: Any) -> str:
-    """Give what is said of a refusal, without the words that all have in common."""
+    """Return the message of a refusal, without the words that all have in common."""
     with pytest.raises(NoAnswer) as caught:
         read(*args, **named)
     error = caught.value

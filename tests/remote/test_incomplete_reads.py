@@ -23,7 +23,7 @@ NOT_UNDERSTOOD = "the API returned an unexpected response: "
 
 
 def totals(*named: Any) -> FakeAPI:
-    """Give a list of twelve whose pages name these totals in turn, the last one for ever."""
+    """Return a list of twelve whose pages have these totals in turn; the last one is repeated."""
     told = iter(named)
 
     def edit(_: int, answer: dict[str, Any]) -> dict[str, Any]:

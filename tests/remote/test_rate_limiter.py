@@ -1,4 +1,4 @@
-"""The numbers of the rate limiter, one at a time, on a clock that is set by hand."""
+"""Parameters of the rate limiter, one at a time, on a manual clock."""
 
 import asyncio
 

@@ -43,7 +43,7 @@ class Slow(httpx.AsyncBaseTransport):
 
 
 def heard(call: Call, answer: httpx.Response | Exception) -> RequestRecord:
-    """Give what a listener hears of one exchange that takes two and a half seconds."""
+    """Return the record of one exchange that takes two and a half seconds."""
     exchanges: list[RequestRecord] = []
 
     async def main() -> None:

@@ -28,7 +28,7 @@ FINE = httpx.Response(200, json=detail())
 def outcome(
     call: Call, *answers: httpx.Response | Exception, random: float = 0.5, deadline: float = 900
 ) -> tuple[Reply | RemoteError, int, float]:
-    """Make a call; give what came of it, the requests sent and the seconds passed."""
+    """Make a call; return what came of it, the requests sent and the seconds passed."""
 
     async def main() -> tuple[Reply | RemoteError, int, float]:
         transport, seen = answering(*answers)

@@ -23,7 +23,7 @@ GET = Call(OperationName.GET, "a")
 
 
 class Authority:
-    """A certificate authority of our own, and a server that it vouches for."""
+    """Private certificate authority, and a server with its certificate."""
 
     def __init__(self, folder: Path, *, name: str = "127.0.0.1") -> None:
         authority = trustme.CA()
@@ -40,7 +40,7 @@ def to(url: str, **more: Any) -> Client:
 
 
 async def refused(server: RawServer, **more: Any) -> NotSent:
-    """Call a server that must not be trusted, and give what is said about it."""
+    """Call a server that must not be trusted, and return what is said about it."""
     async with server.running(), to(server.url, **more) as api:
         with pytest.raises(NotSent) as caught:
             await api.call(GET)
@@ -85,7 +85,7 @@ def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:
 
 @contextlib.asynccontextmanager
 async def tunnelling(port: int) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """Run a proxy that connects whoever asks to one port; give its URL and what it was asked."""
+    """Run a proxy that connects every client to one port; return its URL and its requests."""
     asked: list[bytes] = []
     tunnels: set[asyncio.Task[Any] | None] = set()
 

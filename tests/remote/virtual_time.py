@@ -40,7 +40,7 @@ def run_virtually(main: Coroutine[Any, Any, T]) -> T:
 
 
 def virtual_timing(*, random: float = 0.5, wall_clock: float = 1_800_000_000.0) -> Clock:
-    """Give the timing of the loop that runs; wall clock and monotonic clock go together."""
+    """Return the timing of the running loop; wall clock and monotonic clock advance together."""
 
     def clock() -> float:
         return asyncio.get_running_loop().time()

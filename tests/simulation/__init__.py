@@ -1,4 +1,4 @@
-"""Deterministic simulation: the real planner, executor and client against all that can go wrong.
+"""Deterministic simulation: the real planner, executor and client under faults and crashes.
 
 A seed gives an API with its habits, an organisation, files, faults, crashes and strangers who work
 on the same API. After some runs under fire the faults stop, one clean apply follows, and the

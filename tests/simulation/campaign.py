@@ -1,4 +1,4 @@
-"""Play many seeds, on as many processes as there are cores, and say in a line how it went."""
+"""Play many seeds in one process per core, and summarize the results in a line."""
 
 import asyncio
 import gc
@@ -14,12 +14,12 @@ from tests.simulation.recipes import REAL, Recipe
 
 CHUNK = 250
 SHOWN = 3
-"""How many stories of violations are told in full; they are long."""
+"""Maximum number of stories of violations that are printed in full."""
 
 
 @dataclass
 class Tally:
-    """What came of some seeds: how they ended, what happened in them, which ones broke a rule."""
+    """Results of seeds: how they ended, what happened in them, and which ones broke a rule."""
 
     seeds: int = 0
     calls: int = 0
@@ -30,7 +30,7 @@ class Tally:
     seconds: float = 0.0
 
     def add(self, other: "Tally") -> None:
-        """Take in the tally of other seeds."""
+        """Add the tally of other seeds."""
         self.seeds += other.seeds
         self.calls += other.calls
         self.endings += other.endings
@@ -40,13 +40,13 @@ class Tally:
 
     @property
     def line(self) -> str:
-        """Give the figures."""
+        """Return the figures."""
         count = len(self.violating)
         return f"{self.seeds:,} seeds, {count} violation{'s' * (count != 1)}, {self.seconds:.0f} s"
 
     @property
     def report(self) -> str:
-        """Give the stories of violations, and the figures last."""
+        """Return the stories of violations, and the figures last."""
         return "\n\n".join([*self.stories[:SHOWN], self.line])
 
 

@@ -1,4 +1,4 @@
-"""What really happened: every request, who sent it, what became of it, and who made what.
+"""Record of every request: its sender, its outcome, and which integration it created.
 
 The oracles look here and nowhere else, so that they judge by the API's own state and not by what
 the reconciler believes.
@@ -19,7 +19,7 @@ RECORD = "record"
 
 @dataclass(slots=True)
 class Step:
-    """One request: as it was sent, as it was handled, as it was answered."""
+    """One request as it was sent, handled and answered."""
 
     seconds: float
     who: str
@@ -34,12 +34,12 @@ class Step:
 
     @property
     def faithful(self) -> bool:
-        """Tell whether the answer was the API's own."""
+        """Return whether the answer was the API's own."""
         return self.fault is None
 
     @property
     def slug(self) -> str | None:
-        """Give the slug it is about; a create is about what it made, or else wants to make."""
+        """Return the slug of the request; for a create, the created or else the requested one."""
         if self.request.method == "POST":
             made = self.shown if self.handled == 200 else self.request.body
             return str(made.get("slug")) if isinstance(made, dict) else None
@@ -48,7 +48,7 @@ class Step:
 
     @property
     def part(self) -> str:
-        """Give what of the integration it is about: the record, models or workspaces."""
+        """Return the part of the integration: the record, models or workspaces."""
         parts = self.request.path.split("/")
         return parts[3] if len(parts) > 3 else RECORD
 
@@ -70,7 +70,7 @@ class Step:
 
 @dataclass(slots=True)
 class Made:
-    """One integration that a create brought into being, by its id."""
+    """One integration that a create produced, by its id."""
 
     who: str
     slug: str
@@ -80,7 +80,7 @@ class Made:
 
 @dataclass
 class Chronicle:
-    """The record of a story, in the order of the API."""
+    """Record of a story, in the order in which the API handled the requests."""
 
     clock: Callable[[], float]
     steps: list[Step] = field(default_factory=list)
@@ -90,12 +90,12 @@ class Chronicle:
     current: Step | None = None
 
     def open(self, who: str, request: Request) -> Step:
-        """Announce a request; it takes its place in the order once it is handled."""
+        """Announce a request; it gets its position in the order when it is handled."""
         self.current = Step(self.clock(), who, request)
         return self.current
 
     def handle(self, remote: SimulatedAPI, request: Request) -> Step:
-        """Note that the API is about to handle a request; an unannounced one arrives late."""
+        """Record that the API is about to handle a request; an unannounced one arrives late."""
         step = self.current
         repaged = "current_page" in request.query  # a fault may ask for another page than we did
         if step is None or not (step.request is request or repaged):
@@ -106,7 +106,7 @@ class Chronicle:
         return step
 
     def handled(self, step: Step, response: Response) -> None:
-        """Note what the API did."""
+        """Record what the API did."""
         step.handled = response.status
         step.shown = response.body
         request = step.request
@@ -116,7 +116,7 @@ class Chronicle:
             self.made[response.body["id"]] = Made(step.who, slug, wanted, len(self.steps) - 1)
 
     def close(self, step: Step, delivery: Delivery, fault: Fault | None) -> None:
-        """Note what came back."""
+        """Record the response."""
         if step.handled is None:
             self.steps.append(step)
         step.answered = delivery.status
@@ -125,14 +125,14 @@ class Chronicle:
         self.current = None
 
     def note(self, text: str) -> None:
-        """Put a line between the steps."""
+        """Insert a line between the steps."""
         self.notes.append((len(self.steps), text))
 
     def _sender(self, request: Request) -> str:
         return next(step.who for step in reversed(self.steps) if step.request is request)
 
     def told(self) -> list[str]:
-        """Tell the story, a line a request."""
+        """Return the story, one line for each request."""
         lines = []
         notes = list(self.notes)
         for number, step in enumerate(self.steps):
@@ -144,12 +144,12 @@ class Chronicle:
 
 
 class WatchedRemote(SimulatedAPI):
-    """The state machine with somebody who writes everything down."""
+    """State machine that records every request."""
 
     chronicle: Chronicle
 
     def handle(self, request: Request, *, stale: bool = False) -> Response:
-        """Answer one request, and keep account of it."""
+        """Answer and record one request."""
         step = self.chronicle.handle(self, request)
         before = essence(self.integrations.get(step.slug or "")) if request.writes else None
         response = super().handle(request, stale=stale)
@@ -159,7 +159,7 @@ class WatchedRemote(SimulatedAPI):
         return response
 
     def act(self, who: str, request: Request) -> Response:
-        """Handle a request of somebody who is not the run under test."""
+        """Handle a request of a client other than the run under test."""
         mine = self.chronicle.current
         self.chronicle.open(who, request)
         response = self.handle(request)
@@ -168,7 +168,7 @@ class WatchedRemote(SimulatedAPI):
 
 
 def essence(value: Any) -> Any:
-    """Give a record without the times at which it was written."""
+    """Return a record without the times of its writes."""
     if isinstance(value, dict):
         return {k: essence(v) for k, v in value.items() if k != "last_updated_at"}
     if isinstance(value, list):

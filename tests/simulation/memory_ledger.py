@@ -1,4 +1,4 @@
-"""A ledger in memory, for thousands of stories: what it keeps is what the real one keeps.
+"""Ledger in memory for thousands of stories, which stores the same data as the real one.
 
 A few stories are played with the real one as well (`test_seeds`), which keeps this one honest.
 """

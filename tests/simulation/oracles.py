@@ -1,4 +1,4 @@
-"""What must hold in every story, checked against what really happened."""
+"""Rules that must hold in every story, checked against the recorded requests."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ _PHASE = {
 
 
 def is_live(record: Record | None) -> bool:
-    """Tell whether a record serves."""
+    """Return whether a record is active."""
     return record is not None and record["status"] == "active"
 
 
@@ -64,7 +64,7 @@ def looks_like_ours(record: Record, declared: Declared) -> bool:
 
 @dataclass
 class Watch:
-    """Follows one run by its events and its writes."""
+    """Observer of one run, by its events and its writes."""
 
     who: str
     wanted: Mapping[str, Declared]
@@ -136,7 +136,7 @@ class Watch:
         return [RECORD, *(part for part, was_read in read.items() if was_read)]
 
     def _check_unmoved(self, action: Action, part: str, *, until: int) -> None:
-        """Look for what others did between the plan's reading and the guard's, which began first.
+        """Check for changes of other clients between the plan's read and that of the guard.
 
         What happens between the parts of one reading can be seen by none of them.
         """
@@ -209,14 +209,14 @@ class Watch:
             if step.who == self.who and step.request.writes and step.slug == slug and not step.late
         ]
         since = writes[-1] if writes else self.began
-        # What somebody did between two of our writes is theirs to see in the next plan.
+        # Changes of other clients between two of our writes appear in the next plan.
         first = next((n for n in writes if n >= self.began), since)
         return any(self._moves(step, slug) for step in steps[min(first, since) :])
 
     # -- what is written where -----------------------------------------------------------
 
     def check_write(self, step: Step, record: Record | None) -> None:
-        """Judge one write at the moment it is handled; `record` is what it hits."""
+        """Check one write when it is handled; `record` is the written record."""
         slug = step.slug or ""
         action = next((a for a in self.plan.actions if a.slug == slug), None) if self.plan else None
         if action is None:
@@ -232,7 +232,7 @@ class Watch:
             self._check_adoption(action, step, record)
 
     def _is_stray(self, step: Step, record: Record | None) -> bool:
-        """Tell whether a delete removes what a create of ours made under another slug."""
+        """Return whether a delete removes an integration that we created under another slug."""
         if step.request.method != "DELETE":
             return False
         if record is None:
@@ -248,7 +248,7 @@ class Watch:
                 self._blame(f"wrote {name} of {slug}, which no file declares")
 
     def _check_adoption(self, action: Action, step: Step, record: Record | None) -> None:
-        """A credential may reach somebody else's integration only if it could not be told apart."""
+        """A credential may reach a foreign integration only if both are indistinguishable."""
         if action.kind not in {ActionKind.CREATE, ActionKind.REPLACE} or record is None:
             return
         made = self.chronicle.made.get(record["id"])
@@ -260,13 +260,13 @@ class Watch:
             self._blame(f"sent the credential of {action.slug} to a foreign integration")
 
     def _moved_since_read(self, slug: str) -> bool:
-        """Tell whether others came between a read and the write that follows; nobody can see it."""
+        """Return whether another client wrote undetectably between a read and the next write."""
         steps = self.chronicle.steps
         reads = [n for n, step in enumerate(steps) if self._is_read(step, slug) and step.handled]
         return bool(reads) and any(self._moves(step, slug) for step in steps[reads[-1] :])
 
 
 def leaks(document: object) -> bool:
-    """Tell whether any secret stands in what is shown to people."""
+    """Return whether any output for people contains a secret."""
     text = document if isinstance(document, str) else json.dumps(document, default=str)
     return any(value.reveal() in text for value in VALUES.values())

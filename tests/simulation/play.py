@@ -35,7 +35,7 @@ LEDGER_KEY = TargetKey.of(name="production", base_url="http://127.0.0.1:1/v1", o
 
 @dataclass
 class Story:
-    """What became of a seed."""
+    """Result of a seed."""
 
     seed: int
     over_http: bool
@@ -46,7 +46,7 @@ class Story:
 
     @property
     def replay(self) -> str:
-        """Give the command that plays this seed again."""
+        """Return the command that replays this seed."""
         more = " --httpx" if self.over_http else ""
         return f"python -m tests.simulation --seeds 1 --start {self.seed}{more}"
 
@@ -58,13 +58,13 @@ class Story:
 
 
 class BreakingBooks(LedgerListener):
-    """Books of a ledger that breaks off after some events; `lasts` is None where it holds."""
+    """Recorder of a ledger that fails after some events; with `lasts` of None, it never fails."""
 
     lasts: int | None = None
     broke = False
 
     def emit(self, event: Event) -> None:
-        """Take an event, or fail as a ledger does whose disk is full."""
+        """Record an event, or fail like a ledger with a full disk."""
         if self.lasts is not None:
             self.lasts -= 1
             self.broke = self.broke or self.lasts < 0
@@ -75,7 +75,7 @@ class BreakingBooks(LedgerListener):
 
 @dataclass
 class Play:
-    """One story in the making."""
+    """One story in progress."""
 
     seed: int
     over_http: bool
@@ -92,7 +92,7 @@ class Play:
     breaks: Random = field(default_factory=Random)
 
     async def run(self) -> None:
-        """Some runs under fire, one clean run, and the judgement."""
+        """Play some runs with faults and one clean run, and check the result."""
         self.theatre.furnish(self.scenario)
         self.theatre.chronicle.writing = self._judge_write
         for number in range(1, self.dice.choice((1, 2, 2, 3)) + 1):
@@ -117,7 +117,7 @@ class Play:
             await self._apply(f"run-{number}", rate=rate, crash=draw_crash(self.dice))
 
     def _between_runs(self) -> None:
-        """Let time pass. Where a taken slug becomes another one, what is late arrives first."""
+        """Advance the time. If a taken slug gets a suffix, late requests arrive first."""
         suffixes = self.scenario.switches.duplicate_slug == "suffixed"
         for line in self.lines:
             if suffixes or self.dice.random() < 0.5:
@@ -182,7 +182,7 @@ class Play:
         return self.scenario.remembers and not who.endswith("b")
 
     def _books(self, who: str) -> "BreakingBooks":
-        """Open the books of a run; those of a run under fire may break off somewhere."""
+        """Open the recorder of a run; in a run with faults, it may fail at any event."""
         books = BreakingBooks(
             self.ledger, key=LEDGER_KEY, facts=RunFacts(run=who), now=self.theatre.now
         )
@@ -192,7 +192,7 @@ class Play:
         return books
 
     def _listener(self, line: Line, watch: Watch, books: "BreakingBooks | None") -> Emit:
-        """Let the ledger hear of an event first, as the command does; the dead say nothing."""
+        """Notify the ledger of an event first, like the command; a killed process emits nothing."""
 
         def emit(event: Event) -> None:
             if line.dead:
@@ -201,7 +201,7 @@ class Play:
                 if books is not None:
                     books.emit(event)
             finally:
-                watch.listen(event)  # it judges by what happened, also where the ledger fails
+                watch.listen(event)  # it checks what happened, even if the ledger fails
 
         return emit
 
@@ -245,7 +245,7 @@ class Play:
         )
 
     def _memory(self) -> LastAppliedState:
-        """Return what Git withdrew before the story, and what the ledger knows by now."""
+        """Return what Git withdrew before the story, and the current state of the ledger."""
         if not self.scenario.remembers:
             return self.scenario.memory
         kept = self.ledger.last_applied(LEDGER_KEY)
@@ -253,7 +253,7 @@ class Play:
         return replace(kept, integrations=known, complete=False)
 
     def blame(self, text: str) -> None:
-        """Note a broken rule."""
+        """Record a broken rule."""
         self.story.violations.append(text)
         self.theatre.chronicle.note(f"VIOLATION {text}")
 
@@ -261,7 +261,7 @@ class Play:
 async def play(
     seed: int, *, over_http: bool = False, recipe: Recipe = REAL, ledger: Any = None
 ) -> Story:
-    """Play a seed and give its story; with a `ledger` in place of the one in memory."""
+    """Play a seed and return its story; `ledger` replaces the one in memory."""
     dice = Random(f"{seed}{'h' if over_http else ''}")
     scenario = make_scenario(dice, over_http=over_http)
     theatre = Theatre(scenario.switches, chance=dice)
@@ -276,5 +276,5 @@ async def play(
 def run_seed(
     seed: int, *, over_http: bool = False, recipe: Recipe = REAL, ledger: Any = None
 ) -> Story:
-    """Play a seed in an event loop of its own."""
+    """Play a seed in a separate event loop."""
     return asyncio.run(play(seed, over_http=over_http, recipe=recipe, ledger=ledger))

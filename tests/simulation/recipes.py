@@ -1,4 +1,4 @@
-"""The recipe under test, and broken ones that the oracles have to catch."""
+"""Algorithm under test, and broken ones that the oracles must catch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from reconciler.simulator.validation import UPDATABLE
 
 
 class Recipe:
-    """The real one: `workflows.apply` as it is."""
+    """The real algorithm: `workflows.apply`."""
 
     async def apply(
         self, session: workflows.Session, options: PlanOptions, *, emit: Emit, run: str
@@ -56,7 +56,7 @@ class _Dependencies(RunDependencies):
 
 
 class _Rewritten(Recipe):
-    """Plans as the real one does, and carries it out in its own way."""
+    """Plans like the real algorithm, but carries out the plan differently."""
 
     async def apply(
         self, session: workflows.Session, options: PlanOptions, *, emit: Emit, run: str
@@ -75,7 +75,7 @@ class _Rewritten(Recipe):
         return workflows.Applied(planned, observed, result)
 
     def dependencies(self, **parts: Any) -> RunDependencies:
-        """Return what the actions share."""
+        """Return the dependencies that the actions share."""
         return _Dependencies(runners=self.runners, verifiers=self.verifiers, **parts)
 
     runners: type[ActionRunner] = ActionRunner
@@ -102,7 +102,7 @@ class _Blind(ActionRunner):
 
 
 class BlindRetry(_Rewritten):
-    """Sends a POST again whenever no answer came, as most clients do, and trusts the answer."""
+    """Repeats a POST without a response, like most clients, and trusts the response."""
 
     runners = _Blind
 
@@ -127,7 +127,7 @@ class _NotComparing(ResourceVerifier):
 
 
 class Forgetful(_Rewritten):
-    """Reads before a write, and does not compare what it reads with the plan."""
+    """Reads before a write, but does not compare the result with the plan."""
 
     verifiers = _NotComparing
 
@@ -144,18 +144,18 @@ class _Taker(ActionRunner):
 
 
 class Gullible(_Rewritten):
-    """Takes whatever stands under its slug after a failed create for its own."""
+    """Adopts any integration with its slug after a failed create."""
 
     runners = _Taker
 
 
 class DeletesFirst(_Rewritten):
-    """Makes room before it builds."""
+    """Deletes before it creates."""
 
     async def carry_out(
         self, planned: Plan, *, dependencies: RunDependencies, emit: Emit, run: str
     ) -> ApplyResult:
-        """Carry the deletes out, and then the rest."""
+        """Carry out the deletes first, then the rest."""
         emit(RunStarted(run, planned))
 
         def emit_rest(event: Event) -> None:
@@ -180,6 +180,6 @@ class _Optimist(ActionRunner):
 
 
 class Optimistic(_Rewritten):
-    """Says that everything was applied."""
+    """Reports that everything was applied."""
 
     runners = _Optimist

@@ -1,4 +1,4 @@
-"""What a seed makes of the world before the first run: habits, files, contents, past."""
+"""World of a seed before the first run: behaviour of the API, files, contents and past."""
 
 from dataclasses import dataclass
 from random import Random
@@ -32,7 +32,7 @@ Fields = dict[str, Any]
 
 @dataclass(frozen=True)
 class Scenario:
-    """A world to begin with. `present` are the bodies of creates, `after` of writes behind them.
+    """Initial world. `present` are the bodies of creates, `after` those of the writes that follow.
 
     `remembers` tells whether a ledger is kept from run to run.
     """
@@ -46,7 +46,7 @@ class Scenario:
 
     @property
     def wanted(self) -> dict[str, Declared]:
-        """Give what the files declare."""
+        """Return what the files declare."""
         return dict(self.desired.integrations)
 
 
@@ -81,7 +81,7 @@ def make_scenario(dice: Random, *, over_http: bool) -> Scenario:
 
 
 def draw_switches(dice: Random, *, over_http: bool, remembers: bool) -> Switches:
-    """Draw the habits of an API; ids that come back as UUIDs can be told only with a ledger."""
+    """Draw the behaviour of an API; ids that return as UUIDs can be matched only with a ledger."""
     return Switches(
         configurations_put=dice.choice(("replace", "merge")),
         missing=dice.choice(("404_AB08", "403_AB03")),
@@ -129,18 +129,18 @@ def draw_fields(dice: Random) -> Fields:
 
 
 def their_body(dice: Random, slug: str) -> Fields:
-    """Draw what somebody else creates."""
+    """Draw the create of another client."""
     body = {"slug": slug, "name": f"Their {dice.choice(WORDS)}", "ai_provider_id": "anthropic"}
     return body | {"key": "tt-their-own-ttt", "create_default_provider": False}
 
 
 def twin_body(slug: str, fields: Fields) -> Fields:
-    """Give a create of somebody else that looks like ours."""
+    """Return a create of another client that looks like ours."""
     return _body(slug, fields, key="tt-their-own-ttt")
 
 
 def _earlier(dice: Random, slug: str, fields: Fields) -> Fields:
-    """Give an integration as it was left behind: equal, or different in something."""
+    """Return an earlier state of an integration: equal, or different in some field."""
     body = _body(slug, fields, key=dice.choice((KEYS[fields["key"]], "kk-earlier-kkk")))
     if dice.random() < 0.6:
         body["description"] = "as it was before"

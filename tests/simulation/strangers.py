@@ -1,4 +1,4 @@
-"""Other people who work on the same API while a run is under way."""
+"""Other clients that use the same API during a run."""
 
 from random import Random
 
@@ -8,7 +8,7 @@ from tests.simulation.scenario import WORDS, Scenario, their_body, twin_body
 
 
 class Strangers:
-    """Do something now and then, preferably to what is being worked on at that moment."""
+    """Occasional changes, preferably to the integration that the run is writing."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class Strangers:
         self._count = 0
 
     def __call__(self, request: Request) -> None:
-        """Act, or not, before a request of ours is handled."""
+        """Possibly act before a request of the run is handled."""
         if self._dice.random() < self._rate:
             self._act(request)
 

@@ -1,4 +1,4 @@
-"""Show the figures of the simulation below the test results, from whichever process they came."""
+"""Show the figures of the simulation of all processes below the test results."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ _ENDINGS = ("all applied", "some failed", "some unknown", "stopped before writin
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what the tests of this folder have noted for people."""
+    """Print the figures that the tests of this folder have recorded."""
     figures = sorted(_noted(terminalreporter, "simulation"))
     rows = list(_noted(terminalreporter, "boundaries"))
     if figures:

@@ -72,7 +72,7 @@ KINDS = (*CRASHES, *FAULTS, *STRANGERS)
 
 
 class Once:
-    """Strikes one request, by its number."""
+    """Fault for one request, by its number."""
 
     def __init__(self, number: int, fault: Fault) -> None:
         self._left = number
@@ -87,7 +87,7 @@ class Once:
 
 @cache
 def wish() -> DesiredState:
-    """Declare nine integrations; three more were declared once."""
+    """Declare nine integrations; three more were declared before."""
     return desired(
         *(declared(f"create-{n}", key=KEY) for n in (1, 2, 3)),
         *(declared(f"fields-{n}", key=KEY, description="new") for n in (1, 2)),
@@ -98,7 +98,7 @@ def wish() -> DesiredState:
 
 
 def organisation() -> Theatre:
-    """Furnish what the twelve writes start from, beside something of somebody else's."""
+    """Create the initial state of the twelve writes, and an integration of another owner."""
     theatre = Theatre(Switches(page_max=4))
     slugs = [slug for slug in wish().integrations if not slug.startswith("create")]
     for slug in (*slugs, *OLD, "theirs"):
@@ -132,7 +132,7 @@ def fair(theatre: Theatre) -> Line:
 
 @cache
 def calls() -> int:
-    """Count the calls of an apply that nothing strikes, and see that twelve of them write."""
+    """Count the calls of an apply without faults, of which twelve must be writes."""
     theatre = organisation()
     assert apply(theatre, fair(theatre)).complete
     assert sum(step.request.writes for step in theatre.chronicle.steps if step.who == "clean") == 12
@@ -166,7 +166,7 @@ def stranger(theatre: Theatre, kind: str, number: int) -> Callable[[Request], No
 
 
 def struck_run(theatre: Theatre, line: Line) -> str:
-    """Apply under one fault and say how it ended."""
+    """Apply with one fault and return the result."""
     try:
         result = apply(theatre, line)
     except Crash:

@@ -1,4 +1,4 @@
-"""Thousands of stories, none of which may break a rule; and proof that the rules have teeth."""
+"""Thousands of stories, none of which may break a rule, and proof that the rules catch errors."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The stage: an organisation, and the way of each run to it, which may be cut for good."""
+"""Environment of a story: an organisation, and the connection of each run, which can be cut."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from tests.simulation.weather import Crash, CrashPlan, Strikes
 
 
 class Line(Wire):
-    """The way of one run to the API; it may be cut for good."""
+    """Connection of one run to the API, which can be cut permanently."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Line(Wire):
         self.dead = False
 
     def deliver(self, request: Request) -> Delivery:
-        """Carry a request out, unless the process dies of it."""
+        """Carry out a request, unless the process is killed."""
         if self.dead:
             raise Crash
         dies = self._dies_at(request)
@@ -64,21 +64,21 @@ class Line(Wire):
 
 
 class Hesitant:
-    """Lets other tasks go first now and then, so that calls interleave."""
+    """Sometimes lets other tasks run first, so that calls interleave."""
 
     def __init__(self, api: IntegrationsAPI, dice: Random) -> None:
         self._api = api
         self._dice = dice
 
     async def call(self, call: Call) -> Reply:
-        """Make one call, a little later."""
+        """Make one call, slightly delayed."""
         for _ in range(self._dice.choice((0, 0, 1))):
             await asyncio.sleep(0)
         return await self._api.call(call)
 
 
 class Theatre(World):
-    """A world whose every request is written down."""
+    """World that records every request."""
 
     remote: WatchedRemote
 
@@ -89,11 +89,11 @@ class Theatre(World):
         self.wire = Wire(self.remote)
 
     def pass_time(self) -> None:
-        """Let a request take its time, so that no two things happen at the same moment."""
+        """Advance the time for a request, so that no two events have the same time."""
         self.seconds += 0.011
 
     def furnish(self, scenario: Scenario) -> None:
-        """Put in what was there before."""
+        """Create the initial integrations."""
         for body in scenario.present:
             self.put_in("POST", "/integrations", body)
         for path, body in scenario.after:
@@ -101,7 +101,7 @@ class Theatre(World):
         self.seconds += 600.0
 
     def put_in(self, method: str, path: str, body: Mapping[str, Any]) -> None:
-        """Write what was there before; it must succeed, at the second try after a 429."""
+        """Write the initial state; it must succeed, after a 429 at the second attempt."""
         self.pass_time()
         request = Request(method, path, {}, body)
         statuses = (self.remote.act("before", request).status for _ in range(2))

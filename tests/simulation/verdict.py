@@ -1,4 +1,4 @@
-"""Judge how a story ended: after one clean run everything has to be as declared, and stay so."""
+"""Final check of a story: after one clean run, everything must be as declared, and stay so."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from tests.simulation.play import Play
 
 REFUSALS = frozenset({"archived"})
-"""What a plan may be blocked by in these worlds."""
+"""Codes that may block a plan in these worlds."""
 
 OK = 200
 
 OPEN = ("may have been carried out", "instead of", "did not return its slug")
-"""How an unknown outcome says that another one may exist; the API may even have lied about it."""
+"""Phrases with which an unknown outcome says that another integration may exist."""
 
 
 @dataclass
 class Verdict:
-    """The end of a play."""
+    """Final check of a play."""
 
     play: "Play"
 
     async def reach(self) -> None:
-        """Apply once more in fair weather, and judge what is there."""
+        """Apply once more without faults, and check the result."""
         self.play.theatre.chronicle.note("the faults stop")
         line = Line(self.play.theatre, who="clean", weather=None, strangers=None, crash=None)
         try:
@@ -48,7 +48,7 @@ class Verdict:
         await self._check_rest(excused)
 
     def _excused(self, result: ApplyResult) -> set[str]:
-        """Give the slugs that the API refuses for a documented reason, and blame all others."""
+        """Return the slugs that the API refuses for a documented reason, and report all others."""
         excused = set()
         held_back = False
         for outcome in result.outcomes:
@@ -98,7 +98,7 @@ class Verdict:
                     self.play.blame(f"{slug} holds a credential of ours")
 
     def _check_strays(self) -> None:
-        """Nothing that we made may live on under another slug, unless an outcome says so."""
+        """Check that none of our integrations has another slug, unless an outcome reports it."""
         records = self.play.theatre.remote.integrations
         for identity, made in self.play.theatre.chronicle.made.items():
             stray = made.slug != made.wanted and made.who in self.play.watches
@@ -112,7 +112,7 @@ class Verdict:
                     )
 
     def _is_owned_up(self, made: Made) -> bool:
-        """Tell whether the run named the stray, or said that it could not look for one.
+        """Return whether the run named the stray, or reported that it could not search for one.
 
         What arrives after the outcome was told can be seen by nobody but the next run.
         """
@@ -126,7 +126,7 @@ class Verdict:
         return made.slug in said or any(phrase in said for phrase in OPEN)
 
     async def _check_rest(self, excused: set[str]) -> None:
-        """Every later plan is empty and sends only GET; a second apply writes nothing."""
+        """Check that every later plan is empty and sends only GET, and an apply writes nothing."""
         if excused or self.play.dice.random() < 0.25:
             await self._check_plan(excused)
         if excused:
@@ -142,7 +142,7 @@ class Verdict:
             self.play.blame("a second apply wrote")
 
     def _check_settled(self) -> None:
-        """With a ledger, nothing that a run of ours has sent is unverified after one clean run."""
+        """Check that with a ledger, no secret of our runs is unverified after one clean run."""
         planned = self.play.watches["once more"].plan
         if planned is None or not self.play.scenario.remembers:
             return

@@ -1,4 +1,4 @@
-"""What strikes the requests of one run: faults by chance, and the end of the process."""
+"""Random faults of one run's requests, and crashes of its process."""
 
 from dataclasses import dataclass
 from random import Random
@@ -9,12 +9,12 @@ from reconciler.simulator.messages import Request
 
 
 class Crash(BaseException):
-    """The process was killed; nothing of it runs any more."""
+    """The process was killed; nothing of it runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class CrashPlan:
-    """When the process dies: at which of its calls or writes, and whether the call still went."""
+    """Time of a crash: at which call or write, and whether the call was still sent."""
 
     number: int
     writes_only: bool
@@ -39,13 +39,13 @@ LIST_KINDS = (*READ_KINDS, FaultKind.DUPLICATE_PAGE, FaultKind.WRONG_TOTAL, Faul
 
 
 class Strikes(FaultSource, Protocol):
-    """Faults that tell what they did to the last request."""
+    """Faults that report what they did to the last request."""
 
     struck: Fault | None
 
 
 class Weather:
-    """Draws faults while it is bad; implements `reconciler.simulator.faults.FaultSource`.
+    """Draws faults until it is stopped; implements `reconciler.simulator.faults.FaultSource`.
 
     `latest` is how many requests may overtake a late one: what arrives later than anybody looks
     for it can be cleaned up by nobody, which matters where a taken slug becomes another one.
@@ -58,7 +58,7 @@ class Weather:
         self.struck: Fault | None = None
 
     def next_fault(self, request: Request) -> Fault | None:
-        """Draw whether this request is struck, and by what."""
+        """Draw the fault of this request, if any."""
         self.struck = self._draw(request) if self._dice.random() < self._rate else None
         return self.struck
 
@@ -96,12 +96,12 @@ class Weather:
 
 
 def _echo(request: Request) -> str:
-    """Repeat the credential of a request, as a careless server does."""
+    """Echo the credential of a request, like a careless server."""
     return str(request.body.get("key", "")) if isinstance(request.body, dict) else ""
 
 
 def draw_crash(dice: Random) -> CrashPlan | None:
-    """Draw whether a run is cut short."""
+    """Draw whether a run crashes."""
     if dice.random() < 0.55:
         return None
     writes_only = dice.random() < 0.7

@@ -52,7 +52,7 @@ def edited_in_the_api(slug: str = "bedrock-eu") -> Action:
 
 
 def withdrawn() -> Action:
-    """Give the deletion of what Git declared once."""
+    """Return the delete of an integration that Git once declared."""
     return replace(
         samples.deletion(),
         reason="no longer declared",
@@ -72,7 +72,7 @@ def in_sync() -> DriftReport:
 
 
 def drifted() -> DriftReport:
-    """Somebody edited one integration in the API and deleted another there."""
+    """Drift after another client edited one integration and deleted another."""
     return detect_drift(
         samples.plan(
             moved(samples.creation(), ChangeOrigin.REMOTE),
@@ -94,7 +94,7 @@ def drifted() -> DriftReport:
 
 
 def git_ahead() -> DriftReport:
-    """Git declares one more, one differently and one no more; nobody touched the API."""
+    """Drift after changes in Git only: one added, one changed, one removed."""
     return detect_drift(
         samples.plan(
             moved(samples.creation(), ChangeOrigin.LOCAL),

@@ -69,7 +69,7 @@ class Organisation:
 
     @property
     def parts(self) -> list[str]:
-        """Give the sub-resources that the last command read."""
+        """Return the sub-resources that the last command read."""
         return sorted(a.removeprefix("GET /integrations/") for a in self.asked if a.count("/") == 3)
 
 
@@ -82,7 +82,7 @@ def undeclared(plan: Plan) -> list[str]:
 
 
 def three() -> Organisation:
-    """Give one integration that declares everything, one that declares nothing, one in between."""
+    """Return integrations that declare everything, nothing, and a part."""
     return Organisation(
         (
             declared("all", key=KEY, models=[TUNE], workspaces=[{"id": "ws-a", "enabled": True}]),
