@@ -36,6 +36,11 @@ _OUR_OWN: Mapping[str, str] = {
     "LC_ALL": "C",
     # The folder can be a separate mount below the repository, as in a container.
     "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1",
+    # A folder with the files of a bare repository is no repository: its `config`, which a pull
+    # request can bring, names programs that git runs.
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "safe.bareRepository",
+    "GIT_CONFIG_VALUE_0": "explicit",
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_OPTIONAL_LOCKS": "0",

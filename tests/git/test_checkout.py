@@ -319,3 +319,20 @@ def test_the_command_that_git_names_for_a_repository_of_another_user_is_the_hint
     assert done.json["diagnostics"][0]["hint"] == (
         "if you trust it, run `git config --global --add safe.directory /srv/gateway`"
     )
+
+
+def test_a_bare_repository_among_the_files_runs_no_program(tmp_path: Path) -> None:
+    project = repository(tmp_path)
+    ran = tmp_path / "ran"
+    # What a pull request can bring: git would take the folder for the repository, and its
+    # configuration for its owner's.
+    for folder in ("objects", "refs"):
+        (project.files / folder).mkdir()
+    (project.files / "HEAD").write_text("ref: refs/heads/main\n")
+    (project.files / "config").write_text(
+        "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tworktree = .\n"
+        f'\tfsmonitor = "touch {ran} #"\n'
+    )
+    project.run("plan")
+    project.run("plan", "--base", "HEAD")
+    assert not ran.exists()
