@@ -169,9 +169,10 @@ async def _require_pushed_before(
     moves = await _moves(github, request)
     # Times are in whole seconds, so the order within a second is unknown.
     if commented is not None and all(time is not None and time < commented for _, time in moves):
-        # The repository may have been pushed to since then, but on another branch.
-        is_listed = any(after == head for after, _ in moves)
-        if is_listed or (pushed is not None and pushed < commented):
+        # Without a list of moves, only the time of the last push to any branch is known.
+        if not moves and pushed is not None and pushed < commented:
+            return
+        if moves and _last_heads(moves) == {head}:
             return
     _refuse(
         f"it is not certain that {head} was pushed before the comment",
@@ -190,6 +191,15 @@ async def _moves(github: GitHub, request: JsonObject) -> list[tuple[str | None, 
     except (GitHubForbidden, GitHubNotFound):
         return []  # a private fork, or a server that has no such list
     return [(text_at(move, "after"), _time(text_at(move, "timestamp"))) for move in moves]
+
+
+def _last_heads(moves: list[tuple[str | None, datetime | None]]) -> set[str | None]:
+    """Return where the branch was moved last: several commits if the order is unknown.
+
+    A head that was listed only earlier was pushed again, and the list has not that move yet.
+    """
+    newest = max(time for _, time in moves if time is not None)
+    return {after for after, time in moves if time == newest}
 
 
 async def _merge_commit(github: GitHub, request: JsonObject, head: str) -> tuple[str, str]:

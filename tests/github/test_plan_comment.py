@@ -23,6 +23,7 @@ from tests.views import samples
 
 HEAD, BASE, MERGE = "a" * 40, "b" * 40, "c" * 40
 FORK = "mallory/gateway"
+EARLIER, LATER = "2026-11-23T07:59:57Z", "2026-11-23T07:59:58Z"
 BEFORE, WRITTEN, AFTER = "2026-11-23T07:59:59Z", "2026-11-23T08:00:00Z", "2026-11-23T08:00:01Z"
 
 
@@ -175,6 +176,10 @@ def move(after: str, timestamp: str, ref: str = "refs/heads/feature") -> dict[st
         ([move(HEAD, AFTER), move(MERGE, BEFORE), move(HEAD, BEFORE)], False),
         ([move(HEAD, WRITTEN)], False),
         ([move(BASE, BEFORE)], False),
+        # The head was pushed, replaced and pushed again; the list lags behind the last push.
+        ([move(MERGE, BEFORE), move(HEAD, LATER)], False),
+        ([move(MERGE, BEFORE), move(HEAD, BEFORE)], False),
+        ([move(HEAD, BEFORE), move(MERGE, LATER), move(HEAD, EARLIER)], True),
         ([move(HEAD, BEFORE, "refs/heads/other")], False),
         ([], False),
     ],
