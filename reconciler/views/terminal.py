@@ -92,8 +92,7 @@ def result(value: ApplyResult, options: RenderOptions) -> str:
     page = TextLayout(width=options.width, color=options.color)
     _result_head(page, shown, options)
     page.blank()
-    if shown.outcomes:
-        page.line((shown.summary, "bold"))
+    page.line((shown.summary, "bold"))
     _outcomes(page, shown, options)
     page.blank()
     if shown.half_done:
