@@ -157,8 +157,10 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         "report gitlab": (
             (
                 "Write the note on a merge request, and the counts for its widget",
-                ("reconcile report gitlab --plan plan.json --environment production "
-                "--terraform-report counts.json"),
+                (
+                    "reconcile report gitlab --plan plan.json --environment production "
+                    "--terraform-report counts.json"
+                ),
             ),
             (
                 "Update the issue about drift",

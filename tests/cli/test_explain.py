@@ -63,8 +63,18 @@ def test_the_fields_of_each_provider_are_listed(provider: str) -> None:
 
 def test_recursively_every_field_is_explained() -> None:
     table = explain("--recursive", "--format", "markdown")
+    listed = set()
+    for row in table.splitlines():
+        if not row.startswith("| `"):
+            continue
+        names, kind = row.removeprefix("| ").split(" | ")[:2]
+        # Fields that are described alike share a row, in which only the first has its whole path.
+        first, *others = (name.strip("`") for name in names.split(", "))
+        parent = first.rpartition(".")[0]
+        listed.add((first, kind))
+        listed.update((f"{parent}.{other}", kind) for other in others)
     for path, field in any_provider_schema().walk():
-        assert f"| `{'.'.join(path)}` | {field.type_name} |" in table
+        assert (".".join(path), field.type_name) in listed
 
 
 @pytest.mark.parametrize(

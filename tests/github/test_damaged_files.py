@@ -1,4 +1,4 @@
-"""A file that is missing, damaged or of another kind is reported as no result, never silence."""
+"""A file that is missing, damaged or of the wrong kind is reported as no result, never silence."""
 
 from collections.abc import Callable
 from pathlib import Path
