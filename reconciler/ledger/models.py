@@ -8,7 +8,7 @@ from typing import TypedDict
 from reconciler.domain.state import Declared, Observed, SecretRecord
 from reconciler.domain.tree import Path, Tree
 from reconciler.ledger.location import TargetKey
-from reconciler.planning.actions import ActionKind
+from reconciler.planning.actions import ActionKind, Change
 
 
 class Filters(TypedDict, total=False):
@@ -20,6 +20,7 @@ class Filters(TypedDict, total=False):
     run: str | None
     before: str | None
     after: str | None
+    slug: str | None
     limit: int | None
 
 
@@ -28,8 +29,9 @@ class RunFilter:
     """Filter of runs, which by default matches all.
 
     `key` or `target` (only a name) selects the target; `since` is a date or a time as UTC text;
-    `before` and `after` select runs older or newer than the named one. `limit` keeps the newest of
-    them; None keeps all.
+    `before` and `after` select runs older or newer than the named one. `slug` selects runs that set
+    out to change one integration, and of these only its outcomes and calls. `limit` keeps the
+    newest of them; None keeps all.
     """
 
     key: TargetKey | None = None
@@ -38,6 +40,7 @@ class RunFilter:
     run: str | None = None
     before: str | None = None
     after: str | None = None
+    slug: str | None = None
     limit: int | None = None
 
 
@@ -130,3 +133,16 @@ class PreImage:
     removed: tuple[Path, ...] = ()
     fingerprints: Mapping[Path, str] = field(default_factory=lambda: MappingProxyType({}))
     made: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAction:
+    """Action that a run set out to do, whatever came of it.
+
+    `has_values` is False if the record has only the paths of the changes.
+    """
+
+    slug: str
+    kind: ActionKind
+    changes: tuple[Change, ...] = ()
+    has_values: bool = True

@@ -1,7 +1,7 @@
 """Queries of past runs: the public form for `history`, and pre-images for `undo`."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, and_, func, select
@@ -10,8 +10,12 @@ from reconciler.ledger import target_rows
 from reconciler.ledger.codec import commits_of, parse_document, preimage_from_document
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.location import TargetKey
-from reconciler.ledger.models import PreImage, RunFilter
+from reconciler.ledger.models import PreImage, RecordedAction, RunFilter
+from reconciler.ledger.recorded_changes import action_from_document
 from reconciler.ledger.tables import calls, outcomes, pre_images, runs, targets
+
+_RUNS_PER_QUERY = 500
+"""Number of runs that one query names; every database accepts as many parameters."""
 
 _STATUSES = ("applied", "failed", "skipped", "unknown")
 
@@ -30,10 +34,13 @@ def history(connection: Connection, filters: RunFilter) -> list[dict[str, Any]]:
     between = runs.c.id.between(found[0].id, found[-1].id)
     ended: dict[int, list[dict[str, Any]]] = defaultdict(list)
     of_runs = select(outcomes).join(runs).where(condition, between)
-    for row in connection.execute(of_runs.order_by(outcomes.c.slug)):
-        ended[row.run].append(parse_document(row.document))
     unanswered: dict[int, list[dict[str, str]]] = defaultdict(list)
     open_calls = select(calls).join(runs).where(condition, between, calls.c.ended_at.is_(None))
+    if filters.slug is not None:
+        of_runs = of_runs.where(outcomes.c.slug == filters.slug)
+        open_calls = open_calls.where(calls.c.slug == filters.slug)
+    for row in connection.execute(of_runs.order_by(outcomes.c.slug)):
+        ended[row.run].append(parse_document(row.document))
     for row in connection.execute(open_calls.order_by(calls.c.id)):
         unanswered[row.run].append({"slug": row.slug, "operation": row.operation})
     return [_run(row, ended[row.id], unanswered[row.id]) for row in found]
@@ -71,6 +78,42 @@ def images_of(connection: Connection, run: str) -> list[PreImage]:
     return [preimage_from_document(row.slug, parse_document(row.document)) for row in rows]
 
 
+def actions_of(
+    connection: Connection, names: Sequence[str], *, slug: str | None = None
+) -> dict[str, list[RecordedAction]]:
+    """Return what runs set out to do, by run and ordered by slug; `slug` limits it to one."""
+    found: dict[str, list[RecordedAction]] = {name: [] for name in names}
+    for start in range(0, len(names), _RUNS_PER_QUERY):
+        query = (
+            select(runs.c.run, pre_images.c.slug, pre_images.c.document)
+            .join(pre_images)
+            .where(runs.c.run.in_(names[start : start + _RUNS_PER_QUERY]))
+            .order_by(pre_images.c.run, pre_images.c.slug)
+        )
+        if slug is not None:
+            query = query.where(pre_images.c.slug == slug)
+        for row in connection.execute(query):
+            action = action_from_document(row.slug, parse_document(row.document))
+            found[row.run].append(action)
+    return found
+
+
+def calls_of(connection: Connection, run: str) -> list[dict[str, Any]]:
+    """Return the calls of a run in the order in which they began: names of fields, no values."""
+    query = select(calls).join(runs).where(runs.c.run == run).order_by(calls.c.id)
+    return [
+        {
+            "slug": row.slug,
+            "operation": row.operation,
+            "started_at": row.started_at,
+            "ended_at": row.ended_at,
+            "request_id": row.request_id,
+            "error": row.error,
+        }
+        for row in connection.execute(query)
+    ]
+
+
 def made_by_runs(
     connection: Connection, run: str, slugs: Collection[str]
 ) -> dict[str, frozenset[str]]:
@@ -105,6 +148,9 @@ def _condition(connection: Connection, filters: RunFilter) -> ColumnElement[bool
         conditions.append(runs.c.target.in_(named))
     if filters.run is not None:
         conditions.append(runs.c.run == filters.run)
+    if filters.slug is not None:
+        concerned = select(pre_images.c.run).where(pre_images.c.slug == filters.slug)
+        conditions.append(runs.c.id.in_(concerned))
     if filters.before is not None:
         conditions.append(runs.c.id < _id_of(filters.before))
     if filters.after is not None:

@@ -23,6 +23,7 @@ from reconciler.ledger.database import Database
 from reconciler.ledger.last_applied import remove_intents, store_intents
 from reconciler.ledger.location import TargetKey
 from reconciler.ledger.models import PreImage, RunFacts
+from reconciler.ledger.recorded_changes import CHANGES, changes_to_document
 from reconciler.ledger.tables import calls, outcomes, pre_images, runs
 from reconciler.planning.actions import Action, ChangeKind
 from reconciler.planning.normalize import normalize
@@ -229,7 +230,7 @@ def _image_document(action: Action, observed: Observed | None) -> dict[str, obje
         removed=changed_by(ChangeKind.REMOVE),
         fingerprints=_stored_fingerprints(last_applied, observed),
     )
-    return preimage_to_document(image)
+    return preimage_to_document(image) | {CHANGES: changes_to_document(action.changes)}
 
 
 def _stored_fingerprints(last_applied: LastApplied, observed: Observed | None) -> dict[Path, str]:

@@ -4,7 +4,7 @@
 `reconciler.cli.ledger_access.read_snapshot`, which never stops a plan.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -30,11 +30,14 @@ from reconciler.ledger.models import (
     Filters,
     Holder,
     PreImage,
+    RecordedAction,
     RunFacts,
     RunFilter,
     SeenState,
 )
 from reconciler.ledger.run_history import (
+    actions_of,
+    calls_of,
     count,
     finished_commits,
     history,
@@ -115,6 +118,18 @@ class Ledger:
         """Return the pre-images of everything that a run set out to change."""
         with self._database.reading() as connection:
             return images_of(connection, run)
+
+    def actions(
+        self, runs: Sequence[str], *, slug: str | None = None
+    ) -> Mapping[str, list[RecordedAction]]:
+        """Return what runs set out to do, by run and ordered by slug; `slug` limits it to one."""
+        with self._database.reading() as connection:
+            return actions_of(connection, runs, slug=slug)
+
+    def calls(self, run: str) -> list[dict[str, Any]]:
+        """Return the calls of a run in the order in which they began."""
+        with self._database.reading() as connection:
+            return calls_of(connection, run)
 
     def made_by_runs(self, run: str, slugs: Collection[str]) -> Mapping[str, frozenset[str]]:
         """Return the ids of objects that any run on the target of this one created, by slug."""

@@ -13,7 +13,7 @@
     json              any value as one document; output_schema: the schemas of these documents
     diagnostics       problems as text, JSON, annotations, SARIF
     listings          `list` and `get`
-    reports           `doctor` and `history`
+    reports           `doctor` and `history`; run_details: one run, one integration
     changed_files     `pull` and `undo --edit-files`
     field_reference   `explain`, and the generated reference of fields
     progress          a run while it happens

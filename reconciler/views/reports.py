@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from reconciler.diagnostics import Diagnostic
+from reconciler.diagnostics import Diagnostic, named
 from reconciler.doctor.checks import Check, CheckStatus, Health
 from reconciler.execution.result import Status
 from reconciler.ledger.models import Anchor
@@ -22,9 +22,10 @@ PublicRun = Mapping[str, Any]
 """A run as `reconciler.ledger.run_history` publishes it."""
 
 _NO_RUNS = "No runs."
-_COLUMNS = ("run", "started", "by", "commit", "result")
+_COLUMNS = ("run", "started", "by", "commit", "result", "integrations")
+_SLUGS_NAMED = 3
 _UNFINISHED = "unfinished"
-_MORE_RUNS = "Showing the newest {} of {} runs; list more with --limit N, --since T or --all."
+_MORE_RUNS = "Showing the newest {} of {} runs; list more with --before RUN, --limit N or --all."
 
 _CHECK_SYMBOLS = {CheckStatus.OK: "✓", CheckStatus.WARN: "!", CheckStatus.FAIL: "✗"}
 _CHECK_STYLES = {CheckStatus.OK: "green", CheckStatus.WARN: "yellow", CheckStatus.FAIL: "bold red"}
@@ -127,7 +128,7 @@ def _check(page: TextLayout, check: Check) -> None:
 
 def _row(run: PublicRun) -> tuple[str, ...]:
     pull_request = f"#{run['pull_request']} " if run.get("pull_request") else ""
-    return tuple(
+    cells = tuple(
         visible(text, limit=40)
         for text in (
             str(run["run"]),
@@ -138,6 +139,15 @@ def _row(run: PublicRun) -> tuple[str, ...]:
             _result(run),
         )
     )
+    # A slug is copied into commands, so it is never cut.
+    slugs = [visible(slug, limit=None) for slug in slugs_of(run)]
+    return (*cells, named(slugs, limit=_SLUGS_NAMED) if slugs else "-")
+
+
+def slugs_of(run: PublicRun) -> list[str]:
+    """Return the slugs of the integrations that a run acted on, in order."""
+    acted = {str(outcome["slug"]) for outcome in run["outcomes"]}
+    return sorted(acted | {str(call["slug"]) for call in run["unanswered"]})
 
 
 def _result(run: PublicRun) -> str:

@@ -46,12 +46,12 @@ def test_the_text_is_a_table_under_the_target(tmp_path: Path) -> None:
     lines = two_runs(tmp_path).run("history").out.splitlines()
     assert lines[0].startswith("target here")
     assert lines[0].endswith("ledger: local")
-    assert lines[2].split() == ["run", "started", "by", "commit", "result"]
+    assert lines[2].split() == ["run", "started", "by", "commit", "result", "integrations"]
     assert [("ada" in lines[3], "c0ffee012" in lines[3]), "grace" in lines[4]] == [
         (True, True),
         True,
     ]
-    assert lines[3].endswith("1 applied")
+    assert lines[3].endswith("1 applied  alpha")
 
 
 def test_without_a_ledger_there_are_no_runs_and_none_is_made(tmp_path: Path) -> None:

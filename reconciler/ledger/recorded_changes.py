@@ -1,0 +1,79 @@
+"""Changes of a run as its record holds them: those of the plan, without any secret.
+
+The record of a run of release 0.1 has the paths only. Changes that are reconstructed from them have
+no values, because the record does not show what the run wrote.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from reconciler.domain.schema import any_provider_schema, show_path
+from reconciler.ledger.errors import damaged
+from reconciler.ledger.models import RecordedAction
+from reconciler.planning.actions import ActionKind, Change, ChangeKind, ChangeOrigin, Risk
+
+CHANGES = "changes"
+"""Key of the changes in the document of a pre-image."""
+
+
+def changes_to_document(changes: Iterable[Change]) -> list[dict[str, object]]:
+    """Return the stored form of changes: the public one, without what is not set."""
+    return [
+        {
+            key: value
+            for key, value in change.as_json().items()
+            if value is not None and not (key in {"sensitive", "unknown_field"} and value is False)
+        }
+        for change in changes
+    ]
+
+
+def action_from_document(slug: str, document: Mapping[str, Any]) -> RecordedAction:
+    """Build an action from the document of a pre-image; raises `LedgerError` otherwise."""
+    try:
+        kind = ActionKind(document["action"])
+        stored = document.get(CHANGES)
+        changes = _paths(document) if stored is None else tuple(_change(item) for item in stored)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise damaged() from None
+    return RecordedAction(slug, kind, changes, has_values=stored is not None)
+
+
+def _change(item: Mapping[str, Any]) -> Change:
+    return Change(
+        path=str(item["path"]),
+        op=ChangeKind(item["op"]),
+        risk=Risk(item["risk"]),
+        before=item.get("before"),
+        after=item.get("after"),
+        sensitive=bool(item.get("sensitive", False)),
+        origin=ChangeOrigin(item["origin"]),
+        reference=item.get("reference"),
+        before_reference=item.get("before_reference"),
+        unknown_field=bool(item.get("unknown_field", False)),
+    )
+
+
+def _paths(document: Mapping[str, Any]) -> tuple[Change, ...]:
+    """Return the changes of a record that has only their paths."""
+    ops = {
+        _path(path): op
+        for key, op in (
+            ("added", ChangeKind.ADD),
+            ("removed", ChangeKind.REMOVE),
+            ("resent", ChangeKind.RESEND),
+        )
+        for path in document.get(key, ())
+    }
+    found = []
+    for stored in document.get("changed", ()):
+        path = _path(stored)
+        is_secret = any_provider_schema().at(path).facts.sensitive
+        op = ops.get(path, ChangeKind.ROTATE if is_secret else ChangeKind.REPLACE)
+        # The lowest risk, because views name a risk only from `credential` on.
+        found.append(Change(show_path(path), op, Risk.COSMETIC, sensitive=is_secret))
+    return tuple(found)
+
+
+def _path(stored: Iterable[object]) -> tuple[str, ...]:
+    return tuple(str(step) for step in stored)
