@@ -89,6 +89,14 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 "Show the runs of a week, and check the hash chain",
                 "reconcile --target production history --since 7d --verify",
             ),
+            (
+                "Show what one run changed",
+                "reconcile --target production history 20260102T030405Z-1a2b3c4d",
+            ),
+            (
+                "Show the life of an integration",
+                "reconcile --target production history openai-production",
+            ),
         ),
         "undo": (
             (
