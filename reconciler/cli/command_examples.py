@@ -84,7 +84,6 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ),
         ),
         "history": (
-            ("List the last runs", "reconcile --target production history"),
             (
                 "Show the runs of a week, and check the hash chain",
                 "reconcile --target production history --since 7d --verify",
