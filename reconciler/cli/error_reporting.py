@@ -131,8 +131,9 @@ def _of_click(problem: click.ClickException) -> Diagnostic:
     hint = ""
     if isinstance(problem, click.UsageError) and problem.ctx is not None:
         hint = f"run `{problem.ctx.command_path} --help` for usage"
-    # click writes sentences. A diagnostic is one line, in lower case and without a full stop.
-    summary = problem.format_message().replace("\n", " ").strip()
+    # click writes sentences, and choices as a list on lines with tabs. A diagnostic is one line, in
+    # lower case and without a full stop.
+    summary = " ".join(problem.format_message().split())
     return error("usage", summary[:1].lower() + summary[1:].rstrip("."), hint=hint)
 
 

@@ -55,6 +55,11 @@ def test_a_wrong_command_line_is_bad_input(words: tuple[str, ...]) -> None:
     assert "error[usage]" in err
 
 
+def test_the_choices_of_a_missing_argument_are_named_on_the_line() -> None:
+    _, _, err = outcome("completion")
+    assert "error[usage]: missing argument 'SHELL'. Choose from: bash, zsh, fish\n" in err
+
+
 def test_a_wrong_command_line_answers_in_json_when_json_was_asked_for() -> None:
     document = error_document("plan", "--bogus", "--format", "json")
     assert document["exit_code"] == 3
