@@ -1,1 +1,1 @@
-"""Files become `DesiredState` or diagnostics; start at `reconciler.desired.load`."""
+"""Conversion of files to a `DesiredState` or diagnostics; start at `reconciler.desired.load`."""

@@ -80,7 +80,7 @@ def read_config(source: FileSource, problems: ProblemCollector) -> Config | None
         problems.error("wrong-type", f"{CONFIG_FILE} must hold one document", second, hint=hint)
     tree = apply_types(document.value, compiled(ConfigFile))
     _check(tree, document, problems)
-    # Faults that are not fatal, such as a duplicate key, were reported before `before` was counted.
+    # Non-fatal faults, such as a duplicate key, were reported before `before` was counted.
     if len(problems.diagnostics) > before or parsed.faults:
         return None
     config = _build(tree)

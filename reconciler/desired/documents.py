@@ -45,7 +45,7 @@ def is_in_layout(path: str) -> bool:
 def blocked_folders(source: FileSource) -> dict[str, UnreadableFile]:
     """Return the folders of the layout that cannot be read, with the reason.
 
-    These are links and files in the place of a folder, and folders without permission.
+    These are links and files in place of a folder, and folders without permission.
     """
     paths = source.paths()
     # A folder without permission and a link to a folder are listed as if they were files.
@@ -59,7 +59,7 @@ def blocked_folders(source: FileSource) -> dict[str, UnreadableFile]:
         except UnreadableFile as problem:
             blocked[path] = problem
         else:
-            # A YAML file in this place is reported as a stray one.
+            # A YAML file at this place is reported as a stray file.
             if not is_yaml(path):
                 # Git writes a link as a file where the file system has no links.
                 summary, hint = "is a file, but must be a folder", "replace it with the folder"
@@ -82,7 +82,7 @@ class Documents:
         self._blocked: set[str] = set()
         self._without_slug: list[Sourced] = []
         self._base: dict[str, Sourced] = {}
-        # Before the strays, which leave out what is blocked.
+        # Before the strays, which skip blocked folders.
         self._report_blocked()
         self._find_strays()
         if config is not None:
@@ -115,7 +115,7 @@ class Documents:
                 self._each_slug(path, document, documents, self._add_patch)
 
     def _similar_folder(self, environment: str) -> str | None:
-        """Return the folder that a target most likely means by an environment without one."""
+        """Return the folder that a target most likely means if its environment has none."""
         known = {p.split("/")[1] for p in self._inside(ENVIRONMENTS) if p.count("/") > 1}
         if environment in known:
             return None
@@ -156,13 +156,13 @@ class Documents:
             self._incomplete = True
 
     def _find_strays(self) -> None:
-        """Report YAML files beside the folders; folders of other names may hold anything."""
+        """Report YAML files outside the folders; folders with other names can contain anything."""
         for path in self._paths:
             folder, _, rest = path.partition("/")
             is_read = folder in _FOLDERS and (folder != ENVIRONMENTS or "/" in rest)
             if is_read or path in self._blocked or path in _TOP_LEVEL_FILES:
                 continue
-            # Such as `integration/`, whose files would be ignored in silence.
+            # For example `integration/`, whose files would be ignored silently.
             near = did_you_mean(folder, _FOLDERS) if rest and folder not in _FOLDERS else ""
             if rest and not near and folder not in _FOLDERS:
                 continue
@@ -226,7 +226,7 @@ class Documents:
         parsed = read_yaml(data)
         if parsed.faults:
             self._problems.add_faults(path, parsed, data)
-            # With faults that are not fatal, every slug of the file is still known.
+            # With non-fatal faults, every slug of the file is still known.
             self._incomplete = self._incomplete or parsed.broken
         return [] if parsed.broken else parsed.documents
 
@@ -260,7 +260,7 @@ class Documents:
         if not isinstance(slug, str) or not SLUG.fullmatch(slug):
             # Kept, since its other fields can still be checked.
             self._without_slug.append(sourced)
-            # The slug that an overlay names may be the one that is missing or misspelled here.
+            # An overlay may name the slug that is missing or misspelled here.
             self._incomplete = True
             return
         name = str(slug)
@@ -273,7 +273,7 @@ class Documents:
                 origin.at("slug"),
                 hint="keep one of the two, or change this slug",
             )
-            # Checked as well, so that its other mistakes are found in the same run.
+            # Also checked, so that its other mistakes are found in the same run.
             self._without_slug.append(sourced)
         stem = path.rpartition("/")[2].rpartition(".")[0]
         # A file with several documents cannot be named after one of them.
@@ -381,7 +381,7 @@ def add_entries(document: Sourced, name: str, entries: list[Data], origin: Sourc
     value = {**document.value, name: [*(document.value.get(name) or ()), *entries]}
     moved = dict(document.moved)
     first = len(value[name]) - len(entries)
-    # Without earlier entries the list itself comes from the fragment.
+    # Without earlier entries, the list itself comes from the fragment.
     if not first:
         moved[name,] = origin
     for index in range(len(entries)):

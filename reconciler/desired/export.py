@@ -1,9 +1,9 @@
 """Export what the API reports as documents that the loader accepts.
 
 `export_integration` leaves out defaults and server bookkeeping and replaces masks by references.
-`write_loadable` writes the result and removes what no file may hold: the API accepts more than a
-file does (a `${…}` in a description, a lone surrogate, an unknown shape of a field). What is
-removed is reported and stays unmanaged.
+`write_loadable` writes the result and removes values that no file can contain: the API accepts more
+than a file does (a `${…}` in a description, a lone surrogate, an unknown shape of a field). Removed
+values are reported and stay unmanaged.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,8 +1,8 @@
 """Write a YAML file in canonical form: order of fields, two spaces, at most one blank line.
 
-Comments stay with what they stand above or behind. The meaning of a file never changes: a text for
-which that cannot be guaranteed is returned unchanged. Scalars keep the quotes that they need, lists
-of mappings are in block style, and short collections within brackets stay on one line.
+Comments stay with the value that they precede or follow. The meaning of a file never changes: a
+text for which that cannot be guaranteed is returned unchanged. Scalars keep the quotes that they
+need, lists of mappings are in block style, and short collections within brackets stay on one line.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, any_provid
 
 _BOM = "\ufeff"
 _LEVELS = {INTEGRATIONS: 0, ACCESS: 1, ENVIRONMENTS: 1}
-"""How deep the fields of an integration stand: at the top, or below a slug."""
+"""Depth of the fields of an integration: at the top level, or below a slug."""
 
 
 def format_file(data: bytes, *, path: str) -> bytes:
@@ -38,7 +38,7 @@ def format_file(data: bytes, *, path: str) -> bytes:
     if text != original:
         written = written.replace("\n", "\r\n")
     after = written.encode("utf-8")
-    # A comment without a place in the new text would be lost, so the file then stays as it is.
+    # A comment without a place in the new text would be lost, so the file is left unchanged.
     return after if not comments.remaining and _has_same_meaning(data, after) else data
 
 
@@ -114,7 +114,7 @@ class _Comments:
         return taken
 
     def on_line(self, line: int, *, behind: int, ahead_of: int | None = None) -> str:
-        """Take the one at the end of a line, between two positions; return "" if there is none."""
+        """Remove and return the one at the end of a line, between two positions, else ""."""
         for index in range(len(self._waiting) - 1, -1, -1):
             comment = self._waiting[index]
             if comment.line > line or (ahead_of is not None and comment.start >= ahead_of):

@@ -1,9 +1,9 @@
 """Rules for the URL of a host, checked on its text alone.
 
 The API checks a `custom_host` before it stores it, so that a gateway cannot be made to call its own
-network: Portkey-AI/docs-core: product/ai-gateway/custom-hosts.mdx. What no deployment can allow is
-an error here. What a self-hosted deployment can be configured to allow, and plain http, is a
-warning, because the files do not show which deployment they are for.
+network: Portkey-AI/docs-core: product/ai-gateway/custom-hosts.mdx. A URL that no deployment can
+allow is an error here. A URL that a self-hosted deployment can be configured to allow, and plain
+http, is a warning, because the files do not show which deployment they are for.
 """
 
 import ipaddress

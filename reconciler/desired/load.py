@@ -112,9 +112,9 @@ def load_desired(
 def load_readable(
     files: FileSource, target: Target, today: date
 ) -> tuple[DesiredState, tuple[Diagnostic, ...]]:
-    """Load what can be read of files that cannot be corrected, such as those of a commit.
+    """Load the readable part of files that cannot be corrected, such as those of a commit.
 
-    A problem leaves out only the integrations that it concerns. The overlay is the one that
+    A problem excludes only the integrations that it concerns. The overlay is the one that
     reconcile.yaml beside the files names for the target.
     """
     problems = ProblemCollector(files)

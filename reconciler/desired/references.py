@@ -120,7 +120,7 @@ def _leaf(
     if ref is not None and not _can_exist(ref):
         summary = f"the reference in `{name}` is not a valid name for its scheme"
         report("invalid-reference", summary, invalid_name_hint(ref), steps)
-        # Hidden even so: what is not a name may be the secret itself.
+        # Still hidden, because a text that is not a name may be the secret itself.
         return Redacted(text)
     if ref is not None:
         if is_forbidden(ref):
@@ -277,7 +277,7 @@ def describe_malformed(text: str, name: str) -> tuple[str, str]:
 
 
 def meant_reference(text: str) -> str:
-    """Return a hint for a text without `${` that other tools take for a variable; "" for others."""
+    """Return a hint for a text without `${` that other tools treat as a variable, else ""."""
     found = _UNBRACED.fullmatch(text.strip())
     if found is not None:
         return _variable_hint(next(group for group in found.groups() if group))
@@ -315,7 +315,7 @@ def _variable_hint(name: str) -> str:
 
 
 def _other_scheme(scheme: str) -> str:
-    # What stands before an unexpected colon may be part of a secret.
+    # The text before an unexpected colon may be part of a secret.
     if scheme not in _OTHER_SCHEMES:
         return FORMS
     locator = "PATH" if scheme == "file" else "PATH#FIELD"
