@@ -78,7 +78,8 @@ def result(value: ApplyResult, options: RenderOptions, *, limit: int = LIMIT) ->
         value, ledger=options.ledger, plan=options.plan, context=options.context
     )
     ranked = sorted(shown.uncounted, key=lambda item: _OUTCOMES.index(item.status))
-    title, run, summary = f"{shown.title} {code(shown.run)}", "", shown.summary
+    title = f"{shown.title} {code(shown.run)}" if shown.run else shown.title
+    run, summary = "", shown.summary
     own_steps = [
         f"{step.text} {code(step.command)}" if step.command else step.text
         for step in shown.next_steps
@@ -87,7 +88,7 @@ def result(value: ApplyResult, options: RenderOptions, *, limit: int = LIMIT) ->
     notes: list[str] = []
     tail: list[str] = []
     if options.publication is not None:
-        run = f" · run {code(shown.run)}"
+        run = f" · run {code(shown.run)}" if shown.run else ""
         title = _published_title("apply", options.publication)
         # Paragraphs, so that the list below contains only outcomes.
         steps = options.publication.next_steps or own_steps

@@ -21,6 +21,7 @@ NAMED = 5
 PLAN_TITLE = "Plan"
 UNDO_TITLE = "Plan to undo run"
 RESULT_TITLE = "Result of run"
+RESULT_WITHOUT_RUN_TITLE = "Result"
 RESULT_FAILED_TITLE = "Apply incomplete"
 DRIFT_TITLE = "Drift"
 ACTIONS_TITLE = "Actions"

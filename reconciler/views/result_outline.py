@@ -55,7 +55,7 @@ class NextStep:
 
 @dataclass(frozen=True, slots=True)
 class ResultOutline:
-    """Result for readers.
+    """Result for readers; `run` is empty if there was nothing to do.
 
     `half_done` names the integrations of which only a part was written, `not_tried` counts those
     that were never attempted, with the reason; each is a line or empty.
@@ -97,9 +97,11 @@ def of_result(
     """Return the outline of a result; with the plan each outcome has its changes."""
     actions = {a.slug: of_action(a) for a in plan.actions} if plan else {}
     counts = result.summary
+    # A run without actions is not recorded: `history` and `undo` would not know its id.
+    is_in_history = bool(result.outcomes)
     return ResultOutline(
-        title=phrases.RESULT_TITLE,
-        run=visible(result.run),
+        title=phrases.RESULT_TITLE if is_in_history else phrases.RESULT_WITHOUT_RUN_TITLE,
+        run=visible(result.run) if is_in_history else "",
         header=header_of(result.target, ledger=ledger),
         digest=visible(result.plan_digest),
         summary=", ".join(f"{number} {status}" for status, number in counts.items()) + ".",

@@ -111,7 +111,7 @@ def result(value: ApplyResult, options: RenderOptions) -> str:
 
 
 def _result_head(page: TextLayout, shown: ResultOutline, options: RenderOptions) -> None:
-    titles = [f"{shown.title} {shown.run}"]
+    titles = [f"{shown.title} {shown.run}".rstrip()]
     if not options.continues:
         titles.insert(0, shown.header)
     if options.names_simulator:

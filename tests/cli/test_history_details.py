@@ -263,3 +263,20 @@ def test_without_a_ledger_nothing_is_found_and_none_is_made(tmp_path: Path) -> N
     assert done.code != 0
     assert "error[" in done.err
     assert not project.state.exists()
+
+
+@pytest.mark.parametrize("style", ["text", "markdown", "html"])
+def test_a_run_without_actions_shows_no_id(tmp_path: Path, style: str) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    project.apply()
+    result = project.apply("--format", "json")
+    assert len(runs(project)) == 1
+    saved = tmp_path / "result.json"
+    saved.write_text(result.out)
+    shown = project.run("show", str(saved), "--format", style)
+    assert shown.code == 0, shown.err
+    for out in (shown.out, project.apply().out):
+        assert result.json["run"] not in out
+        assert "Result of run" not in out
+    assert newest(project) in project.run("history").out
