@@ -12,6 +12,7 @@ from typing import Protocol
 
 from reconciler.diagnostics import Diagnostic, counted, error, named, notice, warning
 from reconciler.domain.facts import SubResource
+from reconciler.domain.identifiers import as_operands
 from reconciler.domain.schema import show_path
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import Declared, LastAppliedState, UnreadableIntegration
@@ -150,11 +151,12 @@ def unlisted_access(declared: Declared, count: int, names: Iterable[str] = ()) -
     shown = sorted(names)
     # The count may come from the list alone; then there are fewer names, or none.
     listed = f": {named(shown, limit=_NAMED_WORKSPACES)}" if shown else ""
+    pull = " ".join(("reconcile pull --force", *as_operands([declared.slug])))
     have = "1 workspace has" if count == 1 else f"{count} workspaces have"
     return warning(
         "undeclared-access",
         f"{declared.slug}: {have} access, but no file lists workspaces{listed}",
-        hint=f"list them under workspaces (`reconcile pull --force {declared.slug}` writes them), "
+        hint=f"list them under workspaces (`{pull}` writes them), "
         "or declare `workspaces: []` to revoke the access",
         at=declared.source,
     )

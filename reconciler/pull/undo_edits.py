@@ -17,6 +17,7 @@ from reconciler.desired.references import parse_reference
 from reconciler.desired.source import FileSource
 from reconciler.desired.yaml_edit import FileEdit
 from reconciler.diagnostics import Diagnostic, has_errors, in_order, warning
+from reconciler.domain.identifiers import as_operands
 from reconciler.domain.schema import FieldKind, any_provider_schema, show_path
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.state import (
@@ -240,10 +241,11 @@ def _masked(value: Value) -> Any:
 
 
 def _not_declared(slug: str) -> Diagnostic:
+    pull = " ".join(("reconcile pull", *as_operands([slug])))
     return warning(
         "not-declared",
         f"{slug}: no file declares it, and only what the run changed is on record",
-        hint=f"`reconcile pull {slug}` writes a file if it still exists",
+        hint=f"`{pull}` writes a file if it still exists",
     )
 
 

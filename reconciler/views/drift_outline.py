@@ -6,6 +6,7 @@ Actions and headers come from `reconciler.views.plan_outline`.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from reconciler.domain.identifiers import as_operands
 from reconciler.drift.report import DriftReport
 from reconciler.planning.actions import TOMBSTONE, ActionKind, ChangeOrigin
 from reconciler.views import phrases
@@ -131,7 +132,8 @@ def suggestions(
     to_pull, to_keep, missing = _resolvable_in_files(report)
     if to_pull:
         text = _phrase_for(to_pull, phrases.ADOPT, phrases.ADOPT_MORE)
-        pull = suggested_command(target, "pull", *_first(to_pull), context=context)
+        operands = as_operands(_first(to_pull))
+        pull = suggested_command(target, "pull", *operands, context=context)
         yield Suggestion(text, pull)
     yield from _by_hand(to_keep, phrases.KEEP, phrases.KEEP_MORE)
     yield from _by_hand(missing, phrases.ADOPT_ABSENCE, phrases.ADOPT_ABSENCE_MORE)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from reconciler.desired.yaml_writer import flow
 from reconciler.diagnostics import counted, named
 from reconciler.domain.facts import RiskRule
+from reconciler.domain.identifiers import as_operands
 from reconciler.domain.schema import any_provider_schema, parse_path
 from reconciler.domain.tree import Path
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
@@ -151,7 +152,9 @@ def _undeclared(plan: Plan, context: CommandContext, limit: int | None) -> Secti
     if len(slugs) > LISTED:
         advice = phrases.DECLARE_MORE.format(LISTED, len(slugs))
     first = [visible(slug, limit=255) for slug in slugs[:LISTED]]
-    command = suggested_command(plan.target.name, "pull", "--force", *first, context=context)
+    command = suggested_command(
+        plan.target.name, "pull", "--force", *as_operands(first), context=context
+    )
     return replace(section, advice=advice, command=command)
 
 

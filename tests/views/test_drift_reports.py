@@ -191,6 +191,12 @@ def test_of_many_only_the_first_are_adopted_at_once_and_it_is_said() -> None:
     assert len(shlex.split(adopt.command)) == 4 + 20
 
 
+def test_a_slug_that_looks_like_an_option_is_pulled_as_a_slug() -> None:
+    report = detect_drift(samples.plan(drift_samples.edited_in_the_api("--all")))
+    _, adopt = commands(report)
+    assert adopt == ["reconcile", "--target", "production", "pull", "--", "--all"]
+
+
 def test_each_change_names_its_mover_only_where_the_group_cannot() -> None:
     both = drift_outline.of_report(drift_samples.every_origin(), ledger="local")
     notes = {c.path: c.note for item in both.groups[1].items for c in item.changes}

@@ -81,6 +81,11 @@ def test_of_many_integrations_the_first_are_named_and_counted() -> None:
     assert f"(the first {LISTED} of {LISTED + 2} integrations):" in section.advice
 
 
+def test_a_slug_that_looks_like_an_option_is_pulled_as_a_slug() -> None:
+    section = section_of(Undeclared("--all", "tags"))
+    assert section.command == "reconcile --target production pull --force -- --all"
+
+
 def test_every_form_of_a_plan_shows_line_and_command() -> None:
     plan = with_undeclared(Undeclared("alpha", "workspaces[ws-a]"))
     for text in (

@@ -141,6 +141,22 @@ def test_a_plan_that_the_repository_holds_approves_nothing(tmp_path: Path) -> No
     assert [file.name for file in (tmp_path / "approved").iterdir()] == ["gathered.json"]
 
 
+def test_a_slug_that_looks_like_an_option_is_pulled_as_a_slug(tmp_path: Path) -> None:
+    write_program(
+        tmp_path / "bin/reconcile",
+        'case "$*" in *moved*) echo --all ;; *" pull "*) printf "%s\\n" "$@" > pulled.txt ;; esac',
+    )
+    done = run_step(
+        step("drift", "Pull what has changed in the API"),
+        tmp_path,
+        DIRECTORY="desired-state",
+        TARGET="production",
+        GITHUB_ACTION_PATH=str(GITHUB / "actions/drift"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "pulled.txt").read_text().splitlines()[-3:] == ["pull", "--", "--all"]
+
+
 def test_a_server_without_artifacts_needs_no_upload() -> None:
     for name, uploads in (("plan", 1), ("apply", 2)):
         steps = [s for s in action(name)["runs"]["steps"] if "upload-artifact" in s.get("uses", "")]
