@@ -7,7 +7,8 @@ no values, because the record does not show what the run wrote.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from reconciler.domain.schema import any_provider_schema, show_path
+from reconciler.domain.schema import any_provider_schema, parse_path, show_path
+from reconciler.domain.tree import Path
 from reconciler.ledger.errors import damaged
 from reconciler.ledger.models import RecordedAction
 from reconciler.planning.actions import ActionKind, Change, ChangeKind, ChangeOrigin, Risk
@@ -40,18 +41,29 @@ def action_from_document(slug: str, document: Mapping[str, Any]) -> RecordedActi
 
 
 def _change(item: Mapping[str, Any]) -> Change:
+    path = str(item["path"])
+    sensitive = bool(item.get("sensitive", False)) or _is_secret(parse_path(path) or (path,))
     return Change(
-        path=str(item["path"]),
+        path=path,
         op=ChangeKind(item["op"]),
         risk=Risk(item["risk"]),
-        before=item.get("before"),
-        after=item.get("after"),
-        sensitive=bool(item.get("sensitive", False)),
+        before=None if sensitive else item.get("before"),
+        after=None if sensitive else item.get("after"),
+        sensitive=sensitive,
         origin=ChangeOrigin(item["origin"]),
         reference=item.get("reference"),
         before_reference=item.get("before_reference"),
         unknown_field=bool(item.get("unknown_field", False)),
     )
+
+
+def _is_secret(path: Path) -> bool:
+    """Return whether a field is a secret by now; it was recorded openly if it was none then.
+
+    A field that no model describes is as it was recorded: only its target lists it as known.
+    """
+    field = any_provider_schema().at(path)
+    return field.facts.sensitive and field.is_known
 
 
 def _paths(document: Mapping[str, Any]) -> tuple[Change, ...]:

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -150,17 +151,39 @@ def test_no_value_of_a_secret_or_an_unknown_field_is_shown(
         assert secret.encode() not in (project.state / "ledger.db").read_bytes()
 
 
-def forget_changes(project: Here) -> None:
-    """Make the record one of release 0.1, which stored only the paths."""
+def edit_records(project: Here, edit: Callable[[Any], object]) -> None:
     with closing(sqlite3.connect(project.state / "ledger.db")) as connection, connection:
         rows = connection.execute("SELECT run, slug, document FROM pre_images").fetchall()
         for run, slug, document in rows:
             stored = json.loads(document)
-            assert stored.pop("changes")
+            edit(stored)
             connection.execute(
                 "UPDATE pre_images SET document = ? WHERE run = ? AND slug = ?",
                 (json.dumps(stored), run, slug),
             )
+
+
+def forget_changes(project: Here) -> None:
+    """Make the record one of release 0.1, which stored only the paths."""
+    edit_records(project, lambda stored: stored.pop("changes"))
+
+
+@pytest.mark.parametrize("options", [(), ("-v",), ("--format", "json")])
+def test_a_value_of_a_field_that_is_a_secret_by_now_is_not_shown(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    project.apply()
+
+    def record_openly(stored: Any) -> None:
+        (key,) = (change for change in stored["changes"] if change["path"] == "key")
+        key |= {"sensitive": False, "after": CANARY}
+
+    edit_records(project, record_openly)
+    for subject in (newest(project), "alpha"):
+        assert CANARY not in text(project, subject, *options)
+    assert "key: (secret)" in text(project, newest(project))
 
 
 def test_an_older_record_shows_the_paths(tmp_path: Path) -> None:
