@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reconciler.desired.config import ConfigFile
+from reconciler.desired.overlay import REMOVE
 from reconciler.domain.facts import REFERENCE_PATTERN
+from reconciler.domain.identifiers import SLUG
 from reconciler.domain.integration import MAPPINGS, Integration
 from reconciler.domain.providers import KNOWN_PROVIDERS, PROVIDERS, Configuration
 
@@ -65,7 +67,70 @@ def integration() -> Schema:
         "description": properties["configurations"]["description"],
         "type": ["object", "null"],
     }
-    return _finished(schema, "Integration", allOf=rules)
+    return finished(schema, "Integration", allOf=rules)
+
+
+def access() -> Schema:
+    """Return the schema of a file in access/: workspaces by slug."""
+    definitions = Integration.model_json_schema()["$defs"]
+    names = ("WorkspaceAccess", "UsageLimit", "RateLimit")
+    workspaces = {
+        "type": "array",
+        "description": "Workspaces to add to those of the integration, by id.",
+        "items": {"$ref": "#/$defs/WorkspaceAccess"},
+    }
+    fragment = {
+        "type": "object",
+        "properties": {"workspaces": workspaces},
+        "additionalProperties": False,
+    }
+    return finished(
+        {"$defs": {name: definitions[name] for name in names}, **_by_slug(fragment)}, "Access"
+    )
+
+
+def overlay() -> Schema:
+    """Return the schema of a file in environments/: patches by slug; null removes a value."""
+    schema = Integration.model_json_schema()
+    definitions = {name: _patch(model) for name, model in schema["$defs"].items()}
+    for name, key in (("ModelAccess", "slug"), ("WorkspaceAccess", "id")):
+        entry = definitions[name]
+        entry["required"] = [key]
+        entry["properties"][REMOVE] = {
+            "const": True,
+            "description": "Remove the entry in this environment.",
+        }
+    patch = _patch(schema)
+    # The slug is the name of the patch. The provider, and with it the fields of `configurations`,
+    # is known from the integration only.
+    del patch["properties"]["slug"]
+    patch["properties"]["configurations"] = {
+        "description": schema["properties"]["configurations"]["description"],
+        "type": ["object", "null"],
+    }
+    nullable = {"anyOf": [{"$ref": "#/$defs/Patch"}, {"type": "null"}]}
+    patch = {key: value for key, value in patch.items() if key != "$defs"}
+    return finished({"$defs": {**definitions, "Patch": patch}, **_by_slug(nullable)}, "Overlay")
+
+
+def _by_slug(entry: Schema) -> Schema:
+    """Return the schema of a mapping by slug; an empty file is valid, too."""
+    return {
+        "type": ["object", "null"],
+        "propertyNames": {"pattern": f"^{SLUG.pattern}$"},
+        "additionalProperties": entry,
+    }
+
+
+def _patch(model: Schema) -> Schema:
+    """Return the schema of a model of which nothing is required and everything can be null."""
+    patch = {key: value for key, value in model.items() if key != "required"}
+    properties = model.get("properties")
+    if properties is not None:
+        patch["properties"] = {
+            name: {"anyOf": [field, {"type": "null"}]} for name, field in properties.items()
+        }
+    return patch
 
 
 def config() -> Schema:
@@ -84,7 +149,7 @@ def config() -> Schema:
     ):
         for field, text in descriptions.items():
             definitions[name]["properties"][field]["description"] = text
-    return _finished(schema, "reconcile.yaml")
+    return finished(schema, "reconcile.yaml")
 
 
 def _rule(providers: Schema, model: type[Configuration]) -> Schema:
@@ -118,7 +183,7 @@ def _configuration(model: type[Configuration], definitions: Schema) -> Schema:
     return schema
 
 
-def _finished(schema: Schema, title: str, **more: Any) -> Schema:
+def finished(schema: Schema, title: str, **more: Any) -> Schema:
     """Return a schema without generated titles, with its dialect and title."""
     plain = _without_titles(schema)
     return {"$schema": DIALECT, **plain, "title": title, **more}

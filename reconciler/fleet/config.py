@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import Field
 
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
+from reconciler.desired.schema import Schema, finished
 from reconciler.desired.source import MemorySource
 from reconciler.desired.validate import check_model
 from reconciler.desired.yaml_reader import apply_types, read_yaml
@@ -53,8 +54,15 @@ class FleetFile(StrictSettings):
     """Schema of fleet.yaml."""
 
     version: Literal[1] = Field(description="Version of this file's format.")
-    defaults: MemberDefaults | None = None
+    defaults: MemberDefaults | None = Field(
+        None, description="Settings of members that do not override them."
+    )
     members: tuple[MemberSettings, ...] = Field(description="Members of the fleet.")
+
+
+def schema() -> Schema:
+    """Return the JSON Schema of fleet.yaml, for editors."""
+    return finished(FleetFile.model_json_schema(), "fleet.yaml")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """The schemas of the files: they accept what is right, refuse what is wrong, and help an editor."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
 from reconciler.cli.main import run
@@ -155,3 +157,72 @@ def test_every_provider_has_a_rule_of_its_own() -> None:
 )
 def test_the_schema_of_reconcile_yaml_knows_right_from_wrong(config: Any, is_right: bool) -> None:
     assert CONFIG.is_valid(config) is is_right
+
+
+KINDS = ["integration", "access", "overlay", "config", "fleet", "plan", "result", "drift"]
+
+
+def printed(kind: str) -> Any:
+    listening = Listening()
+    assert run(["schema", "--kind", kind], listening.console) == 0
+    return json.loads(listening.out)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_a_schema(kind: str) -> None:
+    Draft202012Validator.check_schema(printed(kind))
+
+
+WORKSPACE = {"id": "w", "enabled": True}
+
+
+@pytest.mark.parametrize(
+    ("kind", "document"),
+    [
+        ("access", None),
+        ("access", {"a": {"workspaces": [WORKSPACE]}, "b": {}}),
+        ("overlay", None),
+        ("overlay", {"a": None}),
+        ("overlay", {"a": {"description": None, "models": [{"slug": "m", "$remove": True}]}}),
+        ("overlay", {"a": {"workspaces": [{"id": "w", "usage_limits": None}]}}),
+        ("overlay", {"a": {"configurations": {"anything": {"x": None}}, "key": "${env:SECRET_A}"}}),
+        ("overlay", {"a": {"lifecycle": {"protected": True}}}),
+        ("fleet", {"version": 1, "members": [{"name": "a", "dir": "a"}]}),
+        ("fleet", {"version": 1, "defaults": {"target": "t"}, "members": [{"name": "a"}]}),
+    ],
+)
+def test_a_right_file_of_another_kind_is_accepted(kind: str, document: Any) -> None:
+    assert list(Draft202012Validator(printed(kind)).iter_errors(document)) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "document"),
+    [
+        ("access", [WORKSPACE]),
+        ("access", {"a": None}),
+        ("access", {"a": {"models": []}}),
+        ("access", {"a": {"workspaces": {"w": True}}}),
+        ("access", {"a": {"workspaces": [{"id": "w"}]}}),
+        ("access", {"a b": {"workspaces": []}}),
+        ("overlay", {"a": {"slug": "b"}}),
+        ("overlay", {"a": {"descripton": "x"}}),
+        ("overlay", {"a": {"key": "sk-literal"}}),
+        ("overlay", {"a": {"models": [{"enabled": True}]}}),
+        ("overlay", {"a": {"models": [{"slug": "m", "$remove": "yes"}]}}),
+        ("overlay", {"a": ["x"]}),
+        ("fleet", {"members": []}),
+        ("fleet", {"version": 1, "members": [{"dir": "a"}]}),
+        ("fleet", {"version": 1, "members": [{"name": "a", "key": "sk"}]}),
+    ],
+)
+def test_a_wrong_file_of_another_kind_is_refused(kind: str, document: Any) -> None:
+    assert list(Draft202012Validator(printed(kind)).iter_errors(document)) != []
+
+
+@pytest.mark.parametrize(("kind", "folder"), [("access", "access"), ("overlay", "environments")])
+def test_the_examples_of_other_kinds_are_accepted(kind: str, folder: str) -> None:
+    files = sorted((EXAMPLES / folder).rglob("*.yaml"))
+    assert files != []
+    for file in files:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        assert list(Draft202012Validator(printed(kind)).iter_errors(document)) == []
