@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.planning import codec
+from reconciler.planning.plan import Plan
 from tests.github.fake import Answer
 from tests.github.reporting import Done
 from tests.gitlab.fake import PROJECT, FakeGitLab
@@ -48,10 +49,9 @@ def merged(gitlab: FakeGitLab, plan: bytes = codec.encode(SHOWN).encode()) -> Fa
     return gitlab
 
 
-def find(reporter: Reporter, fresh: object = PLAN, **variables: str) -> Done:
-    plan = fresh if isinstance(fresh, str) else codec.encode(fresh)  # type: ignore[arg-type]
-    file = reporter.save("fresh.json", plan)
-    words = ("gitlab", "approved-plan", "--plan", str(file), "--out", "approved.json")
+def find(reporter: Reporter, fresh: Plan = PLAN, *options: str, **variables: str) -> Done:
+    file = reporter.save("fresh.json", codec.encode(fresh))
+    words = ("gitlab", "approved-plan", "--plan", str(file), "--out", "approved.json", *options)
     return reporter.run(*words, **(DEFAULT_BRANCH | variables))
 
 
@@ -64,6 +64,19 @@ def test_the_plan_of_the_merged_request_is_saved_and_its_age_counts_from_the_mer
     saved = codec.decode((reporter.folder / "approved.json").read_text(), name="approved.json")
     assert saved.digest == SHOWN.digest
     assert saved.approved_at == "2030-01-02T03:04:05Z"
+
+
+def test_the_json_says_whose_plan_it_is_or_why_there_is_none(reporter: Reporter) -> None:
+    gitlab = merged(reporter.gitlab)
+    found = json.loads(find(reporter, PLAN, "--format", "json").out)
+    assert found["kind"] == "approved_plans"
+    assert found["plans"] == [
+        {"merge_request": 3, "digest": SHOWN.digest, "author": "ada", "merged_by": None}
+    ]
+    no_pipeline(gitlab)
+    refused = json.loads(find(reporter, PLAN, "--format", "json").out)
+    assert (refused["kind"], refused["exit_code"]) == ("error", 4)
+    assert refused["plan"]["digest"] == PLAN.digest
 
 
 def test_a_pipeline_for_merged_results_counts_if_it_merges_the_last_commit(

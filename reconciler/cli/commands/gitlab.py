@@ -8,6 +8,7 @@ import click
 
 from reconciler.cli import output, settings, signals
 from reconciler.cli.global_options import Command, CommandGroup, Invocation
+from reconciler.cli.options import format_option
 from reconciler.errors import Refused
 from reconciler.planning import codec
 from reconciler.planning.approval import sends_secrets_only
@@ -43,9 +44,10 @@ def command() -> None:
     show_default=True,
     help="Path of the plan in the artifacts of that job",
 )
+@format_option("text", "json")
 @click.pass_obj
 def approved_plan(
-    invocation: Invocation, *, plan: Path, out: Path, plan_job: str, artifact: str
+    invocation: Invocation, *, plan: Path, out: Path, plan_job: str, artifact: str, style: str
 ) -> int:
     """Save the plan that was approved by merging, for `reconcile apply FILE`.
 
@@ -57,6 +59,7 @@ def approved_plan(
     from reconciler.gitlab.approved_plan import approved_plan as find
     from reconciler.gitlab.approved_plan import require_newest_commit
     from reconciler.gitlab.job import gitlab_job_of
+    from reconciler.views import json
 
     fresh = codec.decode(output.read(plan, limit=codec.MAX_PLAN_BYTES), name=str(plan))
     job = gitlab_job_of(settings.from_environment().environment)
@@ -76,7 +79,23 @@ def approved_plan(
     # Where nothing differs, or only secrets are renewed, `apply` gets a plan that approves nothing.
     chosen = found.plan if found else replace(fresh, actions=(), unverified=())
     output.save(out, codec.encode(chosen))
-    invocation.console.info(
-        f"plan of !{found.merge_request}: {chosen.digest}" if found else "no approval is needed"
-    )
+    if style == "json":
+        listed = [_facts(found)] if found else []
+        invocation.console.data(
+            json.document({"format_version": "1", "kind": "approved_plans", "plans": listed})
+        )
+    elif found:
+        invocation.console.info(f"plan of !{found.merge_request}: {chosen.digest}")
+    else:
+        invocation.console.info("no approval is needed")
     return 0
+
+
+def _facts(found: "ApprovedPlan") -> dict[str, object]:
+    """Return what the output says about an approved plan."""
+    return {
+        "merge_request": found.merge_request,
+        "digest": found.plan.digest,
+        "author": found.author,
+        "merged_by": found.merged_by,
+    }
