@@ -242,6 +242,7 @@ class ActionRunner:
 
     async def _read_partial_create(self) -> None:
         """Read what a partly failed create has left: a mask from a later read proves nothing."""
+        # After a rejected key or a passed deadline, this read would fail, too.
         if self._created is None or self.ends_the_run:
             return
         self.verifier.expect(self._created.identity)

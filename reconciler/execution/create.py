@@ -97,6 +97,7 @@ class Creation:
             except (Conflict, Rejected) as refusal:
                 return await self._after_refusal(refusal)
             except RemoteError as error:
+                # A request that was not sent can be repeated: nothing has reached the API.
                 if not (error.outcome_unknown or isinstance(error, NotSent)):
                     raise
                 problem = error
@@ -172,11 +173,13 @@ class Creation:
         body = {
             name: value
             for name, value in (self.call.body or {}).items()
+            # Whether an update refuses other fields is unknown (remote/API.md §2).
             if name in fields and fields[name].is_updatable
         }
         try:
             await self.sender.send(Call(OperationName.UPDATE, self.slug, body=body))
         except RemoteError as problem:
+            # The failed update is reported; a failed search for duplicates must not replace it.
             with suppress(RemoteError):
                 await self._rule_out_twins()
             raise _unknown(
@@ -198,6 +201,8 @@ class Creation:
             self.created = Created(created_id(reply, self.slug))
             await self._rule_out_twins()
             return self.created
+        # A slug from a response becomes part of a URL, so its form is checked first (remote/API.md
+        # §1.1).
         if not isinstance(echoed, str) or not SLUG.fullmatch(echoed):
             raise NotConfirmed(
                 "the API created the integration, but did not return its slug",

@@ -104,6 +104,7 @@ class UndoInputs:
             # `UndoRevision` itself blocks another integration, whatever is declared for it.
             return replace(added_entries(self.image, self.now), identities=frozenset())
         if not self.created_ids:
+            # Without an id, nothing proves that the run created it, so it is not withdrawn.
             return replace(self.now, declared=None)
         declared = self.now.declared if self.now.declared is not None else {}
         return replace(self.now, declared=declared, identities=self.created_ids)
@@ -156,6 +157,8 @@ class UndoRevision:
         # An undo concerns one run: values that no file declares are not part of it.
         dropped = set(_OF_FILES)
         if not any(MISSING_CREDENTIAL in action.blocked_by for action in actions):
+            # `_revised` may have removed the code from the action; its error would then block
+            # nothing.
             dropped.add(MISSING_CREDENTIAL)
         kept = [d for d in plan.diagnostics if d.code not in dropped]
         diagnostics = in_order([*kept, *found])

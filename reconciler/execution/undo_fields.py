@@ -53,6 +53,8 @@ class Literals:
     def of(self, image: PreImage, now: LastApplied, pepper: Pepper | None) -> Found:
         """Return the literals of an integration that have the recorded fingerprints."""
         if pepper is None:
+            # Without the pepper no fingerprint can be compared, and a literal in a file is not
+            # proof.
             return NOTHING_FOUND
         written = {
             path: record.fingerprint
