@@ -27,6 +27,7 @@ _HIDES = re.compile(r"\.{3}|[*•…·●]|x{4}", re.IGNORECASE)
 Reader: TypeAlias = Callable[[object, str], Value]
 """Reads a value; the text names the place in messages."""
 
+# Four characters of a shorter text would be too large a part of a possible secret.
 _SHORTEST_WITH_ENDS = 12
 _OF_CUSTOM_MODELS = ("name", "description")
 
@@ -280,6 +281,7 @@ def _visible(value: object, field: FieldSchema) -> Value:
     if isinstance(value, list):
         entries = field.entries or UNKNOWN
         return [_visible(item, entries) for item in value]
+    # The answer was parsed from JSON, and every JSON value is a `Value`.
     return cast(Value, value)
 
 

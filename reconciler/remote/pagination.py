@@ -81,6 +81,7 @@ class _Pass:
 
     def record_total(self, total: object) -> None:
         """Record the `total` of a page, which must be a number, and the same on all pages."""
+        # In Python, True is an int.
         if not isinstance(total, int) or isinstance(total, bool):
             self.problem = "a page has no total"
         elif self.total is None:

@@ -256,6 +256,7 @@ class RateLimiter:
         while self._answered and self._answered[0] + leaves <= now:
             self._answered.popleft()
         room = self._pace(now) / MARGIN * self._window
+        # The tolerance is for rounding: `room` is a count that was divided and multiplied again.
         if self._in_flight + len(self._answered) + 1 <= max(1.0, room + 1e-6):
             return 0.0
         if self._answered:

@@ -171,6 +171,7 @@ async def read_body(response: httpx.Response) -> RawAnswer:
     encoding = response.headers.get("content-encoding", "").strip().lower()
     unpack = _unpacker(encoding)
     stream = response.stream
+    # httpx types the stream as synchronous or not; only the latter can be read here.
     if not isinstance(stream, httpx.AsyncByteStream):
         raise UndecodableError
     parts: list[bytes] = []

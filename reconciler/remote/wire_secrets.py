@@ -194,6 +194,7 @@ def needles_of(secrets: Iterable[str]) -> Needles:
         forms = {secret, _decoded(secret)}
         literal |= {_folded(form) for form in forms if len(form) >= SHORTEST}
         for skeleton in [*map(_skeleton, forms), *_lines(secret), *_encoded(secret)]:
+            # Runs are joined without spaces, so a shorter one could occur across ordinary words.
             if len(skeleton) >= _SHORTEST_SKELETON:
                 # The ends of a document are names of fields, which any message may contain.
                 skeletons |= {skeleton} if secret.startswith("{") else _pieces(skeleton)
@@ -310,6 +311,7 @@ def _backslashed(match: re.Match[str]) -> str:
         return _LETTERS.get(text[1], text[1])
     digits = text.lstrip("\\uUxX{").rstrip("}")
     number = int(digits, 8 if text[1] in "01234567" else 16)
+    # Six hexadecimal digits can exceed the last code point, which `chr` refuses.
     return chr(number) if number < 0x110000 else "\N{REPLACEMENT CHARACTER}"
 
 
@@ -338,6 +340,7 @@ def _lines(secret: str) -> list[str]:
 
 def _encoded(secret: str) -> Iterator[str]:
     """Return the skeletons of a secret in hexadecimal and, wherever it begins, in base64."""
+    # A JSON escape can produce half a surrogate pair, which strict UTF-8 refuses.
     octets = secret.encode("utf-8", "surrogatepass")
     yield octets.hex()
     for offset in range(3):
