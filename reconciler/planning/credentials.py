@@ -307,6 +307,7 @@ def _is_open(announced: frozenset[str], record: SecretRecord | None) -> bool:
 def _assess_masked(
     known: _Known, value: Redacted, mask: Mask, evidence: SecretEvidence
 ) -> SecretAssessment:
+    # The mask of an object has no visible ends, so it contradicts no value.
     verdict = MaskVerdict.UNREADABLE if known.is_object else value.judged_by(mask)
     match _matches(known.record, value, evidence.pepper):
         case False:

@@ -102,6 +102,7 @@ def block(actions: Iterable[Action], findings: Iterable[GuardViolation]) -> tupl
 
 
 def _first(override: int | None, limit: int) -> int:
+    # Not `or`, because 0 is a valid limit.
     return limit if override is None else override
 
 
