@@ -291,4 +291,5 @@ def _sensitive(found: object) -> Value:
         case None:
             return None
         case _:
+            # A withheld value, and anything unknown in its place, is never shown.
             return Redacted("")

@@ -31,6 +31,7 @@ _MISSING_EXTRA = "pip install 'portkey-reconciler[postgres]'"
 
 # A reader sees one state of the ledger, whatever is committed in the meantime.
 _READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+# After waiting for another run, a write continues with what that run has committed.
 _WRITING = {"isolation_level": "READ COMMITTED"}
 
 _NOT_ALLOWED = """

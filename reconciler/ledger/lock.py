@@ -69,6 +69,7 @@ def file_lock(folder: Path, key: TargetKey, holder: Holder) -> Iterator[Check]:
 
         yield check
         with suppress(OSError):  # the lock is released either way
+            # The next holder may not have written yet, and must not appear under this name.
             stream.seek(0)
             stream.truncate(0)
 
@@ -112,6 +113,7 @@ def shared_lock(database: Database, key: TargetKey, holder: Holder) -> Iterator[
 def _open(path: Path) -> IO[str]:
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Without O_TRUNC: the file may name the run that holds the lock.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     return os.fdopen(descriptor, "r+", encoding="utf-8")
 
@@ -149,8 +151,10 @@ def _acquire(session: Connection, name: str, holder: Holder, *, shared: bool) ->
     lock = func.pg_try_advisory_lock_shared if shared else func.pg_try_advisory_lock
     if not session.scalar(select(lock(_number(name)))):
         return session.scalar(select(holders.c.document).where(holders.c.lock == name)) or ""
+    # A shard also holds a lock of its own, whose row names it.
     if shared:
         return None
+    # A holder that died has lost its lock, but not its row.
     session.execute(delete(holders).where(holders.c.lock == name))
     session.execute(insert(holders).values(lock=name, document=json.dumps(asdict(holder))))
     return None

@@ -96,6 +96,7 @@ def recent_runs(file: Path, *, target: str | None, limit: int) -> dict[str, str]
         with closing(_connect(file)) as connection:
             found = connection.execute(_RECENT_RUNS, {"target": target, "limit": limit})
             return {row["run"]: row["started_at"] for row in found}
+    # The runs only complete a command line, which a broken ledger must not disturb.
     except (sqlite3.Error, OSError):
         return {}
 
