@@ -196,6 +196,7 @@ def _terms_of_all(targets: Iterable[Target]) -> list[_Terms]:
     terms = {}
     # Targets with equal terms would report every problem twice.
     for target in targets:
+        # As text, because keys are sorted below, and a mapping has no order.
         key = (target.environment or "", str(sorted(target.known_fields.items())))
         terms[key] = _Terms.of(target)
     return [terms[key] for key in sorted(terms)]

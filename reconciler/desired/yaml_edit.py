@@ -17,6 +17,7 @@ from reconciler.desired.yaml_writer import block, flow, is_plain, quoted, scalar
 from reconciler.domain.tree import Tree, Value
 
 _BOM = "\ufeff"
+# PyYAML can be built without libyaml.
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -39,6 +40,7 @@ class FileEdit:
 
     def __init__(self, data: bytes) -> None:
         text = data.decode("utf-8")
+        # Set aside and written back, because an edit changes no other byte.
         self._bom = _BOM if text.startswith(_BOM) else ""
         self._text = text[len(self._bom) :]
         # An edit of the last line may add or lose its line break; `result` restores it.
