@@ -91,6 +91,7 @@ class _Tree:
             return False
         try:
             kind = self.top.run("cat-file", "-t", f"{self.commit}:{target}")
+        # git also fails for a path that the commit does not contain.
         except GitError:
             return False
         return kind == b"blob\n"
@@ -250,6 +251,7 @@ def _split(answer: bytes, wanted: Iterable[str]) -> dict[str, bytes | None]:
     for path in wanted:
         facts, _, rest = answer.partition(b"\n")
         words = facts.split(b" ")
+        # For an object that it lacks, git prints `<id> missing` without a size.
         if len(words) != 3 or not words[2].isdigit():
             contents[path], answer = None, rest
             continue
