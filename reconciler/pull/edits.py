@@ -203,6 +203,7 @@ def _undeclared_entries(comparison: Comparison, schema: FieldSchema) -> list[Pat
         if schema.child(entry[0]).facts.sub_resource is None
         and lookup(comparison.desired, entry[:-1])
         and not (
+            # A field is sent either directly or by a mapping, never both (remote/API.md §1.3).
             entry[0] == MAPPINGS and lookup(comparison.desired, target_path(entry[1])) is not None
         )
     ]

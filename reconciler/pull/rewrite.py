@@ -268,6 +268,7 @@ class Rewrite:
 
 
 def _identity(edit: Edit) -> tuple[SourceOrigin, EditKind, str]:
+    # `repr`, because a list or a mapping cannot be hashed.
     return edit.origin, edit.kind, repr(edit.value)
 
 

@@ -155,6 +155,7 @@ class _UndoEdits:
         exists = covered == len(path)
         if secret is None:
             # `Rewrite` has removed literal values and left only references in place.
+            # From the end, so that the places before a removed one stay valid.
             for place in reversed(list(_references_in(now, steps) if exists else ())):
                 at = document.origin_of(place)
                 edit = self._files.edit(at.file)
