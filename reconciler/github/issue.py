@@ -50,6 +50,7 @@ _RUN = re.compile(r"^\[run \d+\]\(\S+\)$", re.MULTILINE)
 
 _CLOSED = {"state": "closed", "state_reason": "completed"}
 _MAX_TITLE = 255
+# A failed check is reported above the last report, which leaves this many bytes free.
 _ROOM_FOR_FAILURE = 16_384
 
 

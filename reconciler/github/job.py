@@ -20,6 +20,7 @@ ACTIONS_LOGIN = "github-actions[bot]"
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
 _HEADER = re.compile(r"[\x21-\x7e]+")
+# Branch of GitHub's merge queue: `gh-readonly-queue/<base>/pr-<number>-<commit>`.
 _QUEUED = re.compile(r"/pr-(\d{1,18})-[0-9a-f]{7,64}\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _WORKFLOW_FILE = re.compile(r"[\w.-]+\.ya?ml", re.ASCII)

@@ -169,6 +169,7 @@ async def _write_all(parts: Iterable[_Part]) -> Published:
             summary = f"{problem.summary}; there is no {part.name}, see the job's summary"
             hint = f"grant the job {part.permission}; a fork's token never may"
             warnings.append(warning(problem.code, summary, hint=hint))
+    # Raised last, so that a part that failed does not prevent the others.
     if errors:
         raise errors[0]
     return Published("; ".join(sentences) or _NO_PULL_REQUEST, tuple(warnings))
