@@ -133,6 +133,7 @@ class RestOperations:
         query: dict[str, str | int] = {}
         for name, text in pairs:
             parameter = parameters.get(name)
+            # Clients that fill every parameter send null for those that are not set.
             if text == "null" and _is_typed(parameter):
                 continue
             is_integer = parameter is not None and parameter.type == "integer"
@@ -173,6 +174,7 @@ def _route(scope: Scope) -> tuple[Operation, str | None]:
     # The table also holds operations that REST does not offer; their paths do not exist here.
     if found is not None and found[0].raw:
         return found
+    # A third slash begins a sub-resource, which REST does not offer.
     if found is not None or not rows or path.count("/") > 2:
         raise refuse("not-found", 404, "There is no operation at this path.")
     allow = ", ".join(allowed_methods(path))
