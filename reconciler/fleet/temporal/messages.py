@@ -91,6 +91,7 @@ def report_of(outcome: MemberOutcome) -> Report:
         summary=dict(outcome.summary),
         findings=[(note.severity, note.code) for note in outcome.notes],
         duration_ms=outcome.duration_ms,
+        # Without digests, the workflow refuses to wait for an approval.
         pieces=list(digests) if len(digests) <= MAX_CHANGE_DIGESTS else [],
     )
 
