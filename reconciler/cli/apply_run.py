@@ -106,6 +106,7 @@ async def _recorded(
             raise unanswered()
         return replace(applied, result=replace(applied.result, ledger=closing.result()))
     except Exception as failure:
+        # After writes, the result must be shown even if the record of the run failed.
         if not applied.result.outcomes:
             raise
         known = failure if isinstance(failure, ReconcilerError) else defect(failure)

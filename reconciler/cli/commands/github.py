@@ -318,6 +318,7 @@ def _last_applied(invocation: Invocation, target: str) -> str | None:
         with ledger_access.open(read_only=True) as ledger:
             newest = _complete(ledger.history(target=target, limit=_RECENT))
             return newest or _complete(ledger.history(target=target))
+    # An upload of an earlier run may still name the commit.
     except LedgerError:
         return None
 
