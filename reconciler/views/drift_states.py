@@ -125,6 +125,7 @@ def _age(report: DriftReport, action: Action) -> str:
         for change in action.changes
     )
     at, now = parse_instant(changed), parse_instant(report.plan.created_at)
+    # A clock that is behind the API's would yield a negative age.
     if not is_own or at is None or now is None or at > now:
         return ""
     return f" {_duration(int((now - at).total_seconds()))} ago"
