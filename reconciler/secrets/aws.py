@@ -56,6 +56,7 @@ class AwsResolver:
             failure = explain(refs[0], problem)
             return {ref: failure.about(ref) for ref in refs}
         text = reply.get("SecretString")
+        # AWS stores a secret either as a string or as bytes.
         if text is None:
             return {ref: _not_text(ref) for ref in refs}
         whole = {ref: Redacted(text) for ref in refs if "#" not in ref.locator}

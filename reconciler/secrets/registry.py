@@ -111,6 +111,7 @@ class Resolvers:
 
     def _load_plugin(self, ref: SecretRef, point: EntryPoint) -> Resolver:
         try:
+            # An entry point has no type; what it must return is the contract of `GROUP`.
             return cast("Factory", point.load())(self._context)
         except SecretError:
             raise

@@ -76,6 +76,7 @@ class SopsResolver:
         decrypted = self._decrypt(ref, encrypted)
         if isinstance(decrypted, SecretError):
             return decrypted
+        # An exception would hold the decrypted text; `registry` keeps only its type.
         found = json.loads(decrypted)
         return found if isinstance(found, dict) else {}
 

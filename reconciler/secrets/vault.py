@@ -81,6 +81,7 @@ class VaultResolver:
                     )
                 except (hvac.exceptions.VaultError, requests.RequestException) as problem:
                     self._refused = explain(ref, problem, logging_in=True)
+            # One of them is set here, which the type checker cannot see.
             return cast("hvac.Client | SecretError", self._client or self._refused)
 
     def _get(self, client: hvac.Client, path: str) -> Mapping[str, object]:
@@ -100,6 +101,7 @@ class VaultResolver:
         # A token that can read the path can request this; listing all mounts needs a separate
         # policy.
         data = _json(client.adapter.get(f"/v1/sys/internal/ui/mounts/{path}"))["data"]
+        # Vault may report a mount of version 1 without options.
         mount, version = data["path"], (data.get("options") or {}).get("version", "1")
         self._versions[mount] = version
         return mount, version
