@@ -47,7 +47,7 @@ def test_a_member_is_a_folder_and_a_target_seen_from_the_file() -> None:
     }
 
 
-def test_defaults_hold_for_whoever_says_nothing_else() -> None:
+def test_defaults_apply_to_members_without_own_settings() -> None:
     text = """
         version: 1
         defaults: {dir: shared, targets: [eu, us], variables: {SECRET_A: SECRET_B}}

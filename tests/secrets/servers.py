@@ -21,7 +21,7 @@ SCRIPTS = Path(sys.executable).parent
 
 @contextmanager
 def running(command: list[str], *, ready: str) -> Iterator[str]:
-    """Start a program, wait for a line that holds `ready`, and give that line."""
+    """Start a program, wait for a line that holds `ready`, and yield that line."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
     try:

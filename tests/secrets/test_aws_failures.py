@@ -1,4 +1,4 @@
-"""The code of each failure of AWS; moto denies nothing, so the errors are made by hand."""
+"""The code of each failure of AWS; moto denies nothing, so the tests build the errors."""
 
 import botocore.exceptions as aws
 import pytest
