@@ -259,6 +259,7 @@ UNVERIFIED_HERE = "Unverified secrets ({}): not known to be in sync."
 
 NEXT_APPLY = "To apply this plan, run:"
 NEXT_UNDO = "To apply this undo, run the saved plan:"
+NEXT_UNDO_UNSAVED = "To apply this undo, save the plan with `--out PLAN`, then run:"
 NEXT_BLOCKED = (
     "Nothing is applied while an action is blocked: lift the block as shown, "
     "or exclude the integration with --exclude SLUG."

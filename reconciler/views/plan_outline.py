@@ -362,7 +362,8 @@ def _next_step(plan: Plan, context: CommandContext) -> tuple[str, str]:
         return phrases.NEXT_BLOCKED, ""
     if plan.run is not None:
         # An undo has no files to plan from again, so it can only be applied from a saved plan.
+        text = phrases.NEXT_UNDO if context.saved_plan else phrases.NEXT_UNDO_UNSAVED
         saved = context.saved_plan or "PLAN"
-        return phrases.NEXT_UNDO, apply_command(plan.target.name, saved, context=context)
+        return text, apply_command(plan.target.name, saved, context=context)
     arguments = [context.saved_plan] if context.saved_plan is not None else []
     return phrases.NEXT_APPLY, apply_command(plan.target.name, *arguments, context=context)

@@ -122,6 +122,14 @@ def test_the_next_step_fits_the_plan() -> None:
     assert command(samples.empty_plan(), narrowed) == ""
 
 
+def test_an_undo_that_is_not_saved_has_to_be_saved_first() -> None:
+    def next_step(context: CommandContext) -> str:
+        return plan_outline.of_plan(samples.undo_plan(), ledger="local", context=context).next_step
+
+    assert "save the plan with `--out PLAN`" in next_step(CommandContext())
+    assert "run the saved plan" in next_step(CommandContext(saved_plan="p.json"))
+
+
 @pytest.mark.parametrize(
     ("milliseconds", "text"),
     [(0, "0 ms"), (999, "999 ms"), (1000, "1.0 s"), (59_949, "59.9 s"), (59_950, "1 min 00 s")],
