@@ -163,7 +163,8 @@ class Command(HelpOption):
             ],
         }
         for title, params in own.items():
-            rows = [row for param in params if (row := param.get_help_record(ctx)) is not None]
+            records = [param.get_help_record(ctx) for param in params]
+            rows = [row for row in records if row is not None]
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)

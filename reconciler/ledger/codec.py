@@ -189,7 +189,8 @@ def commit_of(facts: str) -> str | None:
 
 def commits_of(facts: Iterable[str]) -> tuple[str, ...]:
     """Return the commits in the stored facts of runs, each once."""
-    return tuple(dict.fromkeys(commit for text in facts if (commit := commit_of(text)) is not None))
+    found = (commit_of(text) for text in facts)
+    return tuple(dict.fromkeys(commit for commit in found if commit is not None))
 
 
 def _unsettled(intents: Iterable[StoredRow]) -> dict[str, dict[Path, frozenset[str]]]:

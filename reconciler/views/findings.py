@@ -288,7 +288,8 @@ def _pattern(words: Iterable[str | None]) -> re.Pattern[str]:
 def _values(pattern: re.Pattern[str], text: str) -> Iterator[str]:
     found = pattern.fullmatch(text)
     for value in found.groups() if found else (text,):
-        if shown := value.strip():
+        shown = value.strip()
+        if shown:
             yield shown
 
 
