@@ -7,6 +7,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+LONGEST_VALUE = 200
+"""Maximum number of characters of a value that is shown whole."""
+
+_HEAD = _TAIL = 60
+_AROUND = 20
+"""Number of characters that are shown on both sides of a difference."""
+
+_LONGEST_DIFFERENCE = 400
+"""Maximum number of characters of a difference that is shown whole."""
+
+_SMALLEST_GAP = 40
+"""A shorter gap is shown, because the note about it would be as long."""
+
 
 class Severity(StrEnum):
     """Severity of a diagnostic: an error stops the run, the others do not."""
@@ -111,3 +124,48 @@ def named(names: Sequence[str], *, limit: int, separator: str = ", ") -> str:
     # A comma would separate only two names; a semicolon separates whole sentences.
     pause = separator.rstrip(", ")
     return f"{shown}{pause} and {more} more"
+
+
+def _left_out(count: int) -> str:
+    """Return the note in place of characters that are left out."""
+    return f"…[{count} characters left out]…"
+
+
+def abridged(text: str, limit: int = LONGEST_VALUE) -> str:
+    """Return a text whole up to `limit` characters, else its head and tail around a note."""
+    if len(text) <= limit:
+        return text
+    side = max((limit - len(_left_out(len(text)))) // 2, 1)
+    return f"{text[:side]}{_left_out(len(text) - 2 * side)}{text[len(text) - side :]}"
+
+
+def abridged_pair(before: str, after: str, limit: int = LONGEST_VALUE) -> tuple[str, str]:
+    """Return two texts; one over `limit` is shortened to its head, its tail and the difference."""
+    shortest = min(len(before), len(after))
+    # Common parts at both ends are found first; they must not overlap in the shorter text.
+    start = next((i for i in range(shortest) if before[i] != after[i]), shortest)
+    ends = range(1, shortest - start + 1)
+    alike = next((i - 1 for i in ends if before[-i] != after[-i]), shortest - start)
+    return _around(before, start, alike, limit), _around(after, start, alike, limit)
+
+
+def _around(text: str, start: int, alike_at_end: int, limit: int) -> str:
+    """Return the parts of a text that matter: both ends, and what differs from `start` on."""
+    if len(text) <= limit:
+        return text
+    end = len(text) - alike_at_end
+    parts = [(0, _HEAD)]
+    if end - start <= _LONGEST_DIFFERENCE:
+        parts.append((start - _AROUND, end + _AROUND))
+    else:
+        half = _LONGEST_DIFFERENCE // 2
+        parts += [(start - _AROUND, start + half), (end - half, end + _AROUND)]
+    parts.append((len(text) - _TAIL, len(text)))
+    shown, position = "", 0
+    for first, last in parts:
+        if first - position > _SMALLEST_GAP:
+            shown += _left_out(first - position)
+            position = first
+        shown += text[position : max(position, last)]
+        position = max(position, last)
+    return shown

@@ -9,10 +9,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 GLOBAL_VALUES = "reconciler.cli.global_options"
 """Key of the global options in the `meta` of a context."""
@@ -28,7 +30,7 @@ _HARMLESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@/:+-]*")
 
 Values = Iterable[str] | Mapping[str, str]
 """Values, or values with their descriptions."""
-Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
+Complete = Callable[[click.Context, click.Parameter, str], "list[CompletionItem[str]]"]
 
 
 def _completion(values: Callable[[click.Context], Values]) -> Complete:
@@ -37,7 +39,10 @@ def _completion(values: Callable[[click.Context], Values]) -> Complete:
     @wraps(values)
     def complete(
         ctx: click.Context, _param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem[str]]:
+    ) -> "list[CompletionItem[str]]":
+        # Only while a shell completes; every command imports this module.
+        from click.shell_completion import CompletionItem
+
         try:
             found = values(ctx)
             described = found if isinstance(found, Mapping) else dict.fromkeys(found, "")

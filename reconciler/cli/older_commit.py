@@ -10,6 +10,7 @@ from reconciler import git
 from reconciler.cli.settings import Settings
 from reconciler.diagnostics import Diagnostic, error, warning
 from reconciler.errors import Refused
+from reconciler.git.commits import CommitOrder, compare_with_head
 
 STALE_COMMIT = "stale-commit"
 
@@ -25,7 +26,7 @@ def refuse_older_commit(
     """
     ours = environment.commit
     try:
-        order = git.compare_with_head(repository, [*commits, *([ours] if ours else [])])
+        order = compare_with_head(repository, [*commits, *([ours] if ours else [])])
     except git.GitError:
         return ()  # reading the files adds the warning `checkout-unverified`
     # A CI job names the commit of its repository. Files in a submodule have other commits.
@@ -42,7 +43,7 @@ def refuse_older_commit(
     raise Refused([_undecided(order, last)])
 
 
-def _stale(order: git.CommitOrder) -> Diagnostic:
+def _stale(order: CommitOrder) -> Diagnostic:
     return error(
         STALE_COMMIT,
         f"commit {order.head} is older than {order.newer[0]}, which was applied already",
@@ -51,7 +52,7 @@ def _stale(order: git.CommitOrder) -> Diagnostic:
     )
 
 
-def _undecided(order: git.CommitOrder, last: str) -> Diagnostic:
+def _undecided(order: CommitOrder, last: str) -> Diagnostic:
     command = "git fetch --unshallow" if order.is_shallow else "git fetch --all"
     return error(
         STALE_COMMIT,

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from reconciler.diagnostics import Diagnostic, Severity, error, named
+from reconciler.diagnostics import Diagnostic, Severity, abridged_pair, error, named
 from reconciler.domain.instants import parse_zoned_instant
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState
 from reconciler.domain.tree import references
 from reconciler.errors import InvalidInput, ReconcilerError, Refused
 from reconciler.execution.secret_values import references_of, with_values
-from reconciler.planning.actions import Action, Change, ChangeKind, abridged_pair, is_shown_whole
+from reconciler.planning.actions import Action, Change, ChangeKind, is_shown_whole
 from reconciler.planning.approval import NotApproved, beyond_approval, renews_secrets_only
 from reconciler.planning.plan import Plan
 from reconciler.remote.errors import InvalidCall

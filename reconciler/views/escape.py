@@ -8,8 +8,7 @@ import json
 import re
 import unicodedata
 
-from reconciler.diagnostics import Diagnostic
-from reconciler.planning.actions import abridged
+from reconciler.diagnostics import Diagnostic, abridged
 
 _INVISIBLE = re.compile(
     "["

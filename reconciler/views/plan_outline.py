@@ -10,7 +10,13 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from reconciler.diagnostics import Diagnostic, SourceLocation, named
+from reconciler.diagnostics import (
+    Diagnostic,
+    SourceLocation,
+    abridged,
+    abridged_pair,
+    named,
+)
 from reconciler.domain.tree import Json
 from reconciler.planning.actions import (
     Action,
@@ -19,8 +25,6 @@ from reconciler.planning.actions import (
     ChangeKind,
     ChangeOrigin,
     Risk,
-    abridged,
-    abridged_pair,
     is_shown_whole,
 )
 from reconciler.planning.plan import Plan, PlanTarget

@@ -10,9 +10,10 @@ import pytest
 from reconciler.desired.load import load
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import LastAppliedState
-from reconciler.git import GitError, files_at, head
+from reconciler.git import GitError, head
 from reconciler.git import Repository as Reader
 from reconciler.git.base_commit import declared_at
+from reconciler.git.commits import files_at
 from tests.cli.project import Here
 
 pytestmark = pytest.mark.needs_system

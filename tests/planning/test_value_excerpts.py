@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.planning.actions import abridged, abridged_pair, is_shown_whole
+from reconciler.diagnostics import abridged, abridged_pair
+from reconciler.planning.actions import is_shown_whole
 
 NOTE = re.compile(r"…\[(\d+) characters left out\]…")
 

@@ -19,6 +19,7 @@ from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error, warning
 from reconciler.drift.report import DriftReport, decode_report, moved_in_api
 from reconciler.errors import InvalidInput, Refused
+from reconciler.git.commits import files_at, newest_known
 from reconciler.github.job import Job, job_of
 from reconciler.planning import codec
 from reconciler.planning.approval import sends_secrets_only
@@ -158,7 +159,7 @@ def _newest(invocation: Invocation, commits: Iterable[str | None]) -> str | None
     """Return the newest of the commits that this clone has."""
     named = [commit for commit in commits if commit is not None]
     try:
-        return git.newest_known(repository_of(invocation), named)
+        return newest_known(repository_of(invocation), named)
     except git.GitError:
         return None  # the plan of these files has the warning
 
@@ -299,7 +300,7 @@ def _changed(invocation: Invocation) -> dict[str, str | None]:
     """Return the files below a folder that differ from HEAD, by path in the repository."""
     folder = invocation.dir
     # HEAD, because `reconcile pull` has written files without a commit.
-    before = git.files_at("HEAD", repository=repository_of(invocation)).files
+    before = files_at("HEAD", repository=repository_of(invocation)).files
     there = DirectorySource(folder)
     now = {path: there.read(path) for path in there.paths()}
     changed = {path for path in before.keys() | now.keys() if before.get(path) != now.get(path)}
