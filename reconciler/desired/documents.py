@@ -20,6 +20,12 @@ from reconciler.domain.integration import Integration
 
 INTEGRATIONS, ACCESS, ENVIRONMENTS = "integrations", "access", "environments"
 _FOLDERS = (INTEGRATIONS, ACCESS, ENVIRONMENTS)
+SCHEMA_FILE = "schema.json"
+"""JSON Schema of integrations, which `init` writes and editors read."""
+
+MODELINE = f"# yaml-language-server: $schema=../{SCHEMA_FILE}\n"
+"""Comment by which editors find the schema of a file in integrations/."""
+
 _TOP_LEVEL_FILES = frozenset({CONFIG_FILE, "fleet.yaml"})
 
 

@@ -9,7 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any, Protocol
 
-from reconciler.desired.documents import ENVIRONMENTS, INTEGRATIONS, Documents
+from reconciler.desired.documents import (
+    ENVIRONMENTS,
+    INTEGRATIONS,
+    MODELINE,
+    SCHEMA_FILE,
+    Documents,
+)
 from reconciler.desired.export import (
     export_integration,
     grants_no_access,
@@ -123,7 +129,7 @@ class Rewrite:
         tree, comments = self._with_empty_list(observed, self._exported(observed))
         text = self._text(observed, tree, comments)
         if text is not None:
-            self.files.put(self._free_path(observed.slug), text.encode())
+            self.files.put(self._free_path(observed.slug), self._with_modeline(text.encode()))
         return text is not None
 
     def _rewrite(self, observed: Observed, document: Sourced) -> None:
@@ -139,7 +145,16 @@ class Rewrite:
         self._touched.setdefault(observed.slug, set()).add(path)
         edit = self.files.edit(path)
         edit.replace_document(index, text)
-        self.files.put(path, edit.result())
+        content = edit.result()
+        self.files.put(path, self._with_modeline(content) if index == 0 else content)
+
+    def _with_modeline(self, content: bytes) -> bytes:
+        """Return a file that names the schema, if the folder has one."""
+        modeline = MODELINE.encode()
+        # A byte order mark must stay the first character.
+        if modeline in content or not content[:1].isascii():
+            return content
+        return modeline + content if self.files.source_has(SCHEMA_FILE) else content
 
     def _with_empty_list(
         self, observed: Observed, tree: dict[str, Any]

@@ -52,6 +52,10 @@ class WorkingCopy:
         """Whether a file has this path, ignoring case."""
         return path.casefold() in self._names
 
+    def source_has(self, path: str) -> bool:
+        """Whether the source has a file, YAML or not."""
+        return self._original.has_file(path)
+
     def edit(self, path: str) -> FileEdit:
         """Return an editor of a file; pass its result to `put`."""
         return FileEdit(self._now[path])

@@ -9,6 +9,7 @@ import yaml
 
 from reconciler.cli.main import run
 from reconciler.desired.init_files import recorded_source
+from tests.cli.project import Here
 from tests.cli.speaking import Listening
 
 
@@ -27,7 +28,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_an_initialised_folder_is_valid_and_there_is_nothing_to_do(folder: Path) -> None:
     code, out, err = outcome("init")
-    assert (code, out) == (0, "wrote desired-state/reconcile.yaml\nwrote .gitignore\n")
+    wrote = ["desired-state/reconcile.yaml", "desired-state/schema.json", ".gitignore"]
+    assert (code, out.splitlines()) == (0, [f"wrote {name}" for name in wrote])
     assert "reconcile --target production pull" in err
     assert (folder / ".gitignore").read_text() == ".reconcile/\n"
     assert "default_target" not in (folder / "desired-state/reconcile.yaml").read_text()
@@ -43,7 +45,7 @@ def test_a_second_time_everything_is_kept_and_named(folder: Path) -> None:
     before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     code, out, _ = outcome("init", "--with-workflows")
     assert code == 0
-    assert [line.partition(" ")[0] for line in out.splitlines()] == ["kept"] * 5
+    assert [line.partition(" ")[0] for line in out.splitlines()] == ["kept"] * 6
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
 
 
@@ -55,7 +57,11 @@ def test_what_is_there_is_not_overwritten(folder: Path) -> None:
     _, out, _ = outcome("init")
     assert config.read_text() == "mine"
     assert (folder / ".gitignore").read_text() == "*.log\n.reconcile/\n"
-    assert out == "kept  desired-state/reconcile.yaml\nadded .reconcile/ to .gitignore\n"
+    assert out.splitlines() == [
+        "kept  desired-state/reconcile.yaml",
+        "wrote desired-state/schema.json",
+        "added .reconcile/ to .gitignore",
+    ]
 
 
 def test_a_link_that_leads_nowhere_counts_as_being_there(folder: Path) -> None:
@@ -184,3 +190,34 @@ def test_whoever_takes_the_workflows_is_told_to_name_who_reviews_the_rules(
 
 def test_without_workflows_nobody_is_told_of_reviews(folder: Path) -> None:
     assert "CODEOWNERS" not in outcome("init")[2]
+
+
+def test_files_name_the_schema_that_init_writes(folder: Path) -> None:
+    modeline = "# yaml-language-server: $schema=../schema.json"
+    assert modeline not in outcome("scaffold", "anthropic")[1]
+    outcome("init")
+    assert (folder / "desired-state/schema.json").read_text() == outcome("schema")[1]
+    text = outcome("scaffold", "anthropic")[1]
+    assert text.splitlines()[0] == modeline
+    file = folder / "desired-state/integrations/anthropic.yaml"
+    file.write_text(text)
+    assert outcome("validate")[0] == 0
+    assert outcome("fmt", "--check")[0] == 0
+    assert (file.parent / "../schema.json").resolve().is_file()
+
+
+def test_pulled_files_name_the_schema_if_there_is_one(folder: Path) -> None:
+    project = Here(folder)
+    project.integration("alpha")
+    project.apply()
+    project.remove("alpha")
+    assert project.run("pull").code == 0
+    file = project.files / "integrations/alpha.yaml"
+    assert "yaml-language-server" not in file.read_text()
+    file.unlink()
+    project.write("schema.json", "{}")
+    assert project.run("pull").code == 0
+    assert file.read_text().startswith("# yaml-language-server: $schema=../schema.json\nslug:")
+    assert project.run("pull", "--force").code == 0
+    assert file.read_text().count("yaml-language-server") == 1
+    assert project.run("validate").code == 0

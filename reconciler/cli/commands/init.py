@@ -1,5 +1,6 @@
 """`reconcile init`: create a desired-state folder; existing files are kept."""
 
+import json
 import re
 from importlib import metadata
 from pathlib import Path
@@ -8,8 +9,9 @@ import click
 
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import command_context
+from reconciler.desired import schema
 from reconciler.desired.config import CONFIG_FILE
-from reconciler.desired.documents import blocked_folders
+from reconciler.desired.documents import SCHEMA_FILE, blocked_folders
 from reconciler.desired.init_files import (
     CONFIG,
     STATE_FOLDER,
@@ -56,12 +58,14 @@ def command(invocation: Invocation, *, with_workflows: bool, workflows_from: str
     """Create an empty desired-state folder and, if requested, GitHub workflows.
 
     The folder .reconcile/, which holds the simulator's state and the ledger, is added to
-    .gitignore. Existing files are kept and listed, never overwritten.
+    .gitignore. The file schema.json lets editors complete and check integrations. Existing files
+    are kept and listed, never overwritten.
     """
     console, folder = invocation.console, invocation.dir
     source = _source(workflows_from)
     _refuse_blocked(folder)
     console.data(_write(folder, CONFIG_FILE, CONFIG))
+    console.data(_write(folder, SCHEMA_FILE, json.dumps(schema.integration(), indent=2) + "\n"))
     (folder / "integrations").mkdir(exist_ok=True)
     console.data(_ignore(folder.parent))
     if with_workflows:

@@ -26,7 +26,10 @@ def command(invocation: Invocation, *, provider: str, auth: str | None, slug: st
 
     The file is valid as printed. Save it in integrations/ and replace the example values.
     """
+    from reconciler.desired.documents import MODELINE, SCHEMA_FILE
     from reconciler.desired.scaffold import starter_file
 
-    invocation.console.data(starter_file(provider, auth=auth, slug=slug))
+    text = starter_file(provider, auth=auth, slug=slug)
+    modeline = MODELINE if (invocation.dir / SCHEMA_FILE).is_file() else ""
+    invocation.console.data(modeline + text)
     return 0
