@@ -60,7 +60,8 @@ async def approved_plan(
     """
     commit, branch = _commit_and_branch(job)
     merged = await merged_with(gitlab, commit, branch=branch)
-    if not merged:
+    # A request that only contains the commit was merged before, and approved an older state.
+    if not merged or not _was_made_by(merged[0], commit):
         raise _not_approved(f"commit {commit[:12]} was not merged from a merge request")
     request = merged[0]
     number = required_id(request, "iid")
@@ -91,9 +92,13 @@ async def merged_with(gitlab: GitLab, commit: str, *, branch: str | None) -> lis
         for item in found
         if item.get("state") == "merged" and item.get("target_branch") == branch
     ]
-    made = ("merge_commit_sha", "squash_commit_sha", "sha")
     # False sorts first, and the sort is stable.
-    return sorted(merged, key=lambda item: all(item.get(key) != commit for key in made))
+    return sorted(merged, key=lambda item: not _was_made_by(item, commit))
+
+
+def _was_made_by(request: JsonObject, commit: str) -> bool:
+    """Return whether merging the request has made the commit, or moved the branch to it."""
+    return commit in (request.get(key) for key in ("merge_commit_sha", "squash_commit_sha", "sha"))
 
 
 async def _artifact(

@@ -124,6 +124,10 @@ def other_branch(gitlab: FakeGitLab) -> None:
     gitlab.merged[SHA][0]["target_branch"] = "release"
 
 
+def only_contained(gitlab: FakeGitLab) -> None:
+    gitlab.merged[SHA][0]["merge_commit_sha"] = "9" * 40
+
+
 def not_merged(gitlab: FakeGitLab) -> None:
     gitlab.merged[SHA][0]["state"] = "opened"
 
@@ -139,6 +143,7 @@ def not_merged(gitlab: FakeGitLab) -> None:
         damaged,
         tampered,
         other_branch,
+        only_contained,
         not_merged,
     ],
 )
@@ -151,6 +156,16 @@ def test_what_does_not_count_is_refused_and_nothing_is_saved(
     assert "error[not-approved]: no plan was approved: " in done.err
     assert "RECONCILE_DIGEST" in done.err
     assert not (reporter.folder / "approved.json").exists()
+
+
+@pytest.mark.parametrize("key", ["merge_commit_sha", "squash_commit_sha", "sha"])
+def test_each_way_to_merge_counts(reporter: Reporter, key: str) -> None:
+    gitlab = merged(reporter.gitlab)
+    (request,) = gitlab.merged[SHA]
+    del request["merge_commit_sha"]
+    request[key] = SHA
+    gitlab.pipelines[3][0]["sha"] = request["sha"]
+    assert find(reporter).code == 0
 
 
 @pytest.mark.parametrize("tip", ["b" * 40, None])

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from tests.end_to_end.harness import Done, Project
+from tests.git.repositories import git
 from tests.workflows.acting import write_program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,22 +117,6 @@ targets:
         git(made.tool, "add", "--all")
         git(made.tool, "commit", "--quiet", "-m", "The tool")
         yield made
-
-
-def git(folder: Path, *words: str) -> str:
-    """Run git as a user without a configuration of their own."""
-    names = ("GIT_AUTHOR", "GIT_COMMITTER")
-    user = {f"{name}_NAME": "ada" for name in names} | {f"{n}_EMAIL": "ada@x.test" for n in names}
-    nowhere = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    done = subprocess.run(
-        ["git", *words],
-        cwd=folder,
-        env={"PATH": os.defpath, **user, **nowhere},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.strip()
 
 
 def _programs(folder: Path) -> None:

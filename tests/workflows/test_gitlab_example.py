@@ -10,9 +10,12 @@ import pytest
 import yaml
 
 from tests.end_to_end.harness import Done
+from tests.git.repositories import git
 from tests.github.fake import serving
 from tests.gitlab.fake import JOB_TOKEN, PROJECT, TOKEN, FakeGitLab
-from tests.workflows.example_jobs import EXAMPLES, VALUE, Team, git, team
+from tests.workflows.example_jobs import EXAMPLES, VALUE, Team, team
+
+pytestmark = pytest.mark.needs_system
 
 FILE = EXAMPLES / "gitlab-ci.yml"
 DEPTH = 20

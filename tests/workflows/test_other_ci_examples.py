@@ -10,7 +10,10 @@ import pytest
 import yaml
 
 from tests.end_to_end.harness import Done
-from tests.workflows.example_jobs import EXAMPLES, VALUE, Team, git, team
+from tests.git.repositories import git
+from tests.workflows.example_jobs import EXAMPLES, VALUE, Team, team
+
+pytestmark = pytest.mark.needs_system
 
 AZURE = EXAMPLES / "azure-pipelines.yml"
 JENKINS = EXAMPLES / "Jenkinsfile"
