@@ -21,7 +21,7 @@ from reconciler.planning.undeclared import (
     audited_parts,
     with_audited_parts,
 )
-from reconciler.remote.api import IntegrationsAPI
+from reconciler.remote.api import IntegrationsAPI, OnProgress
 from reconciler.remote.decode_values import damaged, nameless_rows
 from reconciler.remote.observe import WantedDetails, observe, read_parts
 from reconciler.remote.pagination import list_all
@@ -40,6 +40,7 @@ class PlanReader:
     options: PlanOptions
     concurrency: int
     incremental: "IncrementalRead | None" = None
+    on_progress: OnProgress | None = None
 
     async def read(self) -> ObservedState:
         """Return the observed state.
@@ -75,7 +76,9 @@ class PlanReader:
             if self.incremental is None or self.incremental.has_read(slug):
                 declared = self.desired.integrations[slug]
                 wanted[slug] = audited_parts(declared, observed.live[slug])
-        reads = await read_parts(self.api, wanted, concurrency=self.concurrency)
+        reads = await read_parts(
+            self.api, wanted, concurrency=self.concurrency, on_progress=self.on_progress
+        )
         seen = {
             slug: with_audited_parts(observed.live[slug], parts)
             for slug, parts in reads.parts.items()
@@ -99,6 +102,7 @@ class PlanReader:
             concurrency=self.concurrency,
             expected=selected,
             known_fields=self.desired.target.known_fields,
+            on_progress=self.on_progress,
         )
         records = [record for slug, record in observed.unreadable.items() if slug in selected]
         if records:

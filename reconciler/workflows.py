@@ -26,7 +26,7 @@ from reconciler.planning.plan import Plan, PlanOptions, Selection
 from reconciler.planning.planner import make_plan
 from reconciler.planning.undeclared import Audit
 from reconciler.reading import PlanReader, fresh_list
-from reconciler.remote.api import Clock, IntegrationsAPI
+from reconciler.remote.api import Clock, IntegrationsAPI, OnProgress
 from reconciler.remote.errors import RemoteError
 from reconciler.remote.pagination import list_all
 
@@ -67,6 +67,7 @@ class Session:
     parallelism: int = 10
     require_secrets: bool = False
     undo: "UndoRevision | None" = None
+    on_progress: OnProgress | None = None
 
     @property
     def now(self) -> datetime:
@@ -218,6 +219,7 @@ async def _fresh_plan(
         options,
         concurrency=session.parallelism,
         incremental=incremental,
+        on_progress=session.on_progress,
     )
     observed = await reader.read()
     name, known = session.desired.target.name, session.known_organisation

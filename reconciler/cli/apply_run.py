@@ -195,6 +195,8 @@ class RunDisplay:
             # A cancelled call has an unknown outcome, so from now on the run stops by itself.
             self._handler.on_signal = self._ask_to_stop
             self._handler.if_interrupted = _CUT_SHORT.format(self._plan_again(event.plan))
+            if self._console.status is not None:
+                self._console.status.close()  # from now on, the progress of the run is shown
             self._show(event.plan)
             self._has_work = bool(event.plan.actions)
         if self._has_work:

@@ -17,6 +17,7 @@ from reconciler.errors import InvalidInput
 
 if TYPE_CHECKING:
     from reconciler.cli.json_log import JsonLog
+    from reconciler.views.status_line import StatusLine
 
 
 _DEFAULT_COLUMNS = 80
@@ -43,6 +44,7 @@ class Console:
         self.has_written = False
         self.lost: OSError | None = None
         self.json_log: JsonLog | None = None
+        self.status: StatusLine | None = None
 
     @classmethod
     def of_this_process(cls) -> "Console":
@@ -95,6 +97,7 @@ class Console:
 
     def data(self, text: str) -> None:
         """Write a result to stdout, with a newline at its end."""
+        self._clear_status()
         # Set before the attempt: a part may be written, and no second document may follow it.
         self.has_written = True
         problem = None if self._out is None else _write(self._out, text)
@@ -131,7 +134,17 @@ class Console:
         else:
             self._write_stderr(text)
 
+    def draw(self, sequence: str) -> None:
+        """Write control sequences and text to stderr, without a newline."""
+        if self._err is not None and _write_whole(self._err, sequence) is not None:
+            self._err = None
+
+    def _clear_status(self) -> None:
+        if self.status is not None:
+            self.status.clear()
+
     def _write_stderr(self, text: str) -> None:
+        self._clear_status()
         if self._err is not None and _write(self._err, text) is not None:
             self._err = None
 
@@ -151,6 +164,7 @@ class Console:
         self.require_terminal(hint=hint)
         assert self._in is not None  # noqa: S101  a terminal is a stream; this tells the type checker
         assert self._err is not None  # noqa: S101
+        self._clear_status()
         _discard_typed_ahead(self._in)
         self._err.write(f"{question} [y/N] ")
         self._err.flush()
@@ -201,8 +215,12 @@ def _discard_typed_ahead(stream: TextIO) -> None:
 
 def _write(stream: TextIO, text: str) -> OSError | None:
     """Write whole lines at once; return the error, after which the stream is silenced."""
+    return _write_whole(stream, text if text.endswith("\n") else text + "\n")
+
+
+def _write_whole(stream: TextIO, text: str) -> OSError | None:
     try:
-        stream.write(text if text.endswith("\n") else text + "\n")
+        stream.write(text)
         stream.flush()
     except OSError as problem:
         _silence(stream)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from reconciler.cli import output, settings
+from reconciler.cli import output, settings, status_line
 from reconciler.cli.console import Console
 from reconciler.cli.fleet_member import MemberRunner
 from reconciler.cli.fleet_options import FleetSelection
@@ -26,10 +26,16 @@ from reconciler.fleet.local_engine import not_run, run_locally
 from reconciler.fleet.outcome import FleetOperation, FleetResult, MemberOutcome, MemberStatus
 from reconciler.fleet.table import action_counts, line_of, table
 from reconciler.fleet.task import MemberTask
+from reconciler.remote.api import ReadProgress
 
 if TYPE_CHECKING:
     pass
 
+_VERBS = {
+    FleetOperation.PLAN: "planning",
+    FleetOperation.DRIFT: "checking",
+    FleetOperation.APPLY: "applying",
+}
 CONFIRM_HINT = "review the output of `reconcile fleet plan`, then use --yes"
 Ended = Callable[[MemberOutcome], None]
 
@@ -132,7 +138,7 @@ class FleetRun:
         ]
         if asks:
             tasks = await self._approved(tasks, handler)
-        await self._engine.run(tasks, cancel=self._cancel, ended=self._ended)
+        await self._carry_out(tasks, self._ended)
         return FleetResult(
             self._checkpoint.run,
             self._task.operation,
@@ -141,6 +147,25 @@ class FleetRun:
             # missing.
             tuple(self._outcomes[member.name] for member in self._members),
         )
+
+    async def _carry_out(self, tasks: Sequence[MemberTask], ended: Ended) -> None:
+        """Run tasks of one operation, and show how many members have ended."""
+        if not tasks:
+            return
+        done = 0
+        verb = _VERBS[tasks[0].operation]
+        async with status_line.shown(self._console, verb=verb, unit="members") as status:
+
+            def counted(outcome: MemberOutcome) -> None:
+                nonlocal done
+                done += 1
+                if status is not None:
+                    status.update(ReadProgress(done, len(tasks), is_listed=True))
+                ended(outcome)
+
+            if status is not None:
+                status.update(ReadProgress(0, len(tasks), is_listed=True))
+            await self._engine.run(tasks, cancel=self._cancel, ended=counted)
 
     def _stop_on(self, handler: SignalHandler) -> None:
         def on_signal() -> None:
@@ -179,7 +204,7 @@ class FleetRun:
             planned[outcome.member] = outcome
 
         plans = [replace(task, operation=FleetOperation.PLAN) for task in tasks]
-        await self._engine.run(plans, cancel=self._cancel, ended=keep)
+        await self._carry_out(plans, keep)
         ready = [o for o in tasks if planned[o.member].status is MemberStatus.DIFFERENT]
         for outcome in planned.values():
             # In sync or failed: there is nothing to apply, so the plan is the outcome.

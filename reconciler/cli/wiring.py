@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from reconciler import git
-from reconciler.cli import secret_values, settings
+from reconciler.cli import secret_values, settings, status_line
 from reconciler.cli.desired_source import (
     DesiredSource,
     FolderSource,
@@ -159,8 +159,10 @@ async def _open(
     desired_input, environment = source.desired_input(snapshot), source.environment
     desired = desired_input.desired
     secrets = secret_values.Secrets(environment, invocation.dir)
-    api = open_client(invocation, environment, desired.target, reading, secrets, writes=writes)
-    async with api:
+    async with AsyncExitStack() as held:
+        status = await held.enter_async_context(status_line.shown(invocation.console))
+        api = open_client(invocation, environment, desired.target, reading, secrets, writes=writes)
+        await held.enter_async_context(api)
         # Integrations outside the selection can refer to secrets that this job does not have.
         selected = [d for s, d in desired.integrations.items() if selection.includes(s)]
         resolution = secrets.of(
@@ -190,6 +192,7 @@ async def _open(
             parallelism=reading.parallelism,
             require_secrets=reading.require_secrets,
             undo=desired_input.undo,
+            on_progress=status.update if status is not None else None,
         )
 
 
@@ -206,9 +209,10 @@ async def client(
     environment = settings.from_environment()
     target = read_target(invocation, environment)
     secrets = secret_values.Secrets(environment, invocation.dir)
-    api = open_client(invocation, environment, target, reading, secrets, writes=False)
-    async with api:
-        yield target, api
+    async with status_line.shown(invocation.console):
+        api = open_client(invocation, environment, target, reading, secrets, writes=False)
+        async with api:
+            yield target, api
 
 
 def open_client(
@@ -222,6 +226,7 @@ def open_client(
 ) -> Client:
     """Return the client of a target, over the network or for the simulator's file."""
     refuse_unknown_host(target, allowed_hosts=environment.allowed_hosts)
+    status = invocation.console.status
     invocation.console.debug(f"reading target {target.name} at {visible(target.base_url, None)}")
     return client_of(
         invocation,
@@ -232,6 +237,7 @@ def open_client(
         concurrency=reading.parallelism,
         deadline=reading.deadline,
         on_request=_request_listener(invocation),
+        on_pause=status.pause if status is not None else None,
     )
 
 

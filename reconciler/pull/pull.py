@@ -28,7 +28,7 @@ from reconciler.planning.planner import make_plan
 from reconciler.pull.rewrite import Rewrite
 from reconciler.pull.selection import Candidates, choose
 from reconciler.pull.working_copy import WorkingCopy
-from reconciler.remote.api import IntegrationsAPI
+from reconciler.remote.api import IntegrationsAPI, OnProgress
 from reconciler.remote.observe import WantedDetails, observe
 
 Values = Callable[[Iterable[Declared]], Mapping[SecretRef, Redacted]]
@@ -93,6 +93,7 @@ async def pull(
     memory: LastAppliedState = LastAppliedState(),
     known_organisation: str | None = None,
     concurrency: int = 10,
+    on_progress: OnProgress | None = None,
 ) -> PullResult:
     """Read the API and return the files for which the next plan is empty.
 
@@ -100,7 +101,7 @@ async def pull(
     for another organisation, and `InvalidInput` for patterns without a match or invalid files.
     """
     candidates = Candidates(desired, options.patterns, everything=options.everything)
-    observed = await _read(api, candidates, concurrency=concurrency)
+    observed = await _read(api, candidates, concurrency=concurrency, on_progress=on_progress)
     organisation = observed.organisation_id
     refuse_other_organisation(desired.target.name, known=known_organisation, found=organisation)
     chosen, diagnostics = choose(candidates, observed)
@@ -116,15 +117,7 @@ async def pull(
         slugs=pulled,
         changed=copy.changed,
         new=frozenset(path for path in copy.changed if copy.is_new(path)),
-        plan=make_plan(
-            desired=following.desired,
-            observed=following.observed,
-            memory=memory,
-            values=at_hand,
-            options=PlanOptions(),
-            created_at=created_at,
-            diagnostics=problems,
-        ),
+        plan=following.plan(memory, at_hand, created_at=created_at, diagnostics=problems),
         secrets=tuple(_secret_checks(_only(after, pulled), observed, at_hand)),
         diagnostics=in_order(diagnostics + rewrite.diagnostics),
         left_out=_left_out(rewrite.left_out, pulled, candidates, observed),
@@ -148,6 +141,25 @@ class _Following:
     observed: ObservedState
     not_compared: tuple[str, ...]
 
+    def plan(
+        self,
+        memory: LastAppliedState,
+        values: Mapping[SecretRef, Redacted],
+        *,
+        created_at: str,
+        diagnostics: tuple[Diagnostic, ...],
+    ) -> Plan:
+        """Return the next plan."""
+        return make_plan(
+            desired=self.desired,
+            observed=self.observed,
+            memory=memory,
+            values=values,
+            options=PlanOptions(),
+            created_at=created_at,
+            diagnostics=diagnostics,
+        )
+
 
 def _following(after: DesiredState, observed: ObservedState) -> _Following:
     live = observed.live
@@ -159,7 +171,13 @@ def _following(after: DesiredState, observed: ObservedState) -> _Following:
     )
 
 
-async def _read(api: IntegrationsAPI, candidates: Candidates, *, concurrency: int) -> ObservedState:
+async def _read(
+    api: IntegrationsAPI,
+    candidates: Candidates,
+    *,
+    concurrency: int,
+    on_progress: OnProgress | None,
+) -> ObservedState:
     desired = candidates.desired
     return await observe(
         api,
@@ -167,6 +185,7 @@ async def _read(api: IntegrationsAPI, candidates: Candidates, *, concurrency: in
         concurrency=concurrency,
         expected=desired.integrations.keys(),
         known_fields=desired.target.known_fields,
+        on_progress=on_progress,
     )
 
 

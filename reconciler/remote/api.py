@@ -5,7 +5,7 @@ Nothing here reads the system clock: the command line passes the real one, tests
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from reconciler.domain.calls import Call, Reply
 
@@ -36,6 +36,27 @@ class RequestRecord:
     request_id: str | None = None
     error: str | None = None
     date: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadProgress:
+    """Number of integrations that were read, and of those that are wanted.
+
+    The latter grows until the list is complete (`is_listed`).
+    """
+
+    done: int
+    wanted: int
+    is_listed: bool
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether nothing is left to read."""
+        return self.is_listed and self.done >= self.wanted
+
+
+OnProgress: TypeAlias = Callable[[ReadProgress], None]
+"""Listener of a read, called for each integration."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,8 +73,9 @@ class Client:
         read_only: bool,
         call_timeout: float,
         on_request: Callable[[RequestRecord], None] | None,
+        on_pause: Callable[[float], None] | None = None,
     ) -> None:
-        self.rate_limiter = RateLimiter(timing, deadline)
+        self.rate_limiter = RateLimiter(timing, deadline, on_pause)
         self.retries = Retries(timing, deadline)
         self._base_url = base_url
         self._headers = headers
@@ -270,12 +271,14 @@ def make_client(
     proxy: str | None = None,
     user_agent: str = f"portkey-reconciler/{__version__}",
     on_request: Callable[[RequestRecord], None] | None = None,
+    on_pause: Callable[[float], None] | None = None,
 ) -> Client:
     """Build the client of a run.
 
     `deadline` is in seconds from now. `transport` replaces the network (in the simulator or a test)
     and is then shared by all connections. Callers decide whether the key may be sent to `base_url`.
-    `on_request` is called for every request when its response has arrived.
+    `on_request` is called for every request when its response has arrived, `on_pause` with the
+    seconds of each pause that the rate limit causes.
     """
     # Paths begin with a slash, and a doubled one is another path for many servers.
     base_url = base_url.rstrip("/")
@@ -296,6 +299,7 @@ def make_client(
         read_only=read_only,
         call_timeout=call_timeout,
         on_request=on_request,
+        on_pause=on_pause,
     )
 
 

@@ -15,7 +15,7 @@ from reconciler.domain.facts import SubResource
 from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
 from reconciler.domain.state import Observed, ObservedState, UnreadableIntegration
 from reconciler.remote import decode, decode_values
-from reconciler.remote.api import IntegrationsAPI
+from reconciler.remote.api import IntegrationsAPI, OnProgress, ReadProgress
 from reconciler.remote.decode_values import CODE, damaged
 from reconciler.remote.errors import (
     Answered,
@@ -49,6 +49,7 @@ async def observe(
     kind: Kind = "all",
     expected: Collection[str] = (),
     known_fields: KnownFields = NO_KNOWN_FIELDS,
+    on_progress: OnProgress | None = None,
 ) -> ObservedState:
     """Read the list and, for each row, the parts that `wants` returns (None: the row is enough).
 
@@ -65,7 +66,7 @@ async def observe(
         workspace_id=workspace_id,
         kind=kind,
     )
-    reading = _Reading(api, wants, known_fields)
+    reading = _Reading(api, wants, known_fields, _Counter(on_progress))
     listing: list[CompleteList] = []
 
     async def read_list() -> None:
@@ -142,6 +143,7 @@ async def read_parts(
     wanted: Mapping[str, Collection[SubResource]],
     *,
     concurrency: int,
+    on_progress: OnProgress | None = None,
 ) -> PartReads:
     """Read sub-resources of known integrations, with one call each.
 
@@ -155,12 +157,16 @@ async def read_parts(
     for slug in sorted(wanted):
         for part in sorted(wanted[slug]):
             queue.put_nowait((slug, part))
+    wanted_parts = queue.qsize()
 
     async def work() -> None:
         while not queue.empty():
             # There is no await between this and the check, so no other worker can take the entry.
             slug, part = queue.get_nowait()
             await _read(api, slug, part, reads)
+            if on_progress is not None:
+                done = sum(map(len, reads.parts.values())) + len(reads.refused)
+                on_progress(ReadProgress(done, wanted_parts, is_listed=True))
 
     await gather_or_raise(work() for _ in range(min(concurrency, queue.qsize())))
     return reads
@@ -203,6 +209,42 @@ class _Parts:
 
 
 @dataclass(slots=True)
+class _Counter:
+    """Count of integrations of which all wanted parts were read, for a listener."""
+
+    on_progress: OnProgress | None = None
+    done: int = 0
+    wanted: int = 0
+    is_listed: bool = False
+    _parts_left: dict[str, int] = field(default_factory=dict)
+
+    def add(self, slug: str, parts: int) -> None:
+        """Count an integration with parts to read."""
+        if self.on_progress is not None and parts:
+            self._parts_left[slug] = parts
+            self.wanted += 1
+            self._report()
+
+    def part_read(self, slug: str) -> None:
+        """Count a part that was read or refused."""
+        if self.on_progress is None:
+            return
+        self._parts_left[slug] -= 1
+        if not self._parts_left[slug]:
+            self.done += 1
+            self._report()
+
+    def close(self) -> None:
+        """Record that the list is complete."""
+        self.is_listed = True
+        self._report()
+
+    def _report(self) -> None:
+        if self.on_progress is not None:
+            self.on_progress(ReadProgress(self.done, self.wanted, self.is_listed))
+
+
+@dataclass(slots=True)
 class _Reading:
     """Queue of reads of single integrations, and their results.
 
@@ -212,6 +254,7 @@ class _Reading:
     api: IntegrationsAPI
     wants: Callable[[Observed], WantedDetails | None]
     known_fields: KnownFields = field(default_factory=lambda: NO_KNOWN_FIELDS)
+    counter: _Counter = field(default_factory=_Counter)
     calls: int = 0
     refused: dict[str, NotFound | Forbidden] = field(default_factory=dict)
     damaged: dict[str, UnreadableIntegration] = field(default_factory=dict)
@@ -230,9 +273,11 @@ class _Reading:
         ):
             if is_wanted:
                 self._queue.put_nowait(Call(operation, row.slug))
+        self.counter.add(row.slug, wanted.detail + wanted.models + wanted.workspaces)
 
     def close(self, workers: int) -> None:
         """Stop the workers once the queue is empty."""
+        self.counter.close()
         for _ in range(workers):
             self._queue.put_nowait(None)
 
@@ -253,6 +298,7 @@ class _Reading:
             except NoAnswer as problem:
                 slug = call.slug or ""
                 self.damaged[slug] = unreadable(slug, problem)
+            self.counter.part_read(call.slug or "")
 
     def _keep(self, call: Call, answer: dict[str, object]) -> None:
         slug = call.slug or ""

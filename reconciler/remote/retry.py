@@ -192,8 +192,14 @@ _MEMORY = 4096
 class RateLimiter:
     """Rate limiter that measures the rate that the server accepts; `throttled` counts the 429s."""
 
-    def __init__(self, timing: Clock, deadline: Deadline) -> None:
+    def __init__(
+        self,
+        timing: Clock,
+        deadline: Deadline,
+        on_pause: Callable[[float], None] | None = None,
+    ) -> None:
         self.throttled = 0
+        self._on_pause = on_pause
         self._timing = timing
         self._deadline = deadline
         self._accepted: deque[float] = deque(maxlen=_MEMORY)
@@ -274,6 +280,8 @@ class RateLimiter:
             error.hint = f"The API asks to wait {wait:.0f} s, and the run's deadline comes first."
             raise error
         self._paused_until = max(self._paused_until, self._timing.clock() + wait)
+        if self._on_pause is not None:
+            self._on_pause(wait)
         self._next = -math.inf
         # Calls that wait for a place under the old pace see the new episode and wait again.
         self._episode += 1

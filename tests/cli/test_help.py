@@ -167,11 +167,6 @@ def test_an_example_is_accepted_by_the_command_line(name: str, line: str) -> Non
 NOT_READ = {
     "AWS_EC2_METADATA_DISABLED": "set for sops",
     "CHANGES_REQUESTED": "a word of GitHub",
-    "GIT_DISCOVERY_ACROSS_FILESYSTEM": "set for git",
-    "GIT_NO_LAZY_FETCH": "set for git",
-    "GIT_NO_REPLACE_OBJECTS": "set for git",
-    "GIT_OPTIONAL_LOCKS": "set for git",
-    "GIT_TERMINAL_PROMPT": "set for git",
     "HTTPS_PROXY": "set for sops",
     "HTTP_PROXY": "set for sops",
     "IN_PROCESS": "a name of Python",
@@ -191,7 +186,8 @@ def constants(file: Path) -> Iterator[str]:
     """Return the names of a module that could be variables, except those of the reference."""
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", node.value):
+            # Variables of git are set for it, never read.
+            if re.fullmatch(r"(?!GIT_)[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", node.value):
                 yield node.value
         elif isinstance(node, ast.Call):
             reader = getattr(node.func, "attr", getattr(node.func, "id", ""))

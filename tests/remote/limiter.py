@@ -26,9 +26,16 @@ class ManualClock:
 class LimiterProbe:
     """A limiter with its clock; a call takes no time unless a test sets it."""
 
-    def __init__(self, *, random: float = 0.5, deadline: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        random: float = 0.5,
+        deadline: float | None = None,
+        on_pause: Callable[[float], None] | None = None,
+    ) -> None:
         self.clock = ManualClock(random=random)
-        self.limiter = RateLimiter(self.clock.timing, Deadline(self.clock.timing.clock, deadline))
+        end = Deadline(self.clock.timing.clock, deadline)
+        self.limiter = RateLimiter(self.clock.timing, end, on_pause)
 
     def leaves(self, *, at: float | None = None, takes: float = 0.0) -> float:
         """Make a call that is accepted, and return the moment at which it left."""

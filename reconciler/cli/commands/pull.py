@@ -111,4 +111,5 @@ async def _pull(invocation: Invocation, session: Session, options: PullOptions) 
         memory=session.memory,
         known_organisation=session.known_organisation,
         concurrency=session.parallelism,
+        on_progress=session.on_progress,
     )
