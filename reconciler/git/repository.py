@@ -36,11 +36,6 @@ _OUR_OWN: Mapping[str, str] = {
     "LC_ALL": "C",
     # The folder can be a separate mount below the repository, as in a container.
     "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1",
-    # A folder with the files of a bare repository is no repository: its `config`, which a pull
-    # request can bring, names programs that git runs.
-    "GIT_CONFIG_COUNT": "1",
-    "GIT_CONFIG_KEY_0": "safe.bareRepository",
-    "GIT_CONFIG_VALUE_0": "explicit",
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_OPTIONAL_LOCKS": "0",
@@ -103,7 +98,9 @@ class Repository:
 
         Raises `GitError` with git's message, or if git cannot be run.
         """
-        command = ["git", "-C", str(self.folder), *arguments]
+        # A folder with the files of a bare repository is no repository: its `config`, which a pull
+        # request can bring, names programs that git runs.
+        command = ["git", "-c", "safe.bareRepository=explicit", "-C", str(self.folder), *arguments]
         passed_on = {name: self.environment[name] for name in _PASSED_ON & self.environment.keys()}
         try:
             done = subprocess.run(  # noqa: S603 - a fixed program; arguments are no shell text
