@@ -134,7 +134,7 @@ def _untouched(outcomes: Iterable[Mapping[str, Any]]) -> set[str]:
 
 
 def _unknown(run: str) -> Diagnostic:
-    hint = "run `reconcile history` to list the runs"
+    hint = "run `reconcile history` to list the runs; a run without actions is not recorded"
     return error("unknown-run", f"the ledger has no run {run}", hint=hint)
 
 

@@ -96,6 +96,15 @@ def test_the_folder_is_the_one_on_the_command_line(tmp_path: Path) -> None:
     assert complete("reconcile get --dir other al", folder=tmp_path) == ["alpha"]
 
 
+def test_the_folder_can_come_from_a_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project(tmp_path)
+    (tmp_path / "desired-state").rename(tmp_path / "other")
+    monkeypatch.setenv("RECONCILE_DIR", "other")
+    assert complete("reconcile get al", folder=tmp_path) == ["alpha"]
+
+
 def test_members_come_from_the_file_of_the_fleet(tmp_path: Path) -> None:
     members = "version: 1\nmembers:\n  - {name: north}\n  - {name: south}\n"
     (tmp_path / "fleet.yaml").write_text(members)

@@ -36,7 +36,12 @@ def test_everything_is_kept_as_in_a_file(url: str) -> None:
         assert ledger.last_applied(KEY).of("a").declared == declared("a").fields
         assert ledger.seen_states(KEY) == {"a": seen("a")}
         assert [run["run"] for run in ledger.history(key=KEY)] == ["r-1", "r-2"]
+        assert [run["run"] for run in ledger.history(key=KEY, slug="b")] == ["r-1"]
+        assert ledger.count(key=KEY, slug="a") == 2
         assert ledger.pre_images("r-1")[1].observed == observed("b")
+        recorded = ledger.actions(["r-2", "r-1"], slug="a")
+        assert [[a.slug for a in recorded[run]] for run in ("r-1", "r-2")] == [["a"], ["a"]]
+        assert [call["slug"] for call in ledger.calls("r-1")] == ["a", "b"]
         assert ledger.verify() == []
     found = read_snapshot(url, path=NOWHERE, pepper=PEPPER, key=KEY)
     assert list(found.last_applied.integrations) == ["a"]
