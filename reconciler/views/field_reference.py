@@ -28,15 +28,15 @@ def as_json(explained: ExplainedField) -> str:
 
 def as_text(explained: ExplainedField) -> str:
     """Return one field and its members for a terminal."""
-    lines = [f"FIELD: {explained.path or 'integration'} <{explained.field.type_name}>", ""]
-    if explained.description:
-        lines += [f"  {explained.description}", ""]
+    title = f"FIELD: {explained.path or 'integration'} <{explained.field.type_name}>"
+    paragraphs = [[title], [f"  {explained.description}"] if explained.description else []]
     if explained.path:
-        lines += [f"  {mark}" for mark in explained.marks]
-        lines += [f"  {name}: {text}" for name, text in explained.details]
+        facts = [*explained.marks, *(f"{name}: {text}" for name, text in explained.details)]
+        paragraphs.append([f"  {fact}" for fact in facts])
     if explained.members:
-        lines += ["", "FIELDS:", *_member_lines(explained.members, "  ")]
-    return "\n".join(visible(line, None) for line in lines).rstrip() + "\n"
+        paragraphs.append(["FIELDS:", *_member_lines(explained.members, "  ")])
+    shown = ["\n".join(visible(line, None) for line in lines) for lines in paragraphs if lines]
+    return "\n\n".join(shown).rstrip() + "\n"
 
 
 def as_markdown(explained: ExplainedField) -> str:

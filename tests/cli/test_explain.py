@@ -29,6 +29,11 @@ def test_without_a_path_the_fields_of_an_integration_are_listed() -> None:
     assert "slug <string>  [required; identity]" in explain()
 
 
+@pytest.mark.parametrize("path", [(), ("workspaces",), ("description",), ("workspaces.id",)])
+def test_parts_of_an_explanation_are_separated_by_one_empty_line(path: tuple[str, ...]) -> None:
+    assert "\n\n\n" not in explain(*path)
+
+
 def test_the_keys_of_entries_may_be_left_out_or_written() -> None:
     for path in ("models.pricing_config", "models[gpt-5].pricing_config"):
         assert fields(path) == ["models.pricing_config.type", "models.pricing_config.pay_as_you_go"]
