@@ -334,5 +334,6 @@ def test_a_bare_repository_among_the_files_runs_no_program(tmp_path: Path) -> No
         f'\tfsmonitor = "touch {ran} #"\n'
     )
     project.run("plan")
-    project.run("plan", "--base", "HEAD")
-    assert not ran.exists()
+    refused = project.run("plan", "--base", "HEAD")
+    assert (refused.code, ran.exists()) == (3, False)
+    assert "remove HEAD, config, objects/ and refs/ from the folder" in refused.err
