@@ -282,6 +282,7 @@ class RateLimiter:
         self._paused_until = max(self._paused_until, self._timing.clock() + wait)
         if self._on_pause is not None:
             self._on_pause(wait)
+        # Places of the old pace are void: after the pause, calls queue again.
         self._next = -math.inf
         # Calls that wait for a place under the old pace see the new episode and wait again.
         self._episode += 1
