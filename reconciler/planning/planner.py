@@ -219,6 +219,7 @@ class _Draft:
         self.diagnostics += [
             item
             for item in part.diagnostics
+            # Where values are out of reach by design, a missing one is no finding.
             if self.options.expects_values or item.code != messages.MISSING_VALUE
         ]
 

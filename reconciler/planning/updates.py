@@ -96,6 +96,7 @@ def plan_update(
     )
     return IntegrationPlan(
         action=action,
+        # A new integration gets all declared secrets, so none stays unverified.
         unverified=() if replaced else _unverified(declared, assessments),
         undeclared=left_out.undeclared,
         diagnostics=(*blocks, *notes, *left_out.diagnostics),
@@ -183,6 +184,7 @@ def _lists_left_behind(
         messages.no_longer_managed(declared, name)
         for name in ("models", "workspaces")
         if name not in declared.fields
+        # `_unlisted_access` reports these workspaces.
         and not (name == "workspaces" and unlisted_workspaces(declared, observed))
         and any(is_enabled(entry) for entry in as_mapping(past.get(name)).values())
     ]
