@@ -254,6 +254,7 @@ def _replaced_slugs(connection: Connection, target: int, items: Iterable[Confirm
     if len(now) <= _MAX_NAMED_SLUGS:
         query = query.where(declared.c.slug.in_(sorted(now)))
     rows = connection.execute(query.where(declared.c.identity.is_not(None)))
+    # An unknown id is no proof of another object.
     return {row.slug for row in rows if now.get(row.slug) not in {None, row.identity}}
 
 

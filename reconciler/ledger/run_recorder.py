@@ -79,6 +79,7 @@ class Recorder:
 
     def require_open(self) -> None:
         """Raise `LockLost` if another run has closed this one."""
+        # Before its start is recorded, no other run can have closed it.
         if self._run_id:
             with self._database.writing() as connection:
                 self._require_open(connection)
@@ -173,6 +174,7 @@ class Recorder:
 
     def _facts_of(self, plan: Plan) -> dict[str, object]:
         facts = asdict(self._facts)
+        # It has a column of its own.
         del facts["run"]
         if self._facts.shard is None:
             del facts["shard"]

@@ -86,6 +86,7 @@ class Ledger:
         with self._database.reading() as connection:
             target = target_rows.find(connection, key)
             known = {} if target is None else last_applied.read(connection, target)
+        # Without a record of the target, Git may have declared anything before.
         return LastAppliedState(integrations=known, pepper=self.pepper, complete=target is not None)
 
     def organisations(self, key: TargetKey) -> frozenset[str]:
