@@ -77,6 +77,7 @@ class ProviderRules:
         hint = f"if it is right, add `providers: [{self.provider[:60]}]` to reconcile.yaml"
         if similar is not None:
             hint = f"did you mean `{similar}`? If not, add it to `providers` in reconcile.yaml"
+        # A text that cannot be a name may contain a secret, so it is not repeated.
         elif shown != f"`{self.provider}`":
             hint = "if it is right, add it to `providers` in reconcile.yaml"
         self.problems.warning(
@@ -221,6 +222,7 @@ class ProviderRules:
                 f"`{field.name}` {found.summary}",
                 self._at(*steps),
                 hint=found.hint,
+                # The text before the sign may contain a password.
                 hide="@" in text,
             )
 
