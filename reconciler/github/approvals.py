@@ -161,6 +161,7 @@ def _merged_after(plan: Plan, request: JsonObject) -> str | None:
     """Return when a pull request was merged, None if that was before the plan was made."""
     try:
         merged = parse_zoned_instant(text_at(request, "merged_at") or "")
+    # Without the time of the merge, the age counts from the creation of the plan.
     except ValueError:
         return None
     if merged <= parse_zoned_instant(plan.created_at):

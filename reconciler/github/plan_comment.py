@@ -27,7 +27,6 @@ WRITERS = frozenset({"admin", "maintain", "write"})
 
 _COMMAND = re.compile(r"/plan((?:[ \t]+\S+)*)[ \t]*", re.ASCII)
 _NOT_REQUESTED = "plan-not-requested"
-# GitHub determines in the background whether a pull request can be merged.
 _READS = 5
 _PAUSE_SECONDS = 2.0
 """GitHub computes the merge commit after the first request that needs it."""

@@ -48,6 +48,7 @@ _REQUEST_SECONDS = 60.0
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _SEARCHED_BYTES = 4096
 _NEXT = re.compile(r'<([^<>]+)>\s*;[^,]*\brel="?next"?')
+# A repeated PATCH sets the same values, a repeated POST would create a second object.
 _IDEMPOTENT = frozenset({"GET", "PATCH"})
 _TRANSIENT_STATUS = frozenset({408, 500, 502, 503, 504})
 
