@@ -254,6 +254,7 @@ def _common(
     """Return what two sentences have in common, None if it is less than this share."""
     if list(known) == list(words):
         return list(known)
+    # Without `autojunk`, which ignores frequent words of long sentences.
     matcher = SequenceMatcher(None, known, words, autojunk=False)
     parts: list[Sequence[str | None]] = []
     at, other = 0, 0
