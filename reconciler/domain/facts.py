@@ -192,6 +192,7 @@ class StrictModel(BaseModel):
 
 
 def _reference(value: object) -> object:
+    # An empty value declares that nothing is stored.
     if value is None or isinstance(value, SecretRef) or (isinstance(value, str) and not value):
         return value
     raise PydanticCustomError("literal-secret", "a secret must be a reference")
