@@ -38,7 +38,10 @@ async def send_heartbeat(
     """Request a URL once, and return a warning if it did not answer with success."""
     try:
         async with httpx.AsyncClient(
-            transport=make_transport(), timeout=TIMEOUT_SECONDS, trust_env=False
+            # The transport has the proxy and the CA; the environment must not add others.
+            transport=make_transport(),
+            timeout=TIMEOUT_SECONDS,
+            trust_env=False,
         ) as client:
             answer = await client.get(url, headers={"user-agent": "portkey-reconciler"})
         problem = "" if answer.is_success else f"the answer is {answer.status_code}"
