@@ -27,6 +27,7 @@ _TOLERATED_SKEW_SECONDS = 30.0
 _MAX_SKEW_SECONDS = 120.0
 """Above this skew a create whose response was lost is not recognised by its time."""
 
+# The maximum of the API is unknown (remote/API.md §9).
 _LARGE_PAGE = 1000
 _MAX_ROWS_TRIED = 5
 _MAX_ROWS_LISTED = 5
