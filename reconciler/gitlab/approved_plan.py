@@ -110,6 +110,7 @@ async def _artifact(
         if job.get("name") == plan_job and job.get("status") == "success":
             path = f"{gitlab.path}/jobs/{required_id(job, 'id')}/artifacts/{quote(artifact)}"
             content = await gitlab.download(path, limit=MAX_PLAN_BYTES)
+            # A damaged text is no valid plan in either case, which `decode` reports.
             return content.decode("utf-8", "replace")
     raise _not_approved(f"the newest pipeline of !{number} has no successful job `{plan_job}`")
 
@@ -140,6 +141,7 @@ def _merged_after(plan: Plan, request: JsonObject) -> str | None:
     """Return when a request was merged, None where that was not after the plan was made."""
     try:
         merged = parse_zoned_instant(_text(request, "merged_at") or "")
+    # Without the time of the merge, the age counts from the creation of the plan.
     except ValueError:
         return None
     if merged <= parse_zoned_instant(plan.created_at):
