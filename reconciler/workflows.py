@@ -239,6 +239,7 @@ async def _fresh_plan(
     if session.require_secrets:
         from reconciler.execution.preflight import require_values
 
+        # Every missing value counts, whether or not a call of this plan sends it.
         require_values(session.missing, session.secrets, session.missing, session.desired, planned)
     return planned, observed
 
