@@ -145,6 +145,7 @@ def _change(item: ChangeDocument) -> Change:
         path=item["path"],
         op=item["op"],
         risk=item["risk"],
+        # The document was parsed from JSON, so both values are `Json`.
         before=cast("Json", item["before"]),
         after=cast("Json", item["after"]),
         sensitive=item["sensitive"],

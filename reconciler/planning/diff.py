@@ -52,6 +52,7 @@ def _differing_paths(old: Tree, new: Tree) -> Iterator[Path]:
         old,
         new,
         view="tree",
+        # 1 and 1.0 are equal in the canonical form.
         ignore_numeric_type_changes=True,
         threshold_to_diff_deeper=0,  # otherwise mappings with little in common are one change
         # Only paths are used; values are read from the trees themselves.
