@@ -263,6 +263,7 @@ def exposures(plan: Plan) -> dict[str, SyncStatus]:
         if item.is_host:
             found[item.slug] = SyncStatus.UNDECLARED_HOST
         elif item.is_access:
+            # An undeclared host is more urgent, so it is kept.
             found.setdefault(item.slug, SyncStatus.UNDECLARED_ACCESS)
     return found
 
