@@ -287,6 +287,7 @@ def _warn_if_exposed(console: Console, file: Path) -> None:
 
     try:
         status = file.stat()
+    # The tokens have been read; a file that has vanished since exposes none.
     except OSError:
         return
     # The mode of a pipe, such as `<(…)` in a shell, does not show who can read it.
