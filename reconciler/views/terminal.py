@@ -307,7 +307,9 @@ def _outcomes(page: TextLayout, shown: ResultOutline, options: RenderOptions) ->
     # One long slug must not push the durations of all others out of sight.
     column = min(max((columns(item.slug) for item in shown.outcomes), default=0), 40)
     for items in by_reason.values():
-        listed = items if options.verbose else items[:SHOWN_IN_FULL]
+        # What failed or is unknown is always named, because it needs a decision.
+        is_cut = items[0].status is Status.APPLIED and not options.verbose
+        listed = items[:SHOWN_IN_FULL] if is_cut else items
         for item in listed:
             _outcome(page, item, column=column)
         if len(listed) < len(items):

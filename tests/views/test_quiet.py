@@ -303,16 +303,26 @@ def test_other_texts_count_what_was_not_tried_as_well() -> None:
     assert few.count("**skipped**") == 2
 
 
-def test_failures_for_one_reason_are_rows_with_the_reason_once() -> None:
+@pytest.mark.parametrize("status", [Status.FAILED, Status.UNKNOWN])
+def test_failures_for_one_reason_are_all_named_with_the_reason_once(status: Status) -> None:
     reason = ActionFailure("unreachable", "the API cannot be reached", hint="check the network")
-    outcomes = tuple(
-        Outcome(action.slug, ActionKind.CREATE, Status.FAILED, 3, error=reason)
-        for action in creations(50)
-    )
-    result = ApplyResult("run-1", samples.TARGET, "sha256:" + "ab" * 32, outcomes)
-    text = terminal.result(result, replace(LOCAL, plan=samples.plan(*creations(50))))
+    text = ended(status, error=reason)
     assert text.count("the API cannot be reached") == 1
-    assert "… and 30 more failed; -v lists all" in text
+    assert all(f"create   {action.slug}" in text for action in creations(50))
+
+
+def test_of_many_applied_actions_the_first_are_named_and_the_others_counted() -> None:
+    text = ended(Status.APPLIED)
+    assert "… and 30 more applied; -v lists all" in text
+    assert text.count("applied  create") == 20
+
+
+def ended(status: Status, *, error: ActionFailure | None = None) -> str:
+    """Return the text of an apply of 50 creates that all ended in one way."""
+    plan = samples.plan(*creations(50))
+    outcomes = tuple(Outcome(a.slug, a.kind, status, 3, error=error) for a in plan.actions)
+    result = ApplyResult("run-1", samples.TARGET, "sha256:" + "ab" * 32, outcomes)
+    return terminal.result(result, replace(LOCAL, plan=plan))
 
 
 def test_a_result_below_its_plan_does_not_name_the_target_again() -> None:
