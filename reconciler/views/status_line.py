@@ -39,7 +39,7 @@ class StatusLine:
         self._verb = verb
         self._unit = f" {unit}" if unit else ""
         self._began = clock()
-        self._since = self._began
+        self._since = self._updated = self._began
         self._progress: ReadProgress | None = None
         self._paused_until = -math.inf
         self._shown = ""
@@ -51,6 +51,7 @@ class StatusLine:
         # A second read of the same command counts from 0, and so does its remaining time.
         if last is None or progress.done < last.done or last.is_over:
             self._since = self._clock()
+        self._updated = self._clock()
         self._progress = progress
 
     def pause(self, seconds: float) -> None:
@@ -99,9 +100,10 @@ class StatusLine:
         # While the list is being read, the number of integrations grows.
         if not progress.is_listed or not progress.done:
             return counts
-        seconds_each = (now - self._since) / progress.done
-        left = _duration(seconds_each * (progress.wanted - progress.done))
-        return f"{counts} · {left} left"
+        seconds_each = (self._updated - self._since) / progress.done
+        # Counted down until the next update; a pace of this moment would let the time grow.
+        left = seconds_each * (progress.wanted - progress.done) - (now - self._updated)
+        return f"{counts} · {_duration(left)} left"
 
 
 def _duration(seconds: float) -> str:
