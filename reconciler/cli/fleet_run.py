@@ -7,7 +7,7 @@ How one member runs: `reconciler.cli.fleet_member`. How tasks are distributed: t
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from reconciler.cli import output, settings, status_line
 from reconciler.cli.console import Console
@@ -27,9 +27,6 @@ from reconciler.fleet.outcome import FleetOperation, FleetResult, MemberOutcome,
 from reconciler.fleet.table import action_counts, line_of, table
 from reconciler.fleet.task import MemberTask
 from reconciler.remote.api import ReadProgress
-
-if TYPE_CHECKING:
-    pass
 
 _VERBS = {
     FleetOperation.PLAN: "planning",

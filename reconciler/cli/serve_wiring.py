@@ -7,44 +7,35 @@ missing, an error names the extra.
 import asyncio
 import errno
 import gc
+import shlex
 import socket
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING
-
-from reconciler.cli import settings
-from reconciler.cli.global_options import Invocation
-from reconciler.cli.serve_target import ServedTarget
-from reconciler.diagnostics import error
-from reconciler.errors import InvalidInput
-from reconciler.remote.client import Client
-
-if TYPE_CHECKING:
-    from reconciler.adapter.middleware import MiddlewareConfig
-    from reconciler.adapter.request_context import Application
-    from reconciler.adapter.service import UpstreamService
-    from reconciler.adapter.telemetry import Metrics
-    from reconciler.adapter.tools import ToolDefinition
-    from reconciler.adapter.ui.routes import PageRoutes
-import shlex
-import stat
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from reconciler.cli import output
+from reconciler.cli import output, settings
 from reconciler.cli.console import Console
+from reconciler.cli.global_options import Invocation
+from reconciler.cli.serve_target import ServedTarget
 from reconciler.desired.config import is_loopback
-from reconciler.diagnostics import warning
+from reconciler.diagnostics import error, warning
+from reconciler.errors import InvalidInput
+from reconciler.remote.client import Client
 from reconciler.workflows import timestamp
 
 if TYPE_CHECKING:
     from reconciler.adapter.auth import Tokens
     from reconciler.adapter.middleware import MiddlewareConfig
-    from reconciler.adapter.request_context import RequestContext
+    from reconciler.adapter.request_context import Application, RequestContext
+    from reconciler.adapter.service import UpstreamService
     from reconciler.adapter.telemetry import Metrics
+    from reconciler.adapter.tools import ToolDefinition
+    from reconciler.adapter.ui.routes import PageRoutes
 
 _LIBRARIES = ("jsonschema", "mcp", "prometheus_client", "starlette", "uvicorn")
 

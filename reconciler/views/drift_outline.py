@@ -135,8 +135,8 @@ def suggestions(
         operands = as_operands(_first(to_pull))
         pull = suggested_command(target, "pull", *operands, context=context)
         yield Suggestion(text, pull)
-    yield from _by_hand(to_keep, phrases.KEEP, phrases.KEEP_MORE)
-    yield from _by_hand(missing, phrases.ADOPT_ABSENCE, phrases.ADOPT_ABSENCE_MORE)
+    yield from _manual_edits(to_keep, phrases.KEEP, phrases.KEEP_MORE)
+    yield from _manual_edits(missing, phrases.ADOPT_ABSENCE, phrases.ADOPT_ABSENCE_MORE)
 
 
 def _resolvable_in_files(report: DriftReport) -> tuple[list[str], list[str], list[str]]:
@@ -161,7 +161,7 @@ def _resolvable_in_files(report: DriftReport) -> tuple[list[str], list[str], lis
     return to_pull, to_keep, missing
 
 
-def _by_hand(slugs: Sequence[str], all_of: str, first_of: str) -> Iterable[Suggestion]:
+def _manual_edits(slugs: Sequence[str], all_of: str, first_of: str) -> Iterable[Suggestion]:
     """Yield the edits to make in the files, and for which integrations."""
     if slugs:
         yield Suggestion(_phrase_for(slugs, all_of, first_of), slugs=_first(slugs))
