@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from markupsafe import Markup
 
+from reconciler.diagnostics import Severity
 from reconciler.drift.report import DriftReport
 from reconciler.execution.result import ApplyResult, Status
 from reconciler.planning.actions import ActionKind, Risk
@@ -22,8 +23,9 @@ from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, phrases, plan_outline, result_outline
 from reconciler.views.drift_states import DriftState
 from reconciler.views.escape import visible
-from reconciler.views.findings import severities_of
+from reconciler.views.findings import Finding, severities_of
 from reconciler.views.render_options import RenderOptions
+from reconciler.views.sections import CommandContext, Section, sections_of
 from reconciler.views.templating import Templates
 
 OPENED = 10
@@ -36,6 +38,8 @@ FILTERS: Mapping[str, Sequence[str]] = {
     "drift": [state.value for state in DriftState],
 }
 """Filters; each choice has a class `action-create` and an id `show-action-create`."""
+
+_SEVERITIES = list(Severity)
 
 # Without the number of unchanged integrations, which would dwarf all other bars.
 _CHARTED = {*ActionKind, *DriftState, "blocked", *Status}
@@ -50,6 +54,7 @@ def plan(value: Plan, options: RenderOptions) -> str:
         "plan.html",
         title=f"{shown.title} {shown.run}".strip(),
         shown=shown,
+        sections=_sections(value, options.context),
         bars=_bars(shown.counts),
         filters=_filters(_kinds_and_risks(shown.actions)),
         is_short=len(shown.actions) <= OPENED,
@@ -83,6 +88,7 @@ def drift(value: DriftReport, options: RenderOptions) -> str:
         "drift.html",
         title=shown.title,
         shown=shown,
+        sections=_sections(value.plan, options.context),
         bars=_bars(shown.counts, labels=phrases.DRIFT_STATES),
         filters=_filters(_states_and_risks(shown.items)),
         is_short=len(shown.items) <= OPENED,
@@ -156,6 +162,25 @@ def _is_high_risk(risk: Risk) -> bool:
     return risk.rank >= Risk.CREDENTIAL.rank
 
 
+@dataclass(frozen=True, slots=True)
+class _FoldedSection:
+    """Section with all its lines; a short one is open."""
+
+    whole: Section
+    is_open: bool
+
+
+def _sections(plan: Plan, context: CommandContext) -> list[_FoldedSection]:
+    short = {section.key for section in sections_of(plan, context) if not section.more}
+    whole = sections_of(plan, context, whole=True)
+    return [_FoldedSection(section, section.key in short) for section in whole]
+
+
+def _by_severity(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the errors first; findings of one severity keep their order."""
+    return sorted(findings, key=lambda item: _SEVERITIES.index(item.severity))
+
+
 def _finalize(value: object) -> str:
     """Make a value visible and escape it, except markup, which is the style or a macro's result.
 
@@ -171,7 +196,7 @@ _TEMPLATES = Templates(
     "reconciler.views",
     finalize=_finalize,
     tests={"high_risk": _is_high_risk},
-    filters={"severities": severities_of},
+    filters={"by_severity": _by_severity, "severities": severities_of},
     constants={"phrases": phrases},
 )
 

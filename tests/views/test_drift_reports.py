@@ -68,7 +68,8 @@ def test_foreign_text_adds_neither_tags_nor_attributes_to_html(plan: Plan) -> No
     page = Page(html.drift(detect_drift(plan), LOCAL))
     known = Page(html.drift(drift_samples.every_origin(), LOCAL))
     assert set(page.tags) <= set(known.tags)
-    assert not {name for _, name in page.attributes} & {"src", "href", "style", "onerror"}
+    assert not {name for _, name in page.attributes} & {"src", "style", "onerror"}
+    assert page.links <= {"#diagnostics"}
     assert page.tags.count("style") == page.tags.count("title") == 1
 
 

@@ -18,6 +18,7 @@ from reconciler.planning.plan import Plan
 from reconciler.views import html, json, listings, markdown, terminal
 from reconciler.views.escape import visible
 from reconciler.views.render_options import RenderOptions
+from reconciler.views.sections import sections_of
 from tests.views import samples
 from tests.views.hostile import FRAGMENTS, MARK, observed_states, plans, results, starts, texts
 
@@ -45,6 +46,7 @@ class Page(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.tags: list[str] = []
         self.attributes: set[tuple[str, str]] = set()
+        self.links: set[str | None] = set()
         self.outside_code = ""
         self._open: list[str] = []
         self.feed(text)
@@ -53,6 +55,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.attributes |= {(tag, name) for name, _ in attrs}
+        self.links |= {value for name, value in attrs if name == "href"}
         self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -112,8 +115,9 @@ def test_markdown_keeps_its_limit_its_summary_and_its_innocence(
 def test_foreign_text_adds_neither_tags_nor_attributes_to_html(plan: Plan) -> None:
     page = Page(html.plan(plan, LOCAL))
     assert set(page.tags) <= set(Page(html.plan(samples.mixed_plan(), LOCAL)).tags) | {"header"}
-    assert not {name for _, name in page.attributes} & {"src", "href", "style", "onerror"}
-    assert page.tags.count("details") == len(plan.actions)
+    assert not {name for _, name in page.attributes} & {"src", "style", "onerror"}
+    assert page.links <= {"#diagnostics"}
+    assert page.tags.count("details") == len(plan.actions) + len(sections_of(plan))
     assert page.tags.count("style") == page.tags.count("title") == 1
 
 

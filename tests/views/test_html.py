@@ -2,12 +2,15 @@
 
 import re
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
 from importlib import resources
 
 import pytest
 from jinja2 import UndefinedError
 
+from reconciler.diagnostics import error, notice, warning
+from reconciler.drift.report import detect_drift
 from reconciler.views import html
 from reconciler.views.render_options import RenderOptions
 from reconciler.views.templating import Templates
@@ -69,3 +72,43 @@ def test_a_value_that_a_template_does_not_get_is_an_error() -> None:
     templates = Templates("reconciler.views", finalize=str)
     with pytest.raises(UndefinedError):
         templates.render("plan.html", title="Plan")
+
+
+def test_notes_follow_the_actions_and_errors_are_first_among_them() -> None:
+    plan = replace(
+        samples.mixed_plan(),
+        diagnostics=(notice("a", "first"), warning("b", "second"), error("c", "third")),
+    )
+    page = html.plan(plan, RenderOptions(ledger="shared"))
+    places = [
+        page.index(text) for text in ('class="action ', "error[c]", "warning[b]", "notice[a]")
+    ]
+    assert places == sorted(places)
+    assert re.search(r'class="callout error">\s*<p>error\[c\]', page)
+    report = html.drift(detect_drift(plan), RenderOptions(ledger="shared"))
+    assert report.index('class="action ') < report.index("error[c]") < report.index("warning[b]")
+
+
+def test_long_lists_are_folded_and_whole() -> None:
+    names = tuple(f"by-hand-{number:03d}" for number in range(300))
+    plan = samples.plan(samples.creation("a", "A"), unmanaged=names)
+    for page in (
+        html.plan(plan, RenderOptions(ledger="shared")),
+        html.drift(detect_drift(plan), RenderOptions(ledger="shared")),
+    ):
+        folded = re.search(r'<details class="section">(.*?)</details>', page, re.DOTALL)
+        assert folded
+        assert [name for name in names if name not in folded[1]] == []
+    short = html.plan(replace(plan, unmanaged=names[:3]), RenderOptions(ledger="shared"))
+    assert '<details class="section" open>' in short
+
+
+def test_values_stand_side_by_side_only_where_there_are_two() -> None:
+    created = html.plan(samples.plan(samples.creation("a", "A")), RenderOptions(ledger="shared"))
+    assert re.findall(r'<th scope="col">(\w+)</th>', created) == ["field", "after"]
+    deleted = html.plan(samples.plan(samples.deletion("a")), RenderOptions(ledger="shared"))
+    assert re.findall(r'<th scope="col">(\w+)</th>', deleted) == ["field", "before"]
+    tables = re.findall(r'<table class="fields">.*?</table>', PAGE, re.DOTALL)
+    mixed = next(table for table in tables if "before</th>" in table and "after</th>" in table)
+    for row in re.findall(r"<tr>\n<th scope=\"row\">.*?</tr>", mixed, re.DOTALL):
+        assert row.count("<td ") + row.count('colspan="2"') == 2
