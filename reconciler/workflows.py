@@ -96,13 +96,19 @@ async def plan(session: Session, options: PlanOptions) -> Plan:
     Raises `RemoteError` for an incomplete reading, `Refused` for another organisation than before,
     and `InvalidInput` for missing values if the session requires secrets.
     """
-    planned, _ = await _fresh_plan(session, options)
+    planned, _ = await observe_and_plan(session, options)
     return planned
 
 
 async def observe_and_plan(session: Session, options: PlanOptions) -> tuple[Plan, ObservedState]:
     """Return a plan with the observed state from which it was made; raises what `plan` raises."""
-    return await _fresh_plan(session, options)
+    planned, observed = await _fresh_plan(session, options)
+    target = session.desired.target
+    if target.has_change_times:
+        from reconciler.planning.window_guard import with_notice
+
+        planned = with_notice(planned, target, now=session.now)
+    return planned, observed
 
 
 async def apply(
@@ -119,26 +125,21 @@ async def apply(
     """Make a fresh plan, check it, ask for confirmation if needed, and carry it out.
 
     Nothing is written before all checks have passed. Raises what `plan` raises, `Refused` for a
-    guard, an approval or a declined confirmation, and `InvalidInput` for a missing secret value.
+    guard, an approval, a closed window or a declined confirmation, and `InvalidInput` for a missing
+    secret value.
     """
     from reconciler.execution.executor import execute
-    from reconciler.execution.preflight import require_ready
     from reconciler.execution.result import Status
 
     planned, observed = await _fresh_plan(session, options)
-    require_ready(
-        planned,
-        approval,
-        desired=session.desired,
-        values=session.secrets,
-        missing=session.missing,
-        now=session.now,
-    )
+    _require_ready(session, planned, approval)
     # After all checks, so that a confirmed plan is not refused afterwards.
     if planned.actions and approval.asks and not confirm(planned):
         raise Refused(
             [error("declined", "the run was not confirmed; nothing was written")], plan=planned
         )
+    # Checked again: the window may have closed while the question waited for its answer.
+    break_freeze = _require_window(session, planned, approval)
     result = await execute(
         planned,
         run=run,
@@ -148,12 +149,43 @@ async def apply(
         abort_on_error=abort_on_error,
         stop=stop,
         shard=options.selection.shard_label,
+        break_freeze=break_freeze,
     )
     organisation = observed.organisation_id
     if organisation is None and result.summary[Status.APPLIED] and not stop.requested:
         # An empty list does not name its organisation; now the list has a row.
         organisation = await _organisation(session.api)
     return Applied(planned, observed, result, organisation)
+
+
+def _require_ready(session: Session, planned: Plan, approval: "Approval") -> None:
+    """Raise unless the plan may be carried out now; the user may still have to confirm it."""
+    from reconciler.execution.preflight import require_ready
+
+    require_ready(
+        planned,
+        approval,
+        desired=session.desired,
+        values=session.secrets,
+        missing=session.missing,
+        now=session.now,
+    )
+    _require_window(session, planned, approval)
+
+
+def _require_window(session: Session, planned: Plan, approval: "Approval") -> str | None:
+    """Raise `Refused` outside the target's windows; return the reason that permits it there."""
+    target = session.desired.target
+    if not target.has_change_times:
+        return None
+    from reconciler.planning.window_guard import closure_of, refusal
+
+    closed = closure_of(planned, target, now=session.now)
+    if closed is None:
+        return None
+    if approval.break_freeze is None:
+        raise Refused([refusal(closed, target)], plan=planned)
+    return approval.break_freeze
 
 
 def _dependencies(session: Session, planned: Plan, observed: ObservedState) -> "RunDependencies":

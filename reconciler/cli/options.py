@@ -128,6 +128,19 @@ def _not_empty(_ctx: click.Context, _param: click.Parameter, value: str | None) 
     return value
 
 
+def _reason(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """Refuse an empty reason, or one that looks like a secret: it is published."""
+    if value is None:
+        return None
+    from reconciler.domain.secrets import LOOKS_SECRET
+
+    if not value.strip():
+        raise click.BadParameter("the reason is empty; write why the run cannot wait")
+    if LOOKS_SECRET.search(value):
+        raise click.BadParameter("the reason looks like a secret; it is recorded and published")
+    return value.strip()
+
+
 _AT_LEAST_0 = click.IntRange(0)
 
 _PLANNING = {
@@ -302,6 +315,7 @@ class ApprovalOptions:
     on_error: str = "continue"
     no_ledger: bool = False
     allow_older_commit: bool = False
+    break_freeze: str | None = None
 
 
 approval_options = grouped(
@@ -323,6 +337,14 @@ approval_options = grouped(
         "--allow-older-commit",
         is_flag=True,
         help="Apply this commit even if a newer one was applied",
+    ),
+    break_freeze=click.option(
+        "--break-freeze",
+        metavar="REASON",
+        callback=_reason,
+        # Only where it is written: a variable that stays set would break every freeze.
+        allow_from_autoenv=False,
+        help="Apply outside the target's windows and freeze, and record this reason",
     ),
 )
 

@@ -236,6 +236,11 @@ def _check_target(name: str, target: Tree, document: Sourced, problems: ProblemC
             summary = f"target `{name}` needs `api_key`"
             problems.error("missing-field", summary, here, hint=_KEY_HINT, key=True)
     _check_known_fields(target.get("known_fields"), here.at("known_fields"), problems)
+    if "windows" in target or "freeze" in target:
+        # Imported late, because few targets have them and zones are slow to load.
+        from reconciler.desired.change_window_rules import check_change_times
+
+        check_change_times(target, here, problems)
     environment = target.get("environment")
     if isinstance(environment, str) and not _is_folder_name(environment):
         summary = "`environment` must be the name of a folder in environments/"

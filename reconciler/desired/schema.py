@@ -29,6 +29,18 @@ _TARGET = {
     "prune": "Which integrations without a file are deleted.",
     "limits": "Limits for the changes of one run; a plan beyond them is refused.",
     "known_fields": "Unknown configuration fields to treat as plain, by provider.",
+    "windows": "Hours in which changes are applied; outside them, `apply` refuses.",
+    "freeze": "Time until which nothing is applied.",
+}
+_WINDOW = {
+    "allow": "Days and hours, such as `Mon-Thu 09:00-16:00`; without days, every day.",
+    "zone": "Time zone of the hours, such as `Europe/Berlin`.",
+    "risks": "Only changes with one of these risks need the window; without it, every change does.",
+}
+_FREEZE = {
+    "until": "Last day of the freeze, or the instant of its end with its zone.",
+    "reason": "Reason, which a refusal shows.",
+    "zone": "Time zone of the last day; by default that of the windows, else UTC.",
 }
 _SCOPE = {
     "type": "Integrations of the organisation, of workspaces, or all.",
@@ -145,6 +157,8 @@ def config() -> Schema:
         ("Target", _TARGET),
         ("Scope", _SCOPE),
         ("Limits", _LIMITS),
+        ("ChangeWindow", _WINDOW),
+        ("Freeze", _FREEZE),
         ("Tombstone", _TOMBSTONE),
     ):
         for field, text in descriptions.items():

@@ -77,6 +77,31 @@ class Limits(StrictSettings):
     plan_age_hours: Annotated[float, Field(gt=0, strict=True)] = 168
 
 
+RiskName: TypeAlias = Literal[
+    "cosmetic", "additive", "restrictive", "credential", "access-removal", "replace", "delete"
+]
+"""Name of a risk, as `reconciler.planning.actions.Risk` defines them."""
+
+
+class ChangeWindow(StrictSettings):
+    """Hours in which changes may be applied; with `risks`, only changes of these need the window.
+
+    How the hours are read: `reconciler.domain.change_windows`.
+    """
+
+    allow: str
+    zone: str
+    risks: tuple[RiskName, ...] | None = None
+
+
+class Freeze(StrictSettings):
+    """Time in which nothing may be applied; `until` is a date, which is included, or an instant."""
+
+    until: str
+    reason: str
+    zone: str | None = None
+
+
 class Target(StrictSettings):
     """API of one organisation, and the rules for writing to it."""
 
@@ -89,11 +114,18 @@ class Target(StrictSettings):
     prune: Prune = Prune.MANAGED
     limits: Limits = Limits()
     known_fields: dict[str, tuple[str, ...]] = {}
+    windows: tuple[ChangeWindow, ...] = ()
+    freeze: Freeze | None = None
 
     @property
     def is_simulator(self) -> bool:
         """Return whether this target is the embedded simulator."""
         return self.base_url.startswith("simulator:")
+
+    @property
+    def has_change_times(self) -> bool:
+        """Return whether changes may be applied only at some times."""
+        return bool(self.windows) or self.freeze is not None
 
     def as_json(self, organisation_id: str | None) -> dict[str, object]:
         """Return the form of plans, results and reports."""

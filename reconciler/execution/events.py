@@ -18,10 +18,14 @@ from reconciler.planning.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """The run begins; no call was sent yet."""
+    """The run begins; no call was sent yet.
+
+    `break_freeze` is the reason for which it runs outside the windows or the freeze of its target.
+    """
 
     run: str
     plan: Plan
+    break_freeze: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

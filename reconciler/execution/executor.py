@@ -43,13 +43,15 @@ async def execute(
     abort_on_error: bool = False,
     stop: CancelToken | None = None,
     shard: str | None = None,
+    break_freeze: str | None = None,
 ) -> ApplyResult:
     """Carry out every action of a fresh plan and return the outcomes.
 
-    `concurrency` is the maximum number of calls in flight; the client enforces it. Raises only what
-    a listener raises at `RunStarted`, before anything is written.
+    `concurrency` is the maximum number of calls in flight; the client enforces it. `break_freeze`
+    is only recorded. Raises only what a listener raises at `RunStarted`, before anything is
+    written.
     """
-    recorded = emit(RunStarted(run, plan))
+    recorded = emit(RunStarted(run, plan, break_freeze))
     if recorded is not None:
         await recorded
     execution = _Execution(dependencies, emit, concurrency, abort_on_error, stop or CancelToken())
@@ -61,6 +63,7 @@ async def execute(
         plan_digest=plan.digest,
         outcomes=tuple(execution.outcomes[action.address] for action in plan.actions),
         shard=shard,
+        break_freeze=break_freeze,
     )
     execution.announce(RunEnded(result))
     return result

@@ -69,8 +69,8 @@ def record_in(recorder: "Recorder", *, fingerprints: Fingerprints = _no_fingerpr
 
     def listen(event: Event) -> None:
         match event:
-            case RunStarted(plan=plan):
-                recorder.run_started(plan)
+            case RunStarted(plan=plan, break_freeze=reason):
+                recorder.run_started(plan, break_freeze=reason)
             case CallStarted(action=action, call=call, last_seen=last_seen):
                 recorder.call_started(action, call, last_seen, secrets=fingerprints(call))
             case CallEnded(action=action):

@@ -42,7 +42,14 @@ def merge(results: Sequence[ApplyResult]) -> ApplyResult:
         outcomes=tuple(sorted(outcomes, key=lambda o: (_ORDER[o.kind], o.slug))),
         shard=results[0].shard if len(results) == 1 else None,
         ledger=_ledger(results),
+        break_freeze=_break_freeze(results),
     )
+
+
+def _break_freeze(results: Sequence[ApplyResult]) -> str | None:
+    """Return the reasons of all shards that were outside a window, each once."""
+    reasons = [result.break_freeze for result in results if result.break_freeze is not None]
+    return "; ".join(dict.fromkeys(reasons)) or None
 
 
 def _ledger(results: Sequence[ApplyResult]) -> Anchor | ActionFailure | None:

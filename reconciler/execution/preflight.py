@@ -34,11 +34,16 @@ _SHOWN_DIGITS = 12
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Approval in place of a prompt: a digest to match, plans to stay within, or `--yes`."""
+    """Approval in place of a prompt: a digest to match, plans to stay within, or `--yes`.
+
+    `break_freeze` is the reason for which the run may be outside the windows and the freeze of its
+    target. It approves no change.
+    """
 
     digest: str | None = None
     plans: tuple[Plan, ...] = ()
     assumed: bool = False
+    break_freeze: str | None = None
 
     @property
     def asks(self) -> bool:

@@ -109,7 +109,8 @@ class ApplyResult:
 
     `shard` is `I/N` if the run was one of several shards; `lacking` is True if results of other
     shards are missing. `ledger` is the end of the run's record, or the reason why no record could
-    be kept; None if no record was requested.
+    be kept; None if no record was requested. `break_freeze` is the reason for which the run was
+    outside the windows or the freeze of its target, None if it was not.
     """
 
     run: str
@@ -119,6 +120,7 @@ class ApplyResult:
     shard: str | None = None
     lacking: bool = False
     ledger: Anchor | ActionFailure | None = None
+    break_freeze: str | None = None
 
     @property
     def summary(self) -> dict[str, int]:
@@ -150,6 +152,7 @@ class ApplyResult:
             "summary": self.summary,
             "outcomes": [outcome.as_json() for outcome in self.outcomes],
             **({} if self.ledger is None else {"ledger": _ledger_as_json(self.ledger)}),
+            **({} if self.break_freeze is None else {"break_freeze": self.break_freeze}),
         }
 
 
@@ -222,6 +225,7 @@ class ResultDocument(TypedDict):
     outcomes: list[OutcomeDocument]
     shard: NotRequired[Shard | None]
     ledger: NotRequired[LedgerDocument | None]
+    break_freeze: NotRequired[str | None]
 
 
 class UnreadableResult(ReconcilerError):
@@ -251,6 +255,7 @@ def decode_result(text: str, *, name: str) -> ApplyResult:
             outcomes=tuple(_outcome(item) for item in document["outcomes"]),
             shard=document.get("shard"),
             ledger=_ledger(document.get("ledger")),
+            break_freeze=document.get("break_freeze"),
         )
     except (ValueError, RecursionError):
         raise UnreadableResult(

@@ -57,8 +57,11 @@ class Recorder:
         self._target = 0
         self._open_calls: dict[str, int] = {}
 
-    def run_started(self, plan: Plan) -> None:
-        """Record who runs which plan, and the current state of everything that it will change."""
+    def run_started(self, plan: Plan, *, break_freeze: str | None = None) -> None:
+        """Record who runs which plan, and the current state of everything that it will change.
+
+        `break_freeze` is the reason for which it runs outside the windows of its target.
+        """
         with self._database.writing() as connection:
             target = target_rows.find_or_create(connection, self._key)
             # A crashed run joins the chain first: nothing may be recorded for it after this one.
@@ -68,7 +71,7 @@ class Recorder:
                 "run": self._facts.run,
                 "started_at": self._now(),
                 "plan_digest": plan.digest,
-                "facts": to_json(self._facts_of(plan)),
+                "facts": to_json(self._facts_of(plan, break_freeze)),
             }
             inserted = connection.execute(insert(runs).values(values)).inserted_primary_key
             assert inserted is not None  # noqa: S101 - a single-row insert has a key
@@ -172,10 +175,12 @@ class Recorder:
             connection.execute(update(runs).where(runs.c.id == self._run_id).values(values))
             hash_chain.append_to_chain(connection, self._run_id)
 
-    def _facts_of(self, plan: Plan) -> dict[str, object]:
+    def _facts_of(self, plan: Plan, break_freeze: str | None) -> dict[str, object]:
         facts = asdict(self._facts)
         # It has a column of its own.
         del facts["run"]
+        if break_freeze is not None:
+            facts["break_freeze"] = break_freeze
         if self._facts.shard is None:
             del facts["shard"]
         return facts | {

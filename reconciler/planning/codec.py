@@ -102,7 +102,12 @@ def plan_from(document: PlanDocument) -> Plan:
     """Build a plan from its document; the caller checks the digest."""
     plan = build_plan(document, document["actions"])
     run = document["source"]["run"] if "source" in document else None
-    return replace(plan, run=run, approved_at=document.get("approved_at"))
+    return replace(
+        plan,
+        run=run,
+        approved_at=document.get("approved_at"),
+        opens_at=document.get("opens_at"),
+    )
 
 
 def build_plan(document: ComparisonDocument, actions: Sequence[ActionDocument]) -> Plan:

@@ -163,6 +163,7 @@ class PlanDocument(ComparisonDocument):
     actions: list[ActionDocument]
     source: NotRequired[UndoneRunDocument]
     approved_at: NotRequired[Time]
+    opens_at: NotRequired[Time]
     unverified_digest: NotRequired[Digest]
 
 

@@ -161,7 +161,8 @@ class Plan:
 
     Actions are ordered by kind (creates, updates, replaces, deletes) and slug. `run` names the run
     that an undo plan reverts, else None. `approved_at` is the time of approval if the plan was
-    approved after it was made: its age counts from then.
+    approved after it was made: its age counts from then. `opens_at` is when it can be applied, if
+    the windows or the freeze of the target did not allow it when it was made.
     """
 
     target: PlanTarget
@@ -177,6 +178,7 @@ class Plan:
     diagnostics: tuple[Diagnostic, ...] = ()
     run: str | None = None
     approved_at: str | None = None
+    opens_at: str | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -288,6 +290,8 @@ class Plan:
             document["unverified_digest"] = self.unverified_digest
         if self.approved_at is not None:
             document["approved_at"] = self.approved_at
+        if self.opens_at is not None:
+            document["opens_at"] = self.opens_at
         if self.run is not None:
             document["source"] = {"run": self.run}
         return document

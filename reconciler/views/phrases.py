@@ -177,6 +177,7 @@ STATUS_SYMBOLS = MappingProxyType(
 
 HALF_DONE = "half done: {}"
 NOT_TRIED = "{} not tried"
+BROKEN_FREEZE = "outside the change window, because: {}"
 
 STATUS_ADVICE = MappingProxyType(
     {

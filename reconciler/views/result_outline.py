@@ -60,6 +60,7 @@ class ResultOutline:
     `half_done` names the integrations of which only a part was written, `not_tried` counts those
     that were never attempted, with the reason; each is a line or empty.
     `ledger` holds the anchor of the ledger, or why the record is incomplete; it may be empty.
+    `broken_freeze` is a line with the reason, if the run was outside the windows of its target.
     """
 
     title: str
@@ -73,6 +74,7 @@ class ResultOutline:
     not_tried: tuple[str, ...]
     next_steps: tuple[NextStep, ...]
     ledger: tuple[str, ...]
+    broken_freeze: str = ""
 
     @property
     def uncounted(self) -> tuple[OutcomeItem, ...]:
@@ -111,7 +113,12 @@ def of_result(
         not_tried=tuple(_not_tried(result.outcomes)),
         next_steps=tuple(_next_steps(result, context)),
         ledger=_ledger(result),
+        broken_freeze=_broken_freeze(result.break_freeze),
     )
+
+
+def _broken_freeze(reason: str | None) -> str:
+    return "" if reason is None else phrases.BROKEN_FREEZE.format(shortened(reason))
 
 
 def anchor_lines(anchor: Anchor, *, shard: str | None = None) -> tuple[str, ...]:

@@ -158,6 +158,8 @@ def _facts(run: PublicRun, *, verbose: bool) -> Iterator[str]:
         yield f"workflow: {visible(str(run['workflow']), limit=None)}"
     if run.get("undoes"):
         yield f"undoes run {visible(str(run['undoes']))}"
+    if run.get("break_freeze"):
+        yield phrases.BROKEN_FREEZE.format(visible(str(run["break_freeze"]), limit=None))
     digest = str(run["plan_digest"])
     yield f"digest: {visible(digest if verbose else phrases.first_digits(digest))}"
     counts = run["summary"]

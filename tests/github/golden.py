@@ -64,6 +64,10 @@ CASES: dict[str, Callable[[], str]] = {
             ledger=ActionFailure("ledger-timeout", "the database did not answer"),
         ),
     ),
+    "result-outside-window.md": lambda: body(
+        ReportKind.RESULT,
+        replace(samples.complete_result(PLAN), break_freeze="INC-1234: leaked key"),
+    ),
     "apply-not-approved.md": lambda: body(ReportKind.RESULT, refused("not-approved", PLAN)),
     "apply-blocked.md": lambda: body(
         ReportKind.RESULT, refused("protected", samples.plan(samples.deletion("protected")))

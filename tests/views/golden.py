@@ -19,6 +19,7 @@ MIXED = samples.mixed_plan()
 BLOCKED = samples.blocked_plan()
 PARTIAL = samples.partial_result(MIXED)
 COMPLETE = samples.complete_result(MIXED)
+OUTSIDE = replace(COMPLETE, break_freeze="INC-1234: leaked key")
 
 DRIFTED = drift_samples.drifted()
 EVERY_ORIGIN = drift_samples.every_origin()
@@ -54,6 +55,10 @@ CASES: dict[str, Callable[[], str]] = {
     "result-partial.json": lambda: json.document(PARTIAL.as_json()),
     "result-complete.txt": lambda: terminal.result(COMPLETE, LOCAL_WITH_PLAN),
     "result-complete.md": lambda: markdown.result(COMPLETE, LOCAL_WITH_PLAN),
+    "result-outside-window.txt": lambda: terminal.result(OUTSIDE, LOCAL_WITH_PLAN),
+    "result-outside-window.md": lambda: markdown.result(OUTSIDE, LOCAL_WITH_PLAN),
+    "result-outside-window.html": lambda: html.result(OUTSIDE, LOCAL_WITH_PLAN),
+    "result-outside-window.json": lambda: json.document(OUTSIDE.as_json()),
     "drift-none.txt": lambda: terminal.drift(drift_samples.in_sync(), SHARED),
     "drift-none.md": lambda: markdown.drift(drift_samples.in_sync(), SHARED),
     "drift-none.html": lambda: html.drift(drift_samples.in_sync(), SHARED),

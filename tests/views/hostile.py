@@ -137,7 +137,8 @@ def results(draw: st.DrawFn, of: Plan, text: st.SearchStrategy[str] = texts) -> 
         )
         for action in of.actions
     ]
-    return ApplyResult(draw(text), of.target, of.digest, tuple(outcomes))
+    reason = draw(st.none() | text)
+    return ApplyResult(draw(text), of.target, of.digest, tuple(outcomes), break_freeze=reason)
 
 
 @st.composite

@@ -77,7 +77,12 @@ def command(
     notifications.check(notify)
     saved = tuple(_read_plan(path) for path in plans)
     digest, assumed = approval_options.expect_digest, approval_options.yes
-    approval = Approval(digest=digest, plans=saved, assumed=assumed)
+    approval = Approval(
+        digest=digest,
+        plans=saved,
+        assumed=assumed,
+        break_freeze=approval_options.break_freeze,
+    )
     telemetry = RunTelemetry(
         invocation, command="apply", run=wiring.new_run_id(), metrics_file=metrics_file
     )

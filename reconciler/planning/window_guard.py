@@ -1,0 +1,64 @@
+"""Guard for the change windows and the freeze of a target.
+
+Unlike the guards of `reconciler.planning.guards` it depends on the time: a plan only notes it, and
+an apply checks it when it begins. This module is loaded only for a target that has either.
+"""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from reconciler.diagnostics import Diagnostic, error, notice
+from reconciler.domain.change_windows import Closure, closure
+from reconciler.domain.policy import Target
+from reconciler.planning.actions import ChangeKind
+from reconciler.planning.plan import Plan
+
+OUTSIDE_WINDOW = "outside-window"
+"""The code of the refusal, and of the notice in a plan."""
+
+
+def closure_of(plan: Plan, target: Target, *, now: datetime) -> Closure | None:
+    """Return why a plan cannot be applied now; None if it can be."""
+    return closure(target.windows, target.freeze, risks_of(plan), now=now)
+
+
+def risks_of(plan: Plan) -> frozenset[str]:
+    """Return the risks of all changes, not only the highest of each action.
+
+    Otherwise a change could pass a window for its risk beside a change of a higher risk.
+    """
+    risks = {action.risk for action in plan.actions}
+    for action in plan.actions:
+        # A secret in sync that a write must repeat changes no credential.
+        risks.update(c.risk for c in action.changes if c.op is not ChangeKind.RESEND)
+    return frozenset(risk.value for risk in risks)
+
+
+def refusal(closed: Closure, target: Target) -> Diagnostic:
+    """Return the error of an apply outside the window."""
+    hint = "apply then, or add --break-freeze REASON, which is recorded"
+    return error(OUTSIDE_WINDOW, _summary(closed, target), hint=hint)
+
+
+def with_notice(plan: Plan, target: Target, *, now: datetime) -> Plan:
+    """Return a plan with a notice and the time from which it can be applied, if not now."""
+    closed = closure_of(plan, target, now=now)
+    if closed is None:
+        return plan
+    hint = "review the plan now and apply it then"
+    found = notice(OUTSIDE_WINDOW, _summary(closed, target), hint=hint)
+    opens = closed.opens
+    return replace(
+        plan,
+        diagnostics=(*plan.diagnostics, found),
+        opens_at=None if opens is None else _in_utc(opens),
+    )
+
+
+def _summary(closed: Closure, target: Target) -> str:
+    reasons = "; ".join(closed.reasons)
+    return f"target `{target.name}` accepts no such change now: {reasons}; {closed.opening}"
+
+
+def _in_utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
