@@ -220,7 +220,11 @@ async def drift(
 
     require_ledger(session)
     planned, _ = await _fresh_plan(session, replace(options, audit=True), incremental)
-    return detect_drift(planned, not_read=incremental.not_read if incremental else 0)
+    return detect_drift(
+        planned,
+        not_read=incremental.not_read if incremental else 0,
+        partial=options.selection != Selection(),
+    )
 
 
 def require_ledger(session: Session) -> None:

@@ -101,6 +101,7 @@ class FleetRun:
         self._selection = selection
         self._engine = engine
         self._members = selection.members_of(fleet)
+        self._is_partial = len(self._members) < len(fleet.members)
         if not self._members:
             hint = f"compare --only and --exclude with the members in {selection.file}"
             raise InvalidInput(
@@ -143,6 +144,7 @@ class FleetRun:
             # An engine reports every task, including those that were not run, so no member is
             # missing.
             tuple(self._outcomes[member.name] for member in self._members),
+            partial=self._is_partial,
         )
 
     async def _carry_out(self, tasks: Sequence[MemberTask], ended: Ended) -> None:

@@ -8,7 +8,7 @@ computed again.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from pydantic import StrictBool
 
@@ -52,11 +52,13 @@ class DriftReport:
 
     `plan` would remove the difference, `origins` has the origin of each action by slug, and
     `not_read` counts the integrations that were assumed to be unchanged without a detailed read.
+    `partial` states that only selected integrations were compared.
     """
 
     plan: Plan
     origins: Mapping[str, ChangeOrigin] = field(default_factory=lambda: MappingProxyType({}))
     not_read: int = 0
+    partial: bool = False
 
     @property
     def target(self) -> PlanTarget:
@@ -100,17 +102,19 @@ class DriftReport:
             "items": plan["actions"],
             "origins": {item.slug: self.origin(item.slug).value for item in self.items},
             "not_read": self.not_read,
+            "partial": self.partial,
         }
 
 
-def detect_drift(plan: Plan, *, not_read: int = 0) -> DriftReport:
+def detect_drift(plan: Plan, *, not_read: int = 0, partial: bool = False) -> DriftReport:
     """Build the report of a plan, with the origin of each action.
 
     The plan must be fresh: only then is it known whether Git ever declared a deleted slug.
-    `not_read` counts the integrations that were assumed to be unchanged.
+    `not_read` counts the integrations that were assumed to be unchanged. `partial` states that
+    only selected integrations were compared.
     """
     origins = {action.slug: origin_of(action) for action in plan.actions}
-    return DriftReport(plan, MappingProxyType(origins), not_read)
+    return DriftReport(plan, MappingProxyType(origins), not_read, partial)
 
 
 def origin_of(action: Action) -> ChangeOrigin:
@@ -141,6 +145,8 @@ class DriftDocument(ComparisonDocument):
     items: list[ActionDocument]
     not_read: Count
     origins: dict[str, ChangeOrigin]
+    # Reports of 0.1.0 do not have it.
+    partial: NotRequired[StrictBool]
 
 
 def moved_in_api(report: DriftReport) -> tuple[str, ...]:
@@ -170,6 +176,7 @@ def decode_report(text: str, *, name: str) -> DriftReport:
             plan=build_plan(document, document["items"]),
             origins=MappingProxyType(document["origins"]),
             not_read=document["not_read"],
+            partial=document.get("partial", False),
         )
     except (ValueError, RecursionError) as problem:
         raise _unreadable(name, what_is_wrong(problem)) from None

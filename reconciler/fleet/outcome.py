@@ -144,6 +144,8 @@ def decode_fleet_result(text: str, *, name: str) -> "FleetResult":
             operation=FleetOperation(document["command"]),
             engine=str(document["engine"]),
             members=tuple(outcome_from(member) for member in document["members"]),
+            # Results of 0.1.0 do not have it.
+            partial=bool(document.get("partial", False)),
         )
         names = {member.member for member in result.members}
         is_whole = bool(names) and len(names) == len(result.members)
@@ -167,12 +169,16 @@ def worst_exit_code(codes: Iterable[int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class FleetResult:
-    """Result of a fleet's run; members are in the order of fleet.yaml."""
+    """Result of a fleet's run; members are in the order of fleet.yaml.
+
+    `partial` states that only selected members were run.
+    """
 
     run: str
     operation: FleetOperation
     engine: str
     members: tuple[MemberOutcome, ...]
+    partial: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -197,5 +203,6 @@ class FleetResult:
             "engine": self.engine,
             "exit_code": self.exit_code,
             "summary": self.summary,
+            "partial": self.partial,
             "members": [member.as_json() for member in self.members],
         }

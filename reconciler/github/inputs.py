@@ -48,11 +48,13 @@ class FailedCommand:
 class FleetReport:
     """Result of a fleet; `sentence` has fixed phrases and numbers only.
 
-    `counts` are the actions left to do, by kind. `render` returns the text within a limit of bytes.
+    `counts` are the actions left to do, by kind. `partial` states that only selected members were
+    run. `render` returns the text within a limit of bytes.
     """
 
     fingerprint: str
     in_sync: bool
+    partial: bool
     sentence: str
     counts: Mapping[str, int]
     render: Callable[[int], str]

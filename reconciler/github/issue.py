@@ -13,7 +13,9 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
+from reconciler.diagnostics import Diagnostic, error
 from reconciler.drift.report import DriftReport
+from reconciler.errors import InvalidInput
 from reconciler.github.answers import required_number
 from reconciler.github.bodies import (
     COMMENT_LIMIT,
@@ -151,7 +153,13 @@ async def report_drift(
     kind: ReportKind = ReportKind.DRIFT,
     context: ReportContext,
 ) -> str:
-    """Update the issue of an environment or a fleet, and return in one word what was done."""
+    """Update the issue of an environment or a fleet, and return in one word what was done.
+
+    Raises `InvalidInput` for a partial check: it says nothing about what was not selected, so it
+    must neither close the issue nor replace what the issue lists.
+    """
+    if not isinstance(report, FailedCommand) and report.partial:
+        raise InvalidInput([_partial(kind)])
     issue = await _find(tracker, kind, context.environment)
     if isinstance(report, FailedCommand):
         return await _report_failed_check(tracker, issue, report, kind=kind, context=context)
@@ -167,6 +175,14 @@ async def report_drift(
         # notify.
         await _notify(tracker, issue, _news(report))
     return await _update(tracker, issue, body, closes=report.in_sync)
+
+
+def _partial(kind: ReportKind) -> Diagnostic:
+    return error(
+        "partial-report",
+        f"the {kind.value} report covers only a selection, so the issue was not changed",
+        hint="report a check without --only, --exclude and --shard",
+    )
 
 
 async def _update(tracker: IssueTracker, issue: Issue, body: str, *, closes: bool) -> str:

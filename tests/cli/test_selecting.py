@@ -70,3 +70,16 @@ def test_an_undo_refuses_a_pattern_of_something_that_its_run_did_not_change(
     (run,) = project.run("history", "--format", "json").json["runs"]
     done = project.run("undo", run["run"], "--only", "beta", "--format", "json", *options)
     assert refused(done) == [f"`--only beta` matches no integration that run {run['run']} changed"]
+
+
+@pytest.mark.parametrize(
+    ("options", "partial"),
+    [((), False), (("--only", "alpha"), True), (("--exclude", "b*"), True)],
+)
+def test_a_drift_report_states_whether_it_covers_only_a_selection(
+    tmp_path: Path, options: tuple[str, ...], partial: bool
+) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    report = project.run("drift", "--format", "json", *options).json
+    assert report["partial"] is partial

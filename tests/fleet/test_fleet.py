@@ -92,7 +92,9 @@ def test_the_next_command_is_for_the_same_members(tmp_path: Path) -> None:
 def test_only_and_exclude_choose_members(
     tmp_path: Path, options: tuple[str, ...], names: set[str]
 ) -> None:
-    assert set(statuses(three(tmp_path).fleet("plan", *options))) == names
+    done = three(tmp_path).fleet("plan", *options)
+    assert set(statuses(done)) == names
+    assert done.json["partial"]
 
 
 def test_the_command_alone_shows_what_a_fleet_can_do(

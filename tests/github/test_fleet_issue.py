@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -170,3 +171,13 @@ def test_a_large_fleet_fits_and_the_failures_are_kept(reporter: Reporter) -> Non
     assert "**990 members: 90 failed, 900 in-sync.**" in body
     assert re.search(r"^\d+ further members not shown\.$", body, re.MULTILINE)
     assert re.search(r"^Errors of \d+ further members not shown\.$", body, re.MULTILINE)
+
+
+def test_a_run_of_selected_members_neither_closes_nor_changes_the_issue(
+    reporter: Reporter,
+) -> None:
+    fleet(reporter, result(IN_SYNC, FAILED))
+    before = dict(the_issue(reporter))
+    done = fleet(reporter, replace(result(IN_SYNC), partial=True))
+    assert (done.code, "partial-report" in done.err) == (3, True), done.err
+    assert the_issue(reporter) == before

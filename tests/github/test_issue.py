@@ -1,6 +1,7 @@
 """One drift issue for each environment: opened, kept, closed, opened again, and never misled."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -213,3 +214,15 @@ def test_a_failed_check_links_to_its_run_and_another_run_that_says_the_same_is_n
     other = failure(1, None, ("unreachable", "no answer"))
     reporter.report("drift", other, event=SCHEDULE, GITHUB_RUN_ID="4713")
     assert "[run 4713]" in the_issue(reporter)["body"]
+
+
+def test_a_check_of_selected_integrations_neither_closes_nor_changes_the_issue(
+    reporter: Reporter,
+) -> None:
+    drift(reporter, DRIFTED)
+    before = dict(the_issue(reporter))
+    for document in (CLEAN, MORE):
+        part = replace(document, partial=True)
+        done = reporter.report("drift", part, event=SCHEDULE, environment="production")
+        assert (done.code, "partial-report" in done.err) == (3, True), done.err
+    assert the_issue(reporter) == before

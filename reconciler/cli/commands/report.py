@@ -282,6 +282,7 @@ def _fleet_document(text: str, *, name: str, environment: str) -> "Document":
     return inputs.FleetReport(
         fingerprint=fingerprint_of(result),
         in_sync=is_settled(result),
+        partial=result.partial,
         sentence=sentence_of(result),
         counts=counts,
         render=lambda limit: markdown(result, environment=environment, limit=limit),
