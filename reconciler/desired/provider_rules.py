@@ -93,7 +93,10 @@ class ProviderRules:
         origin = self._at(_CONFIGURATIONS)
         for missing in self.model.missing(given, mapped):
             summary = f"`configurations` of {self.provider} needs {_named(missing)}"
-            self.problems.error("missing-field", summary, origin, **_addition(missing))
+            # A field that is written, but empty, is the place to look at.
+            is_written = missing.field in given
+            at = self._at(_CONFIGURATIONS, missing.field) if is_written else origin
+            self.problems.error("missing-field", summary, at, **_addition(missing))
         for missing in self.model.missed(given, mapped):
             summary = f"`configurations` of {self.provider} usually needs {_named(missing)}"
             self.problems.warning("missing-field", summary, origin, **_addition(missing))

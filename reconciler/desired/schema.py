@@ -8,17 +8,61 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reconciler.desired.config import ConfigFile
+from reconciler.desired.host_rules import LONGEST_URL
 from reconciler.desired.overlay import REMOVE
-from reconciler.domain.facts import REFERENCE_PATTERN
+from reconciler.domain.facts import MASK_PREFIX, REFERENCE_PATTERN
 from reconciler.domain.identifiers import SLUG
-from reconciler.domain.integration import MAPPINGS, Integration
+from reconciler.domain.integration import MAPPINGS, Integration, UsageLimit
 from reconciler.domain.providers import KNOWN_PROVIDERS, PROVIDERS, Configuration
+from reconciler.domain.schema import FieldSchema, integration_schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
 
 _MAPPABLE = {"not": {"required": [MAPPINGS]}}
 """A secret mapping can fill a required field; without mappings the field must be set."""
+
+# Looser than the rules that `validate` applies, so that an editor never marks a correct value.
+# `patternErrorMessage` and `errorMessage` are for editors; JSON Schema ignores unknown keywords.
+_URL: Schema = {
+    "pattern": r"^([Hh][Tt][Tt][Pp][Ss]?://[^\s/?#@]+([/?][^\s#]*)?)?$",
+    "maxLength": LONGEST_URL,
+    "patternErrorMessage": "Must be an absolute URL without a user name and a fragment.",
+}
+_INSTANT: Schema = {
+    "pattern": "^([0-9]{4}-?[0-9W].*)?$",
+    "patternErrorMessage": "Must be an instant such as 2030-01-31T00:00:00Z.",
+}
+_PLAIN: Schema = {
+    "pattern": r"^(?![\s\S]*\$\{[a-z][a-z0-9+._-]*:[^{}]*\})",
+    "patternErrorMessage": "Only a secret field or a header can contain a reference.",
+}
+_ONE_RESET: Schema = {
+    "if": {
+        "properties": {
+            "periodic_reset": {"type": "string", "minLength": 1},
+            "periodic_reset_days": {"type": "integer"},
+        },
+        "required": ["periodic_reset", "periodic_reset_days"],
+    },
+    # No object is null; unlike `not`, a wrong type can have a message.
+    "then": {
+        "type": "null",
+        "errorMessage": "periodic_reset and periodic_reset_days exclude each other.",
+    },
+}
+_NO_WORKSPACES: Schema = {
+    "if": {"properties": {"workspace_id": {"type": "string"}}, "required": ["workspace_id"]},
+    "then": {"properties": {"workspaces": False}},
+}
+_REQUIRED_VALUE: Schema = {
+    "type": ["string", "number", "boolean", "array", "object"],
+    "minLength": 1,
+    "minItems": 1,
+    "minProperties": 1,
+}
+"""Value of a required field, which is missing when it is empty."""
+_IS_SET: Schema = {"$ref": "#/$defs/RequiredValue"}
 
 _TARGET = {
     "base_url": "Base URL of the API; `simulator:` is the embedded simulator.",
@@ -60,12 +104,12 @@ _TOMBSTONE = {"slug": "The slug that must not exist.", "reason": "Reason, for re
 
 def integration() -> Schema:
     """Return the schema of a document in integrations/."""
-    schema = Integration.model_json_schema()
-    definitions = schema.setdefault("$defs", {})
+    schema = _any_integration()
+    definitions = schema["$defs"]
     properties = schema["properties"]
     # Any string is valid, because the vendor adds providers; editors offer the known ones.
     properties["ai_provider_id"] |= {"anyOf": [{"enum": sorted(KNOWN_PROVIDERS)}, {}]}
-    rules = []
+    rules = [_NO_WORKSPACES]
     families: dict[type[Configuration], list[str]] = {}
     for provider, model in PROVIDERS.items():
         families.setdefault(model, []).append(provider)
@@ -73,18 +117,50 @@ def integration() -> Schema:
         definitions[model.__name__] = _configuration(model, definitions)
         rules.append(_rule({"enum": sorted(providers)}, model))
     definitions[Configuration.__name__] = _configuration(Configuration, definitions)
+    definitions["RequiredValue"] = _REQUIRED_VALUE
     rules.append(_rule({"not": {"enum": sorted(PROVIDERS)}}, Configuration))
     # Left open here: the rules choose the definition by `ai_provider_id`.
     properties["configurations"] = {
         "description": properties["configurations"]["description"],
         "type": ["object", "null"],
     }
+    for provider in (*PROVIDERS, ""):
+        _constrain(integration_schema(provider), definitions)
     return finished(schema, "Integration", allOf=rules)
+
+
+def _any_integration() -> Schema:
+    """Return the schema of the fields that do not depend on the provider."""
+    schema = Integration.model_json_schema()
+    definitions = schema["$defs"]
+    definitions[UsageLimit.__name__] |= _ONE_RESET
+    _constrain(integration_schema(""), {Integration.__name__: schema, **definitions})
+    return schema
+
+
+def _constrain(schema: FieldSchema, models: Mapping[str, Schema]) -> None:
+    """Add to the schemas of models the constraints that follow from the facts of their fields."""
+    for part in (schema, *(child for _, child in schema.walk())):
+        if part.model is None or part.model.__name__ not in models:
+            continue
+        properties = models[part.model.__name__]["properties"]
+        fields = part.entries.fields if part.entries is not None else part.fields
+        for name, field in fields.items():
+            if name in properties and "pattern" not in properties[name]:
+                properties[name] |= _of_facts(field)
+
+
+def _of_facts(field: FieldSchema) -> Schema:
+    if field.facts.url:
+        return _URL
+    if field.facts.instant:
+        return _INSTANT
+    return _PLAIN if field.is_text and not field.facts.sensitive and not field.choices else {}
 
 
 def access() -> Schema:
     """Return the schema of a file in access/: workspaces by slug."""
-    definitions = Integration.model_json_schema()["$defs"]
+    definitions = _any_integration()["$defs"]
     names = ("WorkspaceAccess", "UsageLimit", "RateLimit")
     workspaces = {
         "type": "array",
@@ -103,7 +179,7 @@ def access() -> Schema:
 
 def overlay() -> Schema:
     """Return the schema of a file in environments/: patches by slug; null removes a value."""
-    schema = Integration.model_json_schema()
+    schema = _any_integration()
     definitions = {name: _patch(model) for name, model in schema["$defs"].items()}
     for name, key in (("ModelAccess", "slug"), ("WorkspaceAccess", "id")):
         entry = definitions[name]
@@ -171,7 +247,8 @@ def _rule(providers: Schema, model: type[Configuration]) -> Schema:
     reference = {"anyOf": [{"$ref": f"#/$defs/{model.__name__}"}, {"type": "null"}]}
     then: Schema = {"properties": {"configurations": reference}}
     if demands := list(_demands(model)):
-        needed = {"properties": {"configurations": {"allOf": demands}}}
+        kind = "object" if model.required else ["object", "null"]
+        needed = {"properties": {"configurations": {"type": kind, "allOf": demands}}}
         then |= {"if": _MAPPABLE, "then": needed}
     return {
         "if": {"properties": {"ai_provider_id": providers}, "required": ["ai_provider_id"]},
@@ -181,20 +258,24 @@ def _rule(providers: Schema, model: type[Configuration]) -> Schema:
 
 def _demands(model: type[Configuration]) -> Iterable[Schema]:
     if model.required:
-        yield {"required": list(model.required)}
+        yield _required(model.required)
     for mode, fields in model.required_by_mode.items():
         is_mode = {
             "properties": {model.mode_field: {"const": mode}},
             "required": [model.mode_field],
         }
-        yield {"if": is_mode, "then": {"required": list(fields)}}
+        yield {"if": is_mode, "then": _required(fields)}
+
+
+def _required(fields: Iterable[str]) -> Schema:
+    return {"required": list(fields), "properties": dict.fromkeys(fields, _IS_SET)}
 
 
 def _configuration(model: type[Configuration], definitions: Schema) -> Schema:
     """Return the schema of one provider's configurations; unknown fields are allowed."""
     schema = model.model_json_schema()
     definitions |= schema.pop("$defs", {})
-    return schema
+    return schema | {"patternProperties": {f"^{MASK_PREFIX}": False}}
 
 
 def finished(schema: Schema, title: str, **more: Any) -> Schema:

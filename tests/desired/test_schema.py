@@ -19,6 +19,7 @@ from tests.end_to_end.harness import ROOT
 EXAMPLES = ROOT / "desired-state"
 INTEGRATION = Draft202012Validator(schema.integration())
 CONFIG = Draft202012Validator(schema.config())
+WORKSPACE = {"id": "w", "enabled": True}
 OPENAI = {"slug": "a", "name": "A", "ai_provider_id": "openai"}
 AZURE = {
     "azure_auth_mode": "entra",
@@ -93,6 +94,12 @@ def test_check_jsonschema_accepts_the_examples(
             ],
         },
         {"lifecycle": {"ignore": ["name", {"path": "tags", "until": "2027-01-31"}]}},
+        {"configurations": {"custom_host": "HTTPS://e.example:8443/v1?x=a@b"}},
+        {"configurations": {"custom_host": "", "custom_headers": {"x-team": "${env:SECRET_A}"}}},
+        {"description": "costs ${amount}, or $5"},
+        {"workspaces": [WORKSPACE | {"usage_limits": [{"periodic_reset_days": 3}]}]},
+        {"workspaces": [WORKSPACE | {"usage_limits": [{"next_usage_reset_at": "20300131"}]}]},
+        {"workspace_id": None, "workspaces": []},
     ],
 )
 def test_what_is_right_is_accepted(more: dict[str, Any]) -> None:
@@ -116,6 +123,26 @@ def test_what_is_right_is_accepted(more: dict[str, Any]) -> None:
         },
         {"slug": "a b"},
         {"name": ""},
+        {"description": "see ${env:SECRET_A}"},
+        {"configurations": {"openai_project": "${env:SECRET_A}"}},
+        {"configurations": {"custom_host": "e.example"}},
+        {"configurations": {"custom_host": "https://u:p@e.example"}},
+        {"configurations": {"custom_host": "https://e.example/v1#a"}},
+        {"configurations": {"masked_key": "s...t"}},
+        {"models": [{"slug": "m", "enabled": True, "configurations": {"custom_host": "ftp://e"}}]},
+        {"workspaces": [WORKSPACE | {"usage_limits": [{"next_usage_reset_at": "tomorrow"}]}]},
+        {
+            "workspaces": [
+                WORKSPACE
+                | {"usage_limits": [{"periodic_reset": "weekly", "periodic_reset_days": 3}]}
+            ]
+        },
+        {"workspace_id": "w", "workspaces": []},
+        {"ai_provider_id": "bedrock", "configurations": None},
+        {
+            "ai_provider_id": "bedrock",
+            "configurations": {"aws_auth_type": "serviceRole", "aws_region": ""},
+        },
     ],
 )
 def test_what_is_wrong_is_refused(wrong: dict[str, Any]) -> None:
@@ -140,7 +167,7 @@ def test_every_provider_has_a_rule_of_its_own() -> None:
     named = {
         provider
         for rule in schema.integration()["allOf"]
-        for provider in rule["if"]["properties"]["ai_provider_id"].get("enum", [])
+        for provider in rule["if"]["properties"].get("ai_provider_id", {}).get("enum", [])
     }
     assert named == set(PROVIDERS)
 
@@ -171,9 +198,6 @@ def printed(kind: str) -> Any:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_a_schema(kind: str) -> None:
     Draft202012Validator.check_schema(printed(kind))
-
-
-WORKSPACE = {"id": "w", "enabled": True}
 
 
 @pytest.mark.parametrize(
