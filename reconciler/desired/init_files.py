@@ -78,6 +78,10 @@ on:
         description: Digest of the plan to apply; if empty, plans approved by merging are applied.
         type: string
         default: ""
+      break-freeze:
+        description: Reason to apply outside the target's windows and freeze; it is recorded.
+        type: string
+        default: ""
 
 permissions: {}
 
@@ -95,6 +99,7 @@ jobs:
       risky-environment: production # or one with other reviewers, for deletes and credentials
       directory: $directory
       digest: $${{ inputs.digest || '' }}
+      break-freeze: $${{ inputs.break-freeze || '' }}
       plan-workflow: reconcile-plan.yml
     # Secrets of the environments production-read and production.
     secrets:

@@ -157,6 +157,36 @@ def test_a_slug_that_looks_like_an_option_is_pulled_as_a_slug(tmp_path: Path) ->
     assert (tmp_path / "pulled.txt").read_text().splitlines()[-3:] == ["pull", "--", "--all"]
 
 
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("", []),
+        ('INC-7: "leaked" $(id) key', ['--break-freeze=INC-7: "leaked" $(id) key']),
+        ("--yes", ["--break-freeze=--yes"]),
+    ],
+)
+def test_the_reason_to_break_a_freeze_is_one_word(
+    tmp_path: Path, reason: str, words: list[str]
+) -> None:
+    write_program(tmp_path / "bin/reconcile", 'printf "%s\\n" "$@" > words.txt')
+    (tmp_path / "approved").mkdir()
+    (tmp_path / "approved/one.json").write_text("{}")
+    done = run_step(
+        step("apply", "Apply"),
+        tmp_path,
+        DIRECTORY="desired-state",
+        TARGET="production",
+        DIGEST="",
+        BREAK_FREEZE=reason,
+        SECRET_VALUES="",
+        GITHUB_ACTION_PATH=str(GITHUB / "actions/apply"),
+    )
+    assert done.returncode == 0, done.stderr
+    found = (tmp_path / "words.txt").read_text().splitlines()
+    around = ["--dir", "desired-state", "--target", "production", "apply"]
+    assert found == [*around, *words, "approved/one.json", "--format", "json"]
+
+
 def test_a_server_without_artifacts_needs_no_upload() -> None:
     for name, uploads in (("plan", 1), ("apply", 2)):
         steps = [s for s in action(name)["runs"]["steps"] if "upload-artifact" in s.get("uses", "")]
