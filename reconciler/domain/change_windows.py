@@ -74,10 +74,8 @@ class Closure:
 
     @property
     def opening(self) -> str:
-        """Return the next opening for readers, with weekday, offset and zone."""
-        if self.opens is None:
-            return "no time was found at which all of them can be applied together"
-        return f"the next opening is {shown_time(self.opens, self.zone)}"
+        """Return the next opening for readers, with weekday, offset and zone; "" without one."""
+        return shown_time(self.opens, self.zone) if self.opens is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,25 +227,25 @@ def _closed_risks(windows: Sequence[_Window], risks: Iterable[str], now: datetim
 def _frozen(freeze: Freeze, zone: str) -> str:
     is_date = _DATE.fullmatch(freeze.until) is not None
     end = f"the end of {freeze.until} ({zone})" if is_date else freeze.until
-    return f"frozen until {end}: {freeze.reason}"
+    return f"it is frozen until {end}: {freeze.reason}"
 
 
 def _outside(windows: Iterable[_Window], closed: Sequence[str]) -> str:
     hours = [f"{window.declared.allow} ({window.declared.zone})" for window in windows]
-    return f"{' and '.join(closed)} only within {', '.join(dict.fromkeys(hours))}"
+    within = ", ".join(dict.fromkeys(hours))
+    return f"changes of risk {', '.join(closed)} are allowed only within {within}"
 
 
 def _opening(
     windows: Sequence[_Window], risks: Collection[str], begin: datetime
 ) -> datetime | None:
     """Return the first instant from `begin` on at which every risk is allowed."""
-    try:
-        moments = {begin}
-        for window in windows:
-            moments.update(_starts(window, begin))
-            moments.update(_clock_changes(window.zone, begin))
-    except OverflowError:
-        return None  # a freeze until the last year that exists
+    if begin.year == date.max.year:
+        return None  # frozen until the last year that exists: no date after it can be shown
+    moments = {begin}
+    for window in windows:
+        moments.update(_starts(window, begin))
+        moments.update(_clock_changes(window.zone, begin))
     possible = sorted(moment for moment in moments if moment >= begin)
     return next((m for m in possible if not _closed_risks(windows, risks, m)), None)
 

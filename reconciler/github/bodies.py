@@ -243,8 +243,17 @@ def _steps_of_plan(plan: Plan, context: ReportContext) -> tuple[str, ...]:
     if plan.blocked:
         return (f"{BLOCKED_HERE}\n",)
     if context.is_pull_request:
-        return (f"Merging this {context.terms.request} applies this plan.\n",)
-    return (f"{context.terms.apply_job} applies this plan.\n",)
+        step = f"Merging this {context.terms.request} applies this plan.\n"
+    else:
+        step = f"{context.terms.apply_job} applies this plan.\n"
+    return (step, *_opening(plan))
+
+
+def _opening(plan: Plan) -> Iterable[str]:
+    """Yield from when the target accepts a plan, if it did not when the plan was made."""
+    if plan.opens_at is not None:
+        opens = code(visible(plan.opens_at))
+        yield f"Its target accepts it from {opens} on. Re-run an apply that was refused before.\n"
 
 
 def _steps_of_result(result: ApplyResult, context: ReportContext) -> tuple[str, ...]:

@@ -36,7 +36,9 @@ def risks_of(plan: Plan) -> frozenset[str]:
 
 def refusal(closed: Closure, target: Target) -> Diagnostic:
     """Return the error of an apply outside the window."""
-    hint = "apply then, or add --break-freeze REASON, which is recorded"
+    hint = "apply the plan then, or add --break-freeze REASON, which is recorded"
+    if closed.opens is None:
+        hint = "apply the changes in parts with --only, or add --break-freeze REASON"
     return error(OUTSIDE_WINDOW, _summary(closed, target), hint=hint)
 
 
@@ -45,7 +47,7 @@ def with_notice(plan: Plan, target: Target, *, now: datetime) -> Plan:
     closed = closure_of(plan, target, now=now)
     if closed is None:
         return plan
-    hint = "review the plan now and apply it then"
+    hint = "review the plan now and apply it then" if closed.opens else ""
     found = notice(OUTSIDE_WINDOW, _summary(closed, target), hint=hint)
     opens = closed.opens
     return replace(
@@ -57,7 +59,11 @@ def with_notice(plan: Plan, target: Target, *, now: datetime) -> Plan:
 
 def _summary(closed: Closure, target: Target) -> str:
     reasons = "; ".join(closed.reasons)
-    return f"target `{target.name}` accepts no such change now: {reasons}; {closed.opening}"
+    if closed.opens is None:
+        when = "now, and no later time was found at which it does"
+    else:
+        when = f"before {closed.opening}"
+    return f"target `{target.name}` does not accept this plan {when}: {reasons}"
 
 
 def _in_utc(moment: datetime) -> str:

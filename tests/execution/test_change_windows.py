@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.policy import ChangeWindow
+from reconciler.domain.policy import ChangeWindow, Freeze
 from reconciler.errors import Refused
 from reconciler.execution.events import CallStarted, RunStarted
 from reconciler.execution.preflight import Approval
@@ -13,6 +13,7 @@ from reconciler.planning.window_guard import risks_of
 from tests.builders import KEY, declared, desired
 from tests.runs import World
 
+FOREVER = {"until": "9999-12-31", "reason": "retired"}
 HOST = "https://proxy.example/v1"
 
 
@@ -95,6 +96,17 @@ def test_a_run_that_has_begun_is_not_stopped() -> None:
         declared("a", key=KEY), declared("b", key=KEY), windows=(window("Mon 13:00-13:30"),)
     )
     assert world.apply(files, listen=wait).complete
+
+
+def test_without_a_common_opening_parts_are_suggested() -> None:
+    files = desired(
+        declared(key=KEY), windows=(window("Mon 13:01-13:00"),), freeze=Freeze(**FOREVER)
+    )
+    with pytest.raises(Refused) as caught:
+        World().apply(files)
+    [found] = caught.value.diagnostics
+    assert "no later time was found" in found.summary
+    assert "--only" in found.hint
 
 
 def test_only_the_risks_of_a_window_need_it() -> None:

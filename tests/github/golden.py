@@ -46,6 +46,9 @@ def refused(code: str, plan: Plan | None = None) -> FailedCommand:
 
 CASES: dict[str, Callable[[], str]] = {
     "plan.md": lambda: body(ReportKind.PLAN, samples.mixed_plan()),
+    "plan-outside-window.md": lambda: body(
+        ReportKind.PLAN, replace(PLAN, opens_at="2027-01-04T08:00:00Z")
+    ),
     "plan-not-made.md": lambda: body(ReportKind.PLAN, FailedCommand(3, (BROKEN,))),
     "result-partial.md": lambda: body(
         ReportKind.RESULT, samples.partial_result(samples.mixed_plan())
