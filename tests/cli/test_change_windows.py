@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from reconciler.domain.policy import ChangeWindow, Freeze
@@ -297,3 +298,19 @@ def test_a_target_without_the_settings_loads_no_zones(
     done = Project.run(project, *command, command=(sys.executable, "-c", start))
     assert done.code == 0, done.err
     assert done.err.rstrip().endswith("[]")
+
+
+def test_plan_and_result_conform_to_their_schemas(tmp_path: Path) -> None:
+    project = frozen(tmp_path)
+    documents = {
+        "plan": project.plan(),
+        "result": project.run(
+            *("apply", "--yes", "--break-freeze", REASON, "--format", "json")
+        ).json,
+    }
+    keys = {"plan": "opens_at", "result": "break_freeze"}
+    for kind, document in documents.items():
+        schema = project.run("schema", "--kind", kind).json
+        jsonschema.validate(document, schema)
+        assert keys[kind] in document
+        assert keys[kind] in schema["properties"]
