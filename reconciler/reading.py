@@ -114,7 +114,9 @@ class PlanReader:
 
         An integration that may be deleted is read whole, because the plan shows what is lost.
         """
-        if is_candidate(row, desired=self.desired, memory=self.last_applied, options=self.options):
+        if is_candidate(
+            row, desired=self.desired, last_applied=self.last_applied, options=self.options
+        ):
             return _everything(row)
         declared = self.desired.integrations.get(row.slug)
         is_selected = self.options.selection.includes(row.slug)

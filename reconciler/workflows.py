@@ -47,19 +47,19 @@ class Session:
 
     `secrets` are the available values, `missing` the reasons why others are not. `diagnostics` come
     from the files, the allow-list and the ledger. `known_organisation` is the organisation that
-    this target had before, None on the first run. `memory` is the last-applied state, and `ledger`
-    the state of the ledger that outputs begin with. `undo` is set if the desired state is that
-    before a run.
+    this target had before, None on the first run. `last_applied` is what the files declared before,
+    and `ledger` the state of the ledger that outputs begin with. `undo` is set if the desired state
+    is that before a run.
     """
 
     desired: DesiredState
     api: IntegrationsAPI
-    timing: Clock
+    clock: Clock
     secrets: Mapping[SecretRef, Redacted] = field(default_factory=lambda: MappingProxyType({}))
     missing: Mapping[SecretRef, ReconcilerError] = field(
         default_factory=lambda: MappingProxyType({})
     )
-    memory: LastAppliedState = LastAppliedState()
+    last_applied: LastAppliedState = LastAppliedState()
     diagnostics: tuple[Diagnostic, ...] = ()
     known_organisation: str | None = None
     ledger: str = "fresh"
@@ -72,7 +72,7 @@ class Session:
     @property
     def now(self) -> datetime:
         """Return the time in UTC."""
-        return datetime.fromtimestamp(self.timing.wall_clock(), UTC)
+        return datetime.fromtimestamp(self.clock.wall_clock(), UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ async def apply(
     confirm: Callable[[Plan], bool],
     emit: "Emit",
     run: str,
-    stop: "CancelToken",
+    cancel: "CancelToken",
     abort_on_error: bool = False,
 ) -> Applied:
     """Make a fresh plan, check it, ask for confirmation if needed, and carry it out.
@@ -147,12 +147,12 @@ async def apply(
         emit=emit,
         concurrency=session.parallelism,
         abort_on_error=abort_on_error,
-        stop=stop,
+        cancel=cancel,
         shard=options.selection.shard_label,
         break_freeze=break_freeze,
     )
     organisation = observed.organisation_id
-    if organisation is None and result.summary[Status.APPLIED] and not stop.requested:
+    if organisation is None and result.summary[Status.APPLIED] and not cancel.requested:
         # An empty list does not name its organisation; now the list has a row.
         organisation = await _organisation(session.api)
     return Applied(planned, observed, result, organisation)
@@ -204,7 +204,7 @@ def _dependencies(session: Session, planned: Plan, observed: ObservedState) -> "
         existence=existence,
         planned=frozenset(action.slug for action in planned.actions),
         values=session.secrets,
-        timing=session.timing,
+        clock=session.clock,
     )
 
 
@@ -229,7 +229,7 @@ async def drift(
 
 def require_ledger(session: Session) -> None:
     """Raise `CannotDecide` if the ledger cannot be read: "in sync" would not be reliable."""
-    problem = session.memory.ledger_problem
+    problem = session.last_applied.ledger_problem
     if problem is None:
         return
     summary = f"drift cannot be determined without the ledger: {problem.summary}"
@@ -251,7 +251,7 @@ async def _fresh_plan(
     reader = PlanReader(
         session.api,
         session.desired,
-        session.memory,
+        session.last_applied,
         options,
         concurrency=session.parallelism,
         incremental=incremental,
@@ -293,7 +293,7 @@ def _make_plan(
     return make_plan(
         desired=session.desired,
         observed=observed,
-        memory=session.memory,
+        last_applied=session.last_applied,
         values=session.secrets,
         options=options,
         created_at=timestamp(session.now),
@@ -330,7 +330,7 @@ def _refuse_unmatched(session: Session, selection: Selection, observed: Observed
         return  # its selection names the integrations of the run, which may no longer exist
     desired = session.desired
     known = desired.integrations.keys() | desired.tombstones.keys()
-    known |= observed.listed | session.memory.integrations.keys()
+    known |= observed.listed | session.last_applied.integrations.keys()
     unmatched = unmatched_patterns(selection, known, what="integration, declared or existing")
     if unmatched:
         raise InvalidInput(unmatched)

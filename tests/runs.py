@@ -57,7 +57,7 @@ class World:
         await asyncio.sleep(0)
 
     @property
-    def timing(self) -> Clock:
+    def clock(self) -> Clock:
         return Clock(
             clock=lambda: self.seconds,
             wall_clock=lambda: START.timestamp() + self.seconds,
@@ -67,7 +67,7 @@ class World:
 
     @property
     def api(self) -> InProcessAPI:
-        return InProcessAPI(self.wire, wall_clock=self.timing.wall_clock)
+        return InProcessAPI(self.wire, wall_clock=self.clock.wall_clock)
 
     def put(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Make a change as another client of the API, which must succeed."""
@@ -78,9 +78,7 @@ class World:
     def session(self, desired: DesiredState, **more: Any) -> workflows.Session:
         values = more.pop("secrets", {KEY: Redacted("sk-value-abc")})
         api: IntegrationsAPI = more.pop("api", self.api)
-        return workflows.Session(
-            desired=desired, api=api, timing=self.timing, secrets=values, **more
-        )
+        return workflows.Session(desired=desired, api=api, clock=self.clock, secrets=values, **more)
 
     def plan(self, desired: DesiredState, **more: Any) -> Plan:
         options = PlanOptions(**more.pop("options", {}))
@@ -92,7 +90,7 @@ class World:
         *,
         approval: Approval = Approval(assumed=True),
         confirm: Callable[[Plan], bool] = lambda _plan: False,
-        stop: CancelToken | None = None,
+        cancel: CancelToken | None = None,
         abort_on_error: bool = False,
         listen: Callable[[Event], None] | None = None,
         **more: Any,
@@ -112,7 +110,7 @@ class World:
                 confirm=confirm,
                 emit=emit,
                 run="run-1",
-                stop=stop or CancelToken(),
+                cancel=cancel or CancelToken(),
                 abort_on_error=abort_on_error,
             )
             return applied.result

@@ -41,7 +41,7 @@ async def run_apply(
     ledger_listener: LedgerListener | None,
     listeners: Sequence[Emit],
     confirm: Callable[[Plan], bool],
-    stop: CancelToken,
+    cancel: CancelToken,
     abort_on_error: bool = False,
 ) -> Applied:
     """Apply, and record the run and the new last-applied state in the ledger.
@@ -57,17 +57,17 @@ async def run_apply(
             confirm=confirm,
             emit=to_all(*recorded, *listeners),
             run=run,
-            stop=stop,
+            cancel=cancel,
             abort_on_error=abort_on_error,
         )
 
     if ledger_listener is None:
         return await apply()
     # `problem` is read after the block, because the last batch is written while the writer closes.
-    async with BatchWriter(ledger_listener.emit_all, stop) as writer:
+    async with BatchWriter(ledger_listener.emit_all, cancel) as writer:
         applied = await apply(writer.emit)
     return await _recorded(
-        applied, ledger_listener, session, options, stop=stop, problem=writer.problem
+        applied, ledger_listener, session, options, cancel=cancel, problem=writer.problem
     )
 
 
@@ -77,7 +77,7 @@ async def _recorded(
     session: Session,
     options: PlanOptions,
     *,
-    stop: CancelToken,
+    cancel: CancelToken,
     problem: ReconcilerError | None,
 ) -> Applied:
     """Record the new state, and add the end of the ledger's records to the result.
@@ -101,7 +101,7 @@ async def _recorded(
             raise problem
         # In a thread, so that an unresponsive ledger cannot keep a signal from ending the run.
         closing = asyncio.ensure_future(in_thread(close))
-        if not await finished(closing, stop):
+        if not await finished(closing, cancel):
             closing.cancel()
             raise unanswered()
         return replace(applied, result=replace(applied.result, ledger=closing.result()))
@@ -141,7 +141,7 @@ class RunDisplay:
         self,
         console: Console,
         handler: SignalHandler,
-        stop: CancelToken,
+        cancel: CancelToken,
         *,
         style: str,
         ledger: str,
@@ -149,7 +149,7 @@ class RunDisplay:
     ) -> None:
         self._console = console
         self._handler = handler
-        self.stop = stop
+        self.cancel = cancel
         self._shows_plan = style == "text" and console.json_log is None
         self._ledger = ledger
         self._context = context
@@ -208,7 +208,7 @@ class RunDisplay:
 
     def _ask_to_stop(self) -> None:
         number = self._handler.received or signal.SIGINT
-        self.stop.request(f"interrupted by {number.name}")
+        self.cancel.request(f"interrupted by {number.name}")
         self._console.warning(
             "finishing the calls in progress; press Ctrl-C again to stop immediately"
         )

@@ -70,7 +70,7 @@ class DesiredInput:
     """A desired state, with the last-applied state and the diagnostics of both."""
 
     desired: DesiredState
-    memory: LastAppliedState
+    last_applied: LastAppliedState
     diagnostics: tuple[Diagnostic, ...] = ()
     undo: "UndoRevision | None" = None
 
@@ -91,9 +91,9 @@ class FolderSource:
 
     def desired_input(self, past: "LedgerSnapshot") -> DesiredInput:
         """Return what the files declare."""
-        memory = merged(past.last_applied, self._past.last_applied)
+        last_applied = merged(past.last_applied, self._past.last_applied)
         found = (*self._loaded.diagnostics, *self._past.diagnostics)
-        return DesiredInput(self._desired, memory, found)
+        return DesiredInput(self._desired, last_applied, found)
 
 
 def read_target(invocation: Invocation, environment: Settings) -> Target:

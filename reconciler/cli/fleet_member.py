@@ -166,7 +166,7 @@ class _Run:
                 ledger_listener=ledger_listener,
                 listeners=(self._telemetry.emit, partial(self._on_event, stop)),
                 confirm=self._confirm,
-                stop=stop,
+                cancel=stop,
             )
         result = applied.result
         self._telemetry.log_ledger(result)

@@ -23,7 +23,7 @@ async def connected(job: GitLabJob) -> AsyncIterator[GitLab]:
         api_url=job.api_url,
         project=job.project,
         token=job.token,
-        timing=wiring.timing(),
+        clock=wiring.clock(),
         transport=make(),
     ) as opened:
         yield opened

@@ -81,8 +81,8 @@ class ServedTarget:
             yield Session(
                 desired=loaded.state,
                 api=api,
-                timing=wiring.timing(),
-                memory=past.last_applied,
+                clock=wiring.clock(),
+                last_applied=past.last_applied,
                 diagnostics=(*loaded.diagnostics, *past.diagnostics),
                 known_organisation=known_organisation(past),
                 ledger=past.state,

@@ -80,12 +80,12 @@ class UndoSource:
             self.run,
             self._images,
             target=self.target,
-            memory=past.last_applied,
+            last_applied=past.last_applied,
             made=self._made,
             literals=self._literals,
         )
         found = (*undo.diagnostics, *self._changed_later())
-        return DesiredInput(undo.desired, undo.memory, found, undo)
+        return DesiredInput(undo.desired, undo.last_applied, found, undo)
 
     def _refuse_other_target(self, target: object) -> None:
         recorded = target if isinstance(target, dict) else {}

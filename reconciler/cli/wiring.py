@@ -53,6 +53,7 @@ __all__ = [
     "IN_PROCESS",
     "client",
     "client_of",
+    "clock",
     "ledger_access_of",
     "ledger_state",
     "new_run_id",
@@ -64,7 +65,6 @@ __all__ = [
     "simulator_dependencies",
     "simulator_file",
     "state_folder",
-    "timing",
 ]
 
 IN_PROCESS = "http://simulator/v1"
@@ -142,7 +142,9 @@ async def run(
             if ledger_listener is not None:
                 # Set only now, because the ledger is opened and locked before secrets are resolved.
                 ledger_listener.values = opened.secrets
-                ledger_listener.by_git = opened.undo.by_git if opened.undo else None
+                ledger_listener.declared_in_git = (
+                    opened.undo.declared_in_git if opened.undo else None
+                )
             yield opened, ledger_listener
 
 
@@ -177,10 +179,10 @@ async def _open(
         yield Session(
             desired=desired,
             api=api,
-            timing=timing(),
+            clock=clock(),
             secrets=resolution.values,
             missing=resolution.missing,
-            memory=desired_input.memory,
+            last_applied=desired_input.last_applied,
             diagnostics=(
                 *desired_input.diagnostics,
                 *_relevant(snapshot.diagnostics, has_values=writes or bool(resolution.values)),
@@ -253,7 +255,7 @@ def client_of(
     return make_client(
         base_url=IN_PROCESS if simulated else target.base_url,
         api_key=None if simulated else secrets.key_of(target),
-        timing=timing(),
+        clock=clock(),
         auth_header=target.auth_header,
         transport=_simulated(invocation) if simulated else None,
         ca_file=Path(environment.ca_file) if environment.ca_file else None,
@@ -277,7 +279,7 @@ def plan_target(target: Target, organisation_id: str | None = None) -> PlanTarge
     return PlanTarget(target.name, target.base_url, organisation_id)
 
 
-def timing() -> Clock:
+def clock() -> Clock:
     """Return the clock of this process, with real time and randomness."""
     return Clock(
         clock=settings.monotonic,

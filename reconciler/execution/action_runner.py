@@ -55,12 +55,12 @@ class RunDependencies:
     existence: ExistenceCheck
     planned: frozenset[str]
     values: Mapping[SecretRef, Redacted]
-    timing: Clock
+    clock: Clock
 
-    def runner(self, action: Action, *, emit: Emit, stop: CancelToken) -> "ActionRunner":
+    def runner(self, action: Action, *, emit: Emit, cancel: CancelToken) -> "ActionRunner":
         """Return the runner of one action."""
-        sender = CallSender(self.api, self.values, action, emit, stop)
-        verifier = ResourceVerifier(action, self.existence, self.timing, stop, self.values)
+        sender = CallSender(self.api, self.values, action, emit, cancel)
+        verifier = ResourceVerifier(action, self.existence, self.clock, cancel, self.values)
         return ActionRunner(self, action, sender, verifier)
 
 
@@ -123,7 +123,7 @@ class ActionRunner:
             self.sender,
             shared.existence,
             planned=shared.planned,
-            timing=shared.timing,
+            clock=shared.clock,
         )
         created = await self.creation.run()
         self.warnings += created.warnings
@@ -278,7 +278,7 @@ class ActionRunner:
         if self.written and not self._doubt:
             self.warnings.append("the run ended before the result could be read back")
             return
-        reason = self.sender.stop.reason or "the run was stopped"
+        reason = self.sender.cancel.reason or "the run was stopped"
         self._fail(Interrupted(reason, code="interrupted", hint=_AGAIN))
 
     def _done_before(self) -> str:

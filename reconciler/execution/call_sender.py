@@ -53,7 +53,7 @@ class CallSender:
     values: Mapping[SecretRef, Redacted]
     action: Action
     emit: Emit
-    stop: CancelToken
+    cancel: CancelToken
     tries: Counter[OperationName] = field(default_factory=Counter)
     request_ids: list[str] = field(default_factory=list)
     done: list[Call] = field(default_factory=list)
@@ -61,8 +61,8 @@ class CallSender:
 
     async def send(self, call: Call, *, last_seen: Observed | None = None) -> Reply:
         """Announce a call and send it; raise `Interrupted` once the run was asked to stop."""
-        if self.stop.requested:
-            raise Interrupted(self.stop.reason, code="interrupted", hint="run apply again")
+        if self.cancel.requested:
+            raise Interrupted(self.cancel.reason, code="interrupted", hint="run apply again")
         await self._announce(CallStarted(self.action, call, last_seen))
         # Recorded before the request: a cancellation during the request leaves the call in doubt.
         self.unanswered.append(call)
@@ -95,7 +95,7 @@ class CallSender:
             if recorded is not None:
                 await recorded
         except ReconcilerError as problem:
-            self.stop.request(problem.summary)
+            self.cancel.request(problem.summary)
             raise Interrupted(problem.summary, code=problem.code, hint=problem.hint) from problem
 
     def settle(self) -> None:
@@ -144,7 +144,7 @@ class CallSender:
             self.emit(ended)
         except ReconcilerError as problem:
             # The call is over either way, and its answer still has to be checked.
-            self.stop.request(problem.summary)
+            self.cancel.request(problem.summary)
 
 
 def created_id(reply: Reply, slug: str) -> str | None:

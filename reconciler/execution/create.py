@@ -61,7 +61,7 @@ class Creation:
     sender: CallSender
     existence: ExistenceCheck
     planned: Collection[str]
-    timing: Clock
+    clock: Clock
     doubt: str = ""
     created: Created | None = None
     _lost: list[RemoteError] = field(default_factory=list)
@@ -77,7 +77,7 @@ class Creation:
     async def run(self) -> Created:
         """Make the integration exist exactly once, under our slug and with our credential."""
         # The wall clock, because it is compared with the API's `created_at`.
-        self._began = self.timing.wall_clock()
+        self._began = self.clock.wall_clock()
         created = await self._post()
         self._settle()
         return created
@@ -103,7 +103,7 @@ class Creation:
                 problem = error
                 self._note_lost(error)
                 # The request may still be on its way, so a read right now would prove nothing.
-                await self.timing.sleep(pause)
+                await self.clock.sleep(pause)
                 created = await self._found_after_loss()
                 if created is not None:
                     return created
@@ -248,7 +248,7 @@ class Creation:
         denied: Forbidden | None = None
         for pause in (0.0, *SETTLE_PAUSES):
             if pause:
-                await self.timing.sleep(pause)
+                await self.clock.sleep(pause)
             try:
                 found = await self._read(slug)
             except Forbidden as problem:
@@ -268,7 +268,7 @@ class Creation:
         """
         if not self._lost:
             return
-        await self.timing.sleep(SETTLE_PAUSES[-1])
+        await self.clock.sleep(SETTLE_PAUSES[-1])
         twins = await self._twins()
         if twins:
             raise NotConfirmed(
@@ -301,7 +301,7 @@ class Creation:
 
     def _in_window(self, found: Observed) -> bool:
         """Whether the integration was created while our POSTs were in progress."""
-        return created_between(found, self._began, self.timing.wall_clock())
+        return created_between(found, self._began, self.clock.wall_clock())
 
 
 def _unknown(summary: str, *, code: str) -> NotConfirmed:

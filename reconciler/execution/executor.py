@@ -41,7 +41,7 @@ async def execute(
     emit: Emit,
     concurrency: int = 10,
     abort_on_error: bool = False,
-    stop: CancelToken | None = None,
+    cancel: CancelToken | None = None,
     shard: str | None = None,
     break_freeze: str | None = None,
 ) -> ApplyResult:
@@ -54,7 +54,7 @@ async def execute(
     recorded = emit(RunStarted(run, plan, break_freeze))
     if recorded is not None:
         await recorded
-    execution = _Execution(dependencies, emit, concurrency, abort_on_error, stop or CancelToken())
+    execution = _Execution(dependencies, emit, concurrency, abort_on_error, cancel or CancelToken())
     for phase in _PHASES:
         await execution.carry_out([a for a in plan.actions if a.kind in phase])
     result = ApplyResult(
@@ -75,7 +75,7 @@ class _Execution:
     emit: Emit
     concurrency: int
     abort_on_error: bool
-    stop: CancelToken
+    cancel: CancelToken
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     async def carry_out(self, actions: list[Action]) -> None:
@@ -95,12 +95,12 @@ class _Execution:
             await self._wait(workers)
         self._skip(
             (a for a in actions if a.address not in self.outcomes),
-            self.stop.reason or "the run was stopped",
+            self.cancel.reason or "the run was stopped",
         )
 
     async def _wait(self, workers: list[asyncio.Task[None]]) -> None:
         """Wait for the workers; after a request to stop, at most GRACE_SECONDS longer."""
-        stopped = asyncio.create_task(self.stop.wait())
+        stopped = asyncio.create_task(self.cancel.wait())
         finished = asyncio.create_task(asyncio.wait(workers))
         try:
             await asyncio.wait((stopped, finished), return_when=asyncio.FIRST_COMPLETED)
@@ -119,27 +119,27 @@ class _Execution:
 
     async def _work(self, waiting: Iterable[Action]) -> None:
         for action in waiting:
-            if self.stop.requested:
+            if self.cancel.requested:
                 return
             await self._run(action)
 
     async def _run(self, action: Action) -> None:
         self.announce(ActionStarted(action))
-        clock = self.dependencies.timing.clock
+        clock = self.dependencies.clock.clock
         started = clock()
-        runner = self.dependencies.runner(action, emit=self.emit, stop=self.stop)
+        runner = self.dependencies.runner(action, emit=self.emit, cancel=self.cancel)
         try:
             await runner.run()
         # Not raised again: the outcome must be recorded, and the stop request ends the worker.
         except asyncio.CancelledError:
-            self.stop.request("the run was cancelled")
+            self.cancel.request("the run was cancelled")
             runner.interrupt()
         outcome = runner.outcome(duration_ms=round((clock() - started) * 1000))
         self._end(action, outcome)
         if runner.ends_the_run:
-            self.stop.request(runner.ends_the_run)
+            self.cancel.request(runner.ends_the_run)
         elif outcome.status is not Status.APPLIED and self.abort_on_error:
-            self.stop.request("stopped at the first failure, because of --on-error abort")
+            self.cancel.request("stopped at the first failure, because of --on-error abort")
 
     def _end(self, action: Action, outcome: Outcome) -> None:
         self.outcomes[action.address] = outcome
@@ -150,7 +150,7 @@ class _Execution:
         try:
             self.emit(event)
         except ReconcilerError as problem:
-            self.stop.request(problem.summary)
+            self.cancel.request(problem.summary)
 
     def _skip(self, actions: Iterable[Action], reason: str) -> None:
         for action in actions:

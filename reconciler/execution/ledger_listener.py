@@ -98,8 +98,8 @@ class LedgerListener:
     """The ledger's listener of one apply.
 
     `values` are the secret values of the run; only their fingerprints are stored. A run without any
-    action is not recorded, but integrations that it found in sync are confirmed. `by_git` is what
-    Git declares if the run applies something else, as an undo does.
+    action is not recorded, but integrations that it found in sync are confirmed. `declared_in_git`
+    is what Git declares if the run applies something else, as an undo does.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class LedgerListener:
         self._listen: Emit | None = None
         self._acted: dict[str, Observed | None] = {}
         self.values: Mapping[SecretRef, Redacted] = {}
-        self.by_git: Mapping[str, Declared] | None = None
+        self.declared_in_git: Mapping[str, Declared] | None = None
 
     def emit(self, event: Event) -> None:
         """Record one event; an action's effects are confirmed as soon as it ends."""
@@ -154,7 +154,7 @@ class LedgerListener:
         self._learn(organisation or plan.target.organisation_id)
         self._store_seen(observed)
         # An undo is not planned from Git's declarations, so being in sync with it confirms nothing.
-        if self.by_git is not None:
+        if self.declared_in_git is not None:
             return
         known = self._ledger.last_applied(self._key).integrations
         self._ledger.store_confirmed(
@@ -202,10 +202,10 @@ class LedgerListener:
         found = confirm(ended.action, ended.outcome, values=self.values, pepper=pepper)
         if found is None:
             return []
-        if self.by_git is None:
+        if self.declared_in_git is None:
             return [found]
         # Git's declaration, not that of the undo, because the next plan compares the files with it.
-        declared = self.by_git.get(found.declared.slug)
+        declared = self.declared_in_git.get(found.declared.slug)
         return [replace(found, declared=declared)] if declared is not None else []
 
     def _fingerprints(self, call: Call) -> Mapping[Path, str]:

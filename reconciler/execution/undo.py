@@ -120,14 +120,14 @@ class UndoRevision:
     """The undo of a run, as a desired state and a revision of the plan that is made from it.
 
     `desired` declares what the run changed or deleted as it was before; what the run created is
-    withdrawn. `by_git` is what Git declares, which an undo does not change.
+    withdrawn. `declared_in_git` is what Git declares, which an undo does not change.
     """
 
     run: str
     inputs: Mapping[str, UndoInputs]
     desired: DesiredState
-    memory: LastAppliedState
-    by_git: Mapping[str, Declared]
+    last_applied: LastAppliedState
+    declared_in_git: Mapping[str, Declared]
     obstacles: tuple[Obstacle, ...]
     diagnostics: tuple[Diagnostic, ...]
 
@@ -200,11 +200,11 @@ def undo_of(
     images: Sequence[PreImage],
     *,
     target: Target,
-    memory: LastAppliedState,
+    last_applied: LastAppliedState,
     made: Mapping[str, frozenset[str]] = MappingProxyType({}),
     literals: Literals = NO_LITERALS,
 ) -> UndoRevision:
-    """Return the undo of a run; `memory` is the current last-applied state.
+    """Return the undo of a run; `last_applied` is the current last-applied state.
 
     `made` are the ids of the integrations that runs have created, by slug. `literals` finds values
     that the ledger stores only as fingerprints.
@@ -213,9 +213,9 @@ def undo_of(
     inputs = {
         image.slug: UndoInputs(
             image,
-            memory.of(image.slug),
+            last_applied.of(image.slug),
             made=made.get(image.slug, frozenset()),
-            pepper=memory.pepper,
+            pepper=last_applied.pepper,
             literals=literals,
         )
         for image in images
@@ -226,27 +226,27 @@ def undo_of(
         run=run,
         inputs=inputs,
         desired=DesiredState(target, {s: undone.declared(place) for s, undone in existed.items()}),
-        memory=replace(memory, integrations={**memory.integrations, **known}),
-        by_git=_declared_in_git(existed, memory),
+        last_applied=replace(last_applied, integrations={**last_applied.integrations, **known}),
+        declared_in_git=_declared_in_git(existed, last_applied),
         obstacles=tuple(chain(*(obstacles(undone, place) for undone in existed.values()))),
         diagnostics=tuple(chain(*(undo_losses(undone, run) for undone in inputs.values()))),
     )
 
 
 def _declared_in_git(
-    existed: Mapping[str, UndoInputs], memory: LastAppliedState
+    existed: Mapping[str, UndoInputs], last_applied: LastAppliedState
 ) -> dict[str, Declared]:
-    found = {slug: _by_git(undone.image, memory) for slug, undone in existed.items()}
+    found = {slug: _by_git(undone.image, last_applied) for slug, undone in existed.items()}
     return {slug: declared for slug, declared in found.items() if declared is not None}
 
 
-def _by_git(image: PreImage, memory: LastAppliedState) -> Declared | None:
+def _by_git(image: PreImage, last_applied: LastAppliedState) -> Declared | None:
     """Return what Git declares, merged with what it declared before the run.
 
     Without the latter, the next apply would treat a withdrawn entry as one that Git never declared.
     """
     then = LastAppliedState({image.slug: LastApplied(declared=image.declared)})
-    remembered = merged(memory, then).of(image.slug)
+    remembered = merged(last_applied, then).of(image.slug)
     if remembered.declared is None:
         return None
     lifecycle = Lifecycle(protected=remembered.protected)

@@ -92,8 +92,8 @@ class ResourceVerifier:
 
     action: Action
     existence: ExistenceCheck
-    timing: Clock
-    stop: CancelToken
+    clock: Clock
+    cancel: CancelToken
     values: Mapping[SecretRef, Redacted] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     last_seen: Observed | None = None
@@ -240,9 +240,9 @@ class ResourceVerifier:
 
     async def _wait(self, seconds: float) -> bool:
         """Pause between two reads; return False at once if the run is stopping."""
-        if self.stop.requested:
+        if self.cancel.requested:
             return False
-        await self.timing.sleep(seconds)
+        await self.clock.sleep(seconds)
         return True
 
 

@@ -99,8 +99,8 @@ class GitHub(RestClient):
         api_url: str,
         repository: str,
         token: Redacted,
-        timing: Clock,
+        clock: Clock,
         transport: httpx.AsyncBaseTransport,
     ) -> None:
-        super().__init__(api_url=api_url, token=token, timing=timing, transport=transport)
+        super().__init__(api_url=api_url, token=token, clock=clock, transport=transport)
         self.repository = repository

@@ -89,12 +89,12 @@ class RestClient:
         *,
         api_url: str,
         token: Redacted,
-        timing: Clock,
+        clock: Clock,
         transport: httpx.AsyncBaseTransport,
     ) -> None:
         self._base = api_url.rstrip("/")
         self._token = token
-        self._clock = timing
+        self._clock = clock
         # The transport already has the proxy and the CA, so httpx must not read the environment.
         self._client = httpx.AsyncClient(
             transport=transport, timeout=_TIMEOUT, follow_redirects=False, trust_env=False

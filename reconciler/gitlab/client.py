@@ -83,10 +83,10 @@ class GitLab(RestClient):
         api_url: str,
         project: str,
         token: Redacted,
-        timing: Clock,
+        clock: Clock,
         transport: httpx.AsyncBaseTransport,
     ) -> None:
-        super().__init__(api_url=api_url, token=token, timing=timing, transport=transport)
+        super().__init__(api_url=api_url, token=token, clock=clock, transport=transport)
         self.path = f"/projects/{project}"
 
     async def user_id(self) -> int:

@@ -79,10 +79,10 @@ class SecretEvidence:
     masks_moved: bool = False
 
 
-def masks_moved(memory: LastAppliedState, observed: ObservedState) -> bool:
+def masks_moved(last_applied: LastAppliedState, observed: ObservedState) -> bool:
     """Return whether all recorded masks, at least two, differ from those that the API shows now."""
     compared = 0
-    for slug, remembered in memory.integrations.items():
+    for slug, remembered in last_applied.integrations.items():
         current = observed.integrations.get(slug)
         # Rows of the list have no masks (remote/API.md §1.2).
         if current is None or not current.detailed or remembered.is_another(current.id):

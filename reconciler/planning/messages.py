@@ -264,11 +264,11 @@ def protected(slug: str, what: str, declared: Declared | None) -> Diagnostic:
 
 
 def limits_of(
-    memory: LastAppliedState, unmanaged: Sequence[str], *, in_git: bool
+    last_applied: LastAppliedState, unmanaged: Sequence[str], *, in_git: bool
 ) -> list[Diagnostic]:
     """Build the diagnostic on what an incomplete past leaves unknown; `unmanaged` is in no file."""
     slugs = named(sorted(unmanaged), limit=_NAMED)
-    problem = memory.ledger_problem
+    problem = last_applied.ledger_problem
     if problem is not None:
         withdrawn = f"whether Git used to declare {slugs}; " if unmanaged else ""
         return [
@@ -280,7 +280,7 @@ def limits_of(
             )
         ]
     # Outside Git there is no commit that `--base` could read.
-    if unmanaged and not memory.complete and in_git:
+    if unmanaged and not last_applied.complete and in_git:
         return [
             notice(
                 NEW_LEDGER,

@@ -61,7 +61,7 @@ def make_plan(
     *,
     desired: DesiredState,
     observed: ObservedState,
-    memory: LastAppliedState = LastAppliedState(),
+    last_applied: LastAppliedState = LastAppliedState(),
     values: Mapping[SecretRef, Redacted] | None = None,
     options: PlanOptions = PlanOptions(),
     created_at: str,
@@ -75,15 +75,21 @@ def make_plan(
     `values` are the secrets that are available; `diagnostics` are earlier findings that the plan
     repeats; `run` names the run that an undo plan reverts; `audit` adds findings and no action.
     """
-    evidence = SecretEvidence(values or {}, memory.pepper, masks_moved(memory, observed))
+    evidence = SecretEvidence(
+        values or {}, last_applied.pepper, masks_moved(last_applied, observed)
+    )
     # The plan's own time counts as now, so that equal inputs give equal plans.
-    draft = _Draft(desired, observed, memory, options, evidence, parse_instant(created_at), audit)
+    draft = _Draft(
+        desired, observed, last_applied, options, evidence, parse_instant(created_at), audit
+    )
     if evidence.masks_moved:
         draft.diagnostics.append(messages.masks_changed())
     draft.add_declared()
     draft.add_undeclared()
     # After `add_undeclared`, which finds the unmanaged integrations.
-    draft.diagnostics += messages.limits_of(memory, draft.unmanaged, in_git=commit is not None)
+    draft.diagnostics += messages.limits_of(
+        last_applied, draft.unmanaged, in_git=commit is not None
+    )
     draft.note_unreadable()
     draft.diagnostics += messages.not_audited(audit.unread)
     actions, violations = draft.guarded()
@@ -109,7 +115,7 @@ class _Draft:
 
     desired: DesiredState
     observed: ObservedState
-    memory: LastAppliedState
+    last_applied: LastAppliedState
     options: PlanOptions
     evidence: SecretEvidence
     now: datetime | None
@@ -148,7 +154,7 @@ class _Draft:
                 # It belongs to another repository, so it is not reported as unmanaged.
                 self._note_foreign_tombstone(slug)
                 continue
-            remembered = self.memory.of(slug)
+            remembered = self.last_applied.of(slug)
             is_another = remembered.is_another(current.id)
             was_in_git = was_declared(remembered, current)
             reason = self._deletion_reason(slug, was_in_git=was_in_git)
@@ -172,7 +178,7 @@ class _Draft:
         for slug, record in sorted(self.observed.unreadable.items()):
             if slug in self.desired.integrations or not self.options.selection.includes(slug):
                 continue
-            was_in_git = self.memory.of(slug).declared is not None
+            was_in_git = self.last_applied.of(slug).declared is not None
             deleted = self._deletion_reason(slug, was_in_git=was_in_git) is not None
             self.diagnostics.append(messages.left_alone(record, deleted=deleted))
         if self.observed.nameless:
@@ -203,7 +209,7 @@ class _Draft:
             counts=counts,
             limits=limits,
             options=self.options,
-            unreadable=self.memory.unreadable,
+            unreadable=self.last_applied.unreadable,
             nameless=self.observed.nameless,
         )
         self._note_renames(ordered)
@@ -252,13 +258,13 @@ class _Draft:
     def _create(self, declared: Declared) -> IntegrationPlan:
         return plan_create(
             declared,
-            self.memory.of(declared.slug),
+            self.last_applied.of(declared.slug),
             values=self.evidence.values,
-            is_past_known=self.memory.complete,
+            is_past_known=self.last_applied.complete,
         )
 
     def _update(self, declared: Declared, current: Observed) -> IntegrationPlan:
-        remembered = self.memory.of(declared.slug)
+        remembered = self.last_applied.of(declared.slug)
         extra: list[Diagnostic] = []
         if remembered.is_another(current.id):
             # The record of the former object proves nothing about this one.
@@ -281,7 +287,9 @@ class _Draft:
 
     def _delete(self, current: Observed, reason: str) -> None:
         is_wanted = current.slug in self.desired.tombstones
-        action = plan_delete(current, self.memory.of(current.slug), reason, is_wanted=is_wanted)
+        action = plan_delete(
+            current, self.last_applied.of(current.slug), reason, is_wanted=is_wanted
+        )
         if action.blocked_by:
             self.diagnostics.append(messages.protected(current.slug, "deleted", None))
         self.actions.append(action)

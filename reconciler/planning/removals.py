@@ -74,7 +74,7 @@ def deletion_reason(
 
 
 def is_candidate(
-    row: Observed, *, desired: DesiredState, memory: LastAppliedState, options: PlanOptions
+    row: Observed, *, desired: DesiredState, last_applied: LastAppliedState, options: PlanOptions
 ) -> bool:
     """Return whether, according to its row in the list, an integration is deleted or replaced."""
     if row.is_archived or not options.selection.includes(row.slug) or not owns(desired, row):
@@ -82,7 +82,7 @@ def is_candidate(
     declared = desired.integrations.get(row.slug)
     if declared is not None:
         return _is_replaced(declared, row)
-    was_in_git = was_declared(memory.of(row.slug), row)
+    was_in_git = was_declared(last_applied.of(row.slug), row)
     return (
         deletion_reason(row.slug, desired=desired, options=options, was_in_git=was_in_git)
         is not None

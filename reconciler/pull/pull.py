@@ -90,7 +90,7 @@ async def pull(
     values: Values,
     today: date,
     created_at: str,
-    memory: LastAppliedState = LastAppliedState(),
+    last_applied: LastAppliedState = LastAppliedState(),
     known_organisation: str | None = None,
     concurrency: int = 10,
     on_progress: OnProgress | None = None,
@@ -106,7 +106,7 @@ async def pull(
     refuse_other_organisation(desired.target.name, known=known_organisation, found=organisation)
     chosen, diagnostics = choose(candidates, observed)
     copy = WorkingCopy(files)
-    rewrite = Rewrite(copy, desired, options=options, last_applied=memory, today=today)
+    rewrite = Rewrite(copy, desired, options=options, last_applied=last_applied, today=today)
     pulled = rewrite.declare(chosen)
     after, problems = load_desired(copy.source, config, desired.target, today)
     if after is None:
@@ -117,7 +117,7 @@ async def pull(
         slugs=pulled,
         changed=copy.changed,
         new=frozenset(path for path in copy.changed if copy.is_new(path)),
-        plan=following.plan(memory, at_hand, created_at=created_at, diagnostics=problems),
+        plan=following.plan(last_applied, at_hand, created_at=created_at, diagnostics=problems),
         secrets=tuple(_secret_checks(_only(after, pulled), observed, at_hand)),
         diagnostics=in_order(diagnostics + rewrite.diagnostics),
         left_out=_left_out(rewrite.left_out, pulled, candidates, observed),
@@ -143,7 +143,7 @@ class _Following:
 
     def plan(
         self,
-        memory: LastAppliedState,
+        last_applied: LastAppliedState,
         values: Mapping[SecretRef, Redacted],
         *,
         created_at: str,
@@ -153,7 +153,7 @@ class _Following:
         return make_plan(
             desired=self.desired,
             observed=self.observed,
-            memory=memory,
+            last_applied=last_applied,
             values=values,
             options=PlanOptions(),
             created_at=created_at,

@@ -68,15 +68,15 @@ class Client:
         headers: list[tuple[str, str]],
         credential: Redacted | None,
         pool: ConnectionPool,
-        timing: Clock,
+        clock: Clock,
         deadline: Deadline,
         read_only: bool,
         call_timeout: float,
         on_request: Callable[[RequestRecord], None] | None,
         on_pause: Callable[[float], None] | None = None,
     ) -> None:
-        self.rate_limiter = RateLimiter(timing, deadline, on_pause)
-        self.retries = Retries(timing, deadline)
+        self.rate_limiter = RateLimiter(clock, deadline, on_pause)
+        self.retries = Retries(clock, deadline)
         self._base_url = base_url
         self._headers = headers
         self._secrets: tuple[Redacted, ...] = () if credential is None else (credential,)
@@ -84,7 +84,7 @@ class Client:
         self._credential = needles_of(parts_of(self._secrets))
         self._known: Needles | None = None
         self._pool = pool
-        self._timing = timing
+        self._timing = clock
         self._deadline = deadline
         self._read_only = read_only
         self._call_timeout = call_timeout
@@ -260,7 +260,7 @@ def make_client(
     *,
     base_url: str,
     api_key: Redacted | None,
-    timing: Clock,
+    clock: Clock,
     auth_header: AuthHeader = "x-portkey-api-key",
     read_only: bool = False,
     transport: httpx.AsyncBaseTransport | None = None,
@@ -294,8 +294,8 @@ def make_client(
         headers=headers,
         credential=api_key,
         pool=ConnectionPool(make if transport is None else lambda: transport, max(1, concurrency)),
-        timing=timing,
-        deadline=Deadline(timing.clock, deadline),
+        clock=clock,
+        deadline=Deadline(clock.clock, deadline),
         read_only=read_only,
         call_timeout=call_timeout,
         on_request=on_request,

@@ -78,10 +78,10 @@ class Deadline:
 class Retries:
     """Retries of one run; `used` counts the repetitions, `calls` the calls."""
 
-    def __init__(self, timing: Clock, deadline: Deadline) -> None:
+    def __init__(self, clock: Clock, deadline: Deadline) -> None:
         self.calls = 0
         self.used = 0
-        self._timing = timing
+        self._timing = clock
         self._deadline = deadline
 
     async def run(self, send: Callable[[], Awaitable[T]], *, repeatable: bool) -> tuple[T, int]:
@@ -194,13 +194,13 @@ class RateLimiter:
 
     def __init__(
         self,
-        timing: Clock,
+        clock: Clock,
         deadline: Deadline,
         on_pause: Callable[[float], None] | None = None,
     ) -> None:
         self.throttled = 0
         self._on_pause = on_pause
-        self._timing = timing
+        self._timing = clock
         self._deadline = deadline
         self._accepted: deque[float] = deque(maxlen=_MEMORY)
         self._answered: deque[float] = deque(maxlen=_MEMORY)

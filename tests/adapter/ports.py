@@ -158,11 +158,11 @@ class Ports:
 
     @property
     def service(self) -> UpstreamService:
-        timing = Clock(self.clock, lambda: 0.0, asyncio.sleep, lambda: 0.5)
+        clock = Clock(self.clock, lambda: 0.0, asyncio.sleep, lambda: 0.5)
         client = make_client(
             base_url=UPSTREAM,
             api_key=Redacted(KEY),
-            timing=timing,
+            clock=clock,
             auth_header=self.auth_header,
             transport=self.wire,
             deadline=None,

@@ -46,7 +46,7 @@ def applied(folder: Path, world: World, when: Callable[[Event], bool]) -> Applie
                 ledger_listener=listener,
                 listeners=[strike],
                 confirm=lambda _plan: True,
-                stop=CancelToken(),
+                cancel=CancelToken(),
             )
         )
 

@@ -12,7 +12,7 @@ PEPPER = Pepper("p", Redacted("key"))
 KEY = ("key",)
 
 
-def memory(**integrations: LastApplied) -> LastAppliedState:
+def last_applied(**integrations: LastApplied) -> LastAppliedState:
     return LastAppliedState(integrations=integrations)
 
 
@@ -21,36 +21,36 @@ def declared(**fields: Any) -> LastApplied:
 
 
 def test_what_only_one_side_knows_is_kept() -> None:
-    both = merged(memory(a=declared(name="A")), memory(b=declared(name="B")))
+    both = merged(last_applied(a=declared(name="A")), last_applied(b=declared(name="B")))
     assert both.of("a").declared == {"name": "A"}
     assert both.of("b").declared == {"name": "B"}
 
 
 def test_what_was_applied_counts_before_what_was_declared() -> None:
     applied, then = declared(name="applied"), declared(name="then", description="then")
-    both = merged(memory(a=applied), memory(a=then))
+    both = merged(last_applied(a=applied), last_applied(a=then))
     assert both.of("a").declared == {"name": "applied", "description": "then"}
 
 
 def test_an_entry_that_either_knows_can_be_withdrawn() -> None:
     applied = declared(workspaces=[{"id": "one", "enabled": True}])
     then = declared(workspaces=[{"id": "one", "enabled": False}, {"id": "two", "enabled": True}])
-    assert merged(memory(a=applied), memory(a=then)).of("a").declared == {
+    assert merged(last_applied(a=applied), last_applied(a=then)).of("a").declared == {
         "workspaces": [{"id": "one", "enabled": True}, {"id": "two", "enabled": True}]
     }
 
 
 def test_protected_once_is_protected() -> None:
     protected, free = LastApplied(protected=True), LastApplied()
-    assert merged(memory(a=protected), memory(a=free)).of("a").protected
-    assert merged(memory(a=free), memory(a=protected)).of("a").protected
+    assert merged(last_applied(a=protected), last_applied(a=free)).of("a").protected
+    assert merged(last_applied(a=free), last_applied(a=protected)).of("a").protected
 
 
 def test_the_record_of_a_write_counts_before_a_reference_in_git() -> None:
     written = SecretRecord(SecretRef("env", "A"), fingerprint="p:0")
     named = SecretRecord(SecretRef("env", "B"))
     first = LastAppliedState({"a": LastApplied(secrets={KEY: written})}, pepper=PEPPER)
-    both = merged(first, memory(a=LastApplied(secrets={KEY: named, ("other",): named})))
+    both = merged(first, last_applied(a=LastApplied(secrets={KEY: named, ("other",): named})))
     assert both.of("a").secrets == {KEY: written, ("other",): named}
     assert both.pepper is PEPPER
 

@@ -91,7 +91,7 @@ class Story:
         self.world = World()
         self.then = alpha("then")
         assert self.world.apply(desired(self.then)).complete
-        self.memory = LastAppliedState(
+        self.last_applied = LastAppliedState(
             {"alpha": LastApplied(declared=self.then.fields)}, complete=True
         )
 
@@ -99,8 +99,10 @@ class Story:
         self.world.put(method, f"/integrations/{slug}", fields or None)
 
     def drift(self, *integrations: Declared, remembering: bool = True, **rules: Any) -> DriftReport:
-        memory = self.memory if remembering else LastAppliedState()
-        return detect_drift(self.world.plan(desired(*integrations, **rules), memory=memory))
+        last_applied = self.last_applied if remembering else LastAppliedState()
+        return detect_drift(
+            self.world.plan(desired(*integrations, **rules), last_applied=last_applied)
+        )
 
 
 def origins(report: DriftReport) -> dict[str, str]:

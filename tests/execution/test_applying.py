@@ -209,9 +209,9 @@ def test_absence_is_proven_however_the_api_says_it(missing: Any) -> None:
 def test_a_blocked_action_blocks_the_whole_run() -> None:
     world = World()
     create(world, "vital")
-    memory = LastAppliedState({"vital": LastApplied({}, protected=True)})
+    last_applied = LastAppliedState({"vital": LastApplied({}, protected=True)})
     with pytest.raises(Refused) as caught:
-        world.apply(desired(declared(key=KEY)), memory=memory)
+        world.apply(desired(declared(key=KEY)), last_applied=last_applied)
     assert caught.value.exit_code == 4
     assert [d.code for d in caught.value.diagnostics] == ["protected"]
     assert writes(world) == []

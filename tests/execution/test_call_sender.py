@@ -142,7 +142,7 @@ def test_the_tries_of_the_most_tried_call_count() -> None:
 def test_once_the_run_was_asked_to_stop_nothing_is_announced_or_sent() -> None:
     heard: list[Event] = []
     writes, api = sender(emit=heard.append)
-    writes.stop.request("interrupted by SIGINT")
+    writes.cancel.request("interrupted by SIGINT")
     with pytest.raises(Interrupted) as caught:
         asyncio.run(writes.send(UPDATE))
     told = (caught.value.summary, caught.value.code, caught.value.hint)
@@ -156,14 +156,14 @@ def test_an_intent_that_cannot_be_kept_is_not_carried_out_and_ends_the_run() -> 
         asyncio.run(writes.send(UPDATE))
     told = (caught.value.summary, caught.value.code, caught.value.hint)
     assert told == ("the ledger is full", "ledger-failed", "make room")
-    assert writes.stop.reason == "the ledger is full"
+    assert writes.cancel.reason == "the ledger is full"
     assert (api.got, writes.unanswered) == ([], [])
 
 
 def test_an_answer_that_cannot_be_kept_ends_the_run_and_is_looked_at_all_the_same() -> None:
     writes, _ = sender(ok(request_id="req-1"), emit=refuses(CallEnded))
     assert asyncio.run(writes.send(UPDATE)).request_id == "req-1"
-    assert (writes.stop.requested, writes.stop.reason) == (True, "the ledger is full")
+    assert (writes.cancel.requested, writes.cancel.reason) == (True, "the ledger is full")
     assert writes.done == [UPDATE]
 
 

@@ -114,6 +114,6 @@ def test_what_was_taken_down_is_in_sync_in_the_next_plan() -> None:
     action = next(e.action for e in world.events if hasattr(e, "outcome") and hasattr(e, "action"))
     found = confirmed_by_action(action, outcome, values={KEY: VALUE}, pepper=PEPPER)
     known = LastApplied(found.declared.fields, secrets=found.secrets)
-    memory = LastAppliedState({"alpha": known}, pepper=PEPPER)
-    again = world.plan(wish, memory=memory)
+    last_applied = LastAppliedState({"alpha": known}, pepper=PEPPER)
+    again = world.plan(wish, last_applied=last_applied)
     assert (again.actions, again.unverified) == ((), ())

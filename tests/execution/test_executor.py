@@ -134,9 +134,9 @@ def test_a_credential_that_is_refused_is_the_reason_whatever_was_asked_for() -> 
 
 
 def test_a_stop_without_a_reason_is_still_told_as_one() -> None:
-    stop = CancelToken()
-    stop.request("")
-    result = world().apply(three(), stop=stop)
+    cancel = CancelToken()
+    cancel.request("")
+    result = world().apply(three(), cancel=cancel)
     assert endings(result)["alpha"] == skipped("the run was stopped")
 
 
@@ -173,22 +173,22 @@ def test_a_plan_without_any_action_begins_and_ends() -> None:
 # -- cut off ---------------------------------------------------------------------------------
 
 
-def forever(story: World, stop: CancelToken, reason: str | None) -> Gate:
+def forever(story: World, cancel: CancelToken, reason: str | None) -> Gate:
     async def during(call: Call) -> None:
         if is_write(call):
             if reason is not None:
-                stop.request(reason)
+                cancel.request(reason)
             await asyncio.Event().wait()
 
     return Gate(story, during)
 
 
-def cancelled(story: World, stop: CancelToken) -> list[Outcome]:
+def cancelled(story: World, cancel: CancelToken) -> list[Outcome]:
     """Cancel a run from outside while its first write hangs; return the events of its listeners."""
 
     async def main() -> None:
-        api = forever(story, stop, None)
-        task = asyncio.create_task(run(story, three(), stop=stop, api=api))
+        api = forever(story, cancel, None)
+        task = asyncio.create_task(run(story, three(), cancel=cancel, api=api))
         await asyncio.sleep(1)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -199,9 +199,9 @@ def cancelled(story: World, stop: CancelToken) -> list[Outcome]:
 
 
 def test_what_a_cancelled_run_was_doing_is_told_to_the_listeners() -> None:
-    stop = CancelToken()
-    (outcome,) = cancelled(world(), stop)
-    assert stop.reason == "the run was cancelled"
+    cancel = CancelToken()
+    (outcome,) = cancelled(world(), cancel)
+    assert cancel.reason == "the run was cancelled"
     assert outcome.status is Status.UNKNOWN
     assert outcome.error == ActionFailure(
         "interrupted",
@@ -211,27 +211,27 @@ def test_what_a_cancelled_run_was_doing_is_told_to_the_listeners() -> None:
 
 
 def test_the_grace_is_five_seconds_and_the_reason_is_kept() -> None:
-    story, stop = world(), CancelToken()
-    api = forever(story, stop, "interrupted by SIGINT")
-    result = run_virtually(run(story, three(), stop=stop, api=api))
+    story, cancel = world(), CancelToken()
+    api = forever(story, cancel, "interrupted by SIGINT")
+    result = run_virtually(run(story, three(), cancel=cancel, api=api))
     assert endings(result)["beta"] == skipped("interrupted by SIGINT")
     assert GRACE_SECONDS == 5
 
 
 def test_a_delete_that_is_cut_off_while_it_is_looked_for_is_applied_and_says_so() -> None:
-    story, stop = world(), CancelToken()
+    story, cancel = world(), CancelToken()
     somebody_creates(story)()
     deleted = False
 
     async def during(call: Call) -> None:
         nonlocal deleted
         if deleted and call.operation is OperationName.GET:
-            stop.request("interrupted by SIGINT")
+            cancel.request("interrupted by SIGINT")
             await asyncio.Event().wait()
         deleted = deleted or call.operation is OperationName.DELETE
 
     files = desired(declared("beta", key=KEY), tombstones=("alpha",))
-    result = run_virtually(run(story, files, stop=stop, api=Gate(story, during)))
+    result = run_virtually(run(story, files, cancel=cancel, api=Gate(story, during)))
     assert endings(result)["alpha"] == ("applied", None)
     assert result.outcomes[1].warnings == ("the run ended before the result could be read back",)
 

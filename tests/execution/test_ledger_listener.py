@@ -204,9 +204,9 @@ def test_of_what_did_not_end_well_only_what_is_certain_is_remembered(
         ended(action("alpha"), status),
         ended(action("beta", want=whole), status, accepted=begun),
     )
-    memory = ledger.last_applied(OURS)
-    assert set(memory.integrations) == {"beta"}
-    assert set(memory.of("beta").declared or {}) == {"name", "ai_provider_id", "key"}
+    last_applied = ledger.last_applied(OURS)
+    assert set(last_applied.integrations) == {"beta"}
+    assert set(last_applied.of("beta").declared or {}) == {"name", "ai_provider_id", "key"}
 
 
 def test_where_nothing_became_true_nothing_is_written(ledger: Ledger) -> None:
@@ -217,7 +217,7 @@ def test_where_nothing_became_true_nothing_is_written(ledger: Ledger) -> None:
 def test_an_undo_leaves_what_git_declares_as_gits_word(ledger: Ledger) -> None:
     ledger.store_confirmed(OURS, [Confirmed(declared("gamma"))])
     books = books_on(ledger)
-    books.by_git = {"alpha": declared("alpha", key=KEY, description="by Git")}
+    books.declared_in_git = {"alpha": declared("alpha", key=KEY, description="by Git")}
     restored = declared("alpha", key=KEY, description="restored")
     fresh = runs_through(
         books,
@@ -226,9 +226,9 @@ def test_an_undo_leaves_what_git_declares_as_gits_word(ledger: Ledger) -> None:
         ended(action("gamma", DELETE)),
     )
     closes(books, fresh, declared("delta"))
-    memory = ledger.last_applied(OURS)
-    assert set(memory.integrations) == {"alpha"}
-    assert (memory.of("alpha").declared or {})["description"] == "by Git"
+    last_applied = ledger.last_applied(OURS)
+    assert set(last_applied.integrations) == {"alpha"}
+    assert (last_applied.of("alpha").declared or {})["description"] == "by Git"
 
 
 # -- whose it is -----------------------------------------------------------------------------
@@ -282,8 +282,8 @@ def test_what_needed_no_action_is_remembered_and_what_is_gone_is_forgotten(
         observed=state(observed("there"), observed("insync")),
         selection=Selection(exclude=("elsewhere", "other")),
     )
-    memory = ledger.last_applied(OURS)
-    assert set(memory.integrations) == {"insync", "there", "elsewhere", "still"}
+    last_applied = ledger.last_applied(OURS)
+    assert set(last_applied.integrations) == {"insync", "there", "elsewhere", "still"}
     runs = by_run(tmp_path)
     assert (runs["insync"], runs["still"], runs["there"]) == ("run-2", "run-2", None)
 
@@ -320,6 +320,6 @@ def test_what_was_read_only_in_part_is_no_picture(ledger: Ledger) -> None:
 
 def test_an_undo_takes_down_how_all_looks_too(ledger: Ledger) -> None:
     books = books_on(ledger)
-    books.by_git = {}
+    books.declared_in_git = {}
     closes(books, plan(), observed=state(observed("alpha")))
     assert set(sights(ledger)) == {"alpha"}

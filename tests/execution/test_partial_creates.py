@@ -68,7 +68,9 @@ def fingerprint(ledger: Ledger) -> str:
 def next_plan(story: World, ledger: Ledger, want: DesiredState, value: str = OURS) -> Plan:
     """Plan once more, with nothing in the way and what the ledger remembers."""
     story.wire._faults = FaultScript([])
-    return story.plan(want, memory=ledger.last_applied(TARGET), secrets={KEY: Redacted(value)})
+    return story.plan(
+        want, last_applied=ledger.last_applied(TARGET), secrets={KEY: Redacted(value)}
+    )
 
 
 def changes(plan: Plan) -> list[tuple[str, str, str]]:
@@ -159,14 +161,14 @@ def test_of_a_server_that_chooses_its_own_slugs_no_declaration_is_remembered(
 
 
 def test_interrupted_after_the_create_it_is_looked_at_once_more(ledger: Ledger) -> None:
-    story, stop, want = world(), CancelToken(), wish(models=MODELS)
+    story, cancel, want = world(), CancelToken(), wish(models=MODELS)
 
     async def afterwards(call: Call) -> None:
         if call.operation is OperationName.CREATE:
-            stop.request("interrupted by SIGINT")
+            cancel.request("interrupted by SIGINT")
 
     gate = Gate(story, lambda _call: asyncio.sleep(0), afterwards)
-    assert ending(create(story, ledger, want, stop=stop, api=gate)) == ("failed", "interrupted")
+    assert ending(create(story, ledger, want, cancel=cancel, api=gate)) == ("failed", "interrupted")
     assert next_plan(story, ledger, want).unverified == ()
 
 
@@ -180,13 +182,13 @@ def test_interrupted_after_the_create_it_is_looked_at_once_more(ledger: Ledger) 
 def test_cut_off_before_its_mask_was_seen_the_secret_is_sent_once_more(
     ledger: Ledger, cut_off_at: OperationName, how: tuple[str, str]
 ) -> None:
-    story, stop, want = world(NO_MODELS), CancelToken(), wish(models=MODELS)
+    story, cancel, want = world(NO_MODELS), CancelToken(), wish(models=MODELS)
     created = False
 
     async def during(call: Call) -> None:
         nonlocal created
         if created and call.operation is cut_off_at:
-            stop.request("interrupted by SIGINT")
+            cancel.request("interrupted by SIGINT")
             await asyncio.Event().wait()
         created = created or call.operation is OperationName.CREATE
 
@@ -198,7 +200,7 @@ def test_cut_off_before_its_mask_was_seen_the_secret_is_sent_once_more(
             confirm=lambda _plan: True,
             emit=books_of(story, ledger).emit,
             run="run-1",
-            stop=stop,
+            cancel=cancel,
         )
         return applied.result.outcomes[0]
 

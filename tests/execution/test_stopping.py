@@ -55,7 +55,7 @@ def is_write(call: Call) -> bool:
 
 
 async def run(
-    story: World, want: DesiredState, *, stop: CancelToken, api: Any = None, parallelism: int = 1
+    story: World, want: DesiredState, *, cancel: CancelToken, api: Any = None, parallelism: int = 1
 ) -> ApplyResult:
     applied = await workflows.apply(
         story.session(want, api=api or story.api, parallelism=parallelism),
@@ -64,7 +64,7 @@ async def run(
         confirm=lambda _plan: True,
         emit=story.events.append,
         run="run-1",
-        stop=stop,
+        cancel=cancel,
     )
     return applied.result
 
@@ -78,51 +78,53 @@ def statuses(result: ApplyResult) -> list[str]:
 
 
 def test_asked_before_the_first_write_nothing_begins() -> None:
-    story, stop = world(), CancelToken()
-    stop.request("interrupted by SIGINT")
-    result = run_virtually(run(story, three(), stop=stop))
+    story, cancel = world(), CancelToken()
+    cancel.request("interrupted by SIGINT")
+    result = run_virtually(run(story, three(), cancel=cancel))
     assert statuses(result) == ["skipped"] * 3
     assert sent(story) == []
     assert {o.error.message for o in result.outcomes if o.error} == {"interrupted by SIGINT"}
 
 
 def test_what_is_in_flight_finishes_and_nothing_new_begins() -> None:
-    story, stop = world(), CancelToken()
+    story, cancel = world(), CancelToken()
 
     async def during(call: Call) -> None:
         if is_write(call):
-            stop.request("interrupted by SIGTERM")
+            cancel.request("interrupted by SIGTERM")
             await asyncio.sleep(GRACE_SECONDS - 1)
 
-    result = run_virtually(run(story, three(), stop=stop, api=Gate(story, during)))
+    result = run_virtually(run(story, three(), cancel=cancel, api=Gate(story, during)))
     assert statuses(result) == ["applied", "skipped", "skipped"]
     assert result.outcomes[0].warnings == ()
     assert set(story.remote.integrations) == {"alpha"}
 
 
 def test_several_in_flight_all_finish() -> None:
-    story, stop = world(), CancelToken()
+    story, cancel = world(), CancelToken()
     arrived = asyncio.Barrier(2)
 
     async def during(call: Call) -> None:
         if is_write(call):
             await arrived.wait()
-            stop.request("interrupted by SIGINT")
+            cancel.request("interrupted by SIGINT")
 
-    result = run_virtually(run(story, three(), stop=stop, api=Gate(story, during), parallelism=2))
+    result = run_virtually(
+        run(story, three(), cancel=cancel, api=Gate(story, during), parallelism=2)
+    )
     assert statuses(result) == ["applied", "applied", "skipped"]
 
 
 def test_what_does_not_finish_within_the_grace_is_unknown() -> None:
-    story, stop = world(), CancelToken()
+    story, cancel = world(), CancelToken()
 
     async def forever(call: Call) -> None:
         if is_write(call):
-            stop.request("interrupted by SIGINT")
+            cancel.request("interrupted by SIGINT")
             await asyncio.Event().wait()
 
     async def timed() -> tuple[ApplyResult, float]:
-        result = await run(story, three(), stop=stop, api=Gate(story, forever))
+        result = await run(story, three(), cancel=cancel, api=Gate(story, forever))
         return result, asyncio.get_running_loop().time()
 
     result, took = run_virtually(timed())
@@ -135,18 +137,18 @@ def test_what_does_not_finish_within_the_grace_is_unknown() -> None:
 
 
 def test_between_two_calls_of_one_integration_the_second_does_not_begin() -> None:
-    story, stop = world(), CancelToken()
+    story, cancel = world(), CancelToken()
 
     async def afterwards(call: Call) -> None:
         if call.operation is OperationName.CREATE:
-            stop.request("interrupted by SIGINT")
+            cancel.request("interrupted by SIGINT")
 
     async def at_once(_call: Call) -> None:
         pass
 
     gate = Gate(story, at_once, afterwards)
     want = desired(declared("alpha", key=KEY, models=MODELS))
-    (outcome,) = run_virtually(run(story, want, stop=stop, api=gate)).outcomes
+    (outcome,) = run_virtually(run(story, want, cancel=cancel, api=gate)).outcomes
     assert ending(outcome) == ("failed", "interrupted")
     assert sent(story) == ["create"]
     assert outcome.error is not None
@@ -154,46 +156,46 @@ def test_between_two_calls_of_one_integration_the_second_does_not_begin() -> Non
 
 
 def test_asked_while_a_lost_answer_is_being_resolved_the_outcome_is_unknown() -> None:
-    story, stop = world(post(FaultKind.RESET_BEFORE)), CancelToken()
+    story, cancel = world(post(FaultKind.RESET_BEFORE)), CancelToken()
 
     def listen(event: Event) -> None:
         if isinstance(event, CallStarted):
-            stop.request("interrupted by SIGINT")
+            cancel.request("interrupted by SIGINT")
 
-    result = story.apply(desired(declared("alpha", key=KEY)), stop=stop, listen=listen)
+    result = story.apply(desired(declared("alpha", key=KEY)), cancel=cancel, listen=listen)
     assert ending(result.outcomes[0]) == ("unknown", "interrupted")
     assert sent(story) == ["create"]
 
 
 def test_cut_off_while_reading_back_it_is_applied_and_says_so() -> None:
-    story, stop = world(), CancelToken()
+    story, cancel = world(), CancelToken()
     wrote = False
 
     async def during(call: Call) -> None:
         nonlocal wrote
         if wrote and not is_write(call):
-            stop.request("interrupted by SIGINT")
+            cancel.request("interrupted by SIGINT")
             await asyncio.Event().wait()
         wrote = wrote or is_write(call)
 
     want = desired(declared("alpha", key=KEY))
-    (outcome,) = run_virtually(run(story, want, stop=stop, api=Gate(story, during))).outcomes
+    (outcome,) = run_virtually(run(story, want, cancel=cancel, api=Gate(story, during))).outcomes
     assert ending(outcome) == ("applied", None)
     assert outcome.warnings == ("the run ended before the result could be read back",)
 
 
 def test_once_asked_nobody_waits_for_what_the_api_does_not_show_yet() -> None:
-    story, stop = world(stale_read_ms=10_000), CancelToken()
+    story, cancel = world(stale_read_ms=10_000), CancelToken()
     stop_after_create = Gate(story, lambda _call: asyncio.sleep(0))
 
     async def afterwards(call: Call) -> None:
         if is_write(call):
-            stop.request("interrupted by SIGINT")
+            cancel.request("interrupted by SIGINT")
 
     stop_after_create.after = afterwards
     before = story.seconds
     want = desired(declared("alpha", key=KEY))
-    (outcome,) = run_virtually(run(story, want, stop=stop, api=stop_after_create)).outcomes
+    (outcome,) = run_virtually(run(story, want, cancel=cancel, api=stop_after_create)).outcomes
     assert ending(outcome) == ("applied", None)
     assert outcome.warnings == ("the API does not show yet: everything",)
     assert story.seconds == before
@@ -210,7 +212,9 @@ def test_a_run_that_is_cancelled_from_outside_begins_nothing_more() -> None:
                 writing.set()
                 await asyncio.Event().wait()
 
-        task = asyncio.create_task(run(story, three(), stop=CancelToken(), api=Gate(story, during)))
+        task = asyncio.create_task(
+            run(story, three(), cancel=CancelToken(), api=Gate(story, during))
+        )
         await writing.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -360,7 +364,7 @@ def test_when_the_deadline_passes_nothing_more_is_begun_and_what_was_not_is_skip
             raise DeadlineExceeded("the run's deadline passed", code="deadline", attempts=0)
 
     want = desired(*(declared(f"i-{n}", key=KEY) for n in range(4)))
-    result = asyncio.run(run(story, want, stop=CancelToken(), api=Gate(story, late)))
+    result = asyncio.run(run(story, want, cancel=CancelToken(), api=Gate(story, late)))
     assert [(o.slug, o.status) for o in result.outcomes] == [
         ("i-0", Status.APPLIED),
         ("i-1", Status.SKIPPED),

@@ -30,7 +30,7 @@ def image(slug: str, kind: ActionKind, *changed: Path, **more: Any) -> PreImage:
 
 def undo(*images: PreImage, **known: LastApplied) -> UndoRevision:
     """Take run `r-1` back, which took these pictures; the rest is what is remembered now."""
-    return undo_of("r-1", images, target=target(), memory=LastAppliedState(known))
+    return undo_of("r-1", images, target=target(), last_applied=LastAppliedState(known))
 
 
 def action(slug: str, kind: ActionKind, **more: Any) -> Action:
@@ -65,47 +65,51 @@ def test_what_the_run_deleted_is_declared_whole() -> None:
 def test_what_the_run_created_is_not_declared_and_counts_as_declared_before() -> None:
     taken_back = undo(image("alpha", CREATE, made="id-1"))
     assert taken_back.desired.integrations == {}
-    assert taken_back.memory.of("alpha") == LastApplied(declared={}, identities=ID)
+    assert taken_back.last_applied.of("alpha") == LastApplied(declared={}, identities=ID)
 
 
 def test_what_the_run_created_under_an_id_that_is_not_on_record_is_named_and_not_withdrawn() -> (
     None
 ):
     taken_back = undo(image("alpha", CREATE), alpha=LastApplied({"name": "Alpha"}))
-    assert taken_back.memory.of("alpha").declared is None
+    assert taken_back.last_applied.of("alpha").declared is None
     assert [d.code for d in taken_back.diagnostics] == ["not-on-record"]
 
 
 def test_what_is_remembered_of_a_created_one_is_kept() -> None:
     known = LastApplied({"name": "Alpha"}, protected=True)
-    now = undo(image("alpha", CREATE, made="id-1"), alpha=known).memory.of("alpha")
+    now = undo(image("alpha", CREATE, made="id-1"), alpha=known).last_applied.of("alpha")
     assert now == replace(known, identities=ID)
 
 
 def test_what_a_later_run_has_never_declared_is_not_made_up_for_what_existed() -> None:
-    assert undo(image("alpha", UPDATE, ("description",))).memory.of("alpha") == LastApplied()
+    assert undo(image("alpha", UPDATE, ("description",))).last_applied.of("alpha") == LastApplied()
 
 
 def test_an_entry_that_the_run_added_is_remembered_so_that_it_is_withdrawn() -> None:
     picture = image("alpha", UPDATE, ("workspaces", "ws-b", "enabled"), fields={"workspaces": []})
-    assert undo(picture).memory.of("alpha").declared == {"workspaces": [{"id": "ws-b"}]}
+    assert undo(picture).last_applied.of("alpha").declared == {"workspaces": [{"id": "ws-b"}]}
 
 
 def test_a_protection_of_today_stays_while_the_run_is_taken_back() -> None:
     known = LastApplied({"name": "Alpha"}, protected=True)
     taken_back = undo(image("alpha", UPDATE, ("name",)), alpha=known)
     assert taken_back.desired.integrations["alpha"].lifecycle == Lifecycle(protected=True)
-    assert taken_back.by_git["alpha"].lifecycle == Lifecycle(protected=True)
+    assert taken_back.declared_in_git["alpha"].lifecycle == Lifecycle(protected=True)
     assert undo(image("alpha", DELETE)).desired.integrations["alpha"].lifecycle == Lifecycle()
 
 
 def test_what_is_known_of_others_and_how_is_kept() -> None:
     pepper = Pepper("p1", Redacted("pepper"))
-    memory = LastAppliedState({"beta": LastApplied({"name": "Beta"})}, pepper=pepper, complete=True)
-    after = undo_of("r-1", [image("alpha", CREATE)], target=target(), memory=memory).memory
+    last_applied = LastAppliedState(
+        {"beta": LastApplied({"name": "Beta"})}, pepper=pepper, complete=True
+    )
+    after = undo_of(
+        "r-1", [image("alpha", CREATE)], target=target(), last_applied=last_applied
+    ).last_applied
     assert (after.pepper, after.complete) == (pepper, True)
     assert set(after.integrations) == {"alpha", "beta"}
-    assert after.of("beta") is memory.of("beta")
+    assert after.of("beta") is last_applied.of("beta")
 
 
 def test_the_references_of_today_go_along_with_a_write_that_needs_them() -> None:
@@ -123,25 +127,25 @@ def test_what_git_declares_now_and_declared_before_the_run_is_kept_as_gits_word(
     before = {"name": "Before", "description": "old", "workspaces": [{"id": "ws-a"}]}
     now = LastApplied({"name": "Now", "workspaces": [{"id": "ws-b"}]})
     taken_back = undo(image("alpha", UPDATE, ("name",), declared=before), alpha=now)
-    by_git = taken_back.by_git["alpha"]
-    assert by_git.slug == "alpha"
-    assert by_git.fields == {
+    declared_in_git = taken_back.declared_in_git["alpha"]
+    assert declared_in_git.slug == "alpha"
+    assert declared_in_git.fields == {
         "name": "Now",
         "description": "old",
         "workspaces": [{"id": "ws-b"}, {"id": "ws-a"}],
     }
-    assert by_git.source == SourceLocation("-")
-    assert by_git.lifecycle == Lifecycle()
+    assert declared_in_git.source == SourceLocation("-")
+    assert declared_in_git.lifecycle == Lifecycle()
 
 
 def test_of_a_deleted_one_gits_word_from_before_the_run_is_kept() -> None:
     taken_back = undo(image("alpha", DELETE, declared={"name": "Before"}))
-    assert taken_back.by_git["alpha"].fields == {"name": "Before"}
+    assert taken_back.declared_in_git["alpha"].fields == {"name": "Before"}
 
 
 def test_without_a_word_of_git_and_for_what_did_not_exist_there_is_none() -> None:
     known = LastApplied({"name": "Beta"})
-    assert undo(image("alpha", DELETE), image("beta", CREATE), beta=known).by_git == {}
+    assert undo(image("alpha", DELETE), image("beta", CREATE), beta=known).declared_in_git == {}
 
 
 # -- what cannot come back -------------------------------------------------------------------

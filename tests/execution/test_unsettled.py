@@ -54,7 +54,7 @@ class Runs:
         self.count = 0
 
     @property
-    def memory(self) -> LastAppliedState:
+    def last_applied(self) -> LastAppliedState:
         return self.ledger.last_applied(TARGET)
 
     @property
@@ -62,7 +62,9 @@ class Runs:
         return {KEY: Redacted(self.value), HEADER: Redacted("header-value-abc")}
 
     def plan(self, want: DesiredState, **more: Any) -> Plan:
-        return self.world.plan(want, memory=self.memory, **{"secrets": self.values} | more)
+        return self.world.plan(
+            want, last_applied=self.last_applied, **{"secrets": self.values} | more
+        )
 
     def apply(
         self, want: DesiredState, *faults: Fault, dies: type[Event] | None = None, **more: Any
@@ -82,7 +84,7 @@ class Runs:
 
         self.world.wire._faults = FaultScript(faults)
         try:
-            result = self.world.apply(want, memory=self.memory, listen=listen, **given)
+            result = self.world.apply(want, last_applied=self.last_applied, listen=listen, **given)
         finally:
             self.world.wire._faults = FaultScript([])
         return list(result.outcomes)
@@ -92,7 +94,7 @@ class Runs:
         assert [o.error for o in self.apply(want)] == [None]
         after = self.plan(want)
         assert (after.in_sync, after.unverified) == (True, ())
-        assert self.memory.of("alpha").unsettled == {}
+        assert self.last_applied.of("alpha").unsettled == {}
         assert self.world.remote.integrations["alpha"]["key"] == self.value
 
 
@@ -178,7 +180,7 @@ def test_two_runs_that_were_cut_off_leave_both_values_open(ledger: Ledger) -> No
         runs.value = value
         with pytest.raises(Killed):
             runs.apply(want, dies=CallStarted)
-    assert len(runs.memory.of("alpha").unsettled[("key",)]) == 2
+    assert len(runs.last_applied.of("alpha").unsettled[("key",)]) == 2
     assert rotations(runs.plan(want)) == [("key", "rotate")]
     runs.settle(want)
 
@@ -189,7 +191,7 @@ def test_a_refused_write_leaves_nothing_open(ledger: Ledger) -> None:
     runs.value = SECOND
     (outcome,) = runs.apply(want, Fault(kind=FaultKind.STATUS, status=400, times=-1, **PUT))
     assert outcome.status.value == "failed"
-    assert runs.memory.of("alpha").unsettled == {}
+    assert runs.last_applied.of("alpha").unsettled == {}
     runs.value = FIRST
     assert runs.plan(want).in_sync
 
@@ -267,7 +269,7 @@ def test_a_deleted_integration_leaves_nothing_open(ledger: Ledger) -> None:
         runs.apply(want, dies=CallStarted)
     (outcome,) = runs.apply(desired(), options={"allow_empty": True})
     assert outcome.kind.value == "delete"
-    assert runs.memory.of("alpha").unsettled == {}
+    assert runs.last_applied.of("alpha").unsettled == {}
 
 
 def test_an_approved_create_covers_that_its_secret_is_sent_once_more(ledger: Ledger) -> None:

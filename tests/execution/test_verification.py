@@ -40,7 +40,7 @@ class Scene:
     seconds: float = 0.0
     looks: int = 0
     asked: list[OperationName] = field(default_factory=list)
-    stop: CancelToken = field(default_factory=CancelToken)
+    cancel: CancelToken = field(default_factory=CancelToken)
     listed: tuple[str, ...] = ()
 
     async def call(self, call: Call) -> Reply:
@@ -69,10 +69,10 @@ class Scene:
             precondition=before,
             subject=ActionInputs(want, had),
         )
-        timing = Clock(lambda: 0.0, lambda: 0.0, self.sleep, lambda: 0.5)
+        clock = Clock(lambda: 0.0, lambda: 0.0, self.sleep, lambda: 0.5)
         listed = frozenset({"alpha"} if had else ())
         return ResourceVerifier(
-            action, ExistenceCheck(self, listed, self.list_again), timing, self.stop
+            action, ExistenceCheck(self, listed, self.list_again), clock, self.cancel
         )
 
 
@@ -271,9 +271,9 @@ def test_one_that_cannot_be_read_back_is_not_looked_at_again() -> None:
 
 
 def test_a_run_that_was_asked_to_stop_looks_once_and_does_not_wait() -> None:
-    stop = CancelToken()
-    stop.request("interrupted")
-    look, view = read_back(shows(description="new"), stop=stop)
+    cancel = CancelToken()
+    cancel.request("interrupted")
+    look, view = read_back(shows(description="new"), cancel=cancel)
     assert (look.looks, look.seconds) == (1, 0.0)
     assert view.warnings == ["the API does not show yet: tags.team"]
 

@@ -273,20 +273,20 @@ def test_what_was_there_before_is_never_said_to_be_of_our_making() -> None:
 # -- cut off ---------------------------------------------------------------------------------
 
 
-def runner(story: World, stop: CancelToken | None = None) -> ActionRunner:
+def runner(story: World, cancel: CancelToken | None = None) -> ActionRunner:
     async def list_again() -> dict[str, Any]:
         return {}
 
     existence = ExistenceCheck(story.api, frozenset(), list_again)
-    dependencies = RunDependencies(story.api, existence, frozenset({"alpha"}), {}, story.timing)
+    dependencies = RunDependencies(story.api, existence, frozenset({"alpha"}), {}, story.clock)
     action = Action("alpha", ActionKind.CREATE, "", Risk.ADDITIVE)
-    return dependencies.runner(action, emit=lambda _event: None, stop=stop or CancelToken())
+    return dependencies.runner(action, emit=lambda _event: None, cancel=cancel or CancelToken())
 
 
 def test_what_is_cut_off_before_its_first_write_is_skipped_and_says_why() -> None:
-    stop = CancelToken()
-    stop.request("interrupted by SIGINT")
-    cut_off = runner(world(), stop)
+    cancel = CancelToken()
+    cancel.request("interrupted by SIGINT")
+    cut_off = runner(world(), cancel)
     cut_off.interrupt()
     outcome = cut_off.outcome(duration_ms=7)
     assert outcome == Outcome(

@@ -87,8 +87,8 @@ def without_alpha(folder: Path, *, then: str) -> tuple[Repository, str]:
 
 def test_what_an_older_commit_declared_is_remembered_with_names_of_secrets(tmp_path: Path) -> None:
     repository, base = without_alpha(tmp_path, then="\n")
-    memory, codes = repository.remembered(base)
-    alpha = memory.of("alpha")
+    last_applied, codes = repository.remembered(base)
+    alpha = last_applied.of("alpha")
     assert codes == []
     assert alpha.protected
     assert alpha.declared is not None
@@ -99,9 +99,9 @@ def test_what_an_older_commit_declared_is_remembered_with_names_of_secrets(tmp_p
 
 def test_what_is_buried_today_was_declared_then(tmp_path: Path) -> None:
     repository, base = without_alpha(tmp_path, then="deletions: [{slug: alpha}]\n")
-    memory, codes = repository.remembered(base)
+    last_applied, codes = repository.remembered(base)
     assert codes == []
-    assert memory.of("alpha").protected
+    assert last_applied.of("alpha").protected
 
 
 def test_a_file_that_was_broken_then_leaves_a_gap_and_the_others_count(tmp_path: Path) -> None:
@@ -111,10 +111,10 @@ def test_a_file_that_was_broken_then_leaves_a_gap_and_the_others_count(tmp_path:
     (repository.folder / "integrations/beta.yaml").write_text("name: Beta\nslug: [")
     base = repository.commit(reconcile=CONFIG)
     (repository.folder / "integrations/beta.yaml").unlink()
-    memory, codes = repository.remembered(base)
-    assert (list(memory.integrations), memory.complete) == (["alpha"], False)
+    last_applied, codes = repository.remembered(base)
+    assert (list(last_applied.integrations), last_applied.complete) == (["alpha"], False)
     assert codes == ["base-unreadable"]
-    gap = memory.unreadable[0]
+    gap = last_applied.unreadable[0]
     assert gap.at is not None
     assert gap.at.file == f"{base}:team/desired-state/integrations/beta.yaml"
     assert gap.summary.startswith(f"{gap.at.file}:{gap.at.line}: not valid YAML")

@@ -56,7 +56,7 @@ def gathered(fake: FakeGitHub, *, since: str | None = LAST) -> GatheredPlans:
     async def no_pause(_seconds: float) -> None:
         return None
 
-    timing = Clock(clock=lambda: 0.0, wall_clock=lambda: 0.0, sleep=no_pause, random=lambda: 0.0)
+    clock = Clock(clock=lambda: 0.0, wall_clock=lambda: 0.0, sleep=no_pause, random=lambda: 0.0)
 
     async def work(url: str) -> GatheredPlans:
         make: Any = connection_maker(base_url=url, ca_file=None, proxy=None)
@@ -64,7 +64,7 @@ def gathered(fake: FakeGitHub, *, since: str | None = LAST) -> GatheredPlans:
             api_url=url,
             repository=REPO,
             token=Redacted(TOKEN),
-            timing=timing,
+            clock=clock,
             transport=make(),
         ) as github:
             return await gather(github, since=since, head=HEAD, wanted=WANTED)

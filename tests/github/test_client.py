@@ -35,7 +35,7 @@ class ManualClock:
         self.slept.append(seconds)
 
     @property
-    def timing(self) -> Clock:
+    def clock(self) -> Clock:
         return Clock(
             clock=lambda: sum(self.slept),
             wall_clock=lambda: 1_000_000 + sum(self.slept),
@@ -54,7 +54,7 @@ def ask(
             api_url=f"{API}/",
             repository="acme/gateway",
             token=Redacted(TOKEN),
-            timing=(clock or ManualClock()).timing,
+            clock=(clock or ManualClock()).clock,
             transport=httpx.MockTransport(handler),
         ) as github:
             return await work(github)

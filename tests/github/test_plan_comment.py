@@ -267,13 +267,13 @@ def test_it_waits_until_github_has_computed_the_merge_commit() -> None:
     }
 
     async def work() -> RequestedPlan | None:
-        timing = Clock(clock=lambda: 0.0, wall_clock=lambda: 0.0, sleep=pause, random=lambda: 0.0)
+        clock = Clock(clock=lambda: 0.0, wall_clock=lambda: 0.0, sleep=pause, random=lambda: 0.0)
         make: Any = connection_maker(base_url=fake.url, ca_file=None, proxy=None)
         async with GitHub(
             api_url=fake.url,
             repository=REPO,
             token=Redacted(TOKEN),
-            timing=timing,
+            clock=clock,
             transport=make(),
         ) as github:
             return await requested_plan(

@@ -27,13 +27,13 @@ def test_what_was_declared_comes_back_as_it_was(tmp_path: Path) -> None:
     one = declared("a", protected=True, models=models, tags={}, configurations={"n": 1.5})
     with ledger_in(tmp_path) as ledger:
         ledger.store_confirmed(KEY, [Confirmed(one, {("key",): RECORD}), Confirmed(declared("b"))])
-        memory = ledger.last_applied(KEY)
-    assert memory.of("a").declared == one.fields
-    assert memory.of("a").protected
-    assert memory.of("a").secrets == {("key",): RECORD}
-    assert not memory.of("b").protected
-    assert memory.of("b").secrets == {}
-    assert memory.of("c").declared is None
+        last_applied = ledger.last_applied(KEY)
+    assert last_applied.of("a").declared == one.fields
+    assert last_applied.of("a").protected
+    assert last_applied.of("a").secrets == {("key",): RECORD}
+    assert not last_applied.of("b").protected
+    assert last_applied.of("b").secrets == {}
+    assert last_applied.of("c").declared is None
 
 
 def test_a_secret_that_was_not_written_keeps_its_record(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_an_update_names_what_differs(want: dict[str, Any], reason: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("prune", "memory", "reason"),
+    ("prune", "last_applied", "reason"),
     [
         (Prune.MANAGED, LastAppliedState({"old": LastApplied({})}), "no longer declared"),
         (Prune.ALL, LastAppliedState({"old": LastApplied({})}), "no longer declared"),
@@ -55,12 +55,12 @@ def test_an_update_names_what_differs(want: dict[str, Any], reason: str) -> None
     ],
 )
 def test_a_prune_says_whether_it_was_ever_declared(
-    prune: Prune, memory: LastAppliedState, reason: str
+    prune: Prune, last_applied: LastAppliedState, reason: str
 ) -> None:
     (action,) = make_plan(
         desired=desired(prune=prune),
         observed=state(observed("old")),
-        memory=memory,
+        last_applied=last_applied,
         created_at=NOON,
     ).actions
     assert action.reason == reason
@@ -80,7 +80,7 @@ def test_protection_says_what_would_have_been_done() -> None:
     planned = make_plan(
         desired=desired(),
         observed=state(observed()),
-        memory=LastAppliedState({"alpha": LastApplied({}, protected=True)}),
+        last_applied=LastAppliedState({"alpha": LastApplied({}, protected=True)}),
         created_at=NOON,
     )
     said = [d.summary for d in planned.diagnostics if d.code == "protected"]
@@ -95,7 +95,7 @@ def test_everything_that_was_not_approved_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("memory", "origin"),
+    ("last_applied", "origin"),
     [
         (LastAppliedState(), "unknown"),
         (LastAppliedState(complete=True), "local"),
@@ -105,10 +105,10 @@ def test_everything_that_was_not_approved_is_named() -> None:
     ],
 )
 def test_what_is_not_there_was_added_here_or_deleted_there_if_the_past_is_known(
-    memory: LastAppliedState, origin: str
+    last_applied: LastAppliedState, origin: str
 ) -> None:
     planned = make_plan(
-        desired=desired(declared()), observed=state(), memory=memory, created_at=NOON
+        desired=desired(declared()), observed=state(), last_applied=last_applied, created_at=NOON
     )
     assert {change.origin.value for change in planned.actions[0].changes} == {origin}
 

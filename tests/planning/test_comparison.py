@@ -117,7 +117,7 @@ def test_a_write_sends_the_complete_object() -> None:
 
 
 def test_what_was_declared_and_is_gone_from_a_list_is_removed() -> None:
-    memory = LastAppliedState(
+    last_applied = LastAppliedState(
         {
             "alpha": LastApplied(
                 {"workspaces": [{"id": "a"}, {"id": "b"}], "models": [{"slug": "m"}]}
@@ -134,7 +134,7 @@ def test_what_was_declared_and_is_gone_from_a_list_is_removed() -> None:
             "models": [{"slug": s, "enabled": True} for s in "mno"],
             "allow_all_models": False,
         },
-        memory=memory,
+        last_applied=last_applied,
     )
     assert changes_of(planned) == {
         "models[m].enabled": ("replace", True, False),
@@ -153,7 +153,7 @@ def test_what_was_declared_and_is_gone_from_a_list_is_removed() -> None:
 
 
 def test_a_custom_model_that_was_withdrawn_is_deleted() -> None:
-    memory = LastAppliedState(
+    last_applied = LastAppliedState(
         {"alpha": LastApplied({"models": [{"slug": "tuned"}, {"slug": "m"}]})}
     )
     planned = plan(
@@ -165,7 +165,7 @@ def test_a_custom_model_that_was_withdrawn_is_deleted() -> None:
                 {"slug": "theirs", "enabled": True, "is_custom": True},
             ]
         },
-        memory=memory,
+        last_applied=last_applied,
     )
     assert list(changes_of(planned)) == ["models[tuned]"]
     (call,) = planned.actions[0].calls
@@ -173,12 +173,12 @@ def test_a_custom_model_that_was_withdrawn_is_deleted() -> None:
 
 
 def test_a_custom_model_that_no_query_can_name_is_disabled_instead() -> None:
-    memory = LastAppliedState({"alpha": LastApplied({"models": [{"slug": "x,y"}]})})
+    last_applied = LastAppliedState({"alpha": LastApplied({"models": [{"slug": "x,y"}]})})
     custom = {"enabled": True, "is_custom": True}
     planned = plan(
         want={"models": [{"slug": "x", **custom}, {"slug": "y", **custom}]},
         have={"models": [{"slug": slug, **custom} for slug in ("x", "y", "x,y")]},
-        memory=memory,
+        last_applied=last_applied,
     )
     assert changes_of(planned) == {"models[x,y].enabled": ("replace", True, False)}
     assert [call.operation.value for call in planned.actions[0].calls] == [
@@ -187,10 +187,10 @@ def test_a_custom_model_that_no_query_can_name_is_disabled_instead() -> None:
 
 
 def test_a_list_that_left_the_files_is_named_because_what_it_granted_stays() -> None:
-    memory = LastAppliedState(
+    last_applied = LastAppliedState(
         {"alpha": LastApplied({"workspaces": [{"id": "a", "enabled": True}]})}
     )
-    planned = plan(want={}, have={}, memory=memory)
+    planned = plan(want={}, have={}, last_applied=last_applied)
     assert planned.in_sync
     assert [(d.code, "workspaces: []" in d.hint) for d in planned.diagnostics] == [
         ("undeclared-access", True)
@@ -284,14 +284,18 @@ def test_an_ignored_path_is_neither_compared_nor_reported() -> None:
     ],
 )
 def test_the_origin_says_who_moved(past: str, before: str, after: str, origin: str) -> None:
-    memory = LastAppliedState({"alpha": LastApplied({"description": past})})
-    planned = plan(want={"description": after}, have={"description": before}, memory=memory)
+    last_applied = LastAppliedState({"alpha": LastApplied({"description": past})})
+    planned = plan(
+        want={"description": after}, have={"description": before}, last_applied=last_applied
+    )
     assert planned.actions[0].changes[0].origin.value == origin
 
 
 def test_what_is_declared_for_the_first_time_differs_because_git_moved() -> None:
-    memory = LastAppliedState({"alpha": LastApplied({"name": "Alpha"})})
-    planned = plan(want={"description": ""}, have={"description": "set by hand"}, memory=memory)
+    last_applied = LastAppliedState({"alpha": LastApplied({"name": "Alpha"})})
+    planned = plan(
+        want={"description": ""}, have={"description": "set by hand"}, last_applied=last_applied
+    )
     assert planned.actions[0].changes[0].origin.value == "local"
 
 
@@ -312,7 +316,7 @@ def test_a_workspace_that_comes_back_as_a_uuid_is_recognised_by_its_content() ->
     planned = plan(
         want={"workspaces": [entry]},
         have={"workspaces": [entry | {"id": UUID}]},
-        memory=past(entry),
+        last_applied=past(entry),
     )
     assert planned.in_sync
     assert [d.code for d in planned.diagnostics] == ["id-form"]
@@ -322,7 +326,7 @@ def test_a_workspace_that_git_never_declared_is_granted_whatever_a_uuid_looks_li
     planned = plan(
         want={"workspaces": [{"id": "ws-a", "enabled": True}]},
         have={"workspaces": [{"id": UUID, "enabled": True}]},
-        memory=past(),
+        last_applied=past(),
     )
     assert changes_of(planned) == {"workspaces[ws-a].enabled": ("replace", False, True)}
 
@@ -332,7 +336,7 @@ def test_whoever_is_to_lose_access_is_revoked_even_if_no_uuid_fits() -> None:
     planned = plan(
         want={"workspaces": []},
         have={"workspaces": moved},
-        memory=past({"id": "ws-a", "enabled": True, "rate_limits": [{"value": 5}]}),
+        last_applied=past({"id": "ws-a", "enabled": True, "rate_limits": [{"value": 5}]}),
     )
     assert ("workspaces[ws-a].enabled", ("replace", True, False)) in changes_of(planned).items()
     (call,) = planned.actions[0].calls
@@ -347,7 +351,7 @@ def test_a_secret_reference_that_comes_back_as_a_uuid_is_recognised_once_applied
         "have": {"secret_mappings": [mapping | {"secret_reference_id": UUID}]},
     }
     applied = LastAppliedState({"alpha": LastApplied({"secret_mappings": [mapping]})})
-    assert plan(**change, memory=applied).in_sync
+    assert plan(**change, last_applied=applied).in_sync
     assert list(changes_of(plan(**change))) == ["secret_mappings[key].secret_reference_id"]
 
 

@@ -22,14 +22,14 @@ def plan(
     *,
     want: dict[str, Any],
     have: dict[str, Any],
-    memory: LastAppliedState = LastAppliedState(),
+    last_applied: LastAppliedState = LastAppliedState(),
     **more: Any,
 ) -> Plan:
     values = more.pop("values", {KEY: VALUE})
     return make_plan(
         desired=desired(declared(**want)),
         observed=state(observed(**have)),
-        memory=memory,
+        last_applied=last_applied,
         values=values,
         created_at=NOON,
         options=PlanOptions(**more),
@@ -71,15 +71,15 @@ def test_the_fingerprint_and_the_mask_of_our_own_write_prove_that_it_is_in_sync(
     planned = plan(
         want={"key": KEY},
         have={"key": mask("odd*****odd")},
-        memory=remembered(mask=mask("odd*****odd")),
+        last_applied=remembered(mask=mask("odd*****odd")),
     )
     assert planned.in_sync
     assert planned.unverified == ()
 
 
 def test_another_fingerprint_proves_a_change_even_if_the_mask_fits() -> None:
-    memory = remembered(value=Redacted("sk-before-abc"), mask=mask())
-    assert key_ops(plan(want={"key": KEY}, have={"key": mask()}, memory=memory)) == [
+    last_applied = remembered(value=Redacted("sk-before-abc"), mask=mask())
+    assert key_ops(plan(want={"key": KEY}, have={"key": mask()}, last_applied=last_applied)) == [
         ("key", "rotate")
     ]
 
@@ -88,7 +88,7 @@ def test_a_mask_other_than_the_one_we_saw_proves_a_change_by_others() -> None:
     planned = plan(
         want={"key": KEY},
         have={"key": mask("sk*****abc")},
-        memory=remembered(mask=mask("sk***abc")),
+        last_applied=remembered(mask=mask("sk***abc")),
     )
     assert key_ops(planned) == [("key", "rotate")]
     assert planned.actions[0].changes[0].origin.value == "remote"
@@ -101,14 +101,14 @@ def test_masks_that_all_move_at_once_are_a_new_format_not_rotations() -> None:
             OTHER, VALUE.fingerprint(PEPPER), mask("sk****abc")
         ),
     }
-    memory = LastAppliedState({"alpha": LastApplied(secrets=secrets)}, pepper=PEPPER)
+    last_applied = LastAppliedState({"alpha": LastApplied(secrets=secrets)}, pepper=PEPPER)
     planned = plan(
         want={"key": KEY, "configurations": {"azure_entra_client_secret": OTHER}},
         have={
             "key": mask("sk******abc"),
             "configurations": {"azure_entra_client_secret": mask("sk******abc")},
         },
-        memory=memory,
+        last_applied=last_applied,
         values={KEY: VALUE, OTHER: VALUE},
     )
     assert planned.in_sync
@@ -117,20 +117,20 @@ def test_masks_that_all_move_at_once_are_a_new_format_not_rotations() -> None:
 
 
 def test_a_fingerprint_of_another_pepper_proves_nothing() -> None:
-    memory = remembered(fingerprint="p0:00", mask=mask())
-    planned = plan(want={"key": KEY}, have={"key": mask()}, memory=memory)
+    last_applied = remembered(fingerprint="p0:00", mask=mask())
+    planned = plan(want={"key": KEY}, have={"key": mask()}, last_applied=last_applied)
     assert planned.in_sync
     assert len(planned.unverified) == 1
 
 
 def test_a_mask_that_contradicted_the_value_we_had_just_sent_proves_nothing() -> None:
-    memory = remembered(fingerprint=None, mask=mask("zz***zz"), mask_agreed=False)
-    assert plan(want={"key": KEY}, have={"key": mask("zz***zz")}, memory=memory).in_sync
+    last_applied = remembered(fingerprint=None, mask=mask("zz***zz"), mask_agreed=False)
+    assert plan(want={"key": KEY}, have={"key": mask("zz***zz")}, last_applied=last_applied).in_sync
 
 
 def test_another_reference_is_a_replacement_even_without_values() -> None:
-    memory = remembered(reference=OTHER, mask=mask())
-    planned = plan(want={"key": KEY}, have={"key": mask()}, memory=memory, values={})
+    last_applied = remembered(reference=OTHER, mask=mask())
+    planned = plan(want={"key": KEY}, have={"key": mask()}, last_applied=last_applied, values={})
     (change,) = planned.actions[0].changes
     assert (change.op.value, change.before_reference, change.reference) == (
         "replace",
@@ -284,19 +284,21 @@ def test_sending_unverified_secrets_needs_their_values() -> None:
 
 def test_a_key_that_the_api_never_shows_is_judged_by_the_fingerprint_of_our_write() -> None:
     known = remembered(mask=None)
-    unseen = plan(want={"key": KEY}, have={}, memory=known)
+    unseen = plan(want={"key": KEY}, have={}, last_applied=known)
     assert (unseen.in_sync, unseen.unverified) == (True, ())
     before = remembered(value=Redacted("sk-before-abc"), mask=None)
-    moved = plan(want={"key": KEY}, have={}, memory=before)
+    moved = plan(want={"key": KEY}, have={}, last_applied=before)
     assert key_ops(moved) == [("key", "rotate")]
     assert moved.actions[0].changes[0].origin.value == "local"
-    unknown = plan(want={"key": KEY}, have={}, memory=remembered(fingerprint="p0:00", mask=None))
+    unknown = plan(
+        want={"key": KEY}, have={}, last_applied=remembered(fingerprint="p0:00", mask=None)
+    )
     assert unknown.in_sync
     assert [(u.slug, u.path) for u in unknown.unverified] == [("alpha", "key")]
 
 
 def test_a_key_that_was_shown_masked_and_is_gone_is_added_again() -> None:
-    planned = plan(want={"key": KEY}, have={}, memory=remembered(mask=mask()))
+    planned = plan(want={"key": KEY}, have={}, last_applied=remembered(mask=mask()))
     assert key_ops(planned) == [("key", "add")]
 
 
@@ -315,7 +317,7 @@ def test_one_mask_that_stayed_shows_that_the_format_did_not_change() -> None:
     planned = plan(
         want={"key": KEY, "configurations": {secret[1]: OTHER}},
         have={"key": mask("sk******abc"), "configurations": {secret[1]: mask("sk****abc")}},
-        memory=LastAppliedState({"alpha": LastApplied(secrets=secrets)}, pepper=PEPPER),
+        last_applied=LastAppliedState({"alpha": LastApplied(secrets=secrets)}, pepper=PEPPER),
         values={KEY: VALUE, OTHER: VALUE},
     )
     assert key_ops(planned) == [("key", "rotate")]
@@ -323,7 +325,7 @@ def test_one_mask_that_stayed_shows_that_the_format_did_not_change() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stored", "memory"),
+    ("stored", "last_applied"),
     [
         pytest.param(mask("zz*****abc"), LastAppliedState(), id="a mask"),
         pytest.param(
@@ -333,18 +335,32 @@ def test_one_mask_that_stayed_shows_that_the_format_did_not_change() -> None:
         pytest.param("sk-plain-text", LastAppliedState(), id="plain text"),
     ],
 )
-def test_a_made_up_value_is_evidence_of_nothing(stored: Any, memory: LastAppliedState) -> None:
+def test_a_made_up_value_is_evidence_of_nothing(
+    stored: Any, last_applied: LastAppliedState
+) -> None:
     have, want = {"key": stored}, {"key": KEY}
-    assert key_ops(plan(want=want, have=have, memory=memory)) == [("key", "rotate")]
-    planned = plan(want=want, have=have, memory=memory, values={KEY: Placeholder("made-up-value")})
+    assert key_ops(plan(want=want, have=have, last_applied=last_applied)) == [("key", "rotate")]
+    planned = plan(
+        want=want, have=have, last_applied=last_applied, values={KEY: Placeholder("made-up-value")}
+    )
     assert planned.in_sync
     assert [(u.slug, u.path) for u in planned.unverified] == [("alpha", "key")]
 
 
 def test_a_made_up_value_that_was_sent_is_in_sync_until_somebody_writes_another() -> None:
     values = {KEY: Placeholder("made-up-value")}
-    memory = remembered(value=values[KEY], mask=mask("ma*****lue"))
-    same = plan(want={"key": KEY}, have={"key": mask("ma*****lue")}, memory=memory, values=values)
+    last_applied = remembered(value=values[KEY], mask=mask("ma*****lue"))
+    same = plan(
+        want={"key": KEY},
+        have={"key": mask("ma*****lue")},
+        last_applied=last_applied,
+        values=values,
+    )
     assert (same.in_sync, same.unverified) == (True, ())
-    moved = plan(want={"key": KEY}, have={"key": mask("zz*****zzz")}, memory=memory, values=values)
+    moved = plan(
+        want={"key": KEY},
+        have={"key": mask("zz*****zzz")},
+        last_applied=last_applied,
+        values=values,
+    )
     assert [c.origin.value for a in moved.actions for c in a.changes] == ["remote"]

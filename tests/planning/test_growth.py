@@ -44,7 +44,7 @@ def planned(
     return lambda: make_plan(
         desired=desired(declared(lifecycle=rules, **want)),
         observed=state(observed(**have)),
-        memory=LastAppliedState({"alpha": LastApplied(past)}),
+        last_applied=LastAppliedState({"alpha": LastApplied(past)}),
         created_at=NOON,
     )
 

@@ -13,13 +13,17 @@ from tests.builders import KEY, NOON, changes_of, declared, desired, observed, s
 
 
 def plan(
-    *, want: list[Any], have: list[Any], memory: LastAppliedState = LastAppliedState(), **more: Any
+    *,
+    want: list[Any],
+    have: list[Any],
+    last_applied: LastAppliedState = LastAppliedState(),
+    **more: Any,
 ) -> Plan:
     options = PlanOptions(**more.pop("options", {}))
     return make_plan(
         desired=desired(*want, **more),
         observed=state(*have),
-        memory=memory,
+        last_applied=last_applied,
         options=options,
         created_at=NOON,
     )
@@ -34,22 +38,22 @@ def many(count: int) -> list[Any]:
 
 
 def test_prune_managed_deletes_only_what_git_used_to_declare() -> None:
-    memory = LastAppliedState({"once": LastApplied({})})
+    last_applied = LastAppliedState({"once": LastApplied({})})
     planned = plan(
         want=[declared("kept")],
         have=[observed("kept"), observed("once"), observed("never")],
-        memory=memory,
+        last_applied=last_applied,
     )
     assert [(a.kind.value, a.slug) for a in planned.actions] == [("delete", "once")]
     assert planned.unmanaged == ("never",)
 
 
 def test_prune_none_only_names_what_was_forgotten() -> None:
-    memory = LastAppliedState({"once": LastApplied({})})
+    last_applied = LastAppliedState({"once": LastApplied({})})
     planned = plan(
         want=[declared("kept")],
         have=[observed("kept"), observed("once")],
-        memory=memory,
+        last_applied=last_applied,
         prune=Prune.NONE,
     )
     assert planned.in_sync
@@ -160,11 +164,13 @@ def test_creating_integrations_changes_nobodys_credential() -> None:
 
 
 def test_protection_survives_the_removal_of_its_own_file() -> None:
-    memory = LastAppliedState({"vital": LastApplied({}, protected=True)})
+    last_applied = LastAppliedState({"vital": LastApplied({}, protected=True)})
     have = [observed("kept"), observed("vital")]
-    planned = plan(want=[declared("kept")], have=have, memory=memory)
+    planned = plan(want=[declared("kept")], have=have, last_applied=last_applied)
     assert codes(planned) == {"protected"}
-    buried = plan(want=[declared("kept")], have=have, memory=memory, tombstones=("vital",))
+    buried = plan(
+        want=[declared("kept")], have=have, last_applied=last_applied, tombstones=("vital",)
+    )
     assert buried.blocked == ()
 
 
@@ -195,7 +201,7 @@ def test_an_archived_integration_is_blocked() -> None:
 def test_an_archived_integration_is_shown_without_changes_and_with_what_it_was() -> None:
     past = LastApplied({"name": "Alpha"})
     have = observed(status="archived", last_updated_at=NOON)
-    planned = plan(want=[declared()], have=[have], memory=LastAppliedState({"alpha": past}))
+    planned = plan(want=[declared()], have=[have], last_applied=LastAppliedState({"alpha": past}))
     (action,) = planned.actions
     assert (action.slug, action.kind.value, action.risk.value) == ("alpha", "update", "restrictive")
     assert (action.reason, action.changes, action.calls) == ("it is archived", (), ())
@@ -230,9 +236,11 @@ def test_every_slug_is_in_exactly_one_shard(count: int) -> None:
 
 
 def test_a_changed_slug_looks_like_a_rename() -> None:
-    memory = LastAppliedState({"old": LastApplied({})})
+    last_applied = LastAppliedState({"old": LastApplied({})})
     planned = plan(
-        want=[declared("new", name="Same")], have=[observed("old", name="Same")], memory=memory
+        want=[declared("new", name="Same")],
+        have=[observed("old", name="Same")],
+        last_applied=last_applied,
     )
     assert "looks-like-rename" in {d.code for d in planned.diagnostics}
 

@@ -81,8 +81,8 @@ def test_a_new_grant_shows_only_what_changes(
 
 def test_the_ledger_does_not_take_a_kept_limit_for_a_change_in_the_api() -> None:
     want = entry(usage_limits=USAGE)
-    memory = LastAppliedState({"alpha": LastApplied({"workspaces": []})}, complete=True)
-    planned = regrant(want, entry(usage_limits=USAGE), memory=memory)
+    last_applied = LastAppliedState({"alpha": LastApplied({"workspaces": []})}, complete=True)
+    planned = regrant(want, entry(usage_limits=USAGE), last_applied=last_applied)
     assert {c.path: c.origin.value for c in planned.actions[0].changes} == {
         "workspaces[ws].enabled": "local"
     }

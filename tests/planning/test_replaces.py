@@ -126,7 +126,7 @@ def test_a_replace_names_every_value_that_its_create_lacks() -> None:
         },
         {"key": mask()},
         values={},
-        memory=LastAppliedState({"alpha": LastApplied({"key": KEY})}),
+        last_applied=LastAppliedState({"alpha": LastApplied({"key": KEY})}),
     )
     lacking = [d.summary for d in planned.diagnostics if d.code == "missing-value"]
     assert len(lacking) == 2
@@ -139,7 +139,7 @@ def test_nothing_is_said_to_stay_when_the_record_is_replaced() -> None:
     planned = plan(
         {"ai_provider_id": "anthropic", "key": ""},
         {"key": mask(), "workspaces": granted},
-        memory=LastAppliedState({"alpha": LastApplied({"workspaces": granted})}),
+        last_applied=LastAppliedState({"alpha": LastApplied({"workspaces": granted})}),
     )
     assert {d.code for d in planned.diagnostics} & {"key-kept", "undeclared-access"} == set()
 

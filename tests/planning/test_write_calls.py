@@ -62,7 +62,7 @@ def test_custom_models_that_were_withdrawn_are_deleted_in_one_call() -> None:
     planned = plan(
         want={"models": []},
         have=observed(models=gone),
-        memory=LastAppliedState({"alpha": LastApplied(past)}),
+        last_applied=LastAppliedState({"alpha": LastApplied(past)}),
     )
     (call,) = planned.actions[0].calls
     assert (call.operation.value, call.slug) == ("delete-integration-models", "alpha")
@@ -203,7 +203,7 @@ def test_a_delete_remembers_what_was_there_and_what_git_said() -> None:
     planned = make_plan(
         desired=desired(tombstones=("alpha",)),
         observed=state(there),
-        memory=LastAppliedState({"alpha": remembered}),
+        last_applied=LastAppliedState({"alpha": remembered}),
         created_at=NOON,
     )
     (action,) = planned.actions

@@ -51,18 +51,18 @@ def test_apply_then_plan_is_empty(
     assert world.apply(wish(before)).complete
     past = memory_of(before)
     options = {"allow_empty": True}
-    result = world.apply(wish(after), memory=past, options=options)
+    result = world.apply(wish(after), last_applied=past, options=options)
     assert result.complete
     assert {o.slug: o.warnings for o in result.outcomes if o.warnings} == {}
     now_past = memory_of(after)
-    again = world.plan(wish(after), memory=now_past, options=options)
+    again = world.plan(wish(after), last_applied=now_past, options=options)
     assert again.as_json()["actions"] == []
     assert set(world.remote.integrations) == set(after)
     for slug, fields in after.items():
         if "workspaces" in fields:
             assert granted(world, slug) == {w["id"] for w in fields["workspaces"] if w["enabled"]}
     world.events.clear()
-    world.apply(wish(after), memory=now_past, options=options)
+    world.apply(wish(after), last_applied=now_past, options=options)
     assert not any(isinstance(event, CallStarted) for event in world.events)
 
 

@@ -80,8 +80,8 @@ def apply(world: World, ledger: Ledger, run: str, desired: DesiredState, **more:
     books = LedgerListener(ledger, key=KEY, facts=RunFacts(run=run), now=world.now)
     books.values = world.session(desired).secrets
     undo = more.get("undo")
-    books.by_git = undo.by_git if undo is not None else None
-    given = {"memory": ledger.last_applied(KEY), "options": OPTIONS, **more}
+    books.declared_in_git = undo.declared_in_git if undo is not None else None
+    given = {"last_applied": ledger.last_applied(KEY), "options": OPTIONS, **more}
     result = world.apply(desired, listen=books.emit, **given)
     assert [outcome.error for outcome in result.outcomes if outcome.error] == []
 
@@ -89,10 +89,18 @@ def apply(world: World, ledger: Ledger, run: str, desired: DesiredState, **more:
 def undone(world: World, ledger: Ledger, run: str, as_run: str) -> None:
     images = ledger.pre_images(run)
     rules = target(limits=NO_LIMITS)
-    undo = undo_of(run, images, target=rules, memory=ledger.last_applied(KEY))
+    undo = undo_of(run, images, target=rules, last_applied=ledger.last_applied(KEY))
     options = options_for(images, PlanOptions())
     given = {name: getattr(options, name) for name in ("selection", "prune", "allow_empty")}
-    apply(world, ledger, as_run, undo.desired, memory=undo.memory, undo=undo, options=given)
+    apply(
+        world,
+        ledger,
+        as_run,
+        undo.desired,
+        last_applied=undo.last_applied,
+        undo=undo,
+        options=given,
+    )
 
 
 @settings(max_examples=20, phases=NO_SHRINKING, deadline=None)

@@ -140,9 +140,9 @@ def apply(
     books = LedgerListener(ledger, key=TARGET, facts=RunFacts(run=run), now=world.now)
     books.values = values
     undo: UndoRevision | None = more.get("undo")
-    books.by_git = undo.by_git if undo is not None else None
+    books.declared_in_git = undo.declared_in_git if undo is not None else None
     options = {"allow_replace": True, "allow_empty": True, **more.pop("options", {})}
-    given: dict[str, Any] = {"memory": ledger.last_applied(TARGET), "secrets": values, **more}
+    given: dict[str, Any] = {"last_applied": ledger.last_applied(TARGET), "secrets": values, **more}
     blocked = world.plan(desired, options=options, **given).blocked
     chosen: Selection = options.get("selection", Selection())
     options["selection"] = replace(chosen, exclude=tuple(action.slug for action in blocked))
@@ -157,14 +157,14 @@ def carry_out(world: World, ledger: Ledger, values: Values, literals: Literals) 
         "second",
         images,
         target=target(limits={**NO_LIMITS, "replaces": 99}),
-        memory=ledger.last_applied(TARGET),
+        last_applied=ledger.last_applied(TARGET),
         made=ledger.made_by_runs("second", [image.slug for image in images]),
         literals=literals,
     )
 
     asked = options_for(images, PlanOptions())
     options = {name: getattr(asked, name) for name in ("selection", "prune", "allow_empty")}
-    given = {"memory": undo.memory, "undo": undo, "diagnostics": undo.diagnostics}
+    given = {"last_applied": undo.last_applied, "undo": undo, "diagnostics": undo.diagnostics}
     allowed = {**options, "allow_replace": True}
     planned = world.plan(undo.desired, secrets=values, options=allowed, **given)
     apply(world, ledger, "third", undo.desired, values, options=options, **given)

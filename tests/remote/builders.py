@@ -73,7 +73,7 @@ def client(transport: httpx.AsyncBaseTransport, **other: Any) -> Client:
     settings: dict[str, Any] = {
         "base_url": BASE,
         "api_key": Redacted(KEY),
-        "timing": virtual_timing(),
+        "clock": virtual_timing(),
         "transport": transport,
     }
     return make_client(**settings | other)

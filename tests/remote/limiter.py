@@ -15,7 +15,7 @@ class ManualClock:
         self.now = 0.0
         self.slept: list[float] = []
         self.at_sleep: dict[int, Callable[[], None]] = {}
-        self.timing = Clock(lambda: self.now, lambda: self.now, self.sleep, lambda: random)
+        self.clock = Clock(lambda: self.now, lambda: self.now, self.sleep, lambda: random)
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -34,8 +34,8 @@ class LimiterProbe:
         on_pause: Callable[[float], None] | None = None,
     ) -> None:
         self.clock = ManualClock(random=random)
-        end = Deadline(self.clock.timing.clock, deadline)
-        self.limiter = RateLimiter(self.clock.timing, end, on_pause)
+        end = Deadline(self.clock.clock.clock, deadline)
+        self.limiter = RateLimiter(self.clock.clock, end, on_pause)
 
     def leaves(self, *, at: float | None = None, takes: float = 0.0) -> float:
         """Make a call that is accepted, and return the moment at which it left."""

@@ -97,7 +97,7 @@ def test_whoever_would_wait_beyond_the_deadline_hears_it_at_once() -> None:
     probe = LimiterProbe(deadline=10.0)
     probe.refused(9.0)
     probe.clock.now = 0.5
-    probe.limiter._deadline = Deadline(probe.clock.timing.clock, 8.5)
+    probe.limiter._deadline = Deadline(probe.clock.clock.clock, 8.5)
     with pytest.raises(DeadlineExceeded) as caught:
         probe.leaves()
     error = caught.value

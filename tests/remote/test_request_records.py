@@ -292,7 +292,7 @@ def test_there_are_as_many_lanes_as_asked_for_and_at_least_one(
 def test_a_second_attempt_that_works_counts_both() -> None:
     async def main() -> tuple[int, int, int]:
         transport, _ = answering(error_answer(503), FINE)
-        async with client(transport, timing=virtual_timing(random=0.0)) as api:
+        async with client(transport, clock=virtual_timing(random=0.0)) as api:
             first = await api.call(GET)
             second = await api.call(GET)
             return first.attempts, second.attempts, api.retries.used

@@ -33,9 +33,7 @@ def outcome(
     async def main() -> tuple[Reply | RemoteError, int, float]:
         transport, seen = answering(*answers)
         result: Reply | RemoteError
-        async with client(
-            transport, timing=virtual_timing(random=random), deadline=deadline
-        ) as api:
+        async with client(transport, clock=virtual_timing(random=random), deadline=deadline) as api:
             try:
                 result = await api.call(call)
             except RemoteError as error:
@@ -239,9 +237,9 @@ def test_the_pauses_are_those_of_whoever_made_the_client() -> None:
         async def sleep(seconds: float) -> None:
             paused.append(seconds)
 
-        timing = replace(virtual_timing(), sleep=sleep)
+        clock = replace(virtual_timing(), sleep=sleep)
         transport, _ = answering(error_answer(503), error_answer(503), FINE)
-        async with client(transport, timing=timing) as api:
+        async with client(transport, clock=clock) as api:
             return await api.call(GET)
 
     assert run_virtually(main()).attempts == 3

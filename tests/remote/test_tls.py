@@ -35,7 +35,7 @@ class Authority:
 
 def to(url: str, **more: Any) -> Client:
     return make_client(
-        base_url=url, api_key=Redacted(KEY), timing=real_timing(time.monotonic), **more
+        base_url=url, api_key=Redacted(KEY), clock=real_timing(time.monotonic), **more
     )
 
 

@@ -31,7 +31,7 @@ def outcome(
 
     async def main() -> tuple[Reply | RemoteError, RawServer]:
         async with RawServer(*behaviours).running() as server:
-            base = {"base_url": server.url, "timing": real_timing(time.monotonic)}
+            base = {"base_url": server.url, "clock": real_timing(time.monotonic)}
             async with make_client(**base | {"api_key": Redacted(KEY)} | settings) as api:
                 try:
                     return await api.call(call), server
@@ -138,7 +138,7 @@ def test_a_redirect_is_not_followed_and_its_target_hears_nothing(status: str) ->
                 make_client(
                     base_url=server.url,
                     api_key=Redacted(KEY),
-                    timing=real_timing(time.monotonic),
+                    clock=real_timing(time.monotonic),
                 ) as api,
             ):
                 with pytest.raises(NoAnswer) as caught:
@@ -160,7 +160,7 @@ def test_connections_are_kept_and_a_dead_one_is_replaced() -> None:
         async with (
             RawServer(FINE, FINE, abort, FINE).running() as server,
             make_client(
-                base_url=server.url, api_key=Redacted(KEY), timing=real_timing(time.monotonic)
+                base_url=server.url, api_key=Redacted(KEY), clock=real_timing(time.monotonic)
             ) as api,
         ):
             for _ in range(6):
@@ -190,7 +190,7 @@ def test_a_server_that_cannot_speak_tls_is_refused_at_once() -> None:
             make_client(
                 base_url=server.url.replace("http:", "https:"),
                 api_key=Redacted(KEY),
-                timing=real_timing(time.monotonic),
+                clock=real_timing(time.monotonic),
             ) as api,
         ):
             with pytest.raises(NotSent) as caught:
@@ -208,7 +208,7 @@ def test_a_proxy_is_used_when_it_is_asked_for() -> None:
             make_client(
                 base_url="http://api.example/v1",
                 api_key=Redacted(KEY),
-                timing=real_timing(time.monotonic),
+                clock=real_timing(time.monotonic),
                 proxy=f"http://127.0.0.1:{proxy.port}",
             ) as api,
         ):
@@ -224,7 +224,7 @@ def test_a_whole_target_is_read_over_the_wire() -> None:
         async with (
             RawServer(listing, FINE).running() as server,
             make_client(
-                base_url=server.url, api_key=Redacted(KEY), timing=real_timing(time.monotonic)
+                base_url=server.url, api_key=Redacted(KEY), clock=real_timing(time.monotonic)
             ) as api,
         ):
             state = await observe(api, wants=lambda _: WantedDetails())

@@ -119,7 +119,7 @@ class MemoryRecorder:
     def require_open(self) -> None:
         """Do nothing: no other run can have closed it."""
 
-    def run_started(self, plan: object) -> None:
+    def run_started(self, plan: object, **_consent: object) -> None:
         """Keep nothing of it."""
 
     def action_ended(self, action: Action, outcome: object, **_made: object) -> None:

@@ -219,12 +219,12 @@ class Play:
 
     async def through(self, line: Line, act: Callable[[IntegrationsAPI], Any]) -> Any:
         if not self.over_http:
-            api = InProcessAPI(line, wall_clock=self.theatre.timing.wall_clock)
+            api = InProcessAPI(line, wall_clock=self.theatre.clock.wall_clock)
             return await act(Hesitant(api, self.dice))
         client = make_client(
             base_url="http://simulator/v1",
             api_key=Redacted("pk-not-a-real-key"),
-            timing=self.theatre.timing,
+            clock=self.theatre.clock,
             transport=SimulatorTransport(
                 ApiService(line, accepts=accept_without_key),
                 latency=lambda: 0.001,
@@ -238,18 +238,18 @@ class Play:
         return workflows.Session(
             desired=self.scenario.desired,
             api=api,
-            timing=self.theatre.timing,
+            clock=self.theatre.clock,
             secrets=VALUES,
-            memory=self._memory(),
+            last_applied=self._memory(),
             parallelism=3,
         )
 
     def _memory(self) -> LastAppliedState:
         """Return what Git withdrew before the story, and the current state of the ledger."""
         if not self.scenario.remembers:
-            return self.scenario.memory
+            return self.scenario.last_applied
         kept = self.ledger.last_applied(LEDGER_KEY)
-        known = {**self.scenario.memory.integrations, **kept.integrations}
+        known = {**self.scenario.last_applied.integrations, **kept.integrations}
         return replace(kept, integrations=known, complete=False)
 
     def blame(self, text: str) -> None:

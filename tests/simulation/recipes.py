@@ -36,7 +36,7 @@ class Recipe:
             confirm=lambda _plan: True,
             emit=emit,
             run=run,
-            stop=CancelToken(),
+            cancel=CancelToken(),
         )
 
 
@@ -49,9 +49,9 @@ class _Dependencies(RunDependencies):
 
     verifiers: type[ResourceVerifier] = ResourceVerifier
 
-    def runner(self, action: Action, *, emit: Emit, stop: CancelToken) -> ActionRunner:
-        sender = CallSender(self.api, self.values, action, emit, stop)
-        verifier = self.verifiers(action, self.existence, self.timing, stop)
+    def runner(self, action: Action, *, emit: Emit, cancel: CancelToken) -> ActionRunner:
+        sender = CallSender(self.api, self.values, action, emit, cancel)
+        verifier = self.verifiers(action, self.existence, self.clock, cancel)
         return self.runners(self, action, sender, verifier)
 
 
@@ -69,7 +69,7 @@ class _Rewritten(Recipe):
             existence=ExistenceCheck(session.api, observed.integrations, fresh_list(session.api)),
             planned=frozenset(action.slug for action in planned.actions),
             values=session.secrets,
-            timing=session.timing,
+            clock=session.clock,
         )
         result = await self.carry_out(planned, dependencies=dependencies, emit=emit, run=run)
         return workflows.Applied(planned, observed, result)

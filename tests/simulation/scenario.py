@@ -39,7 +39,7 @@ class Scenario:
 
     switches: Switches
     desired: DesiredState
-    memory: LastAppliedState
+    last_applied: LastAppliedState
     remembers: bool
     present: tuple[Fields, ...]
     after: tuple[tuple[str, Fields], ...]
@@ -73,7 +73,7 @@ def make_scenario(dice: Random, *, over_http: bool) -> Scenario:
             limits=NO_LIMITS,
             prune=dice.choice((Prune.MANAGED, Prune.MANAGED, Prune.MANAGED, Prune.ALL)),
         ),
-        memory=LastAppliedState({slug: LastApplied({"name": slug}) for slug in withdrawn}),
+        last_applied=LastAppliedState({slug: LastApplied({"name": slug}) for slug in withdrawn}),
         remembers=remembers,
         present=tuple(present),
         after=tuple(after),

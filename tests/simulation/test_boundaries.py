@@ -112,9 +112,9 @@ def session(theatre: Theatre, line: Line) -> workflows.Session:
     return workflows.Session(
         desired=wish(),
         api=InProcessAPI(line),
-        timing=theatre.timing,
+        clock=theatre.clock,
         secrets=VALUES,
-        memory=LastAppliedState({slug: LastApplied({"name": slug}) for slug in OLD}),
+        last_applied=LastAppliedState({slug: LastApplied({"name": slug}) for slug in OLD}),
         parallelism=2,
     )
 

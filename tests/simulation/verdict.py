@@ -87,7 +87,7 @@ class Verdict:
             wrong = differences(record, declared)
             if wrong:
                 self.play.blame(f"{slug} differs after the clean run: {wrong}")
-        for slug in self.play.scenario.memory.integrations:
+        for slug in self.play.scenario.last_applied.integrations:
             if is_live(records.get(slug)) and slug not in excused:
                 made = self.play.theatre.chronicle.made.get(records[slug]["id"])
                 self.play.blame(f"{slug} was withdrawn and is still there, made by {made}")

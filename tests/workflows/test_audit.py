@@ -274,8 +274,8 @@ def test_an_integration_of_one_workspace_grants_no_other() -> None:
 def test_a_list_that_git_withdrew_and_that_still_grants_access_is_one_warning(audit: bool) -> None:
     listing = declared(key=KEY, workspaces=[{"id": "ws-a", "enabled": True}])
     there = Organisation((listing,))
-    memory = LastAppliedState({"alpha": LastApplied(listing.fields)}, complete=True)
-    plan = there.plan(declared(key=KEY), audit=audit, memory=memory)
+    last_applied = LastAppliedState({"alpha": LastApplied(listing.fields)}, complete=True)
+    plan = there.plan(declared(key=KEY), audit=audit, last_applied=last_applied)
     names = ": ws-a" if audit else ""
     assert codes(plan, "undeclared-access") == [
         f"alpha: 1 workspace has access, but no file lists workspaces{names}"

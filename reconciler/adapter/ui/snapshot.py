@@ -113,7 +113,7 @@ class Snapshot:
         return make_plan(
             desired=alone,
             observed=ObservedState({} if observed is None else {slug: observed}),
-            memory=self.last_applied,
+            last_applied=self.last_applied,
             created_at=self.taken_at,
         )
 
@@ -168,7 +168,7 @@ class StateCache:
         try:
             async with self.open_session(loaded) as session:
                 plan, observed = await workflows.observe_and_plan(session, PlanOptions())
-                last_applied = session.memory
+                last_applied = session.last_applied
         except ReconcilerError as problem:
             return await self._without_plan(loaded.state, _diagnostics(problem))
         return Snapshot(

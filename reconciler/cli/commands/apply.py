@@ -167,7 +167,7 @@ class _Run:
                 ledger_listener=ledger_listener,
                 listeners=(display.emit, self.telemetry.emit),
                 confirm=display.confirm,
-                stop=cancel,
+                cancel=cancel,
                 abort_on_error=self.approval_options.on_error == "abort",
             )
         return applied, display.has_shown_plan

@@ -83,7 +83,7 @@ def check_comment(invocation: Invocation, *, environment: str) -> int:
     from reconciler.github.plan_comment import NotAllowed, RequestedPlan, answer, requested_plan
 
     job = job_of(settings.from_environment().environment)
-    pause = wiring.timing().sleep
+    pause = wiring.clock().sleep
 
     async def work(_handler: signals.SignalHandler) -> RequestedPlan | None:
         async with connected(job) as github:

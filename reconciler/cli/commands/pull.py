@@ -108,7 +108,7 @@ async def _pull(invocation: Invocation, session: Session, options: PullOptions) 
         values=at_hand,
         today=session.now.date(),
         created_at=timestamp(session.now),
-        memory=session.memory,
+        last_applied=session.last_applied,
         known_organisation=session.known_organisation,
         concurrency=session.parallelism,
         on_progress=session.on_progress,

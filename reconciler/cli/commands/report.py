@@ -207,7 +207,7 @@ async def connected(job: Job) -> "AsyncIterator[GitHub]":
         api_url=job.api_url,
         repository=repository,
         token=token,
-        timing=wiring.timing(),
+        clock=wiring.clock(),
         transport=make(),
     ) as opened:
         yield opened
