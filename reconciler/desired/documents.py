@@ -22,6 +22,8 @@ INTEGRATIONS, ACCESS, ENVIRONMENTS = "integrations", "access", "environments"
 _FOLDERS = (INTEGRATIONS, ACCESS, ENVIRONMENTS)
 SCHEMA_FILE = "schema.json"
 """JSON Schema of integrations, which `init` writes and editors read."""
+SCHEMAS_FOLDER = "schemas"
+"""Folder of the JSON Schemas of all other files, named by `reconcile schema --kind`."""
 
 MODELINE = f"# yaml-language-server: $schema=../{SCHEMA_FILE}\n"
 """Comment by which editors find the schema of a file in integrations/."""

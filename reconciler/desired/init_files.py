@@ -11,12 +11,14 @@ import re
 from dataclasses import dataclass
 from string import Template
 
+from reconciler.desired.documents import SCHEMAS_FOLDER
 from reconciler.desired.yaml_writer import quoted
 
 STATE_FOLDER = ".reconcile/"
 """Folder of simulator, ledger and lock, which git must ignore."""
 
-CONFIG = """\
+CONFIG = f"""\
+# yaml-language-server: $schema={SCHEMAS_FOLDER}/config.json
 # Targets of this folder, and limits for the changes of one run.
 #
 # Each integration is a file in integrations/: `reconcile pull` writes them for what exists,
@@ -29,7 +31,7 @@ targets:
 
   production:
     base_url: https://api.portkey.ai/v1
-    api_key: ${env:PORTKEY_API_KEY}
+    api_key: ${{env:PORTKEY_API_KEY}}
     prune: managed # delete what these files used to declare and no longer do
 """
 

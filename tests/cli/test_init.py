@@ -19,6 +19,10 @@ def outcome(*words: str) -> tuple[int, str, str]:
     return code, listening.out, listening.err
 
 
+KINDS = ["access", "overlay", "config", "fleet"]
+SCHEMAS = ["desired-state/schema.json", *(f"desired-state/schemas/{kind}.json" for kind in KINDS)]
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -28,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_an_initialised_folder_is_valid_and_there_is_nothing_to_do(folder: Path) -> None:
     code, out, err = outcome("init")
-    wrote = ["desired-state/reconcile.yaml", "desired-state/schema.json", ".gitignore"]
+    wrote = ["desired-state/reconcile.yaml", *SCHEMAS, ".gitignore"]
     assert (code, out.splitlines()) == (0, [f"wrote {name}" for name in wrote])
     assert "reconcile --target production pull" in err
     assert (folder / ".gitignore").read_text() == ".reconcile/\n"
@@ -45,7 +49,7 @@ def test_a_second_time_everything_is_kept_and_named(folder: Path) -> None:
     before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     code, out, _ = outcome("init", "--with-workflows")
     assert code == 0
-    assert [line.partition(" ")[0] for line in out.splitlines()] == ["kept"] * 6
+    assert [line.partition(" ")[0] for line in out.splitlines()] == ["kept"] * 10
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
 
 
@@ -59,7 +63,7 @@ def test_what_is_there_is_not_overwritten(folder: Path) -> None:
     assert (folder / ".gitignore").read_text() == "*.log\n.reconcile/\n"
     assert out.splitlines() == [
         "kept  desired-state/reconcile.yaml",
-        "wrote desired-state/schema.json",
+        *(f"wrote {name}" for name in SCHEMAS),
         "added .reconcile/ to .gitignore",
     ]
 
@@ -204,6 +208,20 @@ def test_files_name_the_schema_that_init_writes(folder: Path) -> None:
     assert outcome("validate")[0] == 0
     assert outcome("fmt", "--check")[0] == 0
     assert (file.parent / "../schema.json").resolve().is_file()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_init_writes_the_schemas_of_the_other_files(folder: Path, kind: str) -> None:
+    outcome("init")
+    written = (folder / f"desired-state/schemas/{kind}.json").read_text()
+    assert written == outcome("schema", "--kind", kind)[1]
+
+
+def test_the_configuration_names_its_schema(folder: Path) -> None:
+    outcome("init")
+    file = folder / "desired-state/reconcile.yaml"
+    first = file.read_text().splitlines()[0]
+    assert first == "# yaml-language-server: $schema=schemas/config.json"
 
 
 def test_pulled_files_name_the_schema_if_there_is_one(folder: Path) -> None:

@@ -101,3 +101,23 @@ STRICTER = {
     "a number for a slug": "slug: 12\n" + OPENAI,
 }
 """Values that `validate` reads as the strings that were written; other programs read numbers."""
+
+OTHERS = {
+    "reconcile.yaml": ("schemas/config.json", "targets:\n  a:\n    base_ur: x\n", 4),
+    "../fleet.yaml": (
+        "desired-state/schemas/fleet.json",
+        "version: 1\nmembers:\n  - nam: a\n",
+        4,
+    ),
+    "access/team.yaml": (
+        "../schemas/access.json",
+        "a:\n  workspaces:\n    - id: w\n      enabled: 1\n",
+        5,
+    ),
+    "environments/production/limits.yaml": (
+        "../../schemas/overlay.json",
+        "a:\n  models:\n    - slug: m\n      enabled: 1\n",
+        5,
+    ),
+}
+"""Files of the other kinds: the path of the schema, the content, and the line of the error."""

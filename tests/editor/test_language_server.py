@@ -9,7 +9,7 @@ import pytest
 from reconciler.cli.main import run
 from reconciler.desired.documents import MODELINE
 from tests.cli.speaking import Listening
-from tests.editor.bad_files import OPENAI, SEEN, STRICTER, UNSEEN
+from tests.editor.bad_files import OPENAI, OTHERS, SEEN, STRICTER, UNSEEN
 
 pytestmark = pytest.mark.needs_system
 
@@ -59,3 +59,26 @@ def test_an_editor_marks_the_first_line_that_validate_reports(
     assert [what for what in UNSEEN if marked[what] or not reported[what]] == []
     assert [what for what in STRICTER if reported[what] or not marked[what]] == []
     assert marked["a correct file"] is None
+
+
+def test_an_editor_checks_the_other_files_by_the_schemas_of_init(
+    tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    from tests.editor.language_server import install, language_server
+
+    folder = tmp_path / "desired-state"
+    assert run(["--dir", str(folder), "init"], Listening().console) == 0
+    initialised = folder / "written-by-init.yaml"
+    (folder / "reconcile.yaml").rename(initialised)
+    expected: dict[Path, int | None] = {initialised: None}
+    for name, (schema, text, line) in OTHERS.items():
+        file = (folder / name).resolve()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"# yaml-language-server: $schema={schema}\n{text}", encoding="utf-8")
+        expected[file] = line
+    assert pytestconfig.cache is not None
+    program = install(pytestconfig.cache.mkdir("yaml-language-server"))
+    with language_server(program, folder) as server:
+        errors = server.errors(list(expected))
+    marked = {file: found[-1][0] if found else None for file, found in errors.items()}
+    assert marked == expected

@@ -11,7 +11,7 @@ from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import command_context
 from reconciler.desired import schema
 from reconciler.desired.config import CONFIG_FILE
-from reconciler.desired.documents import SCHEMA_FILE, blocked_folders
+from reconciler.desired.documents import SCHEMA_FILE, SCHEMAS_FOLDER, blocked_folders
 from reconciler.desired.init_files import (
     CONFIG,
     STATE_FOLDER,
@@ -58,14 +58,15 @@ def command(invocation: Invocation, *, with_workflows: bool, workflows_from: str
     """Create an empty desired-state folder and, if requested, GitHub workflows.
 
     The folder .reconcile/, which holds the simulator's state and the ledger, is added to
-    .gitignore. The file schema.json lets editors complete and check integrations. Existing files
-    are kept and listed, never overwritten.
+    .gitignore. The file schema.json lets editors complete and check integrations, and those in
+    schemas/ the other files. Existing files are kept and listed, never overwritten.
     """
     console, folder = invocation.console, invocation.dir
     source = _source(workflows_from)
     _refuse_blocked(folder)
     console.data(_write(folder, CONFIG_FILE, CONFIG))
-    console.data(_write(folder, SCHEMA_FILE, json.dumps(schema.integration(), indent=2) + "\n"))
+    for name, content in _schemas().items():
+        console.data(_write(folder, name, json.dumps(content, indent=2) + "\n"))
     (folder / "integrations").mkdir(exist_ok=True)
     console.data(_ignore(folder.parent))
     if with_workflows:
@@ -81,6 +82,22 @@ def command(invocation: Invocation, *, with_workflows: bool, workflows_from: str
     command = suggested_command("production", "pull", context=context)
     console.info(f"to write files for the integrations in the API, run: {command}")
     return 0
+
+
+def _schemas() -> dict[str, schema.Schema]:
+    """Return the JSON Schemas of files by the name of their file."""
+    from reconciler.fleet.config import schema as fleet
+
+    others = {
+        "access": schema.access(),
+        "overlay": schema.overlay(),
+        "config": schema.config(),
+        "fleet": fleet(),
+    }
+    return {
+        SCHEMA_FILE: schema.integration(),
+        **{f"{SCHEMAS_FOLDER}/{kind}.json": content for kind, content in others.items()},
+    }
 
 
 def _source(given: str | None) -> WorkflowSource:
