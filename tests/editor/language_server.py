@@ -1,5 +1,6 @@
 """Client of yaml-language-server, which editors run to check a YAML file against its schema."""
 
+import fcntl
 import json
 import subprocess
 import tempfile
@@ -28,20 +29,27 @@ _PROGRAM = "node_modules/yaml-language-server/bin/yaml-language-server"
 def install(folder: Path) -> Path:
     """Install the server below a folder, unless that is done, and return its program."""
     installed = folder / VERSION
-    if not installed.is_dir():
-        # The last step is a rename, so that an interrupted installation is not taken for one.
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            partial = Path(scratch) / VERSION
-            partial.mkdir()
-            options = ("--ignore-scripts", "--no-audit", "--no-fund", "--prefix", partial)
-            subprocess.run(
-                [*_NPM, "install", *options, f"yaml-language-server@{VERSION}"],
-                check=True,
-                capture_output=True,
-                timeout=INSTALL_SECONDS,
-            )
-            partial.rename(installed)
+    # The processes of one test run share the folder; the first one installs, the others wait.
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not installed.is_dir():
+            _install(installed)
     return installed / _PROGRAM
+
+
+def _install(installed: Path) -> None:
+    # The last step is a rename, so that an interrupted installation is not taken for one.
+    with tempfile.TemporaryDirectory(dir=installed.parent) as scratch:
+        partial = Path(scratch) / VERSION
+        partial.mkdir()
+        options = ("--ignore-scripts", "--no-audit", "--no-fund", "--prefix", partial)
+        subprocess.run(
+            [*_NPM, "install", *options, f"yaml-language-server@{VERSION}"],
+            check=True,
+            capture_output=True,
+            timeout=INSTALL_SECONDS,
+        )
+        partial.rename(installed)
 
 
 class LanguageServer:
