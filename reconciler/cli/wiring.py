@@ -123,13 +123,11 @@ async def run(
         ledger_listener = None
         limit = reading.deadline
         if keeps_records:
-            recorded_run = ledger_access.recorded_run(
-                target, facts, _timestamp, limit_seconds=limit
-            )
-            snapshot, ledger_listener = await held.enter_async_context(entered(recorded_run))
+            recorded = ledger_access.recorded_run(target, facts, _timestamp, limit_seconds=limit)
+            snapshot, ledger_listener = await held.enter_async_context(entered(recorded))
         else:
-            locked_run = ledger_access.locked_run(target, facts, _timestamp, limit_seconds=limit)
-            snapshot = await held.enter_async_context(entered(locked_run))
+            locked = ledger_access.locked_run(target, facts, _timestamp, limit_seconds=limit)
+            snapshot = await held.enter_async_context(entered(locked))
         # Under the lock, because another run could otherwise still apply a newer commit.
         if compares_commits:
             found = await in_thread(
