@@ -224,7 +224,8 @@ def _wrapped(line: str, language: str) -> list[str]:
         if len(lines[-1]) + 1 + len(word) <= COLUMNS or lines[-1] in {first, hang}:
             lines[-1] += f" {word}"
         else:
-            lines.append(hang + word)
+            # The word now begins a line, where a CI would take `::` for a command.
+            lines.append(hang + visible(word, limit=None))
     return lines
 
 

@@ -142,7 +142,7 @@ def test_every_text_tells_the_state_of_the_ledger_first(tmp_path: Path, reading:
     project.integration("alpha")
     assert project.run(reading).out.splitlines()[0].endswith("ledger: none yet")
     assert not (project.state / "ledger.db").exists()
-    assert project.apply().out.splitlines()[0].endswith("ledger: none yet")
+    assert " · ledger: none yet · " in project.apply().out.splitlines()[0]
     assert project.run(reading).out.splitlines()[0].endswith("ledger: local")
 
 

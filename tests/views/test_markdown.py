@@ -1,7 +1,9 @@
 """Foreign text in Markdown stays exactly what it is in code spans, fences and `<code>`."""
 
+import re
 from html import unescape
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -36,3 +38,12 @@ def test_html_code_holds_exactly_the_visible_text(text: str) -> None:
     inside = html_code(text).removeprefix("<code>").removesuffix("</code>")
     assert "<" not in inside
     assert unescape(inside) == visible(text, limit=None)
+
+
+@pytest.mark.parametrize("command", ["::set-output name=x::y", "##[error]x"])
+@pytest.mark.parametrize("language", ["text", "diff"])
+def test_no_part_of_a_long_line_begins_like_a_command(command: str, language: str) -> None:
+    for length in range(60, 110):
+        text = fence([f"{'a ' * (length // 2)}{command}"], language=language)
+        assert not re.search(r"^\s*(::|##\[)", text, re.MULTILINE)
+        assert command.split(maxsplit=1)[0] in text
