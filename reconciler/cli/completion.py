@@ -26,7 +26,8 @@ VARIABLE = "_RECONCILE_COMPLETE"
 class _WholeWord(ShellComplete):
     """Completion for shells that replace the whole word, `--target=` included."""
 
-    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[Any]]:
+    # In quotes, because the class has no type parameter before click 8.2.
+    def get_completions(self, args: list[str], incomplete: str) -> "list[CompletionItem[Any]]":
         """Return the values, each with the option that its word begins with."""
         found = super().get_completions(args, incomplete)
         option, equals, _ = incomplete.partition("=")
