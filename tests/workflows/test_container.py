@@ -163,7 +163,7 @@ def test_ci_starts_it_as_the_guide_does_with_a_read_only_root() -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
-    assert mounted == {"/work/desired-state", "/work/.reconcile"}
+    assert mounted == {"/reconcile/desired-state", "/reconcile/.reconcile"}
     assert {mount["name"] for mount in container["volumeMounts"]} == {
         volume["name"] for volume in pod["volumes"]
     }
