@@ -156,6 +156,7 @@ def main():
                 reason = status or type(problem).__name__
                 print(f"::error title=Drift issue::cannot be written: {reason}")
                 return 1
+            # Nothing is installed where this runs, so the pause between attempts is its own.
             time.sleep(float(os.environ.get("RETRY_SECONDS", "2")) * attempt)
         else:
             return 0
