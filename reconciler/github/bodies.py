@@ -196,6 +196,18 @@ def text_of(
     return f"{text}\n{last}"
 
 
+def proposal_text(report: DriftReport, context: ReportContext) -> str:
+    """Return the body of the pull request that adopts in Git what a drift report found."""
+    steps = [
+        "Merging this pull request adopts in Git what changed in the API.\n",
+        _how_to_apply(report.fingerprint, "To make the API match Git instead", context),
+    ]
+    if report.plan.blocked:
+        steps.insert(1, f"{BLOCKED_HERE}\n")
+    text = markdown.drift(report, context.render_options(*steps), limit=COMMENT_LIMIT - _RESERVE)
+    return f"{text}\n{_last_line(report, context)}"
+
+
 def failure_title(kind: ReportKind, failure: FailedCommand) -> str:
     """Return the heading for a failed command, which contains no foreign text."""
     is_unknown = any(item.code == NO_RESULT for item in failure.diagnostics)

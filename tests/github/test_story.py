@@ -122,7 +122,13 @@ def test_what_was_approved_is_what_is_applied_and_drift_is_seen_through(tmp_path
         )
         assert tree[0]["content"] == file.read_text(encoding="utf-8")
         assert story.adopt().err == f"pull request #{max(story.github.pulls)}\n"
-        assert len([p for p in story.github.pulls.values() if not p["merged_at"]]) == 1
+        (proposal,) = [p for p in story.github.pulls.values() if not p["merged_at"]]
+        assert proposal["title"] == "Adopt what has changed in the API (production)"
+        assert "Merging this pull request adopts in Git" in proposal["body"]
+        assert "[the apply workflow](https://github.com/" in proposal["body"]
+        shown, _, folded = proposal["body"].partition("On your machine")
+        assert "reconcile --target" not in shown
+        assert "reconcile --target here pull alpha" in folded
         adopted = story.open("adopt-alpha")
         assert story.plan(adopted).outputs["in_sync"] == "true"
         story.merge(adopted, "merge")

@@ -265,22 +265,26 @@ def moved(invocation: Invocation, *, file: Path) -> int:
 @click.pass_obj
 def propose_pull(invocation: Invocation, *, drift: Path, environment: str, base: str) -> int:
     """Open or update the pull request with the files that `reconcile pull` has written."""
+    from reconciler.github.bodies import ReportContext, proposal_text
     from reconciler.github.pull_request import Proposal, propose
-    from reconciler.views import markdown
-    from reconciler.views.render_options import RenderOptions
 
     job = job_of(settings.from_environment().environment)
     files = _changed(invocation)
     if not files:
         invocation.console.info("there are no pulled changes to propose")
         return 0
-    options = RenderOptions(ledger=wiring.ledger_state(invocation))
+    context = ReportContext(
+        environment,
+        wiring.ledger_state(invocation),
+        workflow_url=job.workflow_page("apply.yml"),
+        time=f"{settings.now():%Y-%m-%d %H:%M} UTC",
+    )
     proposal = Proposal(
         branch=f"reconcile/adopt-{quote(environment, safe='')}",
         base=base,
         onto=job.required_commit(),
-        title="Adopt what has changed in the API",
-        body=markdown.drift(_report(drift), options),
+        title=f"Adopt what has changed in the API ({environment})",
+        body=proposal_text(_report(drift), context),
         files=files,
     )
 
