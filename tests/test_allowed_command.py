@@ -114,7 +114,7 @@ def test_a_command_is_killed_with_its_children_at_its_time_limit(tmp_path: Path)
         run("/bin/sh", "-c", f"exec 3>{held}; echo begun >&3; sleep 1000 & wait", seconds=0.5)
     assert raised.value.code == "command-timeout"
     os.set_blocking(end, True)
-    with open(end, "rb") as stream:
+    with os.fdopen(end, "rb") as stream:
         # It ends only when the command and its child, which both hold it open, are gone.
         assert stream.read() == b"begun\n"
 
