@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from reconciler.views import json
 from reconciler.views.escape import visible
+from reconciler.views.text_layout import TextLayout
 
 GENERATED = """\
 <!-- Generated: run `python -m tests.views.test_diagnostic_reference` instead of editing. -->
@@ -75,12 +76,20 @@ def entries() -> Mapping[str, CodeEntry]:
     return MappingProxyType({entry.code: entry for group in groups() for entry in group.entries})
 
 
-def as_text(entry: CodeEntry) -> str:
-    """Return one code for a terminal."""
-    lines = [f"CODE: {entry.code}", "", f"  {entry.meaning}", "", "EXAMPLE:"]
-    lines += [f"  {line}" for line in entry.example.splitlines()]
-    lines += ["", "FIX:", f"  {entry.fix}"]
-    return "\n".join(visible(line, None) for line in lines) + "\n"
+def as_text(entry: CodeEntry, *, width: int | None = None) -> str:
+    """Return one code for a terminal of this width; the example is not wrapped."""
+    page = TextLayout(width=width, color=False)
+    page.whole(f"CODE: {entry.code}")
+    page.blank()
+    page.line(visible(entry.meaning, None), indent=2, hang=0)
+    page.blank()
+    page.whole("EXAMPLE:")
+    for line in entry.example.splitlines():
+        page.whole(visible(line, None), indent=2)
+    page.blank()
+    page.whole("FIX:")
+    page.line(visible(entry.fix, None), indent=2, hang=0)
+    return page.text()
 
 
 def as_json(entry: CodeEntry) -> str:
@@ -100,19 +109,25 @@ def as_markdown(entry: CodeEntry, *, level: int = 1) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def list_of_codes(style: str) -> str:
-    """Return all codes as text with the first sentence of each, as JSON, or as Markdown."""
+def list_of_codes(style: str, *, width: int | None = None) -> str:
+    """Return all codes as text with the first sentence of each, as JSON, or as Markdown.
+
+    The text is for a terminal of this width.
+    """
     if style == "markdown":
         return handbook()
     if style == "json":
         codes = [_facts(entry) for entry in entries().values()]
         return json.document({"format_version": "1", "kind": "diagnostic_codes", "codes": codes})
-    lines: list[str] = []
-    width = max(map(len, entries()))
+    page = TextLayout(width=width, color=False)
+    longest = max(map(len, entries()))
     for group in groups():
-        lines += ["", group.title.upper()]
-        lines += [f"  {e.code:<{width}}  {_first_sentence(e.meaning)}" for e in group.entries]
-    return "\n".join(lines[1:]) + "\n"
+        page.blank()
+        page.whole(group.title.upper())
+        for entry in group.entries:
+            sentence = _first_sentence(entry.meaning)
+            page.line(f"{entry.code:<{longest}}  {sentence}", indent=2, hang=longest + 2)
+    return page.text()
 
 
 def handbook() -> str:

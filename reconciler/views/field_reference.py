@@ -13,6 +13,7 @@ from reconciler.domain.providers import KNOWN_PROVIDERS, PROVIDERS, Configuratio
 from reconciler.domain.schema import compiled
 from reconciler.views import json
 from reconciler.views.escape import visible
+from reconciler.views.text_layout import TextLayout
 
 _CONFIGURATIONS = "configurations"
 
@@ -26,8 +27,8 @@ def as_json(explained: ExplainedField) -> str:
     return json.document({"format_version": "1", "kind": "field", **explained.as_json()})
 
 
-def as_text(explained: ExplainedField) -> str:
-    """Return one field and its members for a terminal."""
+def as_text(explained: ExplainedField, *, width: int | None = None) -> str:
+    """Return one field and its members for a terminal of this width."""
     title = f"FIELD: {explained.path or 'integration'} <{explained.field.type_name}>"
     paragraphs = [[title], [f"  {explained.description}"] if explained.description else []]
     if explained.path:
@@ -35,8 +36,13 @@ def as_text(explained: ExplainedField) -> str:
         paragraphs.append([f"  {fact}" for fact in facts])
     if explained.members:
         paragraphs.append(["FIELDS:", *_member_lines(explained.members, "  ")])
-    shown = ["\n".join(visible(line, None) for line in lines) for lines in paragraphs if lines]
-    return "\n\n".join(shown).rstrip() + "\n"
+    page = TextLayout(width=width, color=False)
+    for lines in paragraphs:
+        page.blank()
+        for line in lines:
+            text = visible(line, None)
+            page.line(text.lstrip(), indent=len(text) - len(text.lstrip()), hang=0)
+    return page.text()
 
 
 def as_markdown(explained: ExplainedField) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.desired.load import check, load
-from reconciler.views.diagnostic_reference import CodeEntry, entries, groups, handbook
+from reconciler.views.diagnostic_reference import CodeEntry, as_text, entries, groups, handbook
+from reconciler.views.escape import visible
 from tests.desired.building import OPENAI, TODAY, files
 from tests.views.emitted_codes import emitted_codes
 
@@ -18,6 +19,17 @@ def test_the_page_is_what_the_table_says() -> None:
     assert PAGE.read_text(encoding="utf-8") == handbook(), (
         "the table changed; if that is meant, run: python -m tests.views.test_diagnostic_reference"
     )
+
+
+@pytest.mark.parametrize("code", sorted(entries()))
+def test_a_narrow_terminal_wraps_words_and_keeps_the_example_whole(code: str) -> None:
+    shown = as_text(entries()[code], width=60)
+    text, example = shown.split("EXAMPLE:\n")[0], shown.split("EXAMPLE:\n")[1].split("\nFIX:")[0]
+    assert max(len(line) for line in text.splitlines()) <= 60
+    assert " ".join(shown.split()) == " ".join(as_text(entries()[code]).split())
+    assert [line.strip() for line in example.strip().splitlines()] == [
+        visible(line, None).strip() for line in entries()[code].example.splitlines()
+    ]
 
 
 def test_every_code_that_the_source_emits_is_in_the_table() -> None:

@@ -11,6 +11,7 @@ from jinja2 import UndefinedError
 
 from reconciler.diagnostics import error, notice, warning
 from reconciler.drift.report import detect_drift
+from reconciler.ledger.models import Anchor
 from reconciler.views import html
 from reconciler.views.render_options import RenderOptions
 from reconciler.views.templating import Templates
@@ -112,3 +113,10 @@ def test_values_stand_side_by_side_only_where_there_are_two() -> None:
     mixed = next(table for table in tables if "before</th>" in table and "after</th>" in table)
     for row in re.findall(r"<tr>\n<th scope=\"row\">.*?</tr>", mixed, re.DOTALL):
         assert row.count("<td ") + row.count('colspan="2"') == 2
+
+
+def test_a_result_shows_the_outcomes_before_the_end_of_the_ledger() -> None:
+    plan = samples.mixed_plan()
+    result = replace(samples.partial_result(plan), ledger=Anchor("sha256:head", 2, "sha256:state"))
+    page = html.result(result, RenderOptions(ledger="shared", plan=plan))
+    assert page.rindex('class="action ') < page.index("sha256:head")

@@ -46,7 +46,8 @@ def command(
     CODE is the word in brackets of a message, such as `unknown-field`; `codes` lists all of them.
     Codes have hyphens and fields have underscores; a word that is both is treated as a field.
     """
-    explanation = _of_code(subject, style)
+    width = invocation.console.stdout_width
+    explanation = _of_code(subject, style, width)
     if explanation is not None:
         if provider is not None or recursive:
             raise click.UsageError("--provider and --recursive are for fields, not for codes.")
@@ -56,16 +57,18 @@ def command(
     from reconciler.views import field_reference
 
     explained = explain(subject, provider=provider, recursive=recursive)
-    render = {
-        "text": field_reference.as_text,
-        "json": field_reference.as_json,
-        "markdown": field_reference.as_markdown,
-    }
-    invocation.console.data(render[style](explained))
+    match style:
+        case "json":
+            text = field_reference.as_json(explained)
+        case "markdown":
+            text = field_reference.as_markdown(explained)
+        case _:
+            text = field_reference.as_text(explained, width=width)
+    invocation.console.data(text)
     return 0
 
 
-def _of_code(subject: str, style: str) -> str | None:
+def _of_code(subject: str, style: str, width: int | None) -> str | None:
     """Return the text about a code or about all codes, None for a field.
 
     Raises `InvalidInput` for an unknown code.
@@ -79,16 +82,17 @@ def _of_code(subject: str, style: str) -> str | None:
     if pasted is None and subject in any_provider_schema().fields:
         return None
     if subject == _ALL:
-        return reference.list_of_codes(style)
+        return reference.list_of_codes(style, width=width)
     code = (pasted[1] if pasted else subject).lower()
     entry = reference.entries().get(code)
     if entry is not None:
-        render = {
-            "text": reference.as_text,
-            "json": reference.as_json,
-            "markdown": reference.as_markdown,
-        }
-        return render[style](entry)
+        match style:
+            case "json":
+                return reference.as_json(entry)
+            case "markdown":
+                return reference.as_markdown(entry)
+            case _:
+                return reference.as_text(entry, width=width)
     if pasted is not None or _LOOKS_LIKE_A_CODE.fullmatch(code):
         raise InvalidInput([_unknown(pasted[1] if pasted else subject, reference.entries())])
     return None
