@@ -1,13 +1,13 @@
 """Standard streams of a command: stdout is for data, stderr for messages.
 
-Commands choose what is written, and `reconciler.views` formats it. This module writes it, and knows
-whether a stream is a terminal.
+Commands choose what is written, and `reconciler.views` formats it. This module writes it, knows
+whether a stream is a terminal, and redraws the status line there.
 """
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _DEFAULT_COLUMNS = 80
 """Columns of a terminal that does not know its size."""
+
+_REDRAW_SECONDS = 0.1
+"""Time between two redraws of the status line."""
 
 
 class Console:
@@ -148,6 +151,43 @@ class Console:
         if self._err is not None and _write(self._err, text) is not None:
             self._err = None
 
+    @asynccontextmanager
+    async def show_status(
+        self, *, verb: str = "reading", unit: str = ""
+    ) -> AsyncIterator["StatusLine | None"]:
+        """Show a status line while the block reads; None where none may be shown.
+
+        Without a terminal, with `--quiet` and with a JSON log there is none. What it shows:
+        `reconciler.views.status_line`.
+        """
+        import asyncio
+
+        from reconciler.cli import settings
+        from reconciler.views.status_line import StatusLine
+
+        is_wanted = self.is_live and not self.quiet and self.json_log is None
+        # A dumb terminal cannot erase, and one line at a time is enough.
+        if not is_wanted or settings.variable("TERM") == "dumb" or self.status is not None:
+            yield self.status
+            return
+        status = StatusLine(
+            self.draw,
+            clock=settings.monotonic,
+            width=lambda: self.stderr_width,
+            verb=verb,
+            unit=unit,
+        )
+        self.status = status
+        redraws = asyncio.create_task(_redraw(status))
+        try:
+            yield status
+        finally:
+            self.status = None
+            status.close()
+            redraws.cancel()
+            with suppress(asyncio.CancelledError):
+                await redraws
+
     def require_terminal(self, *, hint: str) -> None:
         """Raise `InvalidInput` with `hint` if the user cannot be asked."""
         for name, stream in (("stdin", self._in), ("stderr", self._err)):
@@ -181,6 +221,14 @@ class Console:
                     stream.flush()
             except OSError:
                 _silence(stream)
+
+
+async def _redraw(status: "StatusLine") -> None:
+    import asyncio
+
+    while True:
+        await asyncio.sleep(_REDRAW_SECONDS)
+        status.draw()
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from reconciler.cli import output, settings, status_line
+from reconciler.cli import output, settings
 from reconciler.cli.console import Console
 from reconciler.cli.fleet_member import MemberRunner
 from reconciler.cli.fleet_options import FleetSelection
@@ -153,7 +153,7 @@ class FleetRun:
             return
         done = 0
         verb = _VERBS[tasks[0].operation]
-        async with status_line.shown(self._console, verb=verb, unit="members") as status:
+        async with self._console.show_status(verb=verb, unit="members") as status:
 
             def counted(outcome: MemberOutcome) -> None:
                 nonlocal done

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from reconciler import git
-from reconciler.cli import secret_values, settings, status_line
+from reconciler.cli import secret_values, settings
 from reconciler.cli.desired_source import (
     DesiredSource,
     FolderSource,
@@ -160,7 +160,7 @@ async def _open(
     desired = desired_input.desired
     secrets = secret_values.Secrets(environment, invocation.dir)
     async with AsyncExitStack() as held:
-        status = await held.enter_async_context(status_line.shown(invocation.console))
+        status = await held.enter_async_context(invocation.console.show_status())
         api = open_client(invocation, environment, desired.target, reading, secrets, writes=writes)
         await held.enter_async_context(api)
         # Integrations outside the selection can refer to secrets that this job does not have.
@@ -209,7 +209,7 @@ async def client(
     environment = settings.from_environment()
     target = read_target(invocation, environment)
     secrets = secret_values.Secrets(environment, invocation.dir)
-    async with status_line.shown(invocation.console):
+    async with invocation.console.show_status():
         api = open_client(invocation, environment, target, reading, secrets, writes=False)
         async with api:
             yield target, api

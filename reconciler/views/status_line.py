@@ -1,7 +1,7 @@
 """Line on a terminal that shows how far a long read is: `reading 120/500 · 4 s left`.
 
 It appears after a second, is redrawn only when its text changed, and is wiped before anything else
-is written and at the end. When it is shown: `reconciler.cli.status_line`.
+is written and at the end. When it is shown: `reconciler.cli.console`.
 """
 
 import math

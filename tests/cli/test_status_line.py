@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli import status_line
 from reconciler.cli.console import Console
 from reconciler.domain.facts import SubResource
 from reconciler.domain.state import Observed
@@ -263,7 +262,7 @@ def test_where_it_cannot_be_wiped_there_is_none(
     monkeypatch.setenv("TERM", "dumb" if without == "dumb" else "xterm")
 
     async def status() -> StatusLine | None:
-        async with status_line.shown(console) as found:
+        async with console.show_status() as found:
             return found
 
     assert asyncio.run(status()) is None
@@ -273,9 +272,9 @@ def test_a_failure_inside_wipes_the_line_and_ends_its_redraws() -> None:
     console = Console(stdin=None, stdout=None, stderr=Terminal(Screen()))
 
     async def broken() -> None:
-        async with status_line.shown(console, verb="checking") as status:
+        async with console.show_status(verb="checking") as status:
             assert status is console.status is not None
-            async with status_line.shown(console) as inner:
+            async with console.show_status() as inner:
                 assert inner is status
             raise RuntimeError("broken")
 
@@ -384,8 +383,7 @@ def read(descriptor: int) -> bytes:
 
 def test_it_needs_no_heavy_import() -> None:
     code = (
-        "import sys, reconciler.cli.status_line\n"
-        "print('rich' in sys.modules, 'httpx' in sys.modules)"
+        "import sys, reconciler.cli.console\nprint('rich' in sys.modules, 'httpx' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import completion_values, signals, status_line, wiring
+from reconciler.cli import completion_values, signals, wiring
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import ReadingOptions, connection, format_option
 
@@ -69,7 +69,7 @@ def command(
             announce=announce,
             github_environment=environment,
         )
-        async with status_line.shown(invocation.console, verb="checking"):
+        async with invocation.console.show_status(verb="checking"):
             return await run.run()
 
     console = invocation.console
