@@ -1,9 +1,12 @@
 """Output of commands: the renderer for `--format`, and files that are saved."""
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
 
 from reconciler.cli.console import Console
 from reconciler.desired.atomic_write import replace_file
@@ -27,8 +30,30 @@ _OWN_FILES = "name a file that reconcile wrote with --out or --format json"
 _LONE_SURROGATES = "backslashreplace"
 """Error handler for lone surrogates, which UTF-8 cannot encode but JSON can escape."""
 
-# Repeated here, because `--help` must not import the views; a test compares both.
-PLAN_FORMATS = ("text", "json", "markdown", "html")
+RENDERERS: Mapping[str, str] = MappingProxyType(
+    {
+        "text": "reconciler.views.terminal",
+        "json": "reconciler.views.json",
+        "markdown": "reconciler.views.markdown",
+        "html": "reconciler.views.html",
+    }
+)
+"""Module of each format, with a function for each kind of document: `plan`, `result`, `drift`."""
+
+PLAN_FORMATS = tuple(RENDERERS)
+
+
+def render(
+    kind: Literal["plan", "result", "drift"],
+    document: "Plan | ApplyResult | DriftReport",
+    options: "RenderOptions",
+    *,
+    style: str,
+) -> str:
+    """Return a document in one of `PLAN_FORMATS`."""
+    # By name, because importing the modules of all formats takes a tenth of a command's time.
+    renderer: Callable[..., str] = getattr(import_module(RENDERERS[style]), kind)
+    return renderer(document, options)
 
 
 def plan_text(console: Console, plan: Plan, *, ledger: str, color: bool) -> str:
@@ -46,10 +71,8 @@ def show_plan(
     console: Console, plan: Plan, *, style: str, ledger: str, context: "CommandContext"
 ) -> None:
     """Write a plan to stdout in one of `PLAN_FORMATS`."""
-    from reconciler.views.renderers import RENDERERS
-
     options = replace(_options(console, ledger), context=context)
-    console.data(RENDERERS["plan"][style](plan, options))
+    console.data(render("plan", plan, options, style=style))
 
 
 def show_result(
@@ -68,8 +91,6 @@ def show_result(
     `continues` says that the plan was shown in the same stream. In a log, a result of the simulator
     could pass for one of production if `is_default_target`, so it says which it is.
     """
-    from reconciler.views.renderers import RENDERERS
-
     is_simulator = result.target.base_url.startswith("simulator:")
     options = replace(
         _options(console, ledger),
@@ -78,17 +99,15 @@ def show_result(
         continues=continues,
         names_simulator=is_default_target and is_simulator and console.stdout_width is None,
     )
-    console.data(RENDERERS["result"][style](result, options))
+    console.data(render("result", result, options, style=style))
 
 
 def show_drift(
     console: Console, report: "DriftReport", *, style: str, ledger: str, context: "CommandContext"
 ) -> None:
     """Write a drift report to stdout in one of `PLAN_FORMATS`."""
-    from reconciler.views.renderers import RENDERERS
-
     options = replace(_options(console, ledger), context=context)
-    console.data(RENDERERS["drift"][style](report, options))
+    console.data(render("drift", report, options, style=style))
 
 
 def _options(console: Console, ledger: str) -> "RenderOptions":

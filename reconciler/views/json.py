@@ -5,9 +5,30 @@ The shapes come from `as_json` of each value; nothing is added or left out.
 
 import json
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.planning.plan import Plan
+
+if TYPE_CHECKING:
+    from reconciler.drift.report import DriftReport
+    from reconciler.execution.result import ApplyResult
+    from reconciler.views.render_options import RenderOptions
+
+
+def plan(value: Plan, _options: "RenderOptions") -> str:
+    """Return the whole plan; options concern only formats for people."""
+    return document(value.as_json())
+
+
+def result(value: "ApplyResult", _options: "RenderOptions") -> str:
+    """Return the whole result."""
+    return document(value.as_json())
+
+
+def drift(value: "DriftReport", _options: "RenderOptions") -> str:
+    """Return the whole drift report."""
+    return document(value.as_json())
 
 
 def document(value: Mapping[str, object]) -> str:

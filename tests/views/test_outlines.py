@@ -4,12 +4,12 @@ from html import unescape
 
 import pytest
 
+from reconciler.cli import output
 from reconciler.execution.result import Status
 from reconciler.planning.actions import ActionKind, Change, ChangeKind, ChangeOrigin, Risk
 from reconciler.planning.plan import Plan, Unverified
 from reconciler.views import notification, phrases, plan_outline, result_outline
 from reconciler.views.render_options import RenderOptions
-from reconciler.views.renderers import RENDERERS
 from reconciler.views.sections import CommandContext
 from tests.views import samples
 
@@ -149,7 +149,9 @@ def test_a_complete_result_needs_no_account() -> None:
 def test_what_is_suggested_after_an_unknown_outcome_repeats_target_and_options(style: str) -> None:
     result = samples.partial_result(samples.mixed_plan())
     context = CommandContext(global_options=("--dir", "a b"), plan_options=("--only", "x*"))
-    shown = RENDERERS["result"][style](result, RenderOptions(ledger="local", context=context))
+    shown = output.render(
+        "result", result, RenderOptions(ledger="local", context=context), style=style
+    )
     command = "reconcile --target production --dir 'a b' plan --only 'x*'"
     assert command in unescape(shown)
     assert "`reconcile plan`" not in shown
