@@ -21,9 +21,9 @@ from reconciler.views import drift_outline, phrases, plan_outline, result_outlin
 from reconciler.views.escape import visible
 from reconciler.views.findings import Finding, lines_of, severities_of
 from reconciler.views.length_budget import BudgetedPart, fit
-from reconciler.views.phrases import LISTED, first_digits
+from reconciler.views.phrases import LISTED
 from reconciler.views.render_options import Publication, RenderOptions
-from reconciler.views.sections import Section
+from reconciler.views.sections import Section, first_digits
 
 LIMIT = 65_536
 """Maximum length of a comment on GitHub."""

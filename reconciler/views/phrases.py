@@ -267,15 +267,6 @@ NEXT_BLOCKED = (
 )
 
 
-DIGITS = 12
-"""Digits of a digest that people compare; a command that needs it has all of them."""
-
-
-def first_digits(digest: str) -> str:
-    """Return the beginning of a digest, for people."""
-    return digest.removeprefix("sha256:")[:DIGITS]
-
-
 def findings_title(severities: Iterable[Severity]) -> str:
     """Return the numbers of diagnostics by severity, such as `Diagnostics: 1 error, 2 warnings`."""
     counts = Counter(severities)

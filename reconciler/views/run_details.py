@@ -17,7 +17,7 @@ from reconciler.views import phrases
 from reconciler.views.escape import shortened, visible
 from reconciler.views.plan_outline import of_change
 from reconciler.views.reports import PublicRun, slugs_of
-from reconciler.views.sections import CommandContext, suggested_command
+from reconciler.views.sections import CommandContext, first_digits, suggested_command
 from reconciler.views.text_layout import TextLayout
 
 Actions = Sequence[RecordedAction]
@@ -161,7 +161,7 @@ def _facts(run: PublicRun, *, verbose: bool) -> Iterator[str]:
     if run.get("break_freeze"):
         yield phrases.BROKEN_FREEZE.format(visible(str(run["break_freeze"]), limit=None))
     digest = str(run["plan_digest"])
-    yield f"digest: {visible(digest if verbose else phrases.first_digits(digest))}"
+    yield f"digest: {visible(digest if verbose else first_digits(digest))}"
     counts = run["summary"]
     yield ", ".join(f"{counts.get(status.value, 0)} {status.value}" for status in Status) + "."
 

@@ -193,6 +193,15 @@ def _unmanaged_title(plan: Plan) -> str | None:
     return phrases.UNMANAGED_NEW_LEDGER if plan.is_first else None
 
 
+DIGITS = 12
+"""Digits of a digest that people compare; a command that needs it has all of them."""
+
+
+def first_digits(digest: str) -> str:
+    """Return the beginning of a digest, for people."""
+    return digest.removeprefix("sha256:")[:DIGITS]
+
+
 def reference(name: str | None, without: str = phrases.REDACTED_WITHOUT_NAME) -> str:
     """Return a secret by the name of its reference, never by its value."""
     if name is None:

@@ -18,7 +18,7 @@ from reconciler.views.findings import Finding
 from reconciler.views.plan_outline import ActionItem
 from reconciler.views.render_options import RenderOptions
 from reconciler.views.result_outline import OutcomeItem, ResultOutline
-from reconciler.views.sections import Section
+from reconciler.views.sections import DIGITS, Section, first_digits
 from reconciler.views.text_layout import TextLayout, columns, padded
 
 if TYPE_CHECKING:
@@ -168,8 +168,8 @@ def _identity(
         if commit:
             page.whole(f"commit: {commit}")
         return
-    short = f" · commit: {commit[: phrases.DIGITS]}" if commit else ""
-    page.line(f"{name}: {phrases.first_digits(digest)}{short}")
+    short = f" · commit: {commit[:DIGITS]}" if commit else ""
+    page.line(f"{name}: {first_digits(digest)}{short}")
 
 
 def _left_alone(page: TextLayout, text: str, options: RenderOptions) -> None:
