@@ -8,6 +8,7 @@ API and reads no clock. Integrations are planned one by one: creates here, other
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 
 from reconciler.diagnostics import Diagnostic, in_order
 from reconciler.domain.instants import parse_instant
@@ -79,9 +80,7 @@ def make_plan(
         values or {}, last_applied.pepper, masks_moved(last_applied, observed)
     )
     # The plan's own time counts as now, so that equal inputs give equal plans.
-    draft = _Draft(
-        desired, observed, last_applied, options, evidence, parse_instant(created_at), audit
-    )
+    draft = _Draft(desired, observed, last_applied, options, evidence, created_at, audit)
     if evidence.masks_moved:
         draft.diagnostics.append(messages.masks_changed())
     draft.add_declared()
@@ -118,7 +117,7 @@ class _Draft:
     last_applied: LastAppliedState
     options: PlanOptions
     evidence: SecretEvidence
-    now: datetime | None
+    created_at: str
     audit: Audit
     actions: list[Action] = field(default_factory=list)
     unverified: list[Unverified] = field(default_factory=list)
@@ -128,6 +127,11 @@ class _Draft:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     no_op: int = 0
     deletes: int = 0
+
+    @cached_property
+    def now(self) -> datetime | None:
+        """Return the time of the plan."""
+        return parse_instant(self.created_at)
 
     def add_declared(self) -> None:
         """Plan every declared integration."""

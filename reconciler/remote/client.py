@@ -9,7 +9,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
@@ -80,8 +80,7 @@ class Client:
         self._base_url = base_url
         self._headers = headers
         self._secrets: tuple[Redacted, ...] = () if credential is None else (credential,)
-        # Prepared once, because every response with a request id is compared with it.
-        self._credential = needles_of(parts_of(self._secrets))
+        self._credential = self._secrets
         self._known: Needles | None = None
         self._pool = pool
         self._timing = clock
@@ -173,9 +172,8 @@ class Client:
         failure: RemoteError | None = None
         try:
             answer = self._without_echo(await self._send(transport, prepared, content), prepared)
-            sent = responses.Sent(
-                prepared.method, prepared.path, sent_parts(prepared.body or {}), self._needles
-            )
+            secrets = () if prepared.body is None else sent_parts(prepared.body)
+            sent = responses.Sent(prepared.method, prepared.path, secrets, self._needles)
             return responses.read_answer(sent, answer, wall_clock=self._timing.wall_clock())
         except RemoteError as error:
             failure = error
@@ -192,12 +190,17 @@ class Client:
         identity = answer.request_id
         if identity is None:
             return answer
-        needles = self._credential
+        needles = self._credential_needles
         if prepared.body:
             needles |= needles_of(sent_parts(prepared.body))
         if redact(identity, needles) == identity:
             return answer
         return replace(answer, headers=responses.without_request_id(answer.headers))
+
+    @cached_property
+    def _credential_needles(self) -> Needles:
+        """Prepared once, because every response with a request id is compared with it."""
+        return needles_of(parts_of(self._credential))
 
     def _needles(self) -> Needles:
         """Return the texts that no message may contain; prepared at the first error."""
