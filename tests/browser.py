@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import threading
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,10 +75,19 @@ class Browser:
             self._receive()
 
     def evaluate(self, expression: str) -> Any:
-        """Return the value of a JavaScript expression on the page."""
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        """Return the value of a JavaScript expression on the page, or what its promise becomes."""
+        answer = self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def picture(self, *, height: int, scale: float) -> bytes:
+        """Return the page as PNG, from its top to `height` CSS pixels, reduced by `scale`."""
+        size = self.evaluate("[innerWidth, document.documentElement.scrollHeight]")
+        clip = {"x": 0, "y": 0, "width": size[0], "height": min(size[1], height), "scale": scale}
+        taken = self.call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
+        return b64decode(taken["data"])
 
     def close(self) -> None:
         """End Chromium."""

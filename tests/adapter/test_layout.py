@@ -1,8 +1,8 @@
 """Pages and reports in a real browser, at two widths, light and dark.
 
-Fonts differ from machine to machine, and with them every pixel: so what is compared is the layout
-that a picture would show. Nothing is wider than the screen, no box is cut or covers the next one,
-and the colours, as the browser computes them, have enough contrast.
+Rules that hold with the fonts of any machine: nothing is wider than the screen, no box is cut or
+covers the next one, and the colours, as the browser computes them, have enough contrast. Pictures
+of the same pages: `tests/adapter/test_pictures.py`.
 """
 
 from pathlib import Path
