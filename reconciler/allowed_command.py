@@ -14,11 +14,12 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput, ReconcilerError
+from reconciler.frozen_dataclass import dataclass
 
 ANY_ARGUMENTS = "*"
 """Last word of an allowed command that permits further arguments."""

@@ -4,8 +4,9 @@ A diagnostic is collected, never raised; `reconciler.views.diagnostics` renders 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from reconciler.frozen_dataclass import dataclass
 
 LONGEST_VALUE = 200
 """Maximum number of characters of a value that is shown whole."""

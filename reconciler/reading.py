@@ -5,12 +5,12 @@ declares them, and everything if the plan deletes or replaces it.
 """
 
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.domain.facts import SubResource
 from reconciler.domain.schema import fields_of
 from reconciler.domain.state import DesiredState, LastAppliedState, Observed, ObservedState
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.plan import PlanOptions
 from reconciler.planning.removals import is_candidate
 from reconciler.planning.undeclared import (

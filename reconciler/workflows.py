@@ -6,7 +6,7 @@ environment or a clock; `reconciler.cli.wiring` builds the collaborators.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from reconciler.errors import (
     Refused,
     refuse_other_organisation,
 )
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan, PlanOptions, Selection
 from reconciler.planning.planner import make_plan

@@ -8,13 +8,14 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final
 
 from reconciler.adapter.problems import Refusal, refuse
 from reconciler.diagnostics import Diagnostic, SourceLocation, error
 from reconciler.errors import InvalidInput
+from reconciler.frozen_dataclass import dataclass
 
 MIN_TOKEN_LENGTH: Final = 32
 """Minimum length of a token: 128 random bits in hexadecimal."""

@@ -12,8 +12,9 @@ import errno
 import resource
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Protocol
+
+from reconciler.frozen_dataclass import dataclass
 
 MAX_CALLERS: Final = 2000
 MAX_UPSTREAM: Final = 100

@@ -7,13 +7,13 @@ thread. Candidate files of a proposal overlay the real ones and are never saved.
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 from reconciler.adapter.problems import refuse
 from reconciler.desired.load import Loaded, load
 from reconciler.desired.source import FileSource, MemorySource
+from reconciler.frozen_dataclass import dataclass
 from reconciler.workflows import Session
 
 PATH_PATTERN: Final = (

@@ -6,7 +6,6 @@ request. Secrets are not resolved, so the secrets of a plan count as unverified.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from mcp_types import Tool, ToolAnnotations
@@ -23,6 +22,7 @@ from reconciler.adapter.tools import Arguments, LocalTool, ToolDefinition, ToolF
 from reconciler.adapter.validation import SchemaValidator
 from reconciler.diagnostics import Diagnostic, error, has_errors
 from reconciler.errors import ReconcilerError, Rejection
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.plan import PlanOptions
 from reconciler.workflows import Session
 

@@ -11,7 +11,6 @@ import asyncio
 import math
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
@@ -33,6 +32,7 @@ from reconciler.adapter.request_context import (
     send_problem,
     too_large,
 )
+from reconciler.frozen_dataclass import dataclass
 
 # As in a Host header, where an IPv6 address has brackets.
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")

@@ -6,12 +6,13 @@ credential or the body of a request.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Final
 
 from reconciler.adapter.json_limits import MAX_DEPTH
 from reconciler.domain.calls import OperationName
+from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.errors import (
     Answered,
     InvalidCall,

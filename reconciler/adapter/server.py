@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ import uvicorn
 from reconciler.adapter.connections import ConnectionTable, Listener
 from reconciler.adapter.http_protocol import HTTPProtocol
 from reconciler.adapter.request_context import Application
+from reconciler.frozen_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ Permission is checked here. The form of a request is checked before: `reconciler
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Protocol
 
 from reconciler.adapter.auth import Principal
@@ -21,6 +21,7 @@ from reconciler.adapter.problems import (
 )
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.identifiers import SLUG
+from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.errors import RemoteError
 from reconciler.remote.operations import OPERATIONS, Operation
 

@@ -6,7 +6,6 @@ result and never becomes a description. The port that serves the tools:
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from mcp_types import CallToolResult, TextContent, Tool, ToolAnnotations
@@ -19,6 +18,7 @@ from reconciler.adapter.schemas import RESULTS
 from reconciler.adapter.service import RAW_OPERATIONS, UpstreamService, slug_in
 from reconciler.adapter.validation import SchemaValidator, plain_schema, read_arguments
 from reconciler.domain.calls import Call
+from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.operations import Operation
 from reconciler.remote.request_schemas import SLUG_PATTERN
 

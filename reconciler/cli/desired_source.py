@@ -6,7 +6,7 @@ A run to undo is another source: `reconciler.cli.undo_source`. Sessions are open
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler import git
@@ -21,6 +21,7 @@ from reconciler.diagnostics import Diagnostic, has_errors, warning
 from reconciler.domain.policy import Target
 from reconciler.domain.state import DesiredState, LastAppliedState, merged
 from reconciler.errors import InvalidInput
+from reconciler.frozen_dataclass import dataclass
 from reconciler.views.escape import visible
 
 if TYPE_CHECKING:

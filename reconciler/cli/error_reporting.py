@@ -5,7 +5,6 @@ shown, because they can quote anything, including a secret.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -16,6 +15,7 @@ from reconciler.cli import settings
 from reconciler.cli.console import Console
 from reconciler.diagnostics import Diagnostic, Severity, error
 from reconciler.errors import ReconcilerError, Rejection
+from reconciler.frozen_dataclass import dataclass
 
 if TYPE_CHECKING:
     from reconciler.planning.plan import Plan

@@ -6,7 +6,7 @@ When members run: the engines in `reconciler.fleet`.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from types import MappingProxyType
 
@@ -30,6 +30,7 @@ from reconciler.fleet.outcome import (
     status_of_failure,
 )
 from reconciler.fleet.task import MemberTask, change_digests, require_approved
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.plan import Plan, PlanOptions
 
 MAX_NOTES = 20

@@ -1,7 +1,6 @@
 """Options that the commands of a fleet and its workers share, with their values."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import click
 from reconciler.cli import completion_values, settings
 from reconciler.cli.console import Console
 from reconciler.fleet.config import Fleet, Member
+from reconciler.frozen_dataclass import dataclass
 
 if TYPE_CHECKING:
     from reconciler.fleet.temporal.client import TemporalClient

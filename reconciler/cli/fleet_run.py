@@ -5,7 +5,7 @@ How one member runs: `reconciler.cli.fleet_member`. How tasks are distributed: t
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +26,7 @@ from reconciler.fleet.local_engine import not_run, run_locally
 from reconciler.fleet.outcome import FleetOperation, FleetResult, MemberOutcome, MemberStatus
 from reconciler.fleet.table import action_counts, line_of, table
 from reconciler.fleet.task import MemberTask
+from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.api import ReadProgress
 
 _VERBS = {

@@ -4,7 +4,7 @@ Options of single commands: `reconciler.cli.options`.
 """
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +15,7 @@ from reconciler import __version__
 from reconciler.cli import completion_values, settings
 from reconciler.cli.console import Console
 from reconciler.cli.settings import Settings
+from reconciler.frozen_dataclass import dataclass
 
 if TYPE_CHECKING:
     from reconciler.remote.api import RequestRecord

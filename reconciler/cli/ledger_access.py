@@ -10,7 +10,7 @@ import re
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from reconciler.diagnostics import Diagnostic, SourceLocation, error, warning
 from reconciler.domain.policy import Target
 from reconciler.domain.state import LEDGER_UNREADABLE, LastAppliedState, Observed
 from reconciler.errors import InvalidInput
+from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.errors import LedgerError, NoLedger
 from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location, TargetKey
 from reconciler.ledger.models import Holder, RunFacts, SeenState

@@ -10,7 +10,7 @@ files. How a command line is written: `reconciler.views.sections`.
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +20,7 @@ import click
 from reconciler.cli import completion_values
 from reconciler.cli.global_options import Invocation
 from reconciler.errors import Rejection
+from reconciler.frozen_dataclass import dataclass
 
 if TYPE_CHECKING:
     from reconciler.diagnostics import Diagnostic

@@ -3,7 +3,6 @@
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import secret_values, settings, wiring
@@ -16,6 +15,7 @@ from reconciler.desired.load import Loaded
 from reconciler.domain.policy import Target
 from reconciler.errors import InvalidInput
 from reconciler.execution.threads import in_thread
+from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.errors import NoLedger
 from reconciler.remote.client import Client
 from reconciler.workflows import Session, timestamp

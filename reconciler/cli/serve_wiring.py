@@ -11,7 +11,6 @@ import shlex
 import socket
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_urlsafe
@@ -25,6 +24,7 @@ from reconciler.cli.serve_target import ServedTarget
 from reconciler.desired.config import is_loopback
 from reconciler.diagnostics import error, warning
 from reconciler.errors import InvalidInput
+from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.client import Client
 from reconciler.workflows import timestamp
 

@@ -8,10 +8,12 @@ environment.
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from reconciler.frozen_dataclass import dataclass
 
 if TYPE_CHECKING:
     from reconciler.domain.secrets import Redacted

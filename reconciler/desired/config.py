@@ -7,7 +7,7 @@ reference, which is never resolved here.
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Literal
@@ -28,6 +28,7 @@ from reconciler.domain.policy import StrictSettings, Target, Tombstone
 from reconciler.domain.schema import compiled
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.tree import Tree, Value
+from reconciler.frozen_dataclass import dataclass
 
 CONFIG_FILE = "reconcile.yaml"
 

@@ -6,7 +6,6 @@ displayed: `reconciler.views.field_reference`.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pydantic_core import PydanticUndefined
 
@@ -21,6 +20,7 @@ from reconciler.domain.providers import (
 )
 from reconciler.domain.schema import FieldKind, FieldSchema, any_provider_schema, integration_schema
 from reconciler.errors import InvalidInput
+from reconciler.frozen_dataclass import dataclass
 
 RISKS: Mapping[RiskRule, str] = {
     RiskRule.RESTRICTIVE: "restrictive",

@@ -7,7 +7,6 @@ values are reported and stay unmanaged.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -25,6 +24,7 @@ from reconciler.domain.schema import FieldSchema, fields_of, integration_schema
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Observed
 from reconciler.domain.tree import Path, Tree, Value, is_empty
+from reconciler.frozen_dataclass import dataclass
 
 # Flags of models come as `1`, `"false"` or `true` (remote/API.md §5.1); others may do so too.
 _WIRE_BOOLEANS: Mapping[int | str, bool] = {

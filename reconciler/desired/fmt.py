@@ -6,7 +6,7 @@ need, lists of mappings are in block style, and short collections within bracket
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeGuard
 
 import yaml
@@ -16,6 +16,7 @@ from reconciler.desired.yaml_edit import compose, line_start
 from reconciler.desired.yaml_reader import read_yaml
 from reconciler.desired.yaml_writer import INDENT, WIDTH, is_plain, quoted, scalar
 from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, any_provider_schema
+from reconciler.frozen_dataclass import dataclass
 
 _BOM = "\ufeff"
 _LEVELS = {INTEGRATIONS: 0, ACCESS: 1, ENVIRONMENTS: 1}

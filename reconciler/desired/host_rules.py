@@ -8,12 +8,12 @@ http, is a warning, because the files do not show which deployment they are for.
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 from reconciler.diagnostics import Severity
+from reconciler.frozen_dataclass import dataclass
 
 Address: TypeAlias = IPv4Address | IPv6Address
 

@@ -8,11 +8,11 @@ The command that writes them: `reconciler.cli.commands.init`.
 
 import json
 import re
-from dataclasses import dataclass
 from string import Template
 
 from reconciler.desired.documents import SCHEMAS_FOLDER
 from reconciler.desired.yaml_writer import quoted
+from reconciler.frozen_dataclass import dataclass
 
 STATE_FOLDER = ".reconcile/"
 """Folder of simulator, ledger and lock, which git must ignore."""

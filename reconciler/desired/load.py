@@ -11,7 +11,7 @@ find the line that names it.
 import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
@@ -40,6 +40,7 @@ from reconciler.diagnostics import Diagnostic, SourceLocation, has_errors, in_or
 from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields, Target
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import Declared, DesiredState
+from reconciler.frozen_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

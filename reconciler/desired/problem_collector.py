@@ -6,7 +6,7 @@ position in it. Origins survive merging, so that a problem names the file that h
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +16,7 @@ from reconciler.desired.suggestions import did_you_mean
 from reconciler.desired.yaml_reader import Step, YamlFile, lines_of, read_yaml
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation
 from reconciler.domain.secrets import SecretRef
+from reconciler.frozen_dataclass import dataclass
 
 Steps = tuple[Step, ...]
 ReferenceCheck = Callable[[SecretRef], Diagnostic | None]

@@ -7,7 +7,6 @@ and comparing; it cannot be loaded again.
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
@@ -18,6 +17,7 @@ from reconciler.domain.schema import FieldSchema, any_provider_schema, compiled,
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import Path, Tree, Value
+from reconciler.frozen_dataclass import dataclass
 
 _REDACTED = "[redacted]"
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./@-]*")

@@ -7,9 +7,11 @@ than the limit is read. What the bytes mean: `desired.yaml_reader`.
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
+
+from reconciler.frozen_dataclass import dataclass
 
 MAX_FILE = 1024 * 1024
 """Bytes of one file."""

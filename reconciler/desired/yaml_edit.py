@@ -7,7 +7,6 @@ are no aliases. Whole new documents: `desired.yaml_writer`.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
@@ -15,6 +14,7 @@ import yaml
 from reconciler.desired.problem_collector import Steps
 from reconciler.desired.yaml_writer import block, flow, is_plain, quoted, scalar
 from reconciler.domain.tree import Tree, Value
+from reconciler.frozen_dataclass import dataclass
 
 _BOM = "\ufeff"
 # PyYAML can be built without libyaml.

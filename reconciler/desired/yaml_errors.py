@@ -5,12 +5,12 @@ the data. What the data mean is checked later.
 """
 
 import re
-from dataclasses import dataclass
 
 from yaml.error import MarkedYAMLError, YAMLError
 from yaml.reader import ReaderError
 
 from reconciler.desired.suggestions import quoted
+from reconciler.frozen_dataclass import dataclass
 
 BOM = b"\xef\xbb\xbf"
 MAX_FAULTS = 50

@@ -11,7 +11,7 @@ import math
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, NoReturn, Protocol, TypeAlias, cast
 
 import yaml
@@ -31,6 +31,7 @@ from yaml.events import (
 from reconciler.desired import yaml_errors
 from reconciler.desired.yaml_errors import MAX_FAULTS, YamlError
 from reconciler.domain.schema import UNKNOWN, FieldSchema
+from reconciler.frozen_dataclass import dataclass
 
 # Numbers of YAML 1.2's JSON schema: no leading zeros, octals or underscores, which YAML 1.1 has.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")

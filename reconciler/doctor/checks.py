@@ -1,12 +1,13 @@
 """Checks and their results, and the check of the ledger."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import counted
+from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.errors import BUSY, LedgerError, NoLedger
 from reconciler.ledger.location import LedgerState
 from reconciler.planning.plan import PlanTarget

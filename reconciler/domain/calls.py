@@ -5,11 +5,12 @@ form of an operation: `reconciler.remote.operations`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
 from reconciler.domain.tree import Tree
+from reconciler.frozen_dataclass import dataclass
 
 
 class OperationName(StrEnum):

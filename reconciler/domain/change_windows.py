@@ -7,12 +7,12 @@ loaded only for a target that has a window or a freeze.
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo, available_timezones
 
 from reconciler.domain.instants import parse_zoned_instant
 from reconciler.domain.policy import ChangeWindow, Freeze
+from reconciler.frozen_dataclass import dataclass
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 

@@ -12,7 +12,6 @@ grows faster than its public record, so such a field is reported and sent.
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from enum import Enum, StrEnum
 from types import MappingProxyType
 from typing import Annotated, ClassVar, TypeAlias
@@ -30,6 +29,7 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.tree import is_empty
+from reconciler.frozen_dataclass import dataclass
 
 
 class SubResource(StrEnum):

@@ -8,7 +8,7 @@ because the API can add a field of either kind.
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from functools import cache
 from types import MappingProxyType, NoneType, UnionType
@@ -31,6 +31,7 @@ from reconciler.domain.integration import Integration
 from reconciler.domain.providers import PROVIDERS, Configuration, configuration_of
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.tree import Path
+from reconciler.frozen_dataclass import dataclass
 
 
 class FieldKind(Enum):

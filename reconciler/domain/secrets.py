@@ -8,9 +8,10 @@ import hashlib
 import hmac
 import json
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NoReturn
+
+from reconciler.frozen_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, order=True)

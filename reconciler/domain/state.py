@@ -7,7 +7,7 @@ are unknown and nothing counts as withdrawn.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date
 from functools import cached_property
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from reconciler.domain.policy import Target, Tombstone
 from reconciler.domain.schema import FieldSchema, any_provider_schema, integration_schema
 from reconciler.domain.secrets import Mask, Pepper, SecretRef
 from reconciler.domain.tree import Path, Tree, Value
+from reconciler.frozen_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ messages, errors and logs show only its scheme.
 import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from threading import Thread
 from types import ModuleType
 
 from reconciler.diagnostics import Diagnostic, error, warning
 from reconciler.errors import InvalidInput
+from reconciler.frozen_dataclass import dataclass
 
 TIMEOUT_SECONDS = 30.0
 """Timeout of all channels together: a run must not hang on a chat server."""

@@ -7,7 +7,7 @@ an integration that the response names under another slug is a stray.
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.identifiers import SLUG
@@ -18,6 +18,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.execution.call_sender import CallSender, created_id
 from reconciler.execution.cancellation import ChangedSincePlan, NotConfirmed
 from reconciler.execution.verification import ExistenceCheck, created_between, equals_declared
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import Action
 from reconciler.remote.api import Clock
 from reconciler.remote.errors import Conflict, Forbidden, NotSent, Rejected, RemoteError

@@ -6,12 +6,12 @@ its failure ends the run.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from reconciler.domain.calls import Call
 from reconciler.domain.state import Observed
 from reconciler.execution.result import ApplyResult, Outcome
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import Action
 from reconciler.planning.plan import Plan
 

@@ -6,7 +6,6 @@ its calls send is available and has the form that its field accepts.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reconciler.diagnostics import Diagnostic, Severity, abridged_pair, error, named
@@ -16,6 +15,7 @@ from reconciler.domain.state import Declared, DesiredState
 from reconciler.domain.tree import references
 from reconciler.errors import InvalidInput, ReconcilerError, Refused
 from reconciler.execution.secret_values import references_of, with_values
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import Action, Change, ChangeKind, is_shown_whole
 from reconciler.planning.approval import NotApproved, beyond_approval, renews_secrets_only
 from reconciler.planning.plan import Plan

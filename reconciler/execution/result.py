@@ -5,7 +5,7 @@ A saved document proves nothing: it is read only to be shown and merged. Plans a
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -16,6 +16,7 @@ from reconciler.diagnostics import Diagnostic
 from reconciler.domain.calls import OperationName
 from reconciler.domain.state import Observed
 from reconciler.errors import ReconcilerError
+from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.models import Anchor
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.codec import plan_from

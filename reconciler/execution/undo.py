@@ -7,7 +7,7 @@ is not restored is a warning.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from types import MappingProxyType
@@ -37,6 +37,7 @@ from reconciler.execution.undo_fields import (
     may_lack,
     unknown_secrets,
 )
+from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.models import PreImage
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.plan import Plan, PlanOptions, Selection

@@ -6,7 +6,7 @@ if it has the recorded fingerprint, so that it certainly is the stored value.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -24,6 +24,7 @@ from reconciler.domain.tree import (
     lookup,
     references,
 )
+from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.models import PreImage
 from reconciler.planning.actions import ActionKind, decides_host
 from reconciler.planning.normalize import normalize

@@ -7,7 +7,7 @@ in the files; fleet.yaml can only map the names of environment variables.
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -23,6 +23,7 @@ from reconciler.diagnostics import Diagnostic, has_errors, in_order
 from reconciler.domain.policy import StrictSettings
 from reconciler.domain.schema import compiled
 from reconciler.domain.tree import digest
+from reconciler.frozen_dataclass import dataclass
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # Secrets that references may name by default, and the keys of the API.

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
+from reconciler.frozen_dataclass import dataclass
 
 KIND = "fleet_result"
 

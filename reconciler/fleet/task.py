@@ -5,13 +5,13 @@ by saved plans: `reconciler.planning.approval`.
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
 from reconciler.diagnostics import error
 from reconciler.domain.tree import digest
 from reconciler.errors import Refused
 from reconciler.execution.cancellation import CancelToken
 from reconciler.fleet.outcome import FleetOperation, MemberOutcome
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.plan import Plan
 
 DIGEST_LENGTH = 32

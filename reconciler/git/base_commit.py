@@ -3,7 +3,7 @@
 Reading the files of a commit: `reconciler.git.commits`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 
 from reconciler.desired.documents import ENVIRONMENTS
@@ -18,6 +18,7 @@ from reconciler.domain.state import (
     SecretRecord,
 )
 from reconciler.domain.tree import references
+from reconciler.frozen_dataclass import dataclass
 from reconciler.git.commits import files_at
 from reconciler.git.repository import Repository
 from reconciler.planning.normalize import normalize

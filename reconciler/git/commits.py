@@ -8,12 +8,13 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
 from reconciler.desired.documents import is_in_layout
 from reconciler.desired.source import MAX_FILE, UnreadableFile, check_content, is_yaml, too_large
 from reconciler.diagnostics import named
+from reconciler.frozen_dataclass import dataclass
 from reconciler.git.repository import (
     LINK,
     MAX_SUBMODULE_DEPTH,

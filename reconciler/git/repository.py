@@ -10,7 +10,7 @@ them. A pointer of Git LFS is found when its file is read: `reconciler.desired.s
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from reconciler.desired.config import CONFIG_FILE
 from reconciler.desired.documents import is_in_layout
 from reconciler.desired.source import FileSource, UnreadableFile, is_yaml
 from reconciler.errors import ReconcilerError
+from reconciler.frozen_dataclass import dataclass
 
 TIMEOUT_SECONDS = 60
 

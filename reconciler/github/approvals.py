@@ -13,12 +13,13 @@ import io
 import zipfile
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import quote
 
 from reconciler.diagnostics import Diagnostic, warning
 from reconciler.domain.instants import parse_zoned_instant
 from reconciler.errors import ReconcilerError
+from reconciler.frozen_dataclass import dataclass
 from reconciler.github.answers import number_at, required_number, required_text, text_at
 from reconciler.github.client import GitHub, GitHubNotFound, JsonObject, UnexpectedResponse
 from reconciler.github.pull_request import merged_with

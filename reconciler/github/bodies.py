@@ -8,7 +8,7 @@ counts only at the beginning of a text, where no reported name or value can appe
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import assert_never
 from urllib.parse import quote
@@ -16,6 +16,7 @@ from urllib.parse import quote
 from reconciler.diagnostics import Diagnostic
 from reconciler.drift.report import DriftReport, moved_in_api
 from reconciler.execution.result import ApplyResult
+from reconciler.frozen_dataclass import dataclass
 from reconciler.github.inputs import NO_RESULT, Document, FailedCommand, FleetReport
 from reconciler.planning.plan import Plan
 from reconciler.views import markdown

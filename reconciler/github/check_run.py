@@ -5,10 +5,10 @@ planned or applied, and a later report about the same commit updates it. A faile
 and an incomplete apply fail it.
 """
 
-from dataclasses import dataclass
 from typing import assert_never
 
 from reconciler.execution.result import ApplyResult, Status
+from reconciler.frozen_dataclass import dataclass
 from reconciler.github.answers import required_number, text_at
 from reconciler.github.client import (
     GitHub,

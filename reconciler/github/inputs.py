@@ -5,7 +5,6 @@ A file is untrusted: the codec of its kind checks its shape and computes its dig
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.drift.report import DriftReport, decode_report
@@ -17,6 +16,7 @@ from reconciler.execution.result import (
     decode_result,
     document_kind,
 )
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning import codec as plan_codec
 from reconciler.planning.plan import Plan
 

@@ -10,12 +10,12 @@ the last report is kept below.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Protocol
 
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.drift.report import DriftReport
 from reconciler.errors import InvalidInput
+from reconciler.frozen_dataclass import dataclass
 from reconciler.github.answers import required_number
 from reconciler.github.bodies import (
     COMMENT_LIMIT,

@@ -6,13 +6,14 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from reconciler.diagnostics import error
 from reconciler.domain.secrets import Redacted
 from reconciler.errors import InvalidInput
+from reconciler.frozen_dataclass import dataclass
 
 PUBLIC_API = "https://api.github.com"
 ACTIONS_LOGIN = "github-actions[bot]"

@@ -8,13 +8,13 @@ GitHub's time of the push counts, because the author of a commit chooses the tim
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
 from urllib.parse import quote
 
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.errors import Refused
+from reconciler.frozen_dataclass import dataclass
 from reconciler.github.answers import number_at, required_text, text_at
 from reconciler.github.bodies import Marker, ReportKind, failure_reasons
 from reconciler.github.client import GitHub, GitHubForbidden, GitHubNotFound, JsonObject

@@ -6,11 +6,11 @@ the job's summary.
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 
 from reconciler.diagnostics import Diagnostic, warning
 from reconciler.drift.report import DriftReport
 from reconciler.execution.result import ApplyResult
+from reconciler.frozen_dataclass import dataclass
 from reconciler.github import outputs
 from reconciler.github.answers import required_number
 from reconciler.github.bodies import (

@@ -5,9 +5,9 @@ through the API, so that it has GitHub's signature and no job needs a credential
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import quote
 
+from reconciler.frozen_dataclass import dataclass
 from reconciler.github.answers import required_number, required_text, text_at
 from reconciler.github.client import GitHub, GitHubNotFound, JsonObject
 

@@ -20,7 +20,6 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeAlias
 from urllib.parse import urljoin, urlsplit
@@ -31,6 +30,7 @@ from tenacity import AsyncRetrying, RetryCallState
 from reconciler.domain.instants import parse_http_date
 from reconciler.domain.secrets import Redacted
 from reconciler.errors import ReconcilerError
+from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.api import Clock
 
 JsonObject: TypeAlias = dict[str, Any]

@@ -9,9 +9,9 @@ A plan that the comment `/plan` requested is made by the workflow file of the de
 also chooses the name of the upload, including the pull request.
 """
 
-from dataclasses import dataclass
 from urllib.parse import quote
 
+from reconciler.frozen_dataclass import dataclass
 from reconciler.github.answers import number_at, required_number, text_at
 from reconciler.github.client import GitHub, GitHubNotFound, JsonObject
 

@@ -6,12 +6,13 @@ merge request runs the job that uploads. A plan can only narrow what `apply` may
 (`reconciler.planning.approval`); the merged files decide what is done.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import quote
 
 from reconciler.diagnostics import error
 from reconciler.domain.instants import parse_zoned_instant
 from reconciler.errors import InvalidInput, Refused
+from reconciler.frozen_dataclass import dataclass
 from reconciler.github.rest import JsonObject
 from reconciler.gitlab.client import GitLab, GitLabAnswer, GitLabNotFound, required_id
 from reconciler.gitlab.job import GitLabJob

@@ -1,7 +1,6 @@
 """Issues of a project on GitLab, for the drift issue."""
 
-from dataclasses import dataclass
-
+from reconciler.frozen_dataclass import dataclass
 from reconciler.github.issue import LABEL, Issue
 from reconciler.github.rest import RestError
 from reconciler.gitlab.client import GitLab, GitLabUnreachable, required_id

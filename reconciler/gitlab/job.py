@@ -5,11 +5,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from reconciler.diagnostics import error
 from reconciler.domain.secrets import Redacted
 from reconciler.errors import InvalidInput
+from reconciler.frozen_dataclass import dataclass
 from reconciler.github.job import is_commit, url_problem
 
 _HEADER = re.compile(r"[\x21-\x7e]+")

@@ -13,12 +13,12 @@ again.
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from reconciler.domain.tree import canonical_json, digest
+from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger import target_rows
 from reconciler.ledger.codec import parse_document
 from reconciler.ledger.errors import LockLost, damaged

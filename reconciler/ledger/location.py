@@ -1,7 +1,7 @@
 """Location of a ledger and of a target in it, without importing database code."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
+from reconciler.frozen_dataclass import dataclass
 
 if TYPE_CHECKING:
     from sqlalchemy import URL

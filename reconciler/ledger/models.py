@@ -1,12 +1,13 @@
 """Values that a ledger accepts and returns; importing them loads no database code."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TypedDict
 
 from reconciler.domain.state import Declared, Observed, SecretRecord
 from reconciler.domain.tree import Path, Tree
+from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.location import TargetKey
 from reconciler.planning.actions import ActionKind, Change
 

@@ -9,11 +9,11 @@ import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from reconciler.domain.state import LastApplied
+from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.codec import commits_of, last_applied_from_rows
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.location import UNKNOWN_ORGANISATION, TargetKey

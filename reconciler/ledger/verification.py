@@ -6,13 +6,13 @@ and memory with the number of runs.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Column, Connection, Row, Select, Table, select
 
 from reconciler.diagnostics import Diagnostic, error
+from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.hash_chain import (
     CHAIN_END_PREFIX,

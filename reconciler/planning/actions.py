@@ -6,7 +6,7 @@ is sent is never shortened: the end of a host name is the part that counts.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, StrEnum
 from typing import assert_never
 
@@ -17,6 +17,7 @@ from reconciler.domain.integration import MAPPINGS, target_path
 from reconciler.domain.schema import FieldSchema, any_provider_schema, parse_path
 from reconciler.domain.state import Declared, LastApplied, Observed
 from reconciler.domain.tree import Json, Path, Value
+from reconciler.frozen_dataclass import dataclass
 
 
 class Risk(Enum):

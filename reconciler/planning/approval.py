@@ -5,9 +5,9 @@ in the meantime no longer needs an approval, so a smaller plan is always contain
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from reconciler.domain.schema import show_path
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
 from reconciler.planning.plan import Plan, Unverified
 

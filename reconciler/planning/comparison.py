@@ -5,7 +5,7 @@ changed. Secrets are removed from both sides and assessed in `credentials`.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import Enum
 from typing import Final, TypeAlias
@@ -23,6 +23,7 @@ from reconciler.domain.tree import (
     is_mapping,
     leaves,
 )
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import decides_host
 from reconciler.planning.identifier_forms import align
 from reconciler.planning.normalize import (

@@ -7,7 +7,7 @@ and what a write would lose. How the bodies are built: `write_calls`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from reconciler.diagnostics import Diagnostic
@@ -24,6 +24,7 @@ from reconciler.domain.state import (
     SecretRecord,
 )
 from reconciler.domain.tree import Path, is_empty, leaves, lookup, references
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning import messages
 from reconciler.planning.actions import Change, ChangeKind, ChangeOrigin, Risk, decides_host
 from reconciler.planning.comparison import Comparison, SecretLocation

@@ -6,10 +6,10 @@ second.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from reconciler.domain.schema import any_provider_schema
 from reconciler.domain.tree import Path, Tree, Value, is_mapping, leaves
+from reconciler.frozen_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ single shard can be stopped by changes that happen to fall into it.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from reconciler.diagnostics import Diagnostic, counted, error, named
 from reconciler.domain.policy import Limits
 from reconciler.domain.schema import any_provider_schema, parse_path
 from reconciler.domain.state import LEDGER_UNREADABLE
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, Risk, decides_host
 from reconciler.planning.plan import PlanOptions, Selection
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 
@@ -10,6 +10,7 @@ from reconciler import __version__
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.policy import Limits, Prune
 from reconciler.domain.tree import digest
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import Action, ActionKind, Risk, highest
 
 

@@ -6,7 +6,7 @@ action: the plan, its digest and its preconditions do not depend on it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 
 from reconciler.domain.facts import SubResource
@@ -14,6 +14,7 @@ from reconciler.domain.integration import allows_all_models
 from reconciler.domain.schema import FieldSchema, show_path
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Path, Tree, Value, as_mapping, is_empty, is_enabled, is_mapping
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.comparison import Comparison, redirects
 from reconciler.planning.normalize import normalize
 from reconciler.planning.plan import Undeclared

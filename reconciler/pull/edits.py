@@ -5,7 +5,6 @@ stay undeclared, except new entries of a declared list.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -22,6 +21,7 @@ from reconciler.domain.schema import (
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
 from reconciler.domain.state import Declared, LastApplied, Observed
 from reconciler.domain.tree import Path, is_empty, lookup
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.comparison import Comparison, SecretLocation, compare
 from reconciler.planning.diff import FieldChange, changed_fields
 from reconciler.planning.identifier_forms import differing_forms

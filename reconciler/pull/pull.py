@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 
 from reconciler.desired.config import Config
@@ -22,6 +22,7 @@ from reconciler.domain.state import (
 )
 from reconciler.domain.tree import Path, Value, lookup, references
 from reconciler.errors import InvalidInput, refuse_other_organisation
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.normalize import normalize
 from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.planning.planner import make_plan

@@ -1,12 +1,13 @@
 """Selection of the integrations to pull, and reports about the others."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from reconciler.diagnostics import Diagnostic, error, named, notice, warning
 from reconciler.domain.state import DesiredState, Observed, ObservedState
 from reconciler.domain.surrogates import repaired_tree
 from reconciler.errors import InvalidInput
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.messages import left_out
 from reconciler.planning.plan import Selection
 from reconciler.planning.removals import owns

@@ -5,7 +5,6 @@ The fields to restore are passed by slug. Places are found and edited as in a pu
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -29,6 +28,7 @@ from reconciler.domain.state import (
 )
 from reconciler.domain.tree import Path, Tree, Value, leaves, references
 from reconciler.errors import InvalidInput
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.normalize import normalize
 from reconciler.pull.edits import follow
 from reconciler.pull.pull import PullOptions

@@ -4,10 +4,10 @@ Nothing here reads the system clock: the command line passes the real one, tests
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from reconciler.domain.calls import Call, Reply
+from reconciler.frozen_dataclass import dataclass
 
 
 class IntegrationsAPI(Protocol):

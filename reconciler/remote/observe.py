@@ -7,13 +7,14 @@ whose detail is missing or cannot be read is `unreadable`, which concerns only t
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.facts import SubResource
 from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
 from reconciler.domain.state import Observed, ObservedState, UnreadableIntegration
+from reconciler.frozen_dataclass import dataclass
 from reconciler.remote import decode, decode_values
 from reconciler.remote.api import IntegrationsAPI, OnProgress, ReadProgress
 from reconciler.remote.decode_values import CODE, damaged

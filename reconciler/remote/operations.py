@@ -7,12 +7,12 @@ its descriptions. Five operations are `raw`: the adapter offers exactly those. R
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.identifiers import SLUG
 from reconciler.domain.tree import Tree
+from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.errors import InvalidCall
 from reconciler.remote.request_schemas import Schema, create_body, update_body
 

@@ -10,12 +10,13 @@ Concurrent reads, here and in `reconciler.remote.observe`, fail as one: `gather_
 import asyncio
 import itertools
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.state import Observed, UnreadableIntegration
+from reconciler.frozen_dataclass import dataclass
 from reconciler.remote import decode, decode_values
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.decode_values import Damage

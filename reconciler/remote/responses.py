@@ -8,12 +8,12 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import NoReturn
 
 from reconciler.domain.calls import Reply
 from reconciler.domain.instants import parse_http_date
 from reconciler.domain.secrets import LOOKS_SECRET
+from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.errors import (
     Answered,
     Conflict,

@@ -14,13 +14,14 @@ import re
 from base64 import b64encode
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import unquote
 
 from reconciler.domain.facts import SECRET_NAME
 from reconciler.domain.schema import FieldSchema, any_provider_schema
 from reconciler.domain.secrets import LOOKS_SECRET, Mask, Opaque, Placeholder, Redacted, SecretRef
 from reconciler.domain.tree import Path, Tree, Value
+from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.errors import InvalidCall
 
 OBJECT_SECRETS = frozenset(

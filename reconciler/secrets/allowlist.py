@@ -6,7 +6,6 @@ reference is checked; no secret is read here.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from reconciler.desired.references import is_forbidden
@@ -14,6 +13,7 @@ from reconciler.desired.suggestions import did_you_mean
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation, error
 from reconciler.domain.secrets import SecretRef
 from reconciler.errors import InvalidInput
+from reconciler.frozen_dataclass import dataclass
 from reconciler.secrets.errors import SecretError
 
 # A dedicated prefix keeps all other variables of a job away from integrations; containers mount

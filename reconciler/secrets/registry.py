@@ -8,13 +8,14 @@ installed package can add schemes, but cannot replace a built-in one.
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import cast
 
 from reconciler.domain.secrets import Placeholder, Redacted, SecretRef
+from reconciler.frozen_dataclass import dataclass
 from reconciler.secrets.allowlist import AllowList
 from reconciler.secrets.env import EMPTY, UNSET
 from reconciler.secrets.errors import SecretError

@@ -6,11 +6,12 @@ An installed resolver is a factory `(ResolverContext) -> Resolver` under the ent
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.frozen_dataclass import dataclass
 from reconciler.secrets.allowlist import AllowList
 from reconciler.secrets.errors import SecretError
 

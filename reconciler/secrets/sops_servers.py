@@ -7,10 +7,10 @@ because sops parses the same bytes with another parser. How sops is run: `reconc
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import NoReturn
 
 from reconciler.desired.yaml_reader import read_yaml
+from reconciler.frozen_dataclass import dataclass
 
 _UNKNOWN_FORM = "its metadata has an unknown form"
 _LOCAL = frozenset({"age", "pgp"})

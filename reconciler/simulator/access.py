@@ -5,8 +5,8 @@ the API refuses is raised as `RequestRefused`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
+from reconciler.frozen_dataclass import dataclass
 from reconciler.simulator.messages import JsonObject, invalid_request
 from reconciler.simulator.responses import NEW_MODEL, clone
 from reconciler.simulator.store import Record

@@ -6,10 +6,10 @@ by `Switches`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from reconciler.domain.calls import OperationName
+from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.errors import InvalidCall
 from reconciler.remote.operations import match
 from reconciler.simulator import access, responses, validation

@@ -5,12 +5,13 @@ The clock and the source of ids are passed in, as everywhere below the command l
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from random import Random
 
 import yaml
 
+from reconciler.frozen_dataclass import dataclass
 from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.asgi import SimulatorApp
 from reconciler.simulator.auth import (

@@ -8,7 +8,7 @@ ends. This module neither sends nor waits: each transport carries out a delivery
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from enum import Enum, StrEnum
 from random import Random
 from typing import Any, ClassVar, Protocol
@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Protocol
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from reconciler.errors import ReconcilerError
+from reconciler.frozen_dataclass import dataclass
 from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.messages import Request, Response, error_response
 

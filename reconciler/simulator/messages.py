@@ -4,8 +4,10 @@ The error codes are those of remote/API.md §1.7.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
+
+from reconciler.frozen_dataclass import dataclass
 
 JsonObject: TypeAlias = dict[str, Any]
 """A JSON object whose members are checked where they are used."""

@@ -7,9 +7,9 @@ or output and imports this one.
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from reconciler.frozen_dataclass import dataclass
 from reconciler.simulator.messages import JsonObject
 
 Record: TypeAlias = JsonObject

@@ -4,10 +4,11 @@ The first value of a switch is the default (remote/API.md §9); the section afte
 has the evidence. Documented behaviour has no switch: see `reconciler.simulator.api`.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Literal, get_args, get_type_hints
 
 from reconciler.errors import ReconcilerError
+from reconciler.frozen_dataclass import dataclass
 from reconciler.simulator.messages import JsonObject
 
 

@@ -6,11 +6,11 @@ is explained. A test compares it with the codes that the source can emit.
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 
+from reconciler.frozen_dataclass import dataclass
 from reconciler.views import json
 from reconciler.views.escape import visible
 from reconciler.views.text_layout import TextLayout

@@ -4,10 +4,10 @@ Actions and headers come from `reconciler.views.plan_outline`.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from reconciler.domain.identifiers import as_operands
 from reconciler.drift.report import DriftReport
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import TOMBSTONE, ActionKind, ChangeOrigin
 from reconciler.views import phrases
 from reconciler.views.drift_states import counts_of, item_of, state_of, undeclared_grants

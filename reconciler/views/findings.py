@@ -7,10 +7,11 @@ entry for each diagnostic with them. Its JSON form keeps every diagnostic.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import SequenceMatcher
 
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation
+from reconciler.frozen_dataclass import dataclass
 from reconciler.views.diagnostics import as_text as one_by_one
 from reconciler.views.escape import shortened, summary_of, visible
 from reconciler.views.phrases import LISTED, MORE_VERBOSE

@@ -8,7 +8,6 @@ this file; filters are checkboxes and CSS.
 import hashlib
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from importlib import resources
 from types import MappingProxyType
@@ -18,6 +17,7 @@ from markupsafe import Markup
 from reconciler.diagnostics import Severity
 from reconciler.drift.report import DriftReport
 from reconciler.execution.result import ApplyResult, Status
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
 from reconciler.views import drift_outline, phrases, plan_outline, result_outline

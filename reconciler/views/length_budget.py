@@ -1,7 +1,8 @@
 """Fit a text into a limit by importance, with a note on what is left out."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from reconciler.frozen_dataclass import dataclass
 
 _RESERVE = 800
 """Bytes reserved for the note on what is left out."""

@@ -8,7 +8,6 @@ characters. The view of a format also escapes for that format. Fixed phrases:
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 from reconciler.diagnostics import (
     Diagnostic,
@@ -18,6 +17,7 @@ from reconciler.diagnostics import (
     named,
 )
 from reconciler.domain.tree import Json
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import (
     Action,
     ActionKind,

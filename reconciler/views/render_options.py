@@ -1,7 +1,6 @@
 """Options of every renderer."""
 
-from dataclasses import dataclass
-
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.plan import Plan
 from reconciler.views.sections import CommandContext
 

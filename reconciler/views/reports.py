@@ -5,13 +5,14 @@ only the JSON has the details of a run.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any
 
 from reconciler.diagnostics import Diagnostic, named
 from reconciler.doctor.checks import Check, CheckStatus, Health
 from reconciler.execution.result import Status
+from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.models import Anchor
 from reconciler.views import json
 from reconciler.views.escape import visible

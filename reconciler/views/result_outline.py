@@ -4,10 +4,10 @@ Actions and headers come from `reconciler.views.plan_outline`.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from reconciler.diagnostics import counted
 from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
+from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.models import Anchor
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan

@@ -5,12 +5,13 @@ the public form of `reconciler.ledger.run_history`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any
 
 from reconciler.diagnostics import counted
 from reconciler.execution.result import Status
+from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.models import RecordedAction
 from reconciler.planning.actions import ActionKind, Change, ChangeKind
 from reconciler.views import phrases

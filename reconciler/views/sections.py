@@ -10,7 +10,7 @@ options those are is collected from the command line in `reconciler.cli.options`
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from reconciler.desired.yaml_writer import flow
 from reconciler.diagnostics import counted, named
@@ -18,6 +18,7 @@ from reconciler.domain.facts import RiskRule
 from reconciler.domain.identifiers import as_operands
 from reconciler.domain.schema import any_provider_schema, parse_path
 from reconciler.domain.tree import Path
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
 from reconciler.planning.plan import Plan, Undeclared
 from reconciler.views import phrases

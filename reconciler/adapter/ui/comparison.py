@@ -5,13 +5,13 @@ path has the same meaning in both.
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from enum import Enum
 
 from reconciler.domain.schema import any_provider_schema, parse_path, show_path
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Declared, Observed
 from reconciler.domain.tree import Tree, Value, canonical_json, leaves, plain
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.comparison import declared_tree
 from reconciler.planning.normalize import normalize
 

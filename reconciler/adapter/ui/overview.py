@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
 
 from reconciler.adapter.ui.snapshot import Row, SyncStatus
+from reconciler.frozen_dataclass import dataclass
 
 ROWS_PER_PAGE: Final = 100
 NEEDS_ATTENTION: Final = "needs attention"

@@ -6,7 +6,6 @@ can forget it. There is no script: a search is a form that the server answers.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any, Final
@@ -18,6 +17,7 @@ from reconciler.adapter.ui.comparison import ComparedField, FieldStatus
 from reconciler.adapter.ui.overview import Search, choices_of, page_of, statuses
 from reconciler.adapter.ui.snapshot import Row, Run, Snapshot, SyncStatus
 from reconciler.diagnostics import Diagnostic, Severity
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import Action, ChangeOrigin
 from reconciler.views.escape import visible
 from reconciler.views.findings import findings_of, severities_of

@@ -6,7 +6,7 @@ a token in a header, so no other site can make a browser call them.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import parse_qs
@@ -39,6 +39,7 @@ from reconciler.adapter.ui.snapshot import (
 from reconciler.diagnostics import error
 from reconciler.domain.identifiers import SLUG
 from reconciler.errors import ReconcilerError
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.plan import Plan
 

@@ -14,7 +14,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ from reconciler.domain.state import (
     ObservedState,
 )
 from reconciler.errors import ReconcilerError, Rejection
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.messages import left_out
 from reconciler.planning.plan import Plan, PlanOptions

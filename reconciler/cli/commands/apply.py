@@ -1,7 +1,6 @@
 """`reconcile apply`: plan, confirm, apply and show the result."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.preflight import Approval
 from reconciler.execution.threads import in_thread
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning import codec
 from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.views import diagnostics

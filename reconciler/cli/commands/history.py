@@ -1,7 +1,7 @@
 """`reconcile history`: past runs on a target, from the ledger alone."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from reconciler.cli.options import command_context, format_option, grouped
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.instants import parse_instant
 from reconciler.errors import InvalidInput
+from reconciler.frozen_dataclass import dataclass
 from reconciler.views import diagnostics
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 What can be restored, and what not: `reconciler.execution.undo`.
 """
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, in_order
 from reconciler.errors import InvalidInput
 from reconciler.execution.threads import in_thread
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning import codec
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan, PlanOptions, Selection

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import TaskQueueType
@@ -13,6 +12,7 @@ from temporalio.service import RPCError
 
 from reconciler.domain.secrets import Redacted
 from reconciler.errors import ReconcilerError
+from reconciler.frozen_dataclass import dataclass
 
 CONNECT_TIMEOUT = timedelta(seconds=10)
 
