@@ -14,7 +14,6 @@ from reconciler.desired.problem_collector import ProblemCollector, Sourced, Sour
 from reconciler.desired.references import holds_reference
 from reconciler.desired.shape_hints import other_provider
 from reconciler.desired.suggestions import meant_provider, quoted
-from reconciler.domain.credentials import lacks_credential
 from reconciler.domain.facts import MASK_PREFIX, SECRET_NAME, is_host_label
 from reconciler.domain.instants import parse_instant
 from reconciler.domain.integration import mapped_fields
@@ -24,6 +23,7 @@ from reconciler.domain.providers import (
     is_known,
 )
 from reconciler.domain.schema import UNKNOWN, FieldSchema
+from reconciler.domain.state import lacks_credential
 from reconciler.domain.tree import Tree, Value, is_empty
 
 _CONFIGURATIONS = "configurations"

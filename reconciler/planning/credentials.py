@@ -11,7 +11,6 @@ from dataclasses import replace
 from enum import StrEnum
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.domain.credentials import has_credential, lacks_credential
 from reconciler.domain.providers import needs_configurations
 from reconciler.domain.schema import FieldSchema, show_path
 from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Placeholder, Redacted, SecretRef
@@ -22,6 +21,8 @@ from reconciler.domain.state import (
     Observed,
     ObservedState,
     SecretRecord,
+    has_credential,
+    lacks_credential,
 )
 from reconciler.domain.tree import Path, is_empty, leaves, lookup, references
 from reconciler.frozen_dataclass import dataclass
