@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from secrets import token_hex
 
-from reconciler.cli import secret_values, settings, wiring
+from reconciler.cli import settings, wiring
 from reconciler.cli.desired_source import checkout_of
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.ledger_access import LedgerAccess, key_of, run_facts
@@ -100,7 +100,7 @@ class DoctorRun:
     async def _api(self, target: Target) -> None:
         # The check of the clock needs the Date header of a response, which only a listener sees.
         invocation = replace(self.invocation, on_request=self._on_request)
-        secrets = secret_values.Secrets(self.environment, self.invocation.dir)
+        secrets = wiring.secrets_of(self.environment, self.invocation)
         try:
             api = wiring.open_client(
                 invocation, self.environment, target, self.reading, secrets, writes=self.probes

@@ -5,11 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from reconciler.cli import secret_values, settings, wiring
+from reconciler.cli import settings, wiring
 from reconciler.cli.desired_source import checkout_of
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.ledger_access import known_organisation
-from reconciler.cli.secret_values import refuse_unknown_host
 from reconciler.cli.settings import Settings
 from reconciler.desired.load import Loaded
 from reconciler.domain.policy import Target
@@ -18,6 +17,7 @@ from reconciler.execution.threads import in_thread
 from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.errors import NoLedger
 from reconciler.remote.client import Client
+from reconciler.secrets.allowlist import refuse_unknown_host
 from reconciler.workflows import Session, timestamp
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class ServedTarget:
             self.invocation,
             self.environment,
             self.target,
-            secret_values.Secrets(self.environment, self.invocation.dir),
+            wiring.secrets_of(self.environment, self.invocation),
             read_only=read_only,
             concurrency=self.connections,
             deadline=math.inf,

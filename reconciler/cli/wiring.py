@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from reconciler import git
-from reconciler.cli import secret_values, settings
+from reconciler.cli import settings
 from reconciler.cli.desired_source import (
     DesiredSource,
     FolderSource,
@@ -31,7 +31,6 @@ from reconciler.cli.ledger_access import (
 )
 from reconciler.cli.older_commit import refuse_older_commit
 from reconciler.cli.options import ReadingOptions
-from reconciler.cli.secret_values import refuse_unknown_host
 from reconciler.cli.settings import Settings
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.policy import Target
@@ -40,6 +39,8 @@ from reconciler.ledger.fingerprint_key import NO_PEPPER
 from reconciler.planning.plan import PlanTarget, Selection
 from reconciler.remote.api import Clock, RequestRecord
 from reconciler.remote.client import Client, make_client
+from reconciler.secrets.allowlist import refuse_unknown_host
+from reconciler.secrets.registry import Secrets
 from reconciler.views.escape import visible
 from reconciler.workflows import Session, timestamp
 
@@ -158,7 +159,7 @@ async def _open(
 ) -> AsyncIterator[Session]:
     desired_input, environment = source.desired_input(snapshot), source.environment
     desired = desired_input.desired
-    secrets = secret_values.Secrets(environment, invocation.dir)
+    secrets = secrets_of(environment, invocation)
     async with AsyncExitStack() as held:
         status = await held.enter_async_context(invocation.console.show_status())
         api = open_client(invocation, environment, desired.target, reading, secrets, writes=writes)
@@ -208,11 +209,16 @@ async def client(
     """Open a read-only client of a target, without reading the files of integrations."""
     environment = settings.from_environment()
     target = read_target(invocation, environment)
-    secrets = secret_values.Secrets(environment, invocation.dir)
+    secrets = secrets_of(environment, invocation)
     async with invocation.console.show_status():
         api = open_client(invocation, environment, target, reading, secrets, writes=False)
         async with api:
             yield target, api
+
+
+def secrets_of(environment: Settings, invocation: Invocation) -> Secrets:
+    """Return the secrets of a run, which the environment allows and may hold."""
+    return Secrets(environment.environment, invocation.dir, allowed=environment.allowed_secrets)
 
 
 def open_client(
@@ -220,7 +226,7 @@ def open_client(
     environment: Settings,
     target: Target,
     reading: ReadingOptions,
-    secrets: secret_values.Secrets,
+    secrets: Secrets,
     *,
     writes: bool,
 ) -> Client:
@@ -245,7 +251,7 @@ def client_of(
     invocation: Invocation,
     environment: Settings,
     target: Target,
-    secrets: secret_values.Secrets,
+    secrets: Secrets,
     **client_options: Any,
 ) -> Client:
     """Return a client for an allowed host; `client_options` are passed to `make_client`."""

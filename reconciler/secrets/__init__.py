@@ -1,5 +1,5 @@
 """Resolution of secret references: one module for each scheme, and the allow-list.
 
-Start at `registry.resolve_all`. What a secret is: `reconciler.domain.secrets`. Whether one has
+Start at `registry.Secrets`. What a secret is: `reconciler.domain.secrets`. Whether one has
 changed is decided in `reconciler.planning`; its fingerprint is stored in `reconciler.ledger`.
 """

@@ -1,18 +1,22 @@
-"""Allow-list of the references that files can use in this environment.
+"""Allow-list of the references that files can use in this environment, and of API hosts.
 
 A pull request can edit files but not the environment, so the environment decides. Only the
-reference is checked; no secret is read here.
+reference is checked; no secret is read here. The environment also decides which hosts may receive
+the API key: a pull request can edit a target's URL, too.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
+from urllib.parse import urlsplit
 
+from reconciler.desired.config import is_loopback
 from reconciler.desired.references import is_forbidden
 from reconciler.desired.suggestions import did_you_mean
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation, error
+from reconciler.domain.policy import Target
 from reconciler.domain.secrets import SecretRef
-from reconciler.errors import InvalidInput
+from reconciler.errors import InvalidInput, Refused
 from reconciler.frozen_dataclass import dataclass
 from reconciler.secrets.errors import SecretError
 
@@ -20,6 +24,8 @@ from reconciler.secrets.errors import SecretError
 # secrets in /run/secrets.
 DEFAULTS = ("env:SECRET_*", "file:/run/secrets/*")
 VARIABLE = "RECONCILE_ALLOWED_SECRETS"
+HOSTS_VARIABLE = "RECONCILE_ALLOWED_HOSTS"
+KNOWN_HOSTS = frozenset({"api.portkey.ai"})
 SCHEMES = ("env", "file", "vault", "aws", "sops")
 """Built-in schemes; a similar name is a typo."""
 
@@ -167,3 +173,19 @@ def _source(ref: SecretRef) -> str:
 def _climbs(locator: str) -> bool:
     # At `#` as well: in `a/..#field` the last step of the path is `..`.
     return ".." in re.split(r"[/\\#]", locator)
+
+
+def refuse_unknown_host(target: Target, *, allowed_hosts: Collection[str]) -> None:
+    """Raise `Refused` if a key may not be sent to the target's host."""
+    # `hostname` omits port and credentials: a host is trusted, not one of its ports.
+    host = (urlsplit(target.base_url).hostname or "").lower()
+    known = KNOWN_HOSTS | {allowed.lower() for allowed in allowed_hosts}
+    # With the embedded simulator or a loopback address, a key does not leave this machine.
+    if target.is_simulator or is_loopback(host) or host in known:
+        return
+    problem = error(
+        "host-not-allowed",
+        f"target {target.name}: the API key is not sent to {host}",
+        hint=f"if the host is trusted, add {host} to the environment variable {HOSTS_VARIABLE}",
+    )
+    raise Refused([problem])

@@ -1,8 +1,9 @@
 """Resolution of references: the resolver of each scheme, and one read of each source.
 
 `resolve_all` does not raise for a missing secret: its meaning depends on the command, so the caller
-gets both values and problems. A resolver is imported when a reference first uses its scheme. An
-installed package can add schemes, but cannot replace a built-in one.
+gets both values and problems. `Secrets` resolves what a run needs. A resolver is imported when a
+reference first uses its scheme. An installed package can add schemes, but cannot replace a built-in
+one.
 """
 
 import hashlib
@@ -11,12 +12,20 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import field
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
+from reconciler.desired.load import api_key_location
+from reconciler.desired.source import DirectorySource
+from reconciler.diagnostics import Diagnostic, error, notice
+from reconciler.domain.policy import Target
 from reconciler.domain.secrets import Placeholder, Redacted, SecretRef
+from reconciler.domain.state import Declared, DesiredState
+from reconciler.domain.tree import references
+from reconciler.errors import InvalidInput
 from reconciler.frozen_dataclass import dataclass
-from reconciler.secrets.allowlist import AllowList
+from reconciler.secrets.allowlist import AllowList, api_key_problem
 from reconciler.secrets.env import EMPTY, UNSET
 from reconciler.secrets.errors import SecretError
 from reconciler.secrets.resolver import Answer, Answers, Resolver, ResolverContext
@@ -26,6 +35,9 @@ GROUP = "reconciler.secrets"
 
 MAX_WORKERS = 8
 TIMEOUT_SECONDS = 60.0
+
+_NAMED = 5
+"""References that a notice names."""
 
 # Reading these costs less than starting a thread.
 _INSTANT = frozenset({"env", "file"})
@@ -255,3 +267,89 @@ def _is_unset(answer: Answer) -> bool:
 
 def _placeholder(ref: SecretRef) -> Redacted:
     return Placeholder("placeholder-" + hashlib.sha256(str(ref).encode()).hexdigest()[:24])
+
+
+class Secrets:
+    """Secrets of one run; `findings` collects their diagnostics."""
+
+    def __init__(self, environ: Mapping[str, str], directory: Path, *, allowed: str | None) -> None:
+        self.allowed = AllowList.parse(allowed)
+        self.findings: list[Diagnostic] = []
+        self._directory = directory
+        context = ResolverContext(environ, directory, self.allowed)
+        self._resolvers = Resolvers(context)
+
+    def key_of(self, target: Target) -> Redacted:
+        """Resolve the API key of a target, or raise `InvalidInput` with the missing reference."""
+        if target.api_key is None:
+            raise InvalidInput([error("missing-api-key", f"target {target.name} has no api_key")])
+        problem = api_key_problem(target.api_key)
+        if problem is None:
+            # A pull request can edit this reference, too. A variable must be PORTKEY_*, which the
+            # allow-list never contains; everything else must be on the list.
+            allowed = None if target.api_key.scheme == "env" else self.allowed
+            answer = resolve_all([target.api_key], resolvers=self._resolvers, allowed=allowed)
+            problem = answer.missing.get(target.api_key)
+        if problem is not None:
+            summary = f"api_key of target {target.name}: {problem.summary}"
+            at = api_key_location(DirectorySource(self._directory), target.name)
+            raise InvalidInput([error(problem.code, summary, hint=problem.hint, at=at)])
+        return answer.values[target.api_key]
+
+    def of(
+        self,
+        integrations: Iterable[Declared],
+        *,
+        desired: DesiredState,
+        simulated: bool,
+        strict: bool,
+        without_values: bool = False,
+    ) -> Resolution:
+        """Resolve every reference of these integrations of a desired state.
+
+        On a simulator, an unset variable gets a placeholder. A reference outside the allow-list is
+        a finding, and with `strict` it raises `InvalidInput`.
+        """
+        # Iterated twice below, and the caller may pass an iterator.
+        integrations = list(integrations)
+        problems = not_allowed(integrations, desired, self.allowed, strict=strict)
+        if strict and problems:
+            raise InvalidInput(problems)
+        self.findings += problems
+        if without_values:
+            return Resolution()
+        names = {ref for declared in integrations for ref in _references(declared)}
+        resolution = resolve_all(
+            names, resolvers=self._resolvers, allowed=self.allowed, placeholders=simulated
+        )
+        if resolution.placeholders:
+            self.findings.append(_placeholder_notice(resolution))
+        return resolution
+
+
+def not_allowed(
+    integrations: Iterable[Declared],
+    desired: DesiredState,
+    allowed: AllowList,
+    *,
+    strict: bool = False,
+) -> list[Diagnostic]:
+    """Return a diagnostic for every reference that the environment does not allow."""
+    return [
+        problem.as_diagnostic(desired.location_of(declared, problem.ref), strict=strict)
+        for declared in integrations
+        for problem in allowed.problems(_references(declared))
+    ]
+
+
+def _references(declared: Declared) -> set[SecretRef]:
+    return {reference for _, reference in references(declared.fields)}
+
+
+def _placeholder_notice(resolution: Resolution) -> Diagnostic:
+    unset = [str(ref) for ref in sorted(resolution.placeholders)]
+    names = ", ".join(unset[:_NAMED])
+    more = f" and {len(unset) - _NAMED} more" if len(unset) > _NAMED else ""
+    return notice(
+        "placeholder", f"the simulator uses placeholder values for unset secrets: {names}{more}"
+    )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import click
 
-from reconciler.cli import completion_values, secret_values, settings, signals, wiring
+from reconciler.cli import completion_values, settings, signals, wiring
 from reconciler.cli.global_options import Command, Invocation, argument
 from reconciler.cli.options import ReadingOptions, connection
 from reconciler.desired.load import load_config
@@ -93,7 +93,7 @@ async def _pull(invocation: Invocation, session: Session, options: PullOptions) 
     config, found = load_config(invocation.dir)
     if config is None:
         raise InvalidInput(found)
-    secrets = secret_values.Secrets(settings.from_environment(), invocation.dir)
+    secrets = wiring.secrets_of(settings.from_environment(), invocation)
 
     def at_hand(integrations: Iterable[Declared]) -> Mapping[SecretRef, Redacted]:
         found = secrets.of(integrations, desired=session.desired, simulated=False, strict=False)

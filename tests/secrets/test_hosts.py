@@ -2,9 +2,9 @@
 
 import pytest
 
-from reconciler.cli.secret_values import refuse_unknown_host
 from reconciler.domain.policy import Target
 from reconciler.errors import Refused
+from reconciler.secrets.allowlist import refuse_unknown_host
 
 
 @pytest.mark.parametrize(
