@@ -178,6 +178,9 @@ _PLANNING = {
     "allow_empty": click.option(
         "--allow-empty", is_flag=True, help="Allow deletes even if no file is left"
     ),
+    "allow_budget": click.option(
+        "--allow-budget", is_flag=True, help="Allow budgets beyond the limits of the target"
+    ),
 }
 
 

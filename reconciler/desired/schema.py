@@ -97,6 +97,8 @@ _LIMITS = {
     "replaces": "Integrations that one run may replace (delete and re-create).",
     "credential_changes": "Credentials that one run may change.",
     "access_removals": "Workspaces and models whose access one run may remove.",
+    "budget_total": "Sum that the budgets of all workspaces may reach, for each period separately.",
+    "budget_increase": "Share by which one run may raise the sum of budgets, for example 0.5.",
     "plan_age_hours": "Hours for which a saved plan can be applied.",
 }
 _TOMBSTONE = {"slug": "The slug that must not exist.", "reason": "Reason, for readers of the file."}

@@ -5,12 +5,14 @@ These models are the schema of reconcile.yaml. Reading the file with positions:
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from reconciler.domain.secrets import SecretRef
 
@@ -63,6 +65,23 @@ KnownFields: TypeAlias = Mapping[str, tuple[str, ...]]
 NO_KNOWN_FIELDS: KnownFields = MappingProxyType({})
 
 
+def _exact(value: object) -> object:
+    """Return a number as a decimal with the digits of its text, because a float is not exact."""
+    if isinstance(value, Decimal) or value is None:
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PydanticCustomError("float_type", "must be a number")
+    return Decimal(repr(value))
+
+
+_Decimal: TypeAlias = Annotated[
+    Decimal,
+    BeforeValidator(_exact),
+    Field(ge=0, allow_inf_nan=False),
+    WithJsonSchema({"type": "number", "minimum": 0}),
+]
+
+
 class Limits(StrictSettings):
     """Limits of the changes of one run; only a strictly greater number exceeds a limit."""
 
@@ -73,8 +92,16 @@ class Limits(StrictSettings):
     replaces: Annotated[int, Field(ge=0, strict=True)] = 0
     credential_changes: Annotated[int, Field(ge=0, strict=True)] = 10
     access_removals: Annotated[int, Field(ge=0, strict=True)] = 10
+    # No limits by default. The total applies to each period separately.
+    budget_total: _Decimal | None = None
+    budget_increase: _Decimal | None = None
     # One week.
     plan_age_hours: Annotated[float, Field(gt=0, strict=True)] = 168
+
+    @property
+    def limits_budgets(self) -> bool:
+        """Return whether raising budgets is limited."""
+        return self.budget_total is not None or self.budget_increase is not None
 
 
 RiskName: TypeAlias = Literal[

@@ -10,6 +10,9 @@ from pydantic import Field
 
 from reconciler.domain.facts import Amount, StrictModel
 
+PRICING = "pricing_adjustments"
+"""Field of an integration that holds its multipliers."""
+
 Multiplier: TypeAlias = Annotated[
     Amount | None, Field(description="Factor on the list price; 1 keeps it, null inherits.")
 ]

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
+from decimal import Decimal
 from enum import Enum
 from functools import cache
 from types import MappingProxyType, NoneType, UnionType
@@ -297,7 +298,13 @@ def _of_type(annotation: Any, metadata: Sequence[Any] = ()) -> FieldSchema:
 
 
 _SCALAR_NAMES: Mapping[Any, str] = MappingProxyType(
-    {bool: "boolean", int: "integer", float: "number", SecretRef: "secret reference"}
+    {
+        bool: "boolean",
+        int: "integer",
+        float: "number",
+        Decimal: "number",
+        SecretRef: "secret reference",
+    }
 )
 
 

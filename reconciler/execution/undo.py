@@ -163,7 +163,11 @@ class UndoRevision:
             dropped.add(MISSING_CREDENTIAL)
         kept = [d for d in plan.diagnostics if d.code not in dropped]
         diagnostics = in_order([*kept, *found])
-        return replace(plan, actions=tuple(actions), undeclared=(), diagnostics=diagnostics)
+        # Only the integrations of the run were read, so a sum would not be that of the target.
+        costs = None if plan.costs is None else plan.costs.without_sums
+        return replace(
+            plan, actions=tuple(actions), undeclared=(), diagnostics=diagnostics, costs=costs
+        )
 
     def _blocks(self, undone: UndoInputs, action: Action) -> list[Diagnostic]:
         slug, current = action.slug, action.subject.observed

@@ -17,6 +17,7 @@ from reconciler.planning.actions import (
     Change,
     Precondition,
 )
+from reconciler.planning.costs import Costs, costs_from
 from reconciler.planning.documents import (
     ActionDocument,
     ChangeDocument,
@@ -107,7 +108,12 @@ def plan_from(document: PlanDocument) -> Plan:
         run=run,
         approved_at=document.get("approved_at"),
         opens_at=document.get("opens_at"),
+        costs=_costs(document),
     )
+
+
+def _costs(document: PlanDocument) -> Costs | None:
+    return costs_from(document["costs"]) if "costs" in document else None
 
 
 def build_plan(document: ComparisonDocument, actions: Sequence[ActionDocument]) -> Plan:

@@ -123,6 +123,58 @@ class UndeclaredDocument(TypedDict):
     path: str
 
 
+# Not a JSON number: most readers would turn it into a float.
+Amount = Annotated[
+    str,
+    Field(pattern=r"^-?[0-9]{1,400}(\.[0-9]{1,400})?$"),
+]
+
+
+class BudgetDocument(TypedDict):
+    amount: Amount | None
+    unit: str
+    period: str
+
+
+class BudgetChangeDocument(TypedDict):
+    slug: str
+    workspace: str | None
+    before: BudgetDocument | None
+    after: BudgetDocument | None
+
+
+class BudgetTotalDocument(TypedDict):
+    unit: str
+    period: str
+    before: Amount
+    after: Amount
+
+
+class WithoutBudgetDocument(TypedDict):
+    before: Count
+    after: Count
+
+
+class PriceChangeDocument(TypedDict):
+    slug: str
+    model: str | None
+    kind: str
+    before: Amount | None
+    after: Amount | None
+    models: Count | None
+    unaffected: list[str]
+    percent: Amount | None
+
+
+class CostsDocument(TypedDict):
+    """Changes of budgets and prices; an amount of null is unlimited, a budget of null no access."""
+
+    budgets: list[BudgetChangeDocument]
+    totals: list[BudgetTotalDocument]
+    unlimited: WithoutBudgetDocument
+    prices: list[PriceChangeDocument]
+
+
 class DiagnosticDocument(TypedDict):
     severity: Severity
     code: str
@@ -164,6 +216,7 @@ class PlanDocument(ComparisonDocument):
     source: NotRequired[UndoneRunDocument]
     approved_at: NotRequired[Time]
     opens_at: NotRequired[Time]
+    costs: NotRequired[CostsDocument]
     unverified_digest: NotRequired[Digest]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from reconciler import __version__
 from reconciler.diagnostics import Diagnostic
@@ -12,6 +13,9 @@ from reconciler.domain.policy import Limits, Prune
 from reconciler.domain.tree import digest
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import Action, ActionKind, Risk, highest
+
+if TYPE_CHECKING:
+    from reconciler.planning.costs import Costs
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class PlanOptions:
     max_access_removals: int | None = None
     allow_replace: bool = False
     allow_empty: bool = False
+    allow_budget: bool = False
     audit: bool = False
     expects_values: bool = True
 
@@ -163,7 +168,8 @@ class Plan:
     Actions are ordered by kind (creates, updates, replaces, deletes) and slug. `run` names the run
     that an undo plan reverts, else None. `approved_at` is the time of approval if the plan was
     approved after it was made: its age counts from then. `opens_at` is when it can be applied, if
-    the windows or the freeze of the target did not allow it when it was made.
+    the windows or the freeze of the target did not allow it when it was made. `costs` is set if it
+    changes a budget or a price.
     """
 
     target: PlanTarget
@@ -180,6 +186,7 @@ class Plan:
     run: str | None = None
     approved_at: str | None = None
     opens_at: str | None = None
+    costs: "Costs | None" = None
 
     @cached_property
     def digest(self) -> str:
@@ -293,6 +300,8 @@ class Plan:
             document["approved_at"] = self.approved_at
         if self.opens_at is not None:
             document["opens_at"] = self.opens_at
+        if self.costs is not None:
+            document["costs"] = self.costs.as_json()
         if self.run is not None:
             document["source"] = {"run": self.run}
         return document

@@ -8,11 +8,14 @@ API and reads no clock. Integrations are planned one by one: creates here, other
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import Diagnostic, in_order
+from reconciler.domain.facts import SubResource
 from reconciler.domain.instants import parse_instant
-from reconciler.domain.schema import show_path
+from reconciler.domain.pricing import PRICING
+from reconciler.domain.schema import fields_of, show_path
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import (
     Declared,
@@ -55,6 +58,9 @@ from reconciler.planning.undeclared import NO_AUDIT, Audit
 from reconciler.planning.updates import plan_update
 from reconciler.planning.write_calls import create_calls
 
+if TYPE_CHECKING:
+    from reconciler.planning.costs import Costs
+
 _ORDER = {kind: rank for rank, kind in enumerate(ActionKind)}
 
 
@@ -90,8 +96,7 @@ def make_plan(
         last_applied, draft.unmanaged, in_git=commit is not None
     )
     draft.note_unreadable()
-    draft.diagnostics += messages.not_audited(audit.unread)
-    actions, violations = draft.guarded()
+    actions, costs, violations = draft.guarded()
     return Plan(
         target=PlanTarget(desired.target.name, desired.target.base_url, observed.organisation_id),
         created_at=created_at,
@@ -105,6 +110,7 @@ def make_plan(
         forgotten=tuple(sorted(draft.forgotten)),
         diagnostics=in_order([*diagnostics, *draft.diagnostics, *violations]),
         run=run,
+        costs=costs,
     )
 
 
@@ -187,6 +193,7 @@ class _Draft:
             self.diagnostics.append(messages.left_alone(record, deleted=deleted))
         if self.observed.nameless:
             self.diagnostics.append(messages.rows_without_slug(self.observed.nameless))
+        self.diagnostics += messages.not_audited(self.audit.unread)
 
     def _deletion_reason(self, slug: str, *, was_in_git: bool) -> str | None:
         return deletion_reason(
@@ -197,8 +204,8 @@ class _Draft:
         if slug in self.desired.tombstones and self.options.selection.includes(slug):
             self.diagnostics.append(messages.foreign_tombstone(slug))
 
-    def guarded(self) -> tuple[tuple[Action, ...], list[Diagnostic]]:
-        """Return the ordered actions, blocked ones marked, and the diagnostics of the guards."""
+    def guarded(self) -> tuple[tuple[Action, ...], "Costs | None", list[Diagnostic]]:
+        """Return the ordered actions, blocked ones marked, their costs, and what guards found."""
         ordered = sorted(self.actions, key=lambda action: (_ORDER[action.kind], action.slug))
         # The ratio compares the deletes of all shards with the integrations that all shards own.
         includes = self.options.selection.whole.includes
@@ -216,8 +223,20 @@ class _Draft:
             unreadable=self.last_applied.unreadable,
             nameless=self.observed.nameless,
         )
+        costs, exceeded = self._costs(ordered)
+        if exceeded is not None:
+            violations.append(exceeded)
         self._note_renames(ordered)
-        return guards.block(ordered, violations), [item.diagnostic for item in violations]
+        found = [item.diagnostic for item in violations]
+        return guards.block(ordered, violations), costs, found
+
+    def _costs(self, actions: list[Action]) -> "tuple[Costs | None, guards.GuardViolation | None]":
+        if not any(_may_change_costs(change) for action in actions for change in action.changes):
+            return None, None
+        # Imported late, because most plans change neither access nor prices.
+        from reconciler.planning.cost_effects import costs_of
+
+        return costs_of(actions, self.desired, self.observed, self.options)
 
     def _add(self, part: IntegrationPlan) -> None:
         if part.action is None:
@@ -310,6 +329,16 @@ class _Draft:
             old = slugs.get(_rename_key(declared.fields))
             if old is not None:
                 self.diagnostics.append(messages.looks_like_rename(declared, old))
+
+
+@cache
+def _cost_fields() -> tuple[str, ...]:
+    """Return the fields that hold budgets and prices, or access that has a budget."""
+    return (*fields_of(SubResource.WORKSPACES), *fields_of(SubResource.MODELS), PRICING)
+
+
+def _may_change_costs(change: Change) -> bool:
+    return change.path.startswith(_cost_fields())
 
 
 def _rename_key(fields: Tree) -> tuple[Value, Value]:

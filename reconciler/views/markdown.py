@@ -60,6 +60,7 @@ def plan(value: Plan, options: RenderOptions, *, limit: int = LIMIT) -> str:
         head=_head(shown, publication),
         notes=[
             *_risks(shown.actions),
+            *(f"{code(text)}\n" for text in shown.costs),
             *_blocks(shown.actions, lifts=phrases.LIFTS_BY_MERGING if publication else {}),
             *_findings(shown.findings),
         ],
@@ -350,7 +351,7 @@ def _change_lines(changes: Sequence[plan_outline.ChangeItem]) -> list[str]:
 def _action(item: plan_outline.ActionItem, *, origin: str = "") -> str:
     source = f" · source: {code(item.source)}" if item.source else ""
     body = [f"Reason: {code(item.reason)}{source}\n"]
-    body += [f"{code(note)}\n" for note in item.notes]
+    body += [f"{code(note)}\n" for note in item.all_notes]
     lines = _change_lines(item.essential_changes)
     if lines:
         # GitHub colours lines of a diff by their first character, which is the change's symbol.

@@ -145,6 +145,9 @@ LIFTS = MappingProxyType(
         "replace-not-allowed": (
             "pass --allow-replace; the integration is then deleted and re-created"
         ),
+        "budget-exceeded": (
+            "pass --allow-budget, or raise limits.budget_total or limits.budget_increase"
+        ),
         "ledger-unreadable": "no option lifts this; make the ledger readable",
         "protected": "no option lifts this; add the slug under `deletions` and remove the file",
         "not-owned": "widen the target's scope in reconcile.yaml, or remove the file",
@@ -165,6 +168,10 @@ LIFTS_BY_MERGING = MappingProxyType(
         "too-many-replaces": "raise limits.replaces in reconcile.yaml",
         "too-many-credential-changes": "raise limits.credential_changes in reconcile.yaml",
         "too-many-access-removals": "raise limits.access_removals in reconcile.yaml",
+        "budget-exceeded": (
+            "lower the budgets, or raise limits.budget_total or limits.budget_increase in "
+            "reconcile.yaml"
+        ),
     }
 )
 """Ways for a pull request to lift a block without a command's option."""

@@ -8,6 +8,7 @@ characters. The view of a format also escapes for that format. Fixed phrases:
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 from reconciler.diagnostics import (
     Diagnostic,
@@ -29,6 +30,7 @@ from reconciler.planning.actions import (
 )
 from reconciler.planning.plan import Plan, PlanTarget
 from reconciler.views import phrases
+from reconciler.views.cost_lines import lines_of, totals_of
 from reconciler.views.escape import look_alike, shortened, spelled_out, visible
 from reconciler.views.findings import Finding, findings_of
 from reconciler.views.sections import (
@@ -97,7 +99,8 @@ class Block:
 class ActionItem:
     """Action on one integration; `name` is set for a create, a delete and a changed name.
 
-    `notes` summarize what a delete or a replace removes and re-creates.
+    `notes` summarize what a delete or a replace removes and re-creates. `costs` are the changes of
+    budgets and prices.
     """
 
     slug: str
@@ -112,6 +115,12 @@ class ActionItem:
     blocks: tuple[Block, ...]
     notes: tuple[str, ...] = ()
     drift_state: str = ""
+    costs: tuple[str, ...] = ()
+
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """Lines that precede the changes."""
+        return (*self.notes, *self.costs)
 
     @property
     def essential_changes(self) -> tuple[ChangeItem, ...]:
@@ -125,7 +134,7 @@ class PlanOutline:
 
     `title`, `warning`, `summary` and `next_step` contain only fixed phrases and numbers.
     `left_alone` counts in one line what `sections` list; `has_undeclared_risks` marks undeclared
-    values that a short text lists all the same.
+    values that a short text lists all the same. `costs` are the sums of budgets that change.
     """
 
     title: str
@@ -143,6 +152,7 @@ class PlanOutline:
     has_undeclared_risks: bool
     next_step: str
     command: str
+    costs: tuple[str, ...] = ()
 
 
 def header(*, target: str, base_url: str, ledger: str) -> str:
@@ -179,7 +189,11 @@ def of_plan(
         summary=_summary(plan),
         counts=tuple(plan.summary.items()),
         actions=tuple(
-            of_action(action, origins=origins, unverified=unverified.get(action.slug, ()))
+            _with_costs(
+                of_action(action, origins=origins, unverified=unverified.get(action.slug, ())),
+                plan,
+                action.slug,
+            )
             for action in plan.actions
         ),
         findings=findings_of(_relevant(plan, verbose=verbose), verbose=verbose),
@@ -188,7 +202,12 @@ def of_plan(
         has_undeclared_risks=plan.undeclared_risks,
         next_step=next_step,
         command=command,
+        costs=() if plan.costs is None else totals_of(plan.costs, plan.target.name),
     )
+
+
+def _with_costs(item: ActionItem, plan: Plan, slug: str) -> ActionItem:
+    return item if plan.costs is None else replace(item, costs=lines_of(plan.costs, slug))
 
 
 def _relevant(plan: Plan, *, verbose: bool) -> Iterable[Diagnostic]:

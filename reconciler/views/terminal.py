@@ -65,6 +65,8 @@ def plan(value: Plan, options: RenderOptions, *, in_progress: bool = False) -> s
     if shown.actions or shown.findings or options.verbose:
         page.blank()
     page.line((shown.summary, "bold"))
+    for text in shown.costs:
+        page.line(text)
     _left_alone(page, shown.left_alone, options)
     # Before the actions, which may fill the screen, so that the question stands below them.
     if in_progress:
@@ -235,7 +237,7 @@ def _action(page: TextLayout, item: plan_outline.ActionItem, options: RenderOpti
         page.line((f"reason: {item.reason}", "dim"), indent=4)
     if item.source:
         page.whole((f"source: {item.source}", "dim"), indent=4)
-    for note in item.notes:
+    for note in item.all_notes:
         page.line(note, indent=4)
     for change in item.essential_changes:
         page.line((change.symbol, _SYMBOL_STYLES[change.symbol]), f" {change.text}", indent=4)
@@ -370,8 +372,9 @@ def needs_room(item: ActionItem) -> bool:
 def row_of(item: ActionItem) -> str:
     """Return what an action does in one line: what a create contains, the changes of an update."""
     if item.kind is ActionKind.CREATE:
-        return " · ".join(_contents(item))
-    return "; ".join(f"{change.symbol} {change.text}" for change in item.essential_changes)
+        return " · ".join((*_contents(item), *item.costs))
+    changes = [f"{change.symbol} {change.text}" for change in item.essential_changes]
+    return "; ".join((*changes, *item.costs))
 
 
 def _contents(item: ActionItem) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, fields, replace
+from decimal import Decimal
 from itertools import count
 from typing import Any
 
@@ -18,6 +19,7 @@ from reconciler.planning.actions import (
     Risk,
 )
 from reconciler.planning.codec import TamperedPlan, UnreadablePlan, decode, encode
+from reconciler.planning.costs import Budget, BudgetChange, BudgetTotal, Costs, PriceChange
 from reconciler.planning.documents import PlanDocument
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
 from tests.builders import NOON
@@ -67,6 +69,18 @@ FULL = Plan(
     run="run-1",
     approved_at="2026-11-24T09:30:00Z",
     opens_at="2026-11-24T16:00:00Z",
+    costs=Costs(
+        budgets=(
+            BudgetChange("old", "ws-a", Budget(Decimal("0.3")), Budget(None)),
+            BudgetChange("old", None, None, Budget(Decimal(7), "tokens", "30")),
+        ),
+        totals=(BudgetTotal("cost", "monthly", Decimal(4200), Decimal("5700.5")),),
+        unlimited=(0, 1),
+        prices=(
+            PriceChange("old", None, "", Decimal("0.8"), Decimal(1), 14, ("request_token",)),
+            PriceChange("old", "gpt-5", "request_token", None, Decimal("0.00025"), 1),
+        ),
+    ),
 )
 
 
