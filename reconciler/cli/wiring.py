@@ -36,6 +36,7 @@ from reconciler.diagnostics import Diagnostic
 from reconciler.domain.policy import Target
 from reconciler.execution.threads import entered, in_thread
 from reconciler.ledger.fingerprint_key import NO_PEPPER
+from reconciler.ledger.location import LedgerState
 from reconciler.planning.plan import PlanTarget, Selection
 from reconciler.remote.api import Clock, RequestRecord
 from reconciler.remote.client import Client, make_client
@@ -87,9 +88,13 @@ async def session(
     """
     source = source or FolderSource(invocation, reading)
     ledger_access, target = ledger_access_of(invocation, source.environment), source.target
-    snapshot = await in_thread(
-        lambda: ledger_access.read_snapshot(target, limit_seconds=reading.deadline)
-    )
+    if ledger_access.state is LedgerState.FRESH:
+        snapshot = LedgerSnapshot(LedgerState.FRESH)
+    else:
+        # In a thread, because a database may hang.
+        snapshot = await in_thread(
+            lambda: ledger_access.read_snapshot(target, limit_seconds=reading.deadline)
+        )
     async with _open(invocation, reading, source, snapshot, selection=selection) as opened:
         yield opened
 
