@@ -22,9 +22,8 @@ from reconciler.planning.undeclared import (
     with_audited_parts,
 )
 from reconciler.remote.api import IntegrationsAPI, OnProgress
-from reconciler.remote.decode_values import damaged, nameless_rows
 from reconciler.remote.observe import WantedDetails, observe, read_parts
-from reconciler.remote.pagination import list_all
+from reconciler.remote.pagination import damaged, list_all, nameless_rows
 
 if TYPE_CHECKING:
     from reconciler.drift.incremental import IncrementalRead

@@ -11,7 +11,7 @@ from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.messages import left_out
 from reconciler.planning.plan import Selection
 from reconciler.planning.removals import owns
-from reconciler.remote.decode_values import damaged, nameless_rows
+from reconciler.remote.pagination import damaged, nameless_rows
 
 _NAMED = 5
 

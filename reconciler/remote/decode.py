@@ -20,6 +20,8 @@ from reconciler.domain.state import Observed
 from reconciler.domain.surrogates import repaired
 from reconciler.domain.tree import Value, canonical_json, digest, is_empty
 from reconciler.remote import decode_values
+from reconciler.remote.errors import WrongShape
+from reconciler.remote.responses import mapping
 
 _HIDES = re.compile(r"\.{3}|[*•…·●]|x{4}", re.IGNORECASE)
 """Sign of a mask in any format: characters were left out."""
@@ -52,7 +54,7 @@ def from_detail(
     if slug != asked:
         # One client documents the UUID in place of the slug (remote/API.md §1.4).
         if identity not in {asked, slug}:
-            raise decode_values.wrong_shape("slug", "the requested one")
+            raise WrongShape("slug", "the requested one")
         slug = asked if slug == identity else slug
     fields = _plain_fields(record)
     key = _key(record)
@@ -75,7 +77,7 @@ def with_models(observed: Observed, answer: Mapping[str, object]) -> Observed:
     """Return a record with the answer of the models sub-resource."""
     # A missing list must not be read as an empty one.
     if "models" not in answer:
-        raise decode_values.wrong_shape("models", "there")
+        raise WrongShape("models", "there")
     fields = dict(observed.fields)
     fields["models"] = [_model(item) for item in decode_values.items(answer["models"], "models")]
     fields |= _switches(answer, SubResource.MODELS)
@@ -87,7 +89,7 @@ def with_workspaces(observed: Observed, answer: Mapping[str, object]) -> Observe
     # Clients also know the list as `data` (remote/API.md §5.2).
     name = next((name for name in ("workspaces", "data") if name in answer), None)
     if name is None:
-        raise decode_values.wrong_shape("workspaces", "there")
+        raise WrongShape("workspaces", "there")
     fields = dict(observed.fields)
     fields["workspaces"] = [_workspace(item) for item in decode_values.items(answer[name], name)]
     fields |= _switches(answer, SubResource.WORKSPACES)
@@ -286,7 +288,7 @@ def _visible(value: object, field: FieldSchema) -> Value:
 
 
 def _free(value: object, where: str) -> Value:
-    return decode_values.shallow(decode_values.mapping(value, where), where)
+    return decode_values.shallow(mapping(value, where), where)
 
 
 def _picked(item: Mapping[str, object], names: tuple[str, ...], where: str) -> dict[str, Value]:
@@ -355,7 +357,7 @@ def _enabled(item: Mapping[str, object], where: str) -> bool:
     enabled = decode_values.flag(item.get("enabled"), f"{where}.enabled")
     if enabled is None:
         # No default is safe, because it could hide an existing access.
-        raise decode_values.wrong_shape(f"{where}.enabled", "there")
+        raise WrongShape(f"{where}.enabled", "there")
     return enabled
 
 
@@ -377,5 +379,5 @@ def _access_of_all(record: Mapping[str, object], field: FieldSchema) -> dict[str
     value = next((record[name] for name in names if record.get(name) is not None), None)
     if value is None:
         return None
-    item = decode_values.mapping(value, field.name)
+    item = mapping(value, field.name)
     return {"enabled": _enabled(item, field.name), **_limits(item, field, field.name)}

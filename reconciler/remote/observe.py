@@ -15,9 +15,8 @@ from reconciler.domain.facts import SubResource
 from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
 from reconciler.domain.state import Observed, ObservedState, UnreadableIntegration
 from reconciler.frozen_dataclass import dataclass
-from reconciler.remote import decode, decode_values
+from reconciler.remote import decode
 from reconciler.remote.api import IntegrationsAPI, OnProgress, ReadProgress
-from reconciler.remote.decode_values import CODE, damaged
 from reconciler.remote.errors import (
     Answered,
     Forbidden,
@@ -28,7 +27,16 @@ from reconciler.remote.errors import (
     Unauthorised,
     WrongShape,
 )
-from reconciler.remote.pagination import PAGE_SIZE, CompleteList, Kind, gather_or_raise, list_all
+from reconciler.remote.pagination import (
+    CODE,
+    PAGE_SIZE,
+    CompleteList,
+    Kind,
+    damaged,
+    gather_or_raise,
+    list_all,
+)
+from reconciler.remote.responses import mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +112,7 @@ async def read_one(
     """
     try:
         reply = await api.call(Call(OperationName.GET, slug))
-        answer = decode_values.mapping(reply.body, "the answer")
+        answer = mapping(reply.body, "the answer")
         observed = decode.from_detail(answer, asked=slug, known_fields=known_fields)
     except NotFound:
         return None
@@ -291,7 +299,7 @@ class _Reading:
             self.calls += 1
             try:
                 reply = await self.api.call(call)
-                self._keep(call, decode_values.mapping(reply.body, "the answer"))
+                self._keep(call, mapping(reply.body, "the answer"))
             except (NotFound, Forbidden) as error:
                 # Kept for `check`, because the integration may have been deleted since the list
                 # showed it.
@@ -391,7 +399,7 @@ _READERS = {
 async def _read(api: IntegrationsAPI, slug: str, part: SubResource, reads: PartReads) -> None:
     try:
         reply = await api.call(Call(_OPERATIONS[part], slug))
-        answer = decode_values.mapping(reply.body, "the answer")
+        answer = mapping(reply.body, "the answer")
         reads.parts.setdefault(slug, {})[part] = _READERS[part](Observed(slug, {}), answer)
     # Both are kinds of `Answered` that would affect every other call, too.
     except (Unauthorised, Throttled):

@@ -3,24 +3,37 @@
 A list is complete if and only if every page has the same integer `total` and that many different
 records were read (remote/API.md §1.2). Nothing may be created or deleted because a list was
 incomplete, so a list that cannot be proven complete is read again, at most three times, and is then
-an error. A row that cannot be read also counts as a record: `reconciler.remote.decode_values`.
-Concurrent reads, here and in `reconciler.remote.observe`, fail as one: `gather_or_raise`.
+an error. Concurrent reads, here and in `reconciler.remote.observe`, fail as one: `gather_or_raise`.
+
+A row that cannot be read counts as a record, but is neither data nor absence. It belongs to the
+slug that it names; if that is not a valid slug, to the slug that remains without the invalid
+characters; if none remains, possibly to any.
 """
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+import json
+import re
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import field
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
+from reconciler.diagnostics import named
 from reconciler.domain.calls import Call, OperationName
+from reconciler.domain.identifiers import SLUG
 from reconciler.domain.state import Observed, UnreadableIntegration
+from reconciler.domain.surrogates import repaired
 from reconciler.frozen_dataclass import dataclass
-from reconciler.remote import decode, decode_values
+from reconciler.remote import decode, decode_values, responses
 from reconciler.remote.api import IntegrationsAPI
-from reconciler.remote.decode_values import Damage
-from reconciler.remote.errors import DeadlineExceeded, IncompleteRead, RemoteError, WrongShape
+from reconciler.remote.errors import (
+    DeadlineExceeded,
+    IncompleteRead,
+    RemoteError,
+    UnreadableRecords,
+    WrongShape,
+)
 
 # The documented default (remote/API.md §1.2); it is unknown whether more is refused (§9).
 PAGE_SIZE = 100
@@ -50,6 +63,122 @@ class CompleteList:
     def slugs(self) -> frozenset[str]:
         """Slugs in the list, readable or not."""
         return frozenset(self.rows) | frozenset(self.unreadable)
+
+
+CODE = "unreadable-record"
+
+_SHOWN = 5
+_NO_SLUG = re.compile(r"[^A-Za-z0-9_-]")
+_LONGEST_SLUG = 255
+
+
+def damaged(*records: UnreadableIntegration) -> UnreadableRecords:
+    """Build the error for one or more relevant integrations that cannot be read."""
+    first = min(records, key=_by_slug)
+    reasons = [f"{record.slug}: {record.reason}" for record in sorted(records, key=_by_slug)]
+    shown = named(reasons, limit=_SHOWN, separator="; ")
+    return UnreadableRecords(
+        f"an integration exists but cannot be read: {shown}",
+        code=first.code,
+        hint="repair it in the console; `--exclude SLUG` plans the others without it",
+    )
+
+
+def nameless_rows(count: int) -> UnreadableRecords:
+    """Build the error for rows whose slug cannot be read."""
+    rows = "a row" if count == 1 else f"{count} rows"
+    return UnreadableRecords(
+        f"the list has {rows} without a readable slug, so nothing is known to be absent",
+        code=CODE,
+        hint="`reconcile list` shows the others; repair these in the console",
+    )
+
+
+def _by_slug(record: UnreadableIntegration) -> str:
+    return record.slug
+
+
+@dataclass(slots=True)
+class Damage:
+    """Unreadable rows of one read, each under a unique name."""
+
+    records: dict[str, UnreadableIntegration] = field(default_factory=dict)
+
+    @property
+    def slugs(self) -> frozenset[str]:
+        """Return the well-formed slugs that damaged rows name."""
+        return frozenset(name for name in self.records if SLUG.fullmatch(name))
+
+    @property
+    def unidentified(self) -> int:
+        """Return the number of rows without a well-formed slug; the slug of those is a guess."""
+        return len(self.records) - len(self.slugs)
+
+    @property
+    def nameless(self) -> int:
+        """Return the number of rows whose slug cannot be read."""
+        return sum(not record.slug for record in self.records.values())
+
+    def by_slug(self, readable: Collection[str]) -> Mapping[str, UnreadableIntegration]:
+        """Return the records by the slug they belong to.
+
+        A record whose slug was guessed keeps its own name if a readable row has that slug.
+        """
+        found: dict[str, UnreadableIntegration] = {}
+        for name, record in self.records.items():
+            if record.slug:
+                taken = record.slug in readable or record.slug in found
+                found[name if taken else record.slug] = record
+        return found
+
+    def page(self) -> "DamagedPage":
+        """Return the collector of the damaged rows of the next page."""
+        return DamagedPage(self)
+
+
+@dataclass(slots=True)
+class DamagedPage:
+    """The unreadable rows of one page."""
+
+    damage: Damage
+    _alike: dict[str, int] = field(default_factory=dict)
+
+    def note(self, row: object, problem: WrongShape) -> None:
+        """Count a row once, however many pages show it."""
+        slug = row.get("slug") if isinstance(row, dict) else None
+        name = _name(slug)
+        if not name:
+            name = self._identity(row)
+        self.damage.records[name] = UnreadableIntegration(_slug_in(slug), CODE, problem.reason)
+
+    def _identity(self, row: object) -> str:
+        """Identify a row without a slug by its id, else by its content and its place among equals.
+
+        Pages that shift during the read can show a row twice; a single page cannot.
+        """
+        identity = row.get("id") if isinstance(row, dict) else None
+        if isinstance(identity, str) and identity:
+            return f"id:{identity}"
+        try:
+            # An `UnreadableNumber` has no JSON form, hence the default.
+            content = json.dumps(row, sort_keys=True, default=lambda _value: "unreadable")
+        except RecursionError:
+            content = "nested too deep"
+        number = self._alike[content] = self._alike.get(content, 0) + 1
+        return f"row {number}:{content}"
+
+
+def _name(slug: object) -> str:
+    """Return the slug of a row, "" if it is not valid."""
+    if isinstance(slug, int) and not isinstance(slug, bool):
+        return f"{slug} (a number)"
+    return repaired(slug) if isinstance(slug, str) and _slug_in(slug) else ""
+
+
+def _slug_in(slug: object) -> str:
+    """Return the slug that a row most likely has, "" if none can be recognised."""
+    text = str(slug) if isinstance(slug, str | int) and not isinstance(slug, bool) else ""
+    return _NO_SLUG.sub("", text)[:_LONGEST_SLUG]
 
 
 @dataclass(slots=True)
@@ -185,18 +314,18 @@ class _Lister:
         reading.calls += 1
         query = {"current_page": number, **self._query}
         reply = await self._api.call(Call(OperationName.LIST, query=query))
-        answer = decode_values.mapping(reply.body, "the list")
+        answer = responses.mapping(reply.body, "the list")
         reading.record_total(answer.get("total"))
         if "data" not in answer:
-            raise decode_values.wrong_shape("data", "there")
-        self._take(reading, decode_values.rows(answer["data"], "data"))
+            raise WrongShape("data", "there")
+        self._take(reading, responses.rows(answer["data"], "data"))
 
     def _take(self, reading: _Pass, rows: list[object]) -> None:
         before = reading.count
         page = reading.damage.page()
         for row in rows:
             try:
-                record = decode_values.mapping(row, "a row")
+                record = responses.mapping(row, "a row")
                 observed = decode.from_row(record)
             except WrongShape as problem:
                 page.note(row, problem)

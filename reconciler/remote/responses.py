@@ -24,6 +24,7 @@ from reconciler.remote.errors import (
     ServerFault,
     Throttled,
     Unauthorised,
+    WrongShape,
 )
 from reconciler.remote.wire_secrets import Needles, needles_of, redact
 
@@ -155,6 +156,20 @@ def parse_json(body: bytes) -> object:
     if b"\\ud" in body or b"\\uD" in body:
         json.dumps(document, ensure_ascii=False).encode()
     return document
+
+
+def mapping(value: object, where: str) -> dict[str, object]:
+    """Read an object."""
+    if not isinstance(value, dict):
+        raise WrongShape(where, "an object")
+    return value
+
+
+def rows(value: object, where: str) -> list[object]:
+    """Read a list of anything; null is empty."""
+    if value is not None and not isinstance(value, list):
+        raise WrongShape(where, "a list")
+    return value or []
 
 
 def read_json(body: bytes | str) -> object:
