@@ -1,12 +1,13 @@
 """Resolution of references: the resolver of each scheme, and one read of each source.
 
 `resolve_all` does not raise for a missing secret: its meaning depends on the command, so the caller
-gets both values and problems. `Secrets` resolves what a run needs. A resolver is imported when a
-reference first uses its scheme. An installed package can add schemes, but cannot replace a built-in
-one.
+gets both values and problems. `Secrets` resolves what a run needs. Variables are read here, because
+nearly every run has some; any other resolver is imported when a reference first uses its scheme. An
+installed package can add schemes, but cannot replace a built-in one.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import field
@@ -26,12 +27,15 @@ from reconciler.domain.tree import references
 from reconciler.errors import InvalidInput
 from reconciler.frozen_dataclass import dataclass
 from reconciler.secrets.allowlist import AllowList, api_key_problem
-from reconciler.secrets.env import EMPTY, UNSET
 from reconciler.secrets.errors import SecretError
 from reconciler.secrets.resolver import Answer, Answers, Resolver, ResolverContext
 
 GROUP = "reconciler.secrets"
 """Entry point group in which an installed package adds a scheme."""
+
+UNSET = "unset-variable"
+EMPTY = "empty-secret"
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 MAX_WORKERS = 8
 TIMEOUT_SECONDS = 60.0
@@ -56,7 +60,7 @@ class Scheme:
 
 BUILT_IN: Mapping[str, Scheme] = MappingProxyType(
     {
-        "env": Scheme("reconciler.secrets.env", "EnvResolver"),
+        "env": Scheme("reconciler.secrets.registry", "EnvResolver"),
         "file": Scheme("reconciler.secrets.file", "FileResolver"),
         "vault": Scheme("reconciler.secrets.vault", "VaultResolver", "vault"),
         "aws": Scheme("reconciler.secrets.aws", "AwsResolver", "aws"),
@@ -76,6 +80,46 @@ class Resolution:
     values: Mapping[SecretRef, Redacted] = field(default_factory=lambda: MappingProxyType({}))
     missing: Mapping[SecretRef, SecretError] = field(default_factory=lambda: MappingProxyType({}))
     placeholders: frozenset[SecretRef] = frozenset()
+
+
+class EnvResolver:
+    """`env:NAME`: variable of the given environment, never of the process itself.
+
+    All variables are one source, because reading them costs nothing.
+    """
+
+    def __init__(self, context: ResolverContext) -> None:
+        self._environ = context.environ
+
+    def source_of(self, locator: str) -> str:  # noqa: ARG002 - the contract's signature
+        """Return the same source for every variable."""
+        return ""
+
+    def read(self, refs: Sequence[SecretRef]) -> Answers:
+        """Look up each variable."""
+        return {ref: self._read(ref) for ref in refs}
+
+    def _read(self, ref: SecretRef) -> Answer:
+        if not _VARIABLE_NAME.fullmatch(ref.locator):
+            return SecretError(ref, "the name of the variable is invalid", code="bad-reference")
+        if ref.locator not in self._environ:
+            summary = f"the environment variable {ref.locator} is not set"
+            return SecretError(ref, summary, code=UNSET, hint=self._hint(ref.locator))
+        value = Redacted(self._environ[ref.locator])
+        if value.is_empty:
+            summary = f"the environment variable {ref.locator} is empty"
+            return SecretError(ref, summary, code=EMPTY, hint=self._hint(ref.locator, empty=True))
+        return value
+
+    def _hint(self, name: str, *, empty: bool = False) -> str:
+        """Return how to set a variable in GitHub Actions, another CI, or a shell."""
+        if self._environ.get("GITHUB_ACTIONS") == "true":
+            if empty:
+                return f"create the secret {name} in GitHub; a secret that is not set arrives empty"
+            return f"add `{name}: ${{{{ secrets.{name} }}}}` to the `env:` of the step"
+        if self._environ.get("CI") == "true":
+            return f"define {name} as a secret variable of the CI job"
+        return f"run `export {name}=…`"
 
 
 @dataclass(slots=True)

@@ -137,7 +137,7 @@ def test_an_installed_package_cannot_take_over_a_built_in_scheme() -> None:
     ref = SecretRef.parse("env:SECRET_A")
     found = resolve_all([ref], resolvers=resolvers, allowed=AllowList())
     assert revealed(found) == {"env:SECRET_A": "own"}
-    assert BUILT_IN["env"].module == "reconciler.secrets.env"
+    assert BUILT_IN["env"].module == "reconciler.secrets.registry"
 
 
 def test_an_unset_variable_gets_the_same_placeholder_in_every_run() -> None:
