@@ -6,17 +6,25 @@ whether a stream is a terminal, and redraws the status line there.
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
 
 if TYPE_CHECKING:
     from reconciler.cli.json_log import JsonLog
+    from reconciler.drift.report import DriftReport
+    from reconciler.execution.result import ApplyResult
+    from reconciler.planning.plan import Plan
+    from reconciler.views.render_options import RenderOptions
+    from reconciler.views.sections import CommandContext
     from reconciler.views.status_line import StatusLine
 
 
@@ -25,6 +33,31 @@ _DEFAULT_COLUMNS = 80
 
 _REDRAW_SECONDS = 0.1
 """Time between two redraws of the status line."""
+
+RENDERERS: Mapping[str, str] = MappingProxyType(
+    {
+        "text": "reconciler.views.terminal",
+        "json": "reconciler.views.json",
+        "markdown": "reconciler.views.markdown",
+        "html": "reconciler.views.html",
+    }
+)
+"""Module of each format, with a function for each kind of document: `plan`, `result`, `drift`."""
+
+PLAN_FORMATS = tuple(RENDERERS)
+
+
+def render(
+    kind: Literal["plan", "result", "drift"],
+    document: "Plan | ApplyResult | DriftReport",
+    options: "RenderOptions",
+    *,
+    style: str,
+) -> str:
+    """Return a document in one of `PLAN_FORMATS`."""
+    # By name, because importing the modules of all formats takes a tenth of a command's time.
+    renderer: Callable[..., str] = getattr(import_module(RENDERERS[style]), kind)
+    return renderer(document, options)
 
 
 class Console:
@@ -110,6 +143,56 @@ class Console:
         if not isinstance(problem, BrokenPipeError):
             # The third argument is the file name, which the error report shows.
             self.lost = OSError(problem.errno, problem.strerror, "standard output")
+
+    def show_plan(
+        self, plan: "Plan", *, style: str, ledger: str, context: "CommandContext"
+    ) -> None:
+        """Write a plan to stdout in one of `PLAN_FORMATS`."""
+        options = self._render_options(ledger, context)
+        self.data(render("plan", plan, options, style=style))
+
+    def show_result(
+        self,
+        result: "ApplyResult",
+        plan: "Plan | None" = None,
+        *,
+        style: str,
+        ledger: str,
+        context: "CommandContext",
+        continues: bool = False,
+        is_default_target: bool = False,
+    ) -> None:
+        """Write a result to stdout in one of `PLAN_FORMATS`; its plan adds the changes.
+
+        `continues` says that the plan was shown in the same stream. In a log, a result of the
+        simulator could pass for one of production if `is_default_target`, so it says which it is.
+        """
+        is_simulator = result.target.base_url.startswith("simulator:")
+        options = replace(
+            self._render_options(ledger, context),
+            plan=plan,
+            continues=continues,
+            names_simulator=is_default_target and is_simulator and self.stdout_width is None,
+        )
+        self.data(render("result", result, options, style=style))
+
+    def show_drift(
+        self, report: "DriftReport", *, style: str, ledger: str, context: "CommandContext"
+    ) -> None:
+        """Write a drift report to stdout in one of `PLAN_FORMATS`."""
+        options = self._render_options(ledger, context)
+        self.data(render("drift", report, options, style=style))
+
+    def _render_options(self, ledger: str, context: "CommandContext") -> "RenderOptions":
+        from reconciler.views.render_options import RenderOptions
+
+        return RenderOptions(
+            ledger=ledger,
+            context=context,
+            width=self.stdout_width,
+            color=self.colors_stdout,
+            verbose=self.verbosity > 0,
+        )
 
     def info(self, text: str) -> None:
         """Write a message to stderr, unless `--quiet` was given."""

@@ -1,12 +1,8 @@
-"""Output of commands: the renderer for `--format`, and files that are saved."""
+"""Files that a command saves or reads. What it writes to its streams: `reconciler.cli.console`."""
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from reconciler.cli.console import Console
 from reconciler.desired.atomic_write import replace_file
@@ -15,9 +11,6 @@ from reconciler.errors import InvalidInput
 from reconciler.planning.plan import Plan
 
 if TYPE_CHECKING:
-    from reconciler.drift.report import DriftReport
-    from reconciler.execution.result import ApplyResult
-    from reconciler.views.render_options import RenderOptions
     from reconciler.views.sections import CommandContext
 
 _MAX_LINKS = 40
@@ -30,31 +23,6 @@ _OWN_FILES = "name a file that reconcile wrote with --out or --format json"
 _LONE_SURROGATES = "backslashreplace"
 """Error handler for lone surrogates, which UTF-8 cannot encode but JSON can escape."""
 
-RENDERERS: Mapping[str, str] = MappingProxyType(
-    {
-        "text": "reconciler.views.terminal",
-        "json": "reconciler.views.json",
-        "markdown": "reconciler.views.markdown",
-        "html": "reconciler.views.html",
-    }
-)
-"""Module of each format, with a function for each kind of document: `plan`, `result`, `drift`."""
-
-PLAN_FORMATS = tuple(RENDERERS)
-
-
-def render(
-    kind: Literal["plan", "result", "drift"],
-    document: "Plan | ApplyResult | DriftReport",
-    options: "RenderOptions",
-    *,
-    style: str,
-) -> str:
-    """Return a document in one of `PLAN_FORMATS`."""
-    # By name, because importing the modules of all formats takes a tenth of a command's time.
-    renderer: Callable[..., str] = getattr(import_module(RENDERERS[style]), kind)
-    return renderer(document, options)
-
 
 def plan_text(console: Console, plan: Plan, *, ledger: str, color: bool) -> str:
     """Return a plan that is about to be applied, for this terminal."""
@@ -65,60 +33,6 @@ def plan_text(console: Console, plan: Plan, *, ledger: str, color: bool) -> str:
         ledger=ledger, width=console.stderr_width, color=color, verbose=console.verbosity > 0
     )
     return terminal.plan(plan, options, in_progress=True)
-
-
-def show_plan(
-    console: Console, plan: Plan, *, style: str, ledger: str, context: "CommandContext"
-) -> None:
-    """Write a plan to stdout in one of `PLAN_FORMATS`."""
-    options = replace(_options(console, ledger), context=context)
-    console.data(render("plan", plan, options, style=style))
-
-
-def show_result(
-    console: Console,
-    result: "ApplyResult",
-    plan: Plan | None = None,
-    *,
-    style: str,
-    ledger: str,
-    context: "CommandContext",
-    continues: bool = False,
-    is_default_target: bool = False,
-) -> None:
-    """Write a result to stdout in one of `PLAN_FORMATS`; its plan adds the changes.
-
-    `continues` says that the plan was shown in the same stream. In a log, a result of the simulator
-    could pass for one of production if `is_default_target`, so it says which it is.
-    """
-    is_simulator = result.target.base_url.startswith("simulator:")
-    options = replace(
-        _options(console, ledger),
-        plan=plan,
-        context=context,
-        continues=continues,
-        names_simulator=is_default_target and is_simulator and console.stdout_width is None,
-    )
-    console.data(render("result", result, options, style=style))
-
-
-def show_drift(
-    console: Console, report: "DriftReport", *, style: str, ledger: str, context: "CommandContext"
-) -> None:
-    """Write a drift report to stdout in one of `PLAN_FORMATS`."""
-    options = replace(_options(console, ledger), context=context)
-    console.data(render("drift", report, options, style=style))
-
-
-def _options(console: Console, ledger: str) -> "RenderOptions":
-    from reconciler.views.render_options import RenderOptions
-
-    return RenderOptions(
-        ledger=ledger,
-        width=console.stdout_width,
-        color=console.colors_stdout,
-        verbose=console.verbosity > 0,
-    )
 
 
 def how_to_apply_saved(plan: Plan, context: "CommandContext") -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from reconciler.cli.output import RENDERERS, render
+from reconciler.cli.console import RENDERERS, render
 from reconciler.views.render_options import RenderOptions
 from tests.views import drift_samples, samples
 
@@ -47,8 +47,8 @@ def test_json_is_the_document_whatever_the_options(kind: Kind) -> None:
 
 def test_rendering_loads_no_other_format() -> None:
     script = (
-        "import sys; from types import SimpleNamespace; from reconciler.cli import output;"
-        "print(output.render('plan', SimpleNamespace(as_json=dict), None, style='json'));"
+        "import sys; from types import SimpleNamespace; from reconciler.cli import console;"
+        "print(console.render('plan', SimpleNamespace(as_json=dict), None, style='json'));"
         "print(*sys.modules)"
     )
     done = subprocess.run(

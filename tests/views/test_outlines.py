@@ -4,7 +4,7 @@ from html import unescape
 
 import pytest
 
-from reconciler.cli import output
+from reconciler.cli.console import render
 from reconciler.execution.result import Status
 from reconciler.planning.actions import ActionKind, Change, ChangeKind, ChangeOrigin, Risk
 from reconciler.planning.plan import Plan, Unverified
@@ -149,9 +149,7 @@ def test_a_complete_result_needs_no_account() -> None:
 def test_what_is_suggested_after_an_unknown_outcome_repeats_target_and_options(style: str) -> None:
     result = samples.partial_result(samples.mixed_plan())
     context = CommandContext(global_options=("--dir", "a b"), plan_options=("--only", "x*"))
-    shown = output.render(
-        "result", result, RenderOptions(ledger="local", context=context), style=style
-    )
+    shown = render("result", result, RenderOptions(ledger="local", context=context), style=style)
     command = "reconcile --target production --dir 'a b' plan --only 'x*'"
     assert command in unescape(shown)
     assert "`reconcile plan`" not in shown

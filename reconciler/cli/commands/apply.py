@@ -175,8 +175,7 @@ class _Run:
     def _report(self, applied: Applied, *, ledger: str, continues: bool) -> None:
         """Show the result, and notify the channels of actions that were not applied."""
         console = self.invocation.console
-        output.show_result(
-            console,
+        console.show_result(
             applied.result,
             applied.plan,
             style=self.style,

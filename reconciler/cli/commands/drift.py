@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from reconciler import workflows
-from reconciler.cli import notifications, output, settings, signals, wiring
+from reconciler.cli import notifications, settings, signals, wiring
+from reconciler.cli.console import PLAN_FORMATS
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.ledger_access import ledger_access_of
 from reconciler.cli.options import (
@@ -39,7 +40,7 @@ EVERY = 168
 
 
 @click.command("drift", cls=Command)
-@format_option(*output.PLAN_FORMATS)
+@format_option(*PLAN_FORMATS)
 @click.option(
     "--notify",
     metavar="URL",
@@ -131,7 +132,7 @@ def _show(
     """Print a report, request the heartbeat, and notify the channels if anything differs."""
     context = command_context(invocation, click.get_current_context())
     console = invocation.console
-    output.show_drift(console, report, style=style, ledger=ledger, context=context)
+    console.show_drift(report, style=style, ledger=ledger, context=context)
     if heartbeat is not None:
         _send_heartbeat(invocation, heartbeat)
     if not report.in_sync:

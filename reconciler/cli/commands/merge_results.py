@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli import exit_codes, output
+from reconciler.cli.console import PLAN_FORMATS
 from reconciler.cli.global_options import Command, Invocation, argument
 from reconciler.cli.options import command_context, format_option
 from reconciler.diagnostics import error
@@ -36,7 +37,7 @@ NOT_READ = "not read"
     type=click.Path(path_type=Path),
     description="Results of `apply --shard I/N --format json`, one for each shard",
 )
-@format_option(*output.PLAN_FORMATS)
+@format_option(*PLAN_FORMATS)
 @click.pass_obj
 def command(invocation: Invocation, *, files: tuple[Path, ...], style: str) -> int:
     """Merge the results of several shards into one.
@@ -54,7 +55,7 @@ def command(invocation: Invocation, *, files: tuple[Path, ...], style: str) -> i
     if merged is not None:
         shown = replace(merged, lacking=bool(failures))
         context = command_context(invocation, click.get_current_context())
-        output.show_result(console, shown, style=style, ledger=NOT_READ, context=context)
+        console.show_result(shown, style=style, ledger=NOT_READ, context=context)
     elif style == "json":
         console.data(json.error(problems, exit_code=code))
         return code

@@ -7,6 +7,7 @@ import click
 
 from reconciler import workflows
 from reconciler.cli import exit_codes, output, signals, wiring
+from reconciler.cli.console import PLAN_FORMATS
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import (
     ReadingOptions,
@@ -28,7 +29,7 @@ from reconciler.planning.plan import Plan, PlanOptions
     metavar="FILE",
     help="Save the plan to this file, for `reconcile apply FILE`",
 )
-@format_option(*output.PLAN_FORMATS)
+@format_option(*PLAN_FORMATS)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are changes")
 @click.option(
     "--audit",
@@ -77,7 +78,7 @@ def command(
             output.save(out, codec.encode(plan))
         console = invocation.console
         context = command_context(invocation, click.get_current_context(), saved_plan=out)
-        output.show_plan(console, plan, style=style, ledger=ledger, context=context)
+        console.show_plan(plan, style=style, ledger=ledger, context=context)
         if out is not None:
             console.info(output.how_to_apply_saved(plan, context))
         return telemetry.finish(exit_codes.for_plan(plan) if detailed_exitcode else 0)

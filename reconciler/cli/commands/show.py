@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli import output
+from reconciler.cli.console import PLAN_FORMATS
 from reconciler.cli.global_options import Command, Invocation, argument
 from reconciler.cli.options import command_context, format_option
 from reconciler.execution.result import decode_result, document_kind
@@ -20,7 +21,7 @@ NOT_READ = "not read"
     type=click.Path(path_type=Path),
     description="Saved plan, or result or drift report saved with --format json",
 )
-@format_option(*output.PLAN_FORMATS)
+@format_option(*PLAN_FORMATS)
 @click.pass_obj
 def command(invocation: Invocation, *, file: Path, style: str) -> int:
     """Print a saved plan, result or drift report.
@@ -33,14 +34,14 @@ def command(invocation: Invocation, *, file: Path, style: str) -> int:
     match document_kind(text):
         case "apply_result":
             result = decode_result(text, name=str(file))
-            output.show_result(console, result, style=style, ledger=NOT_READ, context=context)
+            console.show_result(result, style=style, ledger=NOT_READ, context=context)
         case "drift_report":
             from reconciler.drift.report import decode_report
 
             report = decode_report(text, name=str(file))
-            output.show_drift(console, report, style=style, ledger=NOT_READ, context=context)
+            console.show_drift(report, style=style, ledger=NOT_READ, context=context)
         # Also used for a file that is not a document: the codec of plans explains the error.
         case _:
             plan = codec.decode(text, name=str(file))
-            output.show_plan(console, plan, style=style, ledger=NOT_READ, context=context)
+            console.show_plan(plan, style=style, ledger=NOT_READ, context=context)
     return 0

@@ -10,6 +10,7 @@ import click
 
 from reconciler import workflows
 from reconciler.cli import completion_values, output, settings, signals, wiring
+from reconciler.cli.console import PLAN_FORMATS
 from reconciler.cli.desired_source import read_files
 from reconciler.cli.global_options import Command, Invocation, argument
 from reconciler.cli.options import (
@@ -49,7 +50,7 @@ from reconciler.views.plan_outline import header_of
 @click.option(
     "--edit-files", is_flag=True, help="Edit the files instead of planning changes to the API"
 )
-@format_option(*output.PLAN_FORMATS)
+@format_option(*PLAN_FORMATS)
 @undo_options
 @connection
 @click.pass_obj
@@ -86,7 +87,7 @@ def command(
         output.save(out, codec.encode(plan))
     console = invocation.console
     context = command_context(invocation, click.get_current_context(), saved_plan=out)
-    output.show_plan(console, plan, style=style, ledger=ledger, context=context)
+    console.show_plan(plan, style=style, ledger=ledger, context=context)
     if out is not None:
         console.info(output.how_to_apply_saved(plan, context))
     return 0
