@@ -1,8 +1,8 @@
 """What a plan costs: its changes of budgets and prices, as values.
 
 Amounts are decimals and never floats, and JSON holds them as strings. How they follow from the
-actions: `reconciler.planning.budget_changes` and `price_changes`. The guard: `budget_guard`. In
-words: `reconciler.views.cost_lines`. These modules are loaded only for a plan that changes access,
+actions: `reconciler.planning.cost_changes`. The guard: `budget_guard`. In words:
+`reconciler.views.cost_lines`. These modules are loaded only for a plan that changes access,
 a budget or a price.
 """
 

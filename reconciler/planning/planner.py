@@ -234,7 +234,7 @@ class _Draft:
         if not any(_may_change_costs(change) for action in actions for change in action.changes):
             return None, None
         # Imported late, because most plans change neither access nor prices.
-        from reconciler.planning.cost_effects import costs_of
+        from reconciler.planning.cost_changes import costs_of
 
         return costs_of(actions, self.desired, self.observed, self.options)
 
