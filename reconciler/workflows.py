@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import Diagnostic, error
+from reconciler.domain.policy import Probe
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import DesiredState, LastAppliedState, ObservedState
 from reconciler.errors import (
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from reconciler.drift.report import DriftReport
     from reconciler.execution.action_runner import RunDependencies
     from reconciler.execution.cancellation import CancelToken
+    from reconciler.execution.credential_probe import Prober
     from reconciler.execution.events import Emit
     from reconciler.execution.preflight import Approval
     from reconciler.execution.result import ApplyResult
@@ -50,7 +52,7 @@ class Session:
     from the files, the allow-list and the ledger. `known_organisation` is the organisation that
     this target had before, None on the first run. `last_applied` is what the files declared before,
     and `ledger` the state of the ledger that outputs begin with. `undo` is set if the desired state
-    is that before a run.
+    is that before a run. `prober` is set if written credentials are probed.
     """
 
     desired: DesiredState
@@ -68,6 +70,7 @@ class Session:
     parallelism: int = 10
     require_secrets: bool = False
     undo: "UndoRevision | None" = None
+    prober: "Prober | None" = None
     on_progress: OnProgress | None = None
 
     @property
@@ -191,8 +194,11 @@ def _require_window(session: Session, planned: Plan, approval: "Approval") -> st
 
 def _dependencies(session: Session, planned: Plan, observed: ObservedState) -> "RunDependencies":
     from reconciler.execution.action_runner import RunDependencies
+    from reconciler.execution.credential_probe import CredentialProbe
     from reconciler.execution.verification import ExistenceCheck
 
+    settings = session.desired.target.probe or Probe()
+    prober = session.prober
     existence = ExistenceCheck(
         session.api,
         # A listed slug exists, whether it is readable or not.
@@ -206,6 +212,7 @@ def _dependencies(session: Session, planned: Plan, observed: ObservedState) -> "
         planned=frozenset(action.slug for action in planned.actions),
         values=session.secrets,
         clock=session.clock,
+        probe=CredentialProbe(prober, settings) if prober is not None else None,
     )
 
 

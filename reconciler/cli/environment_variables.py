@@ -26,6 +26,13 @@ VARIABLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 "Comma-separated patterns of the references that files may use",
             ),
         ),
+        "Commands": (
+            (
+                "RECONCILE_ALLOWED_PROBES",
+                "Comma-separated commands that a target may name as its probe",
+            ),
+            ("PATH, HOME", "The only other variables of such a command, besides those it names"),
+        ),
         "Ledger": (
             ("RECONCILE_LEDGER_URL", "URL of a PostgreSQL ledger that several machines share"),
             ("RECONCILE_LEDGER_PEPPER", "Key of the fingerprints of secrets in a shared ledger"),

@@ -320,6 +320,12 @@ class ApprovalOptions:
     no_ledger: bool = False
     allow_older_commit: bool = False
     break_freeze: str | None = None
+    probe: bool = False
+
+    def __post_init__(self) -> None:
+        if self.probe and self.no_ledger:
+            # Without a record, the next run could not tell that a credential was not proven.
+            raise click.UsageError("--probe cannot be used with --no-ledger")
 
 
 approval_options = grouped(
@@ -349,6 +355,11 @@ approval_options = grouped(
         # Only where it is written: a variable that stays set would break every freeze.
         allow_from_autoenv=False,
         help="Apply outside the target's windows and freeze, and record this reason",
+    ),
+    probe=click.option(
+        "--probe",
+        is_flag=True,
+        help="Probe each written credential, and stop at the first that is not alive",
     ),
 )
 

@@ -27,6 +27,7 @@ class Settings:
     base_url: str | None = None
     allowed_hosts: tuple[str, ...] = ()
     allowed_secrets: str | None = None
+    allowed_probes: str | None = None
     ca_file: str | None = None
     proxy: str | None = field(default=None, repr=False)
     ledger_url: "Redacted | None" = None
@@ -73,6 +74,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         base_url=text("PORTKEY_BASE_URL"),
         allowed_hosts=several("RECONCILE_ALLOWED_HOSTS"),
         allowed_secrets=text("RECONCILE_ALLOWED_SECRETS"),
+        allowed_probes=text("RECONCILE_ALLOWED_PROBES"),
         ca_file=text("RECONCILE_CA_FILE"),
         proxy=text("RECONCILE_PROXY"),
         ledger_url=secret("RECONCILE_LEDGER_URL"),

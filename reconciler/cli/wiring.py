@@ -48,6 +48,7 @@ from reconciler.workflows import Session, timestamp
 if TYPE_CHECKING:
     import httpx
 
+    from reconciler.execution.credential_probe import Prober
     from reconciler.execution.ledger_listener import LedgerListener
     from reconciler.simulator.factory import Dependencies
 
@@ -64,6 +65,7 @@ __all__ = [
     "read_target",
     "run",
     "session",
+    "simulator_connection",
     "simulator_dependencies",
     "simulator_file",
     "state_folder",
@@ -109,12 +111,13 @@ async def run(
     keeps_records: bool,
     source: DesiredSource | None = None,
     allow_older_commit: bool = False,
+    probe: bool = False,
 ) -> AsyncIterator[tuple[Session, "LedgerListener | None"]]:
     """Open a session for a run that writes, after opening its ledger and locking its target.
 
     Raises what `session` raises, `Refused` if another run holds the lock or has applied a newer
     commit, and `LedgerError` if nothing can be recorded; without `keeps_records`, there is no
-    ledger listener.
+    ledger listener. `probe` probes credentials.
     """
     # Another source, an undo, does not come from the checked-out commit.
     compares_commits = source is None and not allow_older_commit
@@ -143,13 +146,34 @@ async def run(
         async with _open(
             invocation, reading, source, snapshot, selection=selection, writes=True
         ) as opened:
+            prober = await held.enter_async_context(
+                _prober(invocation, source.environment, opened.desired.target, wanted=probe)
+            )
             if ledger_listener is not None:
-                # Set only now, because the ledger is opened and locked before secrets are resolved.
-                ledger_listener.values = opened.secrets
-                ledger_listener.declared_in_git = (
-                    opened.undo.declared_in_git if opened.undo else None
-                )
-            yield opened, ledger_listener
+                _inform(ledger_listener, opened, probes=probe)
+            yield replace(opened, prober=prober), ledger_listener
+
+
+def _inform(ledger_listener: "LedgerListener", opened: Session, *, probes: bool) -> None:
+    """Pass on what is known only now: the ledger is opened and locked before secrets are read."""
+    ledger_listener.values = opened.secrets
+    ledger_listener.probes_credentials = probes
+    ledger_listener.declared_in_git = opened.undo.declared_in_git if opened.undo else None
+
+
+@asynccontextmanager
+async def _prober(
+    invocation: Invocation, environment: Settings, target: Target, *, wanted: bool
+) -> AsyncIterator["Prober | None"]:
+    if not wanted:
+        yield None
+        return
+    from reconciler.cli.probing import InProcess, prober_of  # few runs probe
+
+    in_process = InProcess(IN_PROCESS, lambda: simulator_connection(invocation))
+    opened = prober_of(invocation, environment, target, clock=clock(), in_process=in_process)
+    async with opened as prober:
+        yield prober
 
 
 @asynccontextmanager
@@ -266,7 +290,7 @@ def client_of(
         api_key=None if simulated else secrets.key_of(target),
         clock=clock(),
         auth_header=target.auth_header,
-        transport=_simulated(invocation) if simulated else None,
+        transport=simulator_connection(invocation) if simulated else None,
         ca_file=Path(environment.ca_file) if environment.ca_file else None,
         proxy=environment.proxy,
         **client_options,
@@ -298,7 +322,8 @@ def clock() -> Clock:
     )
 
 
-def _simulated(invocation: Invocation) -> "httpx.AsyncBaseTransport":
+def simulator_connection(invocation: Invocation) -> "httpx.AsyncBaseTransport":
+    """Return a transport to the embedded simulator of a project."""
     from reconciler.simulator.factory import simulator_transport  # no other target needs it
 
     return simulator_transport(simulator_file(invocation), simulator_dependencies())

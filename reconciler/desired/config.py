@@ -184,6 +184,10 @@ def _check(tree: object, document: Sourced, problems: ProblemCollector) -> None:
         for name, target in targets.items() if isinstance(targets, dict) else ():
             if isinstance(target, dict):
                 _bind_key(target, ("targets", name), report)
+                probe = target.get("probe")
+                gateway = probe.get("gateway") if isinstance(probe, dict) else None
+                if isinstance(gateway, dict):
+                    _bind_key(gateway, ("targets", name, "probe", "gateway"), report)
                 _check_target(name, target, document, problems)
         bind_references(tree, compiled(ConfigFile), report)
         _check_names(tree, document, problems)
@@ -242,6 +246,11 @@ def _check_target(name: str, target: Tree, document: Sourced, problems: ProblemC
         from reconciler.desired.change_window_rules import check_change_times
 
         check_change_times(target, here, problems)
+    if "probe" in target:
+        # Imported late, because few targets have one.
+        from reconciler.desired.probe_rules import check_probe
+
+        check_probe(target, here, problems, problem_of_url=base_url_problem)
     environment = target.get("environment")
     if isinstance(environment, str) and not _is_folder_name(environment):
         summary = "`environment` must be the name of a folder in environments/"

@@ -297,9 +297,9 @@ class ReferenceLocator:
                 yield (slug, reference), document.origin_of(steps)
 
 
-def api_key_location(source: FileSource, target: str) -> SourceLocation:
-    """Return where reconcile.yaml names the API key of a target."""
-    origin = SourceOrigin(CONFIG_FILE, path=("targets", target, "api_key"))
+def api_key_location(source: FileSource, target: str, *place: str) -> SourceLocation:
+    """Return where reconcile.yaml names a key of a target, by default its API key."""
+    origin = SourceOrigin(CONFIG_FILE, path=("targets", target, *(place or ("api_key",))))
     return ProblemCollector(source).location_of(origin)
 
 

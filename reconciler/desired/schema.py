@@ -75,6 +75,7 @@ _TARGET = {
     "known_fields": "Unknown configuration fields to treat as plain, by provider.",
     "windows": "Hours in which changes are applied; outside them, `apply` refuses.",
     "freeze": "Time until which nothing is applied.",
+    "probe": "How `apply --probe` checks a credential after writing it.",
 }
 _WINDOW = {
     "allow": "Days and hours, such as `Mon-Thu 09:00-16:00`; without days, every day.",
@@ -85,6 +86,17 @@ _FREEZE = {
     "until": "Last day of the freeze, or the instant of its end with its zone.",
     "reason": "Reason, which a refusal shows.",
     "zone": "Time zone of the last day; by default that of the windows, else UTC.",
+}
+_PROBE = {
+    "command": "Program and arguments; RECONCILE_ALLOWED_PROBES must list the command.",
+    "variables": "Environment variables that the command receives besides PATH and HOME.",
+    "gateway": "Ask the gateway for the models of the provider instead of running a command.",
+    "workspace": "Workspace in which the credential is tried.",
+    "timeout_seconds": "Time limit of one probe, in seconds.",
+}
+_GATEWAY = {
+    "api_key": "Reference to a key of the gateway: `${env:PORTKEY_…}` or a secret manager.",
+    "base_url": "Base URL of the gateway; by default that of the target.",
 }
 _SCOPE = {
     "type": "Integrations of the organisation, of workspaces, or all.",
@@ -231,12 +243,15 @@ def config() -> Schema:
     # `name` is the key in `targets`, and a file writes a reference as a string.
     del target["name"], definitions["SecretRef"]
     target["api_key"] = {"type": "string", "pattern": REFERENCE_PATTERN}
+    definitions["GatewayProbe"]["properties"]["api_key"] = {**target["api_key"]}
     for name, descriptions in (
         ("Target", _TARGET),
         ("Scope", _SCOPE),
         ("Limits", _LIMITS),
         ("ChangeWindow", _WINDOW),
         ("Freeze", _FREEZE),
+        ("Probe", _PROBE),
+        ("GatewayProbe", _GATEWAY),
         ("Tombstone", _TOMBSTONE),
     ):
         for field, text in descriptions.items():

@@ -129,6 +129,26 @@ class Freeze(StrictSettings):
     zone: str | None = None
 
 
+class GatewayProbe(StrictSettings):
+    """Gateway that is asked for the models of a provider; by default that of the target's URL."""
+
+    api_key: SecretRef | None = None
+    base_url: str | None = None
+
+
+class Probe(StrictSettings):
+    """Check whether a credential works after it was written: a command, or the gateway.
+
+    `variables` are passed to the command, `workspace` is where the credential is used.
+    """
+
+    command: tuple[str, ...] | None = None
+    variables: tuple[str, ...] = ()
+    gateway: GatewayProbe | None = None
+    workspace: str | None = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=300, strict=True)] = 30
+
+
 class Target(StrictSettings):
     """API of one organisation, and the rules for writing to it."""
 
@@ -143,6 +163,7 @@ class Target(StrictSettings):
     known_fields: dict[str, tuple[str, ...]] = {}
     windows: tuple[ChangeWindow, ...] = ()
     freeze: Freeze | None = None
+    probe: Probe | None = None
 
     @property
     def is_simulator(self) -> bool:

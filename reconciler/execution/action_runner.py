@@ -20,6 +20,7 @@ from reconciler.execution.cancellation import (
     NotConfirmed,
 )
 from reconciler.execution.create import Created, Creation
+from reconciler.execution.credential_probe import CredentialProbe, writes_credential
 from reconciler.execution.events import Emit
 from reconciler.execution.result import ActionFailure, Outcome, Status
 from reconciler.execution.secret_values import carries_secret
@@ -48,7 +49,7 @@ class RunDependencies:
     """Dependencies that the actions of a run share.
 
     `planned` are the slugs of all actions, so that no action mistakes the integration of another
-    for a stray.
+    for a stray. `probe` is set if written credentials are probed.
     """
 
     api: IntegrationsAPI
@@ -56,6 +57,7 @@ class RunDependencies:
     planned: frozenset[str]
     values: Mapping[SecretRef, Redacted]
     clock: Clock
+    probe: CredentialProbe | None = None
 
     def runner(self, action: Action, *, emit: Emit, cancel: CancelToken) -> "ActionRunner":
         """Return the runner of one action."""
@@ -69,7 +71,8 @@ class ActionRunner:
     """One action that is carried out, and its outcome.
 
     `creation` is the create of a new integration, once it has begun. `written` is True when every
-    call was answered and only verification is left. `ends_the_run` is the reason why no later
+    call was answered and only verification is left. `is_probed` is True once the credential that
+    was written is proven to be alive. `ends_the_run` is the reason why no later
     action can succeed, else empty.
     """
 
@@ -82,12 +85,18 @@ class ActionRunner:
     warnings: list[str] = field(default_factory=list)
     creation: Creation | None = None
     written: bool = False
+    is_probed: bool = False
     ends_the_run: str = ""
 
     async def run(self) -> None:
         """Carry out the action; `outcome` returns how it ended, even after a cancellation."""
         try:
-            await self._carry_out()
+            if self._probe is None:
+                await self._carry_out()
+            else:
+                # Before the first read, because the integration can change during the wait.
+                async with self._probe.turn():
+                    await self._carry_out()
         except ReconcilerError as problem:
             self._fail(problem)
             await self._read_partial_create()
@@ -110,8 +119,17 @@ class ActionRunner:
                 await self.verifier.read_whole()
                 await self._delete_unless_gone()
                 return  # `_delete` has confirmed its absence
-        self.written = True
+        # An unproven credential must not pass for an applied action if the run ends now.
+        self.written = self._probe is None
         await self.verifier.read_back()
+        if self._probe is not None:
+            await self._probe.require_alive(self.action)
+            self.is_probed = True
+
+    @property
+    def _probe(self) -> CredentialProbe | None:
+        """Return the probe of an action that writes a credential, None if it is not probed."""
+        return self.dependencies.probe if writes_credential(self.action) else None
 
     # -- writing -------------------------------------------------------------------------
 
@@ -301,6 +319,7 @@ class ActionRunner:
             seen_after=self.verifier.seen_after,
             accepted=self._accepted(),
             identity=self._identity(),
+            is_probed=self.is_probed,
         )
 
     def _accepted(self) -> frozenset[OperationName]:

@@ -34,7 +34,12 @@ from reconciler.execution.events import (
     RunEnded,
     RunStarted,
 )
-from reconciler.execution.result import Outcome, Status
+from reconciler.execution.result import (
+    CREDENTIAL_UNPROVEN,
+    UNPROVEN_CODES,
+    Outcome,
+    Status,
+)
 from reconciler.execution.secret_values import sent_secrets
 from reconciler.ledger.location import TargetKey
 from reconciler.ledger.models import Anchor, Confirmed, RunFacts, SeenState
@@ -99,7 +104,8 @@ class LedgerListener:
 
     `values` are the secret values of the run; only their fingerprints are stored. A run without any
     action is not recorded, but integrations that it found in sync are confirmed. `declared_in_git`
-    is what Git declares if the run applies something else, as an undo does.
+    is what Git declares if the run applies something else, as an undo does. With
+    `probes_credentials`, secrets count as sent even where no fingerprint can be stored.
     """
 
     def __init__(
@@ -114,6 +120,7 @@ class LedgerListener:
         self._acted: dict[str, Observed | None] = {}
         self.values: Mapping[SecretRef, Redacted] = {}
         self.declared_in_git: Mapping[str, Declared] | None = None
+        self.probes_credentials = False
 
     def emit(self, event: Event) -> None:
         """Record one event; an action's effects are confirmed as soon as it ends."""
@@ -209,7 +216,11 @@ class LedgerListener:
         return [replace(found, declared=declared)] if declared is not None else []
 
     def _fingerprints(self, call: Call) -> Mapping[Path, str]:
-        return secret_fingerprints(call, values=self.values, pepper=self._ledger.pepper)
+        pepper = self._ledger.pepper
+        if pepper is None and self.probes_credentials:
+            # Otherwise nothing would show the next plan that a credential was not proven.
+            return dict.fromkeys(secret_paths(call), CREDENTIAL_UNPROVEN)
+        return secret_fingerprints(call, values=self.values, pepper=pepper)
 
 
 def _applied(ended: ActionEnded) -> bool:
@@ -267,6 +278,12 @@ def secret_fingerprints(
     return found
 
 
+def secret_paths(call: Call) -> list[Path]:
+    """Return the paths of the secrets that a call carries."""
+    tree = normalize(call.body) if call.body is not None else {}
+    return [path for path, leaf in leaves(tree) if isinstance(leaf, SecretRef | Redacted)]
+
+
 def confirmed_by_partial_create(
     action: Action,
     outcome: Outcome,
@@ -281,6 +298,9 @@ def confirmed_by_partial_create(
     if not outcome.accepted:
         return None
     whole = confirmed_by_action(action, outcome, values=values, pepper=pepper)
+    if outcome.error is not None and outcome.error.code in UNPROVEN_CODES:
+        # The next plan must send it again, although the API has it: it may not work.
+        whole = replace(whole, secrets={})
     left: set[str] = set()
     for operation in _PARTS.keys() - outcome.accepted:
         left |= _PARTS[operation]

@@ -32,6 +32,11 @@ from reconciler.planning.documents import (
 )
 from reconciler.planning.plan import Plan, PlanTarget
 
+CREDENTIAL_DEAD = "credential-dead"
+CREDENTIAL_UNPROVEN = "credential-unproven"
+UNPROVEN_CODES = frozenset({CREDENTIAL_DEAD, CREDENTIAL_UNPROVEN})
+"""Codes of actions that wrote a credential which is not known to work."""
+
 
 class Status(StrEnum):
     """The four ways an action ends. `unknown`: the API may or may not have carried it out."""
@@ -66,7 +71,8 @@ class Outcome:
     """How one action ended; `warnings` are sentences for people.
 
     `half_done` says which writes of an action that was not applied were carried out and which were
-    not; it is empty where none was.
+    not; it is empty where none was. `is_probed` is True if a probe has shown that the credential
+    that the action wrote is alive.
     `seen_after` is the last state that the API showed after the writes. `accepted` are the kinds of
     writes that the API certainly carried out on an integration that this run created, however the
     action ended. `identity` is the id of the integration that the run updated or created. These
@@ -82,6 +88,7 @@ class Outcome:
     error: ActionFailure | None = None
     warnings: tuple[str, ...] = ()
     half_done: str = ""
+    is_probed: bool = False
     seen_after: Observed | None = field(default=None, compare=False, repr=False)
     accepted: frozenset[OperationName] = field(default=frozenset(), compare=False, repr=False)
     identity: str | None = field(default=None, compare=False, repr=False)
@@ -101,6 +108,8 @@ class Outcome:
         }
         if self.half_done:
             document["half_done"] = self.half_done
+        if self.is_probed:
+            document["probe"] = "alive"
         return document
 
 
@@ -181,6 +190,7 @@ class OutcomeDocument(TypedDict):
     error: FailureDocument | None
     warnings: NotRequired[list[str]]
     half_done: NotRequired[str]
+    probe: NotRequired[Literal["alive"]]
 
 
 class ResultSummaryDocument(TypedDict):
@@ -278,6 +288,7 @@ def _outcome(item: OutcomeDocument) -> Outcome:
         # Results of early releases have no warnings.
         warnings=tuple(item.get("warnings", ())),
         half_done=item.get("half_done", ""),
+        is_probed="probe" in item,
     )
 
 

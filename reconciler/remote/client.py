@@ -289,7 +289,7 @@ def make_client(
         ("accept", "application/json"),
         ("accept-encoding", "gzip"),  # the only encoding that `read_body` decompresses
         ("user-agent", user_agent),
-        *_credential_header(auth_header, api_key),
+        *credential_header(auth_header, api_key),
     ]
     make = connection_maker(base_url=base_url, ca_file=ca_file, proxy=proxy)
     return Client(
@@ -320,7 +320,8 @@ def _record(
     )
 
 
-def _credential_header(name: AuthHeader, key: Redacted | None) -> list[tuple[str, str]]:
+def credential_header(name: AuthHeader, key: Redacted | None) -> list[tuple[str, str]]:
+    """Return the header with a key; raise `InvalidInput` for a key that no header can carry."""
     if key is None:
         return []
     text = key.reveal()

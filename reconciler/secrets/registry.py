@@ -327,18 +327,22 @@ class Secrets:
         """Resolve the API key of a target, or raise `InvalidInput` with the missing reference."""
         if target.api_key is None:
             raise InvalidInput([error("missing-api-key", f"target {target.name} has no api_key")])
-        problem = api_key_problem(target.api_key)
+        return self.key_from(target.api_key, target, ("api_key",))
+
+    def key_from(self, reference: SecretRef, target: Target, place: tuple[str, ...]) -> Redacted:
+        """Resolve a key at a place of a target; raises as `key_of`."""
+        problem = api_key_problem(reference)
         if problem is None:
             # A pull request can edit this reference, too. A variable must be PORTKEY_*, which the
             # allow-list never contains; everything else must be on the list.
-            allowed = None if target.api_key.scheme == "env" else self.allowed
-            answer = resolve_all([target.api_key], resolvers=self._resolvers, allowed=allowed)
-            problem = answer.missing.get(target.api_key)
+            allowed = None if reference.scheme == "env" else self.allowed
+            answer = resolve_all([reference], resolvers=self._resolvers, allowed=allowed)
+            problem = answer.missing.get(reference)
         if problem is not None:
-            summary = f"api_key of target {target.name}: {problem.summary}"
-            at = api_key_location(DirectorySource(self._directory), target.name)
+            summary = f"{'.'.join(place)} of target {target.name}: {problem.summary}"
+            at = api_key_location(DirectorySource(self._directory), target.name, *place)
             raise InvalidInput([error(problem.code, summary, hint=problem.hint, at=at)])
-        return answer.values[target.api_key]
+        return answer.values[reference]
 
     def of(
         self,

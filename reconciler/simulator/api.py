@@ -12,7 +12,7 @@ from reconciler.domain.calls import OperationName
 from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.errors import InvalidCall
 from reconciler.remote.operations import match
-from reconciler.simulator import access, responses, validation
+from reconciler.simulator import access, gateway, responses, validation
 from reconciler.simulator.messages import (
     JsonObject,
     Request,
@@ -79,6 +79,8 @@ class SimulatedAPI:
             retry_after = self.switches.retry_after
             headers = {"Retry-After": retry_after} if retry_after else {}
             return error_response(429, "AB06", "Rate limit exceeded", headers)
+        if request.path == gateway.PATH and request.method == "GET":
+            return gateway.list_models(request, self._organisation, self.switches)
         try:
             matched = match(request.method, request.path)
         # A path whose slug is malformed is unknown, like any other.

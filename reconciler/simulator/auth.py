@@ -86,7 +86,10 @@ class ApiService:
         """
         path, _, query = target.partition("?")
         request = Request(
-            method, _strip_version(path), dict(parse_qsl(query, keep_blank_values=True))
+            method,
+            _strip_version(path),
+            dict(parse_qsl(query, keep_blank_values=True)),
+            provider=headers.get("x-portkey-provider"),
         )
         try:
             if self._throttle is not None and not self._throttle.try_acquire():

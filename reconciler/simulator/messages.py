@@ -18,12 +18,16 @@ FORBIDDEN = "You do not have enough permissions to execute this request"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request; `path` begins with `/integrations`, `body` is parsed JSON or None."""
+    """A request; `path` begins with `/integrations`, `body` is parsed JSON or None.
+
+    `provider` is the header `x-portkey-provider`, which only the gateway reads.
+    """
 
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
+    provider: str | None = None
 
     @property
     def writes(self) -> bool:

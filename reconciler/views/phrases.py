@@ -196,6 +196,9 @@ STATUS_ADVICE = MappingProxyType(
     }
 )
 
+PROBED = "credential alive"
+PROBE_AGAIN = "Once the credential is corrected at its source, write and probe it again:"
+
 NO_INTEGRATIONS = "No integrations."
 ON_SIMULATOR = "on the embedded simulator"
 SIMULATOR_ONLY = (

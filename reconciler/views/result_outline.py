@@ -6,7 +6,13 @@ Actions and headers come from `reconciler.views.plan_outline`.
 from collections.abc import Iterable
 
 from reconciler.diagnostics import counted
-from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
+from reconciler.execution.result import (
+    UNPROVEN_CODES,
+    ActionFailure,
+    ApplyResult,
+    Outcome,
+    Status,
+)
 from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.models import Anchor
 from reconciler.planning.actions import ActionKind
@@ -160,6 +166,8 @@ def of_outcome(outcome: Outcome, action: ActionItem | None = None) -> OutcomeIte
     effort = duration(outcome.duration_ms) if outcome.attempts else ""
     if outcome.attempts > 1:
         effort += f", {outcome.attempts} attempts"
+    if outcome.is_probed:
+        effort += f", {phrases.PROBED}"
     return OutcomeItem(
         slug=visible(outcome.slug, limit=255),
         kind=outcome.kind,
@@ -224,6 +232,9 @@ def _next_steps(result: ApplyResult, context: CommandContext) -> Iterable[NextSt
         if status in left:
             plans = status is Status.UNKNOWN
             yield NextStep(text, _plan_again(result, context) if plans else "")
+    unproven = [o.slug for o in result.outcomes if o.error and o.error.code in UNPROVEN_CODES]
+    if unproven:
+        yield NextStep(phrases.PROBE_AGAIN, _probe_again(result, unproven, context))
     if result.lacking:
         yield NextStep(phrases.OTHERS_UNKNOWN)
 
@@ -231,6 +242,11 @@ def _next_steps(result: ApplyResult, context: CommandContext) -> Iterable[NextSt
 def _is_interrupted(outcome: Outcome) -> bool:
     is_stopped = outcome.error is not None and outcome.error.code == INTERRUPTED
     return is_stopped and outcome.status is Status.FAILED
+
+
+def _probe_again(result: ApplyResult, slugs: Iterable[str], context: CommandContext) -> str:
+    only = [word for slug in slugs for word in ("--only", slug)]
+    return suggested_command(result.target.name, "apply", "--probe", *only, context=context)
 
 
 def _plan_again(result: ApplyResult, context: CommandContext) -> str:

@@ -132,6 +132,7 @@ class _Run:
             keeps_records=not self.approval_options.no_ledger,
             source=source,
             allow_older_commit=self.approval_options.allow_older_commit,
+            probe=self.approval_options.probe,
         ) as (session, ledger_listener):
             applied, has_shown_plan = await self._apply(session, ledger_listener, options, handler)
         self.telemetry.log_ledger(applied.result)

@@ -1,0 +1,170 @@
+"""Probe of written credentials: which actions are probed, one at a time, and what stops a run.
+
+A credential is proven by an answer that it is alive; an answer that cannot be had proves nothing.
+Actions that write a credential take turns, so that at most one credential is unproven, and after
+the first that is not alive no further one is written. How a probe is made:
+`reconciler.execution.probers`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import field
+from enum import StrEnum
+from typing import Protocol
+
+from reconciler.domain.policy import Probe
+from reconciler.domain.tree import Tree, as_mapping, is_enabled, references
+from reconciler.errors import ReconcilerError
+from reconciler.execution.cancellation import Interrupted
+from reconciler.execution.result import CREDENTIAL_DEAD, CREDENTIAL_UNPROVEN
+from reconciler.execution.secret_values import carries_secret
+from reconciler.frozen_dataclass import dataclass
+from reconciler.planning.actions import Action, ActionKind, Risk
+from reconciler.planning.normalize import normalize
+
+
+class Verdict(StrEnum):
+    """Result of a probe; `unknown` is not alive."""
+
+    ALIVE = "alive"
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRequest:
+    """Integration to probe; `integration` is the declared one that it belongs to.
+
+    `provider` is its `ai_provider_id`, `workspace` where it is used, None if that is unknown.
+    `gateway_slug` is the slug of the provider in the gateway.
+    """
+
+    slug: str
+    integration: str
+    provider: str
+    workspace: str | None
+    gateway_slug: str
+
+    def as_json(self) -> dict[str, str | None]:
+        """Return what a command reads."""
+        return {
+            "slug": self.slug,
+            "integration": self.integration,
+            "provider": self.provider,
+            "workspace": self.workspace,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """Verdict with its reason, which holds neither output nor a secret."""
+
+    verdict: Verdict
+    reason: str = ""
+
+
+class Prober(Protocol):
+    """Anything that probes the credential of an integration; it never raises for its answer."""
+
+    async def probe(self, request: ProbeRequest) -> ProbeResult:
+        """Return whether the stored credential of an integration works."""
+        ...
+
+
+class CredentialUnproven(ReconcilerError):
+    """A written credential is dead, or could not be proven to be alive."""
+
+
+def writes_credential(action: Action) -> bool:
+    """Return whether an action sends a secret, or changes which one is used and where."""
+    if action.kind is ActionKind.DELETE:
+        return False
+    if action.kind is not ActionKind.UPDATE:
+        return True
+    if any(change.risk is Risk.CREDENTIAL for change in action.changes):
+        return True
+    return any(carries_secret(call) for call in action.calls)
+
+
+@dataclass
+class CredentialProbe:
+    """Probe that the actions of a run share; `stopped` is why no further credential is written."""
+
+    prober: Prober
+    settings: Probe
+    stopped: str = ""
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for the turn of an action; raise `Interrupted` if no credential may be written."""
+        async with self._turn:
+            if self.stopped:
+                raise Interrupted(self.stopped, code="skipped", hint="run apply again")
+            yield
+
+    async def require_alive(self, action: Action) -> None:
+        """Probe the integration of an action; raise `CredentialUnproven` unless it is alive."""
+        request = request_for(action, self.settings)
+        found = await self.prober.probe(request)
+        if found.verdict is Verdict.ALIVE:
+            return
+        raise self.stop(action, found)
+
+    def stop(self, action: Action, found: ProbeResult) -> CredentialUnproven:
+        """Let no further credential be written, and return the error of this action."""
+        is_dead = found.verdict is Verdict.DEAD
+        what = "is dead" if is_dead else "could not be proven to be alive"
+        self.stopped = f"the credential of {action.slug} {what}, so no further one is written"
+        reason = f": {found.reason}" if found.reason else ""
+        return CredentialUnproven(
+            f"the credential was written and {what}{reason}",
+            code=CREDENTIAL_DEAD if is_dead else CREDENTIAL_UNPROVEN,
+            hint=_way_back(action, is_dead=is_dead),
+        )
+
+
+def _way_back(action: Action, *, is_dead: bool) -> str:
+    declared = action.subject.declared
+    fields = normalize(declared.fields) if declared is not None else {}
+    names = ", ".join(sorted({str(reference) for _, reference in references(fields)}))
+    source = names or "the credential at its source"
+    if is_dead:
+        return f"set {source} to the previous value or to a working one, then apply again"
+    return f"correct the probe and apply again; or set {source} to the previous value first"
+
+
+def request_for(action: Action, settings: Probe) -> ProbeRequest:
+    """Return what is probed after an action: the integration as the files declare it."""
+    subject = action.subject
+    declared = normalize(subject.declared.fields) if subject.declared is not None else {}
+    observed = normalize(subject.observed.fields) if subject.observed is not None else {}
+    workspace = settings.workspace or _workspace(declared) or _workspace(observed)
+    return ProbeRequest(
+        slug=action.slug,
+        integration=action.slug,
+        provider=str(declared.get("ai_provider_id") or observed.get("ai_provider_id") or ""),
+        workspace=workspace,
+        gateway_slug=_gateway_slug(declared, workspace) or action.slug,
+    )
+
+
+def _workspace(fields: Tree) -> str | None:
+    """Return the workspace of an integration, or the first one that may use it."""
+    own = fields.get("workspace_id")
+    if isinstance(own, str) and own:
+        return own
+    entries = as_mapping(fields.get("workspaces"))
+    return next((id_ for id_ in sorted(entries) if is_enabled(entries[id_])), None)
+
+
+def _gateway_slug(fields: Tree, workspace: str | None) -> str | None:
+    """Return the declared slug of the default provider, None if the files name none."""
+    entries: Mapping[str, object] = as_mapping(fields.get("workspaces"))
+    entry = as_mapping(entries.get(workspace or ""))  # type: ignore[arg-type]
+    for tree in (entry, fields):
+        slug = tree.get("default_provider_slug")
+        if isinstance(slug, str) and slug:
+            return slug
+    return None

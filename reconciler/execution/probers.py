@@ -1,0 +1,93 @@
+"""The two ways to probe a credential: a command, and the gateway's list of models.
+
+Neither shows what it received: the output of a command is dropped, and of an answer only the status
+counts. Everything but a clear answer is `unknown`.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+
+from reconciler.allowed_command import CommandError, CommandRun
+from reconciler.execution.credential_probe import ProbeRequest, ProbeResult, Verdict
+from reconciler.execution.threads import in_thread
+from reconciler.frozen_dataclass import dataclass
+from reconciler.remote.api import Clock
+from reconciler.remote.errors import RemoteError
+from reconciler.remote.gateway import GatewayAnswer, GatewayClient
+
+RETRY_PAUSES = (1.0, 3.0)
+"""Seconds before each further request after an answer that can be temporary."""
+
+_REFUSED = frozenset({401, 403})
+_TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class CommandProber:
+    """Probe by an allowed command, which reads the request as JSON and answers 0 if alive."""
+
+    command: Sequence[str]
+    environ: Mapping[str, str] = field(repr=False)
+    timeout_seconds: float = 30
+
+    async def probe(self, request: ProbeRequest) -> ProbeResult:
+        """Run the command in a thread; a cancellation kills it."""
+        run = CommandRun(
+            self.command,
+            self.environ,
+            self.timeout_seconds,
+            stdin=json.dumps(request.as_json()).encode(),
+        )
+        try:
+            ended = await in_thread(run.run)
+        except CommandError as problem:
+            return ProbeResult(Verdict.UNKNOWN, problem.summary)
+        except asyncio.CancelledError:
+            run.kill()
+            raise
+        # A process that a signal ended has given no answer.
+        if ended.exit_code < 0:
+            reason = f"the probe was ended by signal {-ended.exit_code}"
+            return ProbeResult(Verdict.UNKNOWN, reason)
+        if ended.exit_code:
+            return ProbeResult(Verdict.DEAD, f"the probe answered {ended.exit_code}")
+        return ProbeResult(Verdict.ALIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayProber:
+    """Probe by the gateway, which forwards a request for models with the stored credential."""
+
+    gateway: GatewayClient
+    clock: Clock
+
+    async def probe(self, request: ProbeRequest) -> ProbeResult:
+        """Request the models of the integration's provider."""
+        try:
+            answer = await self._models(request.gateway_slug)
+            if answer.is_model_list:
+                return ProbeResult(Verdict.ALIVE)
+            if answer.status not in _REFUSED:
+                reason = f"the gateway answered {answer.status} for @{request.gateway_slug}"
+                return ProbeResult(Verdict.UNKNOWN, reason)
+            # The refusal can be that of the gateway's own key, which this request uses alone.
+            control = await self._models(None)
+        except RemoteError as problem:
+            return ProbeResult(Verdict.UNKNOWN, problem.summary)
+        if not control.is_model_list:
+            return ProbeResult(Verdict.UNKNOWN, "the gateway does not accept its own key")
+        return ProbeResult(Verdict.DEAD, f"the provider refused it with {answer.status}")
+
+    async def _models(self, provider: str | None) -> GatewayAnswer:
+        for pause in RETRY_PAUSES:
+            try:
+                answer = await self.gateway.models(provider)
+            except RemoteError:
+                pass
+            else:
+                if answer.status not in _TEMPORARY:
+                    return answer
+            await self.clock.sleep(pause)
+        return await self.gateway.models(provider)

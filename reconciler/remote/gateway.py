@@ -1,0 +1,114 @@
+"""The gateway's list of models, which shows whether the credential of a provider works.
+
+With the header `x-portkey-provider: @SLUG` the gateway forwards the request to the provider with
+the stored credential, and without it answers from its own catalogue (remote/API.md §10). Only
+`reconciler.execution.probers` uses it; calls of the Admin API: `reconciler.remote.client`.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from reconciler import __version__
+from reconciler.domain.secrets import Redacted
+from reconciler.frozen_dataclass import dataclass
+from reconciler.remote.client import credential_header
+from reconciler.remote.errors import RemoteError
+from reconciler.remote.responses import RawAnswer
+from reconciler.remote.transport import (
+    READING_FAILURES,
+    connection_maker,
+    from_httpx,
+    from_reading,
+    read_body,
+)
+
+_PATH = "/models"
+_WHAT = f"GET {_PATH} of the gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayAnswer:
+    """Status of an answer, and whether its body is a list of models."""
+
+    status: int
+    is_model_list: bool
+
+
+class GatewayClient:
+    """Client of a gateway, used as an async context manager; one request at a time."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key: Redacted | None,
+        timeout_seconds: float,
+        transport: httpx.AsyncBaseTransport | None = None,
+        ca_file: Path | None = None,
+        proxy: str | None = None,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._headers = [
+            ("accept", "application/json"),
+            ("accept-encoding", "gzip"),
+            ("user-agent", f"portkey-reconciler/{__version__}"),
+            *credential_header("x-portkey-api-key", api_key),
+        ]
+        self._timeout_seconds = timeout_seconds
+        make: Callable[[], httpx.AsyncBaseTransport] = connection_maker(
+            base_url=base_url, ca_file=ca_file, proxy=proxy
+        )
+        self._transport = make() if transport is None else transport
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._transport.aclose()
+
+    async def models(self, provider: str | None) -> GatewayAnswer:
+        """Request the models of a provider by its slug, or with None those of the catalogue.
+
+        Raises `RemoteError` if there is no complete answer.
+        """
+        answer = await self._get(provider)
+        return GatewayAnswer(answer.status, answer.status == 200 and _is_list(answer.body))
+
+    async def _get(self, provider: str | None) -> RawAnswer:
+        headers = self._headers
+        if provider is not None:
+            headers = [*headers, ("x-portkey-provider", f"@{provider}")]
+        request = httpx.Request("GET", f"{self._base_url}{_PATH}", headers=headers)
+        failure: RemoteError
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                response = await self._transport.handle_async_request(request)
+                try:
+                    return await read_body(response)
+                finally:
+                    await response.aclose()
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
+            failure = from_httpx(error, what=_WHAT, base_url=self._base_url)
+        except READING_FAILURES as error:
+            failure = from_reading(error, what=_WHAT, base_url=self._base_url)
+        # Raised outside the handler: the exception of httpx holds the request, and it the key.
+        raise failure
+
+
+def _is_list(body: bytes) -> bool:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and isinstance(found.get("data"), list)

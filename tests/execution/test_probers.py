@@ -1,0 +1,209 @@
+"""The two probers: what a command and the gateway are asked, and what counts as an answer."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from reconciler.domain.secrets import Redacted
+from reconciler.execution.credential_probe import Prober, ProbeRequest, ProbeResult, Verdict
+from reconciler.execution.probers import CommandProber, GatewayProber
+from reconciler.remote.gateway import GatewayClient
+from reconciler.simulator.auth import ApiService
+from reconciler.simulator.switches import Switches
+from reconciler.simulator.transport import SimulatorTransport
+from tests.runs import World
+
+ALPHA = ProbeRequest("alpha", "alpha", "openai", "ws-a", "alpha")
+CANARY = "sk-canary-gateway-0001"
+
+
+def ask(prober: Prober, request: ProbeRequest = ALPHA) -> ProbeResult:
+    return asyncio.run(prober.probe(request))
+
+
+def python(script: str, *, seconds: float = 20) -> CommandProber:
+    environ = {"PATH": os.defpath, "SECRET_X": CANARY}
+    return CommandProber([sys.executable, "-c", script], environ, seconds)
+
+
+# -- a command ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("script", "verdict"),
+    [
+        ("pass", Verdict.ALIVE),
+        ("raise SystemExit(1)", Verdict.DEAD),
+        ("raise SystemExit(7)", Verdict.DEAD),
+        ("import os; os.kill(os.getpid(), 9)", Verdict.UNKNOWN),
+    ],
+)
+def test_the_exit_code_of_a_command_is_the_answer(script: str, verdict: Verdict) -> None:
+    assert ask(python(script)).verdict is verdict
+
+
+def test_a_command_that_does_not_end_is_unknown() -> None:
+    found = ask(python("import time; time.sleep(1000)", seconds=0.3))
+    assert found.verdict is Verdict.UNKNOWN
+    assert "did not end within 0.3 s" in found.reason
+
+
+def test_a_command_that_cannot_run_is_unknown() -> None:
+    found = ask(CommandProber(["no-such-program"], {"PATH": os.defpath}))
+    assert (found.verdict, "not installed" in found.reason) == (Verdict.UNKNOWN, True)
+
+
+def test_a_command_reads_what_is_probed(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    ask(python(f"import sys; open({str(seen)!r}, 'w').write(sys.stdin.read())"))
+    assert json.loads(seen.read_text()) == {
+        "slug": "alpha",
+        "integration": "alpha",
+        "provider": "openai",
+        "workspace": "ws-a",
+    }
+
+
+def test_nothing_that_a_command_writes_is_kept() -> None:
+    script = "import os, sys; print(os.environ['SECRET_X']); print('x', file=sys.stderr); exit(3)"
+    prober = python(script)
+    assert CANARY not in repr((ask(prober), prober))
+
+
+def test_a_cancelled_probe_kills_its_command(tmp_path: Path) -> None:
+    held = tmp_path / "held"
+    os.mkfifo(held)
+    end = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
+    script = f"exec 3>{held}; echo begun >&3; sleep 1000"
+    prober = CommandProber(["/bin/sh", "-c", script], {"PATH": os.defpath}, 60)
+
+    async def cancelled() -> None:
+        probing = asyncio.create_task(prober.probe(ALPHA))
+        loop = asyncio.get_running_loop()
+        begun = asyncio.Event()
+        loop.add_reader(end, begun.set)
+        await begun.wait()
+        loop.remove_reader(end)
+        probing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await probing
+
+    asyncio.run(cancelled())
+    os.set_blocking(end, True)
+    with os.fdopen(end, "rb") as stream:
+        assert stream.read() == b"begun\n"  # it ends once the command is gone
+
+
+# -- the gateway -------------------------------------------------------------------------
+
+
+class Answers(httpx.AsyncBaseTransport):
+    """Network that gives these answers in turn, and remembers the headers of the requests."""
+
+    def __init__(self, *answers: httpx.Response | Exception) -> None:
+        self.answers = list(answers)
+        self.requests: list[httpx.Request] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def gateway(transport: httpx.AsyncBaseTransport, world: World) -> GatewayProber:
+    client = GatewayClient(
+        base_url="http://127.0.0.1:1/v1",
+        api_key=Redacted(CANARY),
+        timeout_seconds=5,
+        transport=transport,
+    )
+    return GatewayProber(client, world.clock)
+
+
+def answer(status: int, body: object = None) -> httpx.Response:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return httpx.Response(status, stream=httpx.ByteStream(content))
+
+
+LIST = {"object": "list", "data": []}
+OK = 200, LIST
+
+
+@pytest.mark.parametrize(
+    ("answers", "verdict"),
+    [
+        ([OK], Verdict.ALIVE),
+        ([(401, {}), OK], Verdict.DEAD),
+        ([(403, {}), OK], Verdict.DEAD),
+        # The gateway's own key is refused, which says nothing about the credential.
+        ([(401, {}), (401, {})], Verdict.UNKNOWN),
+        ([(404, {})], Verdict.UNKNOWN),
+        ([(400, {})], Verdict.UNKNOWN),
+        ([(412, {})], Verdict.UNKNOWN),
+        ([(301, {})], Verdict.UNKNOWN),
+        ([(204, b"")], Verdict.UNKNOWN),
+        ([(200, b"<html>")], Verdict.UNKNOWN),
+        ([(200, {"data": {}})], Verdict.UNKNOWN),
+        ([(200, [])], Verdict.UNKNOWN),
+        ([(200, b"[" * 100_000)], Verdict.UNKNOWN),
+        ([(429, {}), (503, {}), OK], Verdict.ALIVE),
+        ([(429, {}), (429, {}), (429, {})], Verdict.UNKNOWN),
+        ([(503, {}), (401, {}), OK], Verdict.DEAD),
+    ],
+)
+def test_only_a_list_of_models_is_life(answers: list[tuple[int, object]], verdict: Verdict) -> None:
+    network = Answers(*(answer(status, body) for status, body in answers))
+    assert ask(gateway(network, World())).verdict is verdict
+    assert network.answers == []
+
+
+def test_a_broken_connection_is_tried_again_and_then_unknown() -> None:
+    reset = httpx.ReadError("reset")
+    assert ask(gateway(Answers(reset, reset, answer(*OK)), World())).verdict is Verdict.ALIVE
+    found = ask(gateway(Answers(reset, reset, reset), World()))
+    assert found.verdict is Verdict.UNKNOWN
+    assert CANARY not in repr(found)
+
+
+def test_the_gateway_gets_its_key_and_the_provider_in_headers() -> None:
+    network = Answers(answer(401), answer(*OK))
+    ask(gateway(network, World()), ProbeRequest("alpha", "alpha", "openai", None, "prov-1"))
+    first, control = network.requests
+    assert str(first.url) == "http://127.0.0.1:1/v1/models"
+    assert first.headers["x-portkey-api-key"] == CANARY
+    assert first.headers["x-portkey-provider"] == "@prov-1"
+    assert "x-portkey-provider" not in control.headers
+
+
+@pytest.mark.parametrize(
+    ("key", "verdict"), [("sk-good-1", Verdict.ALIVE), ("sk-dead-1", Verdict.DEAD)]
+)
+def test_the_simulated_gateway_answers_like_the_provider(key: str, verdict: Verdict) -> None:
+    world = World(Switches(dead_keys="*dead*"))
+    body = {"slug": "alpha", "name": "Alpha", "ai_provider_id": "openai", "key": key}
+    world.put("POST", "/integrations", body)
+    network = SimulatorTransport(ApiService(world.wire))
+    assert ask(gateway(network, world)).verdict is verdict
+    other = ProbeRequest("beta", "beta", "openai", None, "beta")
+    assert ask(gateway(network, world), other).verdict is Verdict.UNKNOWN
+
+
+def test_a_default_provider_has_a_slug_of_its_own_in_the_simulated_gateway() -> None:
+    world = World(Switches(dead_keys="*dead*"))
+    body = {"slug": "alpha", "name": "Alpha", "ai_provider_id": "openai", "key": "sk-dead-1"}
+    world.put("POST", "/integrations", body)
+    grant = {
+        "workspaces": [{"id": "ws-a", "enabled": True, "default_provider_slug": "prov"}],
+        "create_default_provider": True,
+    }
+    world.put("PUT", "/integrations/alpha/workspaces", grant)
+    network = SimulatorTransport(ApiService(world.wire))
+    request = ProbeRequest("alpha", "alpha", "openai", "ws-a", "prov")
+    assert ask(gateway(network, world), request).verdict is Verdict.DEAD
