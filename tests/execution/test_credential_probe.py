@@ -20,6 +20,7 @@ from tests.builders import KEY, declared, desired
 from tests.runs import World
 
 GOOD, DEAD = "sk-good-000111222", "sk-dead-333444555"
+PROBE = Probe()
 DYING = Switches(dead_keys="*dead*")
 
 
@@ -51,7 +52,7 @@ def probed(
     *files: Declared,
     values: Mapping[SecretRef, str] | str = GOOD,
     prober: GatewayOfWorld | None = None,
-    probe: Probe = Probe(),
+    probe: Probe = PROBE,
     **more: Any,
 ) -> ApplyResult:
     """Apply with a probe."""
