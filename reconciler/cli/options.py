@@ -324,8 +324,7 @@ class ApprovalOptions:
 
     def __post_init__(self) -> None:
         if self.probe and self.no_ledger:
-            # Without a record, the next run could not tell that a credential was not proven.
-            raise click.UsageError("--probe cannot be used with --no-ledger")
+            raise click.UsageError("--probe cannot be used with --no-ledger, which keeps no proof")
 
 
 approval_options = grouped(
@@ -357,9 +356,7 @@ approval_options = grouped(
         help="Apply outside the target's windows and freeze, and record this reason",
     ),
     probe=click.option(
-        "--probe",
-        is_flag=True,
-        help="Probe each written credential, and stop at the first that is not alive",
+        "--probe", is_flag=True, help="Probe written credentials, and stop at one that is not alive"
     ),
 )
 

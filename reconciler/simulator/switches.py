@@ -76,10 +76,10 @@ class Switches:
     """Milliseconds after a write during which reads show the state before it (§6)."""
     rate_limit_after: int = 0
     """Requests after which one is refused with 429; 0 for never (§7)."""
-    dead_keys: str = ""
-    """Patterns of credentials, separated by commas, that providers refuse; for probes (§10)."""
     retry_after: str = ""
     """The `Retry-After` header of that response; empty for none (§7)."""
+    dead_keys: str = ""
+    """Patterns of credentials, separated by commas, that providers refuse; for probes (§10)."""
 
     @classmethod
     def parse(cls, given: JsonObject) -> "Switches":
