@@ -19,8 +19,8 @@ from reconciler.cli.options import (
     metrics_file,
     planning,
     reading,
-    suggesting_commands,
 )
+from reconciler.cli.refusal_hints import suggesting_commands
 from reconciler.cli.telemetry import RunTelemetry
 from reconciler.cli.undo_source import UndoSource
 from reconciler.diagnostics import error
