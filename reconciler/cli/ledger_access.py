@@ -9,11 +9,12 @@ import os
 import re
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.cli import settings
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.settings import Settings
 from reconciler.diagnostics import Diagnostic, SourceLocation, error, warning
@@ -29,6 +30,7 @@ from reconciler.planning.plan import PlanTarget
 if TYPE_CHECKING:
     from reconciler.execution.ledger_listener import LedgerListener
     from reconciler.ledger.store import Ledger
+    from reconciler.remote.api import MeasuredRate
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,15 @@ class LedgerSnapshot:
     """Last-applied state of a target, as far as it could be read.
 
     `organisations` are those that have responded for the target's name and host so far. `commits`
-    are those of the newest finished runs, newest first.
+    are those of the newest finished runs, newest first. `rate` is the row of
+    `reconciler.ledger.measured_rate`.
     """
 
     state: LedgerState
     last_applied: LastAppliedState = LastAppliedState()
     organisations: frozenset[str] = frozenset()
     commits: tuple[str, ...] = ()
+    rate: str | None = None
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
@@ -79,6 +83,7 @@ def read_snapshot(
                 last_applied=ledger.last_applied(key),
                 organisations=ledger.organisations(key),
                 commits=ledger.finished_commits(key),
+                rate=ledger.rate(key),
                 diagnostics=ledger.diagnostics,
             )
     # Only an open database shows whether it contains a ledger.
@@ -114,6 +119,7 @@ def _snapshot_of_file(
         last_applied=last_applied,
         organisations=stored.organisations,
         commits=stored.commits,
+        rate=stored.rate,
         diagnostics=() if chosen else (no_pepper_warning(shared=False, on_runner=on_runner),),
     )
 
@@ -196,6 +202,23 @@ class LedgerAccess:
             return (warning(problem.code, summary, hint=problem.hint),)
         return ()
 
+    def save_rate(self, target: Target, rate: "MeasuredRate", *, writes: bool) -> None:
+        """Store the rate at which the next run begins, if the ledger can be written.
+
+        A run that only reads neither creates nor migrates a ledger, and opens no database.
+        """
+        from reconciler.ledger import measured_rate
+        from reconciler.ledger.sqlite_snapshot import store_rate
+
+        text = measured_rate.to_text(rate, now=settings.now())
+        file = Location.of(self.url, default=self.file).file
+        if file is not None:
+            store_rate(file, key_of(target), text)
+        elif writes:
+            # Without it, the next run measures the rate again.
+            with suppress(LedgerError), self.open(read_only=False) as ledger:
+                ledger.store_rate(key_of(target), text)
+
     def open(self, *, read_only: bool, limit_seconds: float = LIMIT_SECONDS) -> "Ledger":
         """Open the ledger, or raise `LedgerError`."""
         from reconciler.ledger.store import open_ledger  # the database is only loaded to be opened
@@ -241,6 +264,7 @@ class LedgerAccess:
                 last_applied=ledger.last_applied(key),
                 organisations=ledger.organisations(key),
                 commits=ledger.finished_commits(key),
+                rate=ledger.rate(key),
                 diagnostics=ledger.diagnostics,
             )
             yield past, LedgerListener(ledger, key=key, facts=facts, now=now)

@@ -6,9 +6,10 @@ result. This module makes no decisions about integrations.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -37,8 +38,9 @@ from reconciler.domain.policy import Target
 from reconciler.execution.threads import entered, in_thread
 from reconciler.ledger.fingerprint_key import NO_PEPPER
 from reconciler.ledger.location import LedgerState
+from reconciler.ledger.models import RunFacts
 from reconciler.planning.plan import PlanTarget, Selection
-from reconciler.remote.api import Clock, RequestRecord
+from reconciler.remote.api import Clock, MeasuredRate, RequestRecord
 from reconciler.remote.client import Client, make_client
 from reconciler.secrets.allowlist import refuse_unknown_host
 from reconciler.secrets.registry import Secrets
@@ -97,7 +99,14 @@ async def session(
         snapshot = await in_thread(
             lambda: ledger_access.read_snapshot(target, limit_seconds=reading.deadline)
         )
-    async with _open(invocation, reading, source, snapshot, selection=selection) as opened:
+    async with _open(
+        invocation,
+        reading,
+        source,
+        snapshot,
+        selection=selection,
+        save_rate=partial(ledger_access.save_rate, target, writes=False),
+    ) as opened:
         yield opened
 
 
@@ -124,10 +133,7 @@ async def run(
     source = source or FolderSource(invocation, reading)
     ledger_access, target = ledger_access_of(invocation, source.environment), source.target
     repository = repository_of(invocation, source.environment)
-    facts = run_facts(source.environment, name)
-    # The source of the files has already looked up the commit, that of an undo has not.
-    commit = facts.commit or await in_thread(lambda: git.head(repository))
-    facts = replace(facts, commit=commit, shard=selection.shard_label)
+    facts = await _facts_of(source, name, repository=repository, selection=selection)
     async with AsyncExitStack() as held:
         ledger_listener = None
         limit = reading.deadline
@@ -143,8 +149,15 @@ async def run(
                 lambda: refuse_older_commit(repository, snapshot.commits, source.environment)
             )
             snapshot = replace(snapshot, diagnostics=(*snapshot.diagnostics, *found))
+        save_rate = partial(ledger_access.save_rate, target, writes=True)
         async with _open(
-            invocation, reading, source, snapshot, selection=selection, writes=True
+            invocation,
+            reading,
+            source,
+            snapshot,
+            selection=selection,
+            save_rate=save_rate if keeps_records else None,
+            writes=True,
         ) as opened:
             prober = await held.enter_async_context(
                 _prober(invocation, source.environment, opened.desired.target, wanted=probe)
@@ -176,6 +189,15 @@ async def _prober(
         yield prober
 
 
+async def _facts_of(
+    source: DesiredSource, name: str, *, repository: git.Repository, selection: Selection
+) -> RunFacts:
+    facts = run_facts(source.environment, name)
+    # The source of the files has already looked up the commit, that of an undo has not.
+    commit = facts.commit or await in_thread(lambda: git.head(repository))
+    return replace(facts, commit=commit, shard=selection.shard_label)
+
+
 @asynccontextmanager
 async def _open(
     invocation: Invocation,
@@ -184,6 +206,7 @@ async def _open(
     snapshot: LedgerSnapshot,
     *,
     selection: Selection,
+    save_rate: Callable[[MeasuredRate], None] | None,
     writes: bool = False,
 ) -> AsyncIterator[Session]:
     desired_input, environment = source.desired_input(snapshot), source.environment
@@ -204,6 +227,7 @@ async def _open(
         )
         # An error of the API can quote a value that no call of this run has sent.
         api.keep_secret(resolution.values.values())
+        held.enter_context(_paced(api, snapshot.rate, save_rate))
         yield Session(
             desired=desired,
             api=api,
@@ -224,6 +248,25 @@ async def _open(
             undo=desired_input.undo,
             on_progress=status.update if status is not None else None,
         )
+
+
+@contextmanager
+def _paced(
+    api: Client, stored: str | None, save: Callable[[MeasuredRate], None] | None
+) -> Iterator[None]:
+    """Let a client begin at the rate that an earlier run measured, and save what it measures."""
+    if stored is not None:
+        from reconciler.ledger import measured_rate
+
+        known = measured_rate.from_text(stored, now=settings.now())
+        if known is not None:
+            api.rate_limiter.begin_at(known)
+    try:
+        yield
+    finally:
+        measured = api.rate_limiter.measured
+        if measured is not None and save is not None:
+            save(measured)
 
 
 def _relevant(found: tuple[Diagnostic, ...], *, has_values: bool) -> tuple[Diagnostic, ...]:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from reconciler.domain.state import LastApplied
 from reconciler.frozen_dataclass import dataclass
+from reconciler.ledger import measured_rate
 from reconciler.ledger.codec import commits_of, last_applied_from_rows
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.location import UNKNOWN_ORGANISATION, TargetKey
@@ -61,14 +62,21 @@ _RECENT_RUNS = """
     ORDER BY id DESC LIMIT :limit
 """
 
+_META = "SELECT value FROM meta WHERE name = :name"
+_STORE_META = "INSERT OR REPLACE INTO meta (name, value) VALUES (:name, :value)"
+
 
 @dataclass(frozen=True, slots=True)
 class StoredState:
-    """What a ledger holds of a target; `integrations` is None if the target is unknown."""
+    """What a ledger holds of a target; `integrations` is None if the target is unknown.
+
+    `rate` is the row of `reconciler.ledger.measured_rate`.
+    """
 
     integrations: Mapping[str, LastApplied] | None
     organisations: frozenset[str]
     commits: tuple[str, ...]
+    rate: str | None = None
 
 
 def read_stored_state(file: Path, key: TargetKey) -> StoredState | None:
@@ -101,15 +109,37 @@ def recent_runs(file: Path, *, target: str | None, limit: int) -> dict[str, str]
         return {}
 
 
+def store_rate(file: Path, key: TargetKey, text: str) -> bool:
+    """Store the rate of a known target, and return whether that was done.
+
+    A ledger that is locked, read-only, older or damaged is left as it is.
+    """
+    try:
+        if not file.is_file():
+            return False
+        with closing(_connect(file, read_only=False)) as connection:
+            if not _is_readable(connection):
+                return False
+            named = connection.execute(_TARGETS, {"name": key.name, "host": key.host})
+            target = key.choose({row["organisation"]: row["id"] for row in named})
+            if target is None:
+                return False
+            values = {"name": measured_rate.name_of(target), "value": text}
+            connection.execute(_STORE_META, values)
+            return True
+    except (sqlite3.Error, OSError, UnicodeError):
+        return False
+
+
 def uri_of(file: Path, *, read_only: bool) -> str:
     """Return the URI by which SQLite opens an existing file."""
     mode = f"mode=ro{_immutable(file)}" if read_only else "mode=rw"
     return f"file:{_quoted(file)}?{mode}"
 
 
-def _connect(file: Path) -> sqlite3.Connection:
+def _connect(file: Path, *, read_only: bool = True) -> sqlite3.Connection:
     # Without a wait: a file that is locked is waited for by the other way.
-    uri = uri_of(file, read_only=True)
+    uri = uri_of(file, read_only=read_only)
     connection = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
     connection.row_factory = sqlite3.Row
     return connection
@@ -142,7 +172,9 @@ def _read(connection: sqlite3.Connection, key: TargetKey) -> StoredState:
         runs=connection.execute(_STORING_RUNS, of_target),
     )
     finished = connection.execute(_FINISHED_RUNS, of_target)
-    return StoredState(integrations, organisations, commits_of(row["facts"] for row in finished))
+    commits = commits_of(row["facts"] for row in finished)
+    rate = connection.execute(_META, {"name": measured_rate.name_of(target)}).fetchone()
+    return StoredState(integrations, organisations, commits, rate and rate["value"])
 
 
 def _quoted(file: Path) -> str:

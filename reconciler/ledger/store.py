@@ -13,7 +13,7 @@ from typing import Any, Self, Unpack
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.secrets import Pepper
 from reconciler.domain.state import LastAppliedState
-from reconciler.ledger import hash_chain, last_applied, target_rows
+from reconciler.ledger import hash_chain, last_applied, measured_rate, target_rows
 from reconciler.ledger.database import (
     Database,
     open_for_reading,
@@ -136,6 +136,20 @@ class Ledger:
         """Return the ids of objects that any run on the target of this one created, by slug."""
         with self._database.reading() as connection:
             return made_by_runs(connection, run, slugs)
+
+    def rate(self, key: TargetKey) -> str | None:
+        """Return the row of `reconciler.ledger.measured_rate` for a target."""
+        with self._database.reading() as connection:
+            target = target_rows.find(connection, key)
+            if target is None:
+                return None
+            return target_rows.read_meta(connection, measured_rate.name_of(target))
+
+    def store_rate(self, key: TargetKey, text: str) -> None:
+        """Store the rate of a target, in place of an older one."""
+        with self._database.writing() as connection:
+            target = target_rows.find_or_create(connection, key)
+            target_rows.write_meta(connection, measured_rate.name_of(target), text)
 
     def probe_answers(self, key: TargetKey) -> Mapping[str, str]:
         """Return the answers of the last probe of a target's API, empty without a probe."""

@@ -55,6 +55,14 @@ class ReadProgress:
         return self.is_listed and self.done >= self.wanted
 
 
+@dataclass(frozen=True, slots=True)
+class MeasuredRate:
+    """Rate that a server was found to accept, and the seconds over which it counts calls."""
+
+    calls_per_second: float
+    window_seconds: float
+
+
 OnProgress: TypeAlias = Callable[[ReadProgress], None]
 """Listener of a read, called for each integration."""
 

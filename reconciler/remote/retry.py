@@ -13,6 +13,9 @@ counted it, which is its response time less the shortest time that any response 
 recovers slowly, except where so few calls were counted that they prove little (a 429 on the first
 call of a run, or a limit that other clients exhaust): then it doubles every second until the next
 429.
+
+A run can begin at the rate that an earlier run measured (`begin_at`), so that only the first run on
+a target is refused anything.
 """
 
 import math
@@ -22,7 +25,7 @@ from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from reconciler.remote.api import Clock
+from reconciler.remote.api import Clock, MeasuredRate
 from reconciler.remote.errors import (
     Answered,
     DeadlineExceeded,
@@ -215,6 +218,22 @@ class RateLimiter:
         self._window = WINDOW
         self._streak = 0
         self._guessing = False
+
+    @property
+    def measured(self) -> MeasuredRate | None:
+        """Return the rate that this run has measured, None if nothing was refused or proven."""
+        if not self.throttled or self._guessing or self._rate == math.inf:
+            return None
+        return MeasuredRate(self._rate, self._window)
+
+    def begin_at(self, known: MeasuredRate) -> None:
+        """Pace from the first call on, at a rate that an earlier run has measured.
+
+        It then grows as after a 429, so that a limit that was raised is found again.
+        """
+        self._rate = known.calls_per_second
+        self._window = known.window_seconds
+        self._resumed_at = self._timing.clock()
 
     async def acquire(self) -> float:
         """Wait until a call may be sent, and return the time at which it is.

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from email.utils import formatdate
 
 import httpx
 import pytest
 
 from reconciler.domain.calls import Call, OperationName
+from reconciler.remote.api import MeasuredRate
+from reconciler.remote.client import Client
 from reconciler.remote.errors import DeadlineExceeded, RemoteError, Throttled
 from tests.remote.builders import answering, client, detail, error_answer
 from tests.remote.virtual_time import run_virtually
@@ -56,10 +59,18 @@ class Bucket(Window):
         return True
 
 
-def seconds_for(calls: int, server: Window, *, workers: int = 10) -> float:
+def seconds_for(
+    calls: int,
+    server: Window,
+    *,
+    workers: int = 10,
+    begin: Callable[[Client], object] = lambda _: None,
+    end: Callable[[Client], object] = lambda _: None,
+) -> float:
     async def main() -> float:
         left = iter(range(calls))
         async with client(server, concurrency=workers) as api:
+            begin(api)
 
             async def work() -> None:
                 for _ in left:
@@ -68,6 +79,7 @@ def seconds_for(calls: int, server: Window, *, workers: int = 10) -> float:
             async with asyncio.TaskGroup() as group:
                 for _ in range(workers):
                     group.create_task(work())
+            end(api)
         return asyncio.get_running_loop().time()
 
     return run_virtually(main())
@@ -106,6 +118,45 @@ def test_a_limit_a_minute_is_respected() -> None:
 def test_a_server_without_limit_is_not_held_back() -> None:
     server = Window(10**9)
     assert seconds_for(1000, server) == pytest.approx(1000 / 10 * 0.01, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: Window(20), lambda: Window(20, jitter=0.1), lambda: Bucket(20, burst=20)],
+    ids=["window", "window with jitter", "bucket"],
+)
+def test_a_run_that_begins_at_a_measured_rate_is_refused_nothing(
+    make: Callable[[], Window],
+) -> None:
+    first, second = make(), make()
+    learnt: list[MeasuredRate | None] = []
+    seconds_for(400, first, end=lambda api: learnt.append(api.rate_limiter.measured))
+    (known,) = learnt
+    assert known is not None
+    assert first.refused > 0
+
+    def begin(api: Client) -> None:
+        api.rate_limiter.begin_at(known)
+
+    seconds = seconds_for(400, second, begin=begin)
+    assert second.refused == 0
+    assert seconds <= 1.10 * 400 / 20
+
+
+def test_a_run_that_is_refused_nothing_measures_nothing() -> None:
+    learnt: list[MeasuredRate | None] = []
+    server = Window(10**9)
+    seconds_for(100, server, end=lambda api: learnt.append(api.rate_limiter.measured))
+    assert learnt == [None]
+
+
+def test_a_measured_rate_that_is_too_high_by_now_is_corrected() -> None:
+    server = Window(20)
+    seconds = seconds_for(
+        400, server, begin=lambda api: api.rate_limiter.begin_at(MeasuredRate(40.0, 1.0))
+    )
+    assert server.refused <= 0.04 * 400
+    assert seconds <= 1.10 * 400 / 20
 
 
 @pytest.mark.slow

@@ -1,0 +1,48 @@
+"""Rate of calls that a target's API accepted, so that the next run begins there.
+
+It is a row of the table `meta`. It only paces calls: no row, an old one and a damaged one mean that
+the rate is measured again.
+"""
+
+from datetime import datetime, timedelta
+
+from reconciler.ledger.codec import parse_document, to_json
+from reconciler.ledger.errors import LedgerError
+from reconciler.remote.api import MeasuredRate
+from reconciler.remote.responses import LONGEST_PAUSE_SECONDS
+
+MAX_AGE = timedelta(days=7)
+"""Age at which a rate is measured again: a limit that was raised is otherwise never noticed."""
+
+_SLOWEST, _FASTEST = 1 / LONGEST_PAUSE_SECONDS, 10_000.0
+
+
+def name_of(target: int) -> str:
+    """Return the name of the row for a target's id."""
+    return f"rate of target {target}"
+
+
+def to_text(rate: MeasuredRate, *, now: datetime) -> str:
+    """Return a rate as the text of a row."""
+    return to_json(
+        {
+            "calls_per_second": rate.calls_per_second,
+            "window_seconds": rate.window_seconds,
+            "measured_at": now.isoformat(timespec="seconds"),
+        }
+    )
+
+
+def from_text(text: str | None, *, now: datetime) -> MeasuredRate | None:
+    """Parse the text of a row; return None for one that does not count."""
+    try:
+        found = parse_document(text or "")
+        age = now - datetime.fromisoformat(found["measured_at"])
+        rate = MeasuredRate(float(found["calls_per_second"]), float(found["window_seconds"]))
+    except (LedgerError, KeyError, TypeError, ValueError, OverflowError):
+        return None
+    is_plausible = (
+        _SLOWEST <= rate.calls_per_second <= _FASTEST
+        and 1 <= rate.window_seconds <= LONGEST_PAUSE_SECONDS
+    )
+    return rate if is_plausible and timedelta(0) <= age <= MAX_AGE else None
