@@ -7,14 +7,14 @@ from pathlib import Path
 from reconciler.cli import settings, wiring
 from reconciler.gitlab.client import GitLab
 from reconciler.gitlab.job import GitLabJob
-from reconciler.remote.transport import connection_maker
+from reconciler.remote.httpx_transport import httpx_transport
 
 
 @asynccontextmanager
 async def connected(job: GitLabJob) -> AsyncIterator[GitLab]:
     """Open a client of the job's project."""
     environment = settings.from_environment()
-    make = connection_maker(
+    transport = httpx_transport(
         base_url=job.api_url,
         ca_file=Path(environment.ca_file) if environment.ca_file else None,
         proxy=environment.proxy,
@@ -24,6 +24,6 @@ async def connected(job: GitLabJob) -> AsyncIterator[GitLab]:
         project=job.project,
         token=job.token,
         clock=wiring.clock(),
-        transport=make(),
+        transport=transport,
     ) as opened:
         yield opened

@@ -214,8 +214,8 @@ def main() -> NoReturn:
     gc.set_threshold(50_000)
     # Before the first model is created, because pydantic reads the variable then.
     settings.keep_plugins_out()
-    # httpx imports its own command line if click, rich and pygments are installed: 23 ms of the 310
-    # ms of a small plan. None makes that import fail, which httpx handles.
+    # For commands that use httpx, which imports its own command line if click, rich and pygments
+    # are installed: 23 ms. None makes that import fail, which httpx handles.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # documented use of None
     console = Console.of_this_process()
     _complete(console)

@@ -29,7 +29,7 @@ from reconciler.secrets.allowlist import AllowList, refuse_unknown_host
 from reconciler.secrets.registry import Secrets
 
 if TYPE_CHECKING:
-    import httpx
+    from reconciler.remote.exchange import Transport
 
 VARIABLE = "RECONCILE_ALLOWED_PROBES"
 
@@ -39,7 +39,7 @@ class InProcess:
     """Base URL of the embedded simulator, and the function that connects to it."""
 
     base_url: str
-    connect: Callable[[], "httpx.AsyncBaseTransport"]
+    connect: Callable[[], "Transport"]
 
 
 @asynccontextmanager
@@ -75,6 +75,7 @@ async def prober_of(
     async with GatewayClient(
         base_url=in_process.base_url if asked.is_simulator else asked.base_url,
         api_key=key,
+        clock=clock,
         timeout_seconds=probe.timeout_seconds,
         transport=in_process.connect() if asked.is_simulator else None,
         ca_file=Path(environment.ca_file) if environment.ca_file else None,

@@ -49,10 +49,9 @@ from reconciler.views.escape import visible
 from reconciler.workflows import Session, timestamp
 
 if TYPE_CHECKING:
-    import httpx
-
     from reconciler.execution.credential_probe import Prober
     from reconciler.execution.ledger_listener import LedgerListener
+    from reconciler.remote.exchange import Transport
     from reconciler.simulator.factory import Dependencies
 
 __all__ = [
@@ -382,7 +381,7 @@ def clock() -> Clock:
     )
 
 
-def simulator_connection(invocation: Invocation) -> "httpx.AsyncBaseTransport":
+def simulator_connection(invocation: Invocation) -> "Transport":
     """Return a transport to the embedded simulator of a project."""
     from reconciler.simulator.factory import simulator_transport  # no other target needs it
 

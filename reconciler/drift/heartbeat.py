@@ -4,7 +4,6 @@ The service raises an alarm when requests stop. The URL contains a token, so mes
 host.
 """
 
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import httpx
@@ -32,14 +31,12 @@ def require_heartbeat(url: str) -> None:
         raise InvalidInput([error("heartbeat", summary, hint="copy it from the service")])
 
 
-async def send_heartbeat(
-    url: str, make_transport: Callable[[], httpx.AsyncBaseTransport]
-) -> Diagnostic | None:
+async def send_heartbeat(url: str, transport: httpx.AsyncBaseTransport) -> Diagnostic | None:
     """Request a URL once, and return a warning if it did not answer with success."""
     try:
         async with httpx.AsyncClient(
             # The transport has the proxy and the CA; the environment must not add others.
-            transport=make_transport(),
+            transport=transport,
             timeout=TIMEOUT_SECONDS,
             trust_env=False,
         ) as client:

@@ -2,7 +2,7 @@
 
 How responses are interpreted: `responses`. When calls are repeated, and how fast they are sent:
 `retry`. Connections: `transport`. The credential and the bodies do not leave this module: no error
-holds a request, and none is chained to an exception of httpx, which holds one.
+holds a request, and none is chained to one of its transport.
 """
 
 import asyncio
@@ -14,8 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 from urllib.parse import urlencode
-
-import httpx
 
 from reconciler import __version__
 from reconciler.diagnostics import error as problem
@@ -32,17 +30,11 @@ from reconciler.remote.errors import (
     RemoteError,
     Throttled,
 )
+from reconciler.remote.exchange import Request, Transport, TransportError
 from reconciler.remote.operations import Prepared, prepare
 from reconciler.remote.responses import RawAnswer
 from reconciler.remote.retry import Deadline, RateLimiter, Retries
-from reconciler.remote.transport import (
-    READING_FAILURES,
-    ConnectionPool,
-    connection_maker,
-    from_httpx,
-    from_reading,
-    read_body,
-)
+from reconciler.remote.transport import ConnectionPool, connection_maker, remote_error
 from reconciler.remote.wire_secrets import (
     Needles,
     encode_body,
@@ -52,7 +44,6 @@ from reconciler.remote.wire_secrets import (
     sent_parts,
 )
 
-CONNECT_TIMEOUT_SECONDS = 5.0
 CALL_TIMEOUT_SECONDS = 30.0
 RUN_DEADLINE_SECONDS = 900.0
 CONCURRENCY = 10
@@ -164,7 +155,7 @@ class Client:
                     self.rate_limiter.release(sent_at, counted=counted)
 
     async def _exchange(
-        self, transport: httpx.AsyncBaseTransport, prepared: Prepared, content: bytes | None
+        self, transport: Transport, prepared: Prepared, content: bytes | None
     ) -> Reply:
         """Send one request and return its response, or raise the error that it means."""
         started = self._timing.clock()
@@ -209,7 +200,7 @@ class Client:
         return self._known
 
     async def _send(
-        self, transport: httpx.AsyncBaseTransport, prepared: Prepared, content: bytes | None
+        self, transport: Transport, prepared: Prepared, content: bytes | None
     ) -> RawAnswer:
         what = f"{prepared.method} {prepared.path}"
         timeout = min(self._call_timeout, self._deadline.remaining)
@@ -221,40 +212,23 @@ class Client:
                 attempts=0,
             )
         try:
-            request = self._request(prepared, content)
+            # The total time: a limit for each read would not stop a server that sends slowly.
             async with asyncio.timeout(timeout):
-                response = await transport.handle_async_request(request)
-                try:
-                    return await read_body(response)
-                finally:
-                    await response.aclose()
-        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
-            failure = from_httpx(error, what=what, base_url=self._base_url)
-        except READING_FAILURES as error:
-            failure = from_reading(error, what=what, base_url=self._base_url)
+                return await transport.send(self._request(prepared, content))
+        except (TransportError, OSError) as error:
+            failure = remote_error(error, what=what, base_url=self._base_url)
         # Raised outside the handler, so that no exception that holds the request becomes its
         # context.
         raise failure
 
-    def _request(self, prepared: Prepared, content: bytes | None) -> httpx.Request:
+    def _request(self, prepared: Prepared, content: bytes | None) -> Request:
         query = f"?{urlencode(prepared.query)}" if prepared.query else ""
         headers = self._headers
         if content is not None:
             headers = [*headers, ("content-type", "application/json")]
-        return httpx.Request(
-            prepared.method,
-            f"{self._base_url}{prepared.path}{query}",
-            headers=headers,
-            content=content,
-            extensions=_EXTENSIONS,
-        )
+        url = f"{self._base_url}{prepared.path}{query}"
+        return Request(prepared.method, url, headers, content)
 
-
-# The total time is limited in `_send`: a limit for each read would not stop a server that sends
-# slowly.
-_EXTENSIONS = {
-    "timeout": {"connect": CONNECT_TIMEOUT_SECONDS, "read": None, "write": None, "pool": None}
-}
 
 AuthHeader: TypeAlias = Literal["x-portkey-api-key", "authorization"]
 
@@ -266,7 +240,7 @@ def make_client(
     clock: Clock,
     auth_header: AuthHeader = "x-portkey-api-key",
     read_only: bool = False,
-    transport: httpx.AsyncBaseTransport | None = None,
+    transport: Transport | None = None,
     concurrency: int = CONCURRENCY,
     deadline: float | None = RUN_DEADLINE_SECONDS,
     call_timeout: float = CALL_TIMEOUT_SECONDS,
@@ -287,11 +261,11 @@ def make_client(
     base_url = base_url.rstrip("/")
     headers = [
         ("accept", "application/json"),
-        ("accept-encoding", "gzip"),  # the only encoding that `read_body` decompresses
+        ("accept-encoding", "gzip"),  # the only encoding that `Body` decompresses
         ("user-agent", user_agent),
         *credential_header(auth_header, api_key),
     ]
-    make = connection_maker(base_url=base_url, ca_file=ca_file, proxy=proxy)
+    make = connection_maker(base_url=base_url, ca_file=ca_file, proxy=proxy, monotonic=clock.clock)
     return Client(
         base_url=base_url,
         headers=headers,

@@ -1,4 +1,4 @@
-"""Errors of calls; no exception of httpx leaves this package.
+"""Errors of calls; no exception of a transport leaves this package.
 
     RemoteError
     ├── InvalidCall     malformed by us: a slug, a query, a body; nothing was sent

@@ -7,26 +7,18 @@ the stored credential, and without it answers from its own catalogue (remote/API
 
 import asyncio
 import json
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import httpx
-
 from reconciler import __version__
 from reconciler.domain.secrets import Redacted
 from reconciler.frozen_dataclass import dataclass
+from reconciler.remote.api import Clock
 from reconciler.remote.client import credential_header
-from reconciler.remote.errors import RemoteError
+from reconciler.remote.exchange import Request, Transport, TransportError
 from reconciler.remote.responses import RawAnswer
-from reconciler.remote.transport import (
-    READING_FAILURES,
-    connection_maker,
-    from_httpx,
-    from_reading,
-    read_body,
-)
+from reconciler.remote.transport import connection_maker, remote_error
 
 _PATH = "/models"
 _WHAT = f"GET {_PATH} of the gateway"
@@ -48,8 +40,9 @@ class GatewayClient:
         *,
         base_url: str,
         api_key: Redacted | None,
+        clock: Clock,
         timeout_seconds: float,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
         ca_file: Path | None = None,
         proxy: str | None = None,
     ) -> None:
@@ -61,8 +54,8 @@ class GatewayClient:
             *credential_header("x-portkey-api-key", api_key),
         ]
         self._timeout_seconds = timeout_seconds
-        make: Callable[[], httpx.AsyncBaseTransport] = connection_maker(
-            base_url=base_url, ca_file=ca_file, proxy=proxy
+        make = connection_maker(
+            base_url=base_url, ca_file=ca_file, proxy=proxy, monotonic=clock.clock
         )
         self._transport = make() if transport is None else transport
 
@@ -89,20 +82,13 @@ class GatewayClient:
         headers = self._headers
         if provider is not None:
             headers = [*headers, ("x-portkey-provider", f"@{provider}")]
-        request = httpx.Request("GET", f"{self._base_url}{_PATH}", headers=headers)
-        failure: RemoteError
+        request = Request("GET", f"{self._base_url}{_PATH}", headers)
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                response = await self._transport.handle_async_request(request)
-                try:
-                    return await read_body(response)
-                finally:
-                    await response.aclose()
-        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
-            failure = from_httpx(error, what=_WHAT, base_url=self._base_url)
-        except READING_FAILURES as error:
-            failure = from_reading(error, what=_WHAT, base_url=self._base_url)
-        # Raised outside the handler: the exception of httpx holds the request, and it the key.
+                return await self._transport.send(request)
+        except (TransportError, OSError) as error:
+            failure = remote_error(error, what=_WHAT, base_url=self._base_url)
+        # Raised outside the handler, so that no exception of the transport becomes its context.
         raise failure
 
 

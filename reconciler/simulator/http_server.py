@@ -1,6 +1,6 @@
 """Small HTTP/1.1 server for the simulator: asyncio and h11, keep-alive, graceful shutdown.
 
-It needs only the core dependencies (h11 comes with httpx) and breaks connections on request of the
+It needs only the core dependencies and breaks connections on request of the
 application. It is for loopback and tests: no TLS, no HTTP/2, no worker processes.
 """
 

@@ -33,6 +33,7 @@ from reconciler.domain.secrets import Redacted
 from reconciler.remote.api import Clock
 from reconciler.remote.client import AuthHeader, make_client
 from reconciler.remote.errors import NotSent
+from tests.remote.over_httpx import OverHttpx
 
 WRITER = "writer-token-0123456789abcdef0123"
 READER = "reader-token-0123456789abcdef0123"
@@ -164,7 +165,7 @@ class Ports:
             api_key=Redacted(KEY),
             clock=clock,
             auth_header=self.auth_header,
-            transport=self.wire,
+            transport=OverHttpx(self.wire),
             deadline=None,
         )
         return UpstreamService(

@@ -12,10 +12,12 @@ import pytest
 from reconciler.domain.secrets import Redacted
 from reconciler.execution.credential_probe import Prober, ProbeRequest, ProbeResult, Verdict
 from reconciler.execution.probers import CommandProber, GatewayProber
+from reconciler.remote.exchange import Transport
 from reconciler.remote.gateway import GatewayClient
 from reconciler.simulator.auth import ApiService
 from reconciler.simulator.switches import Switches
 from reconciler.simulator.transport import SimulatorTransport
+from tests.remote.over_httpx import OverHttpx
 from tests.runs import World
 
 ALPHA = ProbeRequest("alpha", "alpha", "openai", "ws-a", "alpha")
@@ -117,10 +119,13 @@ class Answers(httpx.AsyncBaseTransport):
         return answer
 
 
-def gateway(transport: httpx.AsyncBaseTransport, world: World) -> GatewayProber:
+def gateway(transport: Transport | httpx.AsyncBaseTransport, world: World) -> GatewayProber:
+    if isinstance(transport, httpx.AsyncBaseTransport):
+        transport = OverHttpx(transport)
     client = GatewayClient(
         base_url="http://127.0.0.1:1/v1",
         api_key=Redacted(CANARY),
+        clock=world.clock,
         timeout_seconds=5,
         transport=transport,
     )

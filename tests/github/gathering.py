@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-from typing import Any
 
 from reconciler.domain.secrets import Redacted
 from reconciler.github.approvals import ApprovalQuery, GatheredPlans, gather
 from reconciler.github.client import GitHub
 from reconciler.remote.api import Clock
-from reconciler.remote.transport import connection_maker
+from reconciler.remote.httpx_transport import httpx_transport
 from tests.github.fake import REPO, TOKEN, FakeGitHub, serving
 from tests.github.test_plan_archive import packed
 from tests.views import samples
@@ -59,13 +58,13 @@ def gathered(fake: FakeGitHub, *, since: str | None = LAST) -> GatheredPlans:
     clock = Clock(clock=lambda: 0.0, wall_clock=lambda: 0.0, sleep=no_pause, random=lambda: 0.0)
 
     async def work(url: str) -> GatheredPlans:
-        make: Any = connection_maker(base_url=url, ca_file=None, proxy=None)
+        transport = httpx_transport(base_url=url, ca_file=None, proxy=None)
         async with GitHub(
             api_url=url,
             repository=REPO,
             token=Redacted(TOKEN),
             clock=clock,
-            transport=make(),
+            transport=transport,
         ) as github:
             return await gather(github, since=since, head=HEAD, wanted=WANTED)
 

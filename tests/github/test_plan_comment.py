@@ -16,7 +16,7 @@ from reconciler.github.client import GitHub
 from reconciler.github.job import Job
 from reconciler.github.plan_comment import RequestedPlan, requested_plan
 from reconciler.remote.api import Clock
-from reconciler.remote.transport import connection_maker
+from reconciler.remote.httpx_transport import httpx_transport
 from tests.github.fake import REPO, TOKEN, Answer, Call, FakeGitHub, serving
 from tests.github.reporting import Done, Reporter, read_outputs
 from tests.views import samples
@@ -268,13 +268,13 @@ def test_it_waits_until_github_has_computed_the_merge_commit() -> None:
 
     async def work() -> RequestedPlan | None:
         clock = Clock(clock=lambda: 0.0, wall_clock=lambda: 0.0, sleep=pause, random=lambda: 0.0)
-        make: Any = connection_maker(base_url=fake.url, ca_file=None, proxy=None)
+        transport = httpx_transport(base_url=fake.url, ca_file=None, proxy=None)
         async with GitHub(
             api_url=fake.url,
             repository=REPO,
             token=Redacted(TOKEN),
             clock=clock,
-            transport=make(),
+            transport=transport,
         ) as github:
             return await requested_plan(
                 github, Job(event=event), environment="production", pause=pause

@@ -9,6 +9,7 @@ import httpx
 from reconciler.domain.secrets import Redacted
 from reconciler.remote.api import Clock
 from reconciler.remote.client import Client, make_client
+from tests.remote.over_httpx import OverHttpx
 from tests.remote.virtual_time import virtual_timing
 
 KEY = "pk-canary-0123456789"
@@ -68,13 +69,13 @@ def page(slugs: list[str], total: Any) -> dict[str, Any]:
     return {"object": "list", "total": total, "data": [row(slug) for slug in slugs]}
 
 
-def client(transport: httpx.AsyncBaseTransport, **other: Any) -> Client:
-    """Make a client on a transport, in virtual time by default."""
+def client(transport: httpx.AsyncBaseTransport | None, **other: Any) -> Client:
+    """Make a client on a transport, or on the network; in virtual time by default."""
     settings: dict[str, Any] = {
         "base_url": BASE,
         "api_key": Redacted(KEY),
         "clock": virtual_timing(),
-        "transport": transport,
+        "transport": None if transport is None else OverHttpx(transport),
     }
     return make_client(**settings | other)
 

@@ -84,7 +84,9 @@ def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def tunnelling(port: int) -> AsyncIterator[tuple[str, list[bytes]]]:
+async def tunnelling(
+    port: int, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[str, list[bytes]]]:
     """Run a proxy that connects every client to one port; return its URL and its requests."""
     asked: list[bytes] = []
     tunnels: set[asyncio.Task[Any] | None] = set()
@@ -103,9 +105,10 @@ async def tunnelling(port: int) -> AsyncIterator[tuple[str, list[bytes]]]:
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         await asyncio.gather(carry(reader, back), carry(there, writer))
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    scheme = "http" if tls is None else "https"
     try:
-        yield f"http://user:canary-word@127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+        yield f"{scheme}://user:canary-word@127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
     finally:
         server.close()
         await asyncio.wait({tunnel for tunnel in tunnels if tunnel is not None})
@@ -128,3 +131,36 @@ def test_a_proxy_gets_a_tunnel_to_ask_for_and_never_the_key(tmp_path: Path) -> N
     assert KEY.encode() not in asked
     assert len(server.requests) == 2
     assert all(b"Proxy-Authorization" not in request for request in server.requests)
+
+
+def test_a_proxy_that_uses_tls_is_trusted_like_the_api(tmp_path: Path) -> None:
+    ours = Authority(tmp_path)
+    server = RawServer(FINE, tls=ours.tls)
+
+    async def main() -> list[bytes]:
+        async with server.running(), tunnelling(server.port, ours.tls) as (url, asked):
+            async with to(server.url, ca_file=ours.file, proxy=url) as api:
+                assert (await api.call(GET)).status == 200
+            async with to(server.url, proxy=url) as api:
+                with pytest.raises(NotSent) as caught:
+                    await api.call(GET)
+                assert caught.value.code == "tls-failed"
+            return asked
+
+    assert len(asyncio.run(main())) == 1
+    assert len(server.requests) == 1
+
+
+def test_requests_without_tls_pass_through_a_proxy_that_uses_it(tmp_path: Path) -> None:
+    ours = Authority(tmp_path)
+    proxy = RawServer(FINE, tls=ours.tls)
+
+    async def main() -> None:
+        async with proxy.running():
+            through = f"https://127.0.0.1:{proxy.port}"
+            api_url = "http://api.example/v1"
+            async with to(api_url, ca_file=ours.file, proxy=through) as api:
+                assert (await api.call(GET)).body == {"slug": "a"}
+
+    asyncio.run(main())
+    assert proxy.requests[0].startswith(b"GET http://api.example/v1/integrations/a HTTP/1.1\r\n")

@@ -2,11 +2,19 @@
 
 import ssl
 
-import httpx
 import pytest
 
 from reconciler.remote.errors import InvalidCall, NoAnswer, NotSent, RemoteError
-from reconciler.remote.transport import TooLargeError, UndecodableError, from_httpx, from_reading
+from reconciler.remote.exchange import (
+    BrokenConnection,
+    ConnectError,
+    ConnectTimeout,
+    ProxyError,
+    TooLargeError,
+    UndecodableError,
+    UnsendableError,
+)
+from reconciler.remote.transport import remote_error
 
 BASE = "https://gateway.example/v1"
 WHAT = "PUT /integrations/a"
@@ -21,11 +29,11 @@ def distrusted() -> ssl.SSLCertVerificationError:
     return problem
 
 
-def caused_by(cause: Exception) -> httpx.ConnectError:
+def caused_by(cause: Exception) -> ConnectError:
     """Make the exception of a connection that failed for a reason two levels down."""
     middle = OSError("canary")
     middle.__cause__ = cause
-    failure = httpx.ConnectError("canary")
+    failure = ConnectError("canary")
     failure.__context__ = middle
     return failure
 
@@ -45,9 +53,9 @@ def refused_by_tls(reason: str | None) -> ssl.SSLError:
 @pytest.mark.parametrize(
     ("problem", "kind", "code", "says", "hint"),
     [
-        (httpx.ConnectError("c"), NotSent, "unreachable", f"{BASE} cannot be reached", UNREACHABLE),
+        (ConnectError("c"), NotSent, "unreachable", f"{BASE} cannot be reached", UNREACHABLE),
         (
-            httpx.ConnectTimeout("c"),
+            ConnectTimeout("c"),
             NotSent,
             "unreachable",
             f"{BASE} cannot be reached",
@@ -82,28 +90,14 @@ def refused_by_tls(reason: str | None) -> ssl.SSLError:
             UNREACHABLE,
         ),
         (
-            httpx.ProxyError("c"),
+            ProxyError("c"),
             NotSent,
             "proxy-failed",
             "the proxy refused the connection",
             UNREACHABLE,
         ),
         (
-            httpx.ReadTimeout("c"),
-            NoAnswer,
-            "timeout",
-            "no complete answer in time",
-            "The API is slow or stuck; run again later.",
-        ),
-        (
-            httpx.RemoteProtocolError("c"),
-            NoAnswer,
-            "connection-lost",
-            "the connection broke before the answer was complete",
-            AGAIN,
-        ),
-        (
-            httpx.ReadError("c"),
+            BrokenConnection("c"),
             NoAnswer,
             "connection-lost",
             "the connection broke before the answer was complete",
@@ -143,25 +137,20 @@ def refused_by_tls(reason: str | None) -> ssl.SSLError:
 def test_each_way_has_its_kind_its_code_its_sentence_and_its_hint(
     problem: Exception, kind: type[RemoteError], code: str, says: str, hint: str
 ) -> None:
-    error = from_reading(problem, what=WHAT, base_url=BASE)
+    error = remote_error(problem, what=WHAT, base_url=BASE)
     assert type(error) is kind
     assert (error.code, error.summary, error.hint) == (code, f"{WHAT}: {says}", hint)
     assert error.attempts == 1
 
 
-@pytest.mark.parametrize(
-    "problem",
-    [httpx.LocalProtocolError("c"), httpx.UnsupportedProtocol("c"), httpx.InvalidURL("c")],
-    ids=lambda value: type(value).__name__,
-)
-def test_what_cannot_be_written_as_a_request_was_never_tried(problem: Exception) -> None:
-    error = from_httpx(problem, what=WHAT, base_url=BASE)
+def test_what_cannot_be_written_as_a_request_was_never_tried() -> None:
+    error = remote_error(UnsendableError("c"), what=WHAT, base_url=BASE)
     assert type(error) is InvalidCall
     assert (error.code, error.attempts) == ("bad-call", 0)
     assert error.summary == f"{WHAT} cannot be written as a request"
 
 
 def test_a_connection_that_took_too_long_says_nothing_of_trust() -> None:
-    late = httpx.ConnectTimeout("c")
+    late = ConnectTimeout("c")
     late.__cause__ = distrusted()
-    assert from_httpx(late, what=WHAT, base_url=BASE).code == "unreachable"
+    assert remote_error(late, what=WHAT, base_url=BASE).code == "unreachable"

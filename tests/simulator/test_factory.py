@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 from reconciler.errors import ReconcilerError
+from reconciler.remote.exchange import Request
 from reconciler.simulator.factory import (
     Dependencies,
     Script,
@@ -182,10 +184,11 @@ def test_latency_is_between_its_bounds_and_repeatable() -> None:
 def test_an_in_process_target_keeps_its_state_between_clients(tmp_path: Path) -> None:
     db = tmp_path / ".reconcile" / "simulator.db"
 
-    async def run(method: str, **options: Any) -> Any:
+    async def run(method: str, content: bytes | None = None) -> Any:
         transport = simulator_transport(db, dependencies())
-        async with httpx.AsyncClient(transport=transport, base_url="simulator:") as client:
-            return (await client.request(method, "/integrations", **options)).json()
+        answer = await transport.send(Request(method, "http://simulator/integrations", [], content))
+        await transport.aclose()
+        return json.loads(answer.body)
 
-    asyncio.run(run("POST", json=openai()))
+    asyncio.run(run("POST", json.dumps(openai()).encode()))
     assert asyncio.run(run("GET"))["total"] == 1

@@ -141,17 +141,17 @@ def _show(
 
 def _send_heartbeat(invocation: Invocation, url: str) -> None:
     """Request the URL; a failure is a warning, because the check itself was completed."""
-    from reconciler.remote.transport import connection_maker
+    from reconciler.remote.httpx_transport import httpx_transport
 
     environment = settings.from_environment()
-    make = connection_maker(
+    transport = httpx_transport(
         base_url=url,
         ca_file=Path(environment.ca_file) if environment.ca_file else None,
         proxy=environment.proxy,
     )
 
     async def work(_handler: signals.SignalHandler) -> Diagnostic | None:
-        return await send_heartbeat(url, make)
+        return await send_heartbeat(url, transport)
 
     failed = signals.run(work)
     if failed is not None:

@@ -194,11 +194,11 @@ def gitlab(
 async def connected(job: Job) -> "AsyncIterator[GitHub]":
     """Open a client of GitHub, with the CA file and proxy of the environment."""
     from reconciler.github.client import GitHub
-    from reconciler.remote.transport import connection_maker
+    from reconciler.remote.httpx_transport import httpx_transport
 
     token, repository = job.required_token(), job.required_repository()
     environment = settings.from_environment()
-    make = connection_maker(
+    transport = httpx_transport(
         base_url=job.api_url,
         ca_file=Path(environment.ca_file) if environment.ca_file else None,
         proxy=environment.proxy,
@@ -208,7 +208,7 @@ async def connected(job: Job) -> "AsyncIterator[GitHub]":
         repository=repository,
         token=token,
         clock=wiring.clock(),
-        transport=make(),
+        transport=transport,
     ) as opened:
         yield opened
 
