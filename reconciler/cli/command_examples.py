@@ -25,6 +25,10 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 "Write references to Vault",
                 "reconcile --target production pull --secret-template '${vault:ai/{slug}#{field}}'",
             ),
+            (
+                "Take over from Terraform",
+                "reconcile --target production pull --from-terraform state.json",
+            ),
         ),
         "scaffold": (
             (

@@ -232,6 +232,21 @@ class LedgerAccess:
             limit_seconds=min(limit_seconds, LIMIT_SECONDS),
         )
 
+    @contextmanager
+    def locked_ledger(
+        self, target: PlanTarget, *, run: str, since: str
+    ) -> "Iterator[tuple[Ledger, TargetKey]]":
+        """Open the ledger and hold the lock of a target, outside of any recorded run.
+
+        Raises `LedgerError`, and `Refused` if a run holds the lock.
+        """
+        key = TargetKey.of(
+            name=target.name, base_url=target.base_url, organisation=target.organisation_id
+        )
+        holder = _holder(run_facts(self.environment, run), since=since)
+        with self.open(read_only=False) as ledger, ledger.run_lock(key, holder):
+            yield ledger, key
+
     def require_writable(self) -> None:
         """Raise `LedgerError` if a run could not be recorded."""
         from reconciler.ledger.database import require_writable

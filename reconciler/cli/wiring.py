@@ -24,7 +24,6 @@ from reconciler.cli.desired_source import (
 )
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.ledger_access import (
-    LedgerAccess,
     LedgerSnapshot,
     known_organisation,
     ledger_access_of,
@@ -135,9 +134,14 @@ async def run(
     repository = repository_of(invocation, source.environment)
     facts = await _facts_of(source, name, repository=repository, selection=selection)
     async with AsyncExitStack() as held:
-        snapshot, ledger_listener = await held.enter_async_context(
-            _held(ledger_access, target, facts, reading, keeps_records=keeps_records)
-        )
+        ledger_listener = None
+        limit = reading.deadline
+        if keeps_records:
+            recorded = ledger_access.recorded_run(target, facts, _timestamp, limit_seconds=limit)
+            snapshot, ledger_listener = await held.enter_async_context(entered(recorded))
+        else:
+            locked = ledger_access.locked_run(target, facts, _timestamp, limit_seconds=limit)
+            snapshot = await held.enter_async_context(entered(locked))
         # Under the lock, because another run could otherwise still apply a newer commit.
         if compares_commits:
             found = await in_thread(
@@ -182,27 +186,6 @@ async def _prober(
     opened = prober_of(invocation, environment, target, clock=clock(), in_process=in_process)
     async with opened as prober:
         yield prober
-
-
-@asynccontextmanager
-async def _held(
-    ledger_access: LedgerAccess,
-    target: Target,
-    facts: RunFacts,
-    reading: ReadingOptions,
-    *,
-    keeps_records: bool,
-) -> AsyncIterator[tuple[LedgerSnapshot, "LedgerListener | None"]]:
-    """Lock a target for a run, together with its ledger if the run is recorded."""
-    limit = reading.deadline
-    if keeps_records:
-        recorded = ledger_access.recorded_run(target, facts, _timestamp, limit_seconds=limit)
-        async with entered(recorded) as (snapshot, ledger_listener):
-            yield snapshot, ledger_listener
-    else:
-        locked = ledger_access.locked_run(target, facts, _timestamp, limit_seconds=limit)
-        async with entered(locked) as snapshot:
-            yield snapshot, None
 
 
 async def _facts_of(

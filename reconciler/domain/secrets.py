@@ -127,6 +127,19 @@ class Redacted:
         except (ValueError, RecursionError):
             return self.equals(other)
 
+    def matches(self, pattern: re.Pattern[str]) -> bool:
+        """Return whether the whole value matches a pattern, such as that of a placeholder."""
+        return pattern.fullmatch(self._value) is not None
+
+    def occurs_in(self, content: bytes) -> bool:
+        """Return whether bytes that are about to be written contain the value."""
+        return bool(self._value) and _octets(self._value) in content
+
+    @property
+    def length(self) -> int:
+        """Return the number of characters of the value."""
+        return len(self._value)
+
     @property
     def is_empty(self) -> bool:
         """Return whether the value is blank; an empty secret is never sent."""

@@ -176,9 +176,11 @@ def last_applied_from_rows(
             identities=frozenset() if row["identity"] is None else frozenset({row["identity"]}),
             declared_at=_declared_at(row["source"], commits.get(row["run"])),
         )
-    # An interrupted create leaves intents without a declaration.
-    never_declared = {slug: LastApplied(unsettled=paths) for slug, paths in unsettled.items()}
-    return known | never_declared
+    # An interrupted create leaves intents without a declaration, a pull from Terraform secrets.
+    for slug in (records.keys() | unsettled.keys()) - known.keys():
+        paths = unsettled.get(slug, {})
+        known[slug] = LastApplied(secrets=records.get(slug, {}), unsettled=paths)
+    return known
 
 
 def commit_of(facts: str) -> str | None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, MappingResult, Table, bindparam, delete, inse
 
 from reconciler.diagnostics import SourceLocation
 from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.domain.state import NO_FILE, LastApplied
+from reconciler.domain.state import NO_FILE, LastApplied, SecretRecord
 from reconciler.domain.tree import Path, leaves
 from reconciler.ledger.codec import (
     last_applied_from_rows,
@@ -81,6 +81,26 @@ def store(
     for item in items:
         written = item.secrets.keys() | item.removed
         _settle_intents(connection, target, item.declared.slug, written)
+
+
+def store_secrets(
+    connection: Connection, target: int, records: Mapping[str, Mapping[Path, SecretRecord]]
+) -> None:
+    """Store what is known about secrets that another tool wrote; a record that exists is kept.
+
+    Nothing is stored about what Git declared, so that a slug without a file is not withdrawn.
+    """
+    known = _rows_of(connection, secrets, target, records)
+    taken = {(row["slug"], row["path"]) for row in known}
+    added = [
+        _secret_row(target, slug, path_to_text(path), record, None)
+        for slug, paths in records.items()
+        for path, record in paths.items()
+        if (slug, path_to_text(path)) not in taken
+    ]
+    state = read_state_digest(connection, target)
+    _exchange(connection, secrets, before=known, after=[*known, *added], state=state)
+    write_state_digest(connection, target, state)
 
 
 def remove(connection: Connection, target: int, slugs: Collection[str]) -> None:
@@ -186,16 +206,20 @@ def _secret_rows(
             if known is not None and path not in item.removed:
                 yield known
             continue
-        yield {
-            "target": target,
-            "slug": slug,
-            "path": name,
-            "reference": str(record.reference),
-            "fingerprint": record.fingerprint,
-            "mask": None if record.mask is None else record.mask.text,
-            "mask_agreed": record.mask_agreed,
-            "run": run,
-        }
+        yield _secret_row(target, slug, name, record, run)
+
+
+def _secret_row(target: int, slug: str, path: str, record: SecretRecord, run: str | None) -> _Row:
+    return {
+        "target": target,
+        "slug": slug,
+        "path": path,
+        "reference": str(record.reference),
+        "fingerprint": record.fingerprint,
+        "mask": None if record.mask is None else record.mask.text,
+        "mask_agreed": record.mask_agreed,
+        "run": run,
+    }
 
 
 def _all_rows(connection: Connection, table: Table, target: int) -> MappingResult:

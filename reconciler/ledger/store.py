@@ -12,7 +12,8 @@ from typing import Any, Self, Unpack
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.secrets import Pepper
-from reconciler.domain.state import LastAppliedState
+from reconciler.domain.state import LastAppliedState, SecretRecord
+from reconciler.domain.tree import Path as FieldPath
 from reconciler.ledger import hash_chain, last_applied, measured_rate, target_rows
 from reconciler.ledger.database import (
     Database,
@@ -206,6 +207,14 @@ class Ledger:
             target = target_rows.find_or_create(connection, key)
             last_applied.remove(connection, target, gone)
             last_applied.store(connection, target, confirmed, run=run)
+
+    def store_secrets(
+        self, key: TargetKey, records: Mapping[str, Mapping[FieldPath, SecretRecord]]
+    ) -> None:
+        """Store what is known about secrets that another tool wrote; existing records are kept."""
+        with self._database.writing() as connection:
+            target = target_rows.find_or_create(connection, key)
+            last_applied.store_secrets(connection, target, records)
 
     def store_seen_states(self, key: TargetKey, items: Mapping[str, SeenState]) -> None:
         """Store how integrations looked, for the next incremental drift check."""

@@ -7,6 +7,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import date
+from typing import TYPE_CHECKING
 
 from reconciler.desired.config import Config
 from reconciler.desired.load import load_desired
@@ -31,6 +32,9 @@ from reconciler.pull.selection import Candidates, choose
 from reconciler.pull.working_copy import WorkingCopy
 from reconciler.remote.api import IntegrationsAPI, OnProgress
 from reconciler.remote.observe import WantedDetails, observe
+
+if TYPE_CHECKING:
+    from reconciler.pull.terraform_adoption import Adoption
 
 Values = Callable[[Iterable[Declared]], Mapping[SecretRef, Redacted]]
 """Returns the available values of the secrets that integrations name."""
@@ -95,30 +99,37 @@ async def pull(
     known_organisation: str | None = None,
     concurrency: int = 10,
     on_progress: OnProgress | None = None,
+    terraform: "Adoption | None" = None,
 ) -> PullResult:
     """Read the API and return the files for which the next plan is empty.
 
-    `desired` is what the files declare now. Raises `RemoteError` for an incomplete read, `Refused`
-    for another organisation, and `InvalidInput` for patterns without a match or invalid files.
+    `desired` is what the files declare now; `terraform` limits the pull to what a state manages.
+    Raises `RemoteError` for an incomplete read, `Refused` for another organisation, and
+    `InvalidInput` for patterns without a match or invalid files.
     """
-    candidates = Candidates(desired, options.patterns, everything=options.everything)
+    among = terraform.slugs if terraform is not None else None
+    candidates = Candidates(desired, options.patterns, options.everything, among)
     observed = await _read(api, candidates, concurrency=concurrency, on_progress=on_progress)
     organisation = observed.organisation_id
     refuse_other_organisation(desired.target.name, known=known_organisation, found=organisation)
-    chosen, diagnostics = choose(candidates, observed)
+    chosen, diagnostics = _choose(candidates, observed, terraform)
     copy = WorkingCopy(files)
     rewrite = Rewrite(copy, desired, options=options, last_applied=last_applied, today=today)
+    if terraform is not None:
+        rewrite.folders = terraform.folders
     pulled = rewrite.declare(chosen)
-    after, problems = load_desired(copy.source, config, desired.target, today)
-    if after is None:
-        raise InvalidInput(problems)
+    after, problems = _load(copy, config, desired, today)
     following = _following(after, observed)
-    at_hand = values(following.desired.integrations.values())
+    known = at_hand = values(following.desired.integrations.values())
+    if terraform is not None:
+        last_applied, in_state = terraform.learn(after, observed, last_applied, pulled)
+        known = {**in_state, **at_hand}
+        diagnostics += terraform.diagnostics
     return PullResult(
         slugs=pulled,
         changed=copy.changed,
         new=frozenset(path for path in copy.changed if copy.is_new(path)),
-        plan=following.plan(last_applied, at_hand, created_at=created_at, diagnostics=problems),
+        plan=following.plan(last_applied, known, created_at=created_at, diagnostics=problems),
         secrets=tuple(_secret_checks(_only(after, pulled), observed, at_hand)),
         diagnostics=in_order(diagnostics + rewrite.diagnostics),
         left_out=_left_out(rewrite.left_out, pulled, candidates, observed),
@@ -126,11 +137,35 @@ async def pull(
     )
 
 
+def _choose(
+    candidates: Candidates, observed: ObservedState, terraform: "Adoption | None"
+) -> tuple[Mapping[str, Observed], list[Diagnostic]]:
+    """Return the integrations to pull; of those from Terraform, only what it manages."""
+    chosen, diagnostics = choose(candidates, observed)
+    if terraform is not None:
+        requested = {slug for slug in terraform.slugs if candidates.matches(slug)}
+        desired = candidates.desired
+        chosen = terraform.narrow(chosen, observed, desired, requested=requested)
+    return chosen, diagnostics
+
+
+def _load(
+    copy: WorkingCopy, config: Config, desired: DesiredState, today: date
+) -> tuple[DesiredState, tuple[Diagnostic, ...]]:
+    """Return what the edited files declare; raises `InvalidInput` if they do not load."""
+    after, problems = load_desired(copy.source, config, desired.target, today)
+    if after is None:
+        raise InvalidInput(problems)
+    return after, problems
+
+
 def _left_out(
     failed: Iterable[str], pulled: Iterable[str], candidates: Candidates, there: ObservedState
 ) -> tuple[str, ...]:
     """Return the slugs that no file could declare, and those that were requested but not pulled."""
     named = {slug for slug in candidates.patterns if slug in there.integrations}
+    if candidates.among is not None:
+        named = {slug for slug in candidates.among if candidates.matches(slug)}
     return tuple(sorted({*failed, *candidates.unreadable(there), *(named - set(pulled))}))
 
 

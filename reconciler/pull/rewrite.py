@@ -57,6 +57,7 @@ class Rewrite:
     """Edits a working copy.
 
     `diagnostics` collects warnings for the user, `left_out` the slugs that no file could declare.
+    `folders` are folders of new files inside of integrations/, by slug.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Rewrite:
         today: date,
     ) -> None:
         self.files = files
+        self.folders: Mapping[str, str] = {}
         self.diagnostics: list[Diagnostic] = []
         self.left_out: set[str] = set()
         self._desired = desired
@@ -129,7 +131,8 @@ class Rewrite:
         tree, comments = self._with_empty_list(observed, self._exported(observed))
         text = self._text(observed, tree, comments)
         if text is not None:
-            self.files.put(self._free_path(observed.slug), self._with_modeline(text.encode()))
+            path = self._free_path(observed.slug)
+            self.files.put(path, self._with_modeline(text.encode(), path))
         return text is not None
 
     def _rewrite(self, observed: Observed, document: Sourced) -> None:
@@ -146,11 +149,12 @@ class Rewrite:
         edit = self.files.edit(path)
         edit.replace_document(index, text)
         content = edit.result()
-        self.files.put(path, self._with_modeline(content) if index == 0 else content)
+        self.files.put(path, self._with_modeline(content, path) if index == 0 else content)
 
-    def _with_modeline(self, content: bytes) -> bytes:
+    def _with_modeline(self, content: bytes, path: str) -> bytes:
         """Return a file that names the schema, if the folder has one."""
-        modeline = MODELINE.encode()
+        up = "../" * path.count("/")
+        modeline = MODELINE.replace("../", up).encode()
         # A byte order mark must stay the first character.
         if modeline in content or not content[:1].isascii():
             return content
@@ -191,13 +195,14 @@ class Rewrite:
         return written.text
 
     def _free_path(self, slug: str) -> str:
-        """Return `integrations/<slug>.yaml`, with a hash if that name is taken or too long."""
-        path = f"{INTEGRATIONS}/{slug}.yaml"
+        """Return the path of a new file, with a hash if `<slug>.yaml` is taken or too long."""
+        folder = "/".join(part for part in (INTEGRATIONS, self.folders.get(slug)) if part)
+        path = f"{folder}/{slug}.yaml"
         # Characters are bytes here, because a slug is ASCII (remote/API.md §1.1).
         if len(slug) > LONGEST_NAME or self.files.has(path):
             mark = hashlib.sha256(slug.encode()).hexdigest()[:8]
             # Nine characters: the hyphen and the hexadecimal digits of the mark.
-            path = f"{INTEGRATIONS}/{slug[: LONGEST_NAME - 9]}-{mark}.yaml"
+            path = f"{folder}/{slug[: LONGEST_NAME - 9]}-{mark}.yaml"
         return path
 
     def _edit(self, observed: dict[str, Observed]) -> bool:

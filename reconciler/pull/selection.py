@@ -18,11 +18,15 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The selection: patterns, scope, not archived, no tombstone."""
+    """The selection: patterns, scope, not archived, no tombstone.
+
+    With `among`, only these slugs can be selected.
+    """
 
     desired: DesiredState
     patterns: tuple[str, ...] = ()
     everything: bool = False
+    among: frozenset[str] | None = None
 
     @property
     def selection(self) -> Selection:
@@ -31,7 +35,7 @@ class Candidates:
 
     def matches(self, slug: str) -> bool:
         """Whether a slug is requested."""
-        return self.selection.includes(slug)
+        return self.selection.includes(slug) and (self.among is None or slug in self.among)
 
     def unreadable(self, observed: ObservedState) -> list[str]:
         """Return unreadable integrations whose slugs are requested and may be in scope."""
@@ -91,9 +95,11 @@ def choose(
 
 
 def _refuse_unmatched(candidates: Candidates, observed: ObservedState) -> None:
-    unmatched = candidates.selection.unmatched(observed.listed)
+    known = observed.listed if candidates.among is None else candidates.among
+    unmatched = candidates.selection.unmatched(known)
     if unmatched:
-        raise InvalidInput([_no_match(pattern) for pattern in unmatched])
+        is_limited = candidates.among is not None
+        raise InvalidInput([_no_match(pattern, is_limited=is_limited) for pattern in unmatched])
 
 
 def _refuse_unreadable(candidates: Candidates, observed: ObservedState) -> None:
@@ -107,7 +113,13 @@ def _refuse_unreadable(candidates: Candidates, observed: ObservedState) -> None:
         raise nameless_rows(observed.nameless)
 
 
-def _no_match(pattern: str) -> Diagnostic:
+def _no_match(pattern: str, *, is_limited: bool) -> Diagnostic:
+    if is_limited:
+        return error(
+            "no-such-integration",
+            f"no integration of the Terraform state has a slug that matches `{pattern}`",
+            hint="pull it without `--from-terraform`",
+        )
     return error(
         "no-such-integration",
         f"no integration of the API has a slug that matches `{pattern}`",

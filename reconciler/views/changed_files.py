@@ -29,15 +29,19 @@ _UNDO_NEXT = "Review the files with `git diff`, then commit and apply them as an
 _UNDO_NOTHING = "No file needs a change."
 
 
-def pull_text(pulled: PullResult, *, folder: str, ledger: str) -> str:
+def pull_text(
+    pulled: PullResult, *, folder: str, ledger: str, terraform: Iterable[str] = ()
+) -> str:
     """Return the written files, then the next plan's actions; the last line counts both.
 
-    `folder` is the desired-state folder as the user passed it.
+    `folder` is the desired-state folder as the user passed it, `terraform` the lines about leaving
+    Terraform.
     """
     lines = [header_of(pulled.plan.target, ledger=ledger), ""]
     lines += _written_files(pulled, folder)
     lines += _checked_secrets(pulled.secrets)
     lines += _next_plan(pulled.plan)
+    lines += terraform
     return "\n".join([*lines, pull_summary(pulled)]) + "\n"
 
 

@@ -30,6 +30,7 @@ _ORDER = (
     "plans",
     "apply",
     "pull_undo",
+    "terraform",
     "api",
     "ledger",
     "github",

@@ -1,12 +1,13 @@
 """`reconcile pull`: write files for existing integrations, so that the next plan is empty."""
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli import completion_values, settings, signals, wiring
 from reconciler.cli.global_options import Command, Invocation, argument
-from reconciler.cli.options import ReadingOptions, connection
+from reconciler.cli.options import ReadingOptions, command_context, connection
 from reconciler.desired.load import load_config
 from reconciler.desired.references import template_problem
 from reconciler.desired.source import DirectorySource
@@ -18,6 +19,10 @@ from reconciler.pull import working_copy
 from reconciler.pull.pull import PullOptions, PullResult, pull
 from reconciler.views import changed_files, diagnostics
 from reconciler.workflows import Session, timestamp
+
+if TYPE_CHECKING:
+    from reconciler.pull.terraform_adoption import Adoption
+    from reconciler.pull.terraform_state import TerraformState
 
 INCOMPLETE = 5
 
@@ -45,6 +50,12 @@ _NOTHING = Selection(exclude=("*",))
     help="Template of references, with {slug} and {field}  [default: ${env:SECRET_<SLUG>_<FIELD>}]",
 )
 @click.option("--secret-mappings", is_flag=True, help="Write secret mappings instead of references")
+@click.option(
+    "--from-terraform",
+    metavar="FILE",
+    type=click.Path(allow_dash=True),
+    help="Pull only what this Terraform state manages; - reads the standard input",
+)
 @connection
 @click.pass_obj
 def command(
@@ -55,6 +66,7 @@ def command(
     force: bool,
     secret_template: str | None,
     secret_mappings: bool,
+    from_terraform: str | None,
     connection: ReadingOptions,
 ) -> int:
     """Write files for existing integrations, and count the changes left to plan.
@@ -64,32 +76,74 @@ def command(
     in place: only lines whose declared value differs change, in overlays, too. A file that is new
     or written with --force declares `workspaces: []` if no workspace has access. The exit code is
     5 if an integration could not be pulled.
+
+    FILE is the output of `terraform show -json`, or a state file. Secrets whose values it holds are
+    recorded in the ledger as fingerprints. The `removed` blocks that let Terraform go are printed.
     """
-    options = PullOptions(
-        patterns=patterns,
-        everything=everything,
-        force=force,
-        template=secret_template,
-        keep_mappings=secret_mappings,
-    )
     if secret_template is not None and (problem := template_problem(secret_template)):
         raise click.BadParameter(problem, param_hint="--secret-template")
+    # What Terraform maps to a secret manager, it does not set.
+    keep_mappings = secret_mappings or from_terraform is not None
+    options = PullOptions(patterns, everything, force, secret_template, keep_mappings)
+    # Before the API is read, so that a bad file costs nothing.
+    state = None if from_terraform is None else _state_in(from_terraform)
 
-    async def work(_handler: signals.SignalHandler) -> tuple[PullResult, str]:
+    async def work(_handler: signals.SignalHandler) -> "tuple[PullResult, str, Adoption | None]":
         async with wiring.session(invocation, connection, selection=_NOTHING) as session:
-            return await _pull(invocation, session, options), session.ledger
+            adoption = None if state is None else _adoption(invocation, state, session)
+            pulled = await _pull(invocation, session, options, adoption)
+            return pulled, session.ledger, adoption
 
-    pulled, ledger = signals.run(work)
+    pulled, ledger, adoption = signals.run(work)
+    steps = () if adoption is None else _recorded(invocation, adoption, pulled)
     working_copy.write(invocation.dir, pulled.changed)
     if pulled.diagnostics:
         invocation.console.warning(diagnostics.as_text(pulled.diagnostics))
-    invocation.console.data(
-        changed_files.pull_text(pulled, folder=str(invocation.dir), ledger=ledger)
-    )
+    folder = str(invocation.dir)
+    text = changed_files.pull_text(pulled, folder=folder, ledger=ledger, terraform=steps)
+    invocation.console.data(text)
     return INCOMPLETE if pulled.left_out else 0
 
 
-async def _pull(invocation: Invocation, session: Session, options: PullOptions) -> PullResult:
+def _state_in(path: str) -> "TerraformState":
+    from reconciler.cli.terraform_pull import read_file
+
+    return read_file(path)
+
+
+def _adoption(invocation: Invocation, state: "TerraformState", session: Session) -> "Adoption":
+    from reconciler.cli.terraform_pull import adoption_of
+
+    return adoption_of(invocation, state, session)
+
+
+def _recorded(invocation: Invocation, adoption: "Adoption", pulled: PullResult) -> Iterable[str]:
+    """Record the secrets of a Terraform state, and return the lines about leaving Terraform.
+
+    Before the files are written, so that nothing is left behind if the ledger refuses.
+    """
+    from reconciler.cli.terraform_pull import record
+    from reconciler.pull.terraform_handover import handover
+    from reconciler.views.terraform_steps import terraform_lines
+
+    adoption.refuse_secrets_in(pulled.changed)
+    found = record(invocation, adoption, pulled)
+    if found:
+        invocation.console.warning(diagnostics.as_text(found))
+    return terraform_lines(
+        pulled,
+        handover(adoption.state, pulled.slugs),
+        is_recorded=not found,
+        context=command_context(invocation, click.get_current_context()),
+    )
+
+
+async def _pull(
+    invocation: Invocation,
+    session: Session,
+    options: PullOptions,
+    terraform: "Adoption | None",
+) -> PullResult:
     config, found = load_config(invocation.dir)
     if config is None:
         raise InvalidInput(found)
@@ -112,4 +166,5 @@ async def _pull(invocation: Invocation, session: Session, options: PullOptions) 
         known_organisation=session.known_organisation,
         concurrency=session.parallelism,
         on_progress=session.on_progress,
+        terraform=terraform,
     )

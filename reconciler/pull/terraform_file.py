@@ -1,0 +1,311 @@
+"""Read a Terraform state: the output of `terraform show -json`, or a state file of version 4.
+
+Both forms become `Instance`s, one for each instance of a managed resource. Data sources and outputs
+are not read. A state holds secrets in clear, so no message quotes a value of it, and an `Instance`
+prints none.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.diagnostics import SourceLocation, error
+from reconciler.errors import InvalidInput
+
+MAX_STATE = 64 * 1024 * 1024
+"""Maximum bytes of a state."""
+
+UNREADABLE = "terraform-unreadable"
+NOT_A_STATE = "terraform-not-a-state"
+
+SHOW = "run `terraform show -json > state.json` in the folder of the configuration"
+
+_NAME = r"[^\W\d][\w-]*"
+_KEY = r'\[(?:(?P<number>\d+)|"(?P<key>(?:[^"\\]|\\.)*)")\]'
+_MODULE = re.compile(rf"module\.(?P<name>{_NAME})(?:{_KEY})?(?:\.|$)")
+_RESOURCE_NAME = re.compile(_NAME)
+_PROVIDER_OF_STATE = re.compile(r'provider\["([^"]+)"\]')
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleStep:
+    """One module on the way to a resource; `key` is that of `count` or `for_each`."""
+
+    name: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One instance of a managed resource.
+
+    `configured` is the address without the keys of `count` and `for_each`. `sensitive` are the
+    attributes that the state marks as sensitive, wholly or in part. `is_deposed` marks an object
+    that Terraform has replaced and not yet destroyed.
+    """
+
+    address: str
+    configured: str
+    modules: tuple[ModuleStep, ...]
+    type: str
+    provider: str
+    attributes: Mapping[str, Any] = field(repr=False)
+    sensitive: frozenset[str]
+    depends_on: tuple[str, ...]
+    at: SourceLocation
+    is_deposed: bool = False
+
+
+def read_instances(content: bytes, where: str) -> list[Instance]:
+    """Return the managed resources of a state; `where` is its displayed name.
+
+    Raises `InvalidInput` for anything but a state.
+    """
+    text = _decoded(content, where)
+    document = _parsed(text, where)
+    _refuse_other_documents(document, where)
+    reader = _Reader(where, text)
+    if "format_version" in document:
+        return list(reader.shown(document))
+    return list(reader.stored(document))
+
+
+def _decoded(content: bytes, where: str) -> str:
+    if len(content) > MAX_STATE:
+        limit = f"{MAX_STATE // (1024 * 1024)} MiB"
+        hint = "pass a state of this configuration only, without the states of other projects"
+        raise _refused(UNREADABLE, where, f"is larger than {limit}", hint)
+    if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        hint = "write it as UTF-8: PowerShell's `>` writes UTF-16, `| Out-File -Encoding utf8` not"
+        raise _refused(UNREADABLE, where, "is UTF-16, not UTF-8", hint)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise _refused(UNREADABLE, where, "is not UTF-8", SHOW) from None
+
+
+def _parsed(text: str, where: str) -> dict[str, Any]:
+    if not text.strip():
+        raise _refused(UNREADABLE, where, "is empty", SHOW)
+    try:
+        document = json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as problem:
+        # Not `from` the cause: it holds the whole text, secrets included.
+        at = SourceLocation(where, problem.lineno, problem.colno)
+        is_cut_off = problem.pos >= len(text.rstrip())
+        what = "ends in the middle of the JSON" if is_cut_off else "is not JSON"
+        hint = SHOW if not text.lstrip().startswith("#") else f"{SHOW}; `-json` is missing"
+        raise InvalidInput([error(UNREADABLE, f"{where} {what}", hint=hint, at=at)]) from None
+    except (ValueError, RecursionError):
+        raise _refused(UNREADABLE, where, "holds JSON that cannot be read", SHOW) from None
+    if not isinstance(document, dict):
+        raise _refused(NOT_A_STATE, where, "is not a Terraform state", SHOW)
+    return document
+
+
+def _refuse_constant(_: str) -> None:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+def _refuse_other_documents(document: Mapping[str, Any], where: str) -> None:
+    """Raise for JSON that Terraform writes and that is not a state, and for any other."""
+    if document.keys() & {"resource_changes", "planned_values", "prior_state"}:
+        hint = f"{SHOW}, without the name of a plan"
+        raise _refused(NOT_A_STATE, where, "is a plan, not a state", hint)
+    if "provider_schemas" in document:
+        raise _refused(NOT_A_STATE, where, "holds schemas of providers, not a state", SHOW)
+    if "encrypted_data" in document:
+        hint = "run `tofu show -json > state.json`, which decrypts it"
+        raise _refused(NOT_A_STATE, where, "is an encrypted state", hint)
+    if "format_version" in document:
+        version = str(document["format_version"])
+        if version.partition(".")[0] not in {"0", "1"}:
+            raise _refused(NOT_A_STATE, where, "has a format_version that is not known", SHOW)
+        if document.get("values") is None:
+            hint = f"{SHOW}, with the backend and the workspace that hold the integrations"
+            raise _refused(NOT_A_STATE, where, "is the state of nothing: it has no values", hint)
+    elif document.get("version") in {1, 2, 3}:
+        hint = f"{SHOW} with Terraform 0.12 or later"
+        raise _refused(NOT_A_STATE, where, "is a state of a version before 4", hint)
+    elif document.get("version") != 4 or not isinstance(document.get("resources"), list):
+        raise _refused(NOT_A_STATE, where, "is not a Terraform state", SHOW)
+
+
+class _Reader:
+    """Reads one state; `text` is searched for the place of each resource."""
+
+    def __init__(self, where: str, text: str) -> None:
+        self._where = where
+        self._text = text
+        self._offset = 0
+        self._line = 1
+        self._line_start = 0
+
+    def shown(self, document: Mapping[str, Any]) -> Iterator[Instance]:
+        """Read the form of `terraform show -json`."""
+        values = self._mapping(document["values"], "values")
+        root = values.get("root_module")
+        if root is not None:
+            yield from self._shown_module(self._mapping(root, "root_module"), "")
+
+    def _shown_module(self, module: Mapping[str, Any], address: str) -> Iterator[Instance]:
+        # Modules are nested, and a list in place of recursion keeps any depth readable.
+        waiting = [(module, address)]
+        while waiting:
+            current, where = waiting.pop()
+            for item in self._list(current.get("resources"), "resources"):
+                resource = self._mapping(item, "resources")
+                if resource.get("mode") == "managed":
+                    yield self._shown_resource(resource, where)
+            children = self._list(current.get("child_modules"), "child_modules")
+            for child in reversed(children):
+                inner = self._mapping(child, "child_modules")
+                waiting.append((inner, self._text_of(inner, "address")))
+
+    def _shown_resource(self, resource: Mapping[str, Any], module: str) -> Instance:
+        sensitive = resource.get("sensitive_values")
+        marked = sensitive if isinstance(sensitive, Mapping) else {}
+        address = resource.get("address")
+        return self._instance(
+            resource,
+            module=module,
+            key=resource.get("index"),
+            attributes=resource.get("values"),
+            provider=self._text_of(resource, "provider_name"),
+            sensitive=frozenset(name for name, mark in marked.items() if _marks(mark)),
+            depends_on=resource.get("depends_on"),
+            at=self._place(address),
+            is_deposed=resource.get("deposed_key") is not None,
+        )
+
+    def stored(self, document: Mapping[str, Any]) -> Iterator[Instance]:
+        """Read the form of a state file."""
+        for item in document["resources"]:
+            resource = self._mapping(item, "resources")
+            if resource.get("mode") != "managed":
+                continue
+            provider = _PROVIDER_OF_STATE.search(self._text_of(resource, "provider"))
+            for each in self._list(resource.get("instances"), "instances"):
+                instance = self._mapping(each, "instances")
+                yield self._instance(
+                    resource,
+                    module=str(resource.get("module") or ""),
+                    key=instance.get("index_key"),
+                    attributes=instance.get("attributes"),
+                    provider=provider.group(1) if provider else "",
+                    sensitive=_sensitive_paths(instance.get("sensitive_attributes")),
+                    depends_on=instance.get("dependencies"),
+                    # The file has no addresses, so the summary of a finding names it instead.
+                    at=SourceLocation(self._where),
+                    is_deposed=instance.get("deposed") is not None,
+                )
+
+    def _instance(
+        self,
+        resource: Mapping[str, Any],
+        *,
+        module: str,
+        key: object,
+        attributes: object,
+        provider: str,
+        sensitive: frozenset[str],
+        depends_on: object,
+        at: SourceLocation,
+        is_deposed: bool,
+    ) -> Instance:
+        kind, name = self._text_of(resource, "type"), self._text_of(resource, "name")
+        modules = _modules(module)
+        names_are_valid = _RESOURCE_NAME.fullmatch(kind) and _RESOURCE_NAME.fullmatch(name)
+        if modules is None or not names_are_valid:
+            raise self._malformed("a resource has an address that Terraform cannot have written")
+        steps = [f"module.{step.name}" for step in modules]
+        prefix = f"{module}." if module else ""
+        index = f"[{json.dumps(key)}]" if isinstance(key, int | str) else ""
+        return Instance(
+            address=f"{prefix}{kind}.{name}{index}",
+            configured=".".join([*steps, kind, name]),
+            modules=modules,
+            type=kind,
+            provider=provider,
+            attributes=self._mapping(attributes, "values"),
+            sensitive=sensitive,
+            depends_on=tuple(str(item) for item in self._list(depends_on, "depends_on")),
+            at=at,
+            is_deposed=is_deposed,
+        )
+
+    def _place(self, address: object) -> SourceLocation:
+        """Return where an address stands; resources are read in the order of the text."""
+        found = self._text.find(
+            f'"address":{json.dumps(address, ensure_ascii=False)}', self._offset
+        )
+        if found < 0:
+            found = self._text.find(
+                f'"address": {json.dumps(address, ensure_ascii=False)}', self._offset
+            )
+        if found < 0:
+            return SourceLocation(self._where)
+        self._line += self._text.count("\n", self._offset, found)
+        self._line_start = self._text.rfind("\n", 0, found) + 1
+        self._offset = found
+        return SourceLocation(self._where, self._line, found - self._line_start + 1)
+
+    def _mapping(self, value: object, name: str) -> Mapping[str, Any]:
+        if not isinstance(value, Mapping):
+            raise self._malformed(f"`{name}` is not an object")
+        return value
+
+    def _list(self, value: object, name: str) -> list[Any]:
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise self._malformed(f"`{name}` is not a list")
+        return value
+
+    def _text_of(self, value: Mapping[str, Any], name: str) -> str:
+        found = value.get(name)
+        if not isinstance(found, str):
+            raise self._malformed(f"`{name}` of a resource is not text")
+        return found
+
+    def _malformed(self, what: str) -> InvalidInput:
+        return _refused(NOT_A_STATE, self._where, f"is not a Terraform state: {what}", SHOW)
+
+
+def _marks(mark: object) -> bool:
+    """Return whether a mark of `sensitive_values` marks anything."""
+    if isinstance(mark, Mapping):
+        return any(_marks(item) for item in mark.values())
+    if isinstance(mark, list):
+        return any(_marks(item) for item in mark)
+    return bool(mark)
+
+
+def _sensitive_paths(paths: object) -> frozenset[str]:
+    """Return the first step of every path of `sensitive_attributes`."""
+    found = set()
+    for path in paths if isinstance(paths, list) else ():
+        match path:
+            case [{"type": "get_attr", "value": str(name)}, *_]:
+                found.add(name)
+    return frozenset(found)
+
+
+def _modules(address: str) -> tuple[ModuleStep, ...] | None:
+    """Split the address of a module; return None for text that is not one."""
+    steps, at = [], 0
+    while at < len(address):
+        found = _MODULE.match(address, at)
+        if found is None:
+            return None
+        key = found["number"] if found["number"] is not None else found["key"]
+        steps.append(ModuleStep(found["name"], key))
+        at = found.end()
+    return tuple(steps)
+
+
+def _refused(code: str, where: str, what: str, hint: str) -> InvalidInput:
+    at = SourceLocation(where)
+    return InvalidInput([error(code, f"{where} {what}", hint=hint, at=at)])

@@ -1,0 +1,73 @@
+"""The `removed` blocks that let Terraform go, and the steps left after a pull from its state."""
+
+from collections.abc import Iterator
+
+from reconciler.diagnostics import counted
+from reconciler.pull.pull import PullResult
+from reconciler.pull.terraform_handover import Handover
+from reconciler.views.escape import visible
+from reconciler.views.sections import CommandContext, suggested_command
+
+_NAMED = 10
+_BLOCK = """\
+removed {{
+  from = {address}
+  lifecycle {{
+    destroy = false
+  }}
+}}"""
+
+
+def terraform_lines(
+    pulled: PullResult, left: Handover, *, is_recorded: bool, context: CommandContext
+) -> Iterator[str]:
+    """Yield the blocks and the steps; `is_recorded` if the ledger holds fingerprints."""
+    if left.released:
+        yield f"Terraform can let go of {counted(len(left.released), 'resource')}:"
+        yield ""
+        for address in left.released:
+            yield from _BLOCK.format(address=visible(address, None)).splitlines()
+        yield ""
+    yield "Steps left:"
+    for number, step in enumerate(_steps(pulled, left, context, is_recorded=is_recorded), 1):
+        yield f"{number}. {step}"
+    yield ""
+
+
+def _steps(
+    pulled: PullResult, left: Handover, context: CommandContext, *, is_recorded: bool
+) -> Iterator[str]:
+    missing = {str(check.reference) for check in pulled.secrets if check.verdict is None}
+    if missing:
+        where = "their fingerprints are recorded" if is_recorded else "none is recorded"
+        yield (
+            f"Store the values of {counted(len(missing), 'reference')} "
+            f"({where}): {_named(sorted(missing))}"
+        )
+    plan = suggested_command(pulled.plan.target.name, "plan", context=context)
+    yield f"Review the files with `git diff`, and check that nothing differs: {plan}"
+    if left.referring:
+        yield (
+            "In these resources, write the slug in place of a reference to what Terraform lets "
+            f"go of: {_named(left.referring)}"
+        )
+    if left.released:
+        yield (
+            "Replace the resources in the Terraform configuration by the blocks above, and run "
+            "`terraform apply`: it must report 0 to add, 0 to change, 0 to destroy"
+        )
+    if left.held:
+        yield (
+            "These stay with Terraform until each of their instances is pulled: "
+            f"{_named(left.held)}"
+        )
+    if left.staying:
+        counts = ", ".join(f"{number} × {visible(kind)}" for kind, number in left.staying.items())
+        yield f"Terraform keeps what reconcile does not manage: {counts}"
+    yield "Commit the files, and delete the copy of the state: it holds secrets in clear"
+
+
+def _named(names: "tuple[str, ...] | list[str]") -> str:
+    shown = ", ".join(visible(name, None) for name in names[:_NAMED])
+    more = len(names) - _NAMED
+    return f"{shown} and {more} more" if more > 0 else shown

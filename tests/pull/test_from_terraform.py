@@ -1,0 +1,352 @@
+"""`pull --from-terraform`: files for what a Terraform state manages, and a ledger that knows it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from reconciler.simulator.switches import Switches
+from tests.pull.terraforming import FOLDER, STATE_FILE, VALUES, resource, terraformed
+
+FILES = [
+    "openai-limited.yaml",
+    "openai-main.yaml",
+    "openai-write-only.yaml",
+    "spare-0.yaml",
+    "spare-1.yaml",
+    "team/eu/anthropic-eu.yaml",
+    "team/eu/private/bedrock-eu.yaml",
+    "team/us-west/anthropic-us-west.yaml",
+    "team/us-west/private/bedrock-us-west.yaml",
+]
+MAIN = """\
+slug: openai-main
+name: OpenAI main
+ai_provider_id: openai
+description: For all teams
+key: ${env:SECRET_OPENAI_MAIN_KEY}
+workspaces:
+  - id: ws-search
+    enabled: true
+    usage_limits:
+      - {type: cost, credit_limit: 100, alert_threshold: 80, periodic_reset: monthly}
+    rate_limits:
+      - {type: requests, unit: rpm, value: 1000}
+  - {id: ws-support, enabled: true}
+"""
+BEDROCK = """\
+slug: bedrock-eu
+name: Bedrock eu
+ai_provider_id: bedrock
+configurations:
+  aws_auth_type: accessKey
+  aws_region: eu-central-1
+  aws_access_key_id: ${env:SECRET_BEDROCK_EU_AWS_ACCESS_KEY_ID}
+  aws_secret_access_key: ${env:SECRET_BEDROCK_EU_AWS_SECRET_ACCESS_KEY}
+"""
+
+
+def unverified(plan: dict[str, object]) -> list[str]:
+    """Return the slugs of the secrets that a plan could not verify."""
+    found = plan["unverified"]
+    assert isinstance(found, list)
+    return [item["slug"] for item in found]
+
+
+def test_what_terraform_manages_is_in_files_by_module_and_the_plan_is_empty(
+    tmp_path: Path,
+) -> None:
+    with terraformed(tmp_path / "here") as at:
+        done = at.pull()
+        assert done.code == 0, done.err
+        assert at.written == FILES
+        assert (at.integrations / "openai-main.yaml").read_text() == MAIN
+        assert (at.integrations / "team/eu/private/bedrock-eu.yaml").read_text() == BEDROCK
+        assert done.out.endswith("\n9 integrations, 0 differences, 1 secret unverified\n")
+        plan = at.plan()
+        assert plan["actions"] == []
+        assert unverified(plan) == ["openai-write-only"]
+        assert at.leaks(done) == []
+
+
+def test_the_secrets_of_the_state_are_in_sync_without_a_push_and_a_rotation_shows(
+    tmp_path: Path,
+) -> None:
+    with terraformed(tmp_path / "here") as at:
+        assert at.pull().code == 0
+        before = len(at.scene.upstream.writes)
+        applied = at.scene.project.run("apply", "--yes", "--format", "json", **VALUES)
+        assert applied.code == 0, applied.err
+        assert len(at.scene.upstream.writes) == before
+        # The mask of this one is the same, so only the fingerprint can tell.
+        rotated = at.plan(SECRET_OPENAI_MAIN_KEY="sk-canary-MAIN-5e1f0b7a")
+        assert [action["slug"] for action in rotated["actions"]] == ["openai-main"]
+        assert [c["op"] for c in rotated["actions"][0]["changes"]] == ["rotate"]
+
+
+def test_a_ledger_that_learned_from_terraform_verifies_and_forgets_nothing(
+    tmp_path: Path,
+) -> None:
+    with terraformed(tmp_path / "here") as at:
+        assert at.pull().code == 0
+        first = (at.folder / ".reconcile/ledger.db.pepper").read_text()
+        assert at.pull().code == 0
+        assert (at.folder / ".reconcile/ledger.db.pepper").read_text() == first
+        assert at.scene.run("history", "--verify").code == 0
+        # No file has been applied yet, so one that is thrown away withdraws nothing.
+        (at.integrations / "spare-1.yaml").unlink()
+        assert at.plan()["actions"] == []
+
+
+def test_a_state_file_gives_the_same_files_as_terraform_show(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "shown") as shown:
+        assert shown.pull().code == 0
+        expected = {n: (shown.integrations / n).read_bytes() for n in shown.written}
+    with terraformed(tmp_path / "stored") as stored:
+        done = stored.pull(content=json.dumps(STATE_FILE))
+        assert done.code == 0, done.err
+        assert {n: (stored.integrations / n).read_bytes() for n in stored.written} == expected
+        # Its ids are those of another organisation, so its secrets prove nothing.
+        assert done.err.count("warning[terraform-other-object]") == len(FILES)
+        assert "11 secrets unverified" in done.out
+        assert stored.leaks(done) == []
+
+
+def test_it_reads_the_standard_input_of_the_installed_command(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        done = at.pull("spare-0", content=(b"\xef\xbb\xbf" + json.dumps(at.state).encode()))
+        assert (done.code, at.written) == (0, ["spare-0.yaml"])
+
+
+def test_the_removed_blocks_name_every_resource_that_was_pulled_without_keys(
+    tmp_path: Path,
+) -> None:
+    with terraformed(tmp_path / "here") as at:
+        done = at.pull()
+    assert re.findall(r"^  from = (.+)$", done.out, re.MULTILINE) == [
+        "module.team.module.private.portkey_integration.bedrock",
+        "module.team.portkey_integration.anthropic",
+        "module.team.portkey_integration_workspace_access.anthropic",
+        "portkey_integration.limited",
+        "portkey_integration.main",
+        "portkey_integration.spare",
+        "portkey_integration.written_only",
+        "portkey_integration_model_access.base",
+        "portkey_integration_model_access.tuned",
+        "portkey_integration_workspace_access.main_search",
+        "portkey_integration_workspace_access.main_support",
+    ]
+    assert done.out.count("    destroy = false\n") == 11
+    assert "Terraform keeps what reconcile does not manage: 2 × portkey_workspace\n" in done.out
+    assert "reconcile --target here plan\n" in done.out
+    assert "delete the copy of the state: it holds secrets in clear" in done.out
+
+
+def test_a_resource_of_which_an_instance_was_not_pulled_stays_with_terraform(
+    tmp_path: Path,
+) -> None:
+    with terraformed(tmp_path / "here") as at:
+        done = at.pull("spare-0", "anthropic-*")
+    assert re.findall(r"^  from = (.+)$", done.out, re.MULTILINE) == [
+        "module.team.portkey_integration.anthropic",
+        "module.team.portkey_integration_workspace_access.anthropic",
+    ]
+    held = next(line for line in done.out.splitlines() if "These stay with Terraform" in line)
+    assert "portkey_integration.spare" in held
+
+
+def test_resources_that_stay_and_refer_to_a_released_one_are_named(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        at.state["values"]["root_module"]["resources"].append(
+            {
+                "address": "portkey_provider.main",
+                "mode": "managed",
+                "type": "portkey_provider",
+                "name": "main",
+                "provider_name": "registry.opentofu.org/portkey-ai/portkey",
+                "values": {"name": "main", "integration_id": "openai-main"},
+                "sensitive_values": {},
+                "depends_on": ["portkey_integration.main"],
+            }
+        )
+        done = at.pull()
+    assert "what Terraform lets go of: portkey_provider.main\n" in done.out
+    assert "1 × portkey_provider" in done.out
+
+
+def test_what_only_one_side_has_is_said(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        at.scene.upstream.world.put("DELETE", "/integrations/spare-0")
+        at.put("spare-1/workspaces", workspaces=[{"id": "ws-search", "enabled": True}])
+        at.put("openai-main", name="Renamed in the UI")
+        done = at.pull()
+        assert done.code == 5
+        assert "spare-0.yaml" not in at.written
+        assert "name: Renamed in the UI\n" in (at.integrations / "openai-main.yaml").read_text()
+        assert "workspaces" not in (at.integrations / "spare-1.yaml").read_text()
+    assert "warning[terraform-not-in-the-api]: in the state and not in the API" in done.err
+    assert "notice[not-in-terraform]: in the API and not in the state, so not pulled: outside" in (
+        done.err
+    )
+    assert "stay undeclared: ws-search" in done.err
+    assert "warning[terraform-value-differs]: openai-main: name is not as in the state" in done.err
+    assert "spare-0" in done.out.splitlines()[-1]
+
+
+def test_a_secret_that_was_changed_outside_terraform_is_not_taken_for_the_one_of_the_state(
+    tmp_path: Path,
+) -> None:
+    with terraformed(tmp_path / "here") as at:
+        at.put("openai-main", key="zz-rotated-in-the-ui")
+        done = at.pull()
+        assert done.code == 0
+        assert "warning[terraform-secret-differs]: openai-main: the API's key" in done.err
+        assert unverified(at.plan(SECRET_OPENAI_MAIN_KEY="")) == [
+            "openai-main",
+            "openai-write-only",
+        ]
+
+
+def test_an_integration_that_was_replaced_proves_nothing_about_its_secrets(
+    tmp_path: Path,
+) -> None:
+    with terraformed(tmp_path / "here") as at:
+        resource(at.state, "portkey_integration.main")["values"]["id"] = "another"
+        done = at.pull()
+        assert "warning[terraform-other-object]: portkey_integration.main" in done.err
+        assert done.out.endswith("2 secrets unverified\n")
+
+
+@pytest.mark.parametrize("hidden", ["(sensitive value)", "REDACTED", "<redacted>", "*****"])
+def test_a_placeholder_is_not_fingerprinted(tmp_path: Path, hidden: str) -> None:
+    with terraformed(tmp_path / "here") as at:
+        resource(at.state, "portkey_integration.main")["values"]["key"] = hidden
+        done = at.pull()
+        assert "warning[terraform-value-hidden]: portkey_integration.main" in done.err
+        assert done.out.endswith("2 secrets unverified\n")
+        assert at.plan()["actions"] == []
+
+
+def test_configurations_that_are_no_json_are_hidden_and_never_quoted(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        address = 'module.team["eu"].module.private.portkey_integration.bedrock'
+        resource(at.state, address)["values"]["configurations"] = '{"aws_secret": "canary'
+        done = at.pull()
+        assert done.code == 0
+        assert "does not hold the value of configurations" in done.err
+        assert (at.integrations / "team/eu/private/bedrock-eu.yaml").read_text() == BEDROCK
+        assert at.leaks(done) == []
+
+
+def test_a_name_that_is_sensitive_in_the_state_keeps_its_integration_out(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        resource(at.state, "portkey_integration.main")["sensitive_values"]["name"] = True
+        done = at.pull()
+        assert done.code == 5
+        assert "warning[terraform-sensitive-field]: portkey_integration.main: name" in done.err
+        assert "openai-main.yaml" not in at.written
+    assert "from = portkey_integration.main\n" not in done.out
+
+
+def test_a_description_that_is_sensitive_in_the_state_stays_unmanaged(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        done = at.pull("spare-*")
+        assert "description" not in (at.integrations / "spare-0.yaml").read_text()
+        assert at.leaks(done) == []
+
+
+def test_workspaces_that_cannot_be_told_apart_are_all_written(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        both = [{"id": i, "enabled": True} for i in ("ws-search", "ws-support")]
+        at.put("anthropic-eu/workspaces", workspaces=both)
+        at.put("openai-main/workspaces", workspaces=[{"id": "ws-third", "enabled": True}])
+        root = at.state["values"]["root_module"]["resources"]
+        root[:] = [r for r in root if not r["address"].endswith("main_search")]
+        done = at.pull("openai-main", "anthropic-eu")
+        assert done.code == 0
+        assert at.plan()["actions"] == []
+        assert "ws-third" not in (at.integrations / "openai-main.yaml").read_text()
+        # Only ws-support fits in both integrations.
+        assert "ws-search" not in (at.integrations / "team/eu/anthropic-eu.yaml").read_text()
+
+
+def test_an_ambiguous_workspace_is_said_and_changes_nothing(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        at.put("anthropic-eu/workspaces", workspaces=[{"id": "ws-search", "enabled": True}])
+        done = at.pull("anthropic-eu")
+        assert "warning[terraform-workspace-ambiguous]" in done.err
+        text = (at.integrations / "team/eu/anthropic-eu.yaml").read_text()
+        assert "ws-search" in text
+        assert "ws-support" in text
+        assert at.plan()["actions"] == []
+
+
+def test_workspaces_are_matched_where_the_api_shows_uuids(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here", switches=Switches(workspace_id_form="uuid")) as at:
+        assert at.pull().code == 0
+        text = (at.integrations / "openai-main.yaml").read_text()
+        assert text.count("enabled: true") == 2
+        assert at.plan()["actions"] == []
+
+
+def test_a_file_that_exists_is_edited_in_place(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        at.scene.file("openai-main", name="Old", key="${env:SECRET_OPENAI_MAIN_KEY}")
+        path = at.integrations / "openai-main.yaml"
+        path.write_text("# mine\nslug: openai-main\nname: Old # why\nai_provider_id: openai\n")
+        done = at.pull("openai-main")
+        assert done.code == 0
+        assert path.read_text() == (
+            "# mine\nslug: openai-main\nname: OpenAI main # why\nai_provider_id: openai\n"
+        )
+
+
+def test_integrations_outside_the_scope_are_left_to_terraform(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        at.scene.config(prune="managed", scope={"slugs": ["openai-*"]})
+        done = at.pull()
+        assert done.code == 5
+        assert at.written == FILES[:3]
+        assert "from = portkey_integration.spare" not in done.out
+
+
+def test_a_pattern_selects_from_the_state(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        done = at.pull("outside")
+        assert done.code == 3
+        assert "no integration of the Terraform state has a slug that matches `outside`" in done.err
+
+
+def test_a_runner_without_a_pepper_records_nothing_and_says_so(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        at.scene.project.environment["GITHUB_ACTIONS"] = "true"
+        done = at.pull()
+        assert done.code == 0, done.err
+        assert "warning[no-pepper]" in done.err
+        assert "none is recorded" in done.out
+        # The API shows two AWS key ids in clear, so they are compared without a ledger.
+        assert done.out.endswith("9 secrets unverified\n")
+
+
+def test_a_ledger_that_cannot_be_written_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        (at.folder / ".reconcile").write_text("a file in place of the folder")
+        done = at.pull()
+        assert done.code == 4
+        assert at.written == []
+
+
+def test_the_guide_says_what_the_command_prints(tmp_path: Path) -> None:
+    guide = (FOLDER.parents[2] / "desired-state/README.md").read_text()
+    chapter = guide.partition("## Coming from Terraform")[2].partition("\n## ")[0]
+    commands = re.findall(r"^reconcile .+$", chapter, re.MULTILINE)
+    assert len(commands) >= 3
+    with terraformed(tmp_path / "here") as at:
+        (at.folder / "state.json").write_text(json.dumps(at.state))
+        at.scene.project.environment |= VALUES
+        for command in commands:
+            words = command.replace("production", "here").split()[1:]
+            done = at.scene.run(*words)
+            assert done.code == 0, (command, done.err)
+        assert at.written == FILES

@@ -1,0 +1,231 @@
+"""What is no Terraform state, or a bad one: refused with a place, and nothing is written."""
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.errors import InvalidInput
+from reconciler.pull.terraform_file import MAX_STATE
+from reconciler.pull.terraform_state import read_state
+from tests.cli.project import Here
+from tests.pull.terraforming import CANARIES, FOLDER, STATE, STATE_FILE, resource
+
+SHOWN = json.dumps(STATE)
+PLAN = {"format_version": "1.2", "planned_values": {}, "resource_changes": [], "prior_state": STATE}
+SCHEMAS = {"format_version": "1.0", "provider_schemas": {}}
+OLDER = {"version": 3, "modules": [{"outputs": {"key": "canary"}}]}
+ENCRYPTED = {"serial": 1, "lineage": "a", "encrypted_data": "Y2FuYXJ5", "encryption_version": "v0"}
+
+NO_STATES = {
+    "empty": (b"", "is empty"),
+    "truncated": (SHOWN[: len(SHOWN) // 2].encode(), "is not JSON"),
+    "truncated between values": (SHOWN[:-2].encode(), "ends in the middle of the JSON"),
+    "the text of terraform show": (b'# portkey_integration.main:\nkey = "canary"\n', "`-json` is"),
+    "not UTF-8": (b'{"key": "canary\xff"}', "is not UTF-8"),
+    "UTF-16": ('{"key": "canary"}'.encode("utf-16"), "is UTF-16"),
+    "a list": (b'["canary"]', "is not a Terraform state"),
+    "another object": (b'{"key": "canary"}', "is not a Terraform state"),
+    "deeply nested": (b"[" * 100_000, "cannot be read"),
+    "a number of many digits": (b'{"a": ' + b"1" * 5000 + b"}", "cannot be read"),
+    "NaN": (b'{"format_version": "1.0", "values": NaN}', "cannot be read"),
+    "a plan": (json.dumps(PLAN).encode(), "is a plan, not a state"),
+    "schemas": (json.dumps(SCHEMAS).encode(), "holds schemas of providers"),
+    "version 3": (json.dumps(OLDER).encode(), "is a state of a version before 4"),
+    "encrypted": (json.dumps(ENCRYPTED).encode(), "is an encrypted state"),
+    "another format": (b'{"format_version": "2.0", "values": {}}', "a format_version"),
+    "the state of nothing": (b'{"format_version": "1.0"}', "is the state of nothing"),
+    "no resources": (b'{"format_version": "1.0", "values": {}}', "manages no integration"),
+}
+
+
+@pytest.mark.parametrize("name", NO_STATES)
+def test_what_is_no_state_is_refused_and_nothing_is_written(tmp_path: Path, name: str) -> None:
+    content, expected = NO_STATES[name]
+    project, path = Here(tmp_path), tmp_path / "given.json"
+    path.write_bytes(content)
+    before = sorted(tmp_path.rglob("*"))
+    done = project.run("pull", "--from-terraform", path)
+    assert (done.code, done.out) == (3, "")
+    assert expected in done.err
+    assert f"--> {path}:" in done.err
+    assert "hint: " in done.err
+    assert "canary" not in done.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_place_of_broken_json_is_named(tmp_path: Path) -> None:
+    (tmp_path / "given.json").write_text('{\n  "format_version": "1.0",\n  "values": canary\n}')
+    done = Here(tmp_path).run("pull", "--from-terraform", tmp_path / "given.json")
+    assert f"--> {tmp_path}/given.json:3:13\n" in done.err
+    assert "canary" not in done.err
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "given.json"
+    if kind == "folder":
+        path.mkdir()
+    done = Here(tmp_path).run("pull", "--from-terraform", path)
+    assert done.code == 3
+    assert f"error[terraform-unreadable]: {path} cannot be read: " in done.err
+
+
+def test_a_state_beyond_the_limit_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "given.json"
+    with path.open("wb") as stream:
+        stream.truncate(MAX_STATE + 1)
+    done = Here(tmp_path).run("pull", "--from-terraform", path)
+    assert done.code == 3
+    assert "is larger than 64 MiB" in done.err
+
+
+def _changed(change: Callable[[dict[str, Any]], None]) -> bytes:
+    state = copy.deepcopy(STATE)
+    change(state)
+    return json.dumps(state).encode()
+
+
+def _other_provider(state: dict[str, Any]) -> None:
+    text = json.dumps(state).replace("/portkey-ai/portkey", "/example/portkey")
+    state.clear()
+    state |= json.loads(text)
+
+
+def _twice(state: dict[str, Any]) -> None:
+    root = state["values"]["root_module"]["resources"]
+    root.append({**resource(state, "portkey_integration.main"), "name": "again"})
+
+
+def _entry_twice(state: dict[str, Any]) -> None:
+    root = state["values"]["root_module"]["resources"]
+    found = resource(state, "portkey_integration_workspace_access.main_search")
+    root.append({**found, "name": "again"})
+
+
+def _value(name: str, value: object) -> Callable[[dict[str, Any]], None]:
+    def change(state: dict[str, Any]) -> None:
+        resource(state, "portkey_integration.main")["values"][name] = value
+
+    return change
+
+
+def _member(name: str, value: object) -> Callable[[dict[str, Any]], None]:
+    def change(state: dict[str, Any]) -> None:
+        resource(state, "portkey_integration.main")[name] = value
+
+    return change
+
+
+BAD_STATES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
+    "another provider": (_other_provider, "belong to registry.terraform.io/example/portkey"),
+    "one integration twice": (_twice, "both manage the integration openai-main"),
+    "one entry twice": (_entry_twice, "both manage the access of "),
+    "a slug with odd bytes": (_value("slug", "canary/../\x1b[31m\ud800"), "`slug` is not a slug"),
+    "a slug that is a list": (_value("slug", ["canary"]), "`slug` is not a slug"),
+    "no slug": (_value("slug", None), "`slug` is not a slug"),
+    "no provider": (_value("ai_provider_id", None), "`ai_provider_id` is not text"),
+    "a name that is no name": (_member("name", "main\n}canary"), "has an address that Terraform"),
+    "values that are text": (_member("values", "canary"), "`values` is not an object"),
+    "a type that is a number": (_member("type", 7), "`type` of a resource is not text"),
+    "a provider that is none": (_member("provider_name", None), "`provider_name` of a resource"),
+    "dependencies that are text": (_member("depends_on", "canary"), "`depends_on` is not a list"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_STATES)
+def test_a_bad_state_is_refused_with_the_address_and_without_a_value(name: str) -> None:
+    change, expected = BAD_STATES[name]
+    with pytest.raises(InvalidInput) as caught:
+        read_state(_changed(change), "state.json")
+    found = caught.value.diagnostics[0]
+    assert expected in found.summary
+    assert found.hint
+    assert found.at is not None
+    assert found.at.file == "state.json"
+    assert "canary" not in found.summary + found.hint
+
+
+def test_the_place_of_a_bad_resource_is_that_of_its_address() -> None:
+    text = json.dumps(STATE, indent=2)
+    bad = text.replace('"slug": "openai-main"', '"slug": "openai main"')
+    with pytest.raises(InvalidInput) as caught:
+        read_state(bad.encode(), "state.json")
+    at = caught.value.diagnostics[0].at
+    assert at is not None
+    line = bad.splitlines()[at.line - 1]
+    assert line[at.column - 1 :] == '"address": "portkey_integration.main",'
+
+
+def test_both_forms_of_a_state_say_the_same() -> None:
+    shown = read_state(json.dumps(STATE).encode(), "state")
+    stored = read_state(json.dumps(STATE_FILE).encode(), "state")
+    assert shown.integrations.keys() == stored.integrations.keys()
+    for slug, item in shown.integrations.items():
+        other = stored.integrations[slug]
+        assert item.resource == other.resource
+        assert (item.folder, item.id, item.plain) == (other.folder, other.id, other.plain)
+        assert (item.managed, item.marked) == (other.managed, other.marked)
+        assert item.secrets.keys() == other.secrets.keys()
+    assert {s: len(e) for s, e in shown.models.items()} == {"openai-limited": 3}
+    assert shown.models.keys() == stored.models.keys()
+    assert shown.workspaces.keys() == stored.workspaces.keys()
+
+
+def test_no_value_of_a_state_is_shown_by_its_types() -> None:
+    state = read_state(json.dumps(STATE).encode(), "state")
+    secrets = [value for item in state.integrations.values() for value in item.secrets.values()]
+    # Six keys and two pairs for AWS; that of one integration is write-only.
+    assert len(secrets) == 10
+    shown = repr(state).encode()
+    assert not any(canary in shown for canary in CANARIES)
+
+
+def test_a_deposed_object_is_not_pulled() -> None:
+    state = copy.deepcopy(STATE)
+    resource(state, "portkey_integration.main")["deposed_key"] = "00000001"
+    found = read_state(json.dumps(state).encode(), "state")
+    assert found.deposed == ("portkey_integration.main",)
+    assert "openai-main" not in found.integrations
+
+
+def test_access_of_an_integration_of_another_state_is_kept_apart() -> None:
+    state = copy.deepcopy(STATE)
+    found = resource(state, "portkey_integration_workspace_access.main_search")
+    found["values"]["integration_id"] = "elsewhere"
+    read = read_state(json.dumps(state).encode(), "state")
+    assert [r.address for r in read.access_only["elsewhere"]] == [found["address"]]
+
+
+def test_both_files_of_the_fixture_come_from_one_run() -> None:
+    assert (FOLDER / "main.tf").exists()
+    assert STATE["terraform_version"] == STATE_FILE["terraform_version"]
+
+
+_KEYS = st.text(max_size=80) | st.sampled_from(["..", ".", "a/b", "CON", "[0]", '"]', "${x}"])
+
+
+def _folders(state: dict[str, Any]) -> Iterator[str]:
+    for item in read_state(json.dumps(state).encode(), "state").integrations.values():
+        yield item.folder
+
+
+@settings(max_examples=60, deadline=None)
+@given(key=_KEYS)
+def test_the_key_of_a_module_never_leads_out_of_the_folder(key: str) -> None:
+    state = copy.deepcopy(STATE)
+    for child in state["values"]["root_module"]["child_modules"]:
+        if child["address"] == 'module.team["eu"]':
+            address = f"module.team[{json.dumps(key)}]"
+            inner = child["child_modules"][0]
+            child["address"], inner["address"] = address, f"{address}.module.private"
+    for folder in _folders(state):
+        parts = folder.split("/") if folder else []
+        assert all(part.strip("-_") == "" or part[0] != "." for part in parts)
+        assert all(part not in {"", ".", ".."} and len(part) <= 60 for part in parts)
+        assert folder.isascii()
