@@ -107,6 +107,7 @@ async def plan(session: Session, options: PlanOptions) -> Plan:
 async def observe_and_plan(session: Session, options: PlanOptions) -> tuple[Plan, ObservedState]:
     """Return a plan with the observed state from which it was made; raises what `plan` raises."""
     planned, observed = await _fresh_plan(session, options)
+    planned = await _with_usage(session, options, planned, observed)
     target = session.desired.target
     if target.has_change_times:
         from reconciler.planning.window_guard import with_notice
@@ -136,6 +137,8 @@ async def apply(
     from reconciler.execution.result import Status
 
     planned, observed = await _fresh_plan(session, options)
+    # Read again rather than taken from an approved plan: users can have been added since.
+    planned = await _with_usage(session, options, planned, observed)
     _require_ready(session, planned, approval)
     # After all checks, so that a confirmed plan is not refused afterwards.
     if planned.actions and approval.asks and not confirm(planned):
@@ -160,6 +163,25 @@ async def apply(
         # An empty list does not name its organisation; now the list has a row.
         organisation = await _organisation(session.api)
     return Applied(planned, observed, result, organisation)
+
+
+async def _with_usage(
+    session: Session, options: PlanOptions, planned: Plan, observed: ObservedState
+) -> Plan:
+    """Return the plan with its users, if the target asks for them and an action concerns them."""
+    target = session.desired.target
+    if not target.usage:
+        return planned
+    from reconciler.planning.usage_guard import concerned, with_usage
+
+    slugs = [action.slug for action in concerned(planned)]
+    if not slugs:
+        return planned
+    from reconciler.remote.usage import read_usage
+
+    ids = {slug: observed.integrations[slug].id for slug in slugs if slug in observed.integrations}
+    reading = await read_usage(session.api, ids, concurrency=session.parallelism)
+    return with_usage(planned, reading, limits=target.limits, options=options)
 
 
 def _require_ready(session: Session, planned: Plan, approval: "Approval") -> None:

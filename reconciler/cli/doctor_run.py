@@ -118,6 +118,10 @@ class DoctorRun:
             if api_checks.listing is None:
                 return
             self.organisation = api_checks.listing.organisation_id
+            if target.usage:
+                from reconciler.doctor.usage_check import usage_check
+
+                self.checks.append(await usage_check(api))
             if self.probes:
                 await self._probe(api, target)
 

@@ -177,6 +177,9 @@ _PLANNING = {
     "allow_budget": click.option(
         "--allow-budget", is_flag=True, help="Allow budgets beyond the limits of the target"
     ),
+    "allow_used": click.option(
+        "--allow-used", is_flag=True, help="Allow removing what providers or configs use"
+    ),
 }
 
 

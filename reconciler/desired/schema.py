@@ -76,6 +76,7 @@ _TARGET = {
     "windows": "Hours in which changes are applied; outside them, `apply` refuses.",
     "freeze": "Time until which nothing is applied.",
     "probe": "How `apply --probe` checks a credential after writing it.",
+    "usage": "Whether plans show what uses an integration, and keep what is used.",
 }
 _WINDOW = {
     "allow": "Days and hours, such as `Mon-Thu 09:00-16:00`; without days, every day.",
@@ -111,6 +112,7 @@ _LIMITS = {
     "access_removals": "Workspaces and models whose access one run may remove.",
     "budget_total": "Sum that the budgets of all workspaces may reach, for each period separately.",
     "budget_increase": "Share by which one run may raise the sum of budgets, for example 0.5.",
+    "used_removals": "Deletes and access removals of something in use that one run may make.",
     "plan_age_hours": "Hours for which a saved plan can be applied.",
 }
 _TOMBSTONE = {"slug": "The slug that must not exist.", "reason": "Reason, for readers of the file."}

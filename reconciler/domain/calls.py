@@ -14,7 +14,10 @@ from reconciler.frozen_dataclass import dataclass
 
 
 class OperationName(StrEnum):
-    """Ten operations on integrations, with the names of the adapter's tools."""
+    """Ten operations on integrations, with the names of the adapter's tools, and four lists.
+
+    The lists show what uses an integration; only `reconciler.remote.usage` reads them.
+    """
 
     LIST = "list-all-integrations"
     CREATE = "create-integration"
@@ -26,6 +29,10 @@ class OperationName(StrEnum):
     DELETE_MODELS = "delete-integration-models"
     GET_WORKSPACES = "get-integration-workspaces"
     UPDATE_WORKSPACES = "update-integration-workspaces"
+    LIST_WORKSPACES = "list-workspaces"
+    LIST_PROVIDERS = "list-providers"
+    LIST_CONFIGS = "list-configs"
+    GET_CONFIG = "get-config"
 
 
 @dataclass(frozen=True, slots=True)

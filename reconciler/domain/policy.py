@@ -95,6 +95,8 @@ class Limits(StrictSettings):
     # No limits by default. The total applies to each period separately.
     budget_total: _Decimal | None = None
     budget_increase: _Decimal | None = None
+    # Counts only on a target with `usage`.
+    used_removals: Annotated[int, Field(ge=0, strict=True)] = 0
     # One week.
     plan_age_hours: Annotated[float, Field(gt=0, strict=True)] = 168
 
@@ -164,6 +166,7 @@ class Target(StrictSettings):
     windows: tuple[ChangeWindow, ...] = ()
     freeze: Freeze | None = None
     probe: Probe | None = None
+    usage: Annotated[bool, Field(strict=True)] = False
 
     @property
     def is_simulator(self) -> bool:

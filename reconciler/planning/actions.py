@@ -17,6 +17,7 @@ from reconciler.domain.integration import MAPPINGS, target_path
 from reconciler.domain.schema import FieldSchema, any_provider_schema, parse_path
 from reconciler.domain.state import Declared, LastApplied, Observed
 from reconciler.domain.tree import Json, Path, Value
+from reconciler.domain.usage import Usage
 from reconciler.frozen_dataclass import dataclass
 
 
@@ -194,7 +195,8 @@ class Action:
     """Everything that happens to one integration, and the calls that carry it out.
 
     Only a fresh plan has `calls` and `subject`. They are not part of the public form and do not
-    count in equality: a saved plan is an approval, not a script.
+    count in equality: a saved plan is an approval, not a script. `used_by` is None if the usage was
+    not read or does not matter.
     """
 
     slug: str
@@ -205,6 +207,7 @@ class Action:
     source: SourceLocation | None = None
     precondition: Precondition = Precondition()
     blocked_by: tuple[str, ...] = ()
+    used_by: Usage | None = None
     calls: tuple[Call, ...] = field(default=(), compare=False, repr=False)
     subject: ActionInputs = field(default=ActionInputs(), compare=False, repr=False)
 
@@ -215,7 +218,7 @@ class Action:
 
     def as_json(self) -> dict[str, object]:
         """Return the action as an entry of `actions` in the plan document."""
-        return {
+        document: dict[str, object] = {
             "address": self.address,
             "slug": self.slug,
             "action": self.kind.value,
@@ -229,6 +232,9 @@ class Action:
             "changes": [change.as_json() for change in self.changes],
             "blocked_by": list(self.blocked_by),
         }
+        if self.used_by is not None:
+            document["used_by"] = self.used_by.as_json()
+        return document
 
     @property
     def identity(self) -> dict[str, object]:

@@ -11,6 +11,7 @@ from typing import cast
 from reconciler.diagnostics import SourceLocation
 from reconciler.domain.surrogates import escaped
 from reconciler.domain.tree import Json, canonical_json
+from reconciler.domain.usage import Usage, UsingConfig, UsingProvider
 from reconciler.errors import ReconcilerError
 from reconciler.planning.actions import (
     Action,
@@ -23,6 +24,7 @@ from reconciler.planning.documents import (
     ChangeDocument,
     ComparisonDocument,
     PlanDocument,
+    UsageDocument,
     diagnostic_from,
     parse_json,
     validated,
@@ -148,6 +150,15 @@ def _action(item: ActionDocument) -> Action:
         source=SourceLocation(**source) if source else None,
         precondition=Precondition(**item["precondition"]),
         blocked_by=tuple(item["blocked_by"]),
+        used_by=_usage(item["used_by"]) if "used_by" in item else None,
+    )
+
+
+def _usage(item: UsageDocument) -> Usage:
+    return Usage(
+        tuple(UsingProvider(**provider) for provider in item["providers"]),
+        tuple(UsingConfig(**config) for config in item["configs"]),
+        complete=item["complete"],
     )
 
 

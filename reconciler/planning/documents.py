@@ -88,6 +88,26 @@ class ChangeDocument(TypedDict):
     unknown_field: NotRequired[StrictBool]
 
 
+class UsingProviderDocument(TypedDict):
+    slug: str
+    workspace: str | None
+
+
+class UsingConfigDocument(TypedDict):
+    slug: str
+    workspace: str | None
+    possible: StrictBool
+
+
+class UsageDocument(TypedDict):
+    """What uses an integration; if it is not complete, there may be more."""
+
+    complete: StrictBool
+    providers: list[UsingProviderDocument]
+    workspaces: list[str]
+    configs: list[UsingConfigDocument]
+
+
 class ActionDocument(TypedDict):
     address: Address
     slug: str
@@ -98,6 +118,7 @@ class ActionDocument(TypedDict):
     precondition: PreconditionDocument
     changes: list[ChangeDocument]
     blocked_by: list[str]
+    used_by: NotRequired[UsageDocument]
 
 
 class SummaryDocument(TypedDict):

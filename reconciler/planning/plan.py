@@ -84,6 +84,7 @@ class PlanOptions:
     allow_replace: bool = False
     allow_empty: bool = False
     allow_budget: bool = False
+    allow_used: bool = False
     audit: bool = False
     expects_values: bool = True
 

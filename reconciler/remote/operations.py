@@ -95,14 +95,19 @@ _ITEM = "/integrations/{slug}"
 _MODELS = "/integrations/{slug}/models"
 _WORKSPACES = "/integrations/{slug}/workspaces"
 
+_CONFIG = "/configs/{slug}"
+
+_PAGE = Parameter(
+    "current_page",
+    "integer",
+    "Page to read, starting at 0.",
+    minimum=0,
+    maximum=2**31 - 1,
+)
+_PAGING = (_PAGE, Parameter("page_size", "integer", "Rows per page.", minimum=1, maximum=1000))
+
 _LIST_QUERY = (
-    Parameter(
-        "current_page",
-        "integer",
-        "Page to read, starting at 0.",
-        minimum=0,
-        maximum=2**31 - 1,
-    ),
+    _PAGE,
     Parameter(
         "page_size",
         "integer",
@@ -221,13 +226,50 @@ _ROWS = (
         "Grants, limits or revokes the workspaces that are sent; others stay as they are.",
         make_body=_any_object,
     ),
+    # What uses an integration (remote/API.md §11). The adapter offers none of these.
+    Operation(
+        OperationName.LIST_WORKSPACES,
+        "GET",
+        "/admin/workspaces",
+        "List workspaces",
+        "Reads one page of the workspaces, with id and slug.",
+        query=_PAGING,
+        safe=True,
+    ),
+    Operation(
+        OperationName.LIST_PROVIDERS,
+        "GET",
+        "/providers",
+        "List providers",
+        "Reads one page of the providers of a workspace, each with its integration.",
+        query=(*_PAGING, Parameter("workspace_id", "string", "The workspace (slug or UUID).")),
+        safe=True,
+    ),
+    Operation(
+        OperationName.LIST_CONFIGS,
+        "GET",
+        "/configs",
+        "List configs",
+        "Reads one page of the gateway configs, without their content.",
+        query=_PAGING,
+        safe=True,
+    ),
+    Operation(
+        OperationName.GET_CONFIG,
+        "GET",
+        _CONFIG,
+        "Read a config",
+        "Reads one gateway config with its content, which can contain secrets.",
+        safe=True,
+    ),
 )
 
 OPERATIONS: Mapping[OperationName, Operation] = MappingProxyType({row.name: row for row in _ROWS})
-"""All ten operations, in display order."""
+"""All operations, in display order."""
 
 # Wider than a slug on purpose: a malformed slug is reported as such, not as an unknown path.
 _ROUTE = re.compile(r"/integrations(?:/(?P<slug>[^/]*)(?:/(?P<part>models|workspaces))?)?")
+_USAGE_ROUTE = re.compile(r"/admin/workspaces|/providers|/configs(?:/(?P<slug>[^/]*))?")
 
 
 def prepare(call: Call) -> Prepared:
@@ -275,7 +317,7 @@ def match(method: str, path: str) -> tuple[Operation, str | None] | None:
     `path` is relative to the base URL and still encoded, so that an encoded slash or dot is
     refused. Raises `InvalidCall` (`bad-slug`) if a route matches but its slug is invalid.
     """
-    found = _ROUTE.fullmatch(path)
+    found = _ROUTE.fullmatch(path) or _USAGE_ROUTE.fullmatch(path)
     operation = _BY_ROUTE.get((method, _template(found))) if found else None
     if found is None or operation is None:
         return None
@@ -284,13 +326,15 @@ def match(method: str, path: str) -> tuple[Operation, str | None] | None:
 
 def allowed_methods(path: str) -> tuple[str, ...]:
     """Return the methods that a path supports, for `Allow`; empty if no route matches."""
-    found = _ROUTE.fullmatch(path)
+    found = _ROUTE.fullmatch(path) or _USAGE_ROUTE.fullmatch(path)
     if found is None:
         return ()
     return tuple(row.method for row in _ROWS if row.path == _template(found))
 
 
 def _template(found: re.Match[str]) -> str:
+    if found.re is _USAGE_ROUTE:
+        return found.string if found["slug"] is None else _CONFIG
     if found["slug"] is None:
         return _COLLECTION
     return {None: _ITEM, "models": _MODELS, "workspaces": _WORKSPACES}[found["part"]]

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from reconciler.domain.calls import OperationName
-from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.errors import InvalidCall
 from reconciler.remote.operations import match
 from reconciler.simulator import access, gateway, responses, validation
@@ -23,10 +22,10 @@ from reconciler.simulator.messages import (
     refusal,
 )
 from reconciler.simulator.organisation import Organisation, apply_update, new_record
-from reconciler.simulator.store import Filter, MemoryStore, Record, Store
+from reconciler.simulator.paging import RequestedPage
+from reconciler.simulator.store import MemoryStore, Record, Store
 from reconciler.simulator.switches import Switches
-
-_LIST_TYPES = ("all", "workspace", "organisation")
+from reconciler.simulator.usage import CREATES, UsageLists
 
 
 class ReadHandler(Protocol):
@@ -54,12 +53,14 @@ class SimulatedAPI:
     ) -> None:
         self.switches = switches
         self._organisation = Organisation(store or MemoryStore(), switches, now=now, new_id=new_id)
+        self._usage = UsageLists(self._organisation, switches)
         self._answered = 0
         self._reads: Mapping[OperationName, ReadHandler] = {
             OperationName.LIST: self._list,
             OperationName.GET: self._get,
             OperationName.GET_MODELS: self._get_models,
             OperationName.GET_WORKSPACES: self._get_workspaces,
+            **self._usage.reads,
         }
         self._writes: Mapping[OperationName, WriteHandler] = {
             OperationName.CREATE: self._create,
@@ -81,6 +82,8 @@ class SimulatedAPI:
             return error_response(429, "AB06", "Rate limit exceeded", headers)
         if request.path == gateway.PATH and request.method == "GET":
             return gateway.list_models(request, self._organisation, self.switches)
+        if request.method == "POST" and request.path in CREATES:
+            return self._create_user(request)
         try:
             matched = match(request.method, request.path)
         # A path whose slug is malformed is unknown, like any other.
@@ -143,6 +146,14 @@ class SimulatedAPI:
             return True
         self._answered += 1
         return False
+
+    def _create_user(self, request: Request) -> Response:
+        """Create a provider or a config, which the reconciler itself never writes."""
+        try:
+            with self._organisation.store.transaction(write=True):
+                return self._usage.create(request)
+        except RequestRefused as refused:
+            return refused.response
 
     # -- the integration -----------------------------------------------------------------
 
@@ -267,62 +278,3 @@ class SimulatedAPI:
 
     def _write_response(self) -> Response:
         return Response(200, None if self.switches.put_body == "empty" else {})
-
-
-@dataclass(frozen=True, slots=True)
-class RequestedPage:
-    """The page of the list that a query asks for, cut at the switch `page_max`.
-
-    Pages count from zero (remote/API.md §1.2).
-    """
-
-    offset: int
-    limit: int
-    newest: bool
-    filter: Filter
-
-    @property
-    def is_unfiltered(self) -> bool:
-        """Whether the page is cut from the list of all integrations."""
-        return self.filter == Filter()
-
-    @classmethod
-    def parse(
-        cls, query: Mapping[str, str], switches: Switches, workspace_key: Callable[[str], str]
-    ) -> "RequestedPage":
-        """Parse the query; raise `RequestRefused` for a bad number or an unknown type."""
-        page = _parse_count(query, "current_page", default=0)
-        size = _parse_count(query, "page_size", default=100)
-        kind = query.get("type") or "all"
-        if size == 0 or kind not in _LIST_TYPES:
-            raise invalid_request()
-        if size > switches.page_max and switches.larger_page == "refuse":
-            raise invalid_request("page_size is too large")
-        size = min(size, switches.page_max)
-        workspace = query.get("workspace_id")
-        return cls(
-            offset=page * size,
-            limit=size,
-            newest=switches.list_order == "newest",
-            filter=Filter(
-                kind=None if kind == "all" else kind,
-                workspace=workspace_key(workspace) if workspace else None,
-            ),
-        )
-
-    def select(self, records: list[Record]) -> tuple[int, list[Record]]:
-        """Return how many records match the filter, and the records of the page."""
-        matching = [record for record in records if self.filter.matches(record)]
-        if self.newest:
-            matching.reverse()
-        return len(matching), matching[self.offset : self.offset + self.limit]
-
-
-def _parse_count(query: Mapping[str, str], name: str, *, default: int) -> int:
-    text = query.get(name)
-    if text is None:
-        return default
-    # `isdigit` alone accepts characters that `int` refuses, such as a superscript two.
-    if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise invalid_request(f"{name} is invalid")
-    return int(text)

@@ -161,17 +161,40 @@ class Organisation:
                 return str(provider["id"])
         if slug and any(p["slug"] == slug and p["workspace_id"] == workspace for p in known):
             raise invalid_request("default_provider_slug already exists")
+        self._store_provider(
+            record, workspace, provider_id, slug, {"name": record["name"], "note": PROVIDER_NOTE}
+        )
+        return provider_id
+
+    def new_provider(
+        self, record: Record, workspace: str, slug: str | None, sent: JsonObject
+    ) -> JsonObject:
+        """Create a provider that a client asks for; a workspace can have several (§11.1)."""
+        if slug and any(
+            p["slug"] == slug and p["workspace_id"] == workspace for p in self.providers()
+        ):
+            raise refusal(409, "AB07", "Provider with this slug already exists")
+        return self._store_provider(record, workspace, self.new_id(), slug, sent)
+
+    def _store_provider(
+        self,
+        record: Record,
+        workspace: str,
+        identifier: str,
+        slug: str | None,
+        about: JsonObject,
+    ) -> JsonObject:
         provider = {
-            "id": provider_id,
-            "slug": slug or _with_suffix(record["slug"], provider_id),
-            "name": record["name"],
+            "id": identifier,
+            "slug": slug or _with_suffix(record["slug"], identifier),
+            "name": about["name"],
             "integration_id": record["id"],
             "integration_slug": record["slug"],
             "workspace_id": workspace,
-            "note": PROVIDER_NOTE,
+            "note": about.get("note"),
         }
-        self.store.set_value("providers", [*known, provider])
-        return provider_id
+        self.store.set_value("providers", [*self.providers(), provider])
+        return provider
 
     def drop_providers(self, record: Record) -> None:
         """Remove the providers of an integration that is deleted."""

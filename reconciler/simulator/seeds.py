@@ -40,20 +40,24 @@ def apply_seed(api: SimulatedAPI, seed: str) -> int:
     created = 0
     skipped: set[str] = set()
     for request in requests:
-        if _slug_in_path(request) in skipped:
+        # Nothing that belongs to an integration that already exists is touched; which
+        # integrations a config names is not looked at.
+        if _slug_in(request) in skipped or (request.path == "/configs" and skipped):
             continue
         response = api.handle(request)
-        if request.method != "POST":
+        if request.method != "POST" or request.path != "/integrations":
             continue
         if response.status == 200:
             created += 1
         else:
-            # Models and workspaces of an integration that already exists are not touched.
             skipped.add(request.body["slug"])
     return created
 
 
-def _slug_in_path(request: Request) -> str | None:
+def _slug_in(request: Request) -> str | None:
+    """Return the integration that a request writes to, except in a create."""
+    if request.path == "/providers":
+        return str(request.body["integration_id"])
     parts = request.path.split("/")
     return parts[2] if len(parts) > 2 else None
 
@@ -85,6 +89,35 @@ def _demo_requests() -> Iterator[Request]:
     yield _create({"slug": "made-by-hand", "name": "Made by hand", **_hosted(4)})
 
 
+def _usage_requests() -> Iterator[Request]:
+    """Generate an organisation with providers and configs: some integrations are used."""
+    yield _create({"slug": "openai-main", "name": "OpenAI", **_openai(1)})
+    for workspace in ("ws-search", "ws-support"):
+        yield _workspaces("openai-main", workspace)
+    yield _models("openai-main", "gpt-5")
+    yield _create({"slug": "anthropic-eu", "name": "Anthropic", **_anthropic(2)})
+    yield _workspaces("anthropic-eu", "ws-support")
+    yield _workspaces("anthropic-eu", "ws-idle")
+    yield _create({"slug": "bedrock-us", "name": "Bedrock", **_bedrock(3)})
+    yield _workspaces("bedrock-us", "ws-idle")
+    yield _provider("openai-main", "ws-search", "openai")
+    yield _provider("openai-main", "ws-search", "openai-batch")
+    yield _provider("openai-main", "ws-support", "openai")
+    yield _provider("anthropic-eu", "ws-support", "anthropic")
+    fallback = {"strategy": {"mode": "fallback"}}
+    yield _config("ws-search", "Search", {"provider": "@openai"})
+    yield _config("ws-search", "Batch", {"virtual_key": "openai-batch", "retry": {"attempts": 3}})
+    nested = [{"targets": [{"provider": "@openai"}]}, {"provider": "@openai-batch"}]
+    yield _config("ws-search", "Nested", {**fallback, "targets": nested})
+    model = {"override_params": {"model": "@openai/gpt-5"}}
+    yield _config("ws-search", "Model", model)
+    both = [{"provider": "@openai"}, {"provider": "@anthropic"}]
+    yield _config("ws-support", "Support", {**fallback, "targets": both})
+    # A key of the provider itself, which no output may show.
+    own_key = {"provider": "openai", "api_key": _key(4), "cache": {"mode": "simple"}}
+    yield _config("ws-search", "Own key", own_key)
+
+
 def _no_requests() -> Iterator[Request]:
     """Generate nothing."""
     return iter(())
@@ -93,6 +126,7 @@ def _no_requests() -> Iterator[Request]:
 SEEDS: Mapping[str, Callable[[], Iterator[Request]]] = {
     "demo": _demo_requests,
     "empty": _no_requests,
+    "usage": _usage_requests,
 }
 """Named seeds."""
 
@@ -121,6 +155,16 @@ def _workspaces(slug: str, workspace: str) -> Request:
         "create_default_provider": False,
     }
     return Request("PUT", f"/integrations/{slug}/workspaces", {}, body)
+
+
+def _provider(integration: str, workspace: str, slug: str) -> Request:
+    body = {"integration_id": integration, "workspace_id": workspace, "slug": slug, "name": slug}
+    return Request("POST", "/providers", {}, body)
+
+
+def _config(workspace: str, name: str, config: Body) -> Request:
+    body = {"workspace_id": workspace, "name": name, "config": config}
+    return Request("POST", "/configs", {}, body)
 
 
 def _key(number: int) -> str:

@@ -80,6 +80,12 @@ class Switches:
     """The `Retry-After` header of that response; empty for none (§7)."""
     dead_keys: str = ""
     """Patterns of credentials, separated by commas, that providers refuse; for probes (§10)."""
+    denied_scopes: str = ""
+    """Scopes, separated by commas, that the key lacks for the lists of §11."""
+    providers_workspace: Literal["required", "optional"] = "required"
+    """Whether the list of providers requires a `workspace_id` of this key (§11.1)."""
+    provider_integration_form: Literal["slug", "uuid"] = "slug"
+    """The form in which a provider names its integration (§11.1)."""
 
     @classmethod
     def parse(cls, given: JsonObject) -> "Switches":

@@ -4,6 +4,7 @@ Secrets appear as the API masks them. Nothing is compared with the files.
 """
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import yaml
 
@@ -17,6 +18,8 @@ from reconciler.views.plan_outline import header_of
 from reconciler.views.text_layout import table_lines
 
 COLUMNS = ("slug", "name", "ai_provider_id", "status", "type")
+
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 def record(observed: Observed) -> dict[str, object]:
@@ -59,21 +62,36 @@ def list_json(state: ObservedState, *, target: PlanTarget) -> str:
     )
 
 
-def get_text(observed: Observed, *, target: PlanTarget, ledger: str) -> str:
-    """Return one integration as YAML under the line that names the target."""
-    return f"{header_of(target, ledger=ledger)}\n\n{_yaml(record(observed))}"
+def get_text(
+    observed: Observed,
+    *,
+    target: PlanTarget,
+    ledger: str,
+    more: Mapping[str, object] = _NOTHING,
+    note: str = "",
+) -> str:
+    """Return one integration as YAML under the line that names the target, and a note.
+
+    `more` is added to the fields of the integration.
+    """
+    head = header_of(target, ledger=ledger) + (f"\n{note}" if note else "")
+    return f"{head}\n\n{_yaml({**record(observed), **more})}"
 
 
-def get_yaml(observed: Observed, *, target: PlanTarget, ledger: str) -> str:
+def get_yaml(
+    observed: Observed, *, target: PlanTarget, ledger: str, more: Mapping[str, object] = _NOTHING
+) -> str:
     """Return one integration as YAML under a comment that names the target."""
-    return _comment(target, ledger) + _yaml(record(observed))
+    return _comment(target, ledger) + _yaml({**record(observed), **more})
 
 
-def get_json(observed: Observed, *, target: PlanTarget) -> str:
+def get_json(
+    observed: Observed, *, target: PlanTarget, more: Mapping[str, object] = _NOTHING
+) -> str:
     """Return one integration as one JSON document, its fields at the top level."""
     document = {"format_version": "1", "kind": "integration", "target": target.as_json()}
     # In this order, so that no field of the API can override a key of the document.
-    return json.document({**record(observed), **document})
+    return json.document({**record(observed), **more, **document})
 
 
 def _ordered(state: ObservedState) -> Iterable[Observed]:

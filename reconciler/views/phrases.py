@@ -142,6 +142,7 @@ LIFTS = MappingProxyType(
         "too-many-access-removals": (
             "pass --max-access-removals N, or raise limits.access_removals"
         ),
+        "in-use": "pass --allow-used, or raise limits.used_removals",
         "replace-not-allowed": (
             "pass --allow-replace; the integration is then deleted and re-created"
         ),
@@ -172,6 +173,7 @@ LIFTS_BY_MERGING = MappingProxyType(
             "lower the budgets, or raise limits.budget_total or limits.budget_increase in "
             "reconcile.yaml"
         ),
+        "in-use": "move its users first, or raise limits.used_removals in reconcile.yaml",
     }
 )
 """Ways for a pull request to lift a block without a command's option."""
@@ -256,6 +258,11 @@ REDACTED_WITHOUT_NAME = "(secret) value not shown"
 UNDO_WARNING = (
     "The files are unchanged: the next apply of the files reverts this undo, unless you edit them."
 )
+
+USED_BY = "used by"
+NOT_USED = "used by no provider and no config"
+USAGE_UNKNOWN = "usage unknown: it could not be read completely"
+USAGE_INCOMPLETE = "there may be more: the usage could not be read completely"
 
 LOSES = "loses"
 LOSES_NOTHING = "nothing that is not re-created"

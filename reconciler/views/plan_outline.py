@@ -43,6 +43,7 @@ from reconciler.views.sections import (
     removal_notes,
     sections_of,
 )
+from reconciler.views.usage import used_by
 
 PLACEHOLDER = "placeholder"
 """Code of the notice that a simulator gets made-up values for unset variables."""
@@ -115,6 +116,7 @@ class ActionItem:
     blocks: tuple[Block, ...]
     notes: tuple[str, ...] = ()
     drift_state: str = ""
+    has_users: bool = False
     costs: tuple[str, ...] = ()
 
     @property
@@ -244,6 +246,8 @@ def of_action(
     # Of a create all changes have one cause, which is named once.
     if origins is phrases.ORIGIN_NOTES and _was_deleted(action):
         origins, notes = {}, (*notes, phrases.DELETED_NOTE)
+    if action.used_by is not None:
+        notes = (used_by(action.used_by), *notes)
     return ActionItem(
         slug=visible(action.slug, limit=255),
         name=_name_of(action),
@@ -267,6 +271,7 @@ def of_action(
             for code in action.blocked_by
         ),
         notes=notes,
+        has_users=action.used_by is not None and action.used_by.may_be_used,
     )
 
 

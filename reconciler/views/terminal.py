@@ -363,6 +363,7 @@ def needs_room(item: ActionItem) -> bool:
         bool(item.blocks)
         or item.kind in REMOVALS
         or item.risk.rank >= Risk.CREDENTIAL.rank
+        or item.has_users
         or any(change.is_whole or change.risk for change in item.changes)
         # Its reason is all that an action without changes has to show.
         or not item.changes

@@ -19,7 +19,7 @@ def call_of(name: OperationName, slug: str) -> Call:
     return Call(name, slug if operation.takes_slug else None, query, {} if operation.body else None)
 
 
-def test_the_table_holds_all_ten_operations_and_five_are_raw() -> None:
+def test_the_table_holds_all_operations_and_five_are_raw() -> None:
     assert list(OPERATIONS) == list(OperationName)
     assert [name for name, row in OPERATIONS.items() if row.raw] == list(OperationName)[:5]
 
@@ -69,6 +69,11 @@ def test_a_bad_slug_in_a_create_body_is_refused() -> None:
         ("PATCH", "/integrations/a"),
         ("GET", "/v1/integrations"),
         ("GET", "/integrations\n"),
+        ("POST", "/providers"),
+        ("PUT", "/configs/a"),
+        ("GET", "/configs/a/versions"),
+        ("GET", "/admin/workspaces/a"),
+        ("GET", "/providers/a"),
     ],
 )
 def test_other_paths_lead_nowhere(method: str, path: str) -> None:
@@ -80,6 +85,7 @@ def test_a_path_tells_its_methods() -> None:
     assert allowed_methods("/integrations/a") == ("GET", "PUT", "DELETE")
     assert allowed_methods("/integrations/a/models") == ("GET", "PUT", "DELETE")
     assert allowed_methods("/integrations/a/workspaces") == ("GET", "PUT")
+    assert allowed_methods("/configs/a") == allowed_methods("/providers") == ("GET",)
     assert allowed_methods("/other") == ()
 
 

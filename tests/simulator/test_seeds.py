@@ -64,6 +64,15 @@ def test_a_named_seed_can_be_applied_twice_and_keeps_what_exists(name: str) -> N
     assert remote.integrations == before
 
 
+def test_the_seed_of_users_has_them_once_however_often_it_is_applied() -> None:
+    remote = make_remote()
+    for _ in range(2):
+        apply_seed(remote, "usage")
+        used = [p["integration_slug"] for p in remote.providers]
+        assert used == [*["openai-main"] * 3, "anthropic-eu"]
+        assert remote.handle(Request("GET", "/configs")).body["total"] == 6
+
+
 @pytest.mark.parametrize("seed", ["unheard-of", "-1", "1.5", "", "12345678", "²"])
 def test_a_seed_other_than_a_name_or_a_number_is_refused(seed: str) -> None:
     with pytest.raises(UnknownSeed) as caught:

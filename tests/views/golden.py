@@ -17,6 +17,7 @@ FOLDER = Path(__file__).parent.parent / "golden" / "views"
 
 MIXED = samples.mixed_plan()
 BLOCKED = samples.blocked_plan()
+IN_USE = samples.used_plan()
 PARTIAL = samples.partial_result(MIXED)
 COMPLETE = samples.complete_result(MIXED)
 OUTSIDE = replace(COMPLETE, break_freeze="INC-1234: leaked key")
@@ -44,6 +45,10 @@ CASES: dict[str, Callable[[], str]] = {
     "plan-empty.md": lambda: markdown.plan(samples.empty_plan(), FRESH),
     "plan-blocked.txt": lambda: terminal.plan(BLOCKED, LOCAL),
     "plan-blocked.md": lambda: markdown.plan(BLOCKED, LOCAL),
+    "plan-in-use.txt": lambda: terminal.plan(IN_USE, LOCAL),
+    "plan-in-use.md": lambda: markdown.plan(IN_USE, LOCAL),
+    "plan-in-use.html": lambda: html.plan(IN_USE, LOCAL),
+    "plan-in-use.json": lambda: json.document(IN_USE.as_json()),
     "plan-undo.txt": lambda: terminal.plan(samples.undo_plan(), LOCAL),
     "plan-undo.md": lambda: markdown.plan(samples.undo_plan(), LOCAL),
     "plan-undo.json": lambda: json.document(samples.undo_plan().as_json()),

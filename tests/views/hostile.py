@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from reconciler.diagnostics import SourceLocation, warning
 from reconciler.domain.state import Observed, ObservedState
+from reconciler.domain.usage import Usage, UsingConfig, UsingProvider
 from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, ChangeOrigin, Risk
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
@@ -93,6 +94,18 @@ def actions(draw: st.DrawFn, text: st.SearchStrategy[str] = texts) -> Action:
         changes=tuple(draw(st.lists(changes(text), max_size=3))),
         source=draw(st.none() | text.map(SourceLocation)),
         blocked_by=tuple(draw(st.lists(text | st.just("protected"), max_size=2))),
+        used_by=draw(st.none() | usages(text)),
+    )
+
+
+@st.composite
+def usages(draw: st.DrawFn, text: st.SearchStrategy[str] = texts) -> Usage:
+    providers = st.builds(UsingProvider, text, st.none() | text)
+    configs = st.builds(UsingConfig, text, st.none() | text, possible=st.booleans())
+    return Usage(
+        tuple(draw(st.lists(providers, max_size=2))),
+        tuple(draw(st.lists(configs, max_size=2))),
+        complete=draw(st.booleans()),
     )
 
 

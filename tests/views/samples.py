@@ -1,8 +1,10 @@
 """Plans and results that the tests of the views share; built, never loaded."""
 
 from reconciler.diagnostics import SourceLocation, error, notice, warning
+from reconciler.domain.policy import Limits
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Observed, ObservedState
+from reconciler.domain.usage import Usage, UsageReading, UsingConfig, UsingProvider
 from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
 from reconciler.planning.actions import (
     Action,
@@ -13,7 +15,8 @@ from reconciler.planning.actions import (
     Precondition,
     Risk,
 )
-from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
+from reconciler.planning.plan import Plan, PlanOptions, PlanTarget, Undeclared, Unverified
+from reconciler.planning.usage_guard import with_usage
 
 TARGET = PlanTarget("production", "https://api.portkey.ai/v1", "org-7f3a")
 FOLDER = "desired-state/integrations"
@@ -221,6 +224,26 @@ def mixed_plan() -> Plan:
 
 def empty_plan() -> Plan:
     return plan(no_op=12)
+
+
+def used_plan() -> Plan:
+    """Return a plan of which one removal is blocked, because something uses the integration."""
+    used = Usage(
+        (
+            UsingProvider("openai", "ws-search"),
+            UsingProvider("openai-batch", "ws-search"),
+            UsingProvider("openai", "ws-support"),
+        ),
+        (
+            *(UsingConfig(f"pc-route-{n:06d}", "ws-search") for n in range(5)),
+            UsingConfig("pc-strang-00000a", "ws-support", possible=True),
+        ),
+    )
+    draft = mixed_plan()
+    reading = UsageReading(
+        {action.slug: Usage() for action in draft.actions[:-1]} | {draft.actions[-1].slug: used}
+    )
+    return with_usage(draft, reading, limits=Limits(), options=PlanOptions())
 
 
 def blocked_plan() -> Plan:

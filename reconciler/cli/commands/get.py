@@ -1,5 +1,7 @@
 """`reconcile get`: one integration as the API returns it, with models and workspaces."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from reconciler.cli import completion_values, signals, wiring
@@ -9,7 +11,12 @@ from reconciler.diagnostics import error
 from reconciler.domain.identifiers import SLUG
 from reconciler.errors import InvalidInput, ReconcilerError
 from reconciler.remote.observe import read_one
-from reconciler.views import listings
+from reconciler.views import diagnostics, listings
+
+if TYPE_CHECKING:
+    from reconciler.domain.state import Observed
+    from reconciler.domain.usage import UsageReading
+    from reconciler.remote.api import IntegrationsAPI
 
 
 class NoSuchIntegration(ReconcilerError):
@@ -31,12 +38,20 @@ class NoSuchIntegration(ReconcilerError):
     shell_complete=completion_values.slugs,
 )
 @format_option("text", "json", "yaml")
+@click.option(
+    "--used-by",
+    is_flag=True,
+    help="Also list the providers and gateway configs that use the integration",
+)
 @connection
 @click.pass_obj
-def command(invocation: Invocation, *, slug: str, style: str, connection: ReadingOptions) -> int:
+def command(
+    invocation: Invocation, *, slug: str, style: str, used_by: bool, connection: ReadingOptions
+) -> int:
     """Print one integration as the API returns it.
 
-    Secrets are masked as the API masks them.
+    Secrets are masked as the API masks them. With --used-by, `used_by` lists what uses it; it is
+    null, with a warning, if the key may not read that.
     """
     if SLUG.fullmatch(slug) is None:
         hint = "use 1 to 255 letters, digits, `_` or `-`"
@@ -47,20 +62,34 @@ def command(invocation: Invocation, *, slug: str, style: str, connection: Readin
             observed = await read_one(
                 api, slug, models=True, workspaces=True, known_fields=target.known_fields
             )
-        if observed is None:
-            raise NoSuchIntegration(slug, target.name)
+            if observed is None:
+                raise NoSuchIntegration(slug, target.name)
+            more, note = await _usage(invocation, api, observed) if used_by else ({}, "")
         named = wiring.plan_target(target)
-        match style:
-            case "json":
-                return listings.get_json(observed, target=named)
-            case "yaml":
-                return listings.get_yaml(
-                    observed, target=named, ledger=wiring.ledger_state(invocation)
-                )
-            case _:
-                return listings.get_text(
-                    observed, target=named, ledger=wiring.ledger_state(invocation)
-                )
+        if style == "json":
+            return listings.get_json(observed, target=named, more=more)
+        ledger = wiring.ledger_state(invocation)
+        if style == "yaml":
+            return listings.get_yaml(observed, target=named, ledger=ledger, more=more)
+        return listings.get_text(observed, target=named, ledger=ledger, more=more, note=note)
 
     invocation.console.data(signals.run(work))
     return 0
+
+
+async def _usage(
+    invocation: Invocation, api: "IntegrationsAPI", observed: "Observed"
+) -> tuple[dict[str, object], str]:
+    """Return `used_by` and its line; warn if it could not be read."""
+    from reconciler.planning.usage_guard import findings_of
+    from reconciler.remote.usage import read_usage
+    from reconciler.views.usage import used_by
+
+    reading: UsageReading = await read_usage(api, {observed.slug: observed.id})
+    found = findings_of(reading)
+    if found:
+        invocation.console.warning(diagnostics.as_text(found))
+    usage = reading.by_slug.get(observed.slug)
+    if usage is None:
+        return {"used_by": None}, ""
+    return {"used_by": usage.as_json()}, used_by(usage)

@@ -1,0 +1,143 @@
+"""Guard for what is used: a plan shows who uses an integration, and used things stay.
+
+It is loaded only for a target with `usage: true`. The usage is read once the actions are known, and
+counts in no digest: users come and go, and an approval of the same changes stays valid. The verdict
+is not approved with it: `apply` reads the usage again and applies this guard to its own plan.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from reconciler.diagnostics import Diagnostic, counted, error, in_order, named, notice, warning
+from reconciler.domain.policy import Limits
+from reconciler.domain.schema import parse_path
+from reconciler.domain.usage import Usage, UsageReading
+from reconciler.planning import guards
+from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, Risk
+from reconciler.planning.plan import Plan, PlanOptions
+
+IN_USE = "in-use"
+UNKNOWN = "usage-unknown"
+INCOMPLETE = "usage-incomplete"
+
+_NAMED = 5
+_SCOPES_HINT = (
+    "grant the key the scopes workspaces.list, providers.list, configs.list and configs.read"
+)
+
+
+def concerned(plan: Plan) -> list[Action]:
+    """Return the actions whose users a reader of the plan needs to know.
+
+    They take something away, write a credential, replace or delete.
+    """
+    return [action for action in plan.actions if _is_concerned(action)]
+
+
+def with_usage(plan: Plan, reading: UsageReading, *, limits: Limits, options: PlanOptions) -> Plan:
+    """Return a plan that shows its users, with the actions blocked that would break them.
+
+    If the key may not read the usage, only a notice is added.
+    """
+    if reading.refusal:
+        return replace(plan, diagnostics=in_order([*plan.diagnostics, *findings_of(reading)]))
+    shown = {action.slug for action in concerned(plan)}
+    actions = tuple(
+        replace(action, used_by=reading.by_slug.get(action.slug, _NOTHING_READ))
+        if action.slug in shown
+        else action
+        for action in plan.actions
+    )
+    violation = _violation(actions, reading, limits=limits, options=options)
+    diagnostics = [*plan.diagnostics, *findings_of(reading)]
+    if violation is not None:
+        actions = guards.block(actions, [violation])
+        diagnostics.append(violation.diagnostic)
+    return replace(plan, actions=actions, diagnostics=in_order(diagnostics))
+
+
+_NOTHING_READ = Usage(complete=False)
+
+
+def _is_concerned(action: Action) -> bool:
+    if action.kind is ActionKind.CREATE:
+        return False
+    if action.kind is not ActionKind.UPDATE:
+        return True
+    return any(_writes_credential(change) or _takes_away(change) for change in action.changes)
+
+
+def _writes_credential(change: Change) -> bool:
+    return change.risk is Risk.CREDENTIAL and change.op is not ChangeKind.RESEND
+
+
+def _takes_away(change: Change) -> bool:
+    # The switch disables every model that is not listed (remote/API.md §5.1).
+    is_switch_off = change.path == "allow_all_models" and change.after is not True
+    return change.risk is Risk.ACCESS_REMOVAL or is_switch_off
+
+
+def _violation(
+    actions: Iterable[Action], reading: UsageReading, *, limits: Limits, options: PlanOptions
+) -> guards.GuardViolation | None:
+    removals = {action.slug: _used_removals(action, reading) for action in actions}
+    used = {slug: number for slug, number in removals.items() if number}
+    total = sum(used.values())
+    if options.allow_used or total <= options.selection.share(limits.used_removals):
+        return None
+    users = [_users(action) for action in actions if action.slug in used]
+    allowed = options.selection.share(limits.used_removals)
+    return guards.GuardViolation(
+        error(
+            IN_USE,
+            f"{counted(total, 'removal')} of something in use planned, but the limit is {allowed}: "
+            + named(users, limit=_NAMED, separator="; "),
+            hint="move the users to another integration first; "
+            "to remove it all the same, add --allow-used",
+        ),
+        frozenset(used),
+    )
+
+
+def _used_removals(action: Action, reading: UsageReading) -> int:
+    """Return how many removals of an action something may use."""
+    usage = action.used_by
+    if usage is None:
+        return 0
+    if action.kind is not ActionKind.UPDATE:
+        return int(usage.may_be_used)
+    return sum(_hits_users(change, usage, reading) for change in action.changes)
+
+
+def _hits_users(change: Change, usage: Usage, reading: UsageReading) -> bool:
+    if not _takes_away(change):
+        return False
+    steps = parse_path(change.path) or (change.path,)
+    if steps[0] != "workspaces" or len(steps) == 1:
+        # Callers choose a model with each request, so any user can use any model.
+        return usage.may_be_used
+    return usage.may_be_used_in(reading.workspaces.get(steps[1], steps[1]))
+
+
+def _users(action: Action) -> str:
+    usage = action.used_by or _NOTHING_READ
+    parts = []
+    if usage.providers:
+        parts.append(counted(len(usage.providers), "provider"))
+    if usage.configs:
+        parts.append(counted(len(usage.configs), "config"))
+    if not usage.complete:
+        parts.append("usage not read completely")
+    return f"{action.slug} ({', '.join(parts)})"
+
+
+def findings_of(reading: UsageReading) -> list[Diagnostic]:
+    """Return the notice of a refused read, or the warning of an incomplete one."""
+    if reading.refusal:
+        summary = f"it is not known what uses the integrations: {reading.refusal}"
+        return [notice(UNKNOWN, summary, hint=_SCOPES_HINT)]
+    if not reading.gaps:
+        return []
+    gaps = named(reading.gaps, limit=_NAMED, separator="; ")
+    summary = f"what uses the integrations could not be read completely: {gaps}"
+    return [warning(INCOMPLETE, summary, hint="run again; what was not read counts as used")]

@@ -1,0 +1,377 @@
+"""Read which providers and gateway configs use some integrations (remote/API.md §11).
+
+Three lists are read: the workspaces, the providers of each workspace, and the configs. The content
+of a config is read only in a workspace with a provider of these integrations. So the number of
+calls depends on the workspaces and configs, not on the number of integrations.
+
+A list counts as complete under the rule of `reconciler.remote.pagination`. If one is not, the usage
+is incomplete, and nothing counts as unused. Rows and configs can contain secrets: what is decoded
+here are slugs and identifiers.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Generic, TypeVar
+
+from reconciler.domain.calls import Call, OperationName
+from reconciler.domain.identifiers import is_uuid
+from reconciler.domain.usage import Usage, UsageReading, UsingConfig, UsingProvider
+from reconciler.remote.api import IntegrationsAPI
+from reconciler.remote.config_references import UNCLEAR, ConfigReferences, references_in
+from reconciler.remote.errors import (
+    Answered,
+    DeadlineExceeded,
+    Forbidden,
+    NoAnswer,
+    NotFound,
+    NotSent,
+    Rejected,
+    RemoteError,
+    Unauthorised,
+    WrongShape,
+)
+from reconciler.remote.pagination import PAGE_SIZE, gather_or_raise
+from reconciler.remote.responses import mapping, rows
+from reconciler.remote.usage_rows import (
+    ConfigRow,
+    ProviderRow,
+    config_row,
+    provider_row_of,
+    workspace_row,
+)
+
+Row = TypeVar("Row")
+
+_DENIALS = (Unauthorised, Forbidden, NotFound)
+"""Answers to a key without the scope, or from an API without the list."""
+
+_FAULTS = (Answered, NoAnswer, NotSent, DeadlineExceeded)
+"""Failures after which a list is incomplete; others are defects of ours."""
+
+_PASSES = 2
+"""How often an incomplete list is read."""
+
+_DENIALS_TRIED = 2
+_NO_QUERY: Mapping[str, str | int] = MappingProxyType({})
+
+
+class _Denied(Exception):
+    """The key may not read a list of `noun`, of one workspace or of all."""
+
+    def __init__(self, noun: str, place: str, answer: str) -> None:
+        self.refusal = f"the key may not list {noun}: {answer}"
+        super().__init__(f"the key may not list {noun}{place}: {answer}")
+
+
+async def read_usage(
+    api: IntegrationsAPI, wanted: Mapping[str, str | None], *, concurrency: int = 10
+) -> UsageReading:
+    """Return the usage of integrations, given by slug with their ids.
+
+    A key without the scopes is a `refusal`, any other failure of a call a gap; neither is raised.
+    """
+    reader = _Reader(api, concurrency)
+    try:
+        return await reader.read(wanted)
+    except _Denied as denied:
+        return UsageReading(refusal=denied.refusal, calls=reader.calls)
+
+
+@dataclass(slots=True)
+class _Pass(Generic[Row]):
+    """One read of all pages of a list."""
+
+    rows: dict[str, Row] = field(default_factory=dict)
+    damaged: dict[str, str] = field(default_factory=dict)
+    total: int | None = None
+    problem: str = ""
+
+    @property
+    def count(self) -> int:
+        """Return the number of different rows, readable or not."""
+        return len(self.rows) + len(self.damaged)
+
+    def take(self, page: dict[str, object], decode: Callable[[dict[str, object]], Row]) -> None:
+        """Decode the rows of a page and compare its total."""
+        total = page.get("total")
+        if not isinstance(total, int) or isinstance(total, bool):
+            self.problem = "a page has no total"
+        elif self.total is not None and total != self.total:
+            self.problem = f"total changed from {self.total} to {total} meanwhile"
+        else:
+            self.total = total
+        if "data" not in page:
+            raise WrongShape("data", "there")
+        for row in rows(page["data"], "data"):
+            try:
+                record = mapping(row, "a row")
+                self.rows[_identity(row)] = decode(record)
+            except WrongShape as problem:
+                self.damaged[_identity(row)] = problem.reason
+
+    @property
+    def explanation(self) -> str:
+        """Return why the list is not complete, "" if it is."""
+        if self.problem:
+            return self.problem
+        if self.count != self.total:
+            return f"total is {self.total}, but {self.count} were listed"
+        return next(iter(self.damaged.values()), "")
+
+
+class _Reader:
+    """Reads of one usage; it counts calls and collects gaps."""
+
+    def __init__(self, api: IntegrationsAPI, concurrency: int) -> None:
+        self._api = api
+        self._concurrency = concurrency
+        self.calls = 0
+        self.gaps: list[str] = []
+        self._labels: dict[str, str] = {}
+
+    async def read(self, wanted: Mapping[str, str | None]) -> UsageReading:
+        """Return the usage; raises `_Denied`."""
+        providers = [p for p in await self._providers() if p.is_active]
+        known = frozenset(provider.slug for provider in providers)
+        configs = await self._list(
+            OperationName.LIST_CONFIGS, "configs", lambda row: config_row(row, known)
+        )
+        self._check_places(configs)
+        is_complete = not self.gaps
+        by_slug = {
+            slug: [p for p in providers if _uses(p, slug, identity)]
+            for slug, identity in wanted.items()
+        }
+        places = {self._label(p.workspace) for users in by_slug.values() for p in users}
+        relevant = [c for c in configs if c.is_active and self._is_near(c, places)]
+        relevant = await self._with_references(relevant, known)
+        return UsageReading(
+            {
+                slug: self._usage(
+                    by_slug[slug],
+                    relevant,
+                    complete=is_complete and _can_be_matched(providers, identity),
+                )
+                for slug, identity in wanted.items()
+            },
+            dict(self._labels),
+            gaps=tuple(dict.fromkeys(self.gaps)),
+            calls=self.calls,
+        )
+
+    # -- the lists -------------------------------------------------------------------------
+
+    async def _providers(self) -> list[ProviderRow]:
+        """Return the providers of all workspaces, each once."""
+        try:
+            workspaces = await self._list(
+                OperationName.LIST_WORKSPACES, "workspaces", workspace_row
+            )
+        except _Denied as denied:
+            return await self._providers_of_key(denied)
+        for workspace in workspaces:
+            self._labels[workspace.id] = self._labels[workspace.slug] = workspace.slug
+        found: dict[str, list[ProviderRow]] = {}
+        denials: list[_Denied] = []
+        waiting = iter([workspace for workspace in workspaces if workspace.is_active])
+
+        async def work() -> None:
+            for workspace in waiting:
+                # A key without the scope is refused everywhere.
+                if len(denials) >= _DENIALS_TRIED and not found:
+                    return
+                try:
+                    found[workspace.slug] = await self._list(
+                        OperationName.LIST_PROVIDERS,
+                        "providers",
+                        provider_row_of(workspace.slug),
+                        place=f" of {workspace.slug}",
+                        query={"workspace_id": workspace.id},
+                    )
+                except _Denied as denied:
+                    denials.append(denied)
+
+        await gather_or_raise(work() for _ in range(self._concurrency))
+        if denials and not found:
+            raise denials[0]
+        # A single workspace that is denied is a gap: another one shows that the key may list.
+        self.gaps += sorted(map(str, denials))
+        return self._each_once(found)
+
+    async def _providers_of_key(self, denied: _Denied) -> list[ProviderRow]:
+        """Return the providers of a key that belongs to one workspace, and cannot list others."""
+        try:
+            return await self._list(
+                OperationName.LIST_PROVIDERS, "providers", provider_row_of(None)
+            )
+        except _NeedsWorkspace:
+            raise denied from None
+
+    def _each_once(self, found: Mapping[str, Iterable[ProviderRow]]) -> list[ProviderRow]:
+        # A key of one workspace gets its own providers, whatever the query names.
+        once: dict[tuple[str, ...], ProviderRow] = {}
+        for workspace in sorted(found):
+            for provider in found[workspace]:
+                key = (provider.identity,) if provider.identity else (workspace, provider.slug)
+                once.setdefault(key, provider)
+        return list(once.values())
+
+    async def _list(
+        self,
+        operation: OperationName,
+        noun: str,
+        decode: Callable[[dict[str, object]], Row],
+        *,
+        place: str = "",
+        query: Mapping[str, str | int] = _NO_QUERY,
+    ) -> list[Row]:
+        """Return all rows of a list, and record a gap if it cannot be proven complete."""
+        reading: _Pass[Row] = _Pass()
+        try:
+            for _ in range(_PASSES):
+                reading = _Pass()
+                await self._read_pages(reading, operation, query, decode)
+                if not reading.explanation:
+                    break
+        except _DENIALS as refusal:
+            raise _Denied(noun, place, _answer(refusal)) from None
+        except Rejected as refusal:
+            if operation is OperationName.LIST_PROVIDERS and not query:
+                raise _NeedsWorkspace from None
+            reading.problem = _answer(refusal)
+        except _FAULTS as failure:
+            reading.problem = _answer(failure)
+        if reading.explanation:
+            self.gaps.append(f"the list of {noun}{place}: {reading.explanation}")
+        return list(reading.rows.values())
+
+    async def _read_pages(
+        self,
+        reading: _Pass[Row],
+        operation: OperationName,
+        query: Mapping[str, str | int],
+        decode: Callable[[dict[str, object]], Row],
+    ) -> None:
+        number = 0
+        while True:
+            self.calls += 1
+            paging = {"current_page": number, "page_size": PAGE_SIZE}
+            reply = await self._api.call(Call(operation, query={**paging, **query}))
+            before = reading.count
+            reading.take(mapping(reply.body, "the list"), decode)
+            number += 1
+            # A page that adds nothing ends the list, whatever its total promises.
+            is_over = reading.count >= (reading.total or 0) or reading.count == before
+            if reading.problem or is_over:
+                return
+
+    def _check_places(self, configs: Iterable[ConfigRow]) -> None:
+        """Record a gap if a config shows a workspace that the list of workspaces lacks."""
+        if self._labels and any(
+            config.workspace is not None and config.workspace not in self._labels
+            for config in configs
+        ):
+            self.gaps.append("the list of workspaces: a config belongs to another workspace")
+
+    # -- the contents of configs -----------------------------------------------------------
+
+    async def _with_references(
+        self, configs: Iterable[ConfigRow], known: Collection[str]
+    ) -> list[ConfigRow]:
+        """Return configs with their references; one that cannot be read is unclear."""
+        done: list[ConfigRow] = []
+        unread: dict[str, int] = {}
+        waiting = iter(list(configs))
+
+        async def work() -> None:
+            for config in waiting:
+                references = config.references
+                if references is None:
+                    references, why = await self._references(config.slug, known)
+                    if why:
+                        unread[why] = unread.get(why, 0) + 1
+                done.append(ConfigRow(config.slug, config.workspace, config.is_active, references))
+
+        await gather_or_raise(work() for _ in range(self._concurrency))
+        self.gaps += [f"the content of {n} configs: {why}" for why, n in sorted(unread.items())]
+        return done
+
+    async def _references(self, slug: str, known: Collection[str]) -> tuple[ConfigReferences, str]:
+        self.calls += 1
+        try:
+            reply = await self._api.call(Call(OperationName.GET_CONFIG, slug))
+            answer = mapping(reply.body, "the config")
+        except _FAULTS as failure:
+            return UNCLEAR, _answer(failure)
+        # Documented below `data`, observed at the top level (remote/API.md §11.2).
+        inner = answer.get("data")
+        record = inner if isinstance(inner, dict) and "config" not in answer else answer
+        return references_in(record.get("config"), known), ""
+
+    # -- the result ------------------------------------------------------------------------
+
+    def _label(self, workspace: str | None) -> str | None:
+        return None if workspace is None else self._labels.get(workspace, workspace)
+
+    def _is_near(self, config: ConfigRow, places: Collection[str | None]) -> bool:
+        """Return whether a config can refer to a provider in one of these workspaces."""
+        if not places:
+            return False
+        # A config without a workspace belongs to the organisation, and so can name any provider.
+        return config.workspace is None or None in places or self._label(config.workspace) in places
+
+    def _usage(
+        self, providers: Iterable[ProviderRow], configs: Iterable[ConfigRow], *, complete: bool
+    ) -> Usage:
+        users = [UsingProvider(p.slug, self._label(p.workspace)) for p in providers]
+        using = []
+        for config in configs:
+            near = {p.slug for p in users if self._is_near(config, {p.workspace})}
+            references = config.references or UNCLEAR
+            is_certain = bool(near & references.certain)
+            if is_certain or near & references.possible or (near and references.unclear):
+                place = self._label(config.workspace)
+                using.append(UsingConfig(config.slug, place, possible=not is_certain))
+        return Usage(tuple(sorted(users, key=_order)), tuple(sorted(using, key=_order)), complete)
+
+
+class _NeedsWorkspace(Exception):
+    """The list of providers cannot be read without naming a workspace."""
+
+
+def _order(user: UsingProvider | UsingConfig) -> tuple[str, str]:
+    return user.workspace or "", user.slug
+
+
+def _uses(provider: ProviderRow, slug: str, identity: str | None) -> bool:
+    # A provider names its integration by slug or by id (remote/API.md §11.1).
+    named = provider.integration
+    return named == slug or (identity is not None and named.lower() == identity.lower())
+
+
+def _can_be_matched(providers: Iterable[ProviderRow], identity: str | None) -> bool:
+    """Return whether no provider can use an integration without being recognised."""
+    return identity is not None or not any(is_uuid(p.integration) for p in providers)
+
+
+def _answer(failure: RemoteError) -> str:
+    """Return what the API answered, without the address of the call."""
+    if isinstance(failure, Answered):
+        return f"HTTP {failure.http_status}, {failure.code}"
+    return failure.reason if isinstance(failure, WrongShape) else failure.code
+
+
+def _identity(row: object) -> str:
+    """Return what tells a row from others; its content if it has neither id nor slug."""
+    if isinstance(row, dict):
+        # Two workspaces can have providers with the same slug.
+        for keys in (("id",), ("slug", "workspace_id")):
+            values = [row.get(key) for key in keys]
+            if isinstance(values[0], str) and values[0]:
+                return f"{keys[0]}:{values}"
+    try:
+        return json.dumps(row, sort_keys=True, default=lambda _value: "unreadable")
+    except RecursionError:
+        return "nested too deep"

@@ -1,0 +1,121 @@
+"""Guard for what is used: which changes count as removals, and which actions show their users."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.domain.policy import Limits, Prune
+from reconciler.domain.usage import Usage, UsageReading, UsingConfig, UsingProvider
+from reconciler.planning.actions import ActionKind
+from reconciler.planning.plan import Plan, PlanOptions, Selection
+from reconciler.planning.planner import make_plan
+from reconciler.planning.usage_guard import concerned, with_usage
+from tests.builders import NOON, declared, desired, observed, state
+
+USED = Usage((UsingProvider("openai", "ws-a"),))
+HAVE: dict[str, Any] = {
+    "models": [{"slug": "gpt-5", "enabled": True}, {"slug": "gpt-4", "enabled": True}],
+    "workspaces": [{"id": "ws-a", "enabled": True}, {"id": "ws-b", "enabled": True}],
+    "allow_all_models": True,
+    "description": "before",
+}
+
+
+def update(**want: Any) -> Plan:
+    return make_plan(
+        desired=desired(declared(**want)),
+        observed=state(observed(**HAVE, id="id-1")),
+        created_at=NOON,
+    )
+
+
+def guarded(
+    plan: Plan, usage: Usage = USED, *, limit: int = 0, options: PlanOptions = PlanOptions()
+) -> Plan:
+    reading = UsageReading(
+        {action.slug: usage for action in plan.actions}, {"ws-a": "ws-a", "uuid-a": "ws-a"}
+    )
+    return with_usage(plan, reading, limits=Limits(used_removals=limit), options=options)
+
+
+REVOKED_A = {"workspaces": [{"id": "ws-a", "enabled": False}]}
+REVOKED_B = {"workspaces": [{"id": "ws-b", "enabled": False}]}
+DISABLED = {"models": [{"slug": "gpt-5", "enabled": False}]}
+
+
+@pytest.mark.parametrize(
+    ("want", "shown", "removals"),
+    [
+        ({"description": "after"}, False, 0),
+        ({"workspaces": [{"id": "ws-c", "enabled": True}]}, False, 0),
+        (REVOKED_A, True, 1),
+        (REVOKED_B, True, 0),
+        (DISABLED, True, 1),
+        ({**REVOKED_A, **DISABLED}, True, 2),
+        ({"allow_all_models": False}, True, 1),
+    ],
+)
+def test_each_removal_of_something_in_use_counts(
+    want: dict[str, Any], *, shown: bool, removals: int
+) -> None:
+    plan = update(**want)
+    assert bool(concerned(plan)) is shown
+    for limit in range(3):
+        [action] = guarded(plan, limit=limit).actions
+        assert (action.used_by is not None) is shown
+        assert action.blocked_by == (("in-use",) if removals > limit else ())
+
+
+@pytest.mark.parametrize("workspace", [None, "ws-b", "00000000-0000-4000-8000-000000000001"])
+def test_a_workspace_that_may_be_the_same_is_in_use(workspace: str | None) -> None:
+    usage = Usage((UsingProvider("openai", workspace),))
+    assert guarded(update(**REVOKED_B), usage).blocked
+
+
+def test_another_workspace_of_the_same_form_is_not() -> None:
+    usage = Usage((UsingProvider("openai", "ws-c"),), (UsingConfig("pc-a", "ws-c"),))
+    assert not guarded(update(**REVOKED_B), usage).blocked
+
+
+def test_an_incomplete_usage_is_in_use() -> None:
+    for want in (REVOKED_A, REVOKED_B, DISABLED):
+        blocked = guarded(update(**want), Usage(complete=False))
+        assert blocked.blocked
+        [found] = [d for d in blocked.diagnostics if d.code == "in-use"]
+        assert "usage not read completely" in found.summary
+
+
+def test_an_action_whose_usage_was_not_returned_is_in_use() -> None:
+    plan = with_usage(update(**DISABLED), UsageReading(), limits=Limits(), options=PlanOptions())
+    assert plan.blocked
+
+
+def test_the_digest_counts_neither_users_nor_the_verdict() -> None:
+    plan = update(**REVOKED_A)
+    assert guarded(plan).digest == guarded(plan, Usage()).digest == plan.digest
+
+
+def test_a_refused_read_adds_a_notice_and_nothing_else() -> None:
+    plan = update(**REVOKED_A)
+    found = with_usage(plan, UsageReading(refusal="no"), limits=Limits(), options=PlanOptions())
+    assert replace(found, diagnostics=plan.diagnostics) == plan
+    assert [d.code for d in found.diagnostics if d not in plan.diagnostics] == ["usage-unknown"]
+
+
+def test_each_shard_has_its_share_of_the_limit() -> None:
+    verdicts = set()
+    for index in range(1, 5):
+        selection = Selection(shard=(index, 4))
+        options = PlanOptions(selection=selection, prune=Prune.ALL, max_deletes=99)
+        plan = make_plan(
+            desired=desired(declared("kept")),
+            observed=state(observed("kept"), *(observed(f"i-{n}") for n in range(40))),
+            options=options,
+            created_at=NOON,
+        )
+        deletes = len([a for a in plan.actions if a.kind is ActionKind.DELETE])
+        is_blocked = bool(guarded(plan, limit=40, options=options).blocked)
+        assert is_blocked == (deletes > selection.share(40))
+        verdicts.add(is_blocked)
+    assert verdicts == {True, False}
