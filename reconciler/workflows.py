@@ -170,7 +170,7 @@ async def _with_usage(
 ) -> Plan:
     """Return the plan with its users, if the target asks for them and an action concerns them."""
     target = session.desired.target
-    if not target.usage:
+    if not target.reads_usage:
         return planned
     from reconciler.planning.usage_guard import concerned, with_usage
 

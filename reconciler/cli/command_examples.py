@@ -124,6 +124,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 "Print it as YAML",
                 "reconcile --target production get openai-production --format yaml",
             ),
+            ("List what uses it", "reconcile --target production get openai-production --used-by"),
         ),
         "show": (
             ("Print a saved plan", "reconcile show plan.json"),

@@ -118,7 +118,7 @@ class DoctorRun:
             if api_checks.listing is None:
                 return
             self.organisation = api_checks.listing.organisation_id
-            if target.usage:
+            if target.reads_usage:
                 from reconciler.doctor.usage_check import usage_check
 
                 self.checks.append(await usage_check(api))

@@ -112,7 +112,7 @@ _LIMITS = {
     "access_removals": "Workspaces and models whose access one run may remove.",
     "budget_total": "Sum that the budgets of all workspaces may reach, for each period separately.",
     "budget_increase": "Share by which one run may raise the sum of budgets, for example 0.5.",
-    "used_removals": "Deletes and access removals of something in use that one run may make.",
+    "used_removals": "Removals of something in use that one run may make; with `usage` alone, 0.",
     "plan_age_hours": "Hours for which a saved plan can be applied.",
 }
 _TOMBSTONE = {"slug": "The slug that must not exist.", "reason": "Reason, for readers of the file."}

@@ -95,8 +95,8 @@ class Limits(StrictSettings):
     # No limits by default. The total applies to each period separately.
     budget_total: _Decimal | None = None
     budget_increase: _Decimal | None = None
-    # Counts only on a target with `usage`.
-    used_removals: Annotated[int, Field(ge=0, strict=True)] = 0
+    # Setting it reads the usage, as `usage` does; with that alone, it is 0.
+    used_removals: Annotated[int, Field(ge=0, strict=True)] | None = None
     # One week.
     plan_age_hours: Annotated[float, Field(gt=0, strict=True)] = 168
 
@@ -167,6 +167,11 @@ class Target(StrictSettings):
     freeze: Freeze | None = None
     probe: Probe | None = None
     usage: Annotated[bool, Field(strict=True)] = False
+
+    @property
+    def reads_usage(self) -> bool:
+        """Return whether plans show what uses an integration; a limit alone is enough."""
+        return self.usage or self.limits.used_removals is not None
 
     @property
     def is_simulator(self) -> bool:

@@ -107,7 +107,8 @@ def _first(override: int | None, limit: int) -> int:
     return limit if override is None else override
 
 
-def _the_limit(limit: int, selection: Selection) -> str:
+def limit_text(limit: int, selection: Selection) -> str:
+    """Return the limit of a run, or the share of a shard in it, as a clause."""
     if selection.shard is None:
         return f"the limit is {limit}"
     index, count = selection.shard
@@ -221,7 +222,7 @@ def _replaces(
         error(
             "too-many-replaces",
             f"{count} would be replaced (deleted and re-created), "
-            f"but {_the_limit(whole, options.selection)}",
+            f"but {limit_text(whole, options.selection)}",
             hint="raise limits.replaces, or exclude some with --exclude",
         ),
         _slugs(replaces),
@@ -275,7 +276,7 @@ def _counted(
     return GuardViolation(
         error(
             code,
-            f"{counted(total, noun)} planned, but {_the_limit(limit, selection)}",
+            f"{counted(total, noun)} planned, but {limit_text(limit, selection)}",
             hint=f"if that is intended, add {flag} {selection.limit_for(total)}",
         ),
         frozenset(slug for slug, number in numbers.items() if number),

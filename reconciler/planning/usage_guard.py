@@ -1,8 +1,8 @@
 """Guard for what is used: a plan shows who uses an integration, and used things stay.
 
-It is loaded only for a target with `usage: true`. The usage is read once the actions are known, and
-counts in no digest: users come and go, and an approval of the same changes stays valid. The verdict
-is not approved with it: `apply` reads the usage again and applies this guard to its own plan.
+It is loaded only for a target that reads the usage. The usage is read once the actions are known,
+and counts in no digest: users come and go, and an approval of the same changes stays valid. The
+verdict is not approved with it: `apply` reads the usage again and applies this guard to its plan.
 """
 
 from collections.abc import Iterable
@@ -83,14 +83,15 @@ def _violation(
     removals = {action.slug: _used_removals(action, reading) for action in actions}
     used = {slug: number for slug, number in removals.items() if number}
     total = sum(used.values())
-    if options.allow_used or total <= options.selection.share(limits.used_removals):
+    limit = limits.used_removals or 0
+    if options.allow_used or total <= options.selection.share(limit):
         return None
     users = [_users(action) for action in actions if action.slug in used]
-    allowed = options.selection.share(limits.used_removals)
     return guards.GuardViolation(
         error(
             IN_USE,
-            f"{counted(total, 'removal')} of something in use planned, but the limit is {allowed}: "
+            f"{counted(total, 'removal')} of something in use planned, "
+            f"but {guards.limit_text(limit, options.selection)}: "
             + named(users, limit=_NAMED, separator="; "),
             hint="move the users to another integration first; "
             "to remove it all the same, add --allow-used",

@@ -168,6 +168,14 @@ def test_a_limit_counts_removals_of_what_is_used(
         assert ("in-use" in codes(plan)) == blocked
 
 
+def test_the_limit_alone_is_enough(tmp_path: Path) -> None:
+    with graph(tmp_path) as scene:
+        scene.config(limits={"used_removals": 0})
+        plan = planned(scene)
+        assert action(plan, "openai-main")["blocked_by"] == ["in-use"]
+        assert "usage" in scene.run("doctor").out
+
+
 def test_access_that_nothing_uses_can_be_removed(tmp_path: Path) -> None:
     with graph(tmp_path) as scene:
         scene.config(usage=True, prune="none")
