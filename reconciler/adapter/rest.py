@@ -32,10 +32,16 @@ from reconciler.adapter.service import RAW_OPERATIONS, REST_PREFIX, UpstreamServ
 from reconciler.adapter.telemetry import Metrics
 from reconciler.adapter.ui.routes import PageRoutes, is_page_path
 from reconciler.adapter.validation import SchemaValidator
-from reconciler.domain.calls import Call, Reply
+from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.tree import Value
 from reconciler.remote.errors import InvalidCall
-from reconciler.remote.operations import Operation, Parameter, allowed_methods, match
+from reconciler.remote.operations import (
+    OPERATIONS,
+    Operation,
+    Parameter,
+    allowed_methods,
+    match,
+)
 from reconciler.remote.responses import parse_json
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
@@ -174,8 +180,9 @@ def _route(scope: Scope) -> tuple[Operation, str | None]:
     # The table also holds operations that REST does not offer; their paths do not exist here.
     if found is not None and found[0].raw:
         return found
-    # A third slash begins a sub-resource, which REST does not offer.
-    if found is not None or not rows or path.count("/") > 2:
+    # A third slash begins a sub-resource, which REST does not offer, as it does not the audit log.
+    is_offered = path.count("/") <= 2 and path.startswith(OPERATIONS[OperationName.LIST].path)
+    if found is not None or not rows or not is_offered:
         raise refuse("not-found", 404, "There is no operation at this path.")
     allow = ", ".join(allowed_methods(path))
     detail = f"This path takes {allow}."

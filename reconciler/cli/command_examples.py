@@ -86,6 +86,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 "Read only what changed, for frequent checks",
                 "reconcile --target production drift --incremental --format json",
             ),
+            ("Name who changed it", "reconcile --target production drift --who"),
         ),
         "history": (
             (

@@ -8,7 +8,7 @@ import getpass
 import os
 import re
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from reconciler.errors import InvalidInput
 from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.errors import LedgerError, NoLedger
 from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location, TargetKey
-from reconciler.ledger.models import Holder, RunFacts, SeenState
+from reconciler.ledger.models import Holder, OwnWrites, RunFacts, SeenState
 from reconciler.planning.plan import PlanTarget
 
 if TYPE_CHECKING:
@@ -184,6 +184,17 @@ class LedgerAccess:
             with self.open(read_only=True) as ledger:
                 return ledger.seen_states(key_of(target))
         except LedgerError:
+            return None
+
+    def own_writes(self, target: Target, slugs: Collection[str]) -> OwnWrites | None:
+        """Return what our runs confirmed and sent: nothing without a ledger, None if unreadable."""
+        if self.state is LedgerState.FRESH:
+            return OwnWrites()
+        try:
+            with self.open(read_only=True) as ledger:
+                return ledger.own_writes(key_of(target), slugs)
+        except LedgerError:
+            # Without it, our own writes would look like those of another key.
             return None
 
     def save_seen_states(

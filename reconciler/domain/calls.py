@@ -14,9 +14,10 @@ from reconciler.frozen_dataclass import dataclass
 
 
 class OperationName(StrEnum):
-    """Ten operations on integrations, with the names of the adapter's tools, and four lists.
+    """Ten operations on integrations, with the names of the adapter's tools, and five lists.
 
-    The lists show what uses an integration; only `reconciler.remote.usage` reads them.
+    Four lists show what uses an integration; only `reconciler.remote.usage` reads them. The audit
+    log shows who wrote what; only `reconciler.remote.audit_log` reads it.
     """
 
     LIST = "list-all-integrations"
@@ -33,6 +34,7 @@ class OperationName(StrEnum):
     LIST_PROVIDERS = "list-providers"
     LIST_CONFIGS = "list-configs"
     GET_CONFIG = "get-config"
+    LIST_AUDIT_LOGS = "list-audit-logs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ class Call:
 class Reply:
     """Successful response: status, JSON (None for an empty body) and the server's request id.
 
-    `content` is the received body, for callers that forward it.
+    `content` is the received body, for callers that forward it; `date` is the server's clock
+    according to its header.
     """
 
     status: int
@@ -57,3 +60,4 @@ class Reply:
     request_id: str | None = None
     attempts: int = 1
     content: bytes = field(default=b"", repr=False, compare=False)
+    date: str | None = field(default=None, compare=False)

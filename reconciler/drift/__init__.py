@@ -2,6 +2,8 @@
 
     report        the report of a plan, and its JSON in both directions (pure)
     incremental   which integrations need not be read again (pure)
+    who           who made each difference, and its JSON in both directions (pure)
+    attribution   matching of differences with records of the audit log (pure)
     notify        messages to channels such as chat or mail
 
 Rendering of a report: `reconciler.views`.

@@ -12,6 +12,7 @@ from typing import Any, Literal, NotRequired
 
 from pydantic import StrictBool
 
+from reconciler.drift.who import Who, WhoDocument, who_from_document
 from reconciler.errors import ReconcilerError
 from reconciler.planning.actions import Action, ActionKind, ChangeKind, ChangeOrigin
 from reconciler.planning.codec import build_plan
@@ -52,13 +53,15 @@ class DriftReport:
 
     `plan` would remove the difference, `origins` has the origin of each action by slug, and
     `not_read` counts the integrations that were assumed to be unchanged without a detailed read.
-    `partial` states that only selected integrations were compared.
+    `partial` states that only selected integrations were compared. `who` has who changed what, None
+    if that was not asked for.
     """
 
     plan: Plan
     origins: Mapping[str, ChangeOrigin] = field(default_factory=lambda: MappingProxyType({}))
     not_read: int = 0
     partial: bool = False
+    who: Who | None = None
 
     @property
     def target(self) -> PlanTarget:
@@ -94,7 +97,7 @@ class DriftReport:
     def as_json(self) -> dict[str, Any]:
         """Return the drift document, `kind: drift_report`."""
         plan = self.plan.as_json()
-        return {
+        document = {
             **{key: plan[key] for key in _SHARED_KEYS},
             "kind": _KIND,
             "in_sync": self.in_sync,
@@ -104,6 +107,9 @@ class DriftReport:
             "not_read": self.not_read,
             "partial": self.partial,
         }
+        if self.who is not None:
+            document["who"] = self.who.as_json()
+        return document
 
 
 def detect_drift(plan: Plan, *, not_read: int = 0, partial: bool = False) -> DriftReport:
@@ -147,6 +153,8 @@ class DriftDocument(ComparisonDocument):
     origins: dict[str, ChangeOrigin]
     # Reports of 0.1.0 do not have it.
     partial: NotRequired[StrictBool]
+    # Only with `drift --who`.
+    who: NotRequired[WhoDocument]
 
 
 def moved_in_api(report: DriftReport) -> tuple[str, ...]:
@@ -177,6 +185,7 @@ def decode_report(text: str, *, name: str) -> DriftReport:
             origins=MappingProxyType(document["origins"]),
             not_read=document["not_read"],
             partial=document.get("partial", False),
+            who=who_from_document(document["who"]) if "who" in document else None,
         )
     except (ValueError, RecursionError) as problem:
         raise _unreadable(name, what_is_wrong(problem)) from None

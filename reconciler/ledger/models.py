@@ -147,3 +147,36 @@ class RecordedAction:
     kind: ActionKind
     changes: tuple[Change, ...] = ()
     has_values: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCall:
+    """Write that a run sent: names of top-level fields, no values.
+
+    `is_done` is False if the write failed, or if no response is known.
+    """
+
+    run: str
+    slug: str
+    operation: str
+    fields: frozenset[str]
+    started_at: str
+    ended_at: str | None = None
+    request_id: str | None = None
+    is_done: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """Last run that found or made an integration as declared, and the time at which it began."""
+
+    run: str
+    began_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWrites:
+    """What the ledger knows about our own writes since the oldest of the confirmations."""
+
+    confirmations: Mapping[str, Confirmation] = field(default_factory=lambda: MappingProxyType({}))
+    calls: tuple[OwnCall, ...] = ()

@@ -14,7 +14,7 @@ from reconciler.diagnostics import Diagnostic
 from reconciler.domain.secrets import Pepper
 from reconciler.domain.state import LastAppliedState, SecretRecord
 from reconciler.domain.tree import Path as FieldPath
-from reconciler.ledger import hash_chain, last_applied, measured_rate, target_rows
+from reconciler.ledger import hash_chain, last_applied, measured_rate, own_writes, target_rows
 from reconciler.ledger.database import (
     Database,
     open_for_reading,
@@ -30,6 +30,7 @@ from reconciler.ledger.models import (
     Confirmed,
     Filters,
     Holder,
+    OwnWrites,
     PreImage,
     RecordedAction,
     RunFacts,
@@ -151,6 +152,12 @@ class Ledger:
         with self._database.writing() as connection:
             target = target_rows.find_or_create(connection, key)
             target_rows.write_meta(connection, measured_rate.name_of(target), text)
+
+    def own_writes(self, key: TargetKey, slugs: Collection[str]) -> OwnWrites:
+        """Return when runs last confirmed these integrations, and what runs sent since then."""
+        with self._database.reading() as connection:
+            target = target_rows.find(connection, key)
+            return OwnWrites() if target is None else own_writes.read(connection, target, slugs)
 
     def probe_answers(self, key: TargetKey) -> Mapping[str, str]:
         """Return the answers of the last probe of a target's API, empty without a probe."""

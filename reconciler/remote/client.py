@@ -164,7 +164,8 @@ class Client:
         try:
             answer = self._without_echo(await self._send(transport, prepared, content), prepared)
             secrets = () if prepared.body is None else sent_parts(prepared.body)
-            sent = responses.Sent(prepared.method, prepared.path, secrets, self._needles)
+            read_body = prepared.operation.read_body
+            sent = responses.Sent(prepared.method, prepared.path, secrets, self._needles, read_body)
             return responses.read_answer(sent, answer, wall_clock=self._timing.wall_clock())
         except RemoteError as error:
             failure = error

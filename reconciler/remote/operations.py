@@ -13,6 +13,7 @@ from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.identifiers import SLUG
 from reconciler.domain.tree import Tree
 from reconciler.frozen_dataclass import dataclass
+from reconciler.remote.audit_body import read_page
 from reconciler.remote.errors import InvalidCall
 from reconciler.remote.request_schemas import Schema, create_body, update_body
 
@@ -49,7 +50,7 @@ class Operation:
     `path` is relative to the base URL and can contain `{slug}`. `make_body` builds the schema of
     the request body; it is None if the operation takes no body. `safe` means that it only reads,
     `idempotent` that it can be repeated without further effect, `destructive` that it loses
-    something that cannot be read back.
+    something that cannot be read back. `read_body` parses a response that must not be kept whole.
     """
 
     name: OperationName
@@ -63,6 +64,7 @@ class Operation:
     idempotent: bool = True
     destructive: bool = False
     raw: bool = False
+    read_body: Callable[[bytes], object] | None = None
 
     @property
     def body(self) -> Schema | None:
@@ -94,6 +96,7 @@ _COLLECTION = "/integrations"
 _ITEM = "/integrations/{slug}"
 _MODELS = "/integrations/{slug}/models"
 _WORKSPACES = "/integrations/{slug}/workspaces"
+_AUDIT_LOGS = "/audit-logs"
 
 _CONFIG = "/configs/{slug}"
 
@@ -125,6 +128,15 @@ _LIST_QUERY = (
         "Only integrations of the organisation, or only those of workspaces.",
         enum=("workspace", "organisation", "all"),
     ),
+)
+
+
+_AUDIT_QUERY = (
+    Parameter("start_time", "string", "First time of the window, ISO 8601.", required=True),
+    Parameter("end_time", "string", "Last time of the window, ISO 8601.", required=True),
+    Parameter("organisation_id", "string", "Organisation of the log.", required=True),
+    Parameter("current_page", "integer", "Page to read, starting at 0.", minimum=0),
+    Parameter("page_size", "integer", "Records per page.", minimum=0, maximum=100),
 )
 
 
@@ -262,13 +274,27 @@ _ROWS = (
         "Reads one gateway config with its content, which can contain secrets.",
         safe=True,
     ),
+    # Who wrote what (remote/API.md §12).
+    Operation(
+        OperationName.LIST_AUDIT_LOGS,
+        "GET",
+        _AUDIT_LOGS,
+        "List audit records",
+        "Reads one page of the writes of a period: who made which request. Request bodies, which "
+        "contain secrets, are dropped while the response is parsed.",
+        query=_AUDIT_QUERY,
+        safe=True,
+        read_body=read_page,
+    ),
 )
 
 OPERATIONS: Mapping[OperationName, Operation] = MappingProxyType({row.name: row for row in _ROWS})
 """All operations, in display order."""
 
 # Wider than a slug on purpose: a malformed slug is reported as such, not as an unknown path.
-_ROUTE = re.compile(r"/integrations(?:/(?P<slug>[^/]*)(?:/(?P<part>models|workspaces))?)?")
+_ROUTE = re.compile(
+    r"/audit-logs|/integrations(?:/(?P<slug>[^/]*)(?:/(?P<part>models|workspaces))?)?"
+)
 _USAGE_ROUTE = re.compile(r"/admin/workspaces|/providers|/configs(?:/(?P<slug>[^/]*))?")
 
 
@@ -336,7 +362,7 @@ def _template(found: re.Match[str]) -> str:
     if found.re is _USAGE_ROUTE:
         return found.string if found["slug"] is None else _CONFIG
     if found["slug"] is None:
-        return _COLLECTION
+        return found[0]
     return {None: _ITEM, "models": _MODELS, "workspaces": _WORKSPACES}[found["part"]]
 
 

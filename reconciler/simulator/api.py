@@ -6,13 +6,15 @@ by `Switches`.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from reconciler.domain.calls import OperationName
 from reconciler.remote.errors import InvalidCall
 from reconciler.remote.operations import match
-from reconciler.simulator import access, gateway, responses, validation
+from reconciler.simulator import access, audit, gateway, responses, validation
 from reconciler.simulator.messages import (
+    FORBIDDEN,
     JsonObject,
     Request,
     RequestRefused,
@@ -61,6 +63,7 @@ class SimulatedAPI:
             OperationName.GET_MODELS: self._get_models,
             OperationName.GET_WORKSPACES: self._get_workspaces,
             **self._usage.reads,
+            OperationName.LIST_AUDIT_LOGS: self._list_audit_logs,
         }
         self._writes: Mapping[OperationName, WriteHandler] = {
             OperationName.CREATE: self._create,
@@ -92,14 +95,35 @@ class SimulatedAPI:
         if matched is None:
             return error_response(404, "AB08", "Not found")
         operation, slug = matched
+        store = self._organisation.store
         try:
-            with self._organisation.store.transaction(write=request.writes):
+            with store.transaction(write=request.writes):
                 if operation.name in self._reads:
                     return self._reads[operation.name](request, slug or "", stale=stale)
-                return self._writes[operation.name](request, slug or "")
+                return self._recorded(request, self._writes[operation.name](request, slug or ""))
         # Outside of the transaction, so that a refused request has been rolled back.
         except RequestRefused as refused:
-            return refused.response
+            if not request.writes:
+                return refused.response
+            with store.transaction(write=True):
+                return self._recorded(request, refused.response)
+
+    def _recorded(self, request: Request, response: Response) -> Response:
+        """Add a write to the audit log, and return its response."""
+        store = self._organisation.store
+        # Not from the source of ids, because a log must not change those of integrations.
+        request_id = f"req-{store.audit_length() + 1:08d}"
+        record = audit.record_of(
+            request,
+            response,
+            now=self._organisation.now(),
+            request_id=request_id,
+            organisation=self._known_organisation,
+        )
+        store.add_audit_record(record)
+        if not self.switches.request_ids:
+            return response
+        return replace(response, headers={**response.headers, "x-request-id": request_id})
 
     @property
     def integrations(self) -> dict[str, Record]:
@@ -233,6 +257,18 @@ class SimulatedAPI:
         else:
             self._organisation.put(record["slug"], None)
         return self._write_response()
+
+    def _list_audit_logs(self, request: Request, _slug: str, *, stale: bool) -> Response:
+        del stale  # a log has no earlier state
+        if self.switches.audit_log == "403_AB03":
+            raise refusal(403, "AB03", FORBIDDEN)
+        records = self._organisation.store.audit_records()
+        return audit.page(records, request.query, organisation=self._known_organisation)
+
+    @property
+    def _known_organisation(self) -> str:
+        """Id of the organisation, empty before its first use."""
+        return self._organisation.store.get_value("organisation_id") or ""
 
     # -- its models and workspaces -------------------------------------------------------
 

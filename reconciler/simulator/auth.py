@@ -4,10 +4,12 @@ They are the same for the in-process transport and the server. Handling of reque
 `reconciler.simulator.api`.
 """
 
+import hashlib
 import hmac
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NoReturn
 from urllib.parse import parse_qsl
 
@@ -15,6 +17,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.simulator.faults import Delivery, Wire, encode_response
 from reconciler.simulator.messages import (
     INVALID,
+    Actor,
     Request,
     RequestRefused,
     error_response,
@@ -90,6 +93,7 @@ class ApiService:
             _strip_version(path),
             dict(parse_qsl(query, keep_blank_values=True)),
             provider=headers.get("x-portkey-provider"),
+            actor=_actor(headers),
         )
         try:
             if self._throttle is not None and not self._throttle.try_acquire():
@@ -125,7 +129,25 @@ def _with_body(request: Request, content: bytes) -> Request:
     # Content in a GET has no meaning in HTTP, so it is not even parsed.
     if not content or not request.writes:
         return request
-    return Request(request.method, request.path, request.query, parse_json(content))
+    return replace(request, body=parse_json(content))
+
+
+def _actor(headers: Mapping[str, str]) -> Actor:
+    """Return who sends a request: a token names a user, a key itself (remote/API.md §12)."""
+    agent = headers.get("user-agent", "")
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    key = headers.get("x-portkey-api-key")
+    if key is not None:
+        return Actor("api_key", _id_of(key), agent)
+    if scheme.lower() == "bearer":
+        return Actor("user", _id_of(token), agent)
+    return Actor(user_agent=agent)
+
+
+def _id_of(credential: str) -> str:
+    """Return an id in the form of a UUID that is always the same for a credential."""
+    digest = hashlib.sha256(credential.encode()).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-8{digest[17:20]}-{digest[20:32]}"
 
 
 def parse_json(content: bytes) -> object:

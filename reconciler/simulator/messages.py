@@ -17,8 +17,17 @@ FORBIDDEN = "You do not have enough permissions to execute this request"
 
 
 @dataclass(frozen=True, slots=True)
+class Actor:
+    """Who sends a request, as the audit log has it: `user` or `api_key`, an id, and the client."""
+
+    kind: str = "api_key"
+    id: str = "5a3e1c52-0000-4000-8000-000000000000"
+    user_agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
-    """A request; `path` begins with `/integrations`, `body` is parsed JSON or None.
+    """A request; `path` is relative to the base URL, `body` is parsed JSON or None.
 
     `provider` is the header `x-portkey-provider`, which only the gateway reads.
     """
@@ -28,6 +37,7 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     provider: str | None = None
+    actor: Actor = Actor()
 
     @property
     def writes(self) -> bool:

@@ -27,6 +27,7 @@ CREATE INDEX IF NOT EXISTS integrations_by_id ON integrations (id);
 CREATE INDEX IF NOT EXISTS integrations_live ON integrations (position) WHERE record IS NOT NULL;
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+_AUDIT = "CREATE TABLE IF NOT EXISTS audit (position INTEGER PRIMARY KEY, record TEXT NOT NULL)"
 _OLDEST_FIRST = (
     "SELECT record FROM integrations WHERE record IS NOT NULL ORDER BY position LIMIT ? OFFSET ?"
 )
@@ -123,6 +124,27 @@ class SqliteStore:
             key,
             json.dumps(value),
         )
+
+    def add_audit_record(self, record: Record) -> None:
+        """Add a record to the end of the audit log."""
+        self._execute("INSERT INTO audit (record) VALUES (?)", json.dumps(record))
+
+    def audit_records(self) -> list[Record]:
+        """Return the audit log, oldest first."""
+        if not self._has_audit_log():
+            return []
+        rows = self._fetch_all("SELECT record FROM audit ORDER BY position")
+        return [self._load(row[0]) for row in rows]
+
+    def audit_length(self) -> int:
+        """Return the number of records in the audit log, which a write then extends."""
+        # Files of earlier versions do not have the table.
+        self._execute(_AUDIT)
+        row = self._fetch_one("SELECT max(position) FROM audit")
+        return int(row[0] or 0)
+
+    def _has_audit_log(self) -> bool:
+        return bool(self._fetch_one("SELECT 1 FROM sqlite_master WHERE name = 'audit'"))
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:

@@ -86,6 +86,18 @@ class Store(Protocol):
         """Store a value that belongs to no integration."""
         ...
 
+    def add_audit_record(self, record: JsonObject) -> None:
+        """Add a record to the end of the audit log."""
+        ...
+
+    def audit_records(self) -> list[JsonObject]:
+        """Return the audit log, oldest first."""
+        ...
+
+    def audit_length(self) -> int:
+        """Return the number of records in the audit log."""
+        ...
+
 
 class MemoryStore:
     """Store in the memory of the process."""
@@ -94,6 +106,7 @@ class MemoryStore:
         self._entries: dict[str, StoredIntegration] = {}
         self._slugs: dict[str, str] = {}
         self._values: JsonObject = {}
+        self._audit: list[JsonObject] = []
 
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[None]:
@@ -144,8 +157,23 @@ class MemoryStore:
         """Store a value."""
         self._values[key] = value
 
+    def add_audit_record(self, record: JsonObject) -> None:
+        """Add a record to the end of the audit log."""
+        self._audit.append(record)
+
+    def audit_records(self) -> list[JsonObject]:
+        """Return the audit log, oldest first."""
+        return list(self._audit)
+
+    def audit_length(self) -> int:
+        """Return the number of records in the audit log."""
+        return len(self._audit)
+
     def as_json(self) -> JsonObject:
-        """Return the state as plain JSON that shares its values with the store."""
+        """Return the state as plain JSON that shares its values with the store.
+
+        The audit log is not part of it: what was written is not changed by a snapshot.
+        """
         entries = [[slug, e.record, e.previous, e.changed_at] for slug, e in self.entries()]
         return {"entries": entries, "facts": dict(self._values)}
 

@@ -87,6 +87,11 @@ class Switches:
     provider_integration_form: Literal["slug", "uuid"] = "slug"
     """The form in which a provider names its integration (§11.1)."""
 
+    request_ids: bool = False
+    """Whether a response carries the request id that the audit log has (§12)."""
+    audit_log: Literal["readable", "403_AB03"] = "readable"
+    """Whether the key may read the audit log (§12)."""
+
     @classmethod
     def parse(cls, given: JsonObject) -> "Switches":
         """Build switches by name; raise `InvalidSwitch` for an unknown name or value."""

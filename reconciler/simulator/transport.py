@@ -103,7 +103,12 @@ class InProcessAPI:
         query = {name: str(value) for name, value in prepared.query.items()}
         request = Request(prepared.method, prepared.path, query, body)
         delivery = self._wire.deliver(request)
-        sent = Sent(prepared.method, prepared.path, sent_secrets(prepared.body or {}))
+        sent = Sent(
+            prepared.method,
+            prepared.path,
+            sent_secrets(prepared.body or {}),
+            read_body=prepared.operation.read_body,
+        )
         try:
             answer = _answer(delivery)
         except (BrokenConnection, TimeoutError) as failure:

@@ -91,7 +91,12 @@ def item_of(report: DriftReport, action: Action) -> ActionItem:
     )
     symbol = item.symbol if item.blocks else _SYMBOLS.get(state, item.symbol)
     word = f"{_words(report, action, state)}:"
-    return replace(item, symbol=symbol, word=word, changes=changes, drift_state=state.value)
+    item = replace(item, symbol=symbol, word=word, changes=changes, drift_state=state.value)
+    if report.who is None:
+        return item
+    from reconciler.views.attribution import with_who  # noqa: PLC0415  needed with --who alone
+
+    return with_who(item, action, report.who)
 
 
 def counts_of(report: DriftReport) -> Iterable[tuple[DriftState, int]]:

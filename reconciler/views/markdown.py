@@ -342,7 +342,11 @@ def _change_lines(changes: Sequence[plan_outline.ChangeItem]) -> list[str]:
     shown = [
         change for number, change in enumerate(changes) if number < CHANGES_SHOWN or change.is_whole
     ]
-    lines = [f"{change.symbol} {change.text}" for change in shown]
+    lines = []
+    for change in shown:
+        lines.append(f"{change.symbol} {change.text}")
+        if change.who:
+            lines.append(f"  {change.who}")
     if len(shown) < len(changes):
         lines.append(phrases.MORE.format(len(changes) - len(shown)))
     return lines
@@ -352,6 +356,8 @@ def _action(item: plan_outline.ActionItem, *, origin: str = "") -> str:
     source = f" · source: {code(item.source)}" if item.source else ""
     body = [f"Reason: {code(item.reason)}{source}\n"]
     body += [f"{code(note)}\n" for note in item.all_notes]
+    if item.who:
+        body.append(f"{code(item.who)}\n")
     lines = _change_lines(item.essential_changes)
     if lines:
         # GitHub colours lines of a diff by their first character, which is the change's symbol.

@@ -1,7 +1,7 @@
 """Notifications for channels, in plain text: problem, place and next step.
 
-Only fixed phrases, numbers and slugs. Names, values and messages of the API are left out, because a
-chat would resolve mentions or links in them. Sending: `reconciler.drift.notify`.
+Only fixed phrases, numbers, slugs and plain ids. Names, values and messages of the API are left
+out, because a chat would resolve mentions or links in them. Sending: `reconciler.drift.notify`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,10 +22,21 @@ def of_drift(
     shown = drift_outline.of_report(report, ledger=ledger, context=context)
     lines = [shown.summary, shown.header, f"fingerprint: {shown.fingerprint}", ""]
     for group in shown.groups:
-        lines += [group.title, *_listed([f"{i.symbol} {i.word} {i.slug}" for i in group.items]), ""]
+        named = [f"{i.symbol} {i.word} {i.slug}{_by(report, i.slug)}" for i in group.items]
+        lines += [group.title, *_listed(named), ""]
     for step in shown.steps:
         lines.append(f"{step.text} {step.command or ', '.join(step.slugs)}".rstrip())
     return Message(_title(phrases.DRIFT_TITLE, report.target.name), "\n".join(lines) + "\n")
+
+
+def _by(report: DriftReport, slug: str) -> str:
+    """Return who changed an integration, if the report was asked for it and has one plain id."""
+    if report.who is None:
+        return ""
+    from reconciler.views.attribution import plain_writer  # noqa: PLC0415  needed with --who alone
+
+    writer = plain_writer([answer for answer in report.who.fields if answer.slug == slug])
+    return f" ({writer})" if writer else ""
 
 
 def of_failed_apply(

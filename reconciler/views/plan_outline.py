@@ -55,7 +55,7 @@ class ChangeItem:
 
     Both are complete. `is_whole` marks values that no view may shorten, such as hosts.
     `is_restated` marks values that a replace restores unchanged. `risk` is empty below
-    `credential`.
+    `credential`. `who` names who made the change, if a drift report was asked for it.
     """
 
     symbol: str
@@ -67,6 +67,7 @@ class ChangeItem:
     is_whole: bool = False
     is_restated: bool = False
     sides: tuple[str, str] | None = None
+    who: str = ""
 
     @property
     def text(self) -> str:
@@ -101,7 +102,7 @@ class ActionItem:
     """Action on one integration; `name` is set for a create, a delete and a changed name.
 
     `notes` summarize what a delete or a replace removes and re-creates. `costs` are the changes of
-    budgets and prices.
+    budgets and prices. `who` names who made all changes, if a drift report was asked for it.
     """
 
     slug: str
@@ -118,6 +119,7 @@ class ActionItem:
     drift_state: str = ""
     has_users: bool = False
     costs: tuple[str, ...] = ()
+    who: str = ""
 
     @property
     def all_notes(self) -> tuple[str, ...]:

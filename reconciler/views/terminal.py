@@ -241,6 +241,10 @@ def _action(page: TextLayout, item: plan_outline.ActionItem, options: RenderOpti
         page.line(note, indent=4)
     for change in item.essential_changes:
         page.line((change.symbol, _SYMBOL_STYLES[change.symbol]), f" {change.text}", indent=4)
+        if change.who:
+            page.line(change.who, indent=6)
+    if item.who:
+        page.line(item.who, indent=4)
 
 
 def _style_of(item: plan_outline.ActionItem) -> str:
@@ -374,8 +378,13 @@ def row_of(item: ActionItem) -> str:
     """Return what an action does in one line: what a create contains, the changes of an update."""
     if item.kind is ActionKind.CREATE:
         return " · ".join((*_contents(item), *item.costs))
-    changes = [f"{change.symbol} {change.text}" for change in item.essential_changes]
-    return "; ".join((*changes, *item.costs))
+    changes = []
+    for change in item.essential_changes:
+        changes.append(f"{change.symbol} {change.text}")
+        if change.who:
+            changes.append(change.who)
+    who = (item.who,) if item.who else ()
+    return "; ".join((*changes, *item.costs, *who))
 
 
 def _contents(item: ActionItem) -> Iterator[str]:

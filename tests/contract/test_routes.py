@@ -18,6 +18,11 @@ BODIES = {
 QUERIES = {
     OperationName.DELETE_MODELS: {"slugs": "mine"},
     OperationName.LIST_PROVIDERS: {"workspace_id": "ws-a"},
+    OperationName.LIST_AUDIT_LOGS: {
+        "start_time": "2026-01-01T00:00:00Z",
+        "end_time": "2026-12-31T00:00:00Z",
+        "organisation_id": "any",
+    },
 }
 
 

@@ -15,7 +15,8 @@ BAD_SLUGS = ["", ".", "..", "a/b", "a\n", "%2e%2e", "a%2Fb", "a\0", "x" * 256, "
 
 def call_of(name: OperationName, slug: str) -> Call:
     operation = OPERATIONS[name]
-    query = {"slugs": "m"} if name is OperationName.DELETE_MODELS else {}
+    # Parameters that a call cannot omit.
+    query = {parameter.name: "m" for parameter in operation.query if parameter.required}
     return Call(name, slug if operation.takes_slug else None, query, {} if operation.body else None)
 
 

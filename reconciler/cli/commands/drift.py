@@ -3,7 +3,7 @@
 The API is read and compared as for `plan`; nothing is written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,16 +18,21 @@ from reconciler.cli.options import (
     ReadingOptions,
     command_context,
     format_option,
+    grouped,
     metrics_file,
     planning,
     reading_only,
 )
+from reconciler.cli.since import parse_since
 from reconciler.cli.telemetry import RunTelemetry
 from reconciler.diagnostics import Diagnostic, notice
+from reconciler.domain.instants import parse_instant
 from reconciler.drift.heartbeat import require_heartbeat, send_heartbeat
 from reconciler.drift.incremental import IncrementalRead
 from reconciler.drift.report import DriftReport
 from reconciler.execution.threads import in_thread
+from reconciler.frozen_dataclass import dataclass
+from reconciler.ledger.models import OwnWrites
 from reconciler.planning.plan import PlanOptions
 from reconciler.views.diagnostics import as_text
 from reconciler.workflows import Session
@@ -37,6 +42,36 @@ _IF_INTERRUPTED = "no report was made, and nothing was written"
 
 EVERY = 168
 """Default of --sample-every: a week of hourly checks."""
+
+
+@dataclass(frozen=True, slots=True)
+class WhoOptions:
+    """Options of the attribution; `since` is a time as text."""
+
+    who: bool = False
+    since: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.since is not None and not self.who:
+            raise click.UsageError("--since can be used with --who only")
+
+
+who_options = grouped(
+    "attribution",
+    WhoOptions,
+    who=click.option(
+        "--who",
+        is_flag=True,
+        help="Read the audit log of the API, and name who changed each field",
+    ),
+    since=click.option(
+        "--since",
+        metavar="WHEN",
+        callback=parse_since,
+        help="With --who, read the log since this date, time or age, such as 7d, for integrations "
+        "without a run in the ledger  [default: 30d]",
+    ),
+)
 
 
 @click.command("drift", cls=Command)
@@ -65,6 +100,7 @@ EVERY = 168
     show_default=True,
     help="With --incremental, read everything once in this number of runs",
 )
+@who_options
 @metrics_file
 @planning
 @reading_only
@@ -77,6 +113,7 @@ def command(
     heartbeat: str | None,
     incremental: bool,
     sample_every: int,
+    attribution: WhoOptions,
     metrics_file: Path | None,
     options: PlanOptions,
     reading: ReadingOptions,
@@ -85,39 +122,45 @@ def command(
 
     The exit code is 2 if anything differs. --notify takes a URL of apprise (slack://…). The URL
     holds a token, so set RECONCILE_DRIFT_NOTIFY rather than passing it on the command line.
-    Channels are notified by every run that finds a difference; the fingerprint in the message
-    shows whether it is the same difference. A channel that fails is a warning. The URL of
-    --heartbeat holds a token as well: set RECONCILE_DRIFT_HEARTBEAT.
+    Channels are notified by every run that finds a difference; the fingerprint in the message shows
+    whether it is the same one. A channel that fails is a warning. The URL of --heartbeat holds a
+    token as well: set RECONCILE_DRIFT_HEARTBEAT.
 
     Models and workspaces that no file declares are read as by `plan --audit`; an undeclared host
     or access is a warning.
 
-    With --incremental, integrations whose list entry has not changed are assumed to be as they
-    were last read, and the report counts them as not read. An apply always reads everything.
+    With --incremental, integrations whose list entry has not changed are assumed to be as they were
+    last read, and the report counts them as not read. An apply always reads everything.
+
+    With --who, the report names who changed each field since the last run, as far as the audit log
+    is certain; the key must be allowed to read the log.
     """
-    notifications.check(notify)
-    if heartbeat is not None:
-        require_heartbeat(heartbeat)
+    _check_urls(notify, heartbeat)
     options = replace(options, expects_values=not reading.without_values)
     run = wiring.new_run_id()
     telemetry = RunTelemetry(invocation, command="drift", run=run, metrics_file=metrics_file)
 
     async def work(_handler: signals.SignalHandler) -> tuple[DriftReport, str]:
-        async with wiring.session(
-            telemetry.invocation, reading, selection=options.selection
-        ) as session:
+        selection = options.selection
+        async with wiring.session(telemetry.invocation, reading, selection=selection) as session:
             telemetry.set_target(session.desired.target.name, ledger=session.ledger)
             workflows.require_ledger(session)
-            if not incremental:
-                return await workflows.drift(session, options), session.ledger
-            report = await _incremental_drift(invocation, session, options, every=sample_every)
-            return report, session.ledger
+            every = sample_every if incremental else None
+            report = await _compared(invocation, session, options, every=every)
+            return await _attributed(invocation, session, report, attribution), session.ledger
 
     with telemetry:
         report, ledger = signals.run(work, if_interrupted=_IF_INTERRUPTED)
         telemetry.set_plan(report.plan)
         _show(invocation, report, style=style, ledger=ledger, channels=notify, heartbeat=heartbeat)
         return telemetry.finish(0 if report.in_sync else DIFFERENT)
+
+
+def _check_urls(channels: Sequence[str], heartbeat: str | None) -> None:
+    """Raise `InvalidInput` for a URL that cannot be used, before anything is read."""
+    notifications.check(channels)
+    if heartbeat is not None:
+        require_heartbeat(heartbeat)
 
 
 def _show(
@@ -158,13 +201,16 @@ def _send_heartbeat(invocation: Invocation, url: str) -> None:
         invocation.console.warning(as_text([failed]))
 
 
-async def _incremental_drift(
-    invocation: Invocation, session: Session, options: PlanOptions, *, every: int
+async def _compared(
+    invocation: Invocation, session: Session, options: PlanOptions, *, every: int | None
 ) -> DriftReport:
-    """Read what changed and a sample, and store it in the ledger; see `workflows.drift`.
+    """Read everything, or with `every` what changed and a sample; see `workflows.drift`.
 
-    Without a ledger, everything is read, and the report says so.
+    What an incremental check reads is stored in the ledger. Without a ledger, everything is read,
+    and the report says so.
     """
+    if every is None:
+        return await workflows.drift(session, options)
     ledger_access = ledger_access_of(
         invocation, invocation.environment or settings.from_environment()
     )
@@ -181,6 +227,24 @@ async def _incremental_drift(
     ):
         invocation.console.warning(as_text(found))
     return report
+
+
+async def _attributed(
+    invocation: Invocation, session: Session, report: DriftReport, attribution: WhoOptions
+) -> DriftReport:
+    """Return the report with who changed what, if that was asked for."""
+    if not attribution.who:
+        return report
+    ledger_access = ledger_access_of(
+        invocation, invocation.environment or settings.from_environment()
+    )
+
+    async def own_writes(slugs: Collection[str]) -> OwnWrites | None:
+        return await in_thread(lambda: ledger_access.own_writes(session.desired.target, slugs))
+
+    return await workflows.with_attribution(
+        session, report, own_writes, since=parse_instant(attribution.since)
+    )
 
 
 def _no_ledger() -> Diagnostic:

@@ -1,8 +1,6 @@
 """`reconcile history`: past runs on a target, from the ledger alone."""
 
-import re
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,8 +9,8 @@ from reconciler.cli import completion_values, settings, wiring
 from reconciler.cli.global_options import Command, Invocation, argument
 from reconciler.cli.ledger_access import key_of
 from reconciler.cli.options import command_context, format_option, grouped
+from reconciler.cli.since import parse_since
 from reconciler.diagnostics import Diagnostic, error
-from reconciler.domain.instants import parse_instant
 from reconciler.errors import InvalidInput
 from reconciler.frozen_dataclass import dataclass
 from reconciler.views import diagnostics
@@ -23,27 +21,6 @@ if TYPE_CHECKING:
 
 NEWEST = 50
 """Default number of listed runs."""
-
-_AGO = re.compile(r"(\d{1,5})([dh])")
-
-
-def _since(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    """Parse a date, a time or an age, and return the time in UTC as the ledger writes it."""
-    from reconciler.workflows import timestamp
-
-    if value is None:
-        return None
-    if ago := _AGO.fullmatch(value.strip()):
-        unit = timedelta(days=1) if ago[2] == "d" else timedelta(hours=1)
-        return timestamp(settings.now() - int(ago[1]) * unit)
-    # The same command must list the same runs in every time zone.
-    moment = parse_instant(value.strip())
-    if moment is None:
-        raise click.BadParameter(
-            f"{value!r} is neither a date such as 2026-01-31, nor a time such as "
-            "2026-01-31T09:30:00Z, nor an age such as 7d or 12h"
-        )
-    return timestamp(moment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +55,7 @@ _listing = grouped(
     since=click.option(
         "--since",
         metavar="T",
-        callback=_since,
+        callback=parse_since,
         help="List only runs since this date or time in UTC, or this age, such as 7d or 12h",
     ),
     before=click.option(

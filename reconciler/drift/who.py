@@ -1,0 +1,161 @@
+"""Who changed what: the answers of an attribution, as values and as JSON in both directions.
+
+Pure. How an answer is found: `reconciler.drift.attribution`. A user's id is personal data, so a
+report has these values only if they were asked for.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Literal
+
+from pydantic import StrictBool
+from typing_extensions import TypedDict  # pydantic accepts typing's own from Python 3.12 on
+
+from reconciler.frozen_dataclass import dataclass
+from reconciler.planning.documents import Count, Time
+
+
+class Verdict(StrEnum):
+    """How much is known about who changed something."""
+
+    KNOWN = "known"
+    AMBIGUOUS = "ambiguous"
+    UNKNOWN = "unknown"
+
+
+class Reason(StrEnum):
+    """Reason of a verdict that names nobody, or not only those whom the log shows."""
+
+    # No record fits, and the log does not reach back to the last run.
+    LOG_BEGINS_LATER = "log-begins-later"
+    NO_RECORD = "no-record"
+    LOG_INCOMPLETE = "log-incomplete"
+    # The change may be older than what the log shows.
+    EARLIER_CHANGE = "earlier-change"
+    # The effect of the only request that fits is not known.
+    UNKNOWN_EFFECT = "unknown-effect"
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Request that may have made a change: its time, who sent it, the method and the source.
+
+    `time` and `id` are None and `method` is empty where the log has none; `actor` and `source` are
+    values of `WriterDocument`.
+    """
+
+    time: str | None
+    actor: str
+    id: str | None
+    method: str
+    source: str
+
+    def as_json(self) -> dict[str, object]:
+        """Return the public form."""
+        return {
+            "time": self.time,
+            "actor": self.actor,
+            "id": self.id,
+            "method": self.method,
+            "source": self.source,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FieldWho:
+    """Who changed one field; `path` is None for an integration that was created or deleted.
+
+    `writers` has the latest request of each writer that fits, newest first.
+    """
+
+    slug: str
+    path: str | None
+    verdict: Verdict
+    writers: tuple[Writer, ...] = ()
+    reason: Reason | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the public form."""
+        return {
+            "slug": self.slug,
+            "path": self.path,
+            "verdict": self.verdict.value,
+            "reason": None if self.reason is None else self.reason.value,
+            "writers": [writer.as_json() for writer in self.writers],
+        }
+
+
+@dataclass(frozen=True)
+class Who:
+    """Answers for all fields that differ, and the window of the log that was read.
+
+    `since` and `until` are None, and `calls` is 0, if nothing had to be read.
+    """
+
+    fields: tuple[FieldWho, ...] = ()
+    since: str | None = None
+    until: str | None = None
+    complete: bool = True
+    calls: int = 0
+
+    @cached_property
+    def by_place(self) -> Mapping[tuple[str, str | None], FieldWho]:
+        """Return the answers by slug and path."""
+        return MappingProxyType({(item.slug, item.path): item for item in self.fields})
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the member `who` of the drift document."""
+        return {
+            "since": self.since,
+            "until": self.until,
+            "complete": self.complete,
+            "calls": self.calls,
+            "fields": [item.as_json() for item in self.fields],
+        }
+
+
+class WriterDocument(TypedDict):
+    time: Time | None
+    actor: Literal["user", "api_key", "run", "unknown"]
+    id: str | None
+    method: str
+    source: Literal["ui", "api", "unknown"]
+
+
+class FieldWhoDocument(TypedDict):
+    slug: str
+    path: str | None
+    verdict: Verdict
+    reason: Reason | None
+    writers: list[WriterDocument]
+
+
+class WhoDocument(TypedDict):
+    since: Time | None
+    until: Time | None
+    complete: StrictBool
+    calls: Count
+    fields: list[FieldWhoDocument]
+
+
+def who_from_document(document: WhoDocument) -> Who:
+    """Return the value of a validated document."""
+    fields = tuple(
+        FieldWho(
+            slug=item["slug"],
+            path=item["path"],
+            verdict=Verdict(item["verdict"]),
+            writers=tuple(Writer(**writer) for writer in item["writers"]),
+            reason=None if item["reason"] is None else Reason(item["reason"]),
+        )
+        for item in document["fields"]
+    )
+    return Who(
+        fields=fields,
+        since=document["since"],
+        until=document["until"],
+        complete=document["complete"],
+        calls=document["calls"],
+    )

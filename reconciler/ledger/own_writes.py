@@ -1,0 +1,69 @@
+"""Queries for `drift --who`: when a run last confirmed an integration, and what runs have sent."""
+
+import re
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Row, select
+
+from reconciler.ledger.codec import parse_document
+from reconciler.ledger.models import Confirmation, OwnCall, OwnWrites
+from reconciler.ledger.tables import calls, declared, runs
+
+_RUN_ID = re.compile(r"(\d{8}T\d{6}Z)-")
+"""Time at which a run was named, before it read anything."""
+
+_TOP_LEVEL = re.compile(r"[.\[]")
+
+
+def read(connection: Connection, target: int, slugs: Collection[str]) -> OwnWrites:
+    """Return the confirmations of these integrations, and the calls of all runs since then."""
+    rows = connection.execute(
+        select(declared.c.slug, declared.c.run, runs.c.started_at)
+        .outerjoin(runs, runs.c.run == declared.c.run)
+        .where(declared.c.target == target, declared.c.run.is_not(None))
+    )
+    confirmations = {}
+    for row in rows:
+        began_at = _began_at(row.run, row.started_at)
+        if row.slug in slugs and began_at is not None:
+            confirmations[row.slug] = Confirmation(row.run, began_at)
+    if not confirmations:
+        return OwnWrites()
+    since = min(confirmation.began_at for confirmation in confirmations.values())
+    query = (
+        select(calls, runs.c.run.label("name"))
+        .join(runs)
+        .where(runs.c.target == target, calls.c.started_at >= since)
+        .order_by(calls.c.id)
+    )
+    return OwnWrites(confirmations, tuple(_call(row) for row in connection.execute(query)))
+
+
+def _began_at(run: str, started_at: str | None) -> str | None:
+    """Return when a run began to read; a run without writes has no row, only its name."""
+    named = _RUN_ID.match(run)
+    if named is None:
+        return started_at
+    try:
+        moment = datetime.strptime(named[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return started_at
+    # The record of a run begins after its reads, and what was changed in between counts.
+    text = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return text if started_at is None else min(text, started_at)
+
+
+def _call(row: Row[tuple[object, ...]]) -> OwnCall:
+    fields = parse_document(row.fields)
+    names = {_TOP_LEVEL.split(path, maxsplit=1)[0] for path in fields.get("body", ())}
+    return OwnCall(
+        run=row.name,
+        slug=row.slug,
+        operation=row.operation,
+        fields=frozenset(names),
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        request_id=row.request_id,
+        is_done=row.ended_at is not None and row.error is None,
+    )
