@@ -24,7 +24,7 @@ from reconciler.drift.record_fit import (
 from reconciler.drift.report import DriftReport
 from reconciler.drift.who import FieldWho, Reason, Verdict, Who, Writer
 from reconciler.frozen_dataclass import dataclass
-from reconciler.ledger.models import OwnCall, OwnWrites
+from reconciler.ledger.models import Confirmation, OwnCall, OwnWrites
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, ChangeOrigin
 from reconciler.remote.audit_log import (
     Actor,
@@ -150,8 +150,10 @@ class _Search:
         self._since = since
         self._now = now
         self._calls: dict[str, list[int]] = defaultdict(list)
+        self._first_calls: dict[str, int] = {}
         for number, call in enumerate(own.calls):
             self._calls[call.slug].append(number)
+            self._first_calls.setdefault(call.run, number)
         self._by_reference: dict[str | None, list[AuditRecord]] = defaultdict(list)
         for record in self._requests.foreign:
             # The last step of such a path names a workspace, and no integration.
@@ -201,12 +203,11 @@ class _Search:
             return self._now - DEFAULT_WINDOW, False, False
         run = confirmation.run
         written_at = None
-        for number in self._calls[question.slug]:
+        of_run = [n for n in self._calls[question.slug] if self._own.calls[n].run == run]
+        if of_run:
+            began = parse_instant(self._own.calls[of_run[0]].started_at) or began
+        for number in of_run:
             call = self._own.calls[number]
-            if call.run != run:
-                continue
-            if written_at is None:
-                began = parse_instant(call.started_at) or began
             record = self._requests.records.get(number)
             if call.is_done and record is not None and _is_written_by(question, call):
                 written_at = record.at
@@ -236,9 +237,7 @@ class _Search:
             call = self._own.calls[number]
             if not _is_written_by(question, call):
                 continue
-            if confirmation is not None and (
-                call.run == confirmation.run or call.started_at < confirmation.began_at
-            ):
+            if confirmation is not None and not self._is_later(number, confirmation):
                 continue
             record = self._requests.records.get(number)
             if record is not None and was_refused(record):
@@ -248,6 +247,19 @@ class _Search:
             method = REQUESTS[call.operation][1]
             writer = Writer(_text(at), actor.kind.value, call.run, method, Source.API.value)
             yield _Match(writer, Fit.STRONG if call.is_done else Fit.WEAK, actor, at)
+
+    def _is_later(self, number: int, confirmation: Confirmation) -> bool:
+        """Return whether a call was sent after an integration was confirmed, by another run."""
+        call = self._own.calls[number]
+        if call.run == confirmation.run:
+            return False
+        # Runs do not overlap, so a call of the confirming run orders those of all others.
+        first = self._first_calls.get(confirmation.run)
+        if first is not None:
+            return number > first
+        began, sent = parse_instant(confirmation.began_at), parse_instant(call.started_at)
+        # The name of a run has whole seconds.
+        return began is None or sent is None or sent >= began + timedelta(seconds=1)
 
 
 def _is_written_by(question: Question, call: OwnCall) -> bool:
