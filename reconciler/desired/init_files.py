@@ -124,6 +124,10 @@ on:
         description: Open a pull request that adopts in Git what changed in the API.
         type: boolean
         default: false
+      who:
+        description: Name who changed what, if the key may read the audit log; ids are personal data.
+        type: boolean
+        default: false
 
 permissions: {}
 
@@ -139,6 +143,7 @@ jobs:
       environment: production
       directory: $directory
       adopt: $${{ inputs.adopt || false }}
+      who: $${{ inputs.who || vars.RECONCILE_DRIFT_WHO == 'true' }}
     # Secrets of the environment production-read.
     secrets:
       PORTKEY_API_KEY: $${{ secrets.PORTKEY_API_KEY }}
