@@ -125,7 +125,7 @@ on:
         type: boolean
         default: false
       who:
-        description: Name who changed what, if the key may read the audit log; ids are personal data.
+        description: Name who changed what, if the key may read the audit log; ids are personal.
         type: boolean
         default: false
 
