@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from reconciler.execution.result import ApplyResult
     from reconciler.execution.undo import UndoRevision
     from reconciler.ledger.models import OwnWrites
+    from reconciler.policies.runner import PolicyRunner
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class Session:
     from the files, the allow-list and the ledger. `known_organisation` is the organisation that
     this target had before, None on the first run. `last_applied` is what the files declared before,
     and `ledger` the state of the ledger that outputs begin with. `undo` is set if the desired state
-    is that before a run. `prober` is set if written credentials are probed.
+    is that before a run. `prober` is set if written credentials are probed. `policies` runs those
+    of the target; without it none is run, and nothing is applied to a target that has some.
     """
 
     desired: DesiredState
@@ -73,6 +75,7 @@ class Session:
     undo: "UndoRevision | None" = None
     prober: "Prober | None" = None
     on_progress: OnProgress | None = None
+    policies: "PolicyRunner | None" = None
 
     @property
     def now(self) -> datetime:
@@ -109,6 +112,7 @@ async def observe_and_plan(session: Session, options: PlanOptions) -> tuple[Plan
     """Return a plan with the observed state from which it was made; raises what `plan` raises."""
     planned, observed = await _fresh_plan(session, options)
     planned = await _with_usage(session, options, planned, observed)
+    planned = await _judged(session, planned)
     target = session.desired.target
     if target.has_change_times:
         from reconciler.planning.window_guard import with_notice
@@ -140,6 +144,7 @@ async def apply(
     planned, observed = await _fresh_plan(session, options)
     # Read again rather than taken from an approved plan: users can have been added since.
     planned = await _with_usage(session, options, planned, observed)
+    planned = await _judged(session, planned)
     _require_ready(session, planned, approval)
     # After all checks, so that a confirmed plan is not refused afterwards.
     if planned.actions and approval.asks and not confirm(planned):
@@ -183,6 +188,19 @@ async def _with_usage(
     ids = {slug: observed.integrations[slug].id for slug in slugs if slug in observed.integrations}
     reading = await read_usage(session.api, ids, concurrency=session.parallelism)
     return with_usage(planned, reading, limits=target.limits, options=options)
+
+
+async def _judged(session: Session, planned: Plan) -> Plan:
+    """Return a plan with the verdicts of the target's policies, which can block it."""
+    target = session.desired.target
+    # Without actions there is nothing to judge.
+    if not target.policies or not planned.actions:
+        return planned
+    from reconciler.planning.policy_guard import judged, not_judged
+
+    if session.policies is None:
+        return not_judged(planned, target)
+    return judged(planned, await session.policies.judge(planned, target))
 
 
 def _require_ready(session: Session, planned: Plan, approval: "Approval") -> None:
@@ -251,6 +269,8 @@ async def drift(
 
     require_ledger(session)
     planned, _ = await _fresh_plan(session, replace(options, audit=True), incremental)
+    # With the verdicts, the fingerprint is the digest of the plan that heals the drift.
+    planned = await _judged(session, planned)
     return detect_drift(
         planned,
         not_read=incremental.not_read if incremental else 0,

@@ -31,6 +31,10 @@ VARIABLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 "RECONCILE_ALLOWED_PROBES",
                 "Comma-separated commands that a target may name as its probe",
             ),
+            (
+                "RECONCILE_ALLOWED_POLICIES",
+                "Comma-separated commands that policies of reconcile.yaml may run",
+            ),
             ("PATH, HOME", "The only other variables of such a command, besides those it names"),
         ),
         "Ledger": (

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reconciler.planning.plan import Plan
     from reconciler.views.sections import CommandContext
 
-_PLAN_AGAIN = frozenset({"digest-mismatch", "expired-plan", "not-approved"})
+_PLAN_AGAIN = frozenset({"digest-mismatch", "expired-plan", "not-approved", "policy-changed"})
 """Codes of refusals that a new plan and a new approval resolve."""
 
 _LONGEST_COMMAND = 1500

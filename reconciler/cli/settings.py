@@ -28,6 +28,7 @@ class Settings:
     allowed_hosts: tuple[str, ...] = ()
     allowed_secrets: str | None = None
     allowed_probes: str | None = None
+    allowed_policies: str | None = None
     ca_file: str | None = None
     proxy: str | None = field(default=None, repr=False)
     ledger_url: "Redacted | None" = None
@@ -75,6 +76,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         allowed_hosts=several("RECONCILE_ALLOWED_HOSTS"),
         allowed_secrets=text("RECONCILE_ALLOWED_SECRETS"),
         allowed_probes=text("RECONCILE_ALLOWED_PROBES"),
+        allowed_policies=text("RECONCILE_ALLOWED_POLICIES"),
         ca_file=text("RECONCILE_CA_FILE"),
         proxy=text("RECONCILE_PROXY"),
         ledger_url=secret("RECONCILE_LEDGER_URL"),

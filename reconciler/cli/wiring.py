@@ -33,6 +33,7 @@ from reconciler.cli.ledger_access import (
 from reconciler.cli.older_commit import refuse_older_commit
 from reconciler.cli.options import ReadingOptions
 from reconciler.cli.settings import Settings
+from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.policy import Target
 from reconciler.execution.threads import entered, in_thread
@@ -43,13 +44,14 @@ from reconciler.planning.plan import PlanTarget, Selection
 from reconciler.remote.api import Clock, MeasuredRate, RequestRecord
 from reconciler.remote.client import Client, make_client
 from reconciler.secrets.allowlist import refuse_unknown_host
-from reconciler.secrets.registry import Secrets
+from reconciler.secrets.registry import Resolution, Secrets
 from reconciler.views.escape import visible
 from reconciler.workflows import Session, timestamp
 
 if TYPE_CHECKING:
     from reconciler.execution.credential_probe import Prober
     from reconciler.execution.ledger_listener import LedgerListener
+    from reconciler.policies.runner import PolicyRunner
     from reconciler.remote.exchange import Transport
     from reconciler.simulator.factory import Dependencies
 
@@ -246,6 +248,7 @@ async def _open(
             require_secrets=reading.require_secrets,
             undo=desired_input.undo,
             on_progress=status.update if status is not None else None,
+            policies=_policies(invocation, environment, desired.target, secrets, resolution),
         )
 
 
@@ -266,6 +269,31 @@ def _paced(
         measured = api.rate_limiter.measured
         if measured is not None and save is not None:
             save(measured)
+
+
+def _policies(
+    invocation: Invocation,
+    environment: Settings,
+    target: Target,
+    secrets: Secrets,
+    resolution: Resolution,
+) -> "PolicyRunner | None":
+    """Return the runner of a target's policies; None, without importing it, if there are none."""
+    if not target.policies:
+        return None
+    from reconciler.desired.policy_rules import policy_location
+    from reconciler.policies.allowlist import allowed_policies
+    from reconciler.policies.runner import PolicyRunner
+
+    key = [] if target.is_simulator else [secrets.key_of(target)]
+    return PolicyRunner(
+        allowed_policies(environment.allowed_policies),
+        invocation.dir,
+        environment.environment,
+        clock=settings.monotonic,
+        location_of=partial(policy_location, DirectorySource(invocation.dir)),
+        secrets=(*key, *resolution.values.values()),
+    )
 
 
 def _relevant(found: tuple[Diagnostic, ...], *, has_values: bool) -> tuple[Diagnostic, ...]:

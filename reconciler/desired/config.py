@@ -24,7 +24,7 @@ from reconciler.desired.yaml_reader import apply_types, read_yaml
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.facts import SECRET_NAME
 from reconciler.domain.identifiers import SLUG
-from reconciler.domain.policy import StrictSettings, Target, Tombstone
+from reconciler.domain.policy import PolicyCommand, StrictSettings, Target, Tombstone
 from reconciler.domain.schema import compiled
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.tree import Tree, Value
@@ -48,6 +48,9 @@ class ConfigFile(StrictSettings):
     )
     deletions: tuple[Tombstone, ...] | None = Field(
         None, description="Slugs that must not exist, whatever `prune` says."
+    )
+    policies: tuple[PolicyCommand, ...] | None = Field(
+        None, description="Programs that judge the plans of every target before they are applied."
     )
 
 
@@ -191,6 +194,7 @@ def _check(tree: object, document: Sourced, problems: ProblemCollector) -> None:
                 _check_target(name, target, document, problems)
         bind_references(tree, compiled(ConfigFile), report)
         _check_names(tree, document, problems)
+        _check_policies(tree, document, problems)
     check_model(
         ConfigFile,
         tree,
@@ -258,6 +262,16 @@ def _check_target(name: str, target: Tree, document: Sourced, problems: ProblemC
         problems.error("invalid-value", summary, here.at("environment"), hint=hint)
 
 
+def _check_policies(tree: Tree, document: Sourced, problems: ProblemCollector) -> None:
+    targets = tree.get("targets")
+    in_targets = targets.values() if isinstance(targets, dict) else ()
+    if "policies" in tree or any(isinstance(t, dict) and "policies" in t for t in in_targets):
+        # Imported late, because few files have policies.
+        from reconciler.desired.policy_rules import check_policies
+
+        check_policies(tree, document, problems)
+
+
 def _misspells_key(target: Tree) -> bool:
     """Return whether an unknown field was most likely meant as the API key."""
     known = Target.model_fields
@@ -299,10 +313,12 @@ def _check_names(tree: Tree, document: Sourced, problems: ProblemCollector) -> N
 
 def _build(tree: Tree) -> Config:
     checked = ConfigFile.model_validate(tree)
-    targets = {
-        name: target.model_copy(update={"name": name, "base_url": _plain_url(target.base_url)})
-        for name, target in checked.targets.items()
-    }
+    targets = {}
+    for name, target in checked.targets.items():
+        found = {"name": name, "base_url": _plain_url(target.base_url)}
+        # A target adds policies to those of the file, and cannot drop one of them.
+        policies = {"policies": (*(checked.policies or ()), *target.policies)}
+        targets[name] = target.model_copy(update=found | policies)
     return Config(
         checked.default_target,
         MappingProxyType(targets),

@@ -77,6 +77,13 @@ _TARGET = {
     "freeze": "Time until which nothing is applied.",
     "probe": "How `apply --probe` checks a credential after writing it.",
     "usage": "Whether plans show what uses an integration, and keep what is used.",
+    "policies": "Further programs that judge the plans of this target.",
+}
+_POLICY = {
+    "name": "Name of the policy, which a plan shows.",
+    "command": "Program and arguments; RECONCILE_ALLOWED_POLICIES must list the whole command.",
+    "files": "Files and folders of the desired-state folder that the program reads.",
+    "timeout_seconds": "Seconds after which the program is stopped and the plan is blocked.",
 }
 _WINDOW = {
     "allow": "Days and hours, such as `Mon-Thu 09:00-16:00`; without days, every day.",
@@ -254,6 +261,7 @@ def config() -> Schema:
         ("Freeze", _FREEZE),
         ("Probe", _PROBE),
         ("GatewayProbe", _GATEWAY),
+        ("PolicyCommand", _POLICY),
         ("Tombstone", _TOMBSTONE),
     ):
         for field, text in descriptions.items():

@@ -151,6 +151,18 @@ class Probe(StrictSettings):
     timeout_seconds: Annotated[float, Field(gt=0, le=300, strict=True)] = 30
 
 
+class PolicyCommand(StrictSettings):
+    """Program that judges each plan before it is applied: how it is run is in `policies`.
+
+    `files` are the paths, relative to the desired-state folder, of what the program may read.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    timeout_seconds: Annotated[float, Field(gt=0, le=600, strict=True)] = 60
+
+
 class Target(StrictSettings):
     """API of one organisation, and the rules for writing to it."""
 
@@ -167,6 +179,7 @@ class Target(StrictSettings):
     freeze: Freeze | None = None
     probe: Probe | None = None
     usage: Annotated[bool, Field(strict=True)] = False
+    policies: tuple[PolicyCommand, ...] = ()
 
     @property
     def reads_usage(self) -> bool:

@@ -107,6 +107,8 @@ class DriftReport:
             "not_read": self.not_read,
             "partial": self.partial,
         }
+        if self.plan.policies:
+            document["policies"] = plan["policies"]
         if self.who is not None:
             document["who"] = self.who.as_json()
         return document

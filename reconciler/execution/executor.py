@@ -64,6 +64,7 @@ async def execute(
         outcomes=tuple(execution.outcomes[action.address] for action in plan.actions),
         shard=shard,
         break_freeze=break_freeze,
+        policies=plan.policies,
     )
     execution.announce(RunEnded(result))
     return result

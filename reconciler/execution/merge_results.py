@@ -43,6 +43,8 @@ def merge(results: Sequence[ApplyResult]) -> ApplyResult:
         shard=results[0].shard if len(results) == 1 else None,
         ledger=_ledger(results),
         break_freeze=_break_freeze(results),
+        # Each verdict once: shards have the same policies, and findings on their own actions.
+        policies=tuple(dict.fromkeys(itertools.chain.from_iterable(r.policies for r in results))),
     )
 
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from reconciler.diagnostics import Diagnostic, Severity, abridged_pair, error, named
 from reconciler.domain.instants import parse_zoned_instant
+from reconciler.domain.policy import Target
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState
 from reconciler.domain.tree import references
@@ -66,6 +67,7 @@ def require_ready(
     `Refused` for a guard or an approval, and `InvalidInput` for a value that cannot be sent.
     """
     refuse_blocked(plan)
+    refuse_unjudged(plan, desired.target)
     max_age_hours = desired.target.limits.plan_age_hours
     found = objections(approval, plan, now=now, max_age_hours=max_age_hours)
     if found:
@@ -87,6 +89,15 @@ def refuse_blocked(plan: Plan) -> None:
     raise Refused(reasons or list(plan.diagnostics), plan=plan)
 
 
+def refuse_unjudged(plan: Plan, target: Target) -> None:
+    """Raise `Refused` for a plan that the policies of its target have not judged."""
+    known = [verdict.name for verdict in plan.policies]
+    if plan.actions and known != [policy.name for policy in target.policies]:
+        summary = f"the policies of target `{target.name}` were not run for this plan"
+        hint = "run `apply` from the command line, which runs them"
+        raise Refused([error("policy-not-run", summary, hint=hint)], plan=plan)
+
+
 # -- approval ----------------------------------------------------------------------------
 
 
@@ -103,6 +114,7 @@ def objections(
             )
         ]
     found = [problem for plan in approval.plans for problem in _wrong_target(plan, fresh)]
+    found += _other_policies(approval.plans, fresh)
     # A rotated secret needs no separate approval, so the age of an earlier one does not matter.
     if renews_secrets_only(fresh):
         return found
@@ -134,6 +146,15 @@ def _wrong_target(plan: Plan, fresh: Plan) -> Iterable[Diagnostic]:
             f"the plan was made for {plan.target.name} at {plan.target.base_url}",
             hint="apply it to that target, or plan again for this one",
         )
+
+
+def _other_policies(approved: Iterable[Plan], fresh: Plan) -> Iterable[Diagnostic]:
+    if not fresh.policies and not any(plan.policies for plan in approved):
+        return ()
+    # Imported late, because few targets have policies.
+    from reconciler.planning.policy_guard import objections
+
+    return objections(approved, fresh)
 
 
 def _wrong_age(plan: Plan, *, now: datetime, max_age: timedelta) -> Iterable[Diagnostic]:

@@ -7,7 +7,7 @@ A saved document proves nothing: it is read only to be shown and merged. Plans a
 import json
 from dataclasses import field
 from enum import StrEnum
-from typing import Annotated, Any, Literal, NotRequired
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
 
 from pydantic import AfterValidator, Field, StrictInt
 from typing_extensions import TypedDict
@@ -25,10 +25,12 @@ from reconciler.planning.documents import (
     DiagnosticDocument,
     Digest,
     PlanDocument,
+    PolicyDocument,
     TargetDocument,
     diagnostic_from,
     parse_json,
     validated,
+    verdicts_from,
 )
 from reconciler.planning.plan import Plan, PlanTarget
 
@@ -36,6 +38,8 @@ CREDENTIAL_DEAD = "credential-dead"
 CREDENTIAL_UNPROVEN = "credential-unproven"
 UNPROVEN_CODES = frozenset({CREDENTIAL_DEAD, CREDENTIAL_UNPROVEN})
 """Codes of actions that wrote a credential which is not known to work."""
+if TYPE_CHECKING:
+    from reconciler.planning.policy_verdict import PolicyVerdict
 
 
 class Status(StrEnum):
@@ -120,7 +124,8 @@ class ApplyResult:
     `shard` is `I/N` if the run was one of several shards; `lacking` is True if results of other
     shards are missing. `ledger` is the end of the run's record, or the reason why no record could
     be kept; None if no record was requested. `break_freeze` is the reason for which the run was
-    outside the windows or the freeze of its target, None if it was not.
+    outside the windows or the freeze of its target, None if it was not. `policies` are the verdicts
+    of its plan.
     """
 
     run: str
@@ -131,6 +136,7 @@ class ApplyResult:
     lacking: bool = False
     ledger: Anchor | ActionFailure | None = None
     break_freeze: str | None = None
+    policies: "tuple[PolicyVerdict, ...]" = ()
 
     @property
     def summary(self) -> dict[str, int]:
@@ -163,6 +169,7 @@ class ApplyResult:
             "outcomes": [outcome.as_json() for outcome in self.outcomes],
             **({} if self.ledger is None else {"ledger": _ledger_as_json(self.ledger)}),
             **({} if self.break_freeze is None else {"break_freeze": self.break_freeze}),
+            **({"policies": [item.as_json() for item in self.policies]} if self.policies else {}),
         }
 
 
@@ -237,6 +244,7 @@ class ResultDocument(TypedDict):
     shard: NotRequired[Shard | None]
     ledger: NotRequired[LedgerDocument | None]
     break_freeze: NotRequired[str | None]
+    policies: NotRequired[list[PolicyDocument]]
 
 
 class UnreadableResult(ReconcilerError):
@@ -267,6 +275,7 @@ def decode_result(text: str, *, name: str) -> ApplyResult:
             shard=document.get("shard"),
             ledger=_ledger(document.get("ledger")),
             break_freeze=document.get("break_freeze"),
+            policies=verdicts_from(document.get("policies", ())),
         )
     except (ValueError, RecursionError):
         raise UnreadableResult(

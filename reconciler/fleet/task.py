@@ -39,12 +39,14 @@ TaskHandler = Callable[[MemberTask, CancelToken], MemberOutcome]
 
 
 def change_digests(plan: Plan) -> tuple[str, ...]:
-    """Return a digest of each action and of each of its changes."""
+    """Return a digest of each action and of each of its changes, under the policies of the plan."""
     target = plan.target
+    # Other policies would approve something else; without any, digests are those of 0.1.0.
+    policies = [[[policy.name, policy.digest] for policy in plan.policies]] if plan.policies else []
     digests = []
     for action in plan.actions:
         # Includes the target, so that an approval for one organisation does not apply to another.
-        subject = [target.name, target.base_url, action.address, action.kind.value]
+        subject = [target.name, target.base_url, action.address, action.kind.value, *policies]
         # None represents the action itself, which needs approval even if it lists no change.
         digests.append(_digest([*subject, None]))
         digests.extend(_digest([*subject, change.identity]) for change in action.changes)

@@ -55,7 +55,7 @@ class ReportKind(StrEnum):
     REQUEST = "request"
 
 
-_APPROVABLE = frozenset({"digest-mismatch", "expired-plan", "not-approved"})
+_APPROVABLE = frozenset({"digest-mismatch", "expired-plan", "not-approved", "policy-changed"})
 """Codes of refusals that a run of the apply workflow with the plan's digest resolves."""
 
 _FAILED = {

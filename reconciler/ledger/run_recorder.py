@@ -181,6 +181,12 @@ class Recorder:
         del facts["run"]
         if break_freeze is not None:
             facts["break_freeze"] = break_freeze
+        if plan.policies:
+            # Without the findings, which the result holds: they can be long.
+            facts["policies"] = [
+                {"name": p.name, "digest": p.digest, "verdict": p.verdict.value}
+                for p in plan.policies
+            ]
         if self._facts.shard is None:
             del facts["shard"]
         return facts | {

@@ -28,6 +28,7 @@ from reconciler.planning.documents import (
     diagnostic_from,
     parse_json,
     validated,
+    verdicts_from,
     what_is_wrong,
 )
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
@@ -136,6 +137,7 @@ def build_plan(document: ComparisonDocument, actions: Sequence[ActionDocument]) 
         unmanaged=tuple(document["unmanaged"]),
         forgotten=tuple(document["forgotten"]),
         diagnostics=tuple(diagnostic_from(item) for item in document["diagnostics"]),
+        policies=verdicts_from(document.get("policies", ())),
     )
 
 

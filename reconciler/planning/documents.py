@@ -6,8 +6,9 @@ reports: `reconciler.execution.result`, `reconciler.drift.report`.
 """
 
 import json
+from collections.abc import Sequence
 from functools import cache
-from typing import Annotated, Literal, NoReturn, NotRequired, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, NotRequired, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +25,9 @@ from typing_extensions import TypedDict  # pydantic accepts typing's own from Py
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation
 from reconciler.domain.instants import parse_zoned_instant
 from reconciler.planning.actions import ActionKind, ChangeKind, ChangeOrigin, Risk
+
+if TYPE_CHECKING:
+    from reconciler.planning.policy_verdict import PolicyVerdict
 
 Shape = TypeVar("Shape")
 
@@ -206,6 +210,20 @@ class DiagnosticDocument(TypedDict):
     column: Position | None
 
 
+class PolicyFindingDocument(TypedDict):
+    severity: Severity
+    code: str
+    message: str
+    slug: str | None
+
+
+class PolicyDocument(TypedDict):
+    name: str
+    digest: Digest | None
+    verdict: Literal["passed", "warned", "denied", "failed"]
+    findings: list[PolicyFindingDocument]
+
+
 class ComparisonDocument(TypedDict):
     """Keys that a plan and a drift report have in common."""
 
@@ -222,6 +240,7 @@ class ComparisonDocument(TypedDict):
     unmanaged: list[str]
     forgotten: list[str]
     diagnostics: list[DiagnosticDocument]
+    policies: NotRequired[list[PolicyDocument]]
 
 
 class UndoneRunDocument(TypedDict):
@@ -289,6 +308,23 @@ def diagnostic_from(item: DiagnosticDocument) -> Diagnostic:
             raise ValueError
         at = SourceLocation(item["file"], item["line"], item["column"])
     return Diagnostic(item["severity"], item["code"], item["summary"], item["hint"], at)
+
+
+def verdicts_from(items: Sequence[PolicyDocument]) -> "tuple[PolicyVerdict, ...]":
+    """Return the verdicts of policies; raises `ValueError` for one that its findings contradict."""
+    if not items:
+        return ()
+    # Imported late, because few plans have verdicts.
+    from reconciler.planning.policy_verdict import PolicyFinding, PolicyVerdict
+
+    found = []
+    for item in items:
+        findings = tuple(PolicyFinding(**finding) for finding in item["findings"])
+        verdict = PolicyVerdict(item["name"], item["digest"], findings)
+        if verdict.verdict != item["verdict"]:
+            raise ValueError
+        found.append(verdict)
+    return tuple(found)
 
 
 # NaN and Infinity are not JSON, and the canonical form of a digest excludes them.

@@ -16,6 +16,7 @@ from reconciler.planning.actions import Action, ActionKind, Risk, highest
 
 if TYPE_CHECKING:
     from reconciler.planning.costs import Costs
+    from reconciler.planning.policy_verdict import PolicyVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,8 @@ class Plan:
     that an undo plan reverts, else None. `approved_at` is the time of approval if the plan was
     approved after it was made: its age counts from then. `opens_at` is when it can be applied, if
     the windows or the freeze of the target did not allow it when it was made. `costs` is set if it
-    changes a budget or a price.
+    changes a budget or a price. `policies` are the verdicts of the target's policies, in their
+    order; a plan without actions is not judged.
     """
 
     target: PlanTarget
@@ -188,10 +190,11 @@ class Plan:
     approved_at: str | None = None
     opens_at: str | None = None
     costs: "Costs | None" = None
+    policies: "tuple[PolicyVerdict, ...]" = ()
 
     @cached_property
     def digest(self) -> str:
-        """Return the digest of the actions; times, reasons and preconditions do not count.
+        """Return the digest of the actions and verdicts, without times, reasons, preconditions.
 
         Unverified secrets do not count either: they depend on the values that are available where
         the plan is made, and none of them is sent.
@@ -213,15 +216,16 @@ class Plan:
         return claimed in (self.digest, self.earlier_digest)
 
     def _digest_with(self, unverified: list[dict[str, str]]) -> str:
-        return digest(
-            {
-                "target": {"name": self.target.name, "base_url": self.target.base_url},
-                # Present even if empty: digests of 0.1.0 include this key, and stay valid if it is
-                # empty.
-                "unverified": unverified,
-                "actions": [action.identity for action in self.actions],
-            }
-        )
+        content: dict[str, object] = {
+            "target": {"name": self.target.name, "base_url": self.target.base_url},
+            # Present even if empty: digests of 0.1.0 include this key, and stay valid if it is
+            # empty.
+            "unverified": unverified,
+            "actions": [action.identity for action in self.actions],
+        }
+        if self.policies:
+            content["policies"] = [verdict.as_json() for verdict in self.policies]
+        return digest(content)
 
     @property
     def undeclared_risks(self) -> bool:
@@ -303,6 +307,8 @@ class Plan:
             document["opens_at"] = self.opens_at
         if self.costs is not None:
             document["costs"] = self.costs.as_json()
+        if self.policies:
+            document["policies"] = [verdict.as_json() for verdict in self.policies]
         if self.run is not None:
             document["source"] = {"run": self.run}
         return document

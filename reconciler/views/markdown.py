@@ -271,6 +271,7 @@ def _head(shown: plan_outline.PlanOutline, publication: Publication | None) -> s
         f"**{shown.summary}**\n",
         f"{code(shown.header)} · digest {code(first_digits(shown.digest))}\n",
     ]
+    lines += [f"{code(text)}\n" for text in shown.policies]
     if shown.warning:
         lines.append(f"> [!WARNING]\n> {shown.warning}\n")
     return "\n".join(lines)

@@ -156,6 +156,9 @@ LIFTS = MappingProxyType(
         "missing-credential": "declare the new integration's key, or `key: null` for none",
         "masked-write": "declare the secret as a reference; the API shows only its mask",
         "archived": "restore or delete the integration in Portkey, or remove the file",
+        "policy": "no option lifts this; change what the policy denies",
+        "policy-failed": "no option lifts this; make the policy answer",
+        "policy-not-allowed": "list the command in RECONCILE_ALLOWED_POLICIES",
     }
 )
 LIFTS_BY_MERGING = MappingProxyType(
@@ -211,8 +214,12 @@ ALL_APPLIED = "All actions of the plan were applied."
 OTHERS_UNKNOWN = "The outcome of other shards is unknown: their results are missing."
 NOTHING_TO_APPLY = "There was nothing to apply."
 
+POLICIES = "Policies: {}."
+NO_DIGEST = "not read"
+
 SECTION_TITLES = MappingProxyType(
     {
+        "policies": "Policies ({}): verdicts, and digests of what was run",
         "unverified": (
             "Unverified secrets ({}): not known to be in sync; --push-secrets sends them"
         ),

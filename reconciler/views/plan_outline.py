@@ -39,6 +39,7 @@ from reconciler.views.sections import (
     apply_command,
     is_restated,
     left_alone,
+    policies_line,
     reference,
     removal_notes,
     sections_of,
@@ -139,6 +140,7 @@ class PlanOutline:
     `title`, `warning`, `summary` and `next_step` contain only fixed phrases and numbers.
     `left_alone` counts in one line what `sections` list; `has_undeclared_risks` marks undeclared
     values that a short text lists all the same. `costs` are the sums of budgets that change.
+    `policies` is empty or one line that names each policy with its verdict.
     """
 
     title: str
@@ -148,6 +150,7 @@ class PlanOutline:
     commit: str
     warning: str
     summary: str
+    policies: tuple[str, ...]
     counts: tuple[tuple[str, int], ...]
     actions: tuple[ActionItem, ...]
     findings: tuple[Finding, ...]
@@ -191,6 +194,7 @@ def of_plan(
         commit=visible(plan.commit or ""),
         warning=phrases.UNDO_WARNING if plan.run is not None else "",
         summary=_summary(plan),
+        policies=policies_line(plan),
         counts=tuple(plan.summary.items()),
         actions=tuple(
             _with_costs(

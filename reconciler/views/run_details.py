@@ -161,6 +161,9 @@ def _facts(run: PublicRun, *, verbose: bool) -> Iterator[str]:
         yield f"undoes run {visible(str(run['undoes']))}"
     if run.get("break_freeze"):
         yield phrases.BROKEN_FREEZE.format(visible(str(run["break_freeze"]), limit=None))
+    policies = [f"{p['name']} {p['verdict']}" for p in run.get("policies") or ()]
+    if policies:
+        yield visible(phrases.POLICIES.format(", ".join(policies)), limit=None)
     digest = str(run["plan_digest"])
     yield f"digest: {visible(digest if verbose else first_digits(digest))}"
     counts = run["summary"]

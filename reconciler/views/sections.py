@@ -1,7 +1,7 @@
 """Parts of outlines: notes on removals, sections of what a plan leaves alone, suggested commands.
 
 The notes precede the changes of a delete or a replace: what it removes and what it re-creates.
-The sections are unverified, undeclared, forgotten and unmanaged.
+The sections are policies, unverified, undeclared, forgotten and unmanaged.
 
 A suggested command has one order and is quoted for a shell. It finds the same digest only if it
 looks at the same part of the same files, so it carries on every option that shaped the plan. Which
@@ -99,13 +99,24 @@ def sections_of(
         f"{visible(u.slug)}: {visible(u.path, None)}: {reference(u.reference)}"
         for u in plan.unverified
     ]
+    policies = [
+        f"{visible(p.name)}: {p.verdict.value}, {visible(p.digest or phrases.NO_DIGEST)}"
+        for p in plan.policies
+    ]
     sections = (
+        _section("policies", policies, limit),
         _section("unverified", unverified, limit),
         _undeclared(plan, context, limit),
         _names("forgotten", plan.forgotten, limit),
         _names("unmanaged", plan.unmanaged, limit, title=_unmanaged_title(plan)),
     )
     return tuple(section for section in sections if section.lines)
+
+
+def policies_line(plan: Plan) -> tuple[str, ...]:
+    """Return in one line what each policy says about a plan, no line without policies."""
+    verdicts = [f"{visible(p.name)} {p.verdict.value}" for p in plan.policies]
+    return (phrases.POLICIES.format(", ".join(verdicts)),) if verdicts else ()
 
 
 def left_alone(plan: Plan, *, lists_undeclared: bool = False) -> str:

@@ -65,7 +65,7 @@ def plan(value: Plan, options: RenderOptions, *, in_progress: bool = False) -> s
     if shown.actions or shown.findings or options.verbose:
         page.blank()
     page.line((shown.summary, "bold"))
-    for text in shown.costs:
+    for text in (*shown.costs, *shown.policies):
         page.line(text)
     _left_alone(page, shown.left_alone, options)
     # Before the actions, which may fill the screen, so that the question stands below them.

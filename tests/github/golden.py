@@ -49,6 +49,8 @@ CASES: dict[str, Callable[[], str]] = {
     "plan-outside-window.md": lambda: body(
         ReportKind.PLAN, replace(PLAN, opens_at="2027-01-04T08:00:00Z")
     ),
+    "plan-judged.md": lambda: body(ReportKind.PLAN, samples.judged_plan()),
+    "apply-policy-changed.md": lambda: body(ReportKind.RESULT, refused("policy-changed", PLAN)),
     "plan-not-made.md": lambda: body(ReportKind.PLAN, FailedCommand(3, (BROKEN,))),
     "result-partial.md": lambda: body(
         ReportKind.RESULT, samples.partial_result(samples.mixed_plan())

@@ -22,6 +22,7 @@ from reconciler.planning.codec import TamperedPlan, UnreadablePlan, decode, enco
 from reconciler.planning.costs import Budget, BudgetChange, BudgetTotal, Costs, PriceChange
 from reconciler.planning.documents import PlanDocument
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
+from reconciler.planning.policy_verdict import PolicyFinding, PolicyVerdict
 from tests.builders import NOON
 
 CHANGES = (
@@ -80,6 +81,18 @@ FULL = Plan(
             PriceChange("old", None, "", Decimal("0.8"), Decimal(1), 14, ("request_token",)),
             PriceChange("old", "gpt-5", "request_token", None, Decimal("0.00025"), 1),
         ),
+    ),
+    policies=(
+        PolicyVerdict("passes", f"sha256:{'0' * 64}"),
+        PolicyVerdict(
+            "denies",
+            f"sha256:{'1' * 64}",
+            (
+                PolicyFinding(Severity.ERROR, "policy", "old must stay", "old"),
+                PolicyFinding(Severity.WARNING, "policy", "too many"),
+            ),
+        ),
+        PolicyVerdict("fails", None, (PolicyFinding(Severity.ERROR, "policy-failed", "late"),)),
     ),
 )
 

@@ -18,6 +18,7 @@ FOLDER = Path(__file__).parent.parent / "golden" / "views"
 MIXED = samples.mixed_plan()
 BLOCKED = samples.blocked_plan()
 IN_USE = samples.used_plan()
+JUDGED = samples.judged_plan()
 PARTIAL = samples.partial_result(MIXED)
 COMPLETE = samples.complete_result(MIXED)
 OUTSIDE = replace(COMPLETE, break_freeze="INC-1234: leaked key")
@@ -49,6 +50,11 @@ CASES: dict[str, Callable[[], str]] = {
     "plan-in-use.md": lambda: markdown.plan(IN_USE, LOCAL),
     "plan-in-use.html": lambda: html.plan(IN_USE, LOCAL),
     "plan-in-use.json": lambda: json.document(IN_USE.as_json()),
+    "plan-judged.txt": lambda: terminal.plan(JUDGED, SHARED),
+    "plan-judged-verbose.txt": lambda: terminal.plan(JUDGED, replace(SHARED, verbose=True)),
+    "plan-judged.md": lambda: markdown.plan(JUDGED, SHARED),
+    "plan-judged.html": lambda: html.plan(JUDGED, SHARED),
+    "plan-judged.json": lambda: json.document(JUDGED.as_json()),
     "plan-undo.txt": lambda: terminal.plan(samples.undo_plan(), LOCAL),
     "plan-undo.md": lambda: markdown.plan(samples.undo_plan(), LOCAL),
     "plan-undo.json": lambda: json.document(samples.undo_plan().as_json()),

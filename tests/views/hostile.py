@@ -5,12 +5,13 @@ Each begins with `MARK`, so that a test can find where a foreign text ended up.
 
 from hypothesis import strategies as st
 
-from reconciler.diagnostics import SourceLocation, warning
+from reconciler.diagnostics import Severity, SourceLocation, warning
 from reconciler.domain.state import Observed, ObservedState
 from reconciler.domain.usage import Usage, UsingConfig, UsingProvider
 from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, ChangeOrigin, Risk
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
+from reconciler.planning.policy_verdict import PolicyFinding, PolicyVerdict
 
 MARK = "zqx"
 
@@ -127,7 +128,22 @@ def plans(draw: st.DrawFn, text: st.SearchStrategy[str] = texts) -> Plan:
             warning(draw(text), draw(text), hint=draw(text), at=SourceLocation(draw(text), 1, 1)),
         ),
         run=draw(st.none() | text),
+        policies=draw(verdicts(text)),
     )
+
+
+def verdicts(text: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[PolicyVerdict, ...]]:
+    finding = st.builds(
+        PolicyFinding,
+        severity=st.sampled_from(Severity),
+        code=text,
+        message=text,
+        slug=st.none() | text,
+    )
+    found = st.lists(finding, max_size=2).map(tuple)
+    digest = st.none() | st.just("sha256:" + "0" * 64)
+    verdict = st.builds(PolicyVerdict, name=text, digest=digest, findings=found)
+    return st.lists(verdict, max_size=2).map(tuple)
 
 
 @st.composite

@@ -1,6 +1,6 @@
 """Plans and results that the tests of the views share; built, never loaded."""
 
-from reconciler.diagnostics import SourceLocation, error, notice, warning
+from reconciler.diagnostics import Severity, SourceLocation, error, notice, warning
 from reconciler.domain.policy import Limits
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Observed, ObservedState
@@ -16,6 +16,8 @@ from reconciler.planning.actions import (
     Risk,
 )
 from reconciler.planning.plan import Plan, PlanOptions, PlanTarget, Undeclared, Unverified
+from reconciler.planning.policy_guard import judged
+from reconciler.planning.policy_verdict import PolicyFinding, PolicyVerdict
 from reconciler.planning.usage_guard import with_usage
 
 TARGET = PlanTarget("production", "https://api.portkey.ai/v1", "org-7f3a")
@@ -259,6 +261,30 @@ def blocked_plan() -> Plan:
                 hint="pass --allow-replace",
                 at=place("vertex-main", 2),
             ),
+        ),
+    )
+
+
+def judged_plan() -> Plan:
+    """Return a plan of which one action is denied by a policy."""
+    digests = [f"sha256:{digit * 64}" for digit in "12"]
+    rules = (
+        PolicyFinding(Severity.ERROR, "policy", "no global access", "openai-production"),
+        PolicyFinding(Severity.WARNING, "policy", "the plan has no description"),
+    )
+    late = PolicyFinding(
+        Severity.ERROR,
+        "policy-failed",
+        "did not finish within 60 s and was stopped",
+        hint="make it faster, or raise `timeout_seconds` of the policy, which is at most 600",
+        at=SourceLocation("desired-state/reconcile.yaml", 9, 13),
+    )
+    return judged(
+        plan(creation(), update()),
+        (
+            PolicyVerdict("rules", digests[0], rules),
+            PolicyVerdict("budgets", digests[1]),
+            PolicyVerdict("slow", None, (late,)),
         ),
     )
 

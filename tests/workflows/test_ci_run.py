@@ -8,7 +8,7 @@ import pytest
 
 from tests.architecture.source import ROOT
 
-PROGRAMS = ("age-keygen", "apt-get", "chromium", "git", "python3", "sudo")
+PROGRAMS = ("age-keygen", "apt-get", "chromium", "git", "go", "python3", "sudo")
 TOOLS = ("lint-imports", "mypy", "pip", "pytest", "python", "reconcile", "ruff")
 README = """\
 python3 -m venv .venv && .venv/bin/reconcile apply --yes
@@ -59,7 +59,9 @@ class Clone:
         done = self.run(*arguments)
         assert done.returncode == 0, done.stderr
         calls = self._calls.read_text().splitlines()
-        return [call for call in calls if call.split()[0] not in {"apt-get", "pip", "python3"}]
+        return [
+            call for call in calls if call.split()[0] not in {"apt-get", "go", "pip", "python3"}
+        ]
 
 
 @pytest.fixture

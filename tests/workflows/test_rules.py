@@ -160,7 +160,8 @@ def test_the_workflows_for_users_can_be_called_and_name_target_hosts_and_secrets
         # Neither of them has a key.
         if job_name in {"validate", "failed"}:
             continue
-        assert {"RECONCILE_ALLOWED_HOSTS", "RECONCILE_ALLOWED_SECRETS"} <= set(job["env"])
+        lists = {f"RECONCILE_ALLOWED_{what}" for what in ("HOSTS", "SECRETS", "POLICIES")}
+        assert lists <= set(job["env"])
         (call,) = (s for s in job["steps"] if s.get("uses") == f"$/.github/actions/{name}")
         assert {"target", "environment", "directory"} <= set(call["with"])
 

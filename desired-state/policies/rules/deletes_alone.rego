@@ -1,0 +1,12 @@
+# Deny a plan that deletes and does something else, so that a delete is never overlooked.
+package main
+
+import rego.v1
+
+deny contains {"msg": msg, "slug": action.slug} if {
+	some action in input.actions
+	action.action == "delete"
+	some other in input.actions
+	other.action != "delete"
+	msg := sprintf("%s: delete it in a pull request of its own", [action.slug])
+}

@@ -1,0 +1,1 @@
+"""Policies: programs that judge a plan before it is applied."""

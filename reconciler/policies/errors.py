@@ -1,0 +1,26 @@
+"""The exceptions of this package: a policy that gives no answer that counts."""
+
+from typing import ClassVar
+
+from reconciler.planning.policy_verdict import FAILURE, NOT_ALLOWED
+
+
+class PolicyProblem(Exception):
+    """Reason why nothing is known about a plan; it becomes an error that blocks the plan.
+
+    The summary follows the name of the policy, and depends on nothing but the policy and the plan:
+    it is part of the digest.
+    """
+
+    code: ClassVar[str] = FAILURE
+
+    def __init__(self, summary: str, *, hint: str = "") -> None:
+        super().__init__(summary)
+        self.summary = summary
+        self.hint = hint
+
+
+class PolicyNotAllowed(PolicyProblem):
+    """The environment does not list the command."""
+
+    code: ClassVar[str] = NOT_ALLOWED

@@ -1,0 +1,265 @@
+"""What a policy consists of: its command, its program and the files that it reads.
+
+All of it is read once, hashed, and copied into a private folder in which the program runs. So what
+was hashed is what is run, whatever changes in the checkout meanwhile, and a file that the policy
+does not list cannot influence it. Only regular files are read: a link could lead anywhere.
+"""
+
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field
+from pathlib import Path
+
+from reconciler.desired.policy_rules import is_inner_path
+from reconciler.domain.policy import PolicyCommand
+from reconciler.domain.tree import digest
+from reconciler.frozen_dataclass import dataclass
+from reconciler.policies.errors import PolicyProblem
+
+MAX_FILES = 2_000
+MAX_BYTES = 64 * 1024 * 1024
+"""Bytes of all files of a policy together."""
+
+MAX_PROGRAM_BYTES = 1024 * 1024 * 1024
+_CHUNK = 1024 * 1024
+_FILES_HINT = (
+    "list the files that the program reads in `files`, relative to the desired-state folder"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFile:
+    """File of a policy, with its path relative to the desired-state folder."""
+
+    path: str
+    content: bytes = field(repr=False)
+    is_executable: bool
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """Return what counts for the digest of the policy."""
+        return {
+            "path": self.path,
+            "executable": self.is_executable,
+            "sha256": hashlib.sha256(self.content).hexdigest(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyInputs:
+    """Everything that a policy is run with; `program` is None if it is one of the files.
+
+    `named` holds the hashes of what its arguments name by absolute paths.
+    """
+
+    policy: PolicyCommand
+    files: tuple[PolicyFile, ...]
+    program: Path | None
+    program_hash: str | None
+    named: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Return the digest that identifies the policy."""
+        return digest(
+            {
+                "name": self.policy.name,
+                "command": list(self.policy.command),
+                "timeout_seconds": self.policy.timeout_seconds,
+                # Only the content of the program, because its path differs between machines.
+                "program": self.program_hash,
+                "files": [file.identity for file in self.files],
+                "named": dict(self.named),
+            }
+        )
+
+    def write(self, folder: Path) -> list[str]:
+        """Copy the files into an empty folder, and return the command to run in it."""
+        for file in self.files:
+            path = folder / file.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(file.content)
+            path.chmod(0o700 if file.is_executable else 0o600)
+        first, *arguments = self.policy.command
+        program = self.program if self.program is not None else folder / first
+        return [str(program), *arguments]
+
+
+def read_inputs(
+    policy: PolicyCommand, folder: Path, *, search_path: str, repository: Path
+) -> PolicyInputs:
+    """Read a policy; `search_path` has only folders outside of `repository`.
+
+    Raises `PolicyProblem` for a program or a file that cannot be used.
+    """
+    paths = [*policy.files, *_named_in_folder(policy.command, folder)]
+    files = _read_files(folder, paths)
+    program = _program(policy.command[0], files, search_path=search_path, repository=repository)
+    return PolicyInputs(
+        policy,
+        files,
+        program,
+        _hash_of_file(program) if program is not None else None,
+        {word: found for word in policy.command[1:] if (found := _hash_of_named(word))},
+    )
+
+
+def path_outside(path: str, repository: Path) -> str:
+    """Return a search path without relative folders and without those of a repository."""
+    folders = [entry for entry in path.split(os.pathsep) if entry.startswith("/")]
+    outside = [f for f in folders if not Path(os.path.realpath(f)).is_relative_to(repository)]
+    return os.pathsep.join(outside)
+
+
+def repository_around(folder: Path) -> Path:
+    """Return the real path of the Git repository around a folder, or of the folder itself."""
+    here = Path(os.path.realpath(folder))
+    for parent in (here, *here.parents):
+        if (parent / ".git").exists():
+            return parent
+    return here
+
+
+def _program(
+    name: str, files: Sequence[PolicyFile], *, search_path: str, repository: Path
+) -> Path | None:
+    """Return the path of the program, None for one of the files of the policy."""
+    if "/" in name:
+        if name.startswith("/"):
+            # Listed by its path, so it may be anywhere.
+            return _executable(Path(os.path.realpath(name)), name)
+        path = str(Path(name))
+        if any(file.path == path and file.is_executable for file in files):
+            return None
+        summary = f"the program `{name}` is not an executable file of the desired-state folder"
+        raise PolicyProblem(summary, hint="correct the path, or run `chmod +x` on the file")
+    found = shutil.which(name, path=search_path)
+    if found is None:
+        summary = f"the program `{name}` is not installed"
+        raise PolicyProblem(summary, hint="install it in a folder of PATH outside the repository")
+    real = Path(os.path.realpath(found))
+    if real.is_relative_to(repository):
+        raise PolicyProblem(
+            f"the program `{name}` is a link into the repository",
+            hint="install it elsewhere, or name it by its absolute path in `command`",
+        )
+    return _executable(real, name)
+
+
+def _executable(path: Path, name: str) -> Path:
+    if path.is_file() and os.access(path, os.X_OK):
+        return path
+    raise PolicyProblem(
+        f"the program `{name}` is not an executable file",
+        hint="correct the path in `command`, or install the program",
+    )
+
+
+def _named_in_folder(command: Sequence[str], folder: Path) -> Iterator[str]:
+    """Yield the relative paths of a command that exist in the desired-state folder."""
+    for index, word in enumerate(command):
+        # The first word without a slash is looked up in PATH, as by a shell.
+        if not is_inner_path(word) or (index == 0 and "/" not in word):
+            continue
+        if os.path.lexists(folder / word):
+            yield word
+
+
+def _read_files(folder: Path, paths: Sequence[str]) -> tuple[PolicyFile, ...]:
+    root = Path(os.path.realpath(folder))
+    found: dict[str, PolicyFile] = {}
+    size = 0
+    for path in paths:
+        is_empty = True
+        for file in _files_below(root, root / path):
+            is_empty = False
+            name = file.relative_to(root).as_posix()
+            if name in found:
+                continue
+            found[name] = _read_file(file, name, limit=MAX_BYTES - size)
+            size += len(found[name].content)
+            if len(found) > MAX_FILES:
+                summary = f"its files are more than {MAX_FILES:,}"
+                raise PolicyProblem(summary, hint="list only what the program reads")
+        if is_empty:
+            raise PolicyProblem(f"`{path}` contains no file", hint=_FILES_HINT)
+    return tuple(found[name] for name in sorted(found))
+
+
+def _files_below(root: Path, path: Path) -> Iterator[Path]:
+    """Yield a file, or the files of a folder; raises `PolicyProblem` for a link."""
+    for part in (path, *path.parents):
+        if part == root:
+            break
+        if part.is_symlink():
+            name = part.relative_to(root)
+            hint = "replace it with a copy of the file or folder"
+            raise PolicyProblem(f"`{name}` is a symbolic link, which is not followed", hint=hint)
+    if not path.is_dir():
+        yield path
+        return
+    try:
+        children = sorted(path.iterdir())
+    except OSError as problem:
+        raise _unreadable(path.relative_to(root), problem) from None
+    for child in children:
+        yield from _files_below(root, child)
+
+
+def _read_file(path: Path, name: str, *, limit: int) -> PolicyFile:
+    try:
+        # O_NONBLOCK: opening a pipe would block. O_NOFOLLOW: a link may have replaced the file.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                hint = "list only files and folders"
+                raise PolicyProblem(f"`{name}` is not a regular file", hint=hint)
+            content = file.read(limit + 1)
+    except OSError as problem:
+        raise _unreadable(name, problem) from None
+    if len(content) > limit:
+        hint = "list only what the program reads"
+        raise PolicyProblem("its files are larger than 64 MiB", hint=hint)
+    return PolicyFile(name, content, bool(status.st_mode & stat.S_IXUSR))
+
+
+def _unreadable(name: object, problem: OSError) -> PolicyProblem:
+    reason = problem.strerror or "unknown reason"
+    return PolicyProblem(f"`{name}` cannot be read: {reason}", hint=_FILES_HINT)
+
+
+def _hash_of_named(word: str) -> str | None:
+    """Return the hash of what an argument names by an absolute path, as such or after `=`."""
+    path = Path(word if word.startswith("/") else word.partition("=")[2])
+    if not path.is_absolute():
+        return None
+    if path.is_file():
+        return _hash_of_file(path)
+    if not path.is_dir():
+        return None  # a device, such as /dev/stdin, or what the program will create
+    hashes: dict[str, str] = {}
+    for number, file in enumerate(path.rglob("*")):
+        if number >= MAX_FILES:
+            summary = f"`{path}` holds more than {MAX_FILES:,} files and folders"
+            raise PolicyProblem(summary, hint="name a folder with only what the program reads")
+        if file.is_file():
+            hashes[file.relative_to(path).as_posix()] = _hash_of_file(file)
+    return digest(hashes)
+
+
+def _hash_of_file(path: Path) -> str:
+    found, size = hashlib.sha256(), 0
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                found.update(chunk)
+                size += len(chunk)
+                if size > MAX_PROGRAM_BYTES:
+                    raise PolicyProblem(f"`{path}` is larger than 1 GiB")
+    except OSError as problem:
+        raise _unreadable(path, problem) from None
+    return found.hexdigest()

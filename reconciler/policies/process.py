@@ -1,0 +1,143 @@
+"""Run one program with limits: no shell, an emptied environment, a process group of its own.
+
+Input and output are files and not pipes. So a program that reads nothing, writes a flood or leaves
+a process behind that keeps its output open cannot block the run. Every way out kills the whole
+process group.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
+
+from reconciler.frozen_dataclass import dataclass
+from reconciler.policies.errors import PolicyProblem
+
+MAX_OUTPUT = 1024 * 1024
+"""Bytes that a program may write to stdout, and as many to stderr."""
+
+LINGERING_SECONDS = 1.0
+"""Time in which the other processes of a program that has ended must end, too."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
+_FLOOD_HINT = "write only denials and warnings, and no more than 1 MiB"
+_LINGERING_HINT = "let the program wait for the processes that it starts"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """End of a program: its exit status, negative for a signal, and what it wrote."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Time limit of a program, and the clock that measures it."""
+
+    seconds: float
+    clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+async def run(
+    command: Sequence[str],
+    *,
+    stdin: bytes,
+    environ: Mapping[str, str],
+    folder: Path,
+    limits: Limits,
+) -> Ended:
+    """Run a program in a folder; raises `PolicyProblem` unless it ends by itself in time."""
+    with TemporaryFile() as given, TemporaryFile() as stdout, TemporaryFile() as stderr:
+        given.write(stdin)
+        given.seek(0)
+        process = _started(command, environ, folder, (given, stdout, stderr))
+        try:
+            await _until(lambda: process.poll() is not None, limits, stdout, stderr)
+            lingering = Limits(LINGERING_SECONDS, limits.clock, limits.sleep)
+            await _until(lambda: not _group_exists(process.pid), lingering, stdout, stderr)
+        except TimeoutError:
+            if process.returncode is not None:
+                summary = "left a process running after its end"
+                raise PolicyProblem(summary, hint=_LINGERING_HINT) from None
+            summary = f"did not finish within {limits.seconds:g} s and was stopped"
+            hint = "make it faster, or raise `timeout_seconds` of the policy, which is at most 600"
+            raise PolicyProblem(summary, hint=hint) from None
+        finally:
+            _kill(process)
+        return Ended(process.returncode, _written(stdout), _written(stderr))
+
+
+def _started(
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    folder: Path,
+    files: tuple[IO[bytes], IO[bytes], IO[bytes]],
+) -> "subprocess.Popen[bytes]":
+    stdin, stdout, stderr = files
+    try:
+        return subprocess.Popen(  # noqa: S603 - a command of the allow-list, without a shell
+            command,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=environ,
+            cwd=folder,
+            start_new_session=True,
+        )
+    except OSError as problem:
+        reason = problem.strerror or "unknown reason"
+        hint = "check the program, and the first line of a script"
+        raise PolicyProblem(f"cannot be run: {reason}", hint=hint) from None
+
+
+async def _until(
+    is_done: Callable[[], bool], limits: Limits, stdout: IO[bytes], stderr: IO[bytes]
+) -> None:
+    """Wait for a condition; raises `TimeoutError`, and `PolicyProblem` for too much output."""
+    ends_at, pause = limits.clock() + limits.seconds, _FIRST_PAUSE
+    while not is_done():
+        _refuse_flood(stdout, stderr)
+        if limits.clock() >= ends_at:
+            raise TimeoutError
+        # Short at first, because most programs end within milliseconds.
+        await limits.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+    _refuse_flood(stdout, stderr)
+
+
+def _refuse_flood(stdout: IO[bytes], stderr: IO[bytes]) -> None:
+    for name, file in (("stdout", stdout), ("stderr", stderr)):
+        if os.fstat(file.fileno()).st_size > MAX_OUTPUT:
+            raise PolicyProblem(f"wrote more than 1 MiB to {name}", hint=_FLOOD_HINT)
+
+
+def _written(file: IO[bytes]) -> bytes:
+    # The program shares the position in the file, so it is at the end of what was written.
+    file.seek(0)
+    return file.read(MAX_OUTPUT)
+
+
+def _group_exists(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # macOS, for a group of zombies only
+        return False
+    return True
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    # The session is new, so the id of its group is that of the program.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,165 @@
+"""Answers of policies: what denies, what warns, and what proves nothing."""
+
+import json
+import string
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.diagnostics import Severity
+from reconciler.planning.policy_verdict import PolicyFinding, PolicyVerdict, Verdict
+from reconciler.policies.answer import MAX_FINDINGS, findings_of
+from reconciler.policies.errors import PolicyProblem
+from reconciler.policies.process import Ended
+
+SLUGS = {"openai-main", "openai", "azure-eu"}
+
+
+def findings(answer: object, status: int = 0, stderr: str = "") -> tuple[PolicyFinding, ...]:
+    text = answer if isinstance(answer, str) else json.dumps(answer)
+    ended = Ended(status, text.encode(), stderr.encode())
+    return findings_of(ended, SLUGS, lambda message: message)
+
+
+def verdict(answer: object, status: int = 0) -> Verdict:
+    return PolicyVerdict("rule", None, findings(answer, status)).verdict
+
+
+def denial(message: str, slug: str | None = None) -> PolicyFinding:
+    return PolicyFinding(Severity.ERROR, "policy", message, slug)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "expected"),
+    [
+        ("", 0, Verdict.PASSED),
+        (" \n", 0, Verdict.PASSED),
+        ([{"successes": 3}], 0, Verdict.PASSED),
+        ([{"successes": [{"msg": ""}]}], 0, Verdict.PASSED),
+        # A program of one's own need not count what passed.
+        ([{"failures": []}], 0, Verdict.PASSED),
+        ([{"failures": None, "successes": 1}], 0, Verdict.PASSED),
+        ([{"successes": 0, "namespace": "a"}, {"successes": 1}], 0, Verdict.PASSED),
+        ([{"warnings": [{"msg": "w"}]}], 0, Verdict.WARNED),
+        ([{"failures": [{"msg": "f"}]}], 1, Verdict.DENIED),
+        # `--no-fail` changes the status, and not what was found.
+        ([{"failures": [{"msg": "f"}]}], 0, Verdict.DENIED),
+        ([{"warnings": [{"msg": "w"}]}], 1, Verdict.DENIED),
+        ([{"successes": 1}], 2, Verdict.DENIED),
+        ("no", 1, Verdict.DENIED),
+        ("no", 125, Verdict.DENIED),
+        ("[not JSON", 1, Verdict.DENIED),
+    ],
+)
+def test_what_an_answer_means(answer: Any, status: int, expected: Verdict) -> None:
+    assert verdict(answer, status) is expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        ("ok", 0),
+        ("[not JSON", 0),
+        ("null", 0),
+        ({}, 0),
+        ({"failures": []}, 0),
+        ([], 0),
+        ([None], 0),
+        ([{}], 0),
+        ([{"successes": 0}], 0),
+        ([{"successes": True}], 0),
+        ([{"successes": -1}], 0),
+        ([{"successes": "3"}], 0),
+        ([{"successes": 1, "exceptions": [{"msg": "e"}]}], 0),
+        ([{"failures": ["f"]}], 1),
+        ([{"failures": [{"msg": 1}]}], 1),
+        ([{"failures": "f"}], 1),
+        ("", 1),
+        ("no", 126),
+        ("no", 127),
+        ("no", 137),
+        ("no", -9),
+        ([{"successes": 1}], -15),
+        ("[" * 100_000, 0),
+    ],
+)
+def test_answers_that_prove_nothing(answer: Any, status: int) -> None:
+    with pytest.raises(PolicyProblem):
+        findings(answer, status)
+
+
+@given(text=st.text(min_size=1), status=st.integers(-70, 300))
+def test_no_text_passes(text: str, status: int) -> None:
+    """Only an empty answer or results with status 0 can pass, whatever is printed."""
+    ended = Ended(status, text.encode("utf-8", "replace"), b"")
+    try:
+        found = findings_of(ended, SLUGS, lambda message: message)
+    except PolicyProblem:
+        return
+    denied = PolicyVerdict("rule", None, found).verdict is Verdict.DENIED
+    assert denied or (status == 0 and not text.strip())
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(string.ascii_letters, max_size=4),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["failures", "warnings", "successes", "msg", "metadata", "slug"]),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=12,
+    )
+)
+def test_no_failure_in_any_json_is_overlooked(document: Any) -> None:
+    """Whatever JSON a program prints, a result with a failure never passes."""
+    try:
+        found = findings(document)
+    except PolicyProblem:
+        return
+    failures = [r.get("failures") for r in document if isinstance(r, dict)]
+    denied = PolicyVerdict("rule", None, found).verdict is Verdict.DENIED
+    assert denied == any(failures)
+
+
+def test_each_line_of_a_text_names_its_own_action() -> None:
+    answer = "openai-main is global\n\n  azure-eu: no description \nopenai and azure-eu differ\n"
+    assert set(findings(answer, 1)) == {
+        denial("openai-main is global", "openai-main"),
+        denial("azure-eu: no description", "azure-eu"),
+        denial("openai and azure-eu differ"),
+    }
+
+
+def test_metadata_names_the_action_before_the_message_does() -> None:
+    entry = {"msg": "openai is meant", "metadata": {"slug": "azure-eu"}}
+    assert findings([{"failures": [entry]}], 1) == (denial("openai is meant", "azure-eu"),)
+    # A slug of no action is none.
+    entry = {"msg": "gone", "metadata": {"slug": "elsewhere"}}
+    assert findings([{"failures": [entry]}], 1) == (denial("gone"),)
+
+
+def test_findings_do_not_depend_on_the_order_of_the_program() -> None:
+    lines = ["b", "a", "c", "a"]
+    assert findings("\n".join(lines), 1) == findings("\n".join(reversed(lines)), 1)
+
+
+def test_many_findings_are_counted() -> None:
+    found = findings("\n".join(f"denial {n:04}" for n in range(1000)), 1)
+    assert len(found) == MAX_FINDINGS + 1
+    assert found[-1] == denial("and 900 more findings")
+
+
+def test_a_long_message_is_shortened_after_secrets_were_hidden() -> None:
+    secret = "s" * 300
+    message = "x" * 100 + secret + "y" * 1000
+    ended = Ended(1, message.encode(), b"")
+    [found] = findings_of(ended, SLUGS, lambda text: text.replace(secret, "[redacted]"))
+    assert "[redacted]" in found.message
+    assert "sss" not in found.message
+    assert len(found.message) <= 500

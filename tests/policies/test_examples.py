@@ -1,0 +1,80 @@
+"""The example rules: every one finds what it is for, and nothing else.
+
+They are run by an engine that pip installs; `test_conftest` runs them with the real conftest.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from regopy import Interpreter
+
+from tests.policies.examples import CASES, FOLDER, RULES, Case, change, plan, update
+
+
+def evaluated(rule: str, document: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return what a rule denies and warns about."""
+    engine = Interpreter()
+    engine.add_module(rule, (FOLDER / f"rules/{rule}.rego").read_text(encoding="utf-8"))
+    engine.set_input(document)
+    found = json.loads(str(engine.query("x := data.main")))["bindings"]["x"]
+    return {key: found.get(key, []) for key in ("deny", "warn")}
+
+
+def slugs(found: list[Any]) -> list[str | None]:
+    return sorted(item["slug"] if isinstance(item, dict) else None for item in found)
+
+
+def test_there_are_ten_rules_and_each_has_a_case() -> None:
+    assert len(RULES) == 10
+    assert [case.rule for case in CASES] == RULES
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.rule)
+def test_a_rule_finds_what_it_is_for(case: Case) -> None:
+    found = evaluated(case.rule, case.bad)
+    assert slugs(found["warn" if case.warns else "deny"]) == list(case.slugs)
+    assert found["deny" if case.warns else "warn"] == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.rule)
+def test_a_rule_finds_nothing_else(case: Case) -> None:
+    assert evaluated(case.rule, case.good) == {"deny": [], "warn": []}
+    assert evaluated(case.rule, plan()) == {"deny": [], "warn": []}
+
+
+def grown(before: float | None, after: float) -> dict[str, Any]:
+    path = "workspaces[ws-a].usage_limits.credit_limit"
+    return plan(update(change(path, after, before=before)))
+
+
+@pytest.mark.parametrize(
+    ("document", "status"),
+    [
+        (plan(), 0),
+        (grown(None, 900), 0),
+        (grown(100, 150), 0),
+        # Not a rounding error of floats: 0.1 + 0.05 is more than 0.15 there.
+        (grown(0.1, 0.15), 0),
+        (grown(100, 150.01), 1),
+    ],
+)
+def test_the_program_denies_budgets_that_grow_too_fast(
+    document: dict[str, Any], status: int
+) -> None:
+    done = subprocess.run(
+        [sys.executable, FOLDER / "budget_growth"],
+        input=json.dumps(document),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (status, "")
+    assert ("grow from" in done.stdout) == bool(status)
+
+
+def test_the_program_can_be_executed() -> None:
+    assert os.access(FOLDER / "budget_growth", os.X_OK)
