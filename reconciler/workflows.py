@@ -147,10 +147,13 @@ async def apply(
     planned = await _judged(session, planned)
     _require_ready(session, planned, approval)
     # After all checks, so that a confirmed plan is not refused afterwards.
-    if planned.actions and approval.asks and not confirm(planned):
-        raise Refused(
-            [error("declined", "the run was not confirmed; nothing was written")], plan=planned
-        )
+    if planned.actions and approval.asks:
+        if not confirm(planned):
+            raise Refused(
+                [error("declined", "the run was not confirmed; nothing was written")], plan=planned
+            )
+        # Checked again: something may use it since the question was asked.
+        planned = await _require_unused(session, options, planned, observed)
     # Checked again: the window may have closed while the question waited for its answer.
     break_freeze = _require_window(session, planned, approval)
     result = await execute(
@@ -201,6 +204,19 @@ async def _judged(session: Session, planned: Plan) -> Plan:
     if session.policies is None:
         return not_judged(planned, target)
     return judged(planned, await session.policies.judge(planned, target))
+
+
+async def _require_unused(
+    session: Session, options: PlanOptions, planned: Plan, observed: ObservedState
+) -> Plan:
+    """Return the plan with its present users; raise `Refused` if they block it."""
+    if not session.desired.target.reads_usage:
+        return planned
+    from reconciler.execution.preflight import refuse_blocked
+
+    again = await _with_usage(session, options, planned, observed)
+    refuse_blocked(again)
+    return again
 
 
 def _require_ready(session: Session, planned: Plan, approval: "Approval") -> None:
