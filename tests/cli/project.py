@@ -1,7 +1,12 @@
 """Run `reconcile` in this process like a user, in a separate folder and environment."""
 
+import atexit
+import copy
 import io
-from collections.abc import Iterator
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +80,28 @@ class Here(Project):
         other.files.mkdir(exist_ok=True)
         other.config(prune="none")
         return other
+
+
+def built_once(build: Callable[[Path], Here]) -> Callable[[Path], Here]:
+    """Decorate a function that applies: it runs once in a process, and a test gets a copy.
+
+    The copy is that of a folder whose commands have ended; no path in it is absolute.
+    """
+    built: list[Here] = []
+
+    @wraps(build)
+    def copied(folder: Path) -> Here:
+        if not built:
+            template = Path(tempfile.mkdtemp(prefix="reconcile-"))
+            atexit.register(shutil.rmtree, template, ignore_errors=True)
+            built.append(build(template))
+        shutil.copytree(built[0].folder, folder, dirs_exist_ok=True)
+        project = copy.copy(built[0])
+        project.folder, project.files = folder, folder / built[0].files.name
+        project.environment = {**built[0].environment, "HOME": str(folder)}
+        return project
+
+    return copied
 
 
 def writes(done: Done) -> list[str]:

@@ -8,11 +8,12 @@ import pytest
 
 from reconciler.ledger.location import TargetKey
 from reconciler.ledger.store import open_ledger
-from tests.cli.project import Here
+from tests.cli.project import Here, built_once
 from tests.end_to_end.harness import Done
 from tests.ledger.builders import record_run
 
 
+@built_once
 def two_runs(folder: Path) -> Here:
     project = Here(folder)
     project.integration("alpha")

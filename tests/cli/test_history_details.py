@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.ledger.location import TargetKey
 from reconciler.ledger.store import open_ledger
-from tests.cli.project import FIRST, SECOND, Here
+from tests.cli.project import FIRST, SECOND, Here, built_once
 from tests.ledger.builders import record_run
 
 CANARY = "canary-7c1e5a"
@@ -32,6 +32,7 @@ def text(project: Here, *words: str) -> str:
     return done.out
 
 
+@built_once
 def lived(folder: Path) -> Here:
     """Create alpha and beta, rename alpha, rotate the secret of both, and delete beta."""
     project = Here(folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.project import Here
+from tests.cli.project import Here, built_once
 from tests.cli.scene import Scene, scene
 from tests.end_to_end.harness import COMMAND, Done
 
@@ -46,6 +46,7 @@ def edit(ledger: Path, statement: str) -> None:
     connection.close()
 
 
+@built_once
 def withdrawn(folder: Path) -> Here:
     """Return a project in which Git has withdrawn `beta`, which only the ledger knows."""
     project = Here(folder)

@@ -9,6 +9,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 
 from tests.architecture.source import modules
 
@@ -42,6 +43,7 @@ _OTHER_CODES = frozenset({"adapter/problems.py"})
 """Problems of REST and MCP have codes of their own, which OpenAPI lists."""
 
 
+@cache
 def emitted_codes() -> dict[str, list[str]]:
     """Return each code with the places that emit it."""
     constants = _constants()
