@@ -369,13 +369,18 @@ def command_context(
     folder = invocation.dir
     return CommandContext(
         global_options=("--dir", str(folder)) if folder != Path("desired-state") else (),
-        plan_options=tuple(
-            word
-            for param in context.command.params
-            if param.name in PLAN_PARAMETERS
-            for word in _words(param, context.params.get(param.name))
-        ),
+        plan_options=plan_options_of(context),
         saved_plan=as_operand(str(saved_plan)) if saved_plan is not None else None,
+    )
+
+
+def plan_options_of(context: click.Context) -> tuple[str, ...]:
+    """Return the words of a command line that decide what a plan contains."""
+    return tuple(
+        word
+        for param in context.command.params
+        if param.name in PLAN_PARAMETERS
+        for word in _words(param, context.params.get(param.name))
     )
 
 

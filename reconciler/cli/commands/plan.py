@@ -73,11 +73,12 @@ def command(
 
     with telemetry:
         plan, ledger = signals.run(work, if_interrupted="no plan was made, and nothing was written")
+        context = command_context(invocation, click.get_current_context(), saved_plan=out)
+        plan = replace(plan, options=context.plan_options)
         telemetry.set_plan(plan)
         if out is not None:
             output.save(out, codec.encode(plan))
         console = invocation.console
-        context = command_context(invocation, click.get_current_context(), saved_plan=out)
         console.show_plan(plan, style=style, ledger=ledger, context=context)
         if out is not None:
             console.info(output.how_to_apply_saved(plan, context))

@@ -1,5 +1,6 @@
 """`reconcile show`: print a saved plan, result or drift report, without calling the API."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -7,9 +8,10 @@ import click
 from reconciler.cli import output
 from reconciler.cli.console import PLAN_FORMATS
 from reconciler.cli.global_options import Command, Invocation, argument
-from reconciler.cli.options import command_context, format_option
+from reconciler.cli.options import command_context, format_option, plan_options_of
 from reconciler.execution.result import decode_result, document_kind
 from reconciler.planning import codec
+from reconciler.planning.plan import Plan
 
 NOT_READ = "not read"
 
@@ -43,5 +45,16 @@ def command(invocation: Invocation, *, file: Path, style: str) -> int:
         # Also used for a file that is not a document: the codec of plans explains the error.
         case _:
             plan = codec.decode(text, name=str(file))
+            context = replace(context, plan_options=_options_of(plan))
             console.show_plan(plan, style=style, ledger=NOT_READ, context=context)
     return 0
+
+
+def _options_of(plan: Plan) -> tuple[str, ...]:
+    """Return the options that decided what a plan contains; its digest does not protect them."""
+    from reconciler.cli.commands.plan import command as plan_command
+
+    # Parsed as `plan` would, so that an edited file suggests no other word. Such parsing raises and
+    # prints nothing.
+    parsed = plan_command.make_context("plan", list(plan.options), resilient_parsing=True)
+    return plan_options_of(parsed)

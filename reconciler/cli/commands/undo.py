@@ -3,6 +3,7 @@
 What can be restored, and what not: `reconciler.execution.undo`.
 """
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -83,10 +84,11 @@ def command(
             return await workflows.plan(session, asked), session.ledger
 
     plan, ledger = signals.run(work)
+    context = command_context(invocation, click.get_current_context(), saved_plan=out)
+    plan = replace(plan, options=context.plan_options)
     if out is not None:
         output.save(out, codec.encode(plan))
     console = invocation.console
-    context = command_context(invocation, click.get_current_context(), saved_plan=out)
     console.show_plan(plan, style=style, ledger=ledger, context=context)
     if out is not None:
         console.info(output.how_to_apply_saved(plan, context))
