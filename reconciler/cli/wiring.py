@@ -136,8 +136,7 @@ async def run(
     repository = repository_of(invocation, source.environment)
     facts = await _facts_of(source, name, repository=repository, selection=selection)
     async with AsyncExitStack() as held:
-        ledger_listener = None
-        limit = reading.deadline
+        ledger_listener, limit = None, reading.deadline
         if keeps_records:
             recorded = ledger_access.recorded_run(target, facts, _timestamp, limit_seconds=limit)
             snapshot, ledger_listener = await held.enter_async_context(entered(recorded))
@@ -146,10 +145,7 @@ async def run(
             snapshot = await held.enter_async_context(entered(locked))
         # Under the lock, because another run could otherwise still apply a newer commit.
         if compares_commits:
-            found = await in_thread(
-                lambda: refuse_older_commit(repository, snapshot.commits, source.environment)
-            )
-            snapshot = replace(snapshot, diagnostics=(*snapshot.diagnostics, *found))
+            snapshot = await _compared(snapshot, repository, source.environment)
         save_rate = partial(ledger_access.save_rate, target, writes=True)
         async with _open(
             invocation,
@@ -166,6 +162,14 @@ async def run(
             if ledger_listener is not None:
                 _inform(ledger_listener, opened, probes=probe)
             yield replace(opened, prober=prober), ledger_listener
+
+
+async def _compared(
+    snapshot: LedgerSnapshot, repository: git.Repository, environment: Settings
+) -> LedgerSnapshot:
+    """Return a snapshot with the diagnostics on its commits; raises `Refused` for a newer one."""
+    found = await in_thread(lambda: refuse_older_commit(repository, snapshot.commits, environment))
+    return replace(snapshot, diagnostics=(*snapshot.diagnostics, *found))
 
 
 def _inform(ledger_listener: "LedgerListener", opened: Session, *, probes: bool) -> None:
