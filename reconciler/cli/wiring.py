@@ -296,6 +296,7 @@ def _policies(
         environment.environment,
         clock=settings.monotonic,
         location_of=partial(policy_location, DirectorySource(invocation.dir)),
+        left_out=partial(git.left_out, repository_of(invocation, environment)),
         secrets=(*key, *resolution.values.values()),
     )
 

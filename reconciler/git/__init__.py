@@ -5,12 +5,20 @@ Commits are imported separately, from `git.commits`, and so are past declaration
 `git`, which supports every form of a repository.
 """
 
-from reconciler.git.repository import CheckedOutFiles, GitError, Repository, head, not_checked_out
+from reconciler.git.repository import (
+    CheckedOutFiles,
+    GitError,
+    Repository,
+    head,
+    left_out,
+    not_checked_out,
+)
 
 __all__ = [
     "CheckedOutFiles",
     "GitError",
     "Repository",
     "head",
+    "left_out",
     "not_checked_out",
 ]

@@ -9,10 +9,10 @@ them. A pointer of Git LFS is found when its file is read: `reconciler.desired.s
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from reconciler.desired.config import CONFIG_FILE
 from reconciler.desired.documents import is_in_layout
@@ -256,6 +256,25 @@ def not_checked_out(repository: Repository) -> Mapping[str, UnreadableFile]:
         summary = f"{problem.summary}, as are {more} more"
         shown[path] = UnreadableFile(problem.code, summary, problem.hint)
     return shown
+
+
+def left_out(repository: Repository, paths: Iterable[str]) -> list[str]:
+    """Return the files below some paths of the folder that Git tracks and that are not checked out.
+
+    Raises `GitError` for a repository that git cannot read.
+    """
+    if not repository.exists:
+        return []
+    top, prefix = repository.locate()
+    found = []
+    for path in paths:
+        below = PurePosixPath(prefix, path).as_posix()
+        for entry in _index(top, below) or _never_checked_out(top, below):
+            place = top.folder / entry.path
+            is_empty = entry.mode == SUBMODULE and not (place / ".git").exists()
+            if is_empty or (entry.is_left_out and not os.path.lexists(place)):
+                found.append(entry.path.removeprefix(prefix).removeprefix("/"))
+    return found
 
 
 def _missing_in(

@@ -9,13 +9,15 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
+from typing import TypeAlias
 
 from reconciler.desired.policy_rules import is_inner_path
 from reconciler.domain.policy import PolicyCommand
 from reconciler.domain.tree import digest
+from reconciler.errors import ReconcilerError
 from reconciler.frozen_dataclass import dataclass
 from reconciler.policies.errors import PolicyProblem
 
@@ -25,6 +27,9 @@ MAX_BYTES = 64 * 1024 * 1024
 
 MAX_PROGRAM_BYTES = 1024 * 1024 * 1024
 _CHUNK = 1024 * 1024
+
+LeftOut: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
+"""Returns the files below paths of the folder that Git tracks and that are not checked out."""
 _FILES_HINT = (
     "list the files that the program reads in `files`, relative to the desired-state folder"
 )
@@ -89,13 +94,19 @@ class PolicyInputs:
 
 
 def read_inputs(
-    policy: PolicyCommand, folder: Path, *, search_path: str, repository: Path
+    policy: PolicyCommand,
+    folder: Path,
+    *,
+    search_path: str,
+    repository: Path,
+    left_out: LeftOut,
 ) -> PolicyInputs:
     """Read a policy; `search_path` has only folders outside of `repository`.
 
     Raises `PolicyProblem` for a program or a file that cannot be used.
     """
     paths = [*policy.files, *_named_in_folder(policy.command, folder)]
+    _require_checked_out(paths, left_out)
     files = _read_files(folder, paths)
     program = _program(policy.command[0], files, search_path=search_path, repository=repository)
     return PolicyInputs(
@@ -105,6 +116,18 @@ def read_inputs(
         _hash_of_file(program) if program is not None else None,
         {word: found for word in policy.command[1:] if (found := _hash_of_named(word))},
     )
+
+
+def _require_checked_out(paths: Sequence[str], left_out: LeftOut) -> None:
+    """Raise `PolicyProblem` for a file that Git has and the folder lacks: it may hold a rule."""
+    try:
+        missing = left_out(paths)
+    except ReconcilerError as problem:
+        summary = f"it cannot be verified that its files are checked out: {problem.summary}"
+        raise PolicyProblem(summary, hint=problem.hint) from None
+    if missing:
+        hint = "check out every file of the policy, for example with `git sparse-checkout add`"
+        raise PolicyProblem(f"`{missing[0]}` is tracked by Git and not checked out", hint=hint)
 
 
 def path_outside(path: str, repository: Path) -> str:

@@ -22,7 +22,7 @@ from reconciler.planning.policy_verdict import PolicyFinding, PolicyVerdict
 from reconciler.policies.allowlist import require_allowed
 from reconciler.policies.answer import findings_of
 from reconciler.policies.errors import PolicyProblem
-from reconciler.policies.inputs import path_outside, read_inputs, repository_around
+from reconciler.policies.inputs import LeftOut, path_outside, read_inputs, repository_around
 from reconciler.policies.process import Limits, run
 from reconciler.remote.wire_secrets import Needles, needles_of, parts_of, redact
 
@@ -35,8 +35,9 @@ _VARIABLES = ("HOME",)
 class PolicyRunner:
     """Runner of the policies in a desired-state folder.
 
-    `location_of` returns where reconcile.yaml declares a policy of a target. `secrets` are values
-    that no message may show: a program can read files that hold one.
+    `location_of` returns where reconcile.yaml declares a policy of a target, `left_out` the files
+    that are not checked out. `secrets` are values that no message may show: a program can read
+    files that hold one.
     """
 
     allowed: AllowedCommands
@@ -44,6 +45,7 @@ class PolicyRunner:
     environment: Mapping[str, str] = field(repr=False)
     clock: Callable[[], float]
     location_of: Callable[[str, str], SourceLocation | None]
+    left_out: LeftOut
     secrets: Collection[Redacted] = ()
 
     @cached_property
@@ -62,7 +64,11 @@ class PolicyRunner:
             repository = repository_around(self.folder)
             search_path = path_outside(self.environment.get("PATH", ""), repository)
             inputs = read_inputs(
-                policy, self.folder, search_path=search_path, repository=repository
+                policy,
+                self.folder,
+                search_path=search_path,
+                repository=repository,
+                left_out=self.left_out,
             )
             digest = inputs.digest
             given = {n: self.environment[n] for n in _VARIABLES if n in self.environment}
