@@ -24,7 +24,7 @@ from reconciler.errors import (
 )
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import ActionKind
-from reconciler.planning.plan import Plan, PlanOptions, Selection
+from reconciler.planning.plan import Plan, PlanOptions, Selection, unmatched_patterns
 from reconciler.planning.planner import make_plan
 from reconciler.planning.undeclared import Audit
 from reconciler.reading import PlanReader, fresh_list
@@ -149,9 +149,8 @@ async def apply(
     # After all checks, so that a confirmed plan is not refused afterwards.
     if planned.actions and approval.asks:
         if not confirm(planned):
-            raise Refused(
-                [error("declined", "the run was not confirmed; nothing was written")], plan=planned
-            )
+            declined = error("declined", "the run was not confirmed; nothing was written")
+            raise Refused([declined], plan=planned)
         # Checked again: something may use it since the question was asked.
         planned = await _require_unused(session, options, planned, observed)
     # Checked again: the window may have closed while the question waited for its answer.
@@ -439,8 +438,7 @@ def timestamp(moment: datetime) -> str:
 def _refuse_unmatched(session: Session, selection: Selection, observed: ObservedState) -> None:
     """Raise `InvalidInput` for patterns of `--only` without a match, which are usually typos.
 
-    Slugs that Git declared before and slugs of tombstones count as known, even if they no longer
-    exist.
+    Slugs of tombstones and those that Git declared before count as known without existing.
     """
     if session.undo is not None:
         return  # its selection names the integrations of the run, which may no longer exist
@@ -450,14 +448,3 @@ def _refuse_unmatched(session: Session, selection: Selection, observed: Observed
     unmatched = unmatched_patterns(selection, known, what="integration, declared or existing")
     if unmatched:
         raise InvalidInput(unmatched)
-
-
-def unmatched_patterns(
-    selection: Selection, slugs: Collection[str], *, what: str
-) -> list[Diagnostic]:
-    """Return an error for each pattern of `--only` that matches none of these slugs."""
-    hint = "check the spelling; run `reconcile list` to list the integrations"
-    return [
-        error("nothing-selected", f"`--only {pattern}` matches no {what}", hint=hint)
-        for pattern in selection.unmatched(slugs)
-    ]

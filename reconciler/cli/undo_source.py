@@ -27,8 +27,7 @@ from reconciler.execution.undo_fields import NO_LITERALS, Literals
 from reconciler.git.base_commit import declared_at
 from reconciler.ledger.models import PreImage
 from reconciler.planning.normalize import normalize
-from reconciler.planning.plan import PlanOptions, Selection
-from reconciler.workflows import unmatched_patterns
+from reconciler.planning.plan import PlanOptions, Selection, unmatched_patterns
 
 _COMMITS = 3
 """Maximum number of earlier commits to read; the newest one usually has the literal."""

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from reconciler import __version__
-from reconciler.diagnostics import Diagnostic
+from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.policy import Limits, Prune
 from reconciler.domain.tree import digest
 from reconciler.frozen_dataclass import dataclass
@@ -65,6 +65,17 @@ class Selection:
         index, count = self.shard
         # The inverse of `share`: with one less, the share of this shard is `needed - 1`.
         return (needed - 1) * count + index
+
+
+def unmatched_patterns(
+    selection: Selection, slugs: Collection[str], *, what: str
+) -> list[Diagnostic]:
+    """Return an error for each pattern of `--only` that matches none of these slugs."""
+    hint = "check the spelling; run `reconcile list` to list the integrations"
+    return [
+        error("nothing-selected", f"`--only {pattern}` matches no {what}", hint=hint)
+        for pattern in selection.unmatched(slugs)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
