@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING
 
 from reconciler.domain.facts import SubResource
+from reconciler.domain.policy import Target
 from reconciler.domain.schema import fields_of
 from reconciler.domain.state import DesiredState, LastAppliedState, Observed, ObservedState
 from reconciler.frozen_dataclass import dataclass
-from reconciler.planning.plan import PlanOptions
+from reconciler.planning.actions import ActionKind
+from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.planning.removals import is_candidate
 from reconciler.planning.undeclared import (
     NO_AUDIT,
@@ -131,6 +133,44 @@ class PlanReader:
 def _everything(row: Observed) -> WantedDetails:
     # An integration that belongs to a workspace grants access to no other.
     return WantedDetails(models=True, workspaces=not row.is_workspace_scoped)
+
+
+def removed_unread(planned: Plan) -> frozenset[str]:
+    """Return the slugs that the plan deletes or replaces but that were not read whole."""
+    return frozenset(
+        action.slug
+        for action in planned.actions
+        if action.kind in {ActionKind.REPLACE, ActionKind.DELETE}
+        and action.subject.observed is not None
+        and not action.subject.observed.is_whole
+    )
+
+
+async def with_users(
+    api: IntegrationsAPI,
+    planned: Plan,
+    observed: ObservedState,
+    *,
+    target: Target,
+    options: PlanOptions,
+    concurrency: int,
+) -> Plan:
+    """Return the plan with what uses the integrations, if the target asks for it.
+
+    Nothing is read for a plan whose actions concern no user.
+    """
+    if not target.reads_usage:
+        return planned
+    from reconciler.planning.usage_guard import concerned, with_usage
+
+    slugs = [action.slug for action in concerned(planned)]
+    if not slugs:
+        return planned
+    from reconciler.remote.usage import read_usage
+
+    ids = {slug: observed.integrations[slug].id for slug in slugs if slug in observed.integrations}
+    found = await read_usage(api, ids, concurrency=concurrency)
+    return with_usage(planned, found, limits=target.limits, options=options)
 
 
 def fresh_list(api: IntegrationsAPI) -> Callable[[], Awaitable[frozenset[str]]]:

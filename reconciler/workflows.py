@@ -23,11 +23,10 @@ from reconciler.errors import (
     refuse_other_organisation,
 )
 from reconciler.frozen_dataclass import dataclass
-from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan, PlanOptions, Selection, unmatched_patterns
 from reconciler.planning.planner import make_plan
 from reconciler.planning.undeclared import Audit
-from reconciler.reading import PlanReader, fresh_list
+from reconciler.reading import PlanReader, fresh_list, removed_unread, with_users
 from reconciler.remote.api import Clock, IntegrationsAPI, OnProgress
 from reconciler.remote.errors import RemoteError
 from reconciler.remote.pagination import list_all
@@ -148,11 +147,7 @@ async def apply(
     _require_ready(session, planned, approval)
     # After all checks, so that a confirmed plan is not refused afterwards.
     if planned.actions and approval.asks:
-        if not confirm(planned):
-            declined = error("declined", "the run was not confirmed; nothing was written")
-            raise Refused([declined], plan=planned)
-        # Checked again: something may use it since the question was asked.
-        planned = await _require_unused(session, options, planned, observed)
+        planned = await _confirmed(session, options, planned, observed, confirm)
     # Checked again: the window may have closed while the question waited for its answer.
     break_freeze = _require_window(session, planned, approval)
     result = await execute(
@@ -173,25 +168,6 @@ async def apply(
     return Applied(planned, observed, result, organisation)
 
 
-async def _with_usage(
-    session: Session, options: PlanOptions, planned: Plan, observed: ObservedState
-) -> Plan:
-    """Return the plan with its users, if the target asks for them and an action concerns them."""
-    target = session.desired.target
-    if not target.reads_usage:
-        return planned
-    from reconciler.planning.usage_guard import concerned, with_usage
-
-    slugs = [action.slug for action in concerned(planned)]
-    if not slugs:
-        return planned
-    from reconciler.remote.usage import read_usage
-
-    ids = {slug: observed.integrations[slug].id for slug in slugs if slug in observed.integrations}
-    reading = await read_usage(session.api, ids, concurrency=session.parallelism)
-    return with_usage(planned, reading, limits=target.limits, options=options)
-
-
 async def _judged(session: Session, planned: Plan) -> Plan:
     """Return a plan with the verdicts of the target's policies, which can block it."""
     target = session.desired.target
@@ -205,17 +181,33 @@ async def _judged(session: Session, planned: Plan) -> Plan:
     return judged(planned, await session.policies.judge(planned, target))
 
 
-async def _require_unused(
-    session: Session, options: PlanOptions, planned: Plan, observed: ObservedState
+async def _confirmed(
+    session: Session,
+    options: PlanOptions,
+    planned: Plan,
+    observed: ObservedState,
+    confirm: Callable[[Plan], bool],
 ) -> Plan:
-    """Return the plan with its present users; raise `Refused` if they block it."""
-    if not session.desired.target.reads_usage:
-        return planned
+    """Return the plan as confirmed; raise `Refused` if it is not, or something uses it by now."""
     from reconciler.execution.preflight import refuse_blocked
 
-    again = await _with_usage(session, options, planned, observed)
-    refuse_blocked(again)
-    return again
+    if not confirm(planned):
+        raise Refused(
+            [error("declined", "the run was not confirmed; nothing was written")], plan=planned
+        )
+    # Checked again: something may use it since the question was asked.
+    planned = await _with_usage(session, options, planned, observed)
+    refuse_blocked(planned)
+    return planned
+
+
+async def _with_usage(
+    session: Session, options: PlanOptions, planned: Plan, observed: ObservedState
+) -> Plan:
+    target, concurrency = session.desired.target, session.parallelism
+    return await with_users(
+        session.api, planned, observed, target=target, options=options, concurrency=concurrency
+    )
 
 
 def _require_ready(session: Session, planned: Plan, approval: "Approval") -> None:
@@ -379,7 +371,7 @@ async def _fresh_plan(
     _refuse_unmatched(session, options.selection, observed)
     audit = await reader.audit(observed)
     planned = _make_plan(session, options, observed, audit, incremental)
-    unread = _removed_unread(planned)
+    unread = removed_unread(planned)
     if unread:
         # Their details showed that these are replaced, which the list does not show.
         observed = await reader.read_whole(unread)
@@ -416,17 +408,6 @@ def _make_plan(
         diagnostics=diagnostics,
         run=session.undo.run if session.undo else None,
         audit=audit,
-    )
-
-
-def _removed_unread(planned: Plan) -> frozenset[str]:
-    """Return the slugs that the plan deletes or replaces but that were not read whole."""
-    return frozenset(
-        action.slug
-        for action in planned.actions
-        if action.kind in {ActionKind.REPLACE, ActionKind.DELETE}
-        and action.subject.observed is not None
-        and not action.subject.observed.is_whole
     )
 
 
