@@ -115,6 +115,13 @@ class PlanReader:
 
         An integration that may be deleted is read whole, because the plan shows what is lost.
         """
+        if self.desired.target.rotation.staged:
+            from reconciler.planning.staging import find_shadow
+
+            shadow = find_shadow(row, desired=self.desired, last_applied=self.last_applied)
+            if shadow is not None:
+                is_chosen = self.options.selection.includes(shadow.integration)
+                return _everything(row) if shadow.is_ours and is_chosen else None
         if is_candidate(
             row, desired=self.desired, last_applied=self.last_applied, options=self.options
         ):

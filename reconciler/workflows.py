@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import Diagnostic, error
-from reconciler.domain.policy import Probe
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import DesiredState, LastAppliedState, ObservedState
 from reconciler.errors import (
@@ -153,7 +152,7 @@ async def apply(
     result = await execute(
         planned,
         run=run,
-        dependencies=_dependencies(session, planned, observed),
+        dependencies=_dependencies(session, planned, observed, run),
         emit=emit,
         concurrency=session.parallelism,
         abort_on_error=abort_on_error,
@@ -221,6 +220,7 @@ def _require_ready(session: Session, planned: Plan, approval: "Approval") -> Non
         values=session.secrets,
         missing=session.missing,
         now=session.now,
+        probes=session.prober is not None,
     )
     _require_window(session, planned, approval)
 
@@ -240,27 +240,21 @@ def _require_window(session: Session, planned: Plan, approval: "Approval") -> st
     return approval.break_freeze
 
 
-def _dependencies(session: Session, planned: Plan, observed: ObservedState) -> "RunDependencies":
-    from reconciler.execution.action_runner import RunDependencies
-    from reconciler.execution.credential_probe import CredentialProbe
-    from reconciler.execution.verification import ExistenceCheck
+def _dependencies(
+    session: Session, planned: Plan, observed: ObservedState, run: str
+) -> "RunDependencies":
+    from reconciler.execution.action_runner import dependencies_of
 
-    settings = session.desired.target.probe or Probe()
-    prober = session.prober
-    existence = ExistenceCheck(
-        session.api,
-        # A listed slug exists, whether it is readable or not.
-        observed.listed,
-        list_again=fresh_list(session.api),
-        known_fields=session.desired.target.known_fields,
-    )
-    return RunDependencies(
+    return dependencies_of(
+        planned,
+        observed,
         api=session.api,
-        existence=existence,
-        planned=frozenset(action.slug for action in planned.actions),
+        target=session.desired.target,
         values=session.secrets,
         clock=session.clock,
-        probe=CredentialProbe(prober, settings) if prober is not None else None,
+        run=run,
+        prober=session.prober,
+        list_again=fresh_list(session.api),
     )
 
 

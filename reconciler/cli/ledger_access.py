@@ -58,16 +58,21 @@ def read_snapshot(
     key: TargetKey,
     on_runner: bool = False,
     limit_seconds: float = LIMIT_SECONDS,
+    staged: bool = False,
 ) -> LedgerSnapshot:
-    """Read the state of a target; a ledger that cannot be read is `unreachable`, not empty."""
+    """Read the state of a target; a ledger that cannot be read is `unreachable`, not empty.
+
+    With `staged`, the shadows of rotations are read, too.
+    """
     location = Location.of(url, default=path)
     state = location.state
     if state is LedgerState.FRESH:
         return LedgerSnapshot(state)
     try:
-        read = _snapshot_of_file(location, key, pepper=pepper, on_runner=on_runner)
-        if read is not None:
-            return read
+        # The fast way does not read shadows.
+        fast = not staged and _snapshot_of_file(location, key, pepper=pepper, on_runner=on_runner)
+        if fast:
+            return fast
         from reconciler.ledger.store import open_ledger
 
         with open_ledger(
@@ -78,14 +83,7 @@ def read_snapshot(
             on_runner=on_runner,
             limit_seconds=limit_seconds,
         ) as ledger:
-            return LedgerSnapshot(
-                state=ledger.state,
-                last_applied=ledger.last_applied(key),
-                organisations=ledger.organisations(key),
-                commits=ledger.finished_commits(key),
-                rate=ledger.rate(key),
-                diagnostics=ledger.diagnostics,
-            )
+            return _snapshot_of(ledger, key, staged=staged)
     # Only an open database shows whether it contains a ledger.
     except NoLedger:
         return LedgerSnapshot(state)
@@ -95,6 +93,23 @@ def read_snapshot(
         gap = warning(LEDGER_UNREADABLE, problem.summary, hint=problem.hint)
         last_applied = LastAppliedState(unreadable=(gap,))
         return LedgerSnapshot(LedgerState.UNREACHABLE, last_applied, diagnostics=(found,))
+
+
+def _snapshot_of(
+    ledger: "Ledger", key: TargetKey, *, staged: bool, is_locked: bool = False
+) -> LedgerSnapshot:
+    """Read the state of a target from an open ledger; `is_locked` if the caller holds the lock."""
+    last_applied = ledger.last_applied(key)
+    if staged:
+        last_applied = ledger.with_shadows(key, last_applied, is_locked=is_locked)
+    return LedgerSnapshot(
+        state=ledger.state,
+        last_applied=last_applied,
+        organisations=ledger.organisations(key),
+        commits=ledger.finished_commits(key),
+        rate=ledger.rate(key),
+        diagnostics=ledger.diagnostics,
+    )
 
 
 def _snapshot_of_file(
@@ -171,6 +186,7 @@ class LedgerAccess:
             key=key_of(target),
             on_runner=self.environment.on_runner,
             limit_seconds=min(limit_seconds, LIMIT_SECONDS),
+            staged=target.rotation.staged,
         )
 
     def seen(self, target: Target) -> Mapping[str, SeenState] | None:
@@ -285,14 +301,7 @@ class LedgerAccess:
             ledger.run_lock(key, _holder(facts, since=now())),
         ):
             # Read under the lock, because another run could change it before.
-            past = LedgerSnapshot(
-                state=ledger.state,
-                last_applied=ledger.last_applied(key),
-                organisations=ledger.organisations(key),
-                commits=ledger.finished_commits(key),
-                rate=ledger.rate(key),
-                diagnostics=ledger.diagnostics,
-            )
+            past = _snapshot_of(ledger, key, staged=target.rotation.staged, is_locked=True)
             yield past, LedgerListener(ledger, key=key, facts=facts, now=now)
 
     @contextmanager
@@ -303,7 +312,7 @@ class LedgerAccess:
         now: Callable[[], str],
         *,
         limit_seconds: float = LIMIT_SECONDS,
-    ) -> Iterator[LedgerSnapshot]:
+    ) -> Iterator[tuple[LedgerSnapshot, None]]:
         """Hold the lock of a target on this machine without recording anything.
 
         Records of earlier runs still count, as far as they can be read.
@@ -320,7 +329,7 @@ class LedgerAccess:
                 summary = f"{problem.summary}; a second run at the same time is not prevented"
                 found = (warning("not-locked", summary),)
             past = self.read_snapshot(target, limit_seconds=limit_seconds)
-            yield replace(past, diagnostics=(*past.diagnostics, *found))
+            yield replace(past, diagnostics=(*past.diagnostics, *found)), None
 
 
 def state_folder(invocation: Invocation) -> Path:

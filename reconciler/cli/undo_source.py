@@ -22,7 +22,7 @@ from reconciler.domain.secrets import Redacted
 from reconciler.domain.tree import Tree, leaves
 from reconciler.errors import InvalidInput, Refused
 from reconciler.execution.result import Status
-from reconciler.execution.undo import options_for, undo_of
+from reconciler.execution.undo import is_shadow_image, options_for, undo_of
 from reconciler.execution.undo_fields import NO_LITERALS, Literals
 from reconciler.git.base_commit import declared_at
 from reconciler.ledger.models import PreImage
@@ -52,7 +52,10 @@ class UndoSource:
             images = ledger.pre_images(run)
             self._made = ledger.made_by_runs(run, [image.slug for image in images])
         # A run records pre-images of everything that its plan changes, sent or not.
-        self._images = [image for image in images if image.slug not in untouched]
+        # The shadow of a rotation is not restored: only the run that made it needed it.
+        self._images = [
+            image for image in images if image.slug not in untouched and not is_shadow_image(image)
+        ]
         self._later = [item for item in later if self._is_ours(item["target"])]
         self._literals = find_literals(
             repository_of(invocation, self.environment),

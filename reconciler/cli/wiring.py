@@ -34,8 +34,9 @@ from reconciler.cli.older_commit import refuse_older_commit
 from reconciler.cli.options import ReadingOptions
 from reconciler.cli.settings import Settings
 from reconciler.desired.source import DirectorySource
-from reconciler.diagnostics import Diagnostic
+from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.policy import Target
+from reconciler.errors import InvalidInput
 from reconciler.execution.threads import entered, in_thread
 from reconciler.ledger.fingerprint_key import NO_PEPPER
 from reconciler.ledger.location import LedgerState
@@ -129,20 +130,17 @@ async def run(
     commit, and `LedgerError` if nothing can be recorded; without `keeps_records`, there is no
     ledger listener. `probe` probes credentials.
     """
-    # Another source, an undo, does not come from the checked-out commit.
-    compares_commits = source is None and not allow_older_commit
+    compares_commits = source is None and not allow_older_commit  # an undo has a source
     source = source or FolderSource(invocation, reading)
+    probe = _is_probed(source.target, wanted=probe, keeps_records=keeps_records)
     ledger_access, target = ledger_access_of(invocation, source.environment), source.target
     repository = repository_of(invocation, source.environment)
     facts = await _facts_of(source, name, repository=repository, selection=selection)
     async with AsyncExitStack() as held:
-        ledger_listener, limit = None, reading.deadline
-        if keeps_records:
-            recorded = ledger_access.recorded_run(target, facts, _timestamp, limit_seconds=limit)
-            snapshot, ledger_listener = await held.enter_async_context(entered(recorded))
-        else:
-            locked = ledger_access.locked_run(target, facts, _timestamp, limit_seconds=limit)
-            snapshot = await held.enter_async_context(entered(locked))
+        begun = ledger_access.recorded_run if keeps_records else ledger_access.locked_run
+        snapshot, ledger_listener = await held.enter_async_context(
+            entered(begun(target, facts, _timestamp, limit_seconds=reading.deadline))
+        )
         # Under the lock, because another run could otherwise still apply a newer commit.
         if compares_commits:
             snapshot = await _compared(snapshot, repository, source.environment)
@@ -170,6 +168,16 @@ async def _compared(
     """Return a snapshot with the diagnostics on its commits; raises `Refused` for a newer one."""
     found = await in_thread(lambda: refuse_older_commit(repository, snapshot.commits, environment))
     return replace(snapshot, diagnostics=(*snapshot.diagnostics, *found))
+
+
+def _is_probed(target: Target, *, wanted: bool, keeps_records: bool) -> bool:
+    """Return whether a run probes credentials; a staged rotation always does."""
+    if target.rotation.staged and not keeps_records:
+        # A shadow that a killed run leaves over is recognized by the ledger only.
+        summary = f"target {target.name} stages its rotations, which needs the ledger"
+        hint = "leave out --no-ledger, or set `rotation: {staged: false}` for this run"
+        raise InvalidInput([error("staging-needs-ledger", summary, hint=hint)])
+    return wanted or target.rotation.staged
 
 
 def _inform(ledger_listener: "LedgerListener", opened: Session, *, probes: bool) -> None:

@@ -250,7 +250,7 @@ def _check_target(name: str, target: Tree, document: Sourced, problems: ProblemC
         from reconciler.desired.change_window_rules import check_change_times
 
         check_change_times(target, here, problems)
-    if "probe" in target:
+    if "probe" in target or "rotation" in target:
         # Imported late, because few targets have one.
         from reconciler.desired.probe_rules import check_probe
 

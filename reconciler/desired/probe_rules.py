@@ -1,4 +1,4 @@
-"""Rules for `probe` of a target in reconcile.yaml.
+"""Rules for `probe` and `rotation` of a target in reconcile.yaml.
 
 The types are those of `reconciler.domain.policy`, which are checked elsewhere; a value of another
 type has no rules here. Whether the environment allows a command is checked when it is used.
@@ -22,11 +22,12 @@ def check_probe(
     *,
     problem_of_url: Callable[[str], str | None],
 ) -> None:
-    """Report the mistakes in the probe of one target.
+    """Report the mistakes in the probe and the rotation of one target.
 
     `problem_of_url` returns what is wrong with a base URL, worded to follow its name.
     """
     probe = target.get("probe")
+    _check_rotation(target.get("rotation"), probe, here.at("rotation"), problems)
     if not isinstance(probe, dict):
         return
     at = here.at("probe")
@@ -46,6 +47,24 @@ def check_probe(
     if probe.get("workspace") == "":
         hint = "write the id of a workspace, or remove it"
         problems.error("invalid-value", "`workspace` is empty", at.at("workspace"), hint=hint)
+
+
+def _check_rotation(
+    rotation: Value, probe: Value, here: SourceOrigin, problems: ProblemCollector
+) -> None:
+    if not isinstance(rotation, dict) or rotation.get("staged") is not True:
+        return
+    if not isinstance(probe, dict):
+        if probe is None:
+            # A shadow that nothing probes proves nothing.
+            summary = "`staged` needs a `probe` of the target"
+            hint = "add `probe: {command: [PROGRAM, …]}` to the target, or remove `staged`"
+            problems.error("missing-field", summary, here.at("staged"), hint=hint)
+    elif probe.get("gateway") is not None and not probe.get("workspace"):
+        # The shadow has no provider of its own in any other workspace.
+        summary = "`staged` with the gateway as its probe needs `workspace` of the probe"
+        hint = "add `workspace: ID` to `probe`: that of the gateway's key"
+        problems.error("missing-field", summary, here.at("staged"), hint=hint)
 
 
 def _check_command(command: Value, here: SourceOrigin, problems: ProblemCollector) -> None:

@@ -77,6 +77,7 @@ _TARGET = {
     "freeze": "Time until which nothing is applied.",
     "probe": "How `apply --probe` checks a credential after writing it.",
     "usage": "Whether plans show what uses an integration, and keep what is used.",
+    "rotation": "How a new credential of an existing integration is written.",
     "policies": "Further programs that judge the plans of this target.",
 }
 _POLICY = {
@@ -101,6 +102,9 @@ _PROBE = {
     "gateway": "Ask the gateway for the models of the provider instead of running a command.",
     "workspace": "Workspace in which the credential is tried.",
     "timeout_seconds": "Time limit of one probe, in seconds.",
+}
+_ROTATION = {
+    "staged": "Try a new credential in a shadow integration `SLUG--next` first; needs `probe`.",
 }
 _GATEWAY = {
     "api_key": "Reference to a key of the gateway: `${env:PORTKEY_…}` or a secret manager.",
@@ -262,6 +266,7 @@ def config() -> Schema:
         ("Probe", _PROBE),
         ("GatewayProbe", _GATEWAY),
         ("PolicyCommand", _POLICY),
+        ("Rotation", _ROTATION),
         ("Tombstone", _TOMBSTONE),
     ):
         for field, text in descriptions.items():

@@ -151,6 +151,16 @@ class Probe(StrictSettings):
     timeout_seconds: Annotated[float, Field(gt=0, le=300, strict=True)] = 30
 
 
+class Rotation(StrictSettings):
+    """Way in which a new credential of an existing integration is written.
+
+    With `staged`, it is first tried in a shadow integration.
+    """
+
+    # Strict, because a text such as "no" would otherwise be a truth value.
+    staged: Annotated[bool, Field(strict=True)] = False
+
+
 class PolicyCommand(StrictSettings):
     """Program that judges each plan before it is applied: how it is run is in `policies`.
 
@@ -178,6 +188,7 @@ class Target(StrictSettings):
     windows: tuple[ChangeWindow, ...] = ()
     freeze: Freeze | None = None
     probe: Probe | None = None
+    rotation: Rotation = Rotation()
     usage: Annotated[bool, Field(strict=True)] = False
     policies: tuple[PolicyCommand, ...] = ()
 

@@ -291,6 +291,9 @@ class LastApplied:
         return replace(self, secrets={}, unsettled=open_)
 
 
+SHADOW_SUFFIX = "--next"
+"""End of the slug of a shadow, in which a staged rotation tries a new credential first."""
+
 LEDGER_UNREADABLE = "ledger-unreadable"
 """Code of the guard for a ledger that exists but cannot be read."""
 
@@ -301,12 +304,16 @@ class LastAppliedState:
 
     `complete` is True if a missing slug was certainly not declared. `unreadable` lists the parts of
     the past that could not be read; each entry has the code of the guard that it triggers.
+    `shadows` are the runs that announced to create a shadow integration, by its slug, and
+    `rotating` those of them that may be in progress.
     """
 
     integrations: Mapping[str, LastApplied] = field(default_factory=lambda: MappingProxyType({}))
     pepper: Pepper | None = None
     complete: bool = False
     unreadable: tuple[Diagnostic, ...] = ()
+    shadows: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    rotating: frozenset[str] = frozenset()
 
     @property
     def ledger_problem(self) -> Diagnostic | None:
@@ -333,6 +340,9 @@ def merged(applied: LastAppliedState, declared_then: LastAppliedState) -> LastAp
         pepper=applied.pepper or declared_then.pepper,
         complete=applied.complete or declared_then.complete,
         unreadable=(*applied.unreadable, *declared_then.unreadable),
+        # Only the ledger knows them.
+        shadows=applied.shadows,
+        rotating=applied.rotating,
     )
 
 

@@ -4,13 +4,15 @@ Only the runner changes its state. Its collaborators keep their own: `CallSender
 were answered, `ResourceVerifier` what was read, `Creation` what was created.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from reconciler.domain.calls import Call, OperationName
+from reconciler.domain.policy import Probe, Target
 from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.state import ObservedState
 from reconciler.errors import ReconcilerError
 from reconciler.execution.call_sender import CallSender
 from reconciler.execution.cancellation import (
@@ -20,12 +22,13 @@ from reconciler.execution.cancellation import (
     NotConfirmed,
 )
 from reconciler.execution.create import Created, Creation
-from reconciler.execution.credential_probe import CredentialProbe, writes_credential
+from reconciler.execution.credential_probe import CredentialProbe, Prober, writes_credential
 from reconciler.execution.events import Emit
 from reconciler.execution.result import ActionFailure, Outcome, Status
 from reconciler.execution.secret_values import carries_secret
 from reconciler.execution.verification import ExistenceCheck, ResourceVerifier
-from reconciler.planning.actions import Action, ActionKind
+from reconciler.planning.actions import Action, ActionKind, Staging
+from reconciler.planning.plan import Plan
 from reconciler.remote.api import Clock, IntegrationsAPI
 from reconciler.remote.errors import (
     DeadlineExceeded,
@@ -34,6 +37,9 @@ from reconciler.remote.errors import (
     RemoteError,
     Unauthorised,
 )
+
+if TYPE_CHECKING:
+    from reconciler.execution.staging import Shadow
 
 _AGAIN = "run apply again: it reads first and makes only the remaining changes"
 
@@ -57,13 +63,58 @@ class RunDependencies:
     planned: frozenset[str]
     values: Mapping[SecretRef, Redacted]
     clock: Clock
+    run: str = ""
     probe: CredentialProbe | None = None
 
     def runner(self, action: Action, *, emit: Emit, cancel: CancelToken) -> "ActionRunner":
         """Return the runner of one action."""
         sender = CallSender(self.api, self.values, action, emit, cancel)
         verifier = ResourceVerifier(action, self.existence, self.clock, cancel, self.values)
-        return ActionRunner(self, action, sender, verifier)
+        runner = ActionRunner(self, action, sender, verifier)
+        if action.staging is not None:
+            runner.shadow = self._shadow(action, action.staging, emit=emit, cancel=cancel)
+        return runner
+
+    def _shadow(
+        self, action: Action, staging: Staging, *, emit: Emit, cancel: CancelToken
+    ) -> "Shadow":
+        from reconciler.execution.staging import Shadow, shadow_action  # for few targets
+
+        of_shadow = shadow_action(action, staging)
+        sender = CallSender(self.api, self.values, of_shadow, emit, cancel, of_shadow=True)
+        return Shadow(action, staging, self.run, sender, self.existence, self.clock)
+
+
+def dependencies_of(
+    planned: Plan,
+    observed: ObservedState,
+    *,
+    api: IntegrationsAPI,
+    target: Target,
+    values: Mapping[SecretRef, Redacted],
+    clock: Clock,
+    run: str,
+    prober: Prober | None,
+    list_again: Callable[[], Awaitable[Collection[str]]],
+) -> RunDependencies:
+    """Return the dependencies of a run; `list_again` returns the slugs of a new complete list."""
+    slugs = {action.slug for action in planned.actions}
+    shadows = {action.staged_by for action in planned.actions if action.staged_by is not None}
+    return RunDependencies(
+        api=api,
+        existence=ExistenceCheck(
+            api,
+            # A listed slug exists, whether it is readable or not.
+            observed.listed,
+            list_again=list_again,
+            known_fields=target.known_fields,
+        ),
+        planned=frozenset(slugs | shadows),
+        values=values,
+        clock=clock,
+        run=run,
+        probe=CredentialProbe(prober, target.probe or Probe()) if prober is not None else None,
+    )
 
 
 @dataclass
@@ -72,7 +123,8 @@ class ActionRunner:
 
     `creation` is the create of a new integration, once it has begun. `written` is True when every
     call was answered and only verification is left. `is_probed` is True once the credential that
-    was written is proven to be alive. `ends_the_run` is the reason why no later
+    was written is proven to be alive. `shadow` is set if the credential is tried in one first.
+    `ends_the_run` is the reason why no later
     action can succeed, else empty.
     """
 
@@ -86,6 +138,7 @@ class ActionRunner:
     creation: Creation | None = None
     written: bool = False
     is_probed: bool = False
+    shadow: "Shadow | None" = None
     ends_the_run: str = ""
 
     async def run(self) -> None:
@@ -110,7 +163,7 @@ class ActionRunner:
                 await self._create(self.action.calls)
             case ActionKind.UPDATE:
                 self.verifier.confirm_unchanged(await self.verifier.read())
-                await self._write(self.action.calls)
+                await self._update()
             case ActionKind.REPLACE:
                 await self.verifier.read_whole()
                 self.verifier.confirm_unchanged(await self.verifier.read())
@@ -132,6 +185,26 @@ class ActionRunner:
         return self.dependencies.probe if writes_credential(self.action) else None
 
     # -- writing -------------------------------------------------------------------------
+
+    async def _update(self) -> None:
+        shadow = self.shadow
+        if shadow is None:
+            await self._write(self.action.calls)
+            return
+        assert self._probe is not None  # noqa: S101 - preflight refuses a staged plan without it
+        try:
+            await shadow.create()
+            await self._probe.require_alive(self.action, in_shadow=shadow.slug)
+            # Reading again: the integration can have changed while its shadow was probed.
+            self.verifier.confirm_unchanged(await self.verifier.read())
+            await self._write(self.action.calls)
+        except ReconcilerError:
+            if shadow.may_exist:
+                # The failure is reported; the next apply removes what cannot be removed now.
+                with suppress(ReconcilerError):
+                    await shadow.remove()
+            raise
+        await shadow.remove()
 
     async def _create(self, calls: Sequence[Call]) -> None:
         shared = self.dependencies
@@ -275,18 +348,27 @@ class ActionRunner:
         if doubt or isinstance(problem, NotConfirmed):
             self.status = Status.UNKNOWN
         # A stop before the first write skips the action; after it, the action is incomplete.
-        elif isinstance(problem, Interrupted | DeadlineExceeded) and not self.sender.done:
+        elif isinstance(problem, Interrupted | DeadlineExceeded) and not self._is_begun:
             self.status = Status.SKIPPED
         reasons = (reason for kind, reason in _RUN_ENDERS if isinstance(problem, kind))
         self.ends_the_run = next(reasons, "")
         # The message of NotConfirmed already describes the doubt.
         left_open = "" if isinstance(problem, NotConfirmed) or not doubt else f"; {doubt}"
+        if self.shadow is not None and self.shadow.may_exist:
+            left_open += (
+                f"; its shadow {self.shadow.slug} may be left, and the next apply removes it"
+            )
         self.error = ActionFailure(
             code=problem.code,
             message=problem.summary + left_open + self._done_before(),
             hint=problem.hint,
             http_status=problem.http_status if isinstance(problem, RemoteError) else None,
         )
+
+    @property
+    def _is_begun(self) -> bool:
+        """Whether a write was sent, be it to the shadow."""
+        return bool(self.sender.done) or (self.shadow is not None and self.shadow.is_begun)
 
     def interrupt(self) -> None:
         """Record that the run ended during this action."""

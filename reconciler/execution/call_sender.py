@@ -47,13 +47,17 @@ _MISSING = {
 
 @dataclass
 class CallSender:
-    """Calls of one action: `done` were carried out, `unanswered` may have been."""
+    """Calls of one action: `done` were carried out, `unanswered` may have been.
+
+    With `of_shadow`, they are those of the shadow of a staged rotation.
+    """
 
     api: IntegrationsAPI
     values: Mapping[SecretRef, Redacted]
     action: Action
     emit: Emit
     cancel: CancelToken
+    of_shadow: bool = False
     tries: Counter[OperationName] = field(default_factory=Counter)
     request_ids: list[str] = field(default_factory=list)
     done: list[Call] = field(default_factory=list)
@@ -63,7 +67,7 @@ class CallSender:
         """Announce a call and send it; raise `Interrupted` once the run was asked to stop."""
         if self.cancel.requested:
             raise Interrupted(self.cancel.reason, code="interrupted", hint="run apply again")
-        await self._announce(CallStarted(self.action, call, last_seen))
+        await self._announce(CallStarted(self.action, call, last_seen, of_shadow=self.of_shadow))
         # Recorded before the request: a cancellation during the request leaves the call in doubt.
         self.unanswered.append(call)
         try:

@@ -104,49 +104,57 @@ class CredentialProbe:
                 raise Interrupted(self.stopped, code="skipped", hint="run apply again")
             yield
 
-    async def require_alive(self, action: Action) -> None:
-        """Probe the integration of an action; raise `CredentialUnproven` unless it is alive."""
-        request = request_for(action, self.settings)
+    async def require_alive(self, action: Action, *, in_shadow: str | None = None) -> None:
+        """Probe the integration of an action; raise `CredentialUnproven` unless it is alive.
+
+        With `in_shadow`, the shadow of this slug is probed, and only it has the credential.
+        """
+        request = request_for(action, self.settings, in_shadow=in_shadow)
         found = await self.prober.probe(request)
         if found.verdict is Verdict.ALIVE:
             return
-        raise self.stop(action, found)
-
-    def stop(self, action: Action, found: ProbeResult) -> CredentialUnproven:
-        """Let no further credential be written, and return the error of this action."""
+        # No further credential is written, because the same cause may spoil it, too.
         is_dead = found.verdict is Verdict.DEAD
         what = "is dead" if is_dead else "could not be proven to be alive"
         self.stopped = f"the credential of {action.slug} {what}, so no further one is written"
         reason = f": {found.reason}" if found.reason else ""
-        return CredentialUnproven(
-            f"the credential was written and {what}{reason}",
-            code=CREDENTIAL_DEAD if is_dead else CREDENTIAL_UNPROVEN,
-            hint=_way_back(action, is_dead=is_dead),
-        )
+        if in_shadow is None:
+            summary = f"the credential was written and {what}{reason}"
+            hint = _way_back(action, is_dead=is_dead)
+        else:
+            summary = f"the new credential {what}{reason}; the old one stays in use"
+            hint = f"set {_sources(action)} to a working credential, then apply again"
+        code = CREDENTIAL_DEAD if is_dead else CREDENTIAL_UNPROVEN
+        raise CredentialUnproven(summary, code=code, hint=hint)
 
 
 def _way_back(action: Action, *, is_dead: bool) -> str:
-    declared = action.subject.declared
-    fields = normalize(declared.fields) if declared is not None else {}
-    names = ", ".join(sorted({str(reference) for _, reference in references(fields)}))
-    source = names or "the credential at its source"
+    source = _sources(action)
     if is_dead:
         return f"set {source} to the previous value or to a working one, then apply again"
     return f"correct the probe and apply again; or set {source} to the previous value first"
 
 
-def request_for(action: Action, settings: Probe) -> ProbeRequest:
-    """Return what is probed after an action: the integration as the files declare it."""
+def _sources(action: Action) -> str:
+    """Return the references of an integration, by which its credential can be corrected."""
+    declared = action.subject.declared
+    fields = normalize(declared.fields) if declared is not None else {}
+    names = ", ".join(sorted({str(reference) for _, reference in references(fields)}))
+    return names or "the credential at its source"
+
+
+def request_for(action: Action, settings: Probe, *, in_shadow: str | None = None) -> ProbeRequest:
+    """Return what is probed: the integration as the files declare it, or its shadow."""
     subject = action.subject
     declared = normalize(subject.declared.fields) if subject.declared is not None else {}
     observed = normalize(subject.observed.fields) if subject.observed is not None else {}
     workspace = settings.workspace or _workspace(declared) or _workspace(observed)
     return ProbeRequest(
-        slug=action.slug,
+        slug=in_shadow or action.slug,
         integration=action.slug,
         provider=str(declared.get("ai_provider_id") or observed.get("ai_provider_id") or ""),
         workspace=workspace,
-        gateway_slug=_gateway_slug(declared, workspace) or action.slug,
+        gateway_slug=in_shadow or _gateway_slug(declared, workspace) or action.slug,
     )
 
 

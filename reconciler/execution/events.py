@@ -40,11 +40,13 @@ class CallStarted:
     """A write will be sent once it is recorded.
 
     `last_seen` is the whole integration as read right before its delete; None for other writes.
+    `of_shadow` marks a write to the shadow of a staged rotation: its action is in no plan.
     """
 
     action: Action
     call: Call
     last_seen: Observed | None = None
+    of_shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True)

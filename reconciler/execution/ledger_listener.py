@@ -77,7 +77,9 @@ def record_in(recorder: "Recorder", *, fingerprints: Fingerprints = _no_fingerpr
             case RunStarted(plan=plan, break_freeze=reason):
                 recorder.run_started(plan, break_freeze=reason)
             case CallStarted(action=action, call=call, last_seen=last_seen):
-                recorder.call_started(action, call, last_seen, secrets=fingerprints(call))
+                # What a shadow receives says nothing about the secrets of its integration.
+                secrets = {} if event.of_shadow else fingerprints(call)
+                recorder.call_started(action, call, last_seen, secrets=secrets)
             case CallEnded(action=action):
                 recorder.call_ended(
                     action,

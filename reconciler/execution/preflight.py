@@ -18,7 +18,12 @@ from reconciler.errors import InvalidInput, ReconcilerError, Refused
 from reconciler.execution.secret_values import references_of, with_values
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import Action, Change, ChangeKind, is_shown_whole
-from reconciler.planning.approval import NotApproved, beyond_approval, renews_secrets_only
+from reconciler.planning.approval import (
+    NotApproved,
+    beyond_approval,
+    renews_secrets_only,
+    with_other_staging,
+)
 from reconciler.planning.plan import Plan
 from reconciler.remote.errors import InvalidCall
 from reconciler.remote.wire_secrets import OBJECT_SECRETS, encode_body
@@ -60,10 +65,12 @@ def require_ready(
     values: Mapping[SecretRef, Redacted],
     missing: Mapping[SecretRef, ReconcilerError],
     now: datetime,
+    probes: bool = False,
 ) -> None:
     """Raise unless a plan may be carried out; the user may still have to confirm it.
 
-    `values` are the available secret values, `missing` the reasons why others are not. Raises
+    `values` are the available secret values, `missing` the reasons why others are not; with
+    `probes`, the run probes credentials. Raises
     `Refused` for a guard or an approval, and `InvalidInput` for a value that cannot be sent.
     """
     refuse_blocked(plan)
@@ -75,6 +82,11 @@ def require_ready(
     # Values are checked last: a plan that is refused anyway must not require secrets.
     require_values(needed_secrets(plan), values, missing, desired, plan)
     require_writable(values, plan)
+    staged = next((action for action in plan.actions if action.staging is not None), None)
+    if staged is not None and not probes:
+        # A shadow without a probe proves nothing.
+        summary = f"{staged.slug}: its rotation is staged, and this run has no probe"
+        raise InvalidInput([error("no-probe", summary, at=staged.source)], plan=plan)
 
 
 # -- guards ------------------------------------------------------------------------------
@@ -115,6 +127,7 @@ def objections(
         ]
     found = [problem for plan in approval.plans for problem in _wrong_target(plan, fresh)]
     found += _other_policies(approval.plans, fresh)
+    found += [_not_approved(excess) for excess in with_other_staging(fresh, approval.plans)]
     # A rotated secret needs no separate approval, so the age of an earlier one does not matter.
     if renews_secrets_only(fresh):
         return found
@@ -183,6 +196,12 @@ def _not_approved(excess: NotApproved) -> Diagnostic:
             f"the approved plan does not list the values that would be lost: {what}",
             hint="plan again and approve the new plan: this one was saved by an older release",
         )
+    if excess.other_staging:
+        return error(
+            "not-approved",
+            f"the approved plan and this one differ in whether they stage the rotation: {what}",
+            hint="plan again and approve the new plan: `rotation` of the target was changed",
+        )
     if excess.change is not None:
         what += f": {_describe(excess.change)}"
     if excess.approved is not None:
@@ -222,7 +241,8 @@ def needed_secrets(plan: Plan) -> set[SecretRef]:
     """Return the references whose values the calls of a plan send."""
     needed: set[SecretRef] = set()
     for action in plan.actions:
-        needed.update(*(references_of(call) for call in action.calls))
+        staged = action.staging.calls if action.staging is not None else ()
+        needed.update(*(references_of(call) for call in (*action.calls, *staged)))
     return needed
 
 
@@ -261,7 +281,8 @@ def require_writable(values: Mapping[SecretRef, Redacted], plan: Plan) -> None:
 
 
 def _unwritable(action: Action, values: Mapping[SecretRef, Redacted]) -> InvalidCall | None:
-    for call in action.calls:
+    staged = action.staging.calls if action.staging is not None else ()
+    for call in (*action.calls, *staged):
         names = {path[-1] for path, _ in references(call.body or {})}
         if not OBJECT_SECRETS.intersection(names):
             continue  # every text is a valid value

@@ -110,6 +110,30 @@ def shared_lock(database: Database, key: TargetKey, holder: Holder) -> Iterator[
         yield check
 
 
+def is_file_lock_held(folder: Path, key: TargetKey) -> bool:
+    """Return whether another process holds the lock of a target, or of one of its shards."""
+    try:
+        with (folder / f"{_name(key)}.lock").open("rb") as stream:
+            try:
+                # Released at once, when the file is closed.
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+    except OSError:
+        return False  # no run has locked the target on this machine
+    return False
+
+
+def is_shared_lock_held(database: Database, key: TargetKey) -> bool:
+    """Return whether another session holds the lock of a target, or of one of its shards."""
+    number = _number(_name(key))
+    with database.session() as session, database.explained():
+        if not session.scalar(select(func.pg_try_advisory_lock(number))):
+            return True
+        session.scalar(select(func.pg_advisory_unlock(number)))
+    return False
+
+
 def _open(path: Path) -> IO[str]:
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)

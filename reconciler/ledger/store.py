@@ -6,6 +6,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -24,7 +25,13 @@ from reconciler.ledger.database import (
 from reconciler.ledger.errors import NoLedger, explain
 from reconciler.ledger.fingerprint_key import choose_pepper, no_pepper_warning
 from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location, TargetKey
-from reconciler.ledger.lock import Check, file_lock, shared_lock
+from reconciler.ledger.lock import (
+    Check,
+    file_lock,
+    is_file_lock_held,
+    is_shared_lock_held,
+    shared_lock,
+)
 from reconciler.ledger.models import (
     Anchor,
     Confirmed,
@@ -47,6 +54,7 @@ from reconciler.ledger.run_history import (
     made_by_runs,
 )
 from reconciler.ledger.run_recorder import Recorder
+from reconciler.ledger.shadows import ShadowRuns, shadow_runs
 from reconciler.ledger.sqlite_snapshot import MAX_FINISHED_RUNS
 from reconciler.ledger.verification import verify
 
@@ -90,6 +98,26 @@ class Ledger:
             known = {} if target is None else last_applied.read(connection, target)
         # Without a record of the target, Git may have declared anything before.
         return LastAppliedState(integrations=known, pepper=self.pepper, complete=target is not None)
+
+    def with_shadows(
+        self, key: TargetKey, state: LastAppliedState, *, is_locked: bool = False
+    ) -> LastAppliedState:
+        """Return a state with the shadows that runs announced to create, for staged rotations.
+
+        With `is_locked`, the caller holds the lock, so none of these runs is in progress.
+        """
+        with self._database.reading() as connection:
+            target = target_rows.find(connection, key)
+            found = shadow_runs(connection, target) if target is not None else ShadowRuns({})
+        rotating = found.unfinished
+        if rotating and (is_locked or not self._is_lock_held(key)):
+            rotating = frozenset()
+        return replace(state, shadows=found.by_slug, rotating=rotating)
+
+    def _is_lock_held(self, key: TargetKey) -> bool:
+        if self._lock_folder is None:
+            return is_shared_lock_held(self._database, key)
+        return is_file_lock_held(self._lock_folder, key)
 
     def organisations(self, key: TargetKey) -> frozenset[str]:
         """Return the organisations that have answered under this name and host so far."""

@@ -180,6 +180,9 @@ class Precondition:
 TOMBSTONE = "tombstone: "
 """Prefix of the reason of a delete that `deletions` requests; a saved plan has no other sign."""
 
+LEFT_OVER = "left over from a rotation of "
+"""Prefix of the reason of a delete that removes a shadow."""
+
 
 @dataclass(frozen=True, slots=True)
 class ActionInputs:
@@ -191,12 +194,30 @@ class ActionInputs:
 
 
 @dataclass(frozen=True, slots=True)
+class Staging:
+    """Shadow integration `slug` that an update creates, probes and removes.
+
+    `calls` create it; `leftover` is one of an earlier run, which is removed first.
+    """
+
+    slug: str
+    calls: tuple[Call, ...]
+    leftover: Observed | None = None
+
+    @property
+    def count(self) -> int:
+        """Return the number of writes that staging adds to those of the update."""
+        return len(self.calls) + 1 + (self.leftover is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """Everything that happens to one integration, and the calls that carry it out.
 
-    Only a fresh plan has `calls` and `subject`. They are not part of the public form and do not
-    count in equality: a saved plan is an approval, not a script. `used_by` is None if the usage was
-    not read or does not matter.
+    Only a fresh plan has `calls`, `subject` and `staging`. They are not part of the public form and
+    do not count in equality: a saved plan is an approval, not a script. `used_by` is None if the
+    usage was not read or does not matter. `staged_by` is the slug of the shadow in which a new
+    credential is tried first.
     """
 
     slug: str
@@ -210,6 +231,8 @@ class Action:
     used_by: Usage | None = None
     calls: tuple[Call, ...] = field(default=(), compare=False, repr=False)
     subject: ActionInputs = field(default=ActionInputs(), compare=False, repr=False)
+    staged_by: str | None = None
+    staging: Staging | None = field(default=None, compare=False, repr=False)
 
     @property
     def address(self) -> str:
@@ -234,16 +257,22 @@ class Action:
         }
         if self.used_by is not None:
             document["used_by"] = self.used_by.as_json()
+        if self.staged_by is not None:
+            document["staged_by"] = self.staged_by
         return document
 
     @property
     def identity(self) -> dict[str, object]:
         """Return what the digest covers."""
-        return {
+        identity: dict[str, object] = {
             "address": self.address,
             "action": self.kind.value,
             "changes": [change.identity for change in self.changes],
         }
+        # A plan that was approved with a shadow must not be applied without one.
+        if self.staged_by is not None:
+            identity["staged_by"] = self.staged_by
+        return identity
 
 
 _URL = re.compile(r"\S*://\S*")

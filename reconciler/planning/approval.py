@@ -17,7 +17,8 @@ class NotApproved:
     """Change in the fresh plan that no approved plan contains; without `change`, the whole action.
 
     `approved` is the change that was approved for the same field, if any. `unrecorded` is True if a
-    removal was approved by a plan that does not list what it removes.
+    removal was approved by a plan that does not list what it removes, `other_staging` if only one
+    of both plans stages the rotation.
     """
 
     slug: str
@@ -25,6 +26,7 @@ class NotApproved:
     change: Change | None = None
     approved: Change | None = None
     unrecorded: bool = False
+    other_staging: bool = False
 
 
 def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved, ...]:
@@ -61,6 +63,23 @@ def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved,
             if _key(change) not in allowed and not _is_known_secret(action, change, sendable)
         ]
     return tuple(excess)
+
+
+def with_other_staging(fresh: Plan, approved: Iterable[Plan]) -> list[NotApproved]:
+    """Return the actions that only one of both sides stages.
+
+    This also counts where a rotation needs no approval: a plan that was shown as staged must not be
+    applied without its shadow.
+    """
+    ways: dict[tuple[str, ActionKind], set[str | None]] = {}
+    for plan in approved:
+        for action in plan.actions:
+            ways.setdefault((action.slug, action.kind), set()).add(action.staged_by)
+    return [
+        NotApproved(action.slug, action.kind, other_staging=True)
+        for action in fresh.actions
+        if action.staged_by not in ways.get((action.slug, action.kind), {action.staged_by})
+    ]
 
 
 def sends_secrets_only(plan: Plan) -> bool:

@@ -153,6 +153,7 @@ def _action(item: ActionDocument) -> Action:
         source=SourceLocation(**source) if source else None,
         precondition=Precondition(**item["precondition"]),
         blocked_by=tuple(item["blocked_by"]),
+        staged_by=item.get("staged_by"),
         used_by=_usage(item["used_by"]) if "used_by" in item else None,
     )
 

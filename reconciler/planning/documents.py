@@ -123,6 +123,7 @@ class ActionDocument(TypedDict):
     changes: list[ChangeDocument]
     blocked_by: list[str]
     used_by: NotRequired[UsageDocument]
+    staged_by: NotRequired[str]
 
 
 class SummaryDocument(TypedDict):

@@ -17,7 +17,15 @@ from reconciler.domain.policy import Limits
 from reconciler.domain.schema import any_provider_schema, parse_path
 from reconciler.domain.state import LEDGER_UNREADABLE
 from reconciler.frozen_dataclass import dataclass
-from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, Risk, decides_host
+from reconciler.planning.actions import (
+    LEFT_OVER,
+    Action,
+    ActionKind,
+    Change,
+    ChangeKind,
+    Risk,
+    decides_host,
+)
 from reconciler.planning.plan import PlanOptions, Selection
 
 _GAPS_SHOWN = 5
@@ -61,7 +69,10 @@ def check(
     guard; `nameless` counts the rows of the API's list without a readable slug.
     """
     planned = list(actions)
-    deletes = [a for a in planned if a.kind is ActionKind.DELETE]
+    # What a rotation of ours has left over was never used, and must go whatever the limits are.
+    deletes = [
+        a for a in planned if a.kind is ActionKind.DELETE and not a.reason.startswith(LEFT_OVER)
+    ]
     replaces = [a for a in planned if a.kind is ActionKind.REPLACE]
     findings = [
         _empty(deletes, counts, options),

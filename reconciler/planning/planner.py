@@ -60,6 +60,7 @@ from reconciler.planning.write_calls import create_calls
 
 if TYPE_CHECKING:
     from reconciler.planning.costs import Costs
+    from reconciler.planning.staging import Shadow
 
 _ORDER = {kind: rank for rank, kind in enumerate(ActionKind)}
 
@@ -91,6 +92,7 @@ def make_plan(
         draft.diagnostics.append(messages.masks_changed())
     draft.add_declared()
     draft.add_undeclared()
+    draft.add_shadows()
     # After `add_undeclared`, which finds the unmanaged integrations.
     draft.diagnostics += messages.limits_of(
         last_applied, draft.unmanaged, in_git=commit is not None
@@ -139,6 +141,16 @@ class _Draft:
         """Return the time of the plan."""
         return parse_instant(self.created_at)
 
+    @cached_property
+    def shadows(self) -> "Mapping[str, Shadow]":
+        """Return the shadows of staged rotations by their slug."""
+        if not self.desired.target.rotation.staged:
+            return {}
+        # Imported late, because few targets stage their rotations.
+        from reconciler.planning.staging import find_shadows
+
+        return find_shadows(self.desired, self.observed, self.last_applied)
+
     def add_declared(self) -> None:
         """Plan every declared integration."""
         for slug, declared in sorted(self.desired.integrations.items()):
@@ -160,6 +172,8 @@ class _Draft:
         for slug, current in sorted(self.observed.live.items()):
             if slug in self.desired.integrations or not whole.includes(slug):
                 continue
+            if slug in self.shadows:
+                continue  # removed by the rotation that it belongs to, or by `add_shadows`
             if not owns(self.desired, current):
                 # It belongs to another repository, so it is not reported as unmanaged.
                 self._note_foreign_tombstone(slug)
@@ -182,6 +196,16 @@ class _Draft:
                 self.forgotten.append(slug)
             else:
                 self.unmanaged.append(slug)
+
+    def add_shadows(self) -> None:
+        """Plan to delete shadows that a rotation has left over; report those that stay."""
+        if not self.shadows:
+            return
+        from reconciler.planning.staging import plan_leftovers
+
+        actions, notes = plan_leftovers(self.shadows, self.actions, self.options.selection)
+        self.actions += actions
+        self.diagnostics += notes
 
     def note_unreadable(self) -> None:
         """Report integrations that could not be read: they are neither created nor deleted."""
@@ -306,7 +330,18 @@ class _Draft:
             extra.append(
                 messages.protected(declared.slug, "replaced (deleted and re-created)", declared)
             )
-        return replace(part, diagnostics=(*part.diagnostics, *extra))
+        part = replace(part, diagnostics=(*part.diagnostics, *extra))
+        if not self.desired.target.rotation.staged:
+            return part
+        from reconciler.planning.staging import with_staging
+
+        return with_staging(
+            part,
+            target=self.desired.target,
+            observed=self.observed,
+            remembered=remembered,
+            shadows=self.shadows,
+        )
 
     def _delete(self, current: Observed, reason: str) -> None:
         is_wanted = current.slug in self.desired.tombstones

@@ -13,7 +13,7 @@ from reconciler.domain.policy import Limits
 from reconciler.domain.schema import parse_path
 from reconciler.domain.usage import Usage, UsageReading
 from reconciler.planning import guards
-from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, Risk
+from reconciler.planning.actions import LEFT_OVER, Action, ActionKind, Change, ChangeKind, Risk
 from reconciler.planning.plan import Plan, PlanOptions
 
 IN_USE = "in-use"
@@ -60,7 +60,8 @@ _NOTHING_READ = Usage(complete=False)
 
 
 def _is_concerned(action: Action) -> bool:
-    if action.kind is ActionKind.CREATE:
+    # The only provider of a shadow is the one that its rotation has created.
+    if action.kind is ActionKind.CREATE or action.reason.startswith(LEFT_OVER):
         return False
     if action.kind is not ActionKind.UPDATE:
         return True

@@ -11,6 +11,7 @@ from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.messages import left_out
 from reconciler.planning.plan import Selection
 from reconciler.planning.removals import owns
+from reconciler.planning.staging import marked_run
 from reconciler.remote.pagination import damaged, nameless_rows
 
 _NAMED = 5
@@ -49,11 +50,19 @@ class Candidates:
             and (self.everything or scope.owns_slug(slug))
         ]
 
+    def is_shadow(self, row: Observed) -> bool:
+        """Whether an integration is the shadow of a rotation, which exists only for a while."""
+        if not self.desired.target.rotation.staged or row.slug in self.desired.integrations:
+            return False
+        return marked_run(row) is not None
+
     def includes(self, row: Observed) -> bool:
         """Whether an integration is pulled."""
         if not self.matches(row.slug) or row.is_archived or row.slug in self.desired.tombstones:
             return False
         is_declared = row.slug in self.desired.integrations
+        if self.is_shadow(row):
+            return False
         return self.everything or is_declared or owns(self.desired, row)
 
 
@@ -75,6 +84,9 @@ def choose(
             continue
         if candidates.includes(row):
             chosen[slug] = _in_files(row)
+        elif candidates.is_shadow(row):
+            summary = f"{slug} is the shadow of a rotation, so it is not pulled"
+            diagnostics.append(notice("rotation-in-flight", summary))
         elif row.is_archived:
             diagnostics.append(notice("archived", f"{slug} is archived, so it is not pulled"))
         elif slug in candidates.desired.tombstones:

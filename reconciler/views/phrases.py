@@ -159,6 +159,8 @@ LIFTS = MappingProxyType(
         "policy": "no option lifts this; change what the policy denies",
         "policy-failed": "no option lifts this; make the policy answer",
         "policy-not-allowed": "list the command in RECONCILE_ALLOWED_POLICIES",
+        "cannot-stage": "declare the named secrets, or set `rotation: {staged: false}`",
+        "shadow-conflict": "no option lifts this; rename or delete the integration that is named",
     }
 )
 LIFTS_BY_MERGING = MappingProxyType(
@@ -201,6 +203,7 @@ STATUS_ADVICE = MappingProxyType(
     }
 )
 
+STAGED_BY = "staged by {}"
 PROBED = "credential alive"
 PROBE_AGAIN = "Once the credential is corrected at its source, write and probe it again:"
 

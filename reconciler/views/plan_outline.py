@@ -15,6 +15,7 @@ from reconciler.diagnostics import (
     SourceLocation,
     abridged,
     abridged_pair,
+    counted,
     named,
 )
 from reconciler.domain.tree import Json
@@ -248,7 +249,7 @@ def of_action(
     `unverified` are the paths of its secrets that are not known to be in sync.
     """
     blocked = bool(action.blocked_by)
-    notes = removal_notes(action)
+    notes = (*removal_notes(action), *_staging_notes(action))
     # Of a create all changes have one cause, which is named once.
     if origins is phrases.ORIGIN_NOTES and _was_deleted(action):
         origins, notes = {}, (*notes, phrases.DELETED_NOTE)
@@ -279,6 +280,17 @@ def of_action(
         notes=notes,
         has_users=action.used_by is not None and action.used_by.may_be_used,
     )
+
+
+def _staging_notes(action: Action) -> tuple[str, ...]:
+    """Return the line about the shadow of a staged rotation, with its calls if they are known."""
+    if action.staged_by is None:
+        return ()
+    note = phrases.STAGED_BY.format(visible(action.staged_by, limit=255))
+    # A saved plan does not hold calls.
+    if action.staging is not None:
+        note += f" ({counted(action.staging.count, 'call')} more)"
+    return (note,)
 
 
 def _was_deleted(action: Action) -> bool:

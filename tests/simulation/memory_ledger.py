@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.domain.calls import Call
+from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.secrets import Pepper, Redacted, SecretRef
-from reconciler.domain.state import LastApplied, LastAppliedState, Observed
+from reconciler.domain.state import SHADOW_SUFFIX, LastApplied, LastAppliedState, Observed
 from reconciler.domain.tree import Path, leaves
-from reconciler.ledger.models import Confirmed, SeenState
+from reconciler.ledger.models import Confirmed, RunFacts, SeenState
 from reconciler.planning.actions import Action
 from reconciler.planning.normalize import normalize
 
@@ -26,6 +26,7 @@ class MemoryLedger:
     pepper: Pepper = field(default_factory=lambda: Pepper("p1", Redacted("pepper")))
     known: dict[str, LastApplied] = field(default_factory=dict)
     intents: list[Intent] = field(default_factory=list)
+    shadows: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def last_applied(self, _key: object) -> LastAppliedState:
         """Return what is known, with what is still open."""
@@ -40,6 +41,7 @@ class MemoryLedger:
             {s: replace(item, unsettled=open_.get(s, {})) for s, item in known.items()},
             pepper=self.pepper,
             complete=True,
+            shadows=dict(self.shadows),
         )
 
     @contextmanager
@@ -53,9 +55,9 @@ class MemoryLedger:
     def anchor(self, _key: object, **_facts: object) -> None:
         """Return no anchor: there is no chain."""
 
-    def recorder(self, _key: object, **_facts: object) -> "MemoryRecorder":
+    def recorder(self, _key: object, *, facts: RunFacts, **_more: object) -> "MemoryRecorder":
         """Return the record of a run."""
-        return MemoryRecorder(self)
+        return MemoryRecorder(self, facts.run)
 
     def store_confirmed(
         self,
@@ -96,6 +98,7 @@ class MemoryRecorder:
     """The intents of one run."""
 
     ledger: MemoryLedger
+    run: str = ""
     open: dict[str, Intent] = field(default_factory=dict)
 
     def call_started(
@@ -106,7 +109,10 @@ class MemoryRecorder:
         *,
         secrets: Mapping[Path, str],
     ) -> None:
-        """Keep what a call is about to send."""
+        """Keep what a call is about to send, and which run announced a shadow."""
+        if call.operation is OperationName.CREATE and action.slug.endswith(SHADOW_SUFFIX):
+            runs = self.ledger.shadows.get(action.slug, frozenset())
+            self.ledger.shadows[action.slug] = runs | {self.run}
         self.open[action.slug] = (action.slug, dict(secrets))
         self.ledger.intents.append(self.open[action.slug])
 

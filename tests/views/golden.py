@@ -21,6 +21,8 @@ IN_USE = samples.used_plan()
 JUDGED = samples.judged_plan()
 PARTIAL = samples.partial_result(MIXED)
 COMPLETE = samples.complete_result(MIXED)
+STAGED = samples.staged_plan()
+DEAD = samples.dead_result(STAGED)
 OUTSIDE = replace(COMPLETE, break_freeze="INC-1234: leaked key")
 
 DRIFTED = drift_samples.drifted()
@@ -66,6 +68,14 @@ CASES: dict[str, Callable[[], str]] = {
     "result-partial.json": lambda: json.document(PARTIAL.as_json()),
     "result-complete.txt": lambda: terminal.result(COMPLETE, LOCAL_WITH_PLAN),
     "result-complete.md": lambda: markdown.result(COMPLETE, LOCAL_WITH_PLAN),
+    "plan-staged.txt": lambda: terminal.plan(STAGED, SHARED),
+    "plan-staged.md": lambda: markdown.plan(STAGED, SHARED),
+    "plan-staged.html": lambda: html.plan(STAGED, SHARED),
+    "plan-staged.json": lambda: json.document(STAGED.as_json()),
+    "result-credential-dead.txt": lambda: terminal.result(DEAD, SHARED),
+    "result-credential-dead.md": lambda: markdown.result(DEAD, SHARED),
+    "result-credential-dead.html": lambda: html.result(DEAD, SHARED),
+    "result-credential-dead.json": lambda: json.document(DEAD.as_json()),
     "result-outside-window.txt": lambda: terminal.result(OUTSIDE, LOCAL_WITH_PLAN),
     "result-outside-window.md": lambda: markdown.result(OUTSIDE, LOCAL_WITH_PLAN),
     "result-outside-window.html": lambda: html.result(OUTSIDE, LOCAL_WITH_PLAN),

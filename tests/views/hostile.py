@@ -95,6 +95,7 @@ def actions(draw: st.DrawFn, text: st.SearchStrategy[str] = texts) -> Action:
         changes=tuple(draw(st.lists(changes(text), max_size=3))),
         source=draw(st.none() | text.map(SourceLocation)),
         blocked_by=tuple(draw(st.lists(text | st.just("protected"), max_size=2))),
+        staged_by=draw(st.none() | text),
         used_by=draw(st.none() | usages(text)),
     )
 

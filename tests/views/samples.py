@@ -1,6 +1,7 @@
 """Plans and results that the tests of the views share; built, never loaded."""
 
 from reconciler.diagnostics import Severity, SourceLocation, error, notice, warning
+from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.policy import Limits
 from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import Observed, ObservedState
@@ -14,6 +15,7 @@ from reconciler.planning.actions import (
     ChangeOrigin,
     Precondition,
     Risk,
+    Staging,
 )
 from reconciler.planning.plan import Plan, PlanOptions, PlanTarget, Undeclared, Unverified
 from reconciler.planning.policy_guard import judged
@@ -122,6 +124,33 @@ def reference_change() -> Action:
             ),
         ),
         source=place("bedrock-eu"),
+    )
+
+
+def staged_rotation() -> Action:
+    change = Change(
+        "key",
+        ChangeKind.ROTATE,
+        Risk.CREDENTIAL,
+        sensitive=True,
+        origin=ChangeOrigin.LOCAL,
+        reference="env:SECRET_OPENAI_KEY",
+    )
+    return Action(
+        slug="openai-production",
+        kind=ActionKind.UPDATE,
+        reason="key differs",
+        risk=Risk.CREDENTIAL,
+        changes=(change,),
+        source=place("openai-production"),
+        staged_by="openai-production--next",
+        staging=Staging(
+            "openai-production--next",
+            (
+                Call(OperationName.CREATE),
+                Call(OperationName.UPDATE_WORKSPACES, "openai-production--next"),
+            ),
+        ),
     )
 
 
@@ -301,6 +330,27 @@ def complete_result(of: Plan) -> ApplyResult:
         outcomes=tuple(
             Outcome(a.slug, a.kind, Status.APPLIED, attempts=1, duration_ms=81 + 700 * n)
             for n, a in enumerate(of.actions)
+        ),
+    )
+
+
+def staged_plan() -> Plan:
+    return plan(staged_rotation(), reference_change())
+
+
+def dead_result(of: Plan) -> ApplyResult:
+    """Return the result of rotations of which the first was alive, and the second is dead."""
+    alive, dead = of.actions
+    message = "the new credential is dead: the probe answered 1; the old one stays in use"
+    hint = "set aws:ai/bedrock#key to a working credential, then apply again"
+    failure = ActionFailure("credential-dead", message, hint)
+    return ApplyResult(
+        "20260301T100000Z-0a1b2c3d",
+        of.target,
+        of.digest,
+        (
+            Outcome(alive.slug, alive.kind, Status.APPLIED, 1, 812, is_probed=True),
+            Outcome(dead.slug, dead.kind, Status.FAILED, 1, 401, error=failure),
         ),
     )
 

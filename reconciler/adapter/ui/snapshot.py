@@ -36,6 +36,7 @@ from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.messages import left_out
 from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.planning.planner import make_plan
+from reconciler.planning.staging import find_shadows
 from reconciler.planning.undeclared import unlisted_workspaces
 from reconciler.remote import observe
 from reconciler.remote.api import IntegrationsAPI
@@ -176,7 +177,7 @@ class StateCache:
             self.target,
             self.now(),
             _rows(
-                observed.integrations,
+                _without_shadows(observed, loaded.state, last_applied, plan),
                 loaded.state.integrations,
                 plan,
                 unreadable=observed.unreadable.keys(),
@@ -224,6 +225,17 @@ def _diagnostics(problem: ReconcilerError) -> tuple[Diagnostic, ...]:
     if isinstance(problem, Rejection):
         return problem.diagnostics
     return (error(problem.code, problem.summary, hint=problem.hint),)
+
+
+def _without_shadows(
+    observed: ObservedState, desired: DesiredState, last_applied: LastAppliedState, plan: Plan
+) -> Mapping[str, Observed]:
+    """Return the integrations without the shadows of rotations, unless an action deletes them."""
+    if not desired.target.rotation.staged:
+        return observed.integrations
+    shadows = find_shadows(desired, observed, last_applied)
+    hidden = shadows.keys() - {action.slug for action in plan.actions}
+    return {slug: row for slug, row in observed.integrations.items() if slug not in hidden}
 
 
 def _rows(

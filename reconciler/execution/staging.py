@@ -1,0 +1,177 @@
+"""Staged rotation of one integration: create its shadow, and remove it again.
+
+Until the new credential is proven, only the shadow has it, so a run that ends at any call leaves
+the old credential in use. Nothing is deleted or reused unless it is a shadow that this run or, by
+the ledger, an earlier one has created. What is staged: `reconciler.planning.staging`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from reconciler.domain.calls import Call, Reply
+from reconciler.domain.identifiers import SLUG
+from reconciler.domain.state import Observed
+from reconciler.execution.call_sender import CallSender
+from reconciler.execution.cancellation import ChangedSincePlan, NotConfirmed
+from reconciler.execution.create import SETTLE_PAUSES
+from reconciler.execution.verification import READ_BACK_PAUSES, ExistenceCheck
+from reconciler.planning.actions import Action, ActionKind, Risk, Staging
+from reconciler.planning.staging import mark_of, marked_run
+from reconciler.planning.write_calls import delete_calls
+from reconciler.remote.api import Clock
+from reconciler.remote.errors import Forbidden, NotFound, RemoteError
+
+
+def shadow_action(action: Action, staging: Staging) -> Action:
+    """Return the action under which the calls of a shadow are announced and recorded."""
+    return Action(
+        staging.slug,
+        ActionKind.CREATE,
+        reason=f"the credential of {action.slug} is rotated",
+        risk=Risk.CREDENTIAL,
+        calls=staging.calls,
+    )
+
+
+@dataclass
+class Shadow:
+    """Shadow of one action; `may_exist` is True once it may have been created."""
+
+    action: Action
+    staging: Staging
+    run: str
+    sender: CallSender
+    existence: ExistenceCheck
+    clock: Clock
+    may_exist: bool = False
+
+    @property
+    def slug(self) -> str:
+        return self.staging.slug
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a call was sent."""
+        return bool(self.sender.done or self.sender.unanswered)
+
+    async def create(self) -> None:
+        """Create the shadow with the new credential, after removing a leftover of an earlier run.
+
+        Raises `ChangedSincePlan` for a stranger's integration of the same name.
+        """
+        if self.staging.leftover is not None:
+            run = marked_run(self.staging.leftover)
+            await self._remove(run or "", is_certain=False)
+        elif await self.existence.exists(self.slug):
+            raise self._conflict()
+        first, *rest = self.staging.calls
+        body = {**(first.body or {}), "description": mark_of(self.action.slug, self.run)}
+        await self._post(replace(first, body=body))
+        for call in rest:
+            await self.sender.send(call)
+
+    async def remove(self) -> None:
+        """Remove the shadow that this run has created, and confirm that it is gone."""
+        await self._remove(self.run, is_certain=True)
+        self.may_exist = False
+
+    # -- creating ------------------------------------------------------------------------
+
+    async def _post(self, call: Call) -> None:
+        self.may_exist = True
+        try:
+            reply = await self.sender.send(call)
+        except RemoteError as problem:
+            if not problem.outcome_unknown:
+                self.may_exist = False
+                raise
+            await self._find_after_loss(problem)
+            return
+        echoed = reply.body.get("slug") if isinstance(reply.body, Mapping) else None
+        if echoed != self.slug:
+            await self._remove_stray(echoed, reply)
+
+    async def _find_after_loss(self, problem: RemoteError) -> None:
+        """Read what a create without an answer has made; raise its problem if that is unknown."""
+        # The request may still be on its way, so a read right now would prove nothing.
+        await self.clock.sleep(SETTLE_PAUSES[0])
+        found = await self._appearing()
+        if found is None or marked_run(found) != self.run:
+            raise problem
+        # A create stores all or nothing, so the credential is there as well.
+        self.sender.settle()
+
+    async def _remove_stray(self, echoed: object, reply: Reply) -> None:
+        """Remove what the API created under another slug, if its id shows that it is ours."""
+        self.may_exist = False
+        identity = reply.body.get("id") if isinstance(reply.body, Mapping) else None
+        hint = f"check whether {self.slug} is taken or reserved; set `rotation: {{staged: false}}`"
+        message = f"the API created {echoed} instead of {self.slug}"
+        if isinstance(echoed, str) and SLUG.fullmatch(echoed):
+            found = await self.existence.read(echoed, certain=True)
+            description = found.fields.get("description") if found is not None else None
+            is_ours = description == mark_of(self.action.slug, self.run)
+            if found is not None and is_ours and identity in (None, found.id):
+                await self.sender.send(delete_calls(echoed)[0])
+                message += f"; {echoed} was deleted"
+        raise ChangedSincePlan(message, code="slug-not-honoured", hint=hint)
+
+    # -- removing ------------------------------------------------------------------------
+
+    async def _remove(self, run: str, *, is_certain: bool) -> None:
+        """Delete the shadow of a run; `is_certain` if this run has certainly created it."""
+        found = await self._appearing() if is_certain else await self._read()
+        if found is None:
+            if is_certain:
+                raise self._not_confirmed("the API does not show it yet, so it was not removed")
+            return
+        if marked_run(found) != run:
+            raise self._conflict()
+        try:
+            await self.sender.send(delete_calls(self.slug)[0])
+        except (NotFound, Forbidden):
+            if await self.existence.exists(self.slug, certain=True):
+                raise
+        except RemoteError as problem:
+            if not problem.outcome_unknown or not await self._is_gone():
+                raise
+        else:
+            if not await self._is_gone():
+                raise self._not_confirmed("the API still returns it")
+        self.sender.settle()
+
+    async def _read(self) -> Observed | None:
+        found = await self.existence.read(self.slug, certain=True)
+        return None if found is None or found.is_archived else found
+
+    async def _appearing(self) -> Observed | None:
+        """Read the shadow until the API shows it; a new integration may not be shown at once."""
+        for pause in (0.0, *SETTLE_PAUSES):
+            if pause:
+                await self.clock.sleep(pause)
+            found = await self._read()
+            if found is not None:
+                return found
+        return None
+
+    async def _is_gone(self) -> bool:
+        for pause in READ_BACK_PAUSES:
+            if pause:
+                await self.clock.sleep(pause)
+            if not await self.existence.exists(self.slug, certain=True):
+                return True
+        return False
+
+    def _conflict(self) -> ChangedSincePlan:
+        return ChangedSincePlan(
+            f"{self.slug} is now another integration; it was not touched",
+            code="shadow-conflict",
+            hint=f"check {self.slug} in the console, then plan again",
+        )
+
+    def _not_confirmed(self, why: str) -> NotConfirmed:
+        return NotConfirmed(
+            f"the shadow {self.slug}: {why}",
+            code="not-confirmed",
+            hint="run apply again: it removes the shadow",
+        )

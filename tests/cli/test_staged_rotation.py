@@ -1,0 +1,393 @@
+"""Staged rotation as users see it: plan, apply, drift, pull, history, undo, and what refuses it."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from reconciler.domain.policy import Rotation
+from tests.cli.project import FIRST, SECOND, Here, writes
+from tests.end_to_end.harness import Done
+
+SHADOW = "alpha--next"
+NEW = {"SECRET_KEY": SECOND}
+STAGED = {"probe": {"gateway": {}, "workspace": "ws-p"}, "rotation": {"staged": True}}
+
+
+def applied(folder: Path, **rules: Any) -> Here:
+    """Return a project whose integration was applied, and whose next rotation is staged."""
+    project = Here(folder)
+    project.config(**{"prune": "managed", **STAGED, **rules})
+    project.integration("alpha")
+    project.apply()
+    return project
+
+
+def leftover(project: Here, *, known: bool = True) -> None:
+    """Leave a shadow as a run does that was killed after it created one.
+
+    The run is in the ledger, unless the ledger is to be one that does not know it.
+    """
+    [run] = project.run("history", "--format", "json").json["runs"]
+    with sqlite3.connect(project.state / "ledger.db") as ledger:
+        row = ledger.execute("select id from runs where run = ?", (run["run"],)).fetchone()
+        if known:
+            ledger.execute(
+                "insert into calls (run, slug, operation, fields, started_at)"
+                " values (?, ?, 'create-integration', '{}', '2026-01-01T00:00:00Z')",
+                (row[0], SHADOW),
+            )
+    other = project.elsewhere()
+    name = run["run"]
+    other.integration(
+        SHADOW, description=f"Shadow of alpha while its credential is rotated, by run {name}"
+    )
+    other.run("--dir", other.files, "apply", "--yes", "--no-ledger")
+    assert SHADOW in project.slugs()
+
+
+def test_a_plan_names_the_shadow_and_counts_its_calls(tmp_path: Path) -> None:
+    project = applied(tmp_path)
+    text = project.run("plan", **NEW).out
+    assert "staged by alpha--next (3 calls more)" in text
+    for style in ("markdown", "html"):
+        assert "staged by alpha--next" in project.run("plan", "--format", style, **NEW).out
+    planned = project.plan("--out", "plan.json", **NEW)
+    [action] = planned["actions"]
+    assert action["staged_by"] == SHADOW
+    jsonschema.validate(planned, project.run("schema", "--kind", "plan").json)
+    # A saved plan holds no calls.
+    assert "staged by alpha--next\n" in project.run("show", "plan.json").out
+
+
+def test_an_apply_probes_the_shadow_writes_and_removes_it(tmp_path: Path) -> None:
+    project = applied(tmp_path)
+    done = project.run("-vv", "apply", "--yes", **NEW)
+    assert done.code == 0, done.err
+    assert writes(done) == [
+        "POST /integrations",
+        "PUT /integrations/alpha--next/workspaces",
+        "PUT /integrations/alpha",
+        "DELETE /integrations/alpha--next",
+    ]
+    assert "credential alive" in done.out
+    assert project.slugs() == ["alpha"]
+    assert project.run("plan", "--detailed-exitcode", **NEW).code == 0
+    assert SECOND not in done.out + done.err
+
+
+def test_a_change_without_a_credential_is_not_staged(tmp_path: Path) -> None:
+    project = applied(tmp_path)
+    project.integration("alpha", description="new")
+    project.integration("beta")
+    planned = project.plan()
+    assert [action.get("staged_by") for action in planned["actions"]] == [None, None]
+    done = project.apply()
+    assert writes(done) == ["POST /integrations", "PUT /integrations/alpha"]
+
+
+def test_the_history_names_the_calls_of_the_shadow(tmp_path: Path) -> None:
+    project = applied(tmp_path)
+    run = project.run("apply", "--yes", "--format", "json", **NEW).json["run"]
+    with sqlite3.connect(project.state / "ledger.db") as ledger:
+        rows = ledger.execute(
+            "select c.slug, c.operation from calls c join runs r on c.run = r.id where r.run = ?",
+            (run,),
+        ).fetchall()
+        assert ledger.execute("select count(*) from intents").fetchone() == (0,)
+    assert rows == [
+        (SHADOW, "create-integration"),
+        (SHADOW, "update-integration-workspaces"),
+        ("alpha", "update-integration"),
+        (SHADOW, "delete-integration"),
+    ]
+    assert project.run("history", "--verify").code == 0
+    assert "alpha" in project.run("history", run).out
+
+
+def test_a_saved_plan_covers_a_staged_rotation(tmp_path: Path) -> None:
+    project = applied(tmp_path)
+    project.plan("--out", "plan.json", **NEW)
+    done = project.run("apply", "plan.json", **NEW)
+    assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize("staged", [True, False])
+def test_an_approval_covers_only_the_same_way_of_rotation(tmp_path: Path, *, staged: bool) -> None:
+    project = applied(tmp_path, rotation={"staged": staged})
+    planned = project.plan("--out", "plan.json", **NEW)
+    project.config(prune="managed", **{**STAGED, "rotation": {"staged": not staged}})
+    for approval in (("plan.json",), ("--expect-digest", planned["digest"])):
+        done = project.run("-vv", "apply", *approval, **NEW)
+        assert (done.code, writes(done)) == (4, [])
+    assert "differ in whether they stage the rotation" in project.run(
+        "apply", "plan.json", **NEW
+    ).err.replace("\n", " ")
+
+
+def test_the_digest_without_staging_is_as_ever(tmp_path: Path) -> None:
+    plain = applied(tmp_path, rotation={"staged": False})
+    before = plain.plan(**NEW)["digest"]
+    plain.config(prune="managed")
+    assert plain.plan(**NEW)["digest"] == before
+
+
+# -- leftovers ---------------------------------------------------------------------------
+
+
+def test_a_leftover_is_planned_away_and_nothing_else(tmp_path: Path) -> None:
+    project = applied(tmp_path, limits={"deletes": 0})
+    leftover(project)
+    planned = project.plan()
+    [action] = planned["actions"]
+    assert (action["slug"], action["action"]) == (SHADOW, "delete")
+    assert action["reason"] == "left over from a rotation of alpha"
+    assert action["blocked_by"] == []
+    assert planned["unmanaged"] == []
+    assert writes(project.apply()) == ["DELETE /integrations/alpha--next"]
+    assert project.run("plan", "--detailed-exitcode").code == 0
+
+
+def test_a_rotation_removes_the_leftover_first(tmp_path: Path) -> None:
+    project = applied(tmp_path)
+    leftover(project)
+    assert "(4 calls more)" in project.run("plan", **NEW).out
+    done = project.apply(**NEW)
+    assert writes(done)[:2] == ["DELETE /integrations/alpha--next", "POST /integrations"]
+    assert project.slugs() == ["alpha"]
+
+
+def test_a_leftover_is_removed_with_its_withdrawn_integration(tmp_path: Path) -> None:
+    project = applied(tmp_path)
+    project.integration("beta")
+    project.apply()
+    with sqlite3.connect(project.state / "ledger.db") as ledger:
+        ledger.execute("delete from runs where run = (select max(run) from runs)")
+    leftover(project)
+    project.remove("alpha")
+    planned = project.plan("--max-deletes", "1")
+    assert {a["slug"]: a["blocked_by"] for a in planned["actions"]} == {"alpha": [], SHADOW: []}
+
+
+@pytest.mark.parametrize("prune", ["managed", "all", "none"])
+def test_what_only_looks_like_a_shadow_is_reported_and_left(tmp_path: Path, prune: str) -> None:
+    project = applied(tmp_path, prune=prune)
+    leftover(project, known=False)
+    planned = project.plan()
+    assert (planned["actions"], planned["unmanaged"]) == ([], [])
+    assert [d["code"] for d in planned["diagnostics"]] == ["unknown-shadow"]
+    done = project.run("-vv", "apply", "--yes", **NEW)
+    assert (done.code, writes(done)) == (4, [])
+    assert "error[shadow-conflict]" in done.err
+    assert SHADOW in project.slugs()
+
+
+def test_an_integration_of_a_file_is_never_taken_for_a_shadow(tmp_path: Path) -> None:
+    project = applied(tmp_path)
+    leftover(project)
+    project.integration(SHADOW, description="ours by file")
+    planned = project.plan(**NEW)
+    assert {a["slug"]: a["blocked_by"] for a in planned["actions"]} == {
+        "alpha": ["shadow-conflict"],
+        SHADOW: [],
+    }
+
+
+def test_without_the_setting_a_leftover_is_unmanaged(tmp_path: Path) -> None:
+    project = applied(tmp_path)
+    leftover(project)
+    project.config(prune="managed")
+    assert project.plan()["unmanaged"] == [SHADOW]
+
+
+def test_a_shard_removes_the_leftovers_of_its_integrations(tmp_path: Path) -> None:
+    project = applied(tmp_path)
+    leftover(project)
+    found = [[a["slug"] for a in project.plan("--shard", f"{n}/2")["actions"]] for n in (1, 2)]
+    assert sorted(found) == [[], [SHADOW]]
+    assert [a["slug"] for a in project.plan("--only", "alpha")["actions"]] == [SHADOW]
+
+
+# -- other views -------------------------------------------------------------------------
+
+
+def test_a_leftover_is_no_undeclared_drift_and_is_not_pulled(tmp_path: Path) -> None:
+    project = applied(tmp_path)
+    leftover(project, known=False)
+    for options in ((), ("--incremental",)):
+        drift = project.run("drift", "--format", "json", *options)
+        assert (drift.code, drift.json["in_sync"]) == (0, True), drift.out
+        assert (drift.json["unmanaged"], drift.json["undeclared"]) == ([], [])
+    pulled = project.run("pull")
+    assert pulled.code == 0, pulled.err
+    assert f"{SHADOW} is the shadow of a rotation" in pulled.err
+    assert not (project.files / f"integrations/{SHADOW}.yaml").exists()
+
+
+def test_an_undo_does_not_bring_a_shadow_back(tmp_path: Path) -> None:
+    project = applied(tmp_path)
+    leftover(project)
+    project.integration("alpha", description="new")
+    run = project.run("apply", "--yes", "--format", "json").json["run"]
+    undo = project.run("undo", run, "--out", "undo.json", "--format", "json")
+    assert [a["slug"] for a in undo.json["actions"]] == ["alpha"]
+    assert project.run("apply", "undo.json").code == 0
+    assert project.slugs() == ["alpha"]
+
+
+def test_an_undo_of_a_rotation_is_staged_too(tmp_path: Path) -> None:
+    project = applied(tmp_path)
+    project.integration("alpha", key="${env:SECRET_OTHER}")
+    project.environment["SECRET_OTHER"] = SECOND
+    run = project.run("apply", "--yes", "--format", "json").json["run"]
+    undo = project.run("undo", run, "--out", "undo.json", "--format", "json")
+    assert [a.get("staged_by") for a in undo.json["actions"]] == [SHADOW]
+    done = project.run("-vv", "apply", "undo.json")
+    assert done.code == 0, done.err
+    assert "DELETE /integrations/alpha--next" in writes(done)
+
+
+# -- what cannot be staged ---------------------------------------------------------------
+
+
+def test_a_long_slug_cannot_be_staged(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.config(prune="managed", **STAGED)
+    project.integration("a" * 250)
+    project.integration("b" * 249)
+    project.apply()
+    planned = project.plan(**NEW)
+    assert [a["blocked_by"] for a in planned["actions"]] == [["cannot-stage"], []]
+
+
+def test_a_secret_that_only_the_api_has_cannot_be_staged(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.config(prune="managed", **STAGED)
+    bedrock = {
+        "ai_provider_id": "bedrock",
+        "key": ...,
+        "configurations": {
+            "aws_auth_type": "accessKey",
+            "aws_region": "eu-west-1",
+            "aws_access_key_id": "AKIAEXAMPLE",
+            "aws_secret_access_key": "${env:SECRET_KEY}",
+        },
+    }
+    project.integration("alpha", **bedrock)
+    project.apply()
+    # Only a mapping is declared from now on; the stored secret remains, and cannot be read.
+    project.integration(
+        "alpha",
+        ai_provider_id="bedrock",
+        key=...,
+        secret_mappings=[{"target_field": "key", "secret_reference_id": "ref"}],
+    )
+    planned = project.plan()
+    [action] = planned["actions"]
+    assert action["blocked_by"] == ["cannot-stage"]
+    [found] = [d for d in planned["diagnostics"] if d["code"] == "cannot-stage"]
+    assert "configurations.aws_secret_access_key" in found["summary"]
+    assert found["line"]
+
+
+def test_staging_needs_the_ledger(tmp_path: Path) -> None:
+    project = applied(tmp_path)
+    done = project.run("-vv", "apply", "--yes", "--no-ledger", **NEW)
+    assert (done.code, writes(done)) == (3, [])
+    assert "error[staging-needs-ledger]" in done.err
+
+
+@pytest.mark.parametrize(
+    ("rules", "code", "summary"),
+    [
+        ({"rotation": {"staged": True}}, "missing-field", "`staged` needs a `probe`"),
+        (
+            {"rotation": {"staged": True}, "probe": {"gateway": {}}},
+            "missing-field",
+            "needs `workspace` of the probe",
+        ),
+        ({"rotation": {"staged": "yes"}}, "wrong-type", "`staged` must be true or false"),
+        ({"rotation": {"stages": True}}, "unknown-field", "`stages` is not a field"),
+        ({"rotation": True}, "wrong-type", "`rotation` must be a mapping"),
+    ],
+)
+def test_bad_input_has_a_place_and_a_hint(
+    tmp_path: Path, rules: dict[str, Any], code: str, summary: str
+) -> None:
+    project = Here(tmp_path)
+    project.config(**rules)
+    done = project.run("validate", "--format", "json")
+    assert done.code == 3
+    [found] = [d for d in done.json["diagnostics"] if d["severity"] == "error"]
+    assert (found["code"], summary in found["summary"]) == (code, True), found
+    assert found["hint"]
+    assert found["file"].endswith("reconcile.yaml")
+    assert found["line"] > 1
+
+
+def test_the_schema_of_the_file_describes_a_rotation(tmp_path: Path) -> None:
+    schema = Here(tmp_path).run("schema", "--kind", "config").json
+    properties = schema["$defs"]["Rotation"]["properties"]
+    assert properties.keys() == Rotation.model_fields.keys()
+    assert all(properties[name]["description"] for name in properties)
+
+
+# -- in flight ---------------------------------------------------------------------------
+
+
+def during_the_probe(folder: Path, look: Callable[[Here], None]) -> Done:
+    """Apply a rotation, and act while its shadow is probed."""
+    project = applied(folder)
+    reached = folder / "reached"
+    script = folder / "alive"
+    command = f"{reached}; while [ -e {reached} ]; do sleep 0.02; done"
+    script.write_text(f"#!/bin/sh\n[ -e {folder}/seen ] && exit 0\ntouch {folder}/seen {command}\n")
+    script.chmod(0o755)
+    project.environment["RECONCILE_ALLOWED_PROBES"] = str(script)
+    probe = {"command": [str(script)], "workspace": "ws-p"}
+    project.config(prune="managed", **{**STAGED, "probe": probe})
+    return apply_and_look(project, reached, look)
+
+
+def apply_and_look(project: Here, reached: Path, look: Callable[[Here], None]) -> Done:
+    import subprocess  # a second process, because a lock belongs to one
+
+    from tests.end_to_end.harness import COMMAND
+
+    with subprocess.Popen(
+        [*COMMAND, "apply", "--yes"],
+        cwd=project.folder,
+        env={**project.environment, **NEW},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not reached.exists():
+            assert process.poll() is None, process.communicate()
+        try:
+            look(project)
+        finally:
+            reached.unlink()
+        out, err = process.communicate(timeout=60)
+    return Done(process.returncode, out, err)
+
+
+def test_a_shadow_in_flight_is_named_and_no_candidate_of_anything(tmp_path: Path) -> None:
+    def look(project: Here) -> None:
+        assert SHADOW in project.slugs()
+        planned = project.plan()
+        assert (planned["actions"], planned["unmanaged"]) == ([], [])
+        assert [d["code"] for d in planned["diagnostics"]] == ["rotation-in-flight"]
+        assert project.run("drift").code == 0
+        assert [a["blocked_by"] for a in project.plan(**NEW)["actions"]] == [["shadow-conflict"]]
+
+    done = during_the_probe(tmp_path, look)
+    assert done.code == 0, done.err
+    project = Here(tmp_path)
+    assert FIRST not in json.dumps(done.out)
+    assert project.slugs() == ["alpha"]
