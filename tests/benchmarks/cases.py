@@ -7,6 +7,7 @@ from tests.benchmarks import bounds, octodns
 from tests.benchmarks.bench import Bench, Row
 from tests.benchmarks.measuring import Measured, measure
 from tests.benchmarks.small import small
+from tests.benchmarks.terraform import terraform
 from tests.benchmarks.world import World, declare_wide, declare_with_models, simulator
 
 SIZES = (100, 1_000, 10_000, 100_000)
@@ -187,6 +188,7 @@ CASES: Mapping[str, Callable[[Bench], Iterator[Row]]] = {
     "peers": peers,
     "octodns": other_tools,
     "small": small,
+    "terraform": terraform,
 }
 """The cases by the name that `--only` takes."""
 

@@ -86,7 +86,10 @@ def _network(journal: Path) -> float | None:
         for line in lines:
             if not line.startswith("{"):
                 continue
-            event = json.loads(line)
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue  # a line of another program that begins like one
             if event["event"] == "request":
                 ended = datetime.fromisoformat(event["time"]).timestamp()
                 first = min(first, ended - event["duration_ms"] / 1000)

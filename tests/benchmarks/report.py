@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from math import log
 
-from tests.benchmarks import small
+from tests.benchmarks import small, terraform
 from tests.benchmarks.bench import Row
 
 _HEAD = (
@@ -65,6 +65,7 @@ def conclusions(rows: Sequence[Row]) -> Iterable[str]:
             ratio = row.measured.wall / least[0].measured.wall
             yield f"converged plan ÷ a client that does the minimum: {ratio:.2f} (wall)"
     yield from small.ratios(rows)
+    yield from terraform.ratios(list(rows))
 
 
 def _growth(small: Row, large: Row) -> Iterable[str]:

@@ -74,6 +74,28 @@ class Terraformed:
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return self.scene.run("pull", *words, "--from-terraform", path)
 
+    def add(self, slug: str, provider: str, **values: Any) -> None:
+        """Create an integration as Terraform would, and list it in the state."""
+        stored = json.dumps(values["configurations"]) if "configurations" in values else None
+        full = {**resource(STATE, "portkey_integration.main")["values"], "description": None}
+        full |= {"slug": slug, "name": slug, "ai_provider_id": provider, "key": None, **values}
+        full["configurations"] = stored
+        body = {"slug": slug, "name": slug, "ai_provider_id": provider, **values}
+        self.scene.upstream.world.put("POST", "/integrations", body)
+        full["id"] = self.scene.upstream.record(slug)["id"]
+        self.state["values"]["root_module"]["resources"].append(
+            {
+                "address": f"portkey_integration.{slug}",
+                "mode": "managed",
+                "type": "portkey_integration",
+                "name": slug,
+                "provider_name": "registry.terraform.io/portkey-ai/portkey",
+                "schema_version": 0,
+                "values": full,
+                "sensitive_values": {"key": True, "configurations": True},
+            }
+        )
+
     def plan(self, **variables: str) -> Any:
         """Plan with the values of all secrets at hand."""
         done = self.scene.project.run("plan", "--format", "json", **{**VALUES, **variables})

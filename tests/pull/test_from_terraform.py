@@ -337,6 +337,57 @@ def test_a_ledger_that_cannot_be_written_leaves_everything_as_it_was(tmp_path: P
         assert at.written == []
 
 
+def test_every_sensitive_value_of_configurations_is_a_reference(tmp_path: Path) -> None:
+    headers = {"x-team": "canary-team", "authorization": "Bearer canary-token"}
+    with terraformed(tmp_path / "here") as at:
+        at.add(
+            "hosted",
+            "mistral-ai",
+            key="sk-canary-hosted-77aa",
+            configurations={
+                "custom_host": "https://models.example.com/v1",
+                "custom_headers": headers,
+                "field_of_tomorrow": "canary-tomorrow",
+                "list_of_tomorrow": ["canary-one", "canary-two"],
+            },
+        )
+        done = at.pull("hosted")
+        assert done.code == 0, done.err
+        text = (at.integrations / "hosted.yaml").read_text()
+        assert "custom_host: https://models.example.com/v1\n" in text
+        assert "x-team: ${env:SECRET_HOSTED_X_TEAM}\n" in text
+        assert "authorization: ${env:SECRET_HOSTED_AUTHORIZATION}\n" in text
+        assert "field_of_tomorrow: ${env:SECRET_HOSTED_FIELD_OF_TOMORROW}\n" in text
+        assert "list_of_tomorrow" not in text
+        assert "configurations.list_of_tomorrow is sensitive in the state" in done.err
+        assert done.out.endswith("1 integration, 0 differences, 0 secrets unverified\n")
+        assert at.leaks(done) == []
+
+
+def test_what_terraform_maps_to_a_secret_manager_is_mapped_in_the_file(tmp_path: Path) -> None:
+    mapping = {"target_field": "key", "secret_reference_id": "vault-openai"}
+    with terraformed(tmp_path / "here") as at:
+        at.add("mapped", "openai", secret_mappings=[mapping])
+        at.add("scoped", "openai", key="sk-canary-scoped-1b", workspace_id="ws-search")
+        done = at.pull("mapped", "scoped")
+        assert done.code == 0, done.err
+        text = (at.integrations / "mapped.yaml").read_text()
+        assert "secret_reference_id: vault-openai" in text
+        assert "\nkey:" not in text
+        assert "workspace_id: ws-search\n" in (at.integrations / "scoped.yaml").read_text()
+        assert done.out.endswith("2 integrations, 0 differences, 0 secrets unverified\n")
+
+
+def test_a_secret_that_the_api_shows_in_another_field_is_never_written(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        at.put("openai-main", description="the key is sk-canary-main-5e1f0b7a")
+        done = at.pull()
+        assert done.code == 3
+        assert "error[terraform-secret-in-file]: integrations/openai-main.yaml" in done.err
+        assert at.written == []
+        assert at.leaks(done) == []
+
+
 def test_the_guide_says_what_the_command_prints(tmp_path: Path) -> None:
     guide = (FOLDER.parents[2] / "desired-state/README.md").read_text()
     chapter = guide.partition("## Coming from Terraform")[2].partition("\n## ")[0]

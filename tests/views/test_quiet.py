@@ -21,8 +21,12 @@ VERBOSE = replace(LOCAL, verbose=True)
 ON_TERMINAL = replace(LOCAL, width=80)
 SIZES = (4, 30, 500)
 
-# Lines of `terraform plan` 1.11 with `-no-color`, counted on the same resources: what stands around
-# the actions; one line per resource that is read; the sentences of a plan without changes.
+# Lines of `terraform plan` 1.11 with `-no-color`: what stands around the actions; one line per
+# resource that is read; the sentences of a plan without changes. The counts below are the least:
+# with a resource for each model and the attributes that only the API knows, as the documented
+# schema of the vendor's provider has them, Terraform 1.11.4 printed 129, 883 and 14,513 lines for
+# 4, 30 and 500 creates of one model each, 32, 84 and 1,024 for one change, 13, 65 and 1,005 for
+# none.
 TERRAFORM_FRAME = 13
 TERRAFORM_NOTHING = 5
 
