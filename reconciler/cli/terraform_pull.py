@@ -15,6 +15,7 @@ from reconciler.pull.pull import PullResult
 from reconciler.pull.terraform_adoption import Adoption
 from reconciler.pull.terraform_file import MAX_STATE, SHOW, UNREADABLE
 from reconciler.pull.terraform_state import TerraformState, read_state
+from reconciler.remote.client import Client
 from reconciler.workflows import Session, timestamp
 
 STDIN = "-"
@@ -29,6 +30,9 @@ def adoption_of(invocation: Invocation, state: TerraformState, session: Session)
     """Return the pull of a state; raises `LedgerError` if nothing could be recorded."""
     ledger = _ledger_of(invocation)
     ledger.require_writable()
+    if isinstance(session.api, Client):
+        # An error of the API can quote a stored value.
+        session.api.keep_secret(state.secrets)
     return Adoption(state, session.last_applied.pepper or _future_pepper(ledger))
 
 

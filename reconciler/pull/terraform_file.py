@@ -126,7 +126,8 @@ def _refuse_other_documents(document: Mapping[str, Any], where: str) -> None:
         if document.get("values") is None:
             hint = f"{SHOW}, with the backend and the workspace that hold the integrations"
             raise _refused(NOT_A_STATE, where, "is the state of nothing: it has no values", hint)
-    elif document.get("version") in {1, 2, 3}:
+    # Not a set, because the value can be of a type that cannot be hashed.
+    elif document.get("version") in (1, 2, 3):
         hint = f"{SHOW} with Terraform 0.12 or later"
         raise _refused(NOT_A_STATE, where, "is a state of a version before 4", hint)
     elif document.get("version") != 4 or not isinstance(document.get("resources"), list):

@@ -6,6 +6,7 @@ wrapped at once. Which values are sensitive: those that the state marks, those t
 marks, and every field that no model describes.
 """
 
+import hashlib
 import json
 import re
 from collections import defaultdict
@@ -35,7 +36,10 @@ _PLACEHOLDER = re.compile(
 )
 """Text that a tool writes in place of a sensitive value."""
 
-_LONGEST_FOLDER = 60
+_LONGEST_PART = 60
+_LONGEST_FOLDER = 120
+"""Maximum bytes of a folder; a deeper module gets a hash in place of its last parts."""
+
 _NOT_IN_FOLDERS = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -63,7 +67,7 @@ class ManagedIntegration:
     id: str | None
     folder: str
     managed: frozenset[str]
-    plain: Tree
+    plain: Tree = field(repr=False)
     marked: frozenset[str]
     secrets: Mapping[Path, Redacted] = field(repr=False)
     unreadable: tuple[str, ...] = ()
@@ -79,7 +83,7 @@ class ManagedEntry:
 
     resource: Resource
     id: str
-    values: Tree
+    values: Tree = field(repr=False)
     marked: frozenset[str] = frozenset()
 
     @property
@@ -113,6 +117,11 @@ class TerraformState:
     access_only: Mapping[str, tuple[Resource, ...]]
     others: tuple[OtherResource, ...]
     deposed: tuple[str, ...]
+
+    @property
+    def secrets(self) -> list[Redacted]:
+        """Return the values of all secrets."""
+        return [value for item in self.integrations.values() for value in item.secrets.values()]
 
 
 def read_state(content: bytes, where: str) -> TerraformState:
@@ -272,8 +281,7 @@ class _Access:
         slug = self._slugs.get(owner, owner)
         first = self._seen.setdefault((instance.type, slug, identity), resource)
         if first is not resource:
-            what = f"access of {identity} to {slug}"
-            self._problems.append(_duplicate(first, resource, what))
+            self._problems.append(_duplicate(first, resource, f"same access of {slug}"))
         elif slug not in self._integrations:
             self.foreign[slug].append(resource)
         else:
@@ -302,8 +310,13 @@ def _folder(modules: Sequence[ModuleStep]) -> str:
         parts.append(step.name)
         if step.key is not None:
             parts.append(step.key)
-    named = [_NOT_IN_FOLDERS.sub("-", part).strip("-")[:_LONGEST_FOLDER] for part in parts]
-    return "/".join(part or "-" for part in named)
+    named = [_NOT_IN_FOLDERS.sub("-", part).strip("-")[:_LONGEST_PART] for part in parts]
+    folder = "/".join(part or "-" for part in named)
+    if len(folder) > _LONGEST_FOLDER:
+        mark = hashlib.sha256(folder.encode()).hexdigest()[:8]
+        # Nine characters: the hyphen and the hexadecimal digits of the mark.
+        folder = f"{folder[: _LONGEST_FOLDER - 9].rstrip('/-')}-{mark}"
+    return folder
 
 
 def _malformed(resource: Resource, what: str) -> Diagnostic:

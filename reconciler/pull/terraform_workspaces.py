@@ -6,16 +6,33 @@ integration that it may use. What fits several stays ambiguous: all of them are 
 file that lists what the API grants changes nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from reconciler.domain.integration import WorkspaceAccess
 from reconciler.domain.schema import FieldKind, compiled
-from reconciler.domain.tree import Tree, Value, is_enabled, is_mapping
+from reconciler.domain.tree import (
+    Tree,
+    Value,
+    canonical_json,
+    is_empty,
+    is_enabled,
+    is_mapping,
+    plain,
+)
 from reconciler.pull.terraform_state import ManagedEntry
 
 _ACCESS = compiled(WorkspaceAccess).fields
-_LIMITS = tuple(name for name, item in _ACCESS.items() if item.kind is FieldKind.SINGLE)
+_COMPARED = {
+    name: {member for member, field in item.entries.fields.items() if not field.facts.instant}
+    for name, item in _ACCESS.items()
+    if item.kind is FieldKind.SINGLE and item.entries is not None
+}
+"""Limits by name, with their members; the API adds others, and moves the time of the next reset."""
+
+_Content: TypeAlias = tuple[bool, frozenset[tuple[str, str, str]]]
+"""Whether there is access, and its limits as pairs of a place and a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +60,45 @@ def match_workspaces(
             if slug in listed:
                 grants.setdefault(entry.id, {})[slug] = entry
     exact = {i for i, by_slug in grants.items() if any(i in listed[slug] for slug in by_slug)}
-    open_ids = {
-        identity: _candidates(by_slug, listed, without=exact)
-        for identity, by_slug in grants.items()
-        if identity not in exact
-    }
+    index = _Index(listed, without=exact)
+    open_ids = {i: index.fitting(by_slug) for i, by_slug in grants.items() if i not in exact}
     _settle(open_ids)
     return Matched({**{i: frozenset({i}) for i in exact}, **_frozen(open_ids)})
 
 
-def _candidates(
-    grants: Mapping[str, ManagedEntry],
-    listed: Mapping[str, Mapping[str, Tree]],
-    *,
-    without: set[str],
-) -> set[str]:
-    """Return the workspaces that have the access of the state in each of these integrations."""
-    # Limits can have been changed outside Terraform, so they are compared only while they help.
-    for with_limits in (True, False):
-        fitting = [
-            {
-                identity
-                for identity, entry in listed[slug].items()
-                if identity not in without and _fits(wanted.values, entry, limits=with_limits)
-            }
-            for slug, wanted in grants.items()
-        ]
-        found = set.intersection(*fitting)
-        if found:
-            return found
-    return set()
+class _Index:
+    """The workspaces that the API lists, by integration and by the content of their access."""
+
+    def __init__(
+        self, listed: Mapping[str, Mapping[str, Tree]], *, without: Collection[str]
+    ) -> None:
+        self._ids: dict[tuple[str, object], set[str]] = {}
+        for slug, entries in listed.items():
+            for identity, entry in entries.items():
+                if identity not in without:
+                    content = _content(entry)
+                    for key in (content, content[0]):
+                        self._ids.setdefault((slug, key), set()).add(identity)
+
+    def fitting(self, grants: Mapping[str, ManagedEntry]) -> set[str]:
+        """Return the workspaces with the access of the state in each of these integrations."""
+        contents = {slug: _content(entry.values) for slug, entry in grants.items()}
+        found = self._in_all(contents)
+        # Limits can have been changed outside Terraform, so they count only while they help.
+        return found or self._in_all({slug: content[0] for slug, content in contents.items()})
+
+    def _in_all(self, keys: Mapping[str, object]) -> set[str]:
+        return set.intersection(*(self._ids.get(item, set()) for item in keys.items()))
+
+
+def _content(entry: Tree) -> _Content:
+    limits = {
+        (limit, name, canonical_json(plain(value)))
+        for limit, names in _COMPARED.items()
+        for name, value in _only(entry.get(limit)).items()
+        if name in names and not is_empty(value)
+    }
+    return is_enabled({"enabled": True, **entry}), frozenset(limits)
 
 
 def _settle(open_ids: dict[str, set[str]]) -> None:
@@ -94,20 +120,6 @@ def _settle(open_ids: dict[str, set[str]]) -> None:
 
 def _frozen(open_ids: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:
     return {identity: frozenset(found) for identity, found in open_ids.items()}
-
-
-def _fits(wanted: Tree, entry: Tree, *, limits: bool) -> bool:
-    if bool(wanted.get("enabled", True)) is not is_enabled(entry):
-        return False
-    return not limits or all(_is_within(wanted.get(n), entry.get(n)) for n in _LIMITS)
-
-
-def _is_within(wanted: Value, stored: Value) -> bool:
-    """Return whether a limit of the state equals that of the API, but for what the server adds."""
-    first, second = _only(wanted), _only(stored)
-    if not first or not second:
-        return not first and not second
-    return all(second.get(name) == value for name, value in first.items() if value is not None)
 
 
 def _only(limits: Value) -> Tree:

@@ -25,10 +25,15 @@ from tests.benchmarks.world import RECONCILE, World, as_yaml, declare, simulator
 TERRAFORM = "BENCHMARK_TERRAFORM"
 PROVIDER = "BENCHMARK_TERRAFORM_PROVIDER"
 SIZES = (4, 30, 100, 1_000)
-PAIRS = (
-    ("plan beside Terraform", "Terraform: plan"),
-    ("drift beside Terraform", "Terraform: plan -refresh-only"),
-)
+THEIR_PLAN, THEIR_DRIFT = "Terraform: plan", "Terraform: plan -refresh-only"
+OURS: Mapping[str, tuple[str, ...]] = {
+    "plan beside Terraform": ("plan",),
+    "drift beside Terraform": ("drift",),
+    "drift --incremental beside Terraform": ("drift", "--incremental"),
+}
+PAIRS = tuple(zip(OURS, (THEIR_PLAN, THEIR_DRIFT, THEIR_DRIFT), strict=True))
+"""Commands that answer the same question."""
+
 MUST = {100: 0.6, 1_000: 0.3}
 """Most that the wall time may be, as a share of Terraform's, by number of integrations."""
 
@@ -127,19 +132,17 @@ def _compared(bench: Bench, peer: Peer, world: World) -> Iterator[Row]:
 
 
 def _measured(peer: Peer, world: World, url: str, name: str) -> Measured:
-    (plan, their_plan), (drift, _) = PAIRS
-    if name in {plan, drift}:
-        return _reconcile(world, "plan" if name == plan else "drift")
-    options = () if name == their_plan else ("-refresh-only",)
+    if name in OURS:
+        return _reconcile(world, *OURS[name])
+    options = () if name == THEIR_PLAN else ("-refresh-only",)
     return peer.run(world, url, "plan", *options)
 
 
 def _calls(peer: Peer, world: World, url: str, name: str) -> Counter[tuple[str, str]]:
     """Return the calls of a command, counted in a run of its own."""
-    if name in {ours for ours, _ in PAIRS}:
+    if name in OURS:
         metrics = world.folder / "metrics.prom"
-        command = "plan" if name == PAIRS[0][0] else "drift"
-        _reconcile(world, command, "--metrics-file", str(metrics))
+        _reconcile(world, *OURS[name], "--metrics-file", str(metrics))
         return calls_in(metrics)
     with counting(url) as proxy:
         _measured(peer, world, proxy.url, name)

@@ -10,9 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.diagnostics import SourceLocation
+from reconciler.domain.tree import Tree
 from reconciler.errors import InvalidInput
 from reconciler.pull.terraform_file import MAX_STATE
-from reconciler.pull.terraform_state import read_state
+from reconciler.pull.terraform_handover import handover
+from reconciler.pull.terraform_state import ManagedEntry, Resource, read_state
+from reconciler.pull.terraform_workspaces import match_workspaces
 from tests.cli.project import Here
 from tests.pull.terraforming import CANARIES, FOLDER, STATE, STATE_FILE, resource
 
@@ -125,7 +129,7 @@ def _member(name: str, value: object) -> Callable[[dict[str, Any]], None]:
 BAD_STATES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "another provider": (_other_provider, "belong to registry.terraform.io/example/portkey"),
     "one integration twice": (_twice, "both manage the integration openai-main"),
-    "one entry twice": (_entry_twice, "both manage the access of "),
+    "one entry twice": (_entry_twice, "both manage the same access of openai-main"),
     "a slug with odd bytes": (_value("slug", "canary/../\x1b[31m\ud800"), "`slug` is not a slug"),
     "a slug that is a list": (_value("slug", ["canary"]), "`slug` is not a slug"),
     "no slug": (_value("slug", None), "`slug` is not a slug"),
@@ -229,3 +233,68 @@ def test_the_key_of_a_module_never_leads_out_of_the_folder(key: str) -> None:
         assert all(part.strip("-_") == "" or part[0] != "." for part in parts)
         assert all(part not in {"", ".", ".."} and len(part) <= 60 for part in parts)
         assert folder.isascii()
+        assert len(folder) <= 120
+
+
+def test_a_deep_module_has_a_folder_that_file_systems_can_hold() -> None:
+    state = copy.deepcopy(STATE)
+    module = state["values"]["root_module"]["child_modules"][0]
+    module["address"] = ".".join(f"module.level-{n}" for n in range(80))
+    del module["child_modules"]
+    folders = set(_folders(state))
+    deep = [folder for folder in folders if folder.startswith("level-0/level-1/")]
+    assert len(deep) == 1
+    assert len(deep[0]) <= 120
+
+
+def test_thousands_of_workspaces_are_matched_by_their_limits() -> None:
+    count = 3_000
+    resource = Resource("a", "a", SourceLocation("state"))
+    managed = [
+        ManagedEntry(resource, f"uuid-{n}", {"usage_limits": [{"type": "cost", "credit_limit": n}]})
+        for n in range(count)
+    ]
+    listed: dict[str, Tree] = {
+        f"ws-{n}": {"enabled": True, "usage_limits": [{"type": "cost", "credit_limit": n, "id": n}]}
+        for n in range(count)
+    }
+    matched = match_workspaces({"main": managed}, {"main": listed})
+    assert matched.ids == {f"uuid-{n}": frozenset({f"ws-{n}"}) for n in range(count)}
+    assert matched.ambiguous == ()
+
+
+_JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=5,
+)
+
+
+def _places(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Walk every container of a document with the key of each member."""
+    members = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, inner in members:
+        yield node, key
+        if isinstance(inner, dict | list):
+            yield from _places(inner)
+
+
+@settings(max_examples=120, deadline=None)
+@given(chosen=st.integers(0, 10_000), value=_JSON, stored=st.booleans())
+def test_a_state_with_any_value_in_any_place_is_read_or_refused(
+    chosen: int, value: Any, *, stored: bool
+) -> None:
+    state = copy.deepcopy(STATE_FILE if stored else STATE)
+    places = list(_places(state))
+    container, key = places[chosen % len(places)]
+    container[key] = value
+    try:
+        read = read_state(json.dumps(state).encode(), "state")
+    except InvalidInput:
+        return
+    listed = {
+        slug: {f"ws-{n}": dict(entry.values) for n, entry in enumerate(entries)}
+        for slug, entries in read.workspaces.items()
+    }
+    match_workspaces(read.workspaces, listed)
+    assert handover(read, read.integrations.keys()).released
