@@ -1,7 +1,6 @@
 """The Terraform side of a pull: the file of the state, and the ledger's records of its secrets."""
 
 import secrets as entropy
-import sys
 from pathlib import Path
 
 from reconciler.cli import settings, wiring
@@ -66,7 +65,9 @@ def _content_of(path: str) -> tuple[bytes, str]:
     """Return the content of a state and its displayed name; `-` is the standard input."""
     try:
         if path == STDIN:
-            return sys.stdin.buffer.read(MAX_STATE + 1), "<stdin>"
+            # By its number, because a closed standard input has no stream.
+            with open(0, "rb", closefd=False) as stream:
+                return stream.read(MAX_STATE + 1), "<stdin>"
         # Not `read_bytes`: a pipe, such as `<(terraform show -json)`, may not end.
         with Path(path).open("rb") as stream:
             return stream.read(MAX_STATE + 1), path

@@ -86,20 +86,22 @@ def store(
 def store_secrets(
     connection: Connection, target: int, records: Mapping[str, Mapping[Path, SecretRecord]]
 ) -> None:
-    """Store what is known about secrets that another tool wrote; a record that exists is kept.
+    """Store what is known about secrets that another tool wrote; a known fingerprint is kept.
 
     Nothing is stored about what Git declared, so that a slug without a file is not withdrawn.
     """
     known = _rows_of(connection, secrets, target, records)
-    taken = {(row["slug"], row["path"]) for row in known}
-    added = [
-        _secret_row(target, slug, path_to_text(path), record, None)
+    rows = {
+        (slug, path_to_text(path)): _secret_row(target, slug, path_to_text(path), record, None)
         for slug, paths in records.items()
         for path, record in paths.items()
-        if (slug, path_to_text(path)) not in taken
-    ]
+    }
+    for row in known:
+        key = (row["slug"], row["path"])
+        if key not in rows or row["fingerprint"] is not None:
+            rows[key] = row
     state = read_state_digest(connection, target)
-    _exchange(connection, secrets, before=known, after=[*known, *added], state=state)
+    _exchange(connection, secrets, before=known, after=rows.values(), state=state)
     write_state_digest(connection, target, state)
 
 

@@ -246,7 +246,7 @@ class Ledger:
     def store_secrets(
         self, key: TargetKey, records: Mapping[str, Mapping[FieldPath, SecretRecord]]
     ) -> None:
-        """Store what is known about secrets that another tool wrote; existing records are kept."""
+        """Store records of secrets that another tool wrote; a known fingerprint is kept."""
         with self._database.writing() as connection:
             target = target_rows.find_or_create(connection, key)
             last_applied.store_secrets(connection, target, records)

@@ -39,11 +39,9 @@ def _steps(
 ) -> Iterator[str]:
     missing = {str(check.reference) for check in pulled.secrets if check.verdict is None}
     if missing:
-        where = "their fingerprints are recorded" if is_recorded else "none is recorded"
-        yield (
-            f"Store the values of {counted(len(missing), 'reference')} "
-            f"({where}): {_named(sorted(missing))}"
-        )
+        yield f"Store the values of {counted(len(missing), 'reference')}: {_named(sorted(missing))}"
+    if not is_recorded:
+        yield "Set RECONCILE_LEDGER_PEPPER and pull again: no fingerprint was recorded"
     plan = suggested_command(pulled.plan.target.name, "plan", context=context)
     yield f"Review the files with `git diff`, and check that nothing differs: {plan}"
     if left.referring:

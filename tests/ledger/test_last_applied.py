@@ -12,6 +12,7 @@ from reconciler.domain.tree import Value, leaves
 from reconciler.ledger.codec import tree_from_text, tree_to_text
 from reconciler.ledger.location import TargetKey
 from reconciler.ledger.models import Confirmed
+from reconciler.ledger.store import Ledger
 from tests.ledger.builders import BASE_URL, KEY, REF, declared, ledger_in, seen
 
 RECORD = SecretRecord(REF, fingerprint="p:00", mask=Mask("sk-***a"))
@@ -60,6 +61,35 @@ def test_literals_and_places_in_keyed_lists_have_records_too(tmp_path: Path) -> 
         ledger.store_confirmed(KEY, [Confirmed(one, records)])
         ledger.store_confirmed(KEY, [Confirmed(one)])
         assert ledger.last_applied(KEY).of("a").secrets == records
+
+
+def _records_of_another_tool(ledger: Ledger) -> None:
+    """Store records for a slug with a fingerprint, one without and one without a declaration."""
+    bare = SecretRecord(REF)
+    ledger.store_confirmed(KEY, [Confirmed(declared("a"), {("key",): RECORD})])
+    ledger.store_confirmed(KEY, [Confirmed(declared("b"), {("key",): bare})])
+    other = SecretRecord(REF, fingerprint="p:99", mask=Mask("sk-***z"))
+    ledger.store_secrets(KEY, {slug: {("key",): other} for slug in "abc"})
+    found = ledger.last_applied(KEY)
+    assert found.of("a").secrets == {("key",): RECORD}
+    assert found.of("b").secrets == found.of("c").secrets == {("key",): other}
+    assert found.of("c").declared is None
+    ledger.store_confirmed(KEY, [Confirmed(declared("c"), identity="1")])
+    assert ledger.last_applied(KEY).of("c").secrets == {("key",): other}
+    assert ledger.verify() == []
+    ledger.store_confirmed(KEY, [], gone=["c"])
+    assert ledger.last_applied(KEY).of("c").secrets == {}
+    assert ledger.verify() == []
+
+
+def test_secrets_that_another_tool_wrote_are_known_until_a_run_writes_them(tmp_path: Path) -> None:
+    with ledger_in(tmp_path) as ledger:
+        _records_of_another_tool(ledger)
+
+
+def test_a_shared_ledger_knows_what_another_tool_wrote(url: str, tmp_path: Path) -> None:
+    with ledger_in(tmp_path, url=url) as ledger:
+        _records_of_another_tool(ledger)
 
 
 def test_a_ledger_that_knows_a_target_knows_what_was_not_declared(tmp_path: Path) -> None:

@@ -2,11 +2,16 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from reconciler.ledger.location import TargetKey
+from reconciler.ledger.lock import file_lock
+from reconciler.ledger.models import Holder
 from reconciler.simulator.switches import Switches
+from tests.end_to_end.harness import COMMAND
 from tests.pull.terraforming import FOLDER, STATE_FILE, VALUES, resource, terraformed
 
 FILES = [
@@ -113,10 +118,31 @@ def test_a_state_file_gives_the_same_files_as_terraform_show(tmp_path: Path) -> 
         assert stored.leaks(done) == []
 
 
-def test_it_reads_the_standard_input_of_the_installed_command(tmp_path: Path) -> None:
+def test_it_reads_the_standard_input_also_with_a_byte_order_mark(tmp_path: Path) -> None:
     with terraformed(tmp_path / "here") as at:
-        done = at.pull("spare-0", content=(b"\xef\xbb\xbf" + json.dumps(at.state).encode()))
-        assert (done.code, at.written) == (0, ["spare-0.yaml"])
+        done = subprocess.run(
+            [*COMMAND, "pull", "spare-0", "--from-terraform", "-"],
+            input=b"\xef\xbb\xbf" + json.dumps(at.state).encode(),
+            cwd=at.folder,
+            env=at.scene.project.environment,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, at.written) == (0, ["spare-0.yaml"]), done.stderr
+        assert b"--> <stdin>:1:" in done.stderr
+
+
+def test_a_run_that_holds_the_lock_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        assert at.pull("spare-0").code == 0
+        key = TargetKey.of(name="here", base_url=at.scene.upstream.url, organisation=None)
+        holder = Holder(pid=1, host="elsewhere", since="2026-11-29T10:00:00Z", run="R1")
+        with file_lock(at.folder / ".reconcile", key, holder):
+            done = at.pull()
+        assert done.code == 4
+        assert "error[locked]" in done.err
+        assert at.written == ["spare-0.yaml"]
 
 
 def test_the_removed_blocks_name_every_resource_that_was_pulled_without_keys(
@@ -324,7 +350,7 @@ def test_a_runner_without_a_pepper_records_nothing_and_says_so(tmp_path: Path) -
         done = at.pull()
         assert done.code == 0, done.err
         assert "warning[no-pepper]" in done.err
-        assert "none is recorded" in done.out
+        assert "no fingerprint was recorded" in done.out
         # The API shows two AWS key ids in clear, so they are compared without a ledger.
         assert done.out.endswith("9 secrets unverified\n")
 
@@ -391,7 +417,7 @@ def test_a_secret_that_the_api_shows_in_another_field_is_never_written(tmp_path:
 def test_the_guide_says_what_the_command_prints(tmp_path: Path) -> None:
     guide = (FOLDER.parents[2] / "desired-state/README.md").read_text()
     chapter = guide.partition("## Coming from Terraform")[2].partition("\n## ")[0]
-    commands = re.findall(r"^reconcile .+$", chapter, re.MULTILINE)
+    commands = re.findall(r"^ *(reconcile .+)$", chapter, re.MULTILINE)
     assert len(commands) >= 3
     with terraformed(tmp_path / "here") as at:
         (at.folder / "state.json").write_text(json.dumps(at.state))
