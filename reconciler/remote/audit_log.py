@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.instants import parse_http_date, parse_instant
+from reconciler.domain.secrets import LOOKS_SECRET
 from reconciler.domain.surrogates import repaired
 from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.api import IntegrationsAPI
@@ -311,7 +312,10 @@ def _place(uri: str, resource: str) -> tuple[Place, str | None]:
 
 def _identifier(row: Mapping[str, object]) -> str | None:
     text = repaired(_string(row, "user_id")).strip()
-    return text if text and len(text) <= LONGEST_ID else None
+    # An id is shown, so it must not be what a client has put in its place.
+    if len(text) > LONGEST_ID or LOOKS_SECRET.search(text):
+        return None
+    return text or None
 
 
 def _string(row: Mapping[str, object], name: str) -> str:

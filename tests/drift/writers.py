@@ -24,11 +24,18 @@ BOB = Actor("user", "b0b0b0b0-0d44-4b50-8888-8dd25736052a", BROWSER)
 KEY = Actor("api_key", "aaaaaaaa-1d44-4b50-8888-8dd25736052a", "curl/8.5")
 
 
+class ClearableStore(MemoryStore):
+    """Store whose audit log can be emptied."""
+
+    def clear_audit_log(self) -> None:
+        self._audit.clear()
+
+
 @dataclass
 class LoggedWorld(World):
     """World whose audit log a test can extend."""
 
-    store: MemoryStore = field(default_factory=MemoryStore)
+    store: ClearableStore = field(default_factory=ClearableStore)
 
     def __post_init__(self) -> None:
         self.remote = SimulatedAPI(self.switches, self.now, self.new_id, self.store)

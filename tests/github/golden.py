@@ -79,6 +79,7 @@ CASES: dict[str, Callable[[], str]] = {
     ),
     "apply-failed.md": lambda: body(ReportKind.RESULT, FailedCommand(1, (BROKEN,))),
     "drift.md": lambda: body(ReportKind.DRIFT, drift_samples.drifted()),
+    "drift-who.md": lambda: body(ReportKind.DRIFT, drift_samples.attributed()),
 }
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from reconciler.diagnostics import warning
 from reconciler.domain.state import LastApplied
 from reconciler.drift.report import DriftReport, detect_drift
+from reconciler.drift.who import FieldWho, Reason, Verdict, Who, Writer
 from reconciler.planning.actions import (
     Action,
     ActionInputs,
@@ -120,3 +121,25 @@ def every_origin() -> DriftReport:
             diagnostics=(warning("protected", "`old-openai` is protected, but would be deleted"),),
         )
     )
+
+
+ANN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
+
+
+def attributed(identity: str = ANN, method: str = "PUT") -> DriftReport:
+    """Drift with who made it, of every verdict; `identity` is that of a user."""
+    report = drifted()
+    deleted, edited = report.items
+    user = Writer("2026-11-29T09:30:00.000Z", "user", identity, method, "ui")
+    key = Writer("2026-11-29T09:10:00.000Z", "api_key", "ci-key", "PUT", "api")
+    answers = [FieldWho(deleted.slug, None, Verdict.KNOWN, (replace(user, method="DELETE"),))]
+    verdicts = [
+        (Verdict.KNOWN, (user,), None),
+        (Verdict.AMBIGUOUS, (user, key), None),
+        (Verdict.AMBIGUOUS, (user,), Reason.EARLIER_CHANGE),
+        (Verdict.UNKNOWN, (), Reason.LOG_BEGINS_LATER),
+    ]
+    for change, (verdict, writers, reason) in zip(edited.changes, verdicts, strict=False):
+        answers.append(FieldWho(edited.slug, change.path, verdict, writers, reason))
+    window = ("2026-11-28T08:00:00.000Z", "2026-11-29T11:00:00.000Z")
+    return replace(report, who=Who(tuple(answers), *window, calls=2))

@@ -26,6 +26,7 @@ DEAD = samples.dead_result(STAGED)
 OUTSIDE = replace(COMPLETE, break_freeze="INC-1234: leaked key")
 
 DRIFTED = drift_samples.drifted()
+ATTRIBUTED = drift_samples.attributed()
 EVERY_ORIGIN = drift_samples.every_origin()
 CONTEXT = CommandContext(
     global_options=("--dir", "config"), plan_options=("--only", "team-*", "--base", "main")
@@ -90,6 +91,11 @@ CASES: dict[str, Callable[[], str]] = {
     "drift-api.html": lambda: html.drift(DRIFTED, SHARED),
     "drift-api.json": lambda: json.document(DRIFTED.as_json()),
     "drift-api-channel.txt": lambda: notification.of_drift(DRIFTED, ledger="shared").body,
+    "drift-who.txt": lambda: terminal.drift(ATTRIBUTED, SHARED),
+    "drift-who.md": lambda: markdown.drift(ATTRIBUTED, SHARED),
+    "drift-who.html": lambda: html.drift(ATTRIBUTED, SHARED),
+    "drift-who.json": lambda: json.document(ATTRIBUTED.as_json()),
+    "drift-who-channel.txt": lambda: notification.of_drift(ATTRIBUTED, ledger="shared").body,
     "drift-git.txt": lambda: terminal.drift(drift_samples.git_ahead(), LOCAL),
     "drift-git.md": lambda: markdown.drift(drift_samples.git_ahead(), LOCAL),
     "drift-git.html": lambda: html.drift(drift_samples.git_ahead(), LOCAL),
