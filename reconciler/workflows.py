@@ -5,7 +5,7 @@ Each takes values and collaborators and returns values. The steps of an apply: r
 environment or a clock; `reconciler.cli.wiring` builds the collaborators.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from reconciler.execution.preflight import Approval
     from reconciler.execution.result import ApplyResult
     from reconciler.execution.undo import UndoRevision
-    from reconciler.ledger.models import OwnWrites
     from reconciler.policies.runner import PolicyRunner
 
 
@@ -277,55 +276,6 @@ async def drift(
         not_read=incremental.not_read if incremental else 0,
         partial=options.selection != Selection(),
     )
-
-
-async def with_attribution(
-    session: Session,
-    report: "DriftReport",
-    own_writes: Callable[[Collection[str]], Awaitable["OwnWrites | None"]],
-    *,
-    since: datetime | None = None,
-) -> "DriftReport":
-    """Return a fresh report with who changed what, as the API's audit log shows it.
-
-    `own_writes` reads the ledger for integrations, and returns None if it cannot be read. The log
-    is read from the last run that the ledger has; `since` is used for integrations without one. A
-    log that cannot be read is a notice.
-    """
-    from reconciler.drift.attribution import (
-        attribute,
-        notice_of,
-        questions,
-        unknown_writers,
-        window,
-    )
-    from reconciler.drift.who import Who
-    from reconciler.remote.audit_log import read_audit_log
-
-    asked = questions(report)
-    if not asked:
-        return replace(report, who=Who())
-    own = await own_writes({question.slug for question in asked})
-    organisation = report.target.organisation_id or session.known_organisation
-    if own is None or organisation is None:
-        why = "the ledger cannot be read" if own is None else "no list names the organisation"
-        problem = unknown_writers(why, hint="the report is otherwise complete")
-        return _with_notice(replace(report, who=Who(complete=False)), problem)
-    now = session.now
-    first, last = window(asked, own, since=since, now=now)
-    log = await read_audit_log(
-        session.api, organisation=organisation, since=first, until=last, now=lambda: session.now
-    )
-    who = attribute(asked, own, log, since=since, now=now)
-    attributed = replace(report, who=who)
-    if log.problem is None:
-        return attributed
-    return _with_notice(attributed, notice_of(log))
-
-
-def _with_notice(report: "DriftReport", notice: Diagnostic) -> "DriftReport":
-    plan = replace(report.plan, diagnostics=(*report.plan.diagnostics, notice))
-    return replace(report, plan=plan)
 
 
 def require_ledger(session: Session) -> None:

@@ -4,6 +4,7 @@
     incremental   which integrations need not be read again (pure)
     who           who made each difference, and its JSON in both directions (pure)
     attribution   matching of differences with records of the audit log (pure)
+    audit_reading reading of the log for a report
     notify        messages to channels such as chat or mail
 
 Rendering of a report: `reconciler.views`.

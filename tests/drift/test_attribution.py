@@ -9,6 +9,7 @@ import pytest
 
 from reconciler import workflows
 from reconciler.domain.state import Declared, LastApplied, LastAppliedState
+from reconciler.drift.audit_reading import with_attribution
 from reconciler.drift.who import FieldWho, Who
 from reconciler.ledger.models import Confirmation, OwnCall, OwnWrites
 from reconciler.planning.plan import PlanOptions
@@ -61,7 +62,14 @@ class Log:
 
         async def run() -> Who:
             report = await workflows.drift(session, PlanOptions())
-            attributed = await workflows.with_attribution(session, report, own_writes, since=since)
+            attributed = await with_attribution(
+                report,
+                api=session.api,
+                own_writes=own_writes,
+                known_organisation=session.known_organisation,
+                now=lambda: session.now,
+                since=since,
+            )
             assert attributed.who is not None
             return attributed.who
 

@@ -43,7 +43,8 @@ def said(verdict: Verdict, *writers: Writer, reason: Reason | None = None) -> st
             said(Verdict.AMBIGUOUS, Writer(None, "run", "run-7", "PUT", "api"), KEY, KEY, KEY, KEY),
             (
                 "who: ambiguous: run run-7 (PUT, API) or API key ci (DELETE, API, "
-                "2026-11-29 09:10:00 UTC) or API key ci (DELETE, API, 2026-11-29 09:10:00 UTC) or 2 more"
+                "2026-11-29 09:10:00 UTC) or API key ci (DELETE, API, 2026-11-29 09:10:00 UTC) "
+                "or 2 more"
             ),
         ),
         (

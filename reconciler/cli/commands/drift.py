@@ -235,6 +235,8 @@ async def _attributed(
     """Return the report with who changed what, if that was asked for."""
     if not attribution.who:
         return report
+    from reconciler.drift.audit_reading import with_attribution
+
     ledger_access = ledger_access_of(
         invocation, invocation.environment or settings.from_environment()
     )
@@ -242,8 +244,13 @@ async def _attributed(
     async def own_writes(slugs: Collection[str]) -> OwnWrites | None:
         return await in_thread(lambda: ledger_access.own_writes(session.desired.target, slugs))
 
-    return await workflows.with_attribution(
-        session, report, own_writes, since=parse_instant(attribution.since)
+    return await with_attribution(
+        report,
+        api=session.api,
+        own_writes=own_writes,
+        known_organisation=session.known_organisation,
+        now=lambda: session.now,
+        since=parse_instant(attribution.since),
     )
 
 

@@ -1,0 +1,54 @@
+"""Read the audit log for a drift report, and add who changed what.
+
+Three steps: what the ledger knows about our own writes, one window of the log, and the matching of
+both with the differences (`reconciler.drift.attribution`). Only `drift --who` needs this module.
+"""
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
+from datetime import datetime
+
+from reconciler.diagnostics import Diagnostic
+from reconciler.drift.attribution import attribute, notice_of, questions, unknown_writers, window
+from reconciler.drift.report import DriftReport
+from reconciler.drift.who import Who
+from reconciler.ledger.models import OwnWrites
+from reconciler.remote.api import IntegrationsAPI
+from reconciler.remote.audit_log import read_audit_log
+
+
+async def with_attribution(
+    report: DriftReport,
+    *,
+    api: IntegrationsAPI,
+    own_writes: Callable[[Collection[str]], Awaitable[OwnWrites | None]],
+    known_organisation: str | None,
+    now: Callable[[], datetime],
+    since: datetime | None = None,
+) -> DriftReport:
+    """Return a fresh report with who changed what, as the API's audit log shows it.
+
+    `own_writes` reads the ledger for integrations, and returns None if it cannot be read. The log
+    is read from the last run that the ledger has; `since` is used for integrations without one. A
+    log that cannot be read is a notice.
+    """
+    asked = questions(report)
+    if not asked:
+        return replace(report, who=Who())
+    own = await own_writes({question.slug for question in asked})
+    # An empty list does not name its organisation.
+    organisation = report.target.organisation_id or known_organisation
+    if own is None or organisation is None:
+        why = "the ledger cannot be read" if own is None else "no list names the organisation"
+        problem = unknown_writers(why, hint="the report is otherwise complete")
+        return _with_notice(replace(report, who=Who(complete=False)), problem)
+    asked_at = now()
+    first, last = window(asked, own, since=since, now=asked_at)
+    log = await read_audit_log(api, organisation=organisation, since=first, until=last, now=now)
+    attributed = replace(report, who=attribute(asked, own, log, since=since, now=asked_at))
+    return attributed if log.problem is None else _with_notice(attributed, notice_of(log))
+
+
+def _with_notice(report: DriftReport, notice: Diagnostic) -> DriftReport:
+    plan = replace(report.plan, diagnostics=(*report.plan.diagnostics, notice))
+    return replace(report, plan=plan)
