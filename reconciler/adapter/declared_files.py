@@ -12,7 +12,7 @@ from typing import Final
 
 from reconciler.adapter.problems import refuse
 from reconciler.desired.load import Loaded, load
-from reconciler.desired.source import FileSource, MemorySource
+from reconciler.desired.source import MAX_FILE, FileSource, MemorySource
 from reconciler.frozen_dataclass import dataclass
 from reconciler.workflows import Session
 
@@ -86,15 +86,15 @@ class Candidate:
         """Return the paths of the files that are not YAML; the overlay holds none."""
         return self.base.other_files()
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, *, limit: int = MAX_FILE) -> bytes:
         """Return the content of a file after the overlay."""
         if path not in self.documents:
-            return self.base.read(path)
+            return self.base.read(path, limit=limit)
         text = self.documents[path]
         # A lone surrogate of JSON becomes bytes that are not UTF-8, which the reader reports.
         files = {} if text is None else {path: text.encode("utf-8", "surrogatepass")}
         # The same limits and errors apply as to a file on disk.
-        return MemorySource(files).read(path)
+        return MemorySource(files).read(path, limit=limit)
 
     def has_folder(self, path: str) -> bool:
         """Return whether a folder exists after the overlay."""

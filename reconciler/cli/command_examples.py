@@ -88,6 +88,23 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ),
             ("Name who changed it", "reconcile --target production drift --who"),
         ),
+        "catalogue": (
+            (
+                "Pin the models of a provider",
+                "reconcile catalogue update https://configs.portkey.ai/pricing/openai.json",
+            ),
+            ("Pin the small catalogue of the simulator", "reconcile catalogue update simulator:"),
+        ),
+        "catalogue update": (
+            (
+                "Pin the models of a provider",
+                "reconcile catalogue update https://configs.portkey.ai/pricing/openai.json",
+            ),
+            (
+                "Pin LiteLLM's file, which has dates of retirement",
+                "reconcile catalogue update model_prices_and_context_window.json",
+            ),
+        ),
         "history": (
             (
                 "Show the runs of a week, and check the hash chain",

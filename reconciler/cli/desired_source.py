@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from reconciler import git
 from reconciler.cli import settings
 from reconciler.cli.global_options import Invocation
+from reconciler.cli.model_gate import days_of
 from reconciler.cli.options import ReadingOptions
 from reconciler.cli.settings import Settings
 from reconciler.desired.config import Config, choose_target, override_base_url
@@ -85,7 +86,12 @@ class FolderSource:
         commit = environment.commit or git.head(repository)
         self.environment = replace(environment, commit=commit)
         checkout = checkout_of(invocation, environment)
-        self._loaded, self._desired = read_files(invocation, self.environment, checkout.files)
+        self._loaded, self._desired = read_files(
+            invocation,
+            self.environment,
+            checkout.files,
+            retirement_days=days_of(reading.fail_on),
+        )
         target, doubts = self._desired.target, checkout.doubts
         self._past = read_past(repository, reading.base, target, doubts=doubts)
         self.target = self._desired.target
@@ -113,7 +119,11 @@ def read_target(invocation: Invocation, environment: Settings) -> Target:
 
 
 def read_files(
-    invocation: Invocation, environment: Settings, files: FileSource | None = None
+    invocation: Invocation,
+    environment: Settings,
+    files: FileSource | None = None,
+    *,
+    retirement_days: int | None = None,
 ) -> tuple[Loaded, DesiredState]:
     """Return what the files declare for the selected target; raise `InvalidInput` for mistakes."""
     loaded = load(
@@ -121,6 +131,7 @@ def read_files(
         target_name=invocation.target,
         today=settings.now().date(),
         base_url_override=environment.base_url,
+        retirement_days=retirement_days,
     )
     if loaded.state is None or has_errors(loaded.diagnostics):
         raise InvalidInput(loaded.diagnostics)

@@ -19,6 +19,12 @@ VARIABLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("RECONCILE_CA_FILE", "File with the certificates of a private CA"),
             ("RECONCILE_PROXY", "URL of the proxy for API calls"),
         ),
+        "Catalogue of models": (
+            (
+                "RECONCILE_ALLOWED_CATALOGUES",
+                "Other hosts than configs.portkey.ai that `catalogue update` may read",
+            ),
+        ),
         "Secrets": (
             ("SECRET_*", "Usual names of secret values: `${env:SECRET_OPENAI_KEY}` in a file"),
             (

@@ -246,6 +246,31 @@ class LedgerAccess:
             with suppress(LedgerError), self.open(read_only=False) as ledger:
                 ledger.store_rate(key_of(target), text)
 
+    def announced(self, target: Target) -> Mapping[str, int] | None:
+        """Return the retirements that were announced, None without a ledger that can be read."""
+        if self.state is LedgerState.FRESH:
+            return None
+        try:
+            with self.open(read_only=True) as ledger:
+                return ledger.announced(key_of(target))
+        except LedgerError:
+            return None
+
+    def save_announced(
+        self, target: PlanTarget, thresholds: Mapping[str, int]
+    ) -> tuple[Diagnostic, ...]:
+        """Store the announced retirements; a failure of the ledger is a warning."""
+        key = TargetKey.of(
+            name=target.name, base_url=target.base_url, organisation=target.organisation_id
+        )
+        try:
+            with self.open(read_only=False) as ledger:
+                ledger.store_announced(key, thresholds)
+        except LedgerError as problem:
+            summary = f"{problem.summary}; the next check announces the same retirements again"
+            return (warning(problem.code, summary, hint=problem.hint),)
+        return ()
+
     def open(self, *, read_only: bool, limit_seconds: float = LIMIT_SECONDS) -> "Ledger":
         """Open the ledger, or raise `LedgerError`."""
         from reconciler.ledger.store import open_ledger  # the database is only loaded to be opened

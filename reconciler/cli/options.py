@@ -17,6 +17,7 @@ import click
 
 from reconciler.cli import completion_values
 from reconciler.cli.global_options import Invocation
+from reconciler.cli.model_gate import FailOn, fail_on_option
 from reconciler.frozen_dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -238,6 +239,7 @@ class ReadingOptions:
     deadline: float = 900
     require_secrets: bool = False
     values: str = "available"
+    fail_on: tuple[FailOn, ...] = ()
 
     def __post_init__(self) -> None:
         if self.without_values and self.require_secrets:
@@ -297,6 +299,7 @@ reading_only = grouped(
         show_default=True,
         help="Secret values to compare with; none where they are out of reach by design",
     ),
+    fail_on=fail_on_option,
 )
 """Add the options of `reading` for a command that sends no secret."""
 

@@ -26,6 +26,7 @@ class Settings:
     environment: Mapping[str, str] = field(repr=False)
     base_url: str | None = None
     allowed_hosts: tuple[str, ...] = ()
+    allowed_catalogues: tuple[str, ...] = ()
     allowed_secrets: str | None = None
     allowed_probes: str | None = None
     allowed_policies: str | None = None
@@ -74,6 +75,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         environment=MappingProxyType(dict(environment)),
         base_url=text("PORTKEY_BASE_URL"),
         allowed_hosts=several("RECONCILE_ALLOWED_HOSTS"),
+        allowed_catalogues=several("RECONCILE_ALLOWED_CATALOGUES"),
         allowed_secrets=text("RECONCILE_ALLOWED_SECRETS"),
         allowed_probes=text("RECONCILE_ALLOWED_PROBES"),
         allowed_policies=text("RECONCILE_ALLOWED_POLICIES"),

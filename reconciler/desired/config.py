@@ -24,7 +24,13 @@ from reconciler.desired.yaml_reader import apply_types, read_yaml
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.facts import SECRET_NAME
 from reconciler.domain.identifiers import SLUG
-from reconciler.domain.policy import PolicyCommand, StrictSettings, Target, Tombstone
+from reconciler.domain.policy import (
+    PinnedCatalogue,
+    PolicyCommand,
+    StrictSettings,
+    Target,
+    Tombstone,
+)
 from reconciler.domain.schema import compiled
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.tree import Tree, Value
@@ -52,6 +58,9 @@ class ConfigFile(StrictSettings):
     policies: tuple[PolicyCommand, ...] | None = Field(
         None, description="Programs that judge the plans of every target before they are applied."
     )
+    catalogue: PinnedCatalogue | None = Field(
+        None, description="Catalogue of models: which exist, and until when."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,7 @@ class Config:
     targets: Mapping[str, Target]
     tombstones: Mapping[str, Tombstone] = field(default_factory=lambda: MappingProxyType({}))
     providers: tuple[str, ...] = ()
+    catalogue: PinnedCatalogue | None = None
 
 
 def read_config(source: FileSource, problems: ProblemCollector) -> Config | None:
@@ -193,6 +203,7 @@ def _check(tree: object, document: Sourced, problems: ProblemCollector) -> None:
                     _bind_key(gateway, ("targets", name, "probe", "gateway"), report)
                 _check_target(name, target, document, problems)
         bind_references(tree, compiled(ConfigFile), report)
+        _check_catalogue(tree.get("catalogue"), document.origin_of(("catalogue",)), problems)
         _check_names(tree, document, problems)
         _check_policies(tree, document, problems)
     check_model(
@@ -288,6 +299,21 @@ def _check_known_fields(known: Value, here: SourceOrigin, problems: ProblemColle
                 problems.error("invalid-value", summary, here.at(provider, index), hint=hint)
 
 
+def _check_catalogue(catalogue: Value, here: SourceOrigin, problems: ProblemCollector) -> None:
+    """Refuse a path that leaves the folder of the files."""
+    file = catalogue.get("file") if isinstance(catalogue, dict) else None
+    if isinstance(file, str) and not is_catalogue_path(file):
+        summary = "`file` must be the path of a JSON file in the folder of reconcile.yaml"
+        hint = "write a path such as `catalogue.json`, without `..` and without a leading `/`"
+        problems.error("invalid-value", summary, here.at("file"), hint=hint)
+
+
+def is_catalogue_path(path: str) -> bool:
+    """Return whether a path names a JSON file below the folder of the files."""
+    parts = path.split("/")
+    return path.endswith(".json") and all(_NAME.fullmatch(part) for part in parts)
+
+
 def _is_folder_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None and PurePosixPath(name).name == name
 
@@ -324,4 +350,5 @@ def _build(tree: Tree) -> Config:
         MappingProxyType(targets),
         MappingProxyType({t.slug: t for t in checked.deletions or ()}),
         checked.providers or (),
+        checked.catalogue,
     )

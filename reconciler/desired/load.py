@@ -11,10 +11,11 @@ find the line that names it.
 import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from reconciler.desired.config import (
     CONFIG_FILE,
@@ -42,6 +43,10 @@ from reconciler.domain.secrets import SecretRef
 from reconciler.domain.state import Declared, DesiredState
 from reconciler.frozen_dataclass import dataclass
 
+if TYPE_CHECKING:
+    from reconciler.desired.catalogue_rules import ModelRules
+    from reconciler.domain.catalogue import ModelFinding
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -52,6 +57,14 @@ class Loaded:
     diagnostics: tuple[Diagnostic, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """All problems of the files, and what the catalogue says about their models."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    models: "tuple[ModelFinding, ...]" = ()
+
+
 def load(
     files: Path | FileSource,
     *,
@@ -60,12 +73,14 @@ def load(
     base_url_override: str | None = None,
     check_reference: ReferenceCheck | None = None,
     expects_creates: bool = False,
+    retirement_days: int | None = None,
 ) -> Loaded:
     """Load what the files declare for a target, the default one if no name is given.
 
     `check_reference` may object to a reference; the objection is reported where the reference
     stands. With `expects_creates`, warn of what prevents an integration from being created; a plan
-    decides this better, because it knows which integrations exist.
+    decides this better, because it knows which integrations exist. Models of the catalogue that
+    retire within `retirement_days` are reported, by default within `catalogue.NOTICE_DAYS`.
     """
     source = as_source(files)
     problems = ProblemCollector(
@@ -79,11 +94,16 @@ def load(
             problems.diagnostics += diagnostics
         # Even without a target, so that one run finds the mistakes of all files.
         documents = Documents(source, problems, config)
-        integrations = _build_all(documents, config, _Terms.of(target), today, problems)
+        models = _model_rules(source, config, problems, today, retirement_days)
+        terms = _Terms.of(target)
+        integrations = _build_all(documents, config, terms, today, problems, models=models)
     diagnostics = in_order(problems.diagnostics)
     if target is None or config is None or has_errors(diagnostics):
         return Loaded(config, None, diagnostics)
-    return Loaded(config, _state(source, config, target, integrations), diagnostics)
+    state = _state(source, config, target, integrations)
+    if models is not None:
+        state = replace(state, models=tuple(models.findings))
+    return Loaded(config, state, diagnostics)
 
 
 def load_config(files: Path | FileSource) -> tuple[Config | None, tuple[Diagnostic, ...]]:
@@ -139,9 +159,28 @@ def check(
     check_reference: ReferenceCheck | None = None,
     expects_creates: bool = False,
 ) -> tuple[Diagnostic, ...]:
+    """Return all problems of the files; see `check_with_models`."""
+    return check_with_models(
+        files,
+        target_name=target_name,
+        today=today,
+        check_reference=check_reference,
+        expects_creates=expects_creates,
+    ).diagnostics
+
+
+def check_with_models(
+    files: Path | FileSource,
+    *,
+    target_name: str | None,
+    today: date,
+    check_reference: ReferenceCheck | None = None,
+    expects_creates: bool = False,
+    retirement_days: int | None = None,
+) -> Checked:
     """Return all problems of the files: for one target, or without a name for every target.
 
-    `check_reference` and `expects_creates` are those of `load`.
+    `check_reference`, `expects_creates` and `retirement_days` are those of `load`.
     """
     source = as_source(files)
     problems = ProblemCollector(
@@ -155,9 +194,10 @@ def check(
         elif config is not None and config.targets:
             terms = _terms_of_all(config.targets.values())
         documents = Documents(source, problems, config)
+        models = _model_rules(source, config, problems, today, retirement_days)
         for terms_of_target in terms:
-            _build_all(documents, config, terms_of_target, today, problems)
-    return in_order(problems.diagnostics)
+            _build_all(documents, config, terms_of_target, today, problems, models=models)
+    return Checked(in_order(problems.diagnostics), tuple(models.findings) if models else ())
 
 
 def load_rendered(
@@ -224,6 +264,8 @@ def _build_all(
     terms: _Terms,
     today: date,
     problems: ProblemCollector,
+    *,
+    models: "ModelRules | None" = None,
 ) -> dict[str, Declared]:
     declared: dict[str, Declared] = {}
     for document in documents.merged(terms.environment):
@@ -231,7 +273,32 @@ def _build_all(
         if integration is not None:
             declared[integration.slug] = integration
             _check_tombstone(integration.slug, document, config, problems)
+            if models is not None:
+                models.check(integration, document)
     return declared
+
+
+def _model_rules(
+    source: FileSource,
+    config: Config | None,
+    problems: ProblemCollector,
+    today: date,
+    days: int | None,
+) -> "ModelRules | None":
+    """Return the rules of the catalogue; None, after reports, without one that can be used."""
+    if config is None or config.catalogue is None:
+        return None
+    # Imported late, because few repositories pin a catalogue.
+    from reconciler.desired.catalogue_file import read_catalogue
+    from reconciler.desired.catalogue_rules import ModelRules
+    from reconciler.domain.catalogue import NOTICE_DAYS
+
+    here = SourceOrigin(CONFIG_FILE, path=("catalogue",))
+    catalogue = read_catalogue(source, config.catalogue, problems, here)
+    if catalogue is None:
+        return None
+    days = NOTICE_DAYS if days is None else max(days, NOTICE_DAYS)
+    return ModelRules(catalogue, problems, today=today, days=days)
 
 
 def _check_tombstone(

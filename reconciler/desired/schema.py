@@ -126,6 +126,10 @@ _LIMITS = {
     "used_removals": "Removals of something in use that one run may make; with `usage` alone, 0.",
     "plan_age_hours": "Hours for which a saved plan can be applied.",
 }
+_CATALOGUE = {
+    "file": "Path of the catalogue, in the folder of this file.",
+    "digest": "Digest of the catalogue; `reconcile catalogue update` writes both.",
+}
 _TOMBSTONE = {"slug": "The slug that must not exist.", "reason": "Reason, for readers of the file."}
 
 
@@ -267,6 +271,7 @@ def config() -> Schema:
         ("GatewayProbe", _GATEWAY),
         ("PolicyCommand", _POLICY),
         ("Rotation", _ROTATION),
+        ("PinnedCatalogue", _CATALOGUE),
         ("Tombstone", _TOMBSTONE),
     ):
         for field, text in descriptions.items():

@@ -56,8 +56,8 @@ class FileSource(Protocol):
         """List the files that are not YAML by their name, without hidden ones."""
         ...
 
-    def read(self, path: str) -> bytes:
-        """Return the content of a listed file; raises `UnreadableFile`."""
+    def read(self, path: str, *, limit: int = MAX_FILE) -> bytes:
+        """Return the content of a file up to a limit in bytes; raises `UnreadableFile`."""
         ...
 
     def has_folder(self, path: str) -> bool:
@@ -86,14 +86,14 @@ class MemorySource:
         others = {p for p in self.files if not is_yaml(p)}
         return sorted(others.union(self.original.other_files() if self.original else ()))
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, *, limit: int = MAX_FILE) -> bytes:
         """Return the content of a file."""
         content = self.files.get(path)
         if content is None:
             hint = "add the file, or remove the reference to it"
             raise UnreadableFile("missing-file", "does not exist", hint)
-        if len(content) > MAX_FILE:
-            raise too_large()
+        if len(content) > limit:
+            raise too_large(limit)
         return check_content(content)
 
     def has_folder(self, path: str) -> bool:
@@ -128,10 +128,10 @@ class DirectorySource:
         """List the regular files that do not have a YAML name."""
         return sorted(_walk(self._root, "", lambda entry: not _may_be_read(entry)))
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, *, limit: int = MAX_FILE) -> bytes:
         """Read a regular file inside the directory."""
         try:
-            return self._read(path)
+            return self._read(path, limit)
         except OSError as error:
             reason = error.strerror or "unknown reason"
             hint = "check its permissions, and those of the folders above it"
@@ -147,7 +147,7 @@ class DirectorySource:
         full = f"{self._root}/{path}"
         return os.path.lexists(full) and (Path(full).is_symlink() or not Path(full).is_dir())
 
-    def _read(self, path: str) -> bytes:
+    def _read(self, path: str, limit: int) -> bytes:
         full = f"{self._root}/{path}"
         real = full if _has_no_link(self._root, path) else os.path.realpath(full)
         # With the slash, because /data-old begins with /data.
@@ -167,7 +167,7 @@ class DirectorySource:
         # With O_NOFOLLOW a link that has replaced the file since the check is not followed.
         descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
         try:
-            return check_content(_read_regular(descriptor))
+            return check_content(_read_regular(descriptor, limit))
         finally:
             os.close(descriptor)
 
@@ -197,11 +197,11 @@ def check_content(content: bytes) -> bytes:
     return content
 
 
-def too_large() -> UnreadableFile:
-    """Return the error of a file that exceeds the limit."""
+def too_large(limit: int = MAX_FILE) -> UnreadableFile:
+    """Return the error of a file that exceeds a limit in bytes."""
     return UnreadableFile(
         "file-too-large",
-        "is larger than 1 MiB",
+        f"is larger than {limit // MAX_FILE} MiB",
         "split the file, or remove what is not YAML; an integration takes a few hundred bytes",
     )
 
@@ -236,19 +236,19 @@ def _stands_for_folder(entry: "os.DirEntry[str]") -> bool:
     return entry.is_symlink() and (entry.is_dir() or not Path(entry.path).exists())
 
 
-def _read_regular(descriptor: int) -> bytes:
+def _read_regular(descriptor: int, limit: int) -> bytes:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise UnreadableFile(
             "not-a-file", "is not a regular file", "replace it with a file, or remove it"
         )
-    if status.st_size > MAX_FILE:
-        raise too_large()
+    if status.st_size > limit:
+        raise too_large(limit)
     # Sized by the file: allocating a buffer of the limit for each file takes half of the time.
     content = os.read(descriptor, status.st_size + 1)
     # The file may grow while it is read.
-    while len(content) <= MAX_FILE and (more := os.read(descriptor, _CHUNK)):
+    while len(content) <= limit and (more := os.read(descriptor, _CHUNK)):
         content += more
-    if len(content) > MAX_FILE:
-        raise too_large()
+    if len(content) > limit:
+        raise too_large(limit)
     return content

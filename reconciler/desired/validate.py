@@ -21,6 +21,7 @@ from reconciler.desired.shape_hints import (
     near_field_elsewhere,
 )
 from reconciler.desired.suggestions import nearest, one_of, quoted, valid_slug
+from reconciler.domain.policy import DIGEST_PATTERN
 from reconciler.domain.schema import UNKNOWN, FieldSchema
 from reconciler.domain.secrets import LOOKS_SECRET
 
@@ -367,6 +368,7 @@ def _limit(problem: ErrorDetails) -> str:
 _SLUG = r"^[A-Za-z0-9_-]{1,255}$"
 _PATTERNS = {
     _SLUG: "must be 1 to 255 letters, digits, `_` or `-`",
+    DIGEST_PATTERN: "must be `sha256:` and 64 hexadecimal digits in lower case",
     r"^[^\s/:?#@.]*$": "must be a name, not a URL or a host name",
     r"^[^\s/:?#@]*$": "must be a name, not a URL",
     r"^(key|configurations\.[A-Za-z0-9_]+)$": "must be `key` or `configurations.<field>`",

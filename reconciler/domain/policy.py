@@ -62,6 +62,8 @@ class Scope(StrictSettings):
 KnownFields: TypeAlias = Mapping[str, tuple[str, ...]]
 """Configuration fields that a target lists as known, by provider: they can be shown."""
 
+DIGEST_PATTERN = r"^sha256:[0-9a-f]{64}$"
+
 NO_KNOWN_FIELDS: KnownFields = MappingProxyType({})
 
 
@@ -214,6 +216,13 @@ class Target(StrictSettings):
             "base_url": self.base_url,
             "organisation_id": organisation_id,
         }
+
+
+class PinnedCatalogue(StrictSettings):
+    """Catalogue of models: a file in the folder of the files, and the digest of its content."""
+
+    file: str
+    digest: Annotated[str, Field(pattern=DIGEST_PATTERN)]
 
 
 class Tombstone(StrictSettings):

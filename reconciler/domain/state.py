@@ -11,7 +11,7 @@ from dataclasses import field, replace
 from datetime import date
 from functools import cached_property
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from reconciler.diagnostics import Diagnostic, SourceLocation
 from reconciler.domain.identifiers import differ_in_form
@@ -22,6 +22,9 @@ from reconciler.domain.schema import FieldSchema, any_provider_schema, integrati
 from reconciler.domain.secrets import Mask, Pepper, Redacted, SecretRef
 from reconciler.domain.tree import Path, Tree, Value, is_empty
 from reconciler.frozen_dataclass import dataclass
+
+if TYPE_CHECKING:
+    from reconciler.domain.catalogue import ModelFinding
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +139,16 @@ Locate: TypeAlias = Callable[[str, SecretRef], SourceLocation | None]
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """Everything that the files declare for one target."""
+    """Everything that the files declare for one target.
+
+    `models` are the declared models that the catalogue does not list, or that retire.
+    """
 
     target: Target
     integrations: Mapping[str, Declared]
     tombstones: Mapping[str, Tombstone] = field(default_factory=lambda: MappingProxyType({}))
     locate: Locate | None = field(default=None, compare=False, repr=False)
+    models: "tuple[ModelFinding, ...]" = field(default=(), compare=False, repr=False)
 
     def location_of(self, declared: Declared, reference: SecretRef) -> SourceLocation:
         """Return where an integration names a reference or, if that is unknown, where it begins."""

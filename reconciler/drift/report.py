@@ -12,6 +12,7 @@ from typing import Any, Literal, NotRequired
 
 from pydantic import StrictBool
 
+from reconciler.drift.retirements import Retirement, RetirementDocument, retirement_from
 from reconciler.drift.who import Who, WhoDocument, who_from_document
 from reconciler.errors import ReconcilerError
 from reconciler.planning.actions import Action, ActionKind, ChangeKind, ChangeOrigin
@@ -54,7 +55,8 @@ class DriftReport:
     `plan` would remove the difference, `origins` has the origin of each action by slug, and
     `not_read` counts the integrations that were assumed to be unchanged without a detailed read.
     `partial` states that only selected integrations were compared. `who` has who changed what, None
-    if that was not asked for.
+    if that was not asked for. `retiring` are the declared models that retire soon or have retired,
+    as far as the catalogue tells; they are not drift.
     """
 
     plan: Plan
@@ -62,6 +64,7 @@ class DriftReport:
     not_read: int = 0
     partial: bool = False
     who: Who | None = None
+    retiring: tuple[Retirement, ...] = ()
 
     @property
     def target(self) -> PlanTarget:
@@ -94,6 +97,11 @@ class DriftReport:
             for origin in ChangeOrigin
         }
 
+    @property
+    def announced(self) -> tuple[Retirement, ...]:
+        """Retirements that this report announces: they have reached a threshold since the last."""
+        return tuple(item for item in self.retiring if item.is_due)
+
     def as_json(self) -> dict[str, Any]:
         """Return the drift document, `kind: drift_report`."""
         plan = self.plan.as_json()
@@ -111,6 +119,8 @@ class DriftReport:
             document["policies"] = plan["policies"]
         if self.who is not None:
             document["who"] = self.who.as_json()
+        if self.retiring:
+            document["retiring"] = [item.as_json() for item in self.retiring]
         return document
 
 
@@ -157,6 +167,7 @@ class DriftDocument(ComparisonDocument):
     partial: NotRequired[StrictBool]
     # Only with `drift --who`.
     who: NotRequired[WhoDocument]
+    retiring: NotRequired[list[RetirementDocument]]
 
 
 def moved_in_api(report: DriftReport) -> tuple[str, ...]:
@@ -188,6 +199,7 @@ def decode_report(text: str, *, name: str) -> DriftReport:
             not_read=document["not_read"],
             partial=document.get("partial", False),
             who=who_from_document(document["who"]) if "who" in document else None,
+            retiring=tuple(retirement_from(item) for item in document.get("retiring", ())),
         )
     except (ValueError, RecursionError) as problem:
         raise _unreadable(name, what_is_wrong(problem)) from None

@@ -56,7 +56,7 @@ class FilesAtCommit:
         """Return none: only YAML files are read, so that another file of a commit hides nothing."""
         return []
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, *, limit: int = MAX_FILE) -> bytes:
         """Return the content of a file, or raise `UnreadableFile`."""
         if path in self.unreadable:
             raise self.unreadable[path]
@@ -65,8 +65,8 @@ class FilesAtCommit:
                 "missing-file", "does not exist", "add it, or remove the reference to it"
             )
         content = self.files[path]
-        if len(content) > MAX_FILE:
-            raise too_large()
+        if len(content) > limit:
+            raise too_large(limit)
         return check_content(content)
 
     def has_folder(self, path: str) -> bool:

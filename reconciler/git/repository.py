@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from reconciler.desired.config import CONFIG_FILE
 from reconciler.desired.documents import is_in_layout
-from reconciler.desired.source import FileSource, UnreadableFile, is_yaml
+from reconciler.desired.source import MAX_FILE, FileSource, UnreadableFile, is_yaml
 from reconciler.errors import ReconcilerError
 from reconciler.frozen_dataclass import dataclass
 
@@ -223,11 +223,11 @@ class CheckedOutFiles:
         """List the files in the working tree that are not YAML."""
         return self.base.other_files()
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, *, limit: int = MAX_FILE) -> bytes:
         """Return the content of a file, or raise `UnreadableFile`."""
         if path in self.missing:
             raise self.missing[path]
-        return self.base.read(path)
+        return self.base.read(path, limit=limit)
 
     def has_folder(self, path: str) -> bool:
         """Whether there is or should be a folder."""

@@ -166,15 +166,34 @@ async def report_drift(
     body = Marker(kind, context.environment, report.fingerprint).line + text_of(
         report, kind=kind, context=context, limit=COMMENT_LIMIT - _ROOM_FOR_FAILURE
     )
+    has_nothing = report.in_sync and not _retiring(report)
     if issue is None:
-        return "nothing" if report.in_sync else await _open(tracker, kind, context, body)
-    if report.in_sync and not issue.is_open:
+        return "nothing" if has_nothing else await _open(tracker, kind, context, body)
+    if has_nothing and not issue.is_open:
         return "nothing"
+    news = _reached(report, issue.body, body)
+    # Before the update, so that if the job ends in between, the old text makes the next check
+    # notify.
     if issue.digest != report.fingerprint:
-        # Before the update, so that if the job ends in between, the old digest makes the next check
-        # notify.
-        await _notify(tracker, issue, _news(report))
-    return await _update(tracker, issue, body, closes=report.in_sync)
+        await _notify(tracker, issue, _news(report) + news)
+    elif news:
+        await _notify(tracker, issue, news.lstrip())
+    return await _update(tracker, issue, body, closes=has_nothing)
+
+
+def _retiring(report: DriftReport | FleetReport) -> tuple[str, ...]:
+    """Return a line for each model that retires, as the issue shows it."""
+    if isinstance(report, FleetReport):
+        return ()
+    return tuple(f"- {code(line)}" for line in drift_outline.retirements(report))
+
+
+def _reached(report: DriftReport | FleetReport, before: str, body: str) -> str:
+    """Return the lines on models that have reached another threshold than the issue shows."""
+    known, shown = _unix(before).splitlines(), body.splitlines()
+    # What did not fit into the text cannot be remembered by it, and would be news each time.
+    lines = [line for line in _retiring(report) if line in shown and line not in known]
+    return "\n" + "".join(f"{line}\n" for line in lines) if lines else ""
 
 
 def _partial(kind: ReportKind) -> Diagnostic:

@@ -199,6 +199,18 @@ class Ledger:
             target = target_rows.find_or_create(connection, key)
             target_rows.write_probe_answers(connection, target, answers)
 
+    def announced(self, key: TargetKey) -> Mapping[str, int]:
+        """Return the last announced threshold of each retirement of a model."""
+        with self._database.reading() as connection:
+            target = target_rows.find(connection, key)
+            return {} if target is None else target_rows.read_announced(connection, target)
+
+    def store_announced(self, key: TargetKey, thresholds: Mapping[str, int]) -> None:
+        """Store announced thresholds in place of older ones."""
+        with self._database.writing() as connection:
+            target = target_rows.find_or_create(connection, key)
+            target_rows.write_announced(connection, target, thresholds)
+
     def verify(self, *, expected_head: str | None = None) -> list[Diagnostic]:
         """Return a finding for everything that was changed or removed.
 

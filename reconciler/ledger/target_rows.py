@@ -74,6 +74,19 @@ def write_probe_answers(connection: Connection, target: int, answers: Mapping[st
     write_meta(connection, _answers_name(target), to_json(dict(answers)))
 
 
+def read_announced(connection: Connection, target: int) -> dict[str, int]:
+    """Return the last announced threshold of each retirement of a model, in days."""
+    stored = read_meta(connection, _announced_name(target))
+    if stored is None:
+        return {}
+    return {name: int(days) for name, days in parse_document(stored).items()}
+
+
+def write_announced(connection: Connection, target: int, thresholds: Mapping[str, int]) -> None:
+    """Store announced thresholds, in place of older ones."""
+    write_meta(connection, _announced_name(target), to_json(dict(thresholds)))
+
+
 def read_meta(connection: Connection, name: str) -> str | None:
     """Return a named value, None if it was never stored."""
     return connection.scalar(select(meta.c.value).where(meta.c.name == name))
@@ -87,6 +100,10 @@ def write_meta(connection: Connection, name: str, value: str) -> None:
 
 def _answers_name(target: int) -> str:
     return f"answers of target {target}"
+
+
+def _announced_name(target: int) -> str:
+    return f"announced retirements of target {target}"
 
 
 def _ids_by_organisation(connection: Connection, key: TargetKey) -> dict[str, int]:

@@ -5,8 +5,10 @@ Actions and headers come from `reconciler.views.plan_outline`.
 
 from collections.abc import Iterable, Sequence
 
+from reconciler.diagnostics import counted
 from reconciler.domain.identifiers import as_operands
 from reconciler.drift.report import DriftReport
+from reconciler.drift.retirements import RETIRED, RETIRING, Retirement
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import TOMBSTONE, ActionKind, ChangeOrigin
 from reconciler.views import phrases
@@ -48,7 +50,10 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class DriftOutline:
-    """Drift report for readers; `summary` has only fixed phrases and numbers."""
+    """Drift report for readers; `summary` has only fixed phrases and numbers.
+
+    `retiring` are the models that retire; a line changes only when another threshold is reached.
+    """
 
     title: str
     header: str
@@ -63,6 +68,7 @@ class DriftOutline:
     sections: tuple[Section, ...]
     left_alone: str
     steps: tuple[Suggestion, ...]
+    retiring: tuple[str, ...] = ()
 
     @property
     def items(self) -> tuple[ActionItem, ...]:
@@ -76,12 +82,17 @@ def of_report(
     ledger: str,
     context: CommandContext = CommandContext(),
     verbose: bool = False,
+    is_published: bool = False,
 ) -> DriftOutline:
     """Return the outline of a report; `ledger` is shared, local or fresh.
 
-    `verbose` lists everything, and adds findings that `validate` shows.
+    `verbose` lists everything, and adds findings that `validate` shows. A report that
+    `is_published` in an issue has no findings on models that retire, because they change each day.
     """
     by_origin = report.by_origin()
+    diagnostics = [
+        item for item in report.plan.diagnostics if not is_published or item.code != RETIRING
+    ]
     return DriftOutline(
         title=phrases.DRIFT_TITLE,
         header=header_of(report.target, ledger=ledger),
@@ -92,11 +103,24 @@ def of_report(
         counts=tuple(_counts(report)),
         groups=tuple(_groups(report)),
         note=phrases.DRIFT_UNKNOWN if by_origin[ChangeOrigin.UNKNOWN] else "",
-        findings=findings_of(report.plan.diagnostics, verbose=verbose),
+        findings=findings_of(diagnostics, verbose=verbose),
         sections=sections_of(report.plan, context, whole=verbose),
         left_alone=left_alone(report.plan, lists_undeclared=True),
         steps=tuple(suggestions(report, context=context)),
+        retiring=retirements(report),
     )
+
+
+def retirements(report: DriftReport) -> tuple[str, ...]:
+    """Return a line for each model that retires or has retired."""
+    return tuple(_retirement(item) for item in report.retiring)
+
+
+def _retirement(item: Retirement) -> str:
+    names = visible(item.model), visible(item.slug, limit=255), item.retires
+    if item.threshold == RETIRED:
+        return phrases.RETIREMENT_PASSED.format(*names)
+    return phrases.RETIREMENT.format(*names, counted(item.threshold, "day"))
 
 
 def summary_of(report: DriftReport) -> str:

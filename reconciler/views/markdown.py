@@ -138,10 +138,14 @@ def _ledger_parts(
 
 def drift(value: DriftReport, options: RenderOptions, *, limit: int = LIMIT) -> str:
     """Return a drift report: the summary, how to resolve it, then the changes by origin."""
-    shown = drift_outline.of_report(
-        value, ledger=options.ledger, context=options.context, verbose=options.verbose
-    )
     publication = options.publication
+    shown = drift_outline.of_report(
+        value,
+        ledger=options.ledger,
+        context=options.context,
+        verbose=options.verbose,
+        is_published=publication is not None,
+    )
     title = _published_title("drift", publication) if publication else shown.title
     lifts = phrases.LIFTS_BY_MERGING if publication else {}
     head = [
@@ -161,6 +165,7 @@ def drift(value: DriftReport, options: RenderOptions, *, limit: int = LIMIT) -> 
             *_risks(shown.items),
             *_blocks(shown.items, lifts=lifts),
             *_note(shown.note),
+            *_retiring(shown.retiring),
             *_findings(shown.findings),
         ],
         details=details,
@@ -254,6 +259,11 @@ def _commands(steps: Sequence[drift_outline.Suggestion]) -> Iterator[str]:
 def _note(text: str) -> Iterator[str]:
     if text:
         yield f"{text}\n"
+
+
+def _retiring(lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield f"{phrases.RETIREMENTS}\n\n" + "".join(f"- {code(line)}\n" for line in lines)
 
 
 def _step(step: drift_outline.Suggestion) -> str:

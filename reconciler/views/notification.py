@@ -6,8 +6,10 @@ out, because a chat would resolve mentions or links in them. Sending: `reconcile
 
 from collections.abc import Iterable, Sequence
 
+from reconciler.diagnostics import counted
 from reconciler.drift.notify import Message
 from reconciler.drift.report import DriftReport
+from reconciler.drift.retirements import Retirement
 from reconciler.execution.result import ApplyResult, Status
 from reconciler.views import drift_outline, phrases, result_outline
 from reconciler.views.escape import visible
@@ -24,6 +26,8 @@ def of_drift(
     for group in shown.groups:
         named = [f"{i.symbol} {i.word} {i.slug}{_by(report, i.slug)}" for i in group.items]
         lines += [group.title, *_listed(named), ""]
+    if report.announced:
+        lines += [phrases.RETIREMENTS, *_listed([_retirement(i) for i in report.announced]), ""]
     for step in shown.steps:
         lines.append(f"{step.text} {step.command or ', '.join(step.slugs)}".rstrip())
     return Message(_title(phrases.DRIFT_TITLE, report.target.name), "\n".join(lines) + "\n")
@@ -55,6 +59,12 @@ def of_failed_apply(
         *(f"{step.text} {step.command}".rstrip() for step in shown.next_steps),
     ]
     return Message(_title(phrases.RESULT_FAILED_TITLE, result.target.name), "\n".join(lines) + "\n")
+
+
+def _retirement(item: Retirement) -> str:
+    # Without the name of the model, which a chat could resolve as a mention.
+    within = counted(item.threshold, "day")
+    return phrases.RETIREMENT.format("a model", visible(item.slug), item.retires, within)
 
 
 def _title(subject: str, target: str) -> str:

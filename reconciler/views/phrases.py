@@ -114,6 +114,9 @@ DRIFT_UNKNOWN = (
     "ledger, or pass --base REF."
 )
 DRIFT_NOT_READ = "{} not read in detail"
+RETIREMENTS = "Models that retire:"
+RETIREMENT = "{} of {} retires on {}, within {}"
+RETIREMENT_PASSED = "{} of {} was retired on {}"
 HEAL = "To make the API match Git, run:"
 HEAL_UNBLOCKED = "Once no action is blocked, to make the API match Git, run:"
 ADOPT = "To make the files match the API, run:"

@@ -149,6 +149,12 @@ def drift(value: "DriftReport", options: RenderOptions) -> str:
     if shown.note:
         page.blank()
         page.line((shown.note, "dim"))
+    # Without -v, only the findings: each retirement is announced once for each threshold.
+    if shown.retiring and options.verbose:
+        page.blank()
+        page.line(phrases.RETIREMENTS)
+        for text in shown.retiring:
+            page.line(text, indent=4)
     _findings(page, shown.findings, options, shown.items)
     _sections(page, shown.sections, only=None if options.verbose else "undeclared")
     for step in shown.steps:

@@ -5,6 +5,7 @@ The API is read and compared as for `plan`; nothing is written.
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -12,8 +13,10 @@ import click
 from reconciler import workflows
 from reconciler.cli import notifications, settings, signals, wiring
 from reconciler.cli.console import PLAN_FORMATS
+from reconciler.cli.drift_models import DriftModels, drift_models
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.ledger_access import ledger_access_of
+from reconciler.cli.model_gate import FAILED
 from reconciler.cli.options import (
     ReadingOptions,
     command_context,
@@ -129,6 +132,9 @@ def command(
     Models and workspaces that no file declares are read as by `plan --audit`; an undeclared host
     or access is a warning.
 
+    Models that retire according to the catalogue are announced 90, 30, 7 and 1 days before, once
+    each if there is a ledger; they do not change the exit code without --fail-on.
+
     With --incremental, integrations whose list entry has not changed are assumed to be as they were
     last read, and the report counts them as not read. An apply always reads everything.
 
@@ -140,20 +146,41 @@ def command(
     run = wiring.new_run_id()
     telemetry = RunTelemetry(invocation, command="drift", run=run, metrics_file=metrics_file)
 
-    async def work(_handler: signals.SignalHandler) -> tuple[DriftReport, str]:
-        selection = options.selection
-        async with wiring.session(telemetry.invocation, reading, selection=selection) as session:
-            telemetry.set_target(session.desired.target.name, ledger=session.ledger)
-            workflows.require_ledger(session)
-            every = sample_every if incremental else None
-            report = await _compared(invocation, session, options, every=every)
-            return await _attributed(invocation, session, report, attribution), session.ledger
-
+    every = sample_every if incremental else None
+    check = partial(_check, telemetry, reading, options, attribution, every=every)
     with telemetry:
-        report, ledger = signals.run(work, if_interrupted=_IF_INTERRUPTED)
+        report, ledger, models = signals.run(check, if_interrupted=_IF_INTERRUPTED)
+        report, has_failed = models.added_to(report, reading.fail_on, options.selection)
         telemetry.set_plan(report.plan)
         _show(invocation, report, style=style, ledger=ledger, channels=notify, heartbeat=heartbeat)
-        return telemetry.finish(0 if report.in_sync else DIFFERENT)
+        # Last, so that a report that nobody saw is made again.
+        if found := models.remember(invocation, report):
+            invocation.console.warning(as_text(found))
+        code = 0 if report.in_sync else DIFFERENT
+        return telemetry.finish(FAILED if has_failed else code)
+
+
+async def _check(
+    telemetry: RunTelemetry,
+    reading: ReadingOptions,
+    options: PlanOptions,
+    attribution: WhoOptions,
+    _handler: signals.SignalHandler,
+    *,
+    every: int | None,
+) -> tuple[DriftReport, str, DriftModels]:
+    """Return a report, the state of the ledger, and the declared models that retire.
+
+    `every` is set for an incremental check: it reads everything once in this number of runs.
+    """
+    invocation = telemetry.invocation
+    async with wiring.session(invocation, reading, selection=options.selection) as session:
+        telemetry.set_target(session.desired.target.name, ledger=session.ledger)
+        workflows.require_ledger(session)
+        models = await drift_models(invocation, session)
+        report = await _compared(invocation, session, options, every=every)
+        report = await _attributed(invocation, session, report, attribution)
+        return report, session.ledger, models
 
 
 def _check_urls(channels: Sequence[str], heartbeat: str | None) -> None:
@@ -172,13 +199,13 @@ def _show(
     channels: Sequence[str],
     heartbeat: str | None,
 ) -> None:
-    """Print a report, request the heartbeat, and notify the channels if anything differs."""
+    """Print a report, request the heartbeat, and notify the channels if there is news."""
     context = command_context(invocation, click.get_current_context())
     console = invocation.console
     console.show_drift(report, style=style, ledger=ledger, context=context)
     if heartbeat is not None:
         _send_heartbeat(invocation, heartbeat)
-    if not report.in_sync:
+    if not report.in_sync or report.announced:
         notifications.drift(console, channels, report, ledger=ledger, context=context)
 
 

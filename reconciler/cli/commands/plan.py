@@ -9,6 +9,7 @@ from reconciler import workflows
 from reconciler.cli import exit_codes, output, signals, wiring
 from reconciler.cli.console import PLAN_FORMATS
 from reconciler.cli.global_options import Command, Invocation
+from reconciler.cli.model_gate import FAILED, escalated, failing
 from reconciler.cli.options import (
     ReadingOptions,
     command_context,
@@ -62,17 +63,23 @@ def command(
         invocation, command="plan", run=wiring.new_run_id(), metrics_file=metrics_file
     )
 
-    async def work(_handler: signals.SignalHandler) -> tuple[Plan, str]:
+    async def work(_handler: signals.SignalHandler) -> tuple[Plan, str, bool]:
         async with wiring.session(
             telemetry.invocation, reading, selection=options.selection
         ) as session:
             telemetry.set_target(session.desired.target.name, ledger=session.ledger)
-            return await workflows.plan(
+            plan = await workflows.plan(
                 session, replace(options, audit=audit, expects_values=not reading.without_values)
-            ), session.ledger
+            )
+            selected = [m for m in session.desired.models if options.selection.includes(m.slug)]
+            failed = failing(reading.fail_on, selected)
+            plan = replace(plan, diagnostics=escalated(plan.diagnostics, failed))
+            return plan, session.ledger, bool(failed)
 
     with telemetry:
-        plan, ledger = signals.run(work, if_interrupted="no plan was made, and nothing was written")
+        plan, ledger, has_failed = signals.run(
+            work, if_interrupted="no plan was made, and nothing was written"
+        )
         context = command_context(invocation, click.get_current_context(), saved_plan=out)
         plan = replace(plan, options=context.plan_options)
         telemetry.set_plan(plan)
@@ -82,4 +89,5 @@ def command(
         console.show_plan(plan, style=style, ledger=ledger, context=context)
         if out is not None:
             console.info(output.how_to_apply_saved(plan, context))
-        return telemetry.finish(exit_codes.for_plan(plan) if detailed_exitcode else 0)
+        code = exit_codes.for_plan(plan) if detailed_exitcode else 0
+        return telemetry.finish(FAILED if has_failed else code)

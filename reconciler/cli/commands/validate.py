@@ -7,8 +7,9 @@ from reconciler.cli import settings
 from reconciler.cli.desired_source import checkout_of
 from reconciler.cli.error_reporting import name_explain
 from reconciler.cli.global_options import Command, Invocation
+from reconciler.cli.model_gate import FAILED, FailOn, days_of, escalated, fail_on_option, failing
 from reconciler.cli.options import format_option
-from reconciler.desired.load import check
+from reconciler.desired.load import check_with_models
 from reconciler.diagnostics import Diagnostic, has_errors
 from reconciler.secrets.allowlist import AllowList
 from reconciler.views import diagnostics
@@ -16,14 +17,15 @@ from reconciler.views import diagnostics
 
 @click.command("validate", cls=Command)
 @format_option("text", "json", "github", "sarif")
+@fail_on_option
 @click.pass_obj
-def command(invocation: Invocation, *, style: str) -> int:
+def command(invocation: Invocation, *, style: str, fail_on: tuple[FailOn, ...]) -> int:
     """Check the files offline and report every problem.
 
     Without --target, every target is checked. The exit code is 3 if there is an error;
-    warnings do not change it.
+    warnings do not change it, except those that --fail-on names.
     """
-    found = _findings(invocation)
+    found, has_failed = _findings(invocation, fail_on)
     console = invocation.console
     match style:
         case "json":
@@ -35,19 +37,25 @@ def command(invocation: Invocation, *, style: str) -> int:
         case _:
             console.data(_as_text(invocation, found))
             name_explain(found, console)
-    return 3 if has_errors(found) else 0
+    return FAILED if has_failed or has_errors(found) else 0
 
 
-def _findings(invocation: Invocation) -> tuple[Diagnostic, ...]:
+def _findings(
+    invocation: Invocation, gates: tuple[FailOn, ...]
+) -> tuple[tuple[Diagnostic, ...], bool]:
+    """Return all problems, and whether a model fails a gate."""
     allowed = AllowList.parse(settings.from_environment().allowed_secrets)
-    return check(
+    checked = check_with_models(
         checkout_of(invocation).files,
         target_name=invocation.target,
         today=settings.now().date(),
         # The environment decides which references are allowed, so this module provides the check.
         check_reference=allowed.warning_about,
         expects_creates=True,
+        retirement_days=days_of(gates),
     )
+    failed = failing(gates, checked.models)
+    return escalated(checked.diagnostics, failed), bool(failed)
 
 
 def _as_text(invocation: Invocation, found: tuple[Diagnostic, ...]) -> str:

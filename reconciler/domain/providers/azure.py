@@ -30,6 +30,10 @@ _FOUNDRY = "Portkey-AI/docs-core: integrations/llms/azure-foundry.mdx"
 _LEGACY = "Portkey-AI/gateway: src/providers/azure-ai-inference/api.ts"
 _TERRAFORM = "Portkey-AI/terraform-provider-portkey: README.md"
 
+DEPLOYMENTS = "azure_deployment_config"
+DEPLOYED_MODEL = "azure_model_slug"
+"""Fields that name the deployments, and the vendor's model of each."""
+
 _UUID = "11111111-2222-3333-4444-555555555555"
 
 

@@ -1,0 +1,103 @@
+"""`reconcile catalogue update`: pin which models exist, and until when.
+
+It is the only command that downloads a catalogue; the others read the pinned file.
+"""
+
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+import click
+
+from reconciler.cli import settings, signals
+from reconciler.cli.global_options import Command, CommandGroup, Invocation, argument
+from reconciler.desired.catalogue_file import MAX_CATALOGUE
+from reconciler.desired.catalogue_pin import CatalogueSource, pin
+from reconciler.diagnostics import counted, error
+from reconciler.errors import InvalidInput
+from reconciler.views.escape import visible
+
+SHIPPED = "simulator:"
+
+
+@click.group("catalogue", cls=CommandGroup)
+def command() -> None:
+    """Pin a catalogue of models: which exist, and until when.
+
+    reconcile.yaml names the file and its digest. `validate`, `plan` and `drift` warn of models that
+    the catalogue does not list, that retire or have retired.
+    """
+
+
+@command.command("update", cls=Command)
+@argument(
+    "sources",
+    nargs=-1,
+    required=True,
+    metavar="URL|FILE...",
+    description="Catalogue of LiteLLM, or of one provider or several of Portkey-AI/models; "
+    f"{SHIPPED} is the small one of the simulator",
+)
+@click.pass_obj
+def update(invocation: Invocation, *, sources: tuple[str, ...]) -> int:
+    """Download or copy a catalogue, and pin it in reconcile.yaml.
+
+    The file is written as it is, and its digest into reconcile.yaml; several files are joined by
+    provider. A URL must begin with https://, and its host must be configs.portkey.ai or listed in
+    RECONCILE_ALLOWED_CATALOGUES.
+    """
+    read = [_read(source) for source in sources]
+    pinned = pin(invocation.dir, read)
+    verb = "pinned" if pinned.changed else "unchanged:"
+    invocation.console.info(
+        f"{verb} {visible(pinned.file, None)}: {counted(pinned.models, 'model')} of "
+        f"{counted(pinned.providers, 'provider')}, {pinned.retiring} with a date of retirement; "
+        f"{pinned.digest}"
+    )
+    return 0
+
+
+def _read(source: str) -> CatalogueSource:
+    if source == SHIPPED:
+        from reconciler.simulator.catalogue import shipped_catalogue
+
+        return CatalogueSource("simulator.json", shipped_catalogue())
+    if "://" in source:
+        return CatalogueSource(_name_of(source), _downloaded(source))
+    return CatalogueSource(Path(source).name, _content_of(Path(source)))
+
+
+def _name_of(url: str) -> str:
+    return PurePosixPath(urlsplit(url).path).name
+
+
+def _content_of(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_CATALOGUE + 1)
+    except OSError as problem:
+        summary = f"{path}: {problem.strerror or 'cannot be read'}"
+        hint = "pass the path of a file, or a URL that begins with https://"
+        raise InvalidInput([error("catalogue-unreadable", summary, hint=hint)]) from None
+    if len(content) > MAX_CATALOGUE:
+        summary = f"{path} is larger than {MAX_CATALOGUE // 1024 // 1024} MiB"
+        hint = "pass the files of the providers that are in use"
+        raise InvalidInput([error("catalogue-unreadable", summary, hint=hint)])
+    return content
+
+
+def _downloaded(url: str) -> bytes:
+    from reconciler.cli.catalogue_download import download_catalogue, require_allowed
+    from reconciler.remote.httpx_transport import httpx_transport
+
+    environment = settings.from_environment()
+    require_allowed(url, allowed_hosts=environment.allowed_catalogues)
+    transport = httpx_transport(
+        base_url=url,
+        ca_file=Path(environment.ca_file) if environment.ca_file else None,
+        proxy=environment.proxy,
+    )
+
+    async def work(_handler: signals.SignalHandler) -> bytes:
+        return await download_catalogue(url, transport=transport, limit=MAX_CATALOGUE)
+
+    return signals.run(work, if_interrupted="nothing was written")

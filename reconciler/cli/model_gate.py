@@ -1,0 +1,90 @@
+"""Option `--fail-on`: models of the catalogue that make a command fail.
+
+A model that fails the gate is reported as an error instead of a warning, and the exit code is 3, as
+for every error in the files. The plan or the report is shown all the same.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.frozen_dataclass import dataclass
+
+if TYPE_CHECKING:
+    from reconciler.diagnostics import Diagnostic
+    from reconciler.domain.catalogue import ModelFinding
+
+FAILED = 3
+_UNKNOWN, _RETIRING, _RETIRED = "model-unknown", "model-retiring", "model-retired"
+_CODES = (_UNKNOWN, _RETIRING, _RETIRED)
+_FORM = re.compile(r"(?P<code>[a-z-]+)(?::(?P<days>[0-9]{1,4})d)?")
+
+
+@dataclass(frozen=True, slots=True)
+class FailOn:
+    """One value of the option; `days` is None without a number."""
+
+    code: str
+    days: int | None = None
+
+    def covers(self, finding: "ModelFinding") -> bool:
+        """Return whether a model fails; one that has retired also fails `model-retiring`."""
+        if self.code == _RETIRING and finding.retires is not None:
+            return self.days is None or finding.days_left <= self.days
+        return finding.state.value == self.code
+
+
+def _parsed(
+    _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
+) -> tuple[FailOn, ...]:
+    gates = []
+    for value in values:
+        found = _FORM.fullmatch(value)
+        if found is None or found["code"] not in _CODES:
+            raise click.BadParameter(
+                f"{value!r} is not one of {', '.join(_CODES)}; "
+                f"{_RETIRING} can have a number of days, for example {_RETIRING}:7d"
+            )
+        days = found["days"]
+        if days is not None and found["code"] != _RETIRING:
+            raise click.BadParameter(f"only {_RETIRING} can have a number of days")
+        gates.append(FailOn(found["code"], None if days is None else int(days)))
+    return tuple(gates)
+
+
+fail_on_option = click.option(
+    "--fail-on",
+    metavar="CODE[:DAYSd]",
+    multiple=True,
+    callback=_parsed,
+    help="Fail for models of the catalogue, such as model-retiring:7d or model-unknown; repeatable",
+)
+
+
+def days_of(gates: Iterable[FailOn]) -> int | None:
+    """Return the days before a retirement that the gates look at, None for the default."""
+    return max((gate.days for gate in gates if gate.days is not None), default=None)
+
+
+def failing(
+    gates: Collection[FailOn], findings: Iterable["ModelFinding"]
+) -> tuple["ModelFinding", ...]:
+    """Return the models that fail a gate."""
+    return tuple(item for item in findings if any(gate.covers(item) for gate in gates))
+
+
+def escalated(
+    diagnostics: Sequence["Diagnostic"], failed: Collection["ModelFinding"]
+) -> tuple["Diagnostic", ...]:
+    """Return the diagnostics with those of failed models as errors."""
+    if not failed:
+        return tuple(diagnostics)
+    from reconciler.diagnostics import Severity, in_order
+
+    reported = {item.diagnostic for item in failed}
+    return in_order(
+        replace(item, severity=Severity.ERROR) if item in reported else item for item in diagnostics
+    )

@@ -1,0 +1,157 @@
+"""Pin a catalogue: write its file, and its digest into reconcile.yaml, in place.
+
+The catalogue is written first: if the second write fails, the first is taken back, and if the
+process ends between both, the digest no longer matches and every command says so.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from reconciler.desired.atomic_write import replace_file
+from reconciler.desired.catalogue_file import (
+    UnreadableCatalogue,
+    digest_of,
+    parse_catalogue,
+)
+from reconciler.desired.config import CONFIG_FILE
+from reconciler.desired.load import load_config
+from reconciler.desired.source import DirectorySource, MemorySource
+from reconciler.desired.yaml_edit import FileEdit, compose
+from reconciler.diagnostics import SourceLocation, error, has_errors
+from reconciler.domain.catalogue import ModelFacts, provider_named
+from reconciler.domain.policy import PinnedCatalogue
+from reconciler.errors import InvalidInput
+from reconciler.frozen_dataclass import dataclass
+
+DEFAULT_FILE = "catalogue.json"
+_KEY = "catalogue"
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueSource:
+    """Downloaded or read file; the name shows its provider if the content does not."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """Result: the file as displayed, its digest, and the numbers of what it lists."""
+
+    file: str
+    digest: str
+    providers: int
+    models: int
+    retiring: int
+    changed: bool
+
+
+def pin(folder: Path, sources: Sequence[CatalogueSource]) -> Pinned:
+    """Write the catalogue of these sources and pin it; raises `InvalidInput`."""
+    config, found = load_config(folder)
+    if config is None or has_errors(found):
+        raise InvalidInput(found)
+    file = config.catalogue.file if config.catalogue is not None else DEFAULT_FILE
+    content, models = _joined(sources)
+    digest = digest_of(content)
+    path = _path_of(folder, file)
+    yaml = DirectorySource(folder).read(CONFIG_FILE)
+    edited = _edited(yaml, PinnedCatalogue(file=file, digest=digest))
+    before = path.read_bytes() if path.exists() else None
+    if before != content or edited != yaml:
+        _write(path, content, before=before, config=folder / CONFIG_FILE, edited=edited)
+    facts = [item for listed in models.values() for item in listed.values()]
+    return Pinned(
+        str(PurePosixPath(str(folder)) / file),
+        digest,
+        providers=len({provider_named(name) for name in models}),
+        models=len(facts),
+        retiring=sum(item.retires is not None for item in facts),
+        changed=before != content or edited != yaml,
+    )
+
+
+def _joined(
+    sources: Sequence[CatalogueSource],
+) -> tuple[bytes, Mapping[str, Mapping[str, ModelFacts]]]:
+    """Return the content of the file: that of one source as it is, or several by provider."""
+    parts: dict[str, object] = {}
+    for source in sources:
+        try:
+            models = parse_catalogue(source.content, name=source.name)
+        except UnreadableCatalogue as problem:
+            hint = "pass a file of Portkey-AI/models or of LiteLLM, named after its provider"
+            summary = f"{source.name} {problem}"
+            raise InvalidInput([error("catalogue-unreadable", summary, hint=hint)]) from None
+        if len(sources) == 1 and _names_itself(source.content):
+            return source.content, models
+        if len(models) != 1:
+            hint = "pass a file of several providers alone"
+            summary = f"{source.name} lists several providers, and other files as well"
+            raise InvalidInput([error("catalogue-unreadable", summary, hint=hint)])
+        [provider] = models
+        parts[provider_named(provider)] = json.loads(source.content)
+    content = json.dumps(parts, indent=1, ensure_ascii=False, sort_keys=True).encode() + b"\n"
+    return content, parse_catalogue(content, name=DEFAULT_FILE)
+
+
+def _names_itself(content: bytes) -> bool:
+    """Return whether a file names its provider, so that it can have any name."""
+    try:
+        parse_catalogue(content, name=DEFAULT_FILE)
+    except UnreadableCatalogue:
+        return False
+    return True
+
+
+def _path_of(folder: Path, file: str) -> Path:
+    """Return where the file is written; a link that leads elsewhere is refused."""
+    real, path = os.path.realpath(folder), folder / file
+    if os.path.realpath(path) != f"{real}/{file}":
+        summary = f"{path} leads through a symbolic link, which is not followed"
+        hint = "replace the link with a file or a folder"
+        raise InvalidInput([error("symlink", summary, hint=hint, at=SourceLocation(str(path)))])
+    return path
+
+
+def _edited(yaml: bytes, pinned: PinnedCatalogue) -> bytes:
+    """Return reconcile.yaml with the pinned catalogue, and every other byte unchanged."""
+    edit = FileEdit(yaml)
+    root = compose(yaml.decode("utf-8-sig"))[0]
+    fields = {key.value: value for key, value in root.value}
+    value = {"file": pinned.file, "digest": pinned.digest}
+    if _KEY not in fields:
+        edit.insert(0, (_KEY,), value)
+    elif isinstance(fields[_KEY].value, list) and fields[_KEY].value:
+        edit.replace(0, (_KEY, "digest"), pinned.digest)
+    else:
+        edit.replace(0, (_KEY,), value)
+    edited = edit.result()
+    config, _ = load_config(MemorySource({CONFIG_FILE: edited}))
+    if config is None or config.catalogue != pinned:
+        hint = f"add `{_KEY}: {{file: {pinned.file}, digest: {pinned.digest}}}` to it"
+        raise InvalidInput([error("not-pinned", f"{CONFIG_FILE} cannot be edited", hint=hint)])
+    return edited
+
+
+def _write(
+    path: Path, content: bytes, *, before: bytes | None, config: Path, edited: bytes
+) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, content)
+        try:
+            replace_file(config, edited)
+        except BaseException:
+            if before is None:
+                path.unlink(missing_ok=True)
+            else:
+                replace_file(path, before)
+            raise
+    except OSError as problem:
+        summary = f"the catalogue was not pinned: {problem.strerror or 'cannot write'}"
+        hint = "check the permissions and the free space of the folder"
+        raise InvalidInput([error("cannot-save", summary, hint=hint)]) from None
