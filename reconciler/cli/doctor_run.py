@@ -13,9 +13,10 @@ from reconciler.cli.desired_source import checkout_of
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.ledger_access import LedgerAccess, key_of, run_facts
 from reconciler.cli.options import ReadingOptions
+from reconciler.cli.policy_access import policy_runner
 from reconciler.cli.settings import Settings
 from reconciler.desired.load import load
-from reconciler.diagnostics import Severity, counted
+from reconciler.diagnostics import Severity, counted, named
 from reconciler.doctor.api_checks import API_ANSWERS, ApiChecks, clock_check
 from reconciler.doctor.checks import Check, CheckStatus, Health, fail, ledger_check, ok, warn
 from reconciler.doctor.probe import Probe
@@ -65,6 +66,8 @@ class DoctorRun:
         target = self._target()
         if target is None:
             return Health(tuple(self.checks))
+        if target.policies:
+            self.checks.append(self._policies(target))
         await self._api(target)
         ledger_access = wiring.ledger_access_of(self.invocation, self.environment)
         await in_thread(lambda: self._ledger(ledger_access, target))
@@ -96,6 +99,19 @@ class DoctorRun:
             declared = f"{counted(count, 'integration')} declared, without error"
             self.checks.append(ok("config", declared))
         return target
+
+    def _policies(self, target: Target) -> Check:
+        """Check whether every policy could be run; none is run, because there is no plan."""
+        try:
+            runner = policy_runner(self.invocation, self.environment, target)
+        except Rejection as problem:
+            return fail("policies", problem.summary, problem.hint)
+        found = runner.problems(target) if runner is not None else []
+        if found:
+            name, reason = found[0]
+            return fail("policies", f"policy {name}: {reason.summary}", reason.hint)
+        names = named([policy.name for policy in target.policies], limit=5)
+        return ok("policies", f"{names}: allowed, with program and files")
 
     async def _api(self, target: Target) -> None:
         # The check of the clock needs the Date header of a response, which only a listener sees.

@@ -32,10 +32,11 @@ from reconciler.cli.ledger_access import (
 )
 from reconciler.cli.older_commit import refuse_older_commit
 from reconciler.cli.options import ReadingOptions
+from reconciler.cli.policy_access import policy_runner
 from reconciler.cli.settings import Settings
-from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.policy import Target
+from reconciler.domain.state import DesiredState
 from reconciler.errors import InvalidInput
 from reconciler.execution.threads import entered, in_thread
 from reconciler.ledger.fingerprint_key import NO_PEPPER
@@ -52,7 +53,6 @@ from reconciler.workflows import Session, timestamp
 if TYPE_CHECKING:
     from reconciler.execution.credential_probe import Prober
     from reconciler.execution.ledger_listener import LedgerListener
-    from reconciler.policies.runner import PolicyRunner
     from reconciler.remote.exchange import Transport
     from reconciler.simulator.factory import Dependencies
 
@@ -211,6 +211,25 @@ async def _facts_of(
     return replace(facts, commit=commit, shard=selection.shard_label)
 
 
+def _resolved(
+    secrets: Secrets,
+    desired: DesiredState,
+    selection: Selection,
+    reading: ReadingOptions,
+    *,
+    strict: bool,
+) -> Resolution:
+    # Integrations outside the selection can refer to secrets that this job does not have.
+    selected = [d for s, d in desired.integrations.items() if selection.includes(s)]
+    return secrets.of(
+        selected,
+        desired=desired,
+        simulated=desired.target.is_simulator,
+        strict=strict,
+        without_values=reading.without_values,
+    )
+
+
 @asynccontextmanager
 async def _open(
     invocation: Invocation,
@@ -229,15 +248,7 @@ async def _open(
         status = await held.enter_async_context(invocation.console.show_status())
         api = open_client(invocation, environment, desired.target, reading, secrets, writes=writes)
         await held.enter_async_context(api)
-        # Integrations outside the selection can refer to secrets that this job does not have.
-        selected = [d for s, d in desired.integrations.items() if selection.includes(s)]
-        resolution = secrets.of(
-            selected,
-            desired=desired,
-            simulated=desired.target.is_simulator,
-            strict=writes,
-            without_values=reading.without_values,
-        )
+        resolution = _resolved(secrets, desired, selection, reading, strict=writes)
         # An error of the API can quote a value that no call of this run has sent.
         api.keep_secret(resolution.values.values())
         held.enter_context(_paced(api, snapshot.rate, save_rate))
@@ -260,7 +271,9 @@ async def _open(
             require_secrets=reading.require_secrets,
             undo=desired_input.undo,
             on_progress=status.update if status is not None else None,
-            policies=_policies(invocation, environment, desired.target, secrets, resolution),
+            policies=policy_runner(
+                invocation, environment, desired.target, secrets=secrets, resolution=resolution
+            ),
         )
 
 
@@ -281,32 +294,6 @@ def _paced(
         measured = api.rate_limiter.measured
         if measured is not None and save is not None:
             save(measured)
-
-
-def _policies(
-    invocation: Invocation,
-    environment: Settings,
-    target: Target,
-    secrets: Secrets,
-    resolution: Resolution,
-) -> "PolicyRunner | None":
-    """Return the runner of a target's policies; None, without importing it, if there are none."""
-    if not target.policies:
-        return None
-    from reconciler.desired.policy_rules import policy_location
-    from reconciler.policies.allowlist import allowed_policies
-    from reconciler.policies.runner import PolicyRunner
-
-    key = [] if target.is_simulator else [secrets.key_of(target)]
-    return PolicyRunner(
-        allowed_policies(environment.allowed_policies),
-        invocation.dir,
-        environment.environment,
-        clock=settings.monotonic,
-        location_of=partial(policy_location, DirectorySource(invocation.dir)),
-        left_out=partial(git.left_out, repository_of(invocation, environment)),
-        secrets=(*key, *resolution.values.values()),
-    )
 
 
 def _relevant(found: tuple[Diagnostic, ...], *, has_values: bool) -> tuple[Diagnostic, ...]:

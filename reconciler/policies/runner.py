@@ -22,7 +22,13 @@ from reconciler.planning.policy_verdict import PolicyFinding, PolicyVerdict
 from reconciler.policies.allowlist import require_allowed
 from reconciler.policies.answer import findings_of
 from reconciler.policies.errors import PolicyProblem
-from reconciler.policies.inputs import LeftOut, path_outside, read_inputs, repository_around
+from reconciler.policies.inputs import (
+    LeftOut,
+    PolicyInputs,
+    path_outside,
+    read_inputs,
+    repository_around,
+)
 from reconciler.policies.process import Limits, run
 from reconciler.remote.wire_secrets import Needles, needles_of, parts_of, redact
 
@@ -57,31 +63,40 @@ class PolicyRunner:
         # One after the other, because each may use the whole machine.
         return tuple([await self._judge(plan, target, policy) for policy in target.policies])
 
+    def problems(self, target: Target) -> list[tuple[str, PolicyProblem]]:
+        """Return the policies of a target that cannot be run, with the reason; nothing is run."""
+        found = []
+        for policy in target.policies:
+            try:
+                self._inputs(policy)
+            except PolicyProblem as problem:
+                found.append((policy.name, problem))
+        return found
+
+    @cached_property
+    def _repository(self) -> Path:
+        return repository_around(self.folder)
+
+    @cached_property
+    def _search_path(self) -> str:
+        return path_outside(self.environment.get("PATH", ""), self._repository)
+
+    def _inputs(self, policy: PolicyCommand) -> PolicyInputs:
+        require_allowed(policy.command, self.allowed)
+        return read_inputs(
+            policy,
+            self.folder,
+            search_path=self._search_path,
+            repository=self._repository,
+            left_out=self.left_out,
+        )
+
     async def _judge(self, plan: Plan, target: Target, policy: PolicyCommand) -> PolicyVerdict:
         digest = None
         try:
-            require_allowed(policy.command, self.allowed)
-            repository = repository_around(self.folder)
-            search_path = path_outside(self.environment.get("PATH", ""), repository)
-            inputs = read_inputs(
-                policy,
-                self.folder,
-                search_path=search_path,
-                repository=repository,
-                left_out=self.left_out,
-            )
+            inputs = self._inputs(policy)
             digest = inputs.digest
-            given = {n: self.environment[n] for n in _VARIABLES if n in self.environment}
-            with TemporaryDirectory(prefix="reconcile-policy-") as folder:
-                ended = await run(
-                    inputs.write(Path(folder)),
-                    stdin=codec.encode(plan).encode(),
-                    environ={**given, "PATH": search_path},
-                    folder=Path(folder),
-                    limits=Limits(policy.timeout_seconds, self.clock),
-                )
-            slugs = {action.slug for action in plan.actions}
-            found = findings_of(ended, slugs, partial(redact, needles=self._needles))
+            found = await self._findings(plan, inputs)
         except PolicyProblem as problem:
             at = self.location_of(target.name, policy.name)
             found = (
@@ -90,3 +105,16 @@ class PolicyRunner:
                 ),
             )
         return PolicyVerdict(policy.name, digest, found)
+
+    async def _findings(self, plan: Plan, inputs: PolicyInputs) -> tuple[PolicyFinding, ...]:
+        given = {name: self.environment[name] for name in _VARIABLES if name in self.environment}
+        with TemporaryDirectory(prefix="reconcile-policy-") as folder:
+            ended = await run(
+                inputs.write(Path(folder)),
+                stdin=codec.encode(plan).encode(),
+                environ={**given, "PATH": self._search_path},
+                folder=Path(folder),
+                limits=Limits(inputs.policy.timeout_seconds, self.clock),
+            )
+        slugs = {action.slug for action in plan.actions}
+        return findings_of(ended, slugs, partial(redact, needles=self._needles))

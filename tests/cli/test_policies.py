@@ -465,6 +465,23 @@ def test_documents_match_their_schemas(tmp_path: Path) -> None:
     jsonschema.validate(config, schema)
 
 
+def test_doctor_checks_whether_every_policy_could_be_run(tmp_path: Path) -> None:
+    project = Judged(tmp_path, f"touch {tmp_path}/was-run")
+
+    def check(**variables: str) -> tuple[str, str]:
+        checks = project.run("doctor", "--format", "json", **variables).json["checks"]
+        [found] = [item for item in checks if item["name"] == "policies"]
+        return found["status"], found["summary"]
+
+    assert check() == ("ok", "rule: allowed, with program and files")
+    assert check(RECONCILE_ALLOWED_POLICIES="")[0] == "fail"
+    assert check(RECONCILE_ALLOWED_POLICIES="'open")[0] == "fail"
+    project.policies({"name": "rule", "command": [str(project.judge)], "files": ["missing"]})
+    status, summary = check()
+    assert (status, summary.startswith("policy rule: `missing` cannot be read")) == ("fail", True)
+    assert not (tmp_path / "was-run").exists()
+
+
 def test_a_bad_allow_list_is_reported(tmp_path: Path) -> None:
     done = Judged(tmp_path).run("plan", RECONCILE_ALLOWED_POLICIES="judge 'open")
     assert done.code == 3
