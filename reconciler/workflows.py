@@ -5,7 +5,7 @@ Each takes values and collaborators and returns values. The steps of an apply: r
 environment or a clock; `reconciler.cli.wiring` builds the collaborators.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
