@@ -24,6 +24,9 @@ MAX_OUTPUT = 1024 * 1024
 LINGERING_SECONDS = 1.0
 """Time in which the other processes of a program that has ended must end, too."""
 
+_ENDED = frozenset("ZX")
+"""States of processes that have ended: zombie and dead."""
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
 _FLOOD_HINT = "write only denials and warnings, and no more than 1 MiB"
 _LINGERING_HINT = "let the program wait for the processes that it starts"
@@ -63,7 +66,7 @@ async def run(
         try:
             await _until(lambda: process.poll() is not None, limits, stdout, stderr)
             lingering = Limits(LINGERING_SECONDS, limits.clock, limits.sleep)
-            await _until(lambda: not _group_exists(process.pid), lingering, stdout, stderr)
+            await _until(lambda: not _group_runs(process.pid), lingering, stdout, stderr)
         except TimeoutError:
             if process.returncode is not None:
                 summary = "left a process running after its end"
@@ -126,14 +129,28 @@ def _written(file: IO[bytes]) -> bytes:
     return file.read(MAX_OUTPUT)
 
 
-def _group_exists(group: int) -> bool:
+def _group_runs(group: int) -> bool:
+    """Return whether a process of a group still runs."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
         return False
     except PermissionError:  # macOS, for a group of zombies only
         return False
-    return True
+    return _has_living_member(group)
+
+
+def _has_living_member(group: int) -> bool:
+    """Return whether a group has more than zombies, which the init of a container may not reap."""
+    if not Path("/proc/self/stat").exists():
+        return True
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # After the name of the program, which can contain anything: state, parent, group.
+            state, _, member_of, *_ = stat.read_text(errors="replace").rpartition(")")[2].split()
+            if int(member_of) == group and state not in _ENDED:
+                return True
+    return False
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
