@@ -8,7 +8,7 @@ import re
 from pathlib import PurePosixPath
 
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
-from reconciler.desired.source import FileSource
+from reconciler.desired.source import FileSource, UnreadableFile
 from reconciler.diagnostics import SourceLocation
 from reconciler.domain.tree import Tree, Value
 
@@ -36,7 +36,10 @@ def policy_location(source: FileSource, target: str, name: str) -> SourceLocatio
     """Return where reconcile.yaml declares a policy of a target; None if it does not."""
     from reconciler.desired.yaml_reader import read_yaml
 
-    parsed = read_yaml(source.read(_CONFIG_FILE))
+    try:
+        parsed = read_yaml(source.read(_CONFIG_FILE))
+    except UnreadableFile:
+        return None  # it was read before, so it has changed since
     tree = parsed.documents[0].value if parsed.documents else None
     for steps in (("policies",), ("targets", target, "policies")):
         found: Value | object = tree

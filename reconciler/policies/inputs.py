@@ -182,12 +182,14 @@ def _executable(path: Path, name: str) -> Path:
 
 
 def _named_in_folder(command: Sequence[str], folder: Path) -> Iterator[str]:
-    """Yield the relative paths of a command that exist in the desired-state folder."""
-    for index, word in enumerate(command):
-        # The first word without a slash is looked up in PATH, as by a shell.
-        if not is_inner_path(word) or (index == 0 and "/" not in word):
-            continue
-        if os.path.lexists(folder / word):
+    """Yield the relative paths of a command, as words or after `=`, that exist in the folder."""
+    program, *arguments = command
+    # A program without a slash is looked up in PATH, as by a shell.
+    words = [program] if "/" in program else []
+    for argument in arguments:
+        words += [argument, argument.partition("=")[2]]
+    for word in words:
+        if is_inner_path(word) and os.path.lexists(folder / word):
             yield word
 
 

@@ -301,6 +301,34 @@ def test_listed_files_are_part_of_the_policy(tmp_path: Path) -> None:
     assert third["policies"][0]["digest"] != second["policies"][0]["digest"]
 
 
+@pytest.mark.parametrize("argument", ["policies", "./policies/", "--rules=policies"])
+def test_files_that_an_argument_names_are_part_of_the_policy(tmp_path: Path, argument: str) -> None:
+    project = Judged(tmp_path, "cat policies/rules.txt > /dev/null || exit 3")
+    allowed = f"{project.judge} {argument}"
+    project.policies({"name": "rule", "command": [str(project.judge), argument]})
+    digests = set()
+    for text in ("strict", "lax"):
+        project.write("policies/rules.txt", text)
+        [policy] = project.plan(RECONCILE_ALLOWED_POLICIES=allowed)["policies"]
+        assert policy["verdict"] == "passed"
+        digests.add(policy["digest"])
+    assert len(digests) == 2
+
+
+def test_files_outside_that_an_argument_names_are_part_of_the_policy(tmp_path: Path) -> None:
+    project = Judged(tmp_path)
+    rules = tmp_path / "opt"
+    (rules / "sub").mkdir(parents=True)
+    argument = f"--rules={rules}"
+    project.policies({"name": "rule", "command": [str(project.judge), argument]})
+    digests = set()
+    for path in ("a.txt", "sub/b.txt"):
+        (rules / path).write_text("")
+        plan = project.plan(RECONCILE_ALLOWED_POLICIES=f"{project.judge} {argument}")
+        digests.add(plan["policies"][0]["digest"])
+    assert len(digests) == 2
+
+
 def test_files_that_are_not_listed_are_not_there(tmp_path: Path) -> None:
     project = Judged(tmp_path, "ls -A", files=["policies"])
     project.write("policies/a.txt", "")
