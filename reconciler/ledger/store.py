@@ -15,7 +15,7 @@ from reconciler.diagnostics import Diagnostic
 from reconciler.domain.secrets import Pepper
 from reconciler.domain.state import LastAppliedState, SecretRecord
 from reconciler.domain.tree import Path as FieldPath
-from reconciler.ledger import hash_chain, last_applied, measured_rate, own_writes, target_rows
+from reconciler.ledger import hash_chain, last_applied, measured_rate, target_rows
 from reconciler.ledger.database import (
     Database,
     open_for_reading,
@@ -183,9 +183,11 @@ class Ledger:
 
     def own_writes(self, key: TargetKey, slugs: Collection[str]) -> OwnWrites:
         """Return when runs last confirmed these integrations, and what runs sent since then."""
+        from reconciler.ledger.own_writes import read  # noqa: PLC0415  for drift --who alone
+
         with self._database.reading() as connection:
             target = target_rows.find(connection, key)
-            return OwnWrites() if target is None else own_writes.read(connection, target, slugs)
+            return OwnWrites() if target is None else read(connection, target, slugs)
 
     def probe_answers(self, key: TargetKey) -> Mapping[str, str]:
         """Return the answers of the last probe of a target's API, empty without a probe."""

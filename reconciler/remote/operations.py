@@ -13,7 +13,6 @@ from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.identifiers import SLUG
 from reconciler.domain.tree import Tree
 from reconciler.frozen_dataclass import dataclass
-from reconciler.remote.audit_body import read_page
 from reconciler.remote.errors import InvalidCall
 from reconciler.remote.request_schemas import Schema, create_body, update_body
 
@@ -142,6 +141,12 @@ _AUDIT_QUERY = (
 
 def _any_object() -> Schema:
     return {"type": "object"}
+
+
+def _read_audit_page(body: bytes) -> object:
+    from reconciler.remote.audit_body import read_page  # noqa: PLC0415  needed by few commands
+
+    return read_page(body)
 
 
 _ROWS = (
@@ -284,7 +289,7 @@ _ROWS = (
         "contain secrets, are dropped while the response is parsed.",
         query=_AUDIT_QUERY,
         safe=True,
-        read_body=read_page,
+        read_body=_read_audit_page,
     ),
 )
 

@@ -71,6 +71,19 @@ UNUSED_BY_PLAN = {
 """What a plan does not import, with or without a ledger in a file."""
 
 
+ONLY_FOR_WHO = {
+    "reconciler.drift.attribution",
+    "reconciler.drift.audit_reading",
+    "reconciler.drift.own_requests",
+    "reconciler.drift.record_fit",
+    "reconciler.ledger.own_writes",
+    "reconciler.remote.audit_body",
+    "reconciler.remote.audit_log",
+    "reconciler.views.attribution",
+}
+"""What a drift report imports only to name who changed what."""
+
+
 def imported_by(*arguments: str) -> set[str]:
     """Run the command with the interpreter's import log and give the names of the modules."""
     environment = {"PATH": os.defpath, "LANG": "C.UTF-8"}
@@ -139,3 +152,20 @@ def test_only_an_html_report_loads_the_template_engine(
     done = project.run("plan", "--format", output_format, command=LOGGING)
     assert done.code == 0
     assert ("jinja2" in names_in(done.err)) is is_loaded
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), ("--who",)])
+def test_only_a_report_that_names_writers_loads_what_finds_them(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    project = Project(tmp_path)
+    project.config()
+    project.integration("alpha")
+    assert project.run("apply", "--yes").code == 0
+    project.integration("alpha", description="new")
+    done = project.run("drift", *options, command=LOGGING)
+    assert done.code == 2, done.err
+    found = loaded(names_in(done.err), ONLY_FOR_WHO)
+    assert ("reconciler.drift.audit_reading" in found) is bool(options)
+    assert options or found == set()

@@ -1,14 +1,21 @@
 """`drift --who`: every single writer is named, several are ambiguous, and no secret is seen."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
+from reconciler.cli.wiring import simulator_dependencies
+from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.faults import Fault, FaultKind
-from reconciler.simulator.messages import Actor
+from reconciler.simulator.messages import Actor, Request
+from reconciler.simulator.sqlite_store import SqliteStore
+from reconciler.simulator.switches import Switches
+from tests.cli.project import Here
 from tests.drift.writers import ANN, BOB, CANARY, KEY, Writers, known, writers
 
 ACCESS = [{"id": "ws-a", "enabled": True}, {"id": "ws-b", "enabled": True}]
@@ -234,6 +241,33 @@ def test_a_saved_report_keeps_the_answers_in_every_format(tmp_path: Path) -> Non
         saved.write_text(json.dumps(document))
         refused = at.project.run("show", saved)
         assert "who.fields[0].verdict" in refused.err
+
+
+def test_an_incremental_check_names_the_same_writers(tmp_path: Path) -> None:
+    with writers(tmp_path) as at:
+        for slug in ("alpha", "beta", "gamma"):
+            at.project.integration(slug, description="declared")
+        at.project.apply()
+        at.write(ANN, "PUT", "/alpha", {"description": "by hand"})
+        at.write(KEY, "PUT", "/beta", {"description": "by hand"})
+        assert at.answers("--incremental") == at.answers()
+
+
+def test_the_embedded_simulator_keeps_a_log_also_in_a_file_that_had_none(tmp_path: Path) -> None:
+    here = Here(tmp_path)
+    here.integration("alpha", description="declared")
+    here.apply()
+    with closing(sqlite3.connect(here.state / "simulator.db")) as database:
+        database.execute("DROP TABLE audit")
+    without = here.run("drift", "--who")
+    assert (without.code, without.err) == (0, "")
+    depends = simulator_dependencies()
+    store = SqliteStore(here.state / "simulator.db")
+    with closing(store):
+        api = SimulatedAPI(Switches(), depends.now, depends.new_id, store)
+        body = {"description": "by hand"}
+        assert api.handle(Request("PUT", "/integrations/alpha", body=body, actor=ANN)).status == 200
+    assert f"who: user {ANN.id} (PUT, UI, " in here.run("drift", "--who").out
 
 
 def test_since_needs_who_and_a_time(tmp_path: Path) -> None:
