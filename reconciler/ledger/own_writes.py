@@ -16,6 +16,9 @@ _RUN_ID = re.compile(r"(\d{8}T\d{6}Z)-")
 _APPLIED = '"status":"applied"'
 """Part of the stored outcome of an action that succeeded."""
 
+_UNDOES = '"undoes":"'
+"""Part of the stored facts of a run that reverts another one."""
+
 _SLUGS_PER_QUERY = 500
 
 _TOP_LEVEL = re.compile(r"[.\[]")
@@ -59,6 +62,8 @@ def _confirming_runs(
             .join(runs)
             .where(runs.c.target == target, outcomes.c.slug.in_(named))
             .where(outcomes.c.document.contains(_APPLIED, autoescape=True))
+            # An undo applies something else than the files declare.
+            .where(~runs.c.facts.contains(_UNDOES, autoescape=True))
             .group_by(outcomes.c.slug)
             .subquery()
         )

@@ -226,6 +226,23 @@ def test_a_run_that_failed_is_a_possible_writer(tmp_path: Path) -> None:
         assert {writer["actor"] for writer in answer["writers"]} == {"run", "user"}
 
 
+def test_an_undo_is_named_as_the_run_that_it_is(tmp_path: Path) -> None:
+    with writers(tmp_path) as at:
+        at.project.integration("alpha", description="one")
+        at.project.apply()
+        at.project.integration("alpha", description="two")
+        at.project.apply()
+        runs = at.project.run("history", "--format", "json").json["runs"]
+        saved = at.project.folder / "undo.json"
+        undone = at.project.run("undo", runs[-1]["run"], "--out", saved)
+        assert undone.code == 0, undone.err
+        at.project.apply(saved)
+        answer = at.answers()["alpha", "description"]
+        last = at.project.run("history", "--format", "json").json["runs"][-1]["run"]
+        assert [(w["actor"], w["id"]) for w in answer["writers"]] == [("run", last)]
+        assert answer["verdict"] == "known"
+
+
 def test_a_saved_report_keeps_the_answers_in_every_format(tmp_path: Path) -> None:
     with writers(tmp_path) as at:
         at.project.integration("alpha", description="declared")
