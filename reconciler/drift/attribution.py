@@ -145,7 +145,7 @@ class _Search:
         self, own: OwnWrites, log: AuditLog, *, since: datetime | None, now: datetime
     ) -> None:
         self._own = own
-        self._log = log
+        self._begins = log.begins
         self._requests = OwnRequests(log, own.calls)
         self._since = since
         self._now = now
@@ -156,6 +156,9 @@ class _Search:
             self._first_calls.setdefault(call.run, number)
         self._by_reference: dict[str | None, list[AuditRecord]] = defaultdict(list)
         for record in self._requests.foreign:
+            # Most records of a log, which no question has to look at.
+            if record.place is Place.ELSEWHERE:
+                continue
             # The last step of such a path names a workspace, and no integration.
             is_named = record.place is not Place.WORKSPACE
             self._by_reference[record.reference if is_named else None].append(record)
@@ -184,8 +187,7 @@ class _Search:
             at, is_known = created_at - CREATION_MARGIN, False
             unnamed = self._by_reference.get(None, ())
             is_covered = any(is_creation(record, created_at) for record in unnamed)
-        begins = self._log.begins
-        is_covered = is_covered or (begins is not None and begins <= at)
+        is_covered = is_covered or (self._begins is not None and self._begins <= at)
         # A log that shows nothing so old may be quiet, or may have been cut.
         is_recent = self._now - at <= DEFAULT_WINDOW + MARGIN
         return _Start(at, is_covered or (is_known and is_recent), is_covered)

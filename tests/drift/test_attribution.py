@@ -213,6 +213,13 @@ def test_what_our_run_wrote_hides_what_was_written_before() -> None:
     assert log.said() == "known ann"
 
 
+def test_what_our_run_wrote_last_hides_what_was_written_during_the_run() -> None:
+    first = own(100, 101, fields=frozenset({"name"}), request_id="first")
+    log = with_calls(first, own(200, 201, request_id="last")).log(150, **BY_BOB)
+    log.log(100.5, request_id="first", **BY_KEY).log(200.5, request_id="last", **BY_KEY).log(300)
+    assert log.said() == "known ann"
+
+
 @pytest.mark.parametrize("skew", [-300, 0, 300])
 def test_a_clock_that_differs_is_corrected_by_our_own_record(skew: float) -> None:
     log = with_calls(own(100, 101, request_id="mine"))
