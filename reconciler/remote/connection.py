@@ -183,10 +183,15 @@ async def _connected(origin: Origin) -> "_Channel":
         _Channel,
         origin.host,
         origin.port,
-        # A host with a dead first address is reached at its second.
-        happy_eyeballs_delay=_SECOND_ADDRESS_SECONDS,
+        # A host with a dead first address is reached at its second. An address has no second one,
+        # and the race of asyncio loses track of a socket if it is cancelled as it connects.
+        happy_eyeballs_delay=None if _is_address(origin.host) else _SECOND_ADDRESS_SECONDS,
     )
     return channel
+
+
+def _is_address(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdigit()
 
 
 @contextlib.asynccontextmanager
