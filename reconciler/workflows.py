@@ -71,6 +71,7 @@ class Session:
     require_secrets: bool = False
     undo: "UndoRevision | None" = None
     prober: "Prober | None" = None
+    probes_writes: bool = True
     on_progress: OnProgress | None = None
     policies: "PolicyRunner | None" = None
 
@@ -253,6 +254,7 @@ def _dependencies(
         clock=session.clock,
         run=run,
         prober=session.prober,
+        probes_writes=session.probes_writes,
         list_again=fresh_list(session.api),
     )
 

@@ -132,7 +132,7 @@ async def run(
     """
     compares_commits = source is None and not allow_older_commit  # an undo has a source
     source = source or FolderSource(invocation, reading)
-    probe = _is_probed(source.target, wanted=probe, keeps_records=keeps_records)
+    opens_prober = _is_probed(source.target, wanted=probe, keeps_records=keeps_records)
     ledger_access, target = ledger_access_of(invocation, source.environment), source.target
     repository = repository_of(invocation, source.environment)
     facts = await _facts_of(source, name, repository=repository, selection=selection)
@@ -155,11 +155,11 @@ async def run(
             writes=True,
         ) as opened:
             prober = await held.enter_async_context(
-                _prober(invocation, source.environment, opened.desired.target, wanted=probe)
+                _prober(invocation, source.environment, opened.desired.target, wanted=opens_prober)
             )
             if ledger_listener is not None:
-                _inform(ledger_listener, opened, probes=probe)
-            yield replace(opened, prober=prober), ledger_listener
+                _inform(ledger_listener, opened, probes=opens_prober)
+            yield replace(opened, prober=prober, probes_writes=probe), ledger_listener
 
 
 async def _compared(
@@ -171,7 +171,7 @@ async def _compared(
 
 
 def _is_probed(target: Target, *, wanted: bool, keeps_records: bool) -> bool:
-    """Return whether a run probes credentials; a staged rotation always does."""
+    """Return whether a run probes credentials; staged ones are probed in any case."""
     if target.rotation.staged and not keeps_records:
         # A shadow that a killed run leaves over is recognized by the ledger only.
         summary = f"target {target.name} stages its rotations, which needs the ledger"

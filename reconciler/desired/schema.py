@@ -77,7 +77,7 @@ _TARGET = {
     "freeze": "Time until which nothing is applied.",
     "probe": "How `apply --probe` checks a credential after writing it.",
     "usage": "Whether plans show what uses an integration, and keep what is used.",
-    "rotation": "How a new credential of an existing integration is written.",
+    "rotation": "How the credentials of integrations are written.",
     "policies": "Further programs that judge the plans of this target.",
 }
 _POLICY = {
@@ -104,7 +104,7 @@ _PROBE = {
     "timeout_seconds": "Time limit of one probe, in seconds.",
 }
 _ROTATION = {
-    "staged": "Try a new credential in a shadow integration `SLUG--next` first; needs `probe`.",
+    "staged": "Try each credential in a shadow integration `SLUG--next` first; needs `probe`.",
 }
 _GATEWAY = {
     "api_key": "Reference to a key of the gateway: `${env:PORTKEY_…}` or a secret manager.",

@@ -154,10 +154,7 @@ class Probe(StrictSettings):
 
 
 class Rotation(StrictSettings):
-    """Way in which a new credential of an existing integration is written.
-
-    With `staged`, it is first tried in a shadow integration.
-    """
+    """Way in which credentials are written: with `staged`, each is tried in a shadow first."""
 
     # Strict, because a text such as "no" would otherwise be a truth value.
     staged: Annotated[bool, Field(strict=True)] = False

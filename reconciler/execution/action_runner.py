@@ -95,9 +95,17 @@ def dependencies_of(
     clock: Clock,
     run: str,
     prober: Prober | None,
+    probes_writes: bool,
     list_again: Callable[[], Awaitable[Collection[str]]],
 ) -> RunDependencies:
-    """Return the dependencies of a run; `list_again` returns the slugs of a new complete list."""
+    """Return the dependencies of a run; `list_again` returns the slugs of a new complete list.
+
+    Without `probes_writes`, only shadows are probed.
+    """
+    settings = target.probe or Probe()
+    probe = None
+    if prober is not None:
+        probe = CredentialProbe(prober, settings, after_writes=probes_writes)
     slugs = {action.slug for action in planned.actions}
     shadows = {action.staged_by for action in planned.actions if action.staged_by is not None}
     return RunDependencies(
@@ -113,7 +121,7 @@ def dependencies_of(
         values=values,
         clock=clock,
         run=run,
-        probe=CredentialProbe(prober, target.probe or Probe()) if prober is not None else None,
+        probe=probe,
     )
 
 
@@ -155,28 +163,21 @@ class ActionRunner:
             await self._read_partial_create()
 
     async def _carry_out(self) -> None:
-        match self.action.kind:
-            case ActionKind.CREATE:
-                # A POST for a slug that was taken in the meantime may be answered with another slug
-                # instead of a refusal (remote/API.md §9).
-                await self.verifier.confirm_absent()
-                await self._create(self.action.calls)
-            case ActionKind.UPDATE:
-                self.verifier.confirm_unchanged(await self.verifier.read())
-                await self._update()
-            case ActionKind.REPLACE:
-                await self.verifier.read_whole()
-                self.verifier.confirm_unchanged(await self.verifier.read())
-                await self._replace()
-            case ActionKind.DELETE:
-                await self.verifier.read_whole()
-                await self._delete_unless_gone()
-                return  # `_delete` has confirmed its absence
+        if self.action.kind is ActionKind.DELETE:
+            await self.verifier.read_whole()
+            await self._delete_unless_gone()
+            return  # `_delete` has confirmed its absence
+        await self._confirm_planned()
+        if self.shadow is None:
+            await self._write_all()
+        else:
+            await self._write_staged(self.shadow)
+        after = self._probe if self._probe is not None and self._probe.after_writes else None
         # An unproven credential must not pass for an applied action if the run ends now.
-        self.written = self._probe is None
+        self.written = after is None
         await self.verifier.read_back()
-        if self._probe is not None:
-            await self._probe.require_alive(self.action)
+        if after is not None:
+            await after.require_alive(self.action)
             self.is_probed = True
 
     @property
@@ -184,20 +185,38 @@ class ActionRunner:
         """Return the probe of an action that writes a credential, None if it is not probed."""
         return self.dependencies.probe if writes_credential(self.action) else None
 
+    async def _confirm_planned(self) -> None:
+        """Raise `ChangedSincePlan` unless the integration is what the plan was made from."""
+        if self.action.kind is ActionKind.CREATE:
+            # A POST for a slug that was taken in the meantime may be answered with another slug
+            # instead of a refusal (remote/API.md §9).
+            await self.verifier.confirm_absent()
+            return
+        if self.action.kind is ActionKind.REPLACE:
+            await self.verifier.read_whole()
+        self.verifier.confirm_unchanged(await self.verifier.read())
+
     # -- writing -------------------------------------------------------------------------
 
-    async def _update(self) -> None:
-        shadow = self.shadow
-        if shadow is None:
-            await self._write(self.action.calls)
-            return
+    async def _write_all(self) -> None:
+        match self.action.kind:
+            case ActionKind.CREATE:
+                await self._create(self.action.calls)
+            case ActionKind.REPLACE:
+                await self._replace()
+            case _:
+                await self._write(self.action.calls)
+
+    async def _write_staged(self, shadow: "Shadow") -> None:
+        """Write what was planned once its credential is proven in a shadow."""
         assert self._probe is not None  # noqa: S101 - preflight refuses a staged plan without it
         try:
             await shadow.create()
             await self._probe.require_alive(self.action, in_shadow=shadow.slug)
-            # Reading again: the integration can have changed while its shadow was probed.
-            self.verifier.confirm_unchanged(await self.verifier.read())
-            await self._write(self.action.calls)
+            self.is_probed = True
+            # Again: the integration can have changed while its shadow was probed.
+            await self._confirm_planned()
+            await self._write_all()
         except ReconcilerError:
             if shadow.may_exist:
                 # The failure is reported; the next apply removes what cannot be removed now.

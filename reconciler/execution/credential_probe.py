@@ -89,10 +89,14 @@ def writes_credential(action: Action) -> bool:
 
 @dataclass
 class CredentialProbe:
-    """Probe that the actions of a run share; `stopped` is why no further credential is written."""
+    """Probe that the actions of a run share; `stopped` is why no further credential is written.
+
+    With `after_writes`, each written credential is probed, else only shadows are.
+    """
 
     prober: Prober
     settings: Probe
+    after_writes: bool = True
     stopped: str = ""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -122,7 +126,8 @@ class CredentialProbe:
             summary = f"the credential was written and {what}{reason}"
             hint = _way_back(action, is_dead=is_dead)
         else:
-            summary = f"the new credential {what}{reason}; the old one stays in use"
+            kept = "" if action.kind is ActionKind.CREATE else "; the old one stays in use"
+            summary = f"the new credential {what}{reason}{kept}"
             hint = f"set {_sources(action)} to a working credential, then apply again"
         code = CREDENTIAL_DEAD if is_dead else CREDENTIAL_UNPROVEN
         raise CredentialUnproven(summary, code=code, hint=hint)

@@ -60,8 +60,9 @@ class Shadow:
         Raises `ChangedSincePlan` for a stranger's integration of the same name.
         """
         if self.staging.leftover is not None:
-            run = marked_run(self.staging.leftover)
-            await self._remove(run or "", is_certain=False)
+            self.may_exist = True
+            await self._remove(marked_run(self.staging.leftover) or "", is_certain=False)
+            self.may_exist = False
         elif await self.existence.exists(self.slug):
             raise self._conflict()
         first, *rest = self.staging.calls

@@ -195,7 +195,7 @@ class ActionInputs:
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """Shadow integration `slug` that an update creates, probes and removes.
+    """Shadow integration `slug` that an action creates, probes and removes.
 
     `calls` create it; `leftover` is one of an earlier run, which is removed first.
     """
@@ -206,7 +206,7 @@ class Staging:
 
     @property
     def count(self) -> int:
-        """Return the number of writes that staging adds to those of the update."""
+        """Return the number of writes that staging adds to those of the action."""
         return len(self.calls) + 1 + (self.leftover is not None)
 
 

@@ -303,12 +303,14 @@ class _Draft:
         )
 
     def _create(self, declared: Declared) -> IntegrationPlan:
-        return plan_create(
+        remembered = self.last_applied.of(declared.slug)
+        part = plan_create(
             declared,
-            self.last_applied.of(declared.slug),
+            remembered,
             values=self.evidence.values,
             is_past_known=self.last_applied.complete,
         )
+        return self._staged(part, remembered)
 
     def _update(self, declared: Declared, current: Observed) -> IntegrationPlan:
         remembered = self.last_applied.of(declared.slug)
@@ -331,6 +333,10 @@ class _Draft:
                 messages.protected(declared.slug, "replaced (deleted and re-created)", declared)
             )
         part = replace(part, diagnostics=(*part.diagnostics, *extra))
+        return self._staged(part, remembered)
+
+    def _staged(self, part: IntegrationPlan, remembered: LastApplied) -> IntegrationPlan:
+        """Return the plan of an integration with the shadow in which its credential is tried."""
         if not self.desired.target.rotation.staged:
             return part
         from reconciler.planning.staging import with_staging

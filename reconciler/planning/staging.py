@@ -1,6 +1,6 @@
 """Staged rotation: the shadow integration in which a new credential is tried first.
 
-An update that writes a credential of a target with `rotation.staged` first creates `SLUG--next`
+An action that writes a credential of a target with `rotation.staged` first creates `SLUG--next`
 with the new credential, which is probed and removed again. A shadow is recognized by its name, by
 its description, which names the run that created it, and by the ledger, which has recorded that
 this run would create it. How it is carried out: `reconciler.execution.staging`.
@@ -24,10 +24,11 @@ from reconciler.domain.state import (
     Observed,
     ObservedState,
 )
-from reconciler.domain.tree import Path, Value, is_empty, is_mapping, leaves
+from reconciler.domain.tree import Path, Tree, Value, as_mapping, is_empty, is_mapping, leaves
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import LEFT_OVER, Action, ActionKind, Risk, Staging
-from reconciler.planning.comparison import Comparison, compare
+from reconciler.planning.comparison import compare
+from reconciler.planning.normalize import normalize
 from reconciler.planning.plan import IntegrationPlan, Selection
 from reconciler.planning.removals import plan_delete
 from reconciler.planning.write_calls import merged, to_wire
@@ -167,12 +168,11 @@ def with_staging(
     action = part.action
     if action is None or action.blocked_by or not _is_staged(action):
         return part
-    declared, current = action.subject.declared, action.subject.observed
-    assert declared is not None  # noqa: S101 - an update has both sides
-    assert current is not None  # noqa: S101
+    declared = action.subject.declared
+    assert declared is not None  # noqa: S101 - only a delete declares nothing
     slug = shadow_slug(action.slug)
     shadow = shadows.get(slug)
-    body = _shadow_body(declared, compare(declared, current, remembered))
+    body = _shadow_body(action, declared, remembered)
     # An archived one counts as deleted; a create shows whether its slug is free.
     taken = slug in observed.live or slug in observed.unreadable
     found = _obstacle(declared, body, taken=taken, shadow=shadow)
@@ -188,9 +188,9 @@ def with_staging(
 
 
 def _is_staged(action: Action) -> bool:
-    """Return whether an update writes a credential of the integration itself."""
+    """Return whether an action writes a credential of the integration itself."""
     if action.kind is not ActionKind.UPDATE:
-        return False
+        return action.kind is not ActionKind.DELETE
     # A credential of a custom model is not part of a shadow, which has no models.
     own = [c for c in action.changes if re.split(r"[.\[]", c.path)[0] not in _ACCESS]
     if any(change.risk is Risk.CREDENTIAL for change in own):
@@ -228,23 +228,37 @@ def _masks(body: Mapping[str, Value]) -> list[Path]:
     return [path for path, value in leaves(body) if isinstance(value, Mask)]
 
 
-def _shadow_body(declared: Declared, comparison: Comparison) -> dict[str, Value]:
-    """Return what decides whether the credential works, as the update leaves it.
+def _shadow_body(action: Action, declared: Declared, remembered: LastApplied) -> dict[str, Value]:
+    """Return what decides whether the credential works, as the action leaves it.
 
     It holds a mask for a secret that only the API has.
     """
-    schema = any_provider_schema()
+    current = action.subject.observed
+    fields: Tree
+    stored: Tree
+    if current is None or action.kind is not ActionKind.UPDATE:
+        # Nothing that is stored becomes part of a new integration.
+        fields, stored = normalize(declared.fields), as_mapping(None)
+    else:
+        comparison = compare(declared, current, remembered)
+        fields, stored = comparison.desired, comparison.observed
     body: dict[str, Value] = {}
     for name in _COPIED:
-        field, stored = schema.child(name), comparison.observed.get(name)
-        value = stored
-        if name in comparison.desired:
-            value = merged(comparison.desired[name], stored, field)
+        value = stored.get(name)
+        if name in fields:
+            value = merged(fields[name], value, any_provider_schema().child(name))
         if not is_empty(value):
             body[name] = value
-    shown = comparison.desired.get("name") or comparison.observed.get("name") or declared.slug
+    shown = fields.get("name") or stored.get("name") or declared.slug
     body["name"] = f"{str(shown)[:_LONGEST_NAME]} (next)"
     return body
+
+
+def _filled(value: Value) -> Value:
+    """Return a tree without its empty members, which a new integration lacks anyway."""
+    if not is_mapping(value):
+        return value
+    return {name: _filled(item) for name, item in value.items() if not is_empty(item)}
 
 
 def _shadow_calls(slug: str, body: Mapping[str, Value], target: Target) -> tuple[Call, ...]:
@@ -252,7 +266,7 @@ def _shadow_calls(slug: str, body: Mapping[str, Value], target: Target) -> tuple
     schema = any_provider_schema()
     probe = target.probe
     workspace = probe.workspace if probe is not None else None
-    sent = {name: to_wire(value, schema.child(name)) for name, value in body.items()}
+    sent = {name: _filled(to_wire(value, schema.child(name))) for name, value in body.items()}
     provider: dict[str, Value] = {"create_default_provider": False}
     is_scoped = "workspace_id" in body
     if workspace is not None:

@@ -21,9 +21,9 @@ STAGED = {"probe": {"gateway": {}, "workspace": "ws-p"}, "rotation": {"staged": 
 def applied(folder: Path, **rules: Any) -> Here:
     """Return a project whose integration was applied, and whose next rotation is staged."""
     project = Here(folder)
-    project.config(**{"prune": "managed", **STAGED, **rules})
     project.integration("alpha")
     project.apply()
+    project.config(**{"prune": "managed", **STAGED, **rules})
     return project
 
 
@@ -83,11 +83,41 @@ def test_an_apply_probes_the_shadow_writes_and_removes_it(tmp_path: Path) -> Non
 def test_a_change_without_a_credential_is_not_staged(tmp_path: Path) -> None:
     project = applied(tmp_path)
     project.integration("alpha", description="new")
+    [action] = project.plan()["actions"]
+    assert "staged_by" not in action
+    assert writes(project.apply()) == ["PUT /integrations/alpha"]
+
+
+def test_a_new_integration_and_a_replaced_one_are_staged_too(tmp_path: Path) -> None:
+    project = applied(tmp_path)
+    project.integration("alpha", ai_provider_id="anthropic")
     project.integration("beta")
-    planned = project.plan()
-    assert [action.get("staged_by") for action in planned["actions"]] == [None, None]
-    done = project.apply()
-    assert writes(done) == ["POST /integrations", "PUT /integrations/alpha"]
+    planned = project.plan("--allow-replace")
+    assert [a["staged_by"] for a in planned["actions"]] == ["beta--next", SHADOW]
+    done = project.apply("--allow-replace", "--parallelism", "1")
+    assert [line for line in writes(done) if "workspaces" not in line] == [
+        "POST /integrations",
+        "POST /integrations",
+        "DELETE /integrations/beta--next",
+        "POST /integrations",
+        "DELETE /integrations/alpha",
+        "POST /integrations",
+        "DELETE /integrations/alpha--next",
+    ]
+    assert project.run("plan", "--detailed-exitcode").code == 0
+
+
+def test_the_flag_also_probes_what_was_written(tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    script = tmp_path / "alive"
+    script.write_text(f"#!/bin/sh\ncat >> {asked}; echo >> {asked}\n")
+    script.chmod(0o755)
+    project = applied(tmp_path, probe={"command": [str(script)]})
+    project.environment["RECONCILE_ALLOWED_PROBES"] = str(script)
+    project.apply(**NEW)
+    project.apply("--probe")
+    slugs = [json.loads(line)["slug"] for line in asked.read_text().splitlines()]
+    assert slugs == [SHADOW, SHADOW, "alpha"]
 
 
 def test_the_history_names_the_calls_of_the_shadow(tmp_path: Path) -> None:
@@ -256,10 +286,10 @@ def test_an_undo_of_a_rotation_is_staged_too(tmp_path: Path) -> None:
 
 def test_a_long_slug_cannot_be_staged(tmp_path: Path) -> None:
     project = Here(tmp_path)
-    project.config(prune="managed", **STAGED)
     project.integration("a" * 250)
     project.integration("b" * 249)
     project.apply()
+    project.config(prune="managed", **STAGED)
     planned = project.plan(**NEW)
     assert [a["blocked_by"] for a in planned["actions"]] == [["cannot-stage"], []]
 

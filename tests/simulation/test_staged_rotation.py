@@ -75,11 +75,17 @@ class Stage:
     runs: int = 0
     outages: list[str] = field(default_factory=list)
     workspace: str | None = None
+    provider: str = "openai"
+    probes_writes: bool = False
+    may_be_absent: bool = False
 
     @property
     def files(self) -> DesiredState:
+        fields: dict[str, Any] = {"ai_provider_id": self.provider}
+        if self.provider == "openai":
+            fields["configurations"] = {"openai_organization": "org-1"}
         return desired(
-            declared("alpha", key=KEY, configurations={"openai_organization": "org-1"}),
+            declared("alpha", key=KEY, **fields),
             declared("beta", description="as ever"),
             limits=NO_LIMITS,
             probe=Probe(workspace=self.workspace),
@@ -98,6 +104,7 @@ class Stage:
             secrets={KEY: Redacted(self.value)},
             last_applied=self.ledger.last_applied(LEDGER_KEY),
             parallelism=2,
+            probes_writes=self.probes_writes,
             **more,
         )
 
@@ -132,8 +139,14 @@ class Stage:
         return self.theatre.remote.integrations
 
     def watch(self, _step: Step | None = None, _record: Record | None = None) -> None:
-        """Note an outage: at no moment may the stored credential be dead or absent."""
-        stored = self.records["alpha"]["key"]
+        """Note an outage: at no moment may the stored credential be dead or absent.
+
+        A replace deletes the integration for a while, which its plan says.
+        """
+        record = self.records.get("alpha")
+        if record is None and self.may_be_absent:
+            return
+        stored = "absent" if record is None else record["key"]
         if stored not in {OLD, NEW, LATER}:
             self.outages.append(stored)
 
@@ -251,7 +264,7 @@ def test_killed_at_any_call_the_next_apply_heals(kind: str, value: str) -> None:
 def test_killed_in_any_probe_the_next_apply_heals(value: str) -> None:
     for number in (1, 2) if value == NEW else (1,):
         made = stage()
-        made.value = value
+        made.value, made.probes_writes = value, True
         line = made.line(who="struck")
         prober = Prober(made.theatre, line, killed_at=number)
         assert struck(made, line, prober) == "killed"
@@ -262,7 +275,7 @@ def test_killed_in_any_probe_the_next_apply_heals(value: str) -> None:
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_probe_without_an_answer_is_not_green(number: int) -> None:
     made = stage()
-    made.value = NEW
+    made.value, made.probes_writes = NEW, True
     line = made.line(who="struck")
     assert struck(made, line, Prober(made.theatre, line, lost_at=number)) == "some failed"
     assert made.records["alpha"]["key"] == (OLD if number == 1 else NEW)
@@ -337,6 +350,69 @@ def test_killed_at_any_write_of_any_api_the_next_apply_heals(switches: dict[str,
             assert struck(made, made.line(who="struck", crash=crash)) == "killed"
             archived = {SHADOW} if switches.get("delete") == "archived" else set()
             check_healed(made, beside=frozenset(archived & set(made.records)) | archived)
+
+
+@pytest.mark.parametrize("how", ["create", "replace"])
+@pytest.mark.parametrize("value", [NEW, DEAD])
+def test_killed_at_any_write_of_a_new_integration_the_next_apply_heals(
+    how: str, value: str
+) -> None:
+    for after in (False, True):
+        for number in range(1, 5 if how == "create" else 6):
+            made = stage(workspace="ws-probe")
+            made.may_be_absent = True
+            made.value = value
+            if how == "create":
+                made.theatre.put_in("DELETE", "/integrations/alpha", {})
+            else:
+                made.provider = "anthropic"
+            crash = CrashPlan(number, writes_only=True, after=after)
+            ended = struck(made, made.line(who="struck", crash=crash))
+            # Of a dead one, only the shadow is created and removed.
+            assert ended == ("killed" if value == NEW or number <= 3 else "some failed")
+            if value == DEAD:
+                stored = made.records.get("alpha", {}).get("key")
+                assert stored == (None if how == "create" else OLD)
+            made.value = LATER if value == DEAD else value
+            check_healed(made)
+
+
+def test_the_flag_also_probes_the_integration() -> None:
+    made = stage()
+    made.value, made.probes_writes = NEW, True
+    line = made.line()
+    prober = Prober(made.theatre, line)
+    assert made.apply(line, prober).complete
+    assert prober.asked == 2
+
+
+def test_a_slug_that_is_never_free_again_fails_and_keeps_the_old_credential() -> None:
+    made = stage()
+    # Rotations came before, so the slug of the shadow was used.
+    switches = replace(made.theatre.switches, slug_reuse_after_delete=False)
+    made.theatre.remote._organisation._switches = switches
+    made.value = NEW
+    result = made.apply(made.line())
+    assert not result.complete
+    made.watch()
+    assert (made.records["alpha"]["key"], made.outages) == (OLD, [])
+    assert set(made.records) == {"alpha", "beta"}
+
+
+def test_a_shadow_that_cannot_be_deleted_is_no_outage_and_not_green() -> None:
+    made = stage()
+    made.workspace = "ws-probe"
+    made.theatre.remote.switches = replace(
+        made.theatre.remote.switches, delete_with_providers="refuse"
+    )
+    made.value = NEW
+    for _ in range(2):
+        [outcome] = made.apply(made.line()).outcomes
+        assert outcome.error is not None
+        assert outcome.error.code == "AB07"
+        assert "alpha--next may be left" in outcome.error.message
+    made.watch()
+    assert made.outages == []
 
 
 # -- strangers ---------------------------------------------------------------------------
