@@ -82,9 +82,16 @@ def escalated(
     """Return the diagnostics with those of failed models as errors."""
     if not failed:
         return tuple(diagnostics)
-    from reconciler.diagnostics import Severity, in_order
+    from reconciler.diagnostics import Severity, error, in_order
 
     reported = {item.diagnostic for item in failed}
-    return in_order(
+    found = [
         replace(item, severity=Severity.ERROR) if item in reported else item for item in diagnostics
-    )
+    ]
+    # A file with very many problems does not report each, but must still fail visibly.
+    found += [
+        error(item.state.value, f"{item.slug}: model `{item.model}` fails --fail-on")
+        for item in failed
+        if item.diagnostic is None
+    ]
+    return in_order(found)

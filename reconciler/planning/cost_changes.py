@@ -8,7 +8,7 @@ price. Creating or deleting an integration changes no price.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from reconciler.domain.facts import SubResource
 from reconciler.domain.integration import allows_all_models
@@ -21,6 +21,7 @@ from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
 from reconciler.planning.budget_guard import BudgetEvidence, check_budgets
 from reconciler.planning.costs import (
     COST,
+    EXACT,
     NEVER,
     UNLIMITED,
     Budget,
@@ -47,6 +48,13 @@ def costs_of(
     actions: Sequence[Action], desired: DesiredState, observed: ObservedState, options: PlanOptions
 ) -> tuple[Costs | None, GuardViolation | None]:
     """Return the costs of a plan, None without any, and the guard that they violate."""
+    with localcontext(EXACT):
+        return _costs_of(actions, desired, observed, options)
+
+
+def _costs_of(
+    actions: Sequence[Action], desired: DesiredState, observed: ObservedState, options: PlanOptions
+) -> tuple[Costs | None, GuardViolation | None]:
     budgets = tuple(change for action in actions for change in budget_changes(action))
     prices = tuple(change for action in actions for change in price_changes(action))
     has_budgets = any(change.is_limited for change in budgets)

@@ -7,7 +7,7 @@ a budget or a price.
 """
 
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.documents import (
@@ -16,6 +16,12 @@ from reconciler.planning.documents import (
     CostsDocument,
     PriceChangeDocument,
 )
+
+EXACT = Context(prec=1100)
+"""Context in which amounts are added and compared: no number of a file or of the API is rounded.
+
+The usual 28 digits are too few: rounding a share of two very different numbers would fail.
+"""
 
 COST = "cost"
 NEVER = "never"
@@ -108,7 +114,8 @@ class PriceChange:
         """Return by how much the reported cost rises, in percent; None if that is unknown."""
         if self.before is None or self.after is None or not self.before:
             return None
-        return (self.after - self.before) * 100 / self.before
+        with localcontext(EXACT):
+            return (self.after - self.before) * 100 / self.before
 
     def as_json(self) -> PriceChangeDocument:
         """Return the public form."""
@@ -223,8 +230,9 @@ def as_text(amount: Decimal) -> str:
 
 def rounded(percent: Decimal) -> Decimal:
     """Return a percentage with at most one decimal place, and more if it would vanish."""
-    places = 1 if abs(percent) >= 1 else 4
-    return round(percent, places)
+    with localcontext(EXACT):
+        places = 1 if abs(percent) >= 1 else 4
+        return round(percent, places)
 
 
 def grouped(amount: Decimal) -> str:

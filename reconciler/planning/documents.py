@@ -152,7 +152,7 @@ class UndeclaredDocument(TypedDict):
 # Not a JSON number: most readers would turn it into a float.
 Amount = Annotated[
     str,
-    Field(pattern=r"^-?[0-9]{1,400}(\.[0-9]{1,400})?$"),
+    Field(pattern=r"^-?[0-9]{1,1000}(\.[0-9]{1,1000})?$"),
 ]
 
 

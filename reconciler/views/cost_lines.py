@@ -97,7 +97,7 @@ def _effect(change: PriceChange, what: str) -> str:
         return ""
     verb = "raises" if after > before else "lowers"
     # From nothing to something is no share.
-    share = f" by {_percent(abs(percent))}" if percent is not None else " from nothing"
+    share = f" by {_percent(percent.copy_abs())}" if percent is not None else " from nothing"
     return f" {verb} {what}{share}"
 
 

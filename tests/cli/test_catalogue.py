@@ -1,6 +1,7 @@
 """`catalogue update`, `--fail-on`, and what `drift` announces once."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import pytest
 from reconciler.cli import settings
 from reconciler.desired.catalogue_file import digest_of
 from tests.cli.project import Here
+from tests.end_to_end.harness import Project
 
 PLAIN = b"""\
 # Targets of this folder.
@@ -382,3 +384,33 @@ def test_a_broken_pin_stops_plan_apply_and_drift(tmp_path: Path) -> None:
         assert "error[catalogue-digest]" in done.err + done.out
     assert project.run("catalogue", "update", str(project.files / "catalogue.json")).code == 0
     assert project.run("plan").code == 0
+
+
+def test_a_gate_fails_visibly_in_a_file_with_more_problems_than_are_reported(
+    tmp_path: Path,
+) -> None:
+    project = pinned(tmp_path, gpt_5=None)
+    unknown = [{"slug": f"model-{number}", "enabled": True} for number in range(300)]
+    project.integration("alpha", models=unknown)
+    done = project.run("validate", "--fail-on", "model-unknown", "--format", "json")
+    assert (done.code, done.json["valid"]) == (3, False)
+    errors = [d for d in done.json["diagnostics"] if d["severity"] == "error"]
+    assert len(errors) == 300
+
+
+@pytest.mark.parametrize("command", [("validate",), ("plan",), ("drift",)])
+def test_without_the_setting_nothing_of_it_is_loaded(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    start = (
+        "import atexit, sys\n"
+        "from reconciler.cli.main import main\n"
+        "parts = ('catalogue', 'budget_guard', 'cost_changes')\n"
+        "loaded = lambda: [name for name in sys.modules for part in parts if part in name]\n"
+        "atexit.register(lambda: print(loaded(), file=sys.stderr))\n"
+        "main()\n"
+    )
+    done = Project.run(project, *command, command=(sys.executable, "-c", start))
+    assert done.err.rstrip().endswith("[]")

@@ -560,3 +560,29 @@ def test_shards_together_raise_no_more_than_the_whole() -> None:
 def test_limits_are_decimals_with_the_digits_of_the_file() -> None:
     limits = Limits.model_validate({"budget_total": 0.3, "budget_increase": 0.1})
     assert (limits.budget_total, limits.budget_increase) == (Decimal("0.3"), Decimal("0.1"))
+
+
+EXTREMES = [0, 1e-9, 0.1, 1, 1e22, 10**30, 1e308, 1.7976931348623157e308]
+
+
+@pytest.mark.parametrize("before", EXTREMES)
+@pytest.mark.parametrize("after", EXTREMES)
+def test_no_price_is_too_far_from_another(before: float, after: float) -> None:
+    planned = plan(
+        want=[declared(**priced({"default": after}))],
+        have=[observed(**priced({"default": before}))],
+    )
+    assert len(lines(planned)) == (before != after)
+    assert decode(encode(planned), name="p").costs == planned.costs
+
+
+def test_a_sum_of_very_different_budgets_is_exact() -> None:
+    planned = plan(
+        want=[declared(workspaces=workspaces(ws_a=limit(10**40), ws_b=limit(0.1)))],
+        have=[observed(workspaces=workspaces(ws_a=limit(1), ws_b=limit(0.1)))],
+        limits={"budget_total": 1, "budget_increase": 0.5},
+    )
+    assert planned.costs is not None
+    [total] = planned.costs.totals
+    assert total.after == Decimal(f"{10**40}.1")
+    assert planned.blocked

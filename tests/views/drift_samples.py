@@ -1,10 +1,12 @@
 """Drift reports that tests share: made by the detector from built plans."""
 
 from dataclasses import replace
+from datetime import date
 
 from reconciler.diagnostics import warning
 from reconciler.domain.state import LastApplied
 from reconciler.drift.report import DriftReport, detect_drift
+from reconciler.drift.retirements import Retirement
 from reconciler.drift.who import FieldWho, Reason, Verdict, Who, Writer
 from reconciler.planning.actions import (
     Action,
@@ -49,6 +51,27 @@ def edited_in_the_api(slug: str = "bedrock-eu") -> Action:
             ),
         ),
         source=samples.place(slug),
+    )
+
+
+def retiring() -> DriftReport:
+    """Return a report without drift: three models retire, and one of them is announced."""
+    found = warning(
+        "model-retiring",
+        "openai-main: model `gpt-4` retires on 2027-01-31, in 7 days",
+        hint="declare its successor before that day",
+        at=samples.place("openai-main", 12),
+    )
+    day = date(2027, 1, 31)
+    report = in_sync()
+    return replace(
+        report,
+        plan=replace(report.plan, diagnostics=(found,)),
+        retiring=(
+            Retirement("openai-main", "gpt-3.5-turbo", date(2026, 1, 31), -300),
+            Retirement("openai-main", "gpt-4", day, 7, is_due=True),
+            Retirement("openai-main", "gpt-4o", date(2027, 4, 1), 67),
+        ),
     )
 
 

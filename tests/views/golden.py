@@ -19,6 +19,7 @@ MIXED = samples.mixed_plan()
 BLOCKED = samples.blocked_plan()
 IN_USE = samples.used_plan()
 JUDGED = samples.judged_plan()
+COSTLY = samples.costly_plan()
 PARTIAL = samples.partial_result(MIXED)
 COMPLETE = samples.complete_result(MIXED)
 STAGED = samples.staged_plan()
@@ -27,6 +28,7 @@ OUTSIDE = replace(COMPLETE, break_freeze="INC-1234: leaked key")
 
 DRIFTED = drift_samples.drifted()
 ATTRIBUTED = drift_samples.attributed()
+RETIRING = drift_samples.retiring()
 EVERY_ORIGIN = drift_samples.every_origin()
 CONTEXT = CommandContext(
     global_options=("--dir", "config"), plan_options=("--only", "team-*", "--base", "main")
@@ -58,6 +60,10 @@ CASES: dict[str, Callable[[], str]] = {
     "plan-judged.md": lambda: markdown.plan(JUDGED, SHARED),
     "plan-judged.html": lambda: html.plan(JUDGED, SHARED),
     "plan-judged.json": lambda: json.document(JUDGED.as_json()),
+    "plan-costs.txt": lambda: terminal.plan(COSTLY, SHARED),
+    "plan-costs.md": lambda: markdown.plan(COSTLY, SHARED),
+    "plan-costs.html": lambda: html.plan(COSTLY, SHARED),
+    "plan-costs.json": lambda: json.document(COSTLY.as_json()),
     "plan-undo.txt": lambda: terminal.plan(samples.undo_plan(), LOCAL),
     "plan-undo.md": lambda: markdown.plan(samples.undo_plan(), LOCAL),
     "plan-undo.json": lambda: json.document(samples.undo_plan().as_json()),
@@ -96,6 +102,12 @@ CASES: dict[str, Callable[[], str]] = {
     "drift-who.html": lambda: html.drift(ATTRIBUTED, SHARED),
     "drift-who.json": lambda: json.document(ATTRIBUTED.as_json()),
     "drift-who-channel.txt": lambda: notification.of_drift(ATTRIBUTED, ledger="shared").body,
+    "drift-retiring.txt": lambda: terminal.drift(RETIRING, SHARED),
+    "drift-retiring-verbose.txt": lambda: terminal.drift(RETIRING, replace(SHARED, verbose=True)),
+    "drift-retiring.md": lambda: markdown.drift(RETIRING, SHARED),
+    "drift-retiring.html": lambda: html.drift(RETIRING, SHARED),
+    "drift-retiring.json": lambda: json.document(RETIRING.as_json()),
+    "drift-retiring-channel.txt": lambda: notification.of_drift(RETIRING, ledger="shared").body,
     "drift-git.txt": lambda: terminal.drift(drift_samples.git_ahead(), LOCAL),
     "drift-git.md": lambda: markdown.drift(drift_samples.git_ahead(), LOCAL),
     "drift-git.html": lambda: html.drift(drift_samples.git_ahead(), LOCAL),

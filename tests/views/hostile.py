@@ -3,6 +3,8 @@
 Each begins with `MARK`, so that a test can find where a foreign text ended up.
 """
 
+from typing import Any
+
 from hypothesis import strategies as st
 
 from reconciler.diagnostics import Severity, SourceLocation, warning
@@ -10,6 +12,7 @@ from reconciler.domain.state import Observed, ObservedState
 from reconciler.domain.usage import Usage, UsingConfig, UsingProvider
 from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, ChangeOrigin, Risk
+from reconciler.planning.costs import Budget, BudgetChange, BudgetTotal, Costs, PriceChange
 from reconciler.planning.plan import Plan, PlanTarget, Undeclared, Unverified
 from reconciler.planning.policy_verdict import PolicyFinding, PolicyVerdict
 
@@ -130,7 +133,21 @@ def plans(draw: st.DrawFn, text: st.SearchStrategy[str] = texts) -> Plan:
         ),
         run=draw(st.none() | text),
         policies=draw(verdicts(text)),
+        costs=draw(st.none() | costs(text)),
     )
+
+
+def costs(text: st.SearchStrategy[str]) -> st.SearchStrategy[Costs]:
+    amount = st.decimals(allow_nan=False, allow_infinity=False, min_value=0, places=2)
+    budget = st.none() | st.builds(Budget, st.none() | amount, text, text)
+    change = st.builds(BudgetChange, text, st.none() | text, budget, budget)
+    total = st.builds(BudgetTotal, text, text, amount, amount)
+    price = st.builds(PriceChange, text, st.none() | text, text, amount, amount)
+
+    def several(items: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+        return st.lists(items, max_size=2).map(tuple)
+
+    return st.builds(Costs, budgets=several(change), totals=several(total), prices=several(price))
 
 
 def verdicts(text: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[PolicyVerdict, ...]]:

@@ -1,5 +1,8 @@
 """Plans and results that the tests of the views share; built, never loaded."""
 
+from dataclasses import replace
+from decimal import Decimal
+
 from reconciler.diagnostics import Severity, SourceLocation, error, notice, warning
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.policy import Limits
@@ -17,6 +20,7 @@ from reconciler.planning.actions import (
     Risk,
     Staging,
 )
+from reconciler.planning.costs import Budget, BudgetChange, BudgetTotal, Costs, PriceChange
 from reconciler.planning.plan import Plan, PlanOptions, PlanTarget, Undeclared, Unverified
 from reconciler.planning.policy_guard import judged
 from reconciler.planning.policy_verdict import PolicyFinding, PolicyVerdict
@@ -275,6 +279,42 @@ def used_plan() -> Plan:
         {action.slug: Usage() for action in draft.actions[:-1]} | {draft.actions[-1].slug: used}
     )
     return with_usage(draft, reading, limits=Limits(), options=PlanOptions())
+
+
+def costly_plan() -> Plan:
+    """Return a plan that raises a budget beyond a limit, and a multiplier."""
+    changed = replace(update(), blocked_by=("budget-exceeded",))
+    monthly = ("cost", "monthly")
+    return plan(
+        changed,
+        no_op=3,
+        diagnostics=(
+            error(
+                "budget-exceeded",
+                "ws-search on azure-search would spend without a budget; the budgets on "
+                "production would add up to 5,700 per month, but the limit is 5,000",
+                hint="lower or set the budgets, raise limits.budget_total or "
+                "limits.budget_increase, or add --allow-budget",
+            ),
+        ),
+        costs=Costs(
+            budgets=(
+                BudgetChange(
+                    changed.slug,
+                    "ws-support",
+                    Budget(Decimal(500), *monthly),
+                    Budget(Decimal(2000), *monthly),
+                ),
+                BudgetChange(changed.slug, "ws-search", Budget(Decimal(70)), Budget(None)),
+            ),
+            totals=(BudgetTotal(*monthly, Decimal(4200), Decimal(5700)),),
+            unlimited=(0, 1),
+            prices=(
+                PriceChange(changed.slug, None, "", Decimal("0.8"), Decimal(1), models=14),
+                PriceChange(changed.slug, "gpt-5", "request_token", None, Decimal("0.00025")),
+            ),
+        ),
+    )
 
 
 def blocked_plan() -> Plan:
