@@ -8,6 +8,9 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
+
+from yaml import MappingNode
 
 from reconciler.desired.atomic_write import replace_file
 from reconciler.desired.catalogue_file import (
@@ -15,7 +18,7 @@ from reconciler.desired.catalogue_file import (
     digest_of,
     parse_catalogue,
 )
-from reconciler.desired.config import CONFIG_FILE
+from reconciler.desired.config import CONFIG_FILE, Config
 from reconciler.desired.load import load_config
 from reconciler.desired.source import DirectorySource, MemorySource
 from reconciler.desired.yaml_edit import FileEdit, compose
@@ -27,6 +30,9 @@ from reconciler.frozen_dataclass import dataclass
 
 DEFAULT_FILE = "catalogue.json"
 _KEY = "catalogue"
+_NO_DIGEST = "sha256:" + "0" * 64
+_OF_DIGESTS = frozenset({"invalid-value", "missing-field", "wrong-type"})
+"""Codes of what can be wrong with a digest that was not written by this module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +57,11 @@ class Pinned:
 
 def pin(folder: Path, sources: Sequence[CatalogueSource]) -> Pinned:
     """Write the catalogue of these sources and pin it; raises `InvalidInput`."""
-    config, found = load_config(folder)
-    if config is None or has_errors(found):
-        raise InvalidInput(found)
+    config, yaml = _read_config(folder)
     file = config.catalogue.file if config.catalogue is not None else DEFAULT_FILE
     content, models = _joined(sources)
     digest = digest_of(content)
     path = _path_of(folder, file)
-    yaml = DirectorySource(folder).read(CONFIG_FILE)
     edited = _edited(yaml, PinnedCatalogue(file=file, digest=digest))
     before = path.read_bytes() if path.exists() else None
     if before != content or edited != yaml:
@@ -72,6 +75,40 @@ def pin(folder: Path, sources: Sequence[CatalogueSource]) -> Pinned:
         retiring=sum(item.retires is not None for item in facts),
         changed=before != content or edited != yaml,
     )
+
+
+def _read_config(folder: Path) -> tuple[Config, bytes]:
+    """Return reconcile.yaml; a digest that is missing or a placeholder is the one to be written."""
+    config, found = load_config(folder)
+    if config is None and all(item.code in _OF_DIGESTS for item in found):
+        yaml = _with_some_digest(DirectorySource(folder).read(CONFIG_FILE))
+        config, _ = load_config(MemorySource({CONFIG_FILE: yaml}))
+        if config is not None:
+            return config, yaml
+    if config is None or has_errors(found):
+        raise InvalidInput(found)
+    return config, DirectorySource(folder).read(CONFIG_FILE)
+
+
+def _with_some_digest(yaml: bytes) -> bytes:
+    """Return a valid file with a digest of the right form, if it has a catalogue."""
+    edit, fields = FileEdit(yaml), _fields_of(yaml)
+    pinned = {key.value for key, _ in fields[_KEY].value} if _is_mapping(fields.get(_KEY)) else ()
+    if "digest" in pinned:
+        edit.replace(0, (_KEY, "digest"), _NO_DIGEST)
+    elif pinned:
+        edit.insert(0, (_KEY, "digest"), _NO_DIGEST)
+    return edit.result()
+
+
+def _fields_of(yaml: bytes) -> dict[str, Any]:
+    """Return the nodes of the fields of reconcile.yaml."""
+    root = compose(yaml.decode("utf-8-sig"))[0]
+    return {key.value: value for key, value in root.value} if _is_mapping(root) else {}
+
+
+def _is_mapping(node: object) -> bool:
+    return isinstance(node, MappingNode)
 
 
 def _joined(
@@ -120,12 +157,11 @@ def _path_of(folder: Path, file: str) -> Path:
 def _edited(yaml: bytes, pinned: PinnedCatalogue) -> bytes:
     """Return reconcile.yaml with the pinned catalogue, and every other byte unchanged."""
     edit = FileEdit(yaml)
-    root = compose(yaml.decode("utf-8-sig"))[0]
-    fields = {key.value: value for key, value in root.value}
+    fields = _fields_of(yaml)
     value = {"file": pinned.file, "digest": pinned.digest}
     if _KEY not in fields:
         edit.insert(0, (_KEY,), value)
-    elif isinstance(fields[_KEY].value, list) and fields[_KEY].value:
+    elif _is_mapping(fields[_KEY]) and fields[_KEY].value:
         edit.replace(0, (_KEY, "digest"), pinned.digest)
     else:
         edit.replace(0, (_KEY,), value)

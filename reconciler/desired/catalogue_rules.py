@@ -90,7 +90,9 @@ class ModelRules:
     ) -> None:
         near = self._problems.did_you_mean(model.name, self._catalogue.names(provider))
         summary = f"{slug}: the catalogue lists no model `{model.name}` of {provider}"
-        hint = near or "correct the name, update the catalogue, or declare it with is_custom: true"
+        can_be_custom = model.steps[0] == "models"
+        own = ", or declare it with is_custom: true" if can_be_custom else ""
+        hint = near or f"correct the name{own}; a newer catalogue may list it"
         found = self._report("model-unknown", summary, hint, model, document)
         self.findings.append(
             ModelFinding(ModelState.UNKNOWN, slug, model.name, provider, diagnostic=found)

@@ -26,7 +26,14 @@ _MODELS: Mapping[str, Mapping[str, str | None]] = MappingProxyType(
             "text-embedding-3-large": None,
             "text-embedding-3-small": None,
         },
-        "azure-openai": {"gpt-4.1": None, "gpt-4o": None, "gpt-5": None, "gpt-5-mini": None},
+        "azure-openai": {
+            "gpt-4.1": None,
+            "gpt-4o": None,
+            "gpt-5": None,
+            "gpt-5-mini": None,
+            "text-embedding-3-large": None,
+            "text-embedding-3-small": None,
+        },
         "anthropic": {
             "claude-2.1": "2025-07-21",
             "claude-3-opus-20240229": "2026-01-05",

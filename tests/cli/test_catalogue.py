@@ -1,6 +1,7 @@
 """`catalogue update`, `--fail-on`, and what `drift` announces once."""
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import pytest
 
 from reconciler.cli import settings
 from reconciler.desired.catalogue_file import digest_of
+from tests.architecture.source import ROOT
 from tests.cli.project import Here
 from tests.end_to_end.harness import Project
 
@@ -129,10 +131,12 @@ def test_a_file_is_pinned_and_no_other_byte_of_the_configuration_changes(tmp_pat
         PLAIN.replace(b"\n", b"\r\n"),
         PLAIN + b"catalogue:\n",
         PLAIN + b"catalogue: {file: models/all.json, digest: sha256:%b} # pinned\n" % (b"0" * 64),
+        PLAIN + b"catalogue:\n  file: models/all.json\n",
+        PLAIN + b"catalogue: {file: all.json, digest: todo}\n",
         b'{"version": 1, "targets": {"here": {"base_url": "simulator:"}}}',
         b"version: 1\ntargets: {here: {base_url: 'simulator:'}}\n\n# the end",
     ],
-    ids=["CRLF", "empty", "elsewhere", "JSON", "no line end"],
+    ids=["CRLF", "empty", "elsewhere", "no digest", "placeholder", "JSON", "no line end"],
 )
 def test_the_configuration_is_edited_in_the_style_of_its_author(
     tmp_path: Path, config: bytes
@@ -259,6 +263,14 @@ def test_the_catalogue_of_the_simulator_lists_the_models_of_its_providers(tmp_pa
     project.integration("alpha", models=listed)
     codes = [d["code"] for d in project.run("validate", "--format", "json").json["diagnostics"]]
     assert codes == ["model-retired", "model-unknown"]
+
+
+def test_the_catalogue_of_the_simulator_lists_every_model_of_the_examples(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    shutil.copytree(ROOT / "desired-state", project.files, dirs_exist_ok=True)
+    assert project.run("catalogue", "update", "simulator:").code == 0
+    done = project.run("validate", "--fail-on", "model-unknown", "--fail-on", "model-retired")
+    assert done.out == "desired-state: no problem found\n"
 
 
 GATES = [
@@ -414,3 +426,15 @@ def test_without_the_setting_nothing_of_it_is_loaded(
     )
     done = Project.run(project, *command, command=(sys.executable, "-c", start))
     assert done.err.rstrip().endswith("[]")
+
+
+def test_another_mistake_in_the_configuration_is_not_covered_up(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    (tmp_path / "source.json").write_bytes(litellm(gpt_5=None))
+    for wrong in (b"catalogue: {digest: todo}\n", b"catalogue: 7\n", b"prune: [\n", b"x: 1\n"):
+        (project.files / "reconcile.yaml").write_bytes(PLAIN + wrong)
+        done = project.run("catalogue", "update", "source.json")
+        assert done.code == 3
+        assert "error[" in done.err
+        assert (project.files / "reconcile.yaml").read_bytes() == PLAIN + wrong
+        assert not (project.files / "catalogue.json").exists()
