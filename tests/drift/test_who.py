@@ -287,6 +287,17 @@ def test_the_embedded_simulator_keeps_a_log_also_in_a_file_that_had_none(tmp_pat
     assert f"who: user {ANN.id} (PUT, UI, " in here.run("drift", "--who").out
 
 
+def test_a_variable_asks_for_writers_in_a_job(tmp_path: Path) -> None:
+    with writers(tmp_path) as at:
+        at.project.integration("alpha", description="declared")
+        at.project.apply()
+        at.write(ANN, "PUT", "/alpha", {"description": "by hand"})
+        asked = at.project.run("drift", RECONCILE_DRIFT_WHO="true")
+        assert f"who: user {ANN.id}" in asked.out
+        assert "who:" not in at.project.run("drift", RECONCILE_DRIFT_WHO="false").out
+        assert at.pages == 1
+
+
 def test_since_needs_who_and_a_time(tmp_path: Path) -> None:
     with writers(tmp_path) as at:
         alone = at.project.run("drift", "--since", "7d")
