@@ -158,7 +158,7 @@ def test_a_policy_without_an_answer_blocks_the_plan(
 
 
 def test_a_command_outside_the_allow_list_is_not_run(tmp_path: Path) -> None:
-    project = Judged(tmp_path, f"touch {tmp_path}/was-run")
+    project = Judged(tmp_path, f": > {tmp_path}/was-run")
     allowed = ("", "other", f"{project.judge} --more", "judge", f"{project.judge}*")
     for text in allowed:
         plan = project.plan(RECONCILE_ALLOWED_POLICIES=text)
@@ -369,7 +369,7 @@ def test_files_that_cannot_be_read_whole_block_the_plan(tmp_path: Path, kind: st
 def test_a_name_is_not_looked_up_in_the_repository(tmp_path: Path) -> None:
     project = Judged(tmp_path)
     inside = project.files / "bin"
-    project.rule(f"touch {tmp_path}/was-run", inside / "judge")
+    project.rule(f": > {tmp_path}/was-run", inside / "judge")
     project.policies({"name": "rule", "command": ["judge"]})
     paths = (str(inside), "desired-state/bin", f"{inside}:/usr/bin")
     for path in paths:
@@ -472,7 +472,7 @@ def test_an_undo_is_judged_too(tmp_path: Path) -> None:
 def test_a_plan_without_changes_runs_no_program(tmp_path: Path) -> None:
     project = Judged(tmp_path)
     project.apply()
-    project.rule(f"touch {tmp_path}/was-run; exit 1")
+    project.rule(f": > {tmp_path}/was-run; exit 1")
     assert "policies" not in project.plan()
     project.apply()
     assert not (tmp_path / "was-run").exists()
@@ -494,7 +494,7 @@ def test_documents_match_their_schemas(tmp_path: Path) -> None:
 
 
 def test_doctor_checks_whether_every_policy_could_be_run(tmp_path: Path) -> None:
-    project = Judged(tmp_path, f"touch {tmp_path}/was-run")
+    project = Judged(tmp_path, f": > {tmp_path}/was-run")
 
     def check(**variables: str) -> tuple[str, str]:
         checks = project.run("doctor", "--format", "json", **variables).json["checks"]
