@@ -119,17 +119,24 @@ def _compared(bench: Bench, peer: Peer, world: World) -> Iterator[Row]:
         _reconcile(world, "apply", "--yes")
     # A ledger knows the API by its address.
     port = url.rpartition(":")[2].partition("/")[0]
+    # At once, what the tools cost themselves; with latency, what their calls cost as well.
+    for latency in (0, bench.latency_ms):
+        with simulator(world.folder, port=port, latency_ms=latency, db=db):
+            yield from _in_turn(bench, peer, world, url, latency)
+
+
+def _in_turn(bench: Bench, peer: Peer, world: World, url: str, latency: float) -> Iterator[Row]:
     found: dict[str, list[Measured]] = {name: [] for pair in PAIRS for name in pair}
-    with simulator(world.folder, port=port, latency_ms=bench.latency_ms, db=db):
-        for _ in range(bench.repeat):
-            for name, measured in found.items():
-                measured.append(_measured(peer, world, url, name))
+    for _ in range(bench.repeat):
         for name, measured in found.items():
-            calls = _calls(peer, world, url, name)
-            least = min(measured, key=lambda one: one.wall)
-            cpu = min(one.cpu for one in measured)
-            memory = max(one.rss_mb for one in measured)
-            yield Row(name, world.count, replace(least, cpu=cpu, rss_mb=memory, calls=calls))
+            measured.append(_measured(peer, world, url, name))
+    for name, measured in found.items():
+        calls = _calls(peer, world, url, name)
+        least = min(measured, key=lambda one: one.wall)
+        cpu = min(one.cpu for one in measured)
+        memory = max(one.rss_mb for one in measured)
+        case = f"{name}, {latency:.0f} ms" if latency else name
+        yield Row(case, world.count, replace(least, cpu=cpu, rss_mb=memory, calls=calls))
 
 
 def _measured(peer: Peer, world: World, url: str, name: str) -> Measured:
@@ -254,14 +261,18 @@ def _forward(source: socket.socket, target: socket.socket, methods: Counter[str]
 def ratios(rows: list[Row]) -> Iterator[str]:
     """Compare the commands with Terraform's, and with what they must reach."""
     by_name = {(row.case, row.count): row.measured for row in rows}
-    for ours, theirs in PAIRS:
-        for count in sorted({row.count for row in rows if row.case == ours}):
-            mine, other = by_name[ours, count], by_name[theirs, count]
-            wall = mine.wall / other.wall
-            most = MUST.get(count)
-            verdict = "" if most is None else f" of at most {most}"
-            yield (
-                f"{ours} ÷ {theirs}, N = {count:,}: {wall:.2f}{verdict} (wall), "
-                f"{mine.cpu / other.cpu:.2f} (CPU), {mine.rss_mb / other.rss_mb:.2f} (memory), "
-                f"{mine.calls.total() / max(1, other.calls.total()):.2f} (calls)"
-            )
+    theirs = dict(PAIRS)
+    for row in rows:
+        ours, _, latency = row.case.partition(", ")
+        if ours not in theirs:
+            continue
+        other = theirs[ours] + (f", {latency}" if latency else "")
+        mine, peer = row.measured, by_name[other, row.count]
+        most = MUST.get(row.count)
+        verdict = "" if most is None else f" of at most {most}"
+        yield (
+            f"{row.case} ÷ {other}, N = {row.count:,}: "
+            f"{mine.wall / peer.wall:.2f}{verdict} (wall), "
+            f"{mine.cpu / peer.cpu:.2f} (CPU), {mine.rss_mb / peer.rss_mb:.2f} (memory), "
+            f"{mine.calls.total() / max(1, peer.calls.total()):.2f} (calls)"
+        )
