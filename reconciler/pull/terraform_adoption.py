@@ -5,7 +5,7 @@ unless the API shows that it stores another value or that the integration is ano
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from reconciler.diagnostics import Diagnostic, SourceLocation
 from reconciler.domain.schema import any_provider_schema
@@ -20,6 +20,7 @@ from reconciler.domain.state import (
 )
 from reconciler.domain.tree import Path, is_empty, lookup
 from reconciler.errors import InvalidInput
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.normalize import normalize
 from reconciler.planning.removals import owns
 from reconciler.pull import terraform_findings as findings

@@ -8,11 +8,12 @@ prints none.
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from reconciler.diagnostics import SourceLocation, error
 from reconciler.errors import InvalidInput
+from reconciler.frozen_dataclass import dataclass
 
 MAX_STATE = 64 * 1024 * 1024
 """Maximum bytes of a state."""

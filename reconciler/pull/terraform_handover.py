@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 
+from reconciler.frozen_dataclass import dataclass
 from reconciler.pull.terraform_state import ManagedEntry, Resource, TerraformState
 
 

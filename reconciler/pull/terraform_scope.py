@@ -4,7 +4,7 @@ Every value comes from the API; the state decides which ones a file declares.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.integration import allows_all_models, mapped_fields
@@ -12,6 +12,7 @@ from reconciler.domain.providers import needs_configurations
 from reconciler.domain.secrets import Mask, Opaque, Redacted
 from reconciler.domain.state import Observed
 from reconciler.domain.tree import Tree, Value, is_empty, is_enabled, is_mapping
+from reconciler.frozen_dataclass import dataclass
 from reconciler.pull import terraform_findings as findings
 from reconciler.pull.terraform_state import ManagedEntry, ManagedIntegration, TerraformState
 from reconciler.pull.terraform_workspaces import Matched

@@ -11,7 +11,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from reconciler.diagnostics import Diagnostic, SourceLocation, error
@@ -21,6 +21,7 @@ from reconciler.domain.schema import FieldKind, FieldSchema, integration_schema
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.tree import Path, Tree, Value, is_empty, leaves
 from reconciler.errors import InvalidInput
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.normalize import normalize
 from reconciler.pull.terraform_file import NOT_A_STATE, Instance, ModuleStep, read_instances
 

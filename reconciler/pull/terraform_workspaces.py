@@ -7,7 +7,6 @@ file that lists what the API grants changes nothing.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from reconciler.domain.integration import WorkspaceAccess
@@ -21,6 +20,7 @@ from reconciler.domain.tree import (
     is_mapping,
     plain,
 )
+from reconciler.frozen_dataclass import dataclass
 from reconciler.pull.terraform_state import ManagedEntry
 
 _ACCESS = compiled(WorkspaceAccess).fields

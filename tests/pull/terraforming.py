@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reconciler.simulator.faults import Fault
 from reconciler.simulator.switches import Switches
-from tests.cli.scene import Scene, scene
+from tests.cli.project import Here
+from tests.cli.scene import Scene
 from tests.end_to_end.harness import Done
+from tests.end_to_end.upstream import serving
+from tests.runs import World
 
 FOLDER = Path(__file__).parent / "terraform"
 STATE: dict[str, Any] = json.loads((FOLDER / "state.json").read_text())
@@ -120,12 +124,14 @@ class Terraformed:
 
 
 @contextmanager
-def terraformed(folder: Path, *, switches: Switches = Switches()) -> Iterator[Terraformed]:
+def terraformed(
+    folder: Path, *faults: Fault, switches: Switches = Switches()
+) -> Iterator[Terraformed]:
     """Serve an API that holds everything that the state says."""
     folder.mkdir(exist_ok=True)
-    with scene(folder, switches=switches) as made:
-        at = Terraformed(made)
-        made.config(prune="managed")
+    with serving(*faults, world=World(switches=switches)) as upstream:
+        at = Terraformed(Scene(Here(folder, PORTKEY_API_KEY="pk-reader"), upstream))
+        at.scene.config(prune="managed")
         # It registers the slugs, so that the API knows the workspaces by their UUIDs, too.
         at.exists("outside")
         for workspace in ("ws-search", "ws-support"):

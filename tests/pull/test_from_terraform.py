@@ -10,6 +10,7 @@ import pytest
 from reconciler.ledger.location import TargetKey
 from reconciler.ledger.lock import file_lock
 from reconciler.ledger.models import Holder
+from reconciler.simulator.faults import Fault, FaultKind
 from reconciler.simulator.switches import Switches
 from tests.end_to_end.harness import COMMAND
 from tests.pull.terraforming import FOLDER, STATE_FILE, VALUES, resource, terraformed
@@ -131,6 +132,16 @@ def test_it_reads_the_standard_input_also_with_a_byte_order_mark(tmp_path: Path)
         )
         assert (done.returncode, at.written) == (0, ["spare-0.yaml"]), done.stderr
         assert b"--> <stdin>:1:" in done.stderr
+
+
+def test_an_error_of_the_api_does_not_quote_a_secret_of_the_state(tmp_path: Path) -> None:
+    message = "the key sk-canary-main-5e1f0b7a is not accepted"
+    fault = Fault(kind=FaultKind.STATUS, status=403, code="AB03", message=message)
+    with terraformed(tmp_path / "here", fault) as at:
+        done = at.pull()
+        assert done.code == 1
+        assert "is not accepted" in done.err
+        assert at.leaks(done) == []
 
 
 def test_a_run_that_holds_the_lock_leaves_everything_as_it_was(tmp_path: Path) -> None:
@@ -271,6 +282,7 @@ def test_a_name_that_is_sensitive_in_the_state_keeps_its_integration_out(tmp_pat
         done = at.pull()
         assert done.code == 5
         assert "warning[terraform-sensitive-field]: portkey_integration.main: name" in done.err
+        assert "no file can do without it; not pulled" in done.err
         assert "openai-main.yaml" not in at.written
     assert "from = portkey_integration.main\n" not in done.out
 
@@ -361,6 +373,7 @@ def test_a_ledger_that_cannot_be_written_leaves_everything_as_it_was(tmp_path: P
         done = at.pull()
         assert done.code == 4
         assert at.written == []
+        assert at.scene.upstream.requests == []
 
 
 def test_every_sensitive_value_of_configurations_is_a_reference(tmp_path: Path) -> None:

@@ -198,6 +198,15 @@ def test_a_deposed_object_is_not_pulled() -> None:
     assert "openai-main" not in found.integrations
 
 
+@pytest.mark.parametrize("state", [STATE, STATE_FILE], ids=["shown", "stored"])
+def test_data_sources_of_the_provider_are_not_read(state: dict[str, Any]) -> None:
+    text = json.dumps(state)
+    other = json.loads(text.replace('"mode": "managed"', '"mode": "data"'))
+    with pytest.raises(InvalidInput) as caught:
+        read_state(json.dumps(other).encode(), "state")
+    assert caught.value.code == "terraform-no-integration"
+
+
 def test_access_of_an_integration_of_another_state_is_kept_apart() -> None:
     state = copy.deepcopy(STATE)
     found = resource(state, "portkey_integration_workspace_access.main_search")
