@@ -7,6 +7,7 @@ from reconciler.diagnostics import SourceLocation
 from reconciler.domain.policy import Limits, Prune, Scope, Target, Tombstone
 from reconciler.domain.secrets import Mask, SecretRef
 from reconciler.domain.state import Declared, DesiredState, Lifecycle, Observed, ObservedState
+from reconciler.domain.valid_values import built
 
 KEY = SecretRef("env", "SECRET_KEY")
 NOON = "2026-11-23T12:00:00.000Z"
@@ -40,9 +41,10 @@ def observed(slug: str = "alpha", **fields: Any) -> Observed:
 
 def target(**rules: Any) -> Target:
     """Make a target on loopback."""
-    limits = Limits(**rules.pop("limits", {}))
-    scope = Scope(**rules.pop("scope", {}))
-    base = {"name": "production", "base_url": "http://127.0.0.1:1/v1", "prune": Prune.MANAGED}
+    limits = built(Limits, rules.pop("limits", {}))
+    scope = built(Scope, rules.pop("scope", {}))
+    base = {"name": "production", "base_url": "http://127.0.0.1:1/v1"}
+    rules["prune"] = Prune(rules.get("prune", Prune.MANAGED))
     return Target(**(base | rules), limits=limits, scope=scope)
 
 

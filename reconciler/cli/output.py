@@ -43,6 +43,14 @@ def how_to_apply_saved(plan: Plan, context: "CommandContext") -> str:
     return f"saved the plan; to apply exactly this plan, run: {command}"
 
 
+def save_plan(path: Path, plan: Plan) -> None:
+    """Save a plan, which `reconcile apply FILE` reads."""
+    # The shapes of documents are for saved plans only.
+    from reconciler.planning import codec
+
+    save(path, codec.encode(plan))
+
+
 def save(path: Path, text: str) -> None:
     """Write a file atomically; a device or a pipe is written to directly.
 

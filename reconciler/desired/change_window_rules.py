@@ -6,8 +6,6 @@ type has no rules here.
 
 from zoneinfo import available_timezones
 
-from pydantic import ValidationError
-
 from reconciler.desired.problem_collector import ProblemCollector, SourceOrigin
 from reconciler.desired.suggestions import did_you_mean
 from reconciler.domain.change_windows import (
@@ -22,6 +20,7 @@ from reconciler.domain.change_windows import (
 )
 from reconciler.domain.policy import ChangeWindow, Freeze
 from reconciler.domain.tree import Tree, Value
+from reconciler.domain.valid_values import built, errors_in
 
 _HOURS_HINT = (
     f"write days and hours such as `{EXAMPLE}`, with days of {', '.join(DAYS)}; "
@@ -97,22 +96,20 @@ def _check_freeze(
         hint = _UNTIL_HINT
         problems.error("invalid-value", f"`until` {problem}", here.at("until"), hint=hint)
         return
+    if errors_in(Freeze, freeze):
+        return  # reported with the types of all fields
     try:
-        declared = Freeze.model_validate(freeze)
-        zone_of_freeze(declared, _valid_windows(windows))
+        zone_of_freeze(built(Freeze, freeze), _valid_windows(windows))
     except InvalidWindow as problem:
         hint = "add `zone: …` to `freeze`, such as `zone: Europe/Berlin`"
         problems.error("missing-field", f"`freeze` {problem}", here, hint=hint, key=True)
-    except ValidationError:
-        return  # reported with the types of all fields
 
 
 def _valid_windows(windows: Value) -> list[ChangeWindow]:
     """Return the windows of valid types; the others are reported elsewhere."""
-    found = []
-    for window in windows if isinstance(windows, list) else ():
-        try:
-            found.append(ChangeWindow.model_validate(window))
-        except ValidationError:
-            continue
-    return found
+    listed = windows if isinstance(windows, list) else []
+    return [
+        built(ChangeWindow, window)
+        for window in listed
+        if isinstance(window, dict) and not errors_in(ChangeWindow, window)
+    ]

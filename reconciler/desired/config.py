@@ -13,8 +13,6 @@ from types import MappingProxyType
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field
-
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
 from reconciler.desired.references import ReportError, bind_references, parse_reference
 from reconciler.desired.source import FileSource, UnreadableFile
@@ -24,6 +22,7 @@ from reconciler.desired.yaml_reader import apply_types, read_yaml
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.facts import SECRET_NAME
 from reconciler.domain.identifiers import SLUG
+from reconciler.domain.model import Field
 from reconciler.domain.policy import (
     PinnedCatalogue,
     PolicyCommand,
@@ -34,6 +33,7 @@ from reconciler.domain.policy import (
 from reconciler.domain.schema import compiled
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.tree import Tree, Value
+from reconciler.domain.valid_values import built
 from reconciler.frozen_dataclass import dataclass
 
 CONFIG_FILE = "reconcile.yaml"
@@ -338,7 +338,7 @@ def _check_names(tree: Tree, document: Sourced, problems: ProblemCollector) -> N
 
 
 def _build(tree: Tree) -> Config:
-    checked = ConfigFile.model_validate(tree)
+    checked = built(ConfigFile, tree)
     targets = {}
     for name, target in checked.targets.items():
         found = {"name": name, "base_url": _plain_url(target.base_url)}

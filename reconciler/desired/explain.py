@@ -7,8 +7,6 @@ displayed: `reconciler.views.field_reference`.
 import re
 from collections.abc import Mapping
 
-from pydantic_core import PydanticUndefined
-
 from reconciler.desired.suggestions import did_you_mean, meant_provider, nearest, one_of
 from reconciler.diagnostics import error
 from reconciler.domain.facts import Clearing, RiskRule
@@ -101,7 +99,7 @@ class ExplainedField:
         if self.field.facts.default is not None:
             return self.field.facts.default
         info = self.field.info
-        if info is None or info.default is PydanticUndefined:
+        if info is None or info.is_required():
             return None
         return info.default
 

@@ -162,7 +162,7 @@ def integration() -> Schema:
 
 def _any_integration() -> Schema:
     """Return the schema of the fields that do not depend on the provider."""
-    schema = Integration.model_json_schema()
+    schema = Integration.as_pydantic().model_json_schema()
     definitions = schema["$defs"]
     definitions[UsageLimit.__name__] |= _ONE_RESET
     _constrain(integration_schema(""), {Integration.__name__: schema, **definitions})
@@ -254,7 +254,7 @@ def _patch(model: Schema) -> Schema:
 
 def config() -> Schema:
     """Return the schema of reconcile.yaml."""
-    schema = ConfigFile.model_json_schema()
+    schema = ConfigFile.as_pydantic().model_json_schema()
     definitions = schema["$defs"]
     target = definitions["Target"]["properties"]
     # `name` is the key in `targets`, and a file writes a reference as a string.
@@ -310,7 +310,7 @@ def _required(fields: Iterable[str]) -> Schema:
 
 def _configuration(model: type[Configuration], definitions: Schema) -> Schema:
     """Return the schema of one provider's configurations; unknown fields are allowed."""
-    schema = model.model_json_schema()
+    schema = model.as_pydantic().model_json_schema()
     definitions |= schema.pop("$defs", {})
     return schema | {"patternProperties": {f"^{MASK_PREFIX}": False}}
 

@@ -1,15 +1,13 @@
 """Check a tree against a model of the domain, and report each error in the terms of the files.
 
-pydantic finds the errors; its locations become places in the files, its error types stable codes.
+pydantic explains what is not valid; its locations become places in the files, its error types
+stable codes.
 Rules that concern more than one field: `desired.integration_builder`.
 """
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
-
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from typing import TYPE_CHECKING, Any
 
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
 from reconciler.desired.shape_hints import (
@@ -21,9 +19,14 @@ from reconciler.desired.shape_hints import (
     near_field_elsewhere,
 )
 from reconciler.desired.suggestions import nearest, one_of, quoted, valid_slug
+from reconciler.domain.model import Model
 from reconciler.domain.policy import DIGEST_PATTERN
 from reconciler.domain.schema import UNKNOWN, FieldSchema
 from reconciler.domain.secrets import LOOKS_SECRET
+from reconciler.domain.valid_values import errors_in
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _QUOTED = re.compile(r"'([^']*)'")
 _LONGEST_ECHO = 60
@@ -58,7 +61,7 @@ _TYPE_ERROR = re.compile(
 
 
 def check_model(
-    model: type[BaseModel],
+    model: type[Model],
     tree: object,
     *,
     schema: FieldSchema,
@@ -73,25 +76,21 @@ def check_model(
     `prefix` is the place of the tree in the document, `known_bad` are places that have been
     reported, `what` names the whole tree in messages.
     """
-    try:
-        model.model_validate(tree)
-    except ValidationError as error:
-        explainer = _Explainer(schema, document, problems, prefix, what, tree=tree)
-        found = [
-            (problem, _steps(problem["loc"], tree))
-            for problem in error.errors(include_url=False, include_input=True)
-        ]
-        misspelt = _misspelt(found, schema)
-        for problem, steps in found:
-            is_misspelt = problem["type"] == "missing" and steps in misspelt
-            # Already reported, with a reason that pydantic cannot know.
-            if not is_misspelt and (*prefix, *steps) not in known_bad:
-                explainer.explain(problem, steps)
-        return False
-    return True
+    errors = errors_in(model, tree)
+    if not errors:
+        return True
+    explainer = _Explainer(schema, document, problems, prefix, what, tree=tree)
+    found = [(problem, _steps(problem["loc"], tree)) for problem in errors]
+    misspelt = _misspelt(found, schema)
+    for problem, steps in found:
+        is_misspelt = problem["type"] == "missing" and steps in misspelt
+        # Already reported, with a reason that pydantic cannot know.
+        if not is_misspelt and (*prefix, *steps) not in known_bad:
+            explainer.explain(problem, steps)
+    return False
 
 
-def _misspelt(found: Iterable[tuple[ErrorDetails, Steps]], schema: FieldSchema) -> set[Steps]:
+def _misspelt(found: "Iterable[tuple[ErrorDetails, Steps]]", schema: FieldSchema) -> set[Steps]:
     """Return the places of fields for which an unknown name beside them was most likely meant."""
     meant = set()
     for problem, steps in found:
@@ -149,7 +148,7 @@ class _Explainer:
         self.prefix = prefix
         self.what = what
 
-    def explain(self, problem: ErrorDetails, steps: Steps) -> None:
+    def explain(self, problem: "ErrorDetails", steps: Steps) -> None:
         kind = problem["type"]
         if kind == "extra_forbidden":
             self._unknown_field(steps)
@@ -255,7 +254,7 @@ class _Explainer:
             return map_hint(schema_at(self.schema, steps))
         return _type_hint(expected, given) if isinstance(given, str) else ""
 
-    def _not_a_choice(self, problem: ErrorDetails, steps: Steps) -> None:
+    def _not_a_choice(self, problem: "ErrorDetails", steps: Steps) -> None:
         expected = str(problem.get("ctx", {}).get("expected", ""))
         given, name = problem["input"], name_of(steps, self.what)
         choices = [c for c in _QUOTED.findall(expected) if c]
@@ -353,7 +352,7 @@ _LIMITS = {
 }
 
 
-def _limit(problem: ErrorDetails) -> str:
+def _limit(problem: "ErrorDetails") -> str:
     kind, facts = problem["type"], problem.get("ctx", {})
     if kind == "string_too_short":
         return "must not be empty"

@@ -16,17 +16,16 @@ from enum import Enum, StrEnum
 from types import MappingProxyType
 from typing import Annotated, ClassVar, TypeAlias
 
-from pydantic import (
+from reconciler.domain.model import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
+    InvalidValue,
+    Model,
+    ModelConfig,
     PlainValidator,
     Strict,
     WithJsonSchema,
 )
-from pydantic_core import PydanticCustomError
-
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.tree import is_empty
 from reconciler.frozen_dataclass import dataclass
@@ -150,7 +149,7 @@ def is_host_label(text: str) -> bool:
 
 def _label(value: str) -> str:
     if not is_host_label(value):
-        raise PydanticCustomError(
+        raise InvalidValue(
             "unexpected-form",
             f"must consist of ASCII letters, digits, `-` and `_`: {_BECOMES_HOST}",
         )
@@ -159,7 +158,7 @@ def _label(value: str) -> str:
 
 def _labels(value: str) -> str:
     if _LABELS.fullmatch(value) is None:
-        raise PydanticCustomError(
+        raise InvalidValue(
             "unexpected-form",
             "must consist of ASCII letters, digits, `-` and `_`, with single dots between: "
             + _BECOMES_HOST,
@@ -184,24 +183,21 @@ DeploymentName: TypeAlias = Annotated[str, Strict(), AfterValidator(_labels)]
 Identifier: TypeAlias = Annotated[str, Strict(), Field(min_length=1)]
 
 
-class StrictModel(BaseModel):
+class StrictModel(Model):
     """Frozen part of an integration that accepts no unknown field."""
-
-    # Validators are built on first use, so that a command that reads no file does not pay for them.
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def _reference(value: object) -> object:
     # An empty value declares that nothing is stored.
     if value is None or isinstance(value, SecretRef) or (isinstance(value, str) and not value):
         return value
-    raise PydanticCustomError("literal-secret", "a secret must be a reference")
+    raise InvalidValue("literal-secret", "a secret must be a reference")
 
 
 def _sensitive(value: object) -> object:
     if isinstance(value, SecretRef | Redacted) or (isinstance(value, str) and not value):
         return value
-    raise PydanticCustomError("string_type", "must be a string")
+    raise InvalidValue("string_type", "must be a string")
 
 
 Reference: TypeAlias = Annotated[
@@ -238,7 +234,7 @@ class Missing:
     because: str | None = None
 
 
-class Configuration(BaseModel):
+class Configuration(Model):
     """Settings that every provider accepts.
 
     `required` applies to every auth mode, `required_by_mode` to the value of `mode_field`;
@@ -247,7 +243,7 @@ class Configuration(BaseModel):
     the vendor uses for a field elsewhere.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
+    model_config = ModelConfig(extra="ignore")
 
     required: ClassVar[tuple[str, ...]] = ()
     mode_field: ClassVar[str | None] = None

@@ -10,9 +10,6 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
-from pydantic_core import PydanticCustomError
-
 from reconciler.domain.facts import (
     Bool,
     Clearing,
@@ -29,6 +26,15 @@ from reconciler.domain.facts import (
     Text,
 )
 from reconciler.domain.instants import parse_instant
+from reconciler.domain.model import (
+    Discriminator,
+    Field,
+    InvalidValue,
+    ModelConfig,
+    Tag,
+    field_validator,
+    model_validator,
+)
 from reconciler.domain.pricing import PricingAdjustments, PricingConfig
 from reconciler.domain.tree import Path
 
@@ -58,15 +64,13 @@ class UsageLimit(StrictModel):
     @classmethod
     def _is_an_instant(cls, value: str | None) -> str | None:
         if value and parse_instant(value) is None:
-            raise PydanticCustomError(
-                "invalid-value", "must be an instant such as 2030-01-31T00:00:00Z"
-            )
+            raise InvalidValue("invalid-value", "must be an instant such as 2030-01-31T00:00:00Z")
         return value
 
-    @model_validator(mode="after")
+    @model_validator
     def _one_kind_of_reset(self) -> "UsageLimit":
         if self.periodic_reset and self.periodic_reset_days:
-            raise PydanticCustomError(
+            raise InvalidValue(
                 "conflicting-fields",
                 "`periodic_reset` and `periodic_reset_days` exclude each other",
             )
@@ -96,7 +100,7 @@ class ModelConfiguration(StrictModel):
 
     # The API adds fields here, as in the configurations of a provider: they are sent, but never
     # shown.
-    model_config = ConfigDict(extra="ignore")
+    model_config = ModelConfig(extra="ignore")
 
     custom_host: Annotated[Text | None, Facts(host=True, url=True)] = Field(
         None, description="Base URL of this model."
@@ -216,7 +220,7 @@ class IgnoredField(StrictModel):
             try:
                 date.fromisoformat(value)
             except ValueError:
-                raise PydanticCustomError("invalid-value", "must be a date, YYYY-MM-DD") from None
+                raise InvalidValue("invalid-value", "must be a date, YYYY-MM-DD") from None
         return value
 
 

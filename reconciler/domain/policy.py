@@ -11,9 +11,7 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
-
+from reconciler.domain.model import BeforeValidator, Field, InvalidValue, Model, WithJsonSchema
 from reconciler.domain.secrets import SecretRef
 
 
@@ -25,10 +23,8 @@ class Prune(StrEnum):
     ALL = "all"
 
 
-class StrictSettings(BaseModel):
+class StrictSettings(Model):
     """Frozen part of the configuration that accepts no unknown field."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
 class Scope(StrictSettings):
@@ -72,7 +68,7 @@ def _exact(value: object) -> object:
     if isinstance(value, Decimal) or value is None:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise PydanticCustomError("float_type", "must be a number")
+        raise InvalidValue("float_type", "must be a number")
     return Decimal(repr(value))
 
 
@@ -183,7 +179,7 @@ class Target(StrictSettings):
     scope: Scope = Scope()
     prune: Prune = Prune.MANAGED
     limits: Limits = Limits()
-    known_fields: dict[str, tuple[str, ...]] = {}
+    known_fields: dict[str, tuple[str, ...]] = Field({})
     windows: tuple[ChangeWindow, ...] = ()
     freeze: Freeze | None = None
     probe: Probe | None = None

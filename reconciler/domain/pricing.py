@@ -6,9 +6,8 @@ refuses any other name.
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
-
 from reconciler.domain.facts import Amount, StrictModel
+from reconciler.domain.model import Field
 
 PRICING = "pricing_adjustments"
 """Field of an integration that holds its multipliers."""

@@ -15,10 +15,6 @@ from functools import cache
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import MaxLen
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-
 from reconciler.domain.facts import (
     NO_FACTS,
     SECRET_HEADER,
@@ -29,6 +25,7 @@ from reconciler.domain.facts import (
 )
 from reconciler.domain.identifiers import is_uuid
 from reconciler.domain.integration import Integration
+from reconciler.domain.model import DeclaredField, FieldInfo, Model
 from reconciler.domain.providers import PROVIDERS, Configuration, configuration_of
 from reconciler.domain.secrets import SecretRef
 from reconciler.domain.tree import Path
@@ -58,8 +55,8 @@ class FieldSchema:
     `key` distinguishes the entries of a keyed list. In paths and in canonical trees a keyed list is
     a map by that key, and a list of at most one entry is that entry. `entries` describes the
     members of a map or a list. `is_text` is True if a plain YAML scalar is a string. `type_name`
-    and `choices` name the type for people. `model` is the pydantic model of an object or of the
-    entries of a list, `info` is pydantic's data about the field. `false_is_absent` is True if false
+    and `choices` name the type for people. `model` is the model of an object or of the entries
+    of a list, `info` is what it declares about the field. `false_is_absent` is True if false
     is left out.
     """
 
@@ -72,8 +69,8 @@ class FieldSchema:
     is_text: bool = False
     type_name: str = "any"
     choices: tuple[str, ...] = ()
-    model: type[BaseModel] | None = None
-    info: FieldInfo | None = None
+    model: type[Model] | None = None
+    info: DeclaredField | None = None
     false_is_absent: bool = False
 
     @property
@@ -241,7 +238,7 @@ def _configuration_fields(provider: str) -> Mapping[str, FieldSchema]:
 
 
 @cache
-def compiled(model: type[BaseModel]) -> FieldSchema:
+def compiled(model: type[Model]) -> FieldSchema:
     """Return the schema of a model."""
     fields = {name: _field(name, info) for name, info in model.model_fields.items()}
     return FieldSchema(
@@ -249,7 +246,7 @@ def compiled(model: type[BaseModel]) -> FieldSchema:
     )
 
 
-def _field(name: str, info: FieldInfo) -> FieldSchema:
+def _field(name: str, info: DeclaredField) -> FieldSchema:
     facts = next((item for item in info.metadata if isinstance(item, Facts)), NO_FACTS)
     described = _of_type(info.annotation, info.metadata)
     # A write-only false has an effect: in the entry of a workspace it overrides the common value
@@ -281,7 +278,7 @@ def _of_type(annotation: Any, metadata: Sequence[Any] = ()) -> FieldSchema:
         return FieldSchema(
             "", FieldKind.MAP, entries=values, type_name=f"map of {values.type_name}s"
         )
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if isinstance(annotation, type) and issubclass(annotation, Model):
         return compiled(annotation)
     if annotation is Any:
         return UNKNOWN
@@ -333,11 +330,8 @@ def _of_list(entry: FieldSchema, metadata: Sequence[Any]) -> FieldSchema:
 
 def _longest(metadata: Sequence[Any]) -> int | None:
     """Return the greatest length that the metadata of a type allows."""
-    for item in metadata:
-        for constraint in item.metadata if isinstance(item, FieldInfo) else (item,):
-            if isinstance(constraint, MaxLen):
-                return constraint.max_length
-    return None
+    lengths = (item.max_length for item in metadata if isinstance(item, FieldInfo))
+    return next((length for length in lengths if length is not None), None)
 
 
 def _inheriting(schema: FieldSchema, outer: Facts) -> FieldSchema:

@@ -34,12 +34,7 @@ from reconciler.execution.events import (
     RunEnded,
     RunStarted,
 )
-from reconciler.execution.result import (
-    CREDENTIAL_UNPROVEN,
-    UNPROVEN_CODES,
-    Outcome,
-    Status,
-)
+from reconciler.execution.result import CREDENTIAL_UNPROVEN, UNPROVEN_CODES, Outcome, Status
 from reconciler.execution.secret_values import sent_secrets
 from reconciler.ledger.location import TargetKey
 from reconciler.ledger.models import Anchor, Confirmed, RunFacts, SeenState

@@ -12,17 +12,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from pydantic import Field
-
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
 from reconciler.desired.schema import Schema, finished
 from reconciler.desired.source import MemorySource
 from reconciler.desired.validate import check_model
 from reconciler.desired.yaml_reader import apply_types, read_yaml
 from reconciler.diagnostics import Diagnostic, has_errors, in_order
+from reconciler.domain.model import Field
 from reconciler.domain.policy import StrictSettings
 from reconciler.domain.schema import compiled
 from reconciler.domain.tree import digest
+from reconciler.domain.valid_values import built
 from reconciler.frozen_dataclass import dataclass
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -35,13 +35,17 @@ _SHARED_SETTING = "PORTKEY_BASE_URL"
 class MemberDefaults(StrictSettings):
     """Settings of every member that does not override them."""
 
-    dir: str | None = Field(None, description="Folder of the files, relative to fleet.yaml.")
-    target: str | None = Field(None, description="Name of a target in the folder's reconcile.yaml.")
+    dir: str | None = Field(
+        default=None, description="Folder of the files, relative to fleet.yaml."
+    )
+    target: str | None = Field(
+        default=None, description="Name of a target in the folder's reconcile.yaml."
+    )
     targets: tuple[str, ...] | None = Field(
-        None, description="Names of several targets; each has its own run."
+        default=None, description="Names of several targets; each has its own run."
     )
     variables: dict[str, str] | None = Field(
-        None, description="Environment variables by the names that the files use."
+        default=None, description="Environment variables by the names that the files use."
     )
 
 
@@ -63,7 +67,7 @@ class FleetFile(StrictSettings):
 
 def schema() -> Schema:
     """Return the JSON Schema of fleet.yaml, for editors."""
-    return finished(FleetFile.model_json_schema(), "fleet.yaml")
+    return finished(FleetFile.as_pydantic().model_json_schema(), "fleet.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,7 @@ def read_fleet(data: bytes, *, path: Path) -> tuple[Fleet | None, tuple[Diagnost
             FleetFile, tree, schema=schema, document=document, problems=problems, what=file
         ):
             reader = _MemberReader(path.parent, problems, SourceOrigin(file))
-            members = list(reader.members(FleetFile.model_validate(tree)))
+            members = list(reader.members(built(FleetFile, tree)))
     diagnostics = in_order(problems.diagnostics)
     if has_errors(diagnostics):
         return None, diagnostics

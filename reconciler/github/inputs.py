@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.drift.report import DriftReport, decode_report
 from reconciler.errors import InvalidInput
-from reconciler.execution.result import (
-    ApplyResult,
+from reconciler.execution.result import ApplyResult
+from reconciler.execution.result_documents import (
     UnreadableResult,
     decode_error,
     decode_result,

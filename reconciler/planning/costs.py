@@ -8,14 +8,18 @@ a budget or a price.
 
 from collections.abc import Iterable
 from decimal import Context, Decimal, localcontext
+from typing import TYPE_CHECKING
 
 from reconciler.frozen_dataclass import dataclass
-from reconciler.planning.documents import (
-    BudgetChangeDocument,
-    BudgetDocument,
-    CostsDocument,
-    PriceChangeDocument,
-)
+
+if TYPE_CHECKING:
+    # The shapes of documents are for pydantic, which this module does not need.
+    from reconciler.planning.documents import (
+        BudgetChangeDocument,
+        BudgetDocument,
+        CostsDocument,
+        PriceChangeDocument,
+    )
 
 EXACT = Context(prec=1100)
 """Context in which amounts are added and compared: no number of a file or of the API is rounded.
@@ -45,7 +49,7 @@ class Budget:
         """Return the unit and the period, within which amounts can be added."""
         return self.unit, self.period
 
-    def as_json(self) -> BudgetDocument:
+    def as_json(self) -> "BudgetDocument":
         """Return the public form."""
         amount = None if self.amount is None else as_text(self.amount)
         return {"amount": amount, "unit": self.unit, "period": self.period}
@@ -72,7 +76,7 @@ class BudgetChange:
         sides = (self.before, self.after)
         return any(side is not None and side.amount is not None for side in sides)
 
-    def as_json(self) -> BudgetChangeDocument:
+    def as_json(self) -> "BudgetChangeDocument":
         """Return the public form."""
         return {
             "slug": self.slug,
@@ -117,7 +121,7 @@ class PriceChange:
         with localcontext(EXACT):
             return (self.after - self.before) * 100 / self.before
 
-    def as_json(self) -> PriceChangeDocument:
+    def as_json(self) -> "PriceChangeDocument":
         """Return the public form."""
         percent = self.percent
         return {
@@ -150,7 +154,7 @@ class Costs:
         """Return the costs of a plan that does not know all integrations of its target."""
         return Costs(budgets=self.budgets, prices=self.prices)
 
-    def as_json(self) -> CostsDocument:
+    def as_json(self) -> "CostsDocument":
         """Return the public form, the key `costs` of a plan."""
         before, after = self.unlimited
         return {
@@ -169,7 +173,7 @@ class Costs:
         }
 
 
-def costs_from(document: CostsDocument) -> Costs:
+def costs_from(document: "CostsDocument") -> Costs:
     """Build the costs from their document; raises `ValueError` for an amount that is no number."""
     return Costs(
         budgets=tuple(
@@ -189,7 +193,7 @@ def costs_from(document: CostsDocument) -> Costs:
     )
 
 
-def _prices(items: Iterable[PriceChangeDocument]) -> Iterable[PriceChange]:
+def _prices(items: "Iterable[PriceChangeDocument]") -> Iterable[PriceChange]:
     for item in items:
         yield PriceChange(
             slug=item["slug"],
@@ -202,7 +206,7 @@ def _prices(items: Iterable[PriceChangeDocument]) -> Iterable[PriceChange]:
         )
 
 
-def _budget(document: BudgetDocument | None) -> Budget | None:
+def _budget(document: "BudgetDocument | None") -> Budget | None:
     if document is None:
         return None
     return Budget(_amount(document["amount"]), document["unit"], document["period"])

@@ -6,9 +6,9 @@ no other text of a config reaches a value that could be shown or stored.
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
 from reconciler.domain.identifiers import SLUG
+from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.responses import read_json
 
 _MENTION = re.compile(r"@([A-Za-z0-9_-]+)")

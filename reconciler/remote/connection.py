@@ -39,6 +39,7 @@ IDLE_SECONDS: Final = 30.0
 _HEAD_LIMIT = 100 * 1024
 _BUFFER_LIMIT = 256 * 1024
 _SECOND_ADDRESS_SECONDS = 0.25
+_CLOSE_SECONDS = 1.0
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -349,4 +350,4 @@ class _Channel(asyncio.Protocol):
     async def aclose(self) -> None:
         """Close, and wait until the socket is closed."""
         self.abort()
-        await asyncio.wait([self._closed])
+        await asyncio.wait([self._closed], timeout=_CLOSE_SECONDS)

@@ -89,7 +89,7 @@ def _form(field: FieldSchema) -> dict[str, Any]:
 
 @cache
 def _described_by_pydantic() -> dict[str, Any]:
-    return Integration.model_json_schema()
+    return Integration.as_pydantic().model_json_schema()
 
 
 def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:

@@ -4,8 +4,8 @@ Only slugs, identifiers and the state of a row are kept: the rest can contain se
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
+from reconciler.frozen_dataclass import dataclass
 from reconciler.remote import decode_values
 from reconciler.remote.config_references import ConfigReferences, references_in
 

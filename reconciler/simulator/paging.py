@@ -4,8 +4,8 @@ Pages count from zero.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from reconciler.frozen_dataclass import dataclass
 from reconciler.simulator.messages import invalid_request
 from reconciler.simulator.store import Filter, Record
 from reconciler.simulator.switches import Switches

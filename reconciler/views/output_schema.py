@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from reconciler.drift.report import DriftDocument
-from reconciler.execution.result import ResultDocument
+from reconciler.execution.result_documents import ResultDocument
 from reconciler.planning.documents import PlanDocument
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

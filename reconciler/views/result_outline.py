@@ -6,13 +6,7 @@ Actions and headers come from `reconciler.views.plan_outline`.
 from collections.abc import Iterable
 
 from reconciler.diagnostics import counted
-from reconciler.execution.result import (
-    UNPROVEN_CODES,
-    ActionFailure,
-    ApplyResult,
-    Outcome,
-    Status,
-)
+from reconciler.execution.result import UNPROVEN_CODES, ActionFailure, ApplyResult, Outcome, Status
 from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.models import Anchor
 from reconciler.planning.actions import ActionKind

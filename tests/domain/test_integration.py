@@ -1,5 +1,7 @@
 """The multipliers and limits are those of the API, checked against its public specification."""
 
+import pytest
+
 from reconciler.domain.integration import (
     Integration,
     ModelAccess,
@@ -61,7 +63,18 @@ def test_fields_of_the_parts_are_those_of_the_api() -> None:
     }
 
 
-def test_an_integration_is_frozen_and_remembers_what_was_said() -> None:
+def test_a_model_is_frozen_and_knows_its_fields() -> None:
     integration = Integration(slug="a", name="A", ai_provider_id="openai", description=None)
-    assert integration.model_fields_set == {"slug", "name", "ai_provider_id", "description"}
-    assert integration.model_config["frozen"] is True
+    assert (integration.slug, integration.key) == ("a", None)
+    with pytest.raises(AttributeError, match=r"^Integration is frozen$"):
+        integration.slug = "b"  # type: ignore[misc]  # the error is the test
+    with pytest.raises(AttributeError):
+        del integration.slug
+    with pytest.raises(TypeError, match=r"^Integration needs name$"):
+        Integration(slug="a")  # type: ignore[call-arg]  # the error is the test
+    with pytest.raises(TypeError, match=r"^Integration has no nmae$"):
+        integration.model_copy(update={"nmae": "B"})
+    copy = integration.model_copy(update={"name": "B"})
+    assert copy == integration.model_copy(update={"name": "B"}) != integration
+    assert repr(Integration).endswith("Integration'>")
+    assert "name='B'" in repr(copy)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from reconciler.diagnostics import Severity, SourceLocation
-from reconciler.execution.result import ErrorDocument, UnreadableResult, decode_error
+from reconciler.execution.result_documents import ErrorDocument, UnreadableResult, decode_error
 from tests.views.samples import mixed_plan
 
 SAID = {

@@ -6,15 +6,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.execution.result import (
-    ActionFailure,
-    ApplyResult,
-    Outcome,
-    Status,
-    UnreadableResult,
-    decode_result,
-    document_kind,
-)
+from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
+from reconciler.execution.result_documents import UnreadableResult, decode_result, document_kind
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
 

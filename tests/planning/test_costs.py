@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from reconciler.domain.policy import Limits
+from reconciler.domain.valid_values import built
 from reconciler.planning.codec import decode, encode
 from reconciler.planning.plan import Plan, PlanOptions, Selection
 from reconciler.planning.planner import make_plan
@@ -558,7 +559,7 @@ def test_shards_together_raise_no_more_than_the_whole() -> None:
 
 
 def test_limits_are_decimals_with_the_digits_of_the_file() -> None:
-    limits = Limits.model_validate({"budget_total": 0.3, "budget_increase": 0.1})
+    limits = built(Limits, {"budget_total": 0.3, "budget_increase": 0.1})
     assert (limits.budget_total, limits.budget_increase) == (Decimal("0.3"), Decimal("0.1"))
 
 

@@ -19,7 +19,7 @@ _POSITIONS = {
     "Diagnostic": 1,
     "MemberNote": 1,
     "Objection": 1,
-    "PydanticCustomError": 0,
+    "InvalidValue": 0,
     "UnreadableFile": 0,
     "UnreadableIntegration": 1,
     "YamlError": 0,

@@ -12,11 +12,10 @@ from reconciler.cli.options import command_context, format_option
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
 from reconciler.execution.merge_results import merge, missing_shards
-from reconciler.execution.result import (
+from reconciler.execution.result import ApplyResult, Status
+from reconciler.execution.result_documents import (
     KIND,
-    ApplyResult,
     ErrorDocument,
-    Status,
     decode_error,
     decode_result,
     document_kind,

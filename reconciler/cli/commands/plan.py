@@ -19,7 +19,6 @@ from reconciler.cli.options import (
     reading_only,
 )
 from reconciler.cli.telemetry import RunTelemetry
-from reconciler.planning import codec
 from reconciler.planning.plan import Plan, PlanOptions
 
 
@@ -84,7 +83,7 @@ def command(
         plan = replace(plan, options=context.plan_options)
         telemetry.set_plan(plan)
         if out is not None:
-            output.save(out, codec.encode(plan))
+            output.save_plan(out, plan)
         console = invocation.console
         console.show_plan(plan, style=style, ledger=ledger, context=context)
         if out is not None:

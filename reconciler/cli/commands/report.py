@@ -16,7 +16,7 @@ from reconciler.desired.config import choose_target
 from reconciler.desired.load import load_config
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.errors import InvalidInput, ReconcilerError
-from reconciler.execution.result import document_kind
+from reconciler.execution.result_documents import document_kind
 from reconciler.github import inputs
 from reconciler.github.bodies import ReportContext, ReportKind
 from reconciler.github.job import Job, is_commit, job_of

@@ -9,7 +9,7 @@ from reconciler.cli import output
 from reconciler.cli.console import PLAN_FORMATS
 from reconciler.cli.global_options import Command, Invocation, argument
 from reconciler.cli.options import command_context, format_option, plan_options_of
-from reconciler.execution.result import decode_result, document_kind
+from reconciler.execution.result_documents import decode_result, document_kind
 from reconciler.planning import codec
 from reconciler.planning.plan import Plan
 

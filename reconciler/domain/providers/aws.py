@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
-
 from reconciler.domain.facts import (
     Configuration,
     Facts,
@@ -15,6 +13,7 @@ from reconciler.domain.facts import (
     SensitiveText,
     Text,
 )
+from reconciler.domain.model import Field
 
 _API = "Portkey-AI/openapi: openapi.yaml, BedrockConfiguration"
 _SAGEMAKER_API = "Portkey-AI/openapi: openapi.yaml, SageMakerConfiguration"

@@ -4,8 +4,6 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field
-
 from reconciler.domain.facts import (
     Bool,
     Configuration,
@@ -20,6 +18,7 @@ from reconciler.domain.facts import (
     StrictModel,
     Text,
 )
+from reconciler.domain.model import Field, ModelConfig
 
 ApiVersion: TypeAlias = Annotated[Identifier, Field(max_length=30)]
 
@@ -92,7 +91,7 @@ class AzureDeployment(StrictModel):
     """One deployment of a model in an Azure OpenAI resource."""
 
     # A field that is new at the vendor is sent, and closed.
-    model_config = ConfigDict(extra="ignore")
+    model_config = ModelConfig(extra="ignore")
 
     azure_deployment_name: Annotated[
         Identifier, Facts(identity=True, example="gpt-5-eu", source=_OPENAI_API)

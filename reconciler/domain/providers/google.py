@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import Field
-
 from reconciler.domain.facts import (
     Bool,
     Configuration,
@@ -15,6 +13,7 @@ from reconciler.domain.facts import (
     RiskRule,
     Text,
 )
+from reconciler.domain.model import Field
 
 _API = "Portkey-AI/openapi: openapi.yaml, VertexAIConfiguration"
 _DOC = "Portkey-AI/docs-core: integrations/llms/vertex-ai.mdx"

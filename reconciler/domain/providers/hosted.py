@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import Field
-
 from reconciler.domain.facts import Bool, Configuration, Facts, HostLabel, HostLabels, OwnHost, Text
+from reconciler.domain.model import Field
 
 _API = "Portkey-AI/openapi: openapi.yaml"
 _LLMS = "Portkey-AI/docs-core: integrations/llms"

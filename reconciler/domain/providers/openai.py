@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated
 
-from pydantic import Field
-
 from reconciler.domain.facts import Configuration, Facts, Text
+from reconciler.domain.model import Field
 
 _API = "Portkey-AI/openapi: openapi.yaml, OpenAIConfiguration"
 

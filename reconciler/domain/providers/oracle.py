@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import Field
-
 from reconciler.domain.facts import Configuration, Facts, Reference, RegionName, SensitiveText, Text
+from reconciler.domain.model import Field
 
 _DOC = "Portkey-AI/docs-core: integrations/llms/oracle.mdx"
 _GATEWAY = "Portkey-AI/gateway: src/providers/oracle/api.ts"
