@@ -79,7 +79,9 @@ def read_announced(connection: Connection, target: int) -> dict[str, int]:
     stored = read_meta(connection, _announced_name(target))
     if stored is None:
         return {}
-    return {name: int(days) for name, days in parse_document(stored).items()}
+    found = parse_document(stored)
+    # Without a number, the retirement is announced again.
+    return {name: days for name, days in found.items() if isinstance(days, int)}
 
 
 def write_announced(connection: Connection, target: int, thresholds: Mapping[str, int]) -> None:

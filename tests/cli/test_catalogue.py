@@ -354,6 +354,17 @@ def test_drift_announces_each_threshold_once(tmp_path: Path) -> None:
     assert "gpt-4" not in project.run("drift").out
 
 
+def test_a_check_of_a_selection_forgets_nothing_about_the_others(tmp_path: Path) -> None:
+    project = pinned(tmp_path, gpt_4=60)
+    project.integration("beta", models=[{"slug": "gpt-5", "enabled": True}])
+    update(project, gpt_4=60, gpt_5=60)
+    project.apply()
+    assert warned(project) == ["gpt-4", "gpt-5"]
+    update(project, gpt_4=20, gpt_5=60)
+    assert warned(project, "--only", "alpha") == ["gpt-4"]
+    assert warned(project) == []
+
+
 def test_a_gate_still_shows_what_was_announced_before(tmp_path: Path) -> None:
     project = pinned(tmp_path, gpt_4=20)
     project.apply()

@@ -408,6 +408,12 @@ GUARDED: list[tuple[Any, Any, dict[str, Any], bool]] = [
     (workspaces(a=limit(9000)), workspaces(a=limit(7000)), {"budget_total": 6000}, False),
     (workspaces(a=limit(9000)), workspaces(a=limit(9000)), {"budget_total": 6000}, False),
     (
+        workspaces(a=limit(9000), b=limit(100)),
+        workspaces(a=limit(7000), b=limit(200)),
+        {"budget_total": 6000},
+        False,
+    ),
+    (
         workspaces(a=limit(0.1), b=limit(1)),
         workspaces(a=limit(0.1), b=limit(2)),
         {"budget_total": 2.1},
