@@ -18,7 +18,7 @@ from reconciler.domain.state import (
     ObservedState,
     SecretRecord,
 )
-from reconciler.domain.tree import Path, is_empty, lookup
+from reconciler.domain.tree import Path, Value, is_empty, lookup
 from reconciler.errors import InvalidInput
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.normalize import normalize
@@ -222,13 +222,17 @@ class Adoption:
             reference, shown = lookup(fields, path), lookup(stored, path)
             if not isinstance(reference, SecretRef) or is_empty(shown):
                 continue
-            if isinstance(shown, Mask):
-                differs = value.judged_by(shown) is MaskVerdict.CONTRADICTS
-            else:
-                differs = not value.equals(shown)
-            if differs:
+            if _differs(value, shown, is_object=declared.schema.at(path).facts.secret_object):
                 self.diagnostics.append(findings.secret_differs(item, path))
             else:
                 mask = shown if isinstance(shown, Mask) else None
                 found[path] = KnownSecret(reference, value, mask)
         return found
+
+
+def _differs(value: Redacted, shown: Value, *, is_object: bool) -> bool:
+    """Return whether the API certainly stores another value."""
+    if isinstance(shown, Mask):
+        # The mask of an object is made from the server's own notation, so it contradicts nothing.
+        return not is_object and value.judged_by(shown) is MaskVerdict.CONTRADICTS
+    return not (value.equals_as_json(shown) if is_object else value.equals(shown))

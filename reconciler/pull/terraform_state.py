@@ -236,13 +236,13 @@ def _configurations(text: object) -> dict[str, Value] | None:
 def _secrets(tree: Tree, schema: FieldSchema) -> dict[Path, Redacted]:
     """Return the sensitive texts of a tree by canonical path.
 
-    An object, such as a service account, is left out: a fingerprint is made of the text that a
-    reference resolves to, and a state does not show in which notation that is.
+    Members of an object, such as a service account, are left out: a fingerprint is made of the text
+    that a reference resolves to, and a state does not show in which notation that is.
     """
     found = {}
     for path, leaf in leaves(normalize(tree)):
         at = [schema.at(path[:length]).facts for length in range(1, len(path) + 1)]
-        is_in_object = any(facts.secret_object for facts in at)
+        is_in_object = any(facts.secret_object for facts in at[:-1])
         if at and at[-1].sensitive and not is_in_object and isinstance(leaf, str) and leaf:
             found[path] = Redacted(leaf)
     return found

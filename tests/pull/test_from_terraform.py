@@ -403,6 +403,30 @@ def test_every_sensitive_value_of_configurations_is_a_reference(tmp_path: Path) 
         assert at.leaks(done) == []
 
 
+@pytest.mark.parametrize("is_text", [True, False])
+def test_a_service_account_is_fingerprinted_if_the_state_has_its_text(
+    tmp_path: Path, *, is_text: bool
+) -> None:
+    account = {"client_email": "canary@example.com", "private_key": "canary-private-key"}
+    text = json.dumps(account, indent=2)
+    configurations = {
+        "vertex_auth_type": "serviceAccount",
+        "vertex_project_id": "project",
+        "vertex_region": "europe-west4",
+        "vertex_service_account_json": text if is_text else account,
+    }
+    with terraformed(tmp_path / "here") as at:
+        at.add("vertex", "vertex-ai", configurations=configurations)
+        done = at.pull("vertex")
+        assert done.code == 0, done.err
+        unknown = 0 if is_text else 1
+        assert f"1 integration, 0 differences, {unknown} secret" in done.out
+        plan = at.plan(SECRET_VERTEX_VERTEX_SERVICE_ACCOUNT_JSON=text)
+        assert plan["actions"] == []
+        assert len(plan["unverified"]) == unknown
+        assert at.leaks(done) == []
+
+
 def test_what_terraform_maps_to_a_secret_manager_is_mapped_in_the_file(tmp_path: Path) -> None:
     mapping = {"target_field": "key", "secret_reference_id": "vault-openai"}
     with terraformed(tmp_path / "here") as at:
