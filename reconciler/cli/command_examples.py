@@ -129,6 +129,10 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 "reconcile --target production undo 20260102T030405Z-1a2b3c4d --edit-files",
             ),
         ),
+        "promote": (
+            ("Show what would be edited", "reconcile promote staging production --check"),
+            ("Promote one integration", "reconcile promote staging production openai-main"),
+        ),
         "list": (
             ("List the integrations", "reconcile --target production list"),
             (
@@ -147,6 +151,13 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         "show": (
             ("Print a saved plan", "reconcile show plan.json"),
             ("Write it as a page", "reconcile show plan.json --format html > plan.html"),
+        ),
+        "parity": (
+            ("Compare two environments", "reconcile parity staging production"),
+            (
+                "Write a table for a comment",
+                "reconcile parity staging production --format markdown",
+            ),
         ),
         "render": (
             ("Print what a target declares", "reconcile --target production render"),

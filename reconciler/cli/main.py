@@ -38,11 +38,13 @@ COMMAND_GROUPS = {
         "catalogue": "Pin a catalogue of models: which exist, and until when.",
         "history": "List past runs on a target, newest last.",
         "undo": "Plan how to restore the state before a run, without changing anything.",
+        "promote": "Edit the overlays of TO so that it declares what FROM declares.",
     },
     "Inspect": {
         "list": "List the integrations in the API.",
         "get": "Print one integration as the API returns it.",
         "show": "Print a saved plan, result or drift report.",
+        "parity": "Show the fields that differ between the files of two environments.",
         "render": "Print the merged documents with the origin of each field.",
         "explain": "Explain a field of an integration or a diagnostic code.",
         "schema": "Print the JSON Schema of a file or an output.",

@@ -6,7 +6,7 @@ reference, which is never resolved here.
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from pathlib import PurePosixPath
 from types import MappingProxyType
@@ -61,6 +61,9 @@ class ConfigFile(StrictSettings):
     catalogue: PinnedCatalogue | None = Field(
         None, description="Catalogue of models: which exist, and until when."
     )
+    differs: tuple[str | dict[str, str], ...] | None = Field(
+        None, description="Fields that may differ between environments, such as `openai-*: key`."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Config:
     tombstones: Mapping[str, Tombstone] = field(default_factory=lambda: MappingProxyType({}))
     providers: tuple[str, ...] = ()
     catalogue: PinnedCatalogue | None = None
+    differs: tuple[str, ...] = ()
 
 
 def read_config(source: FileSource, problems: ProblemCollector) -> Config | None:
@@ -206,6 +210,7 @@ def _check(tree: object, document: Sourced, problems: ProblemCollector) -> None:
         _check_catalogue(tree.get("catalogue"), document.origin_of(("catalogue",)), problems)
         _check_names(tree, document, problems)
         _check_policies(tree, document, problems)
+        _check_promotion(tree, document, problems, reported)
     check_model(
         ConfigFile,
         tree,
@@ -283,6 +288,19 @@ def _check_policies(tree: Tree, document: Sourced, problems: ProblemCollector) -
         check_policies(tree, document, problems)
 
 
+def _check_promotion(
+    tree: Tree, document: Sourced, problems: ProblemCollector, reported: set[Steps]
+) -> None:
+    targets = tree.get("targets")
+    in_targets = targets.values() if isinstance(targets, dict) else ()
+    if "differs" in tree or any(isinstance(t, dict) and "promotion" in t for t in in_targets):
+        # Imported late, because few files have either.
+        from reconciler.desired.promotion_rules import check_differs, check_promotions
+
+        check_differs(tree, document, problems, reported)
+        check_promotions(tree, document, problems)
+
+
 def _misspells_key(target: Tree) -> bool:
     """Return whether an unknown field was most likely meant as the API key."""
     known = Target.model_fields
@@ -351,4 +369,16 @@ def _build(tree: Tree) -> Config:
         MappingProxyType({t.slug: t for t in checked.deletions or ()}),
         checked.providers or (),
         checked.catalogue,
+        _entries_of(checked.differs or ()),
     )
+
+
+def _entries_of(differs: Iterable[str | dict[str, str]]) -> tuple[str, ...]:
+    """Return the entries of `differs` as text; YAML reads `- a-*: key` as a mapping."""
+    found: list[str] = []
+    for entry in differs:
+        if isinstance(entry, str):
+            found.append(entry)
+        else:
+            found += [f"{slugs}: {path}" for slugs, path in entry.items()]
+    return tuple(found)

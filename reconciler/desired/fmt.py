@@ -43,6 +43,12 @@ def format_file(data: bytes, *, path: str) -> bytes:
     return after if not comments.remaining and _has_same_meaning(data, after) else data
 
 
+def comments_of(data: bytes) -> list[str]:
+    """Return the comments of a valid file in their order."""
+    text = data.decode("utf-8").removeprefix(_BOM).replace("\r\n", "\n")
+    return [c.text for c in _find_comments(text, sorted(_scalar_spans(compose(text))))]
+
+
 def _joined(lines: Iterable[str]) -> str:
     return "".join(line + "\n" for line in lines)
 

@@ -1,0 +1,383 @@
+"""Promotion: the overlays of one environment declare what another environment declares.
+
+Only files in environments/NAME/ of the target are edited. What `differs` covers stays, and so do
+integrations that only the target declares: a promotion never deletes. A host and its credential are
+promoted together or not at all. `reconciler.pull.working_copy.write` writes to disk.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import field
+from datetime import date
+from fnmatch import fnmatchcase
+
+from reconciler.desired.config import Config
+from reconciler.desired.declarations import bound_tree, merged_documents
+from reconciler.desired.load import load_desired
+from reconciler.desired.problem_collector import Sourced
+from reconciler.desired.source import FileSource
+from reconciler.diagnostics import Diagnostic, error, in_order, named, warning
+from reconciler.domain.differs import ExpectedDifference
+from reconciler.domain.policy import Target
+from reconciler.domain.schema import (
+    FieldSchema,
+    any_provider_schema,
+    integration_schema,
+    show_path,
+)
+from reconciler.domain.tree import Path, Tree, lookup
+from reconciler.errors import InvalidInput
+from reconciler.frozen_dataclass import dataclass
+from reconciler.planning.normalize import normalize
+from reconciler.planning.parity import Absent, Difference, differences, is_expected, unpaired
+from reconciler.pull.overlay_edits import NotEditable, Overlays, file_value, name_of_overlay
+from reconciler.pull.working_copy import WorkingCopy
+
+_MAX_EDITS = 1000
+"""Edits of one integration after which its overlays count as not editable."""
+
+_NAMED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """Edited files by their path in the folder, and what they now declare.
+
+    `changes` are the differences that are gone, `created` the slugs that the target did not declare
+    before, and `left` the differences that stay although `differs` does not cover them.
+    """
+
+    source: Target
+    target: Target
+    changed: Mapping[str, bytes]
+    new: frozenset[str]
+    changes: tuple[Difference, ...] = ()
+    created: tuple[str, ...] = ()
+    left: tuple[Difference, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def promote(
+    files: FileSource,
+    config: Config,
+    source: Target,
+    target: Target,
+    *,
+    expected: Sequence[ExpectedDifference],
+    patterns: Sequence[str],
+    today: date,
+) -> Promotion:
+    """Return the edited overlays; nothing is written.
+
+    `patterns` select slugs, all without any. Raises `InvalidInput` for a target without overlays, a
+    pattern without a match, and for edited files that do not load.
+    """
+    if target.environment is None:
+        raise InvalidInput([_no_overlays(target)])
+    work = _Promotion(WorkingCopy(files), source, target, target.environment, expected)
+    slugs = _selected(patterns, work.declared)
+    for slug in slugs:
+        work.promote(slug)
+    copy = work.files
+    outside = [path for path in copy.changed if not path.startswith(work.overlays.folder + "/")]
+    assert not outside, outside  # noqa: S101 - only overlays are edited
+    if copy.changed:
+        after, found = load_desired(copy.source, config, target, today)
+        if after is None:
+            raise InvalidInput(found)
+    work.diagnostics += _shared(config, target, has_changes=bool(copy.changed))
+    return Promotion(
+        source,
+        target,
+        changed=copy.changed,
+        new=frozenset(path for path in copy.changed if copy.is_new(path)),
+        changes=tuple(work.changes),
+        created=tuple(work.created),
+        left=tuple(work.left),
+        diagnostics=in_order(work.diagnostics),
+    )
+
+
+@dataclass(slots=True)
+class _Promotion:
+    """One promotion, integration by integration."""
+
+    files: WorkingCopy
+    source: Target
+    target: Target
+    environment: str
+    expected: Sequence[ExpectedDifference]
+    changes: list[Difference] = field(default_factory=list)
+    created: list[str] = field(default_factory=list)
+    left: list[Difference] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    overlays: Overlays = field(init=False)
+    base: Mapping[str, Sourced] = field(init=False)
+    wanted: Mapping[str, Sourced] = field(init=False)
+    now: Mapping[str, Sourced] = field(init=False)
+    others: "Overlays | None" = field(init=False)
+
+    def __post_init__(self) -> None:
+        original = self.files.source
+        self.overlays = Overlays(self.files, self.environment)
+        self.base = merged_documents(original, None)
+        self.wanted = merged_documents(original, self.source.environment)
+        self.now = merged_documents(original, self.environment)
+        named_source = self.source.environment
+        self.others = None if named_source is None else Overlays(self.files, named_source)
+
+    @property
+    def declared(self) -> Collection[str]:
+        """The slugs that either side declares."""
+        return self.wanted.keys() | self.now.keys()
+
+    def promote(self, slug: str) -> None:
+        """Promote one integration, or leave its files unchanged and report why."""
+        if slug not in self.wanted or slug not in self.now:
+            self._promote_existence(slug)
+            return
+        before = self._tree(self.now[slug], self.target)
+        found = differences(slug, self._wanted(slug), before, self.expected)
+        kept = [item for item in found if is_expected(item, self.expected)]
+        made, held = unpaired((item for item in found if item not in kept), kept)
+        if held:
+            self.left += held
+            self.diagnostics.append(_held_back(slug, held, kept))
+        if not made:
+            return
+        if self._edit(slug, before, held):
+            self.changes += made
+            self.diagnostics += _promoted_hosts(slug, made)
+            self._missing_values(slug, before, kept)
+        else:
+            self.left += made
+
+    def _promote_existence(self, slug: str) -> None:
+        """Declare an integration that only the source declares, unless it needs own values."""
+        whole = Difference(
+            slug,
+            (),
+            self._wanted(slug) if slug in self.wanted else Absent.ABSENT,
+            self._tree(self.now[slug], self.target) if slug in self.now else Absent.ABSENT,
+        )
+        if is_expected(whole, self.expected):
+            return
+        if slug not in self.wanted:
+            self.left.append(whole)
+            self.diagnostics.append(_only_in_target(slug, self.source, self.target, self.overlays))
+            return
+        # Compared with nothing, so that each part that `differs` covers is separate.
+        parts = differences(slug, self._wanted(slug), {}, self.expected)
+        own = [item for item in parts if is_expected(item, self.expected)]
+        if own_pair := [item for item in own if item.sends_elsewhere or item.is_credential]:
+            self.left.append(whole)
+            self.diagnostics.append(_needs_own_values(slug, own_pair, self.target, self.overlays))
+            return
+        if self._edit(slug, None, ()):
+            self.changes.append(whole)
+            self.created.append(slug)
+        else:
+            self.left.append(whole)
+
+    def _edit(self, slug: str, before: Tree | None, held: Collection[Difference]) -> bool:
+        """Edit the overlays until nothing else differs; return False, undone, if that fails.
+
+        `before` is what the target declared, None for nothing.
+        """
+        kept = dict(self.files.changed)
+        try:
+            if before is None:
+                self.overlays.restore(slug)
+                # What the target declares by itself where the source's values do not count.
+                before = self._current(slug)
+            self._edit_fields(slug, before, {item.path for item in held})
+        except NotEditable:
+            for path in set(self.files.changed) | kept.keys():
+                self.files.restore(path)
+            for path, content in kept.items():
+                self.files.put(path, content)
+            self.diagnostics.append(_not_editable(slug, self.overlays))
+            return False
+        return True
+
+    def _edit_fields(self, slug: str, before: Tree, held: Collection[Path]) -> None:
+        """Edit one field after the other; raises `NotEditable` if that does not end."""
+        wanted, base = self.wanted[slug], self.base[slug]
+        schema = self._schema(wanted)
+        name = name_of_overlay(self.others.patches(slug) if self.others else [], slug)
+        for _ in range(_MAX_EDITS):
+            current = self._current(slug)
+            found = differences(slug, self._wanted(slug), current, self.expected)
+            left = [d for d in found if not self._stays(d, held)]
+            exposed = [] if left else self._exposed(slug, current, before, held)
+            if exposed:
+                self.overlays.withdraw(base, exposed[0].path, name=name)
+            elif not left:
+                return
+            elif isinstance(left[0].source, Absent):
+                self.overlays.withdraw(base, left[0].path, name=name)
+            else:
+                value = file_value(wanted, left[0].path, schema)
+                self.overlays.declare(base, left[0].path, value, name=name)
+        raise NotEditable
+
+    def _stays(self, item: Difference, held: Collection[Path]) -> bool:
+        return item.path in held or is_expected(item, self.expected)
+
+    def _exposed(
+        self, slug: str, current: Tree, before: Tree, held: Collection[Path]
+    ) -> list[Difference]:
+        """Return fields of the base that an edit exposed although the target must not get them.
+
+        A new entry of a list takes such a field from the base, because its absence can mean
+        something else, as that of a budget does; but never a host or a credential. Raises
+        `NotEditable` if a field that must stay has changed.
+        """
+        exposed = []
+        for item in differences(slug, current, before, self.expected):
+            if not self._stays(item, held):
+                continue
+            if not isinstance(item.target, Absent) or isinstance(item.source, Absent):
+                raise NotEditable
+            entry = any_provider_schema().entry_of(item.path)
+            is_new = entry is not None and lookup(before, entry) is None
+            if not is_new or item.sends_elsewhere or item.is_credential:
+                exposed.append(item)
+        return exposed
+
+    def _missing_values(self, slug: str, before: Tree, kept: Iterable[Difference]) -> None:
+        """Report fields that new entries of the target need and that were not copied."""
+        current = self._current(slug)
+        missing = []
+        for item in kept:
+            entry = any_provider_schema().entry_of(item.path)
+            if entry is None or lookup(before, entry) is not None:
+                continue
+            if lookup(current, entry) is not None and lookup(current, item.path) is None:
+                missing.append(item)
+        if missing:
+            self.left += missing
+            self.diagnostics.append(_needs_values(slug, missing, self.overlays))
+
+    def _current(self, slug: str) -> Tree:
+        """Return what the edited files declare; raises `NotEditable` if they declare nothing."""
+        document = self.overlays.merged(self.base[slug], self.overlays.patches(slug))
+        if document is None:
+            raise NotEditable
+        return self._tree(document, self.target)
+
+    def _wanted(self, slug: str) -> Tree:
+        return self._tree(self.wanted[slug], self.source)
+
+    @staticmethod
+    def _tree(document: Sourced, target: Target) -> Tree:
+        return normalize(bound_tree(document.value, target.known_fields))
+
+    def _schema(self, document: Sourced) -> FieldSchema:
+        provider = document.value.get("ai_provider_id")
+        if not isinstance(provider, str):
+            return any_provider_schema()
+        vouched = self.source.known_fields.get(provider, ())
+        return integration_schema(provider, vouched=vouched)
+
+
+def _selected(patterns: Sequence[str], declared: Collection[str]) -> list[str]:
+    """Return the slugs that patterns match, all without any; raises `InvalidInput` for none."""
+    unmatched = [p for p in patterns if not any(fnmatchcase(slug, p) for slug in declared)]
+    if unmatched:
+        hint = "check the spelling; `reconcile parity` lists what differs"
+        raise InvalidInput(
+            [
+                error("nothing-selected", f"`{p}` matches no declared integration", hint=hint)
+                for p in unmatched
+            ]
+        )
+    return sorted(
+        slug for slug in declared if not patterns or any(fnmatchcase(slug, p) for p in patterns)
+    )
+
+
+# -- diagnostics -------------------------------------------------------------------------
+
+
+def _paths(found: Iterable[Difference]) -> str:
+    return named([show_path(item.path) for item in found], limit=_NAMED)
+
+
+def _no_overlays(target: Target) -> Diagnostic:
+    return error(
+        "no-overlays",
+        f"target `{target.name}` has no `environment`, so it has no overlays to edit",
+        hint=f"add `environment: {target.name}` to the target and a folder of this name in "
+        "environments/",
+    )
+
+
+def _shared(config: Config, target: Target, *, has_changes: bool) -> Iterable[Diagnostic]:
+    others = sorted(
+        name
+        for name, other in config.targets.items()
+        if other.environment == target.environment and name != target.name
+    )
+    if has_changes and others:
+        yield warning(
+            "shared-environment",
+            f"environments/{target.environment}/ also belongs to target {named(others, limit=4)}, "
+            "whose desired state changes as well",
+            hint="give each target an environment of its own, or apply all of them",
+        )
+
+
+def _held_back(slug: str, held: Sequence[Difference], kept: Sequence[Difference]) -> Diagnostic:
+    reasons = [item for item in kept if item.sends_elsewhere or item.is_credential]
+    return warning(
+        "unpaired-credential",
+        f"{slug}: {_paths(held)} not promoted, because {_paths(reasons)} differs: a credential "
+        "would be sent to a host that it does not belong to",
+        hint="list host and credential both in `differs`, or neither, or edit the overlay by hand",
+    )
+
+
+def _promoted_hosts(slug: str, made: Iterable[Difference]) -> Iterable[Diagnostic]:
+    hosts = [item for item in made if item.sends_elsewhere]
+    if hosts:
+        yield warning(
+            "promotes-host",
+            f"{slug}: {_paths(hosts)} decides where the credential is sent",
+            hint="check that the references of its credentials have values for that host here",
+        )
+
+
+def _only_in_target(slug: str, source: Target, target: Target, overlays: Overlays) -> Diagnostic:
+    return warning(
+        "not-promoted",
+        f"{slug}: only target {target.name} declares it, and a promotion never removes an "
+        "integration",
+        hint=f"to remove it, write `{slug}: null` in {overlays.folder}/; to keep it, list "
+        f"`{slug}: *` in `differs`, or declare it for {source.name}",
+    )
+
+
+def _needs_own_values(
+    slug: str, own: Sequence[Difference], target: Target, overlays: Overlays
+) -> Diagnostic:
+    return warning(
+        "not-promoted",
+        f"{slug}: target {target.name} does not declare it, and needs its own {_paths(own)}",
+        hint=f"replace `{slug}: null` in {overlays.folder}/ by these fields, then promote again",
+    )
+
+
+def _needs_values(slug: str, missing: Sequence[Difference], overlays: Overlays) -> Diagnostic:
+    return warning(
+        "not-promoted",
+        f"{slug}: {_paths(missing)} of a new entry was not copied, because `differs` lists it",
+        hint=f"add the value to the entry in {overlays.folder}/, if it needs one",
+    )
+
+
+def _not_editable(slug: str, overlays: Overlays) -> Diagnostic:
+    return warning(
+        "not-editable",
+        f"{slug}: the values cannot be declared in {overlays.folder}/, which is unchanged",
+        hint="edit the overlay by hand; `reconcile parity` lists what differs",
+    )
