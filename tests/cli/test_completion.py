@@ -68,7 +68,7 @@ def complete(line: str, shell: str = "bash", *, folder: Path) -> list[str]:
         ("reconcile explain --provider anthr", ["anthropic"]),
         ("reconcile explain models.en", ["models.enabled"]),
         ("reconcile explain unknown-fi", ["unknown-field"]),
-        ("reconcile simulate --seed ", ["demo", "empty"]),
+        ("reconcile simulate --seed ", ["demo", "empty", "usage"]),
         ("reconcile completion ", ["bash", "zsh", "fish"]),
         ("reconcile help fleet ", ["apply", "drift", "plan"]),
         ("reconcile schema --kind drift", ["drift"]),
