@@ -29,6 +29,8 @@ else:
 
 
 def _frozen(cls: type[T], *, order: bool = False, kw_only: bool = False) -> type[T]:
+    # Otherwise the standard decorator writes one, which contains the signature of the class.
+    cls.__doc__ = cls.__doc__ or cls.__name__
     # With these options the standard decorator collects the fields and compiles nothing.
     made = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True, kw_only=kw_only)(cls)
     methods: dict[str, Any] = {

@@ -30,7 +30,6 @@ from reconciler.cli.ledger_access import (
     run_facts,
     state_folder,
 )
-from reconciler.cli.older_commit import refuse_older_commit
 from reconciler.cli.options import ReadingOptions
 from reconciler.cli.policy_access import policy_runner
 from reconciler.cli.settings import Settings
@@ -166,6 +165,8 @@ async def _compared(
     snapshot: LedgerSnapshot, repository: git.Repository, environment: Settings
 ) -> LedgerSnapshot:
     """Return a snapshot with the diagnostics on its commits; raises `Refused` for a newer one."""
+    from reconciler.cli.older_commit import refuse_older_commit  # only runs that write need it
+
     found = await in_thread(lambda: refuse_older_commit(repository, snapshot.commits, environment))
     return replace(snapshot, diagnostics=(*snapshot.diagnostics, *found))
 

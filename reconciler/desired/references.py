@@ -231,17 +231,18 @@ FORMS = "write `${env:SECRET_…}`, `${vault:path#field}` or another `${scheme:l
 RESERVED_PREFIXES = ("PORTKEY_", "GITHUB_", "ACTIONS_", "RECONCILE_")
 _LONGEST_NAME = 64
 # A key can consist of capitals and digits, so digits are shown only behind our own prefix.
-_SHOWABLE = re.compile(r"SECRET_[A-Z0-9_]+|[A-Z][A-Z_]*")
+_SHOWABLE = r"SECRET_[A-Z0-9_]+|[A-Z][A-Z_]*"
 
-_BRACED = re.compile(
+# As texts, because compiling takes time and only a malformed reference needs them.
+_BRACED = (
     r"\$\{\{?\s*(?:(?P<scheme>[A-Za-z][A-Za-z0-9+_-]*)\s*[:.](?![-=?+])\s*)?"
     r"(?P<name>[^{}]*?)\s*(?P<close>\}{0,2})"
 )
-_DEFAULT = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*:[-=?+].*", re.DOTALL)
+_DEFAULT = r"(?s)(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*:[-=?+].*"
 _IN_VARIABLES = frozenset({"env", "secrets", "vars"})
 """Schemes, ours and those of GitHub's expressions, whose names are variables."""
 
-_UNBRACED = re.compile(
+_UNBRACED = (
     r"\$(?:env:)?(?P<shell>[A-Za-z_]\w*)"
     r"|\$\((?P<command>[A-Za-z_]\w*)\)"
     r"|%(?P<windows>[A-Za-z_]\w*)%"
@@ -253,19 +254,19 @@ _UNBRACED = re.compile(
 """How shells, templates, programs and other gateways write the name of a variable."""
 
 _OTHER_SCHEMES = frozenset({"vault", "aws", "sops", "file"})
-_UNBRACED_OTHER = re.compile(r"\{?(?P<scheme>vault|aws|sops|file):[^\s{}]+\}?")
+_UNBRACED_OTHER = r"\{?(?P<scheme>vault|aws|sops|file):[^\s{}]+\}?"
 
 
 def describe_malformed(text: str, name: str) -> tuple[str, str]:
     """Return the summary and the hint for a text of the field `name` that begins with `${`."""
-    braced = _BRACED.fullmatch(text)
+    braced = re.fullmatch(_BRACED, text)
     if braced is None:
         return f"the reference in `{name}` is not of the form `${{scheme:locator}}`", FORMS
     scheme = (braced["scheme"] or "").lower()
     variable = braced["name"]
     if not variable:
         return f"the reference in `{name}` has no name", FORMS
-    default = _DEFAULT.fullmatch(variable)
+    default = re.fullmatch(_DEFAULT, variable)
     hint = _other_scheme(scheme)
     if not scheme or scheme in _IN_VARIABLES:
         hint = _variable_hint(default["name"] if default else variable)
@@ -278,16 +279,16 @@ def describe_malformed(text: str, name: str) -> tuple[str, str]:
 
 def meant_reference(text: str) -> str:
     """Return a hint for a text without `${` that other tools treat as a variable, else ""."""
-    found = _UNBRACED.fullmatch(text.strip())
+    found = re.fullmatch(_UNBRACED, text.strip())
     if found is not None:
         return _variable_hint(next(group for group in found.groups() if group))
-    other = _UNBRACED_OTHER.fullmatch(text.strip())
+    other = re.fullmatch(_UNBRACED_OTHER, text.strip())
     return _other_scheme(other["scheme"]) if other is not None else ""
 
 
 def invalid_name_hint(ref: SecretRef) -> str:
     """Return the hint for a reference whose name is not valid for its scheme."""
-    default = _DEFAULT.fullmatch(ref.locator)
+    default = re.fullmatch(_DEFAULT, ref.locator)
     hint = "write only the name, as in `${env:SECRET_NAME}`"
     if default is not None and ref.scheme == "env":
         hint = _variable_hint(default["name"])
@@ -300,7 +301,7 @@ def invalid_name_hint(ref: SecretRef) -> str:
 def _variable_hint(name: str) -> str:
     """Return how to refer to a variable; a name that may be a secret is not repeated."""
     if (
-        not _SHOWABLE.fullmatch(name)
+        not re.fullmatch(_SHOWABLE, name)
         or len(name) > _LONGEST_NAME
         or LOOKS_SECRET.search(name)
         or name.startswith(RESERVED_PREFIXES)

@@ -1,7 +1,6 @@
 """Parsers of times, used everywhere, so that a time has the same meaning everywhere."""
 
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 
 def parse_instant(text: object) -> datetime | None:
@@ -23,8 +22,13 @@ def parse_zoned_instant(text: str) -> datetime:
 
 def parse_http_date(text: str | None) -> datetime | None:
     """Parse the time of an HTTP header such as `Date`; return None if it is absent or malformed."""
+    if not text:
+        return None
+    # Imported late, because most responses have no date that matters.
+    from email.utils import parsedate_to_datetime
+
     try:
-        return _in_utc(parsedate_to_datetime(text)) if text else None
+        return _in_utc(parsedate_to_datetime(text))
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
 

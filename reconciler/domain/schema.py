@@ -307,6 +307,8 @@ _SCALAR_NAMES: Mapping[Any, str] = MappingProxyType(
 
 def _of_union(members: list[FieldSchema]) -> FieldSchema:
     """Return the schema of a union; as an object it has the fields of each member."""
+    if len(members) == 1:
+        return members[0]
     structured = [member for member in members if member.kind is not FieldKind.SCALAR]
     chosen = structured[0] if structured else members[0]
     fields: dict[str, FieldSchema] = {}
@@ -341,8 +343,14 @@ def _inheriting(schema: FieldSchema, outer: Facts) -> FieldSchema:
     # Even in an object of lower risk, for example a secret in the settings of a provider.
     if facts.sensitive or facts.host or facts.endpoint:
         risk = RiskRule.CREDENTIAL
-    facts = replace(facts, risk=risk, sub_resource=facts.sub_resource or outer.sub_resource)
+    part = facts.sub_resource or outer.sub_resource
     entries = schema.entries
+    if risk is facts.risk and part is facts.sub_resource:
+        inherits_nothing = risk is None and part is None
+        if inherits_nothing or (entries is None and not schema.fields):
+            return schema
+    else:
+        facts = replace(facts, risk=risk, sub_resource=part)
     return replace(
         schema,
         facts=facts,

@@ -130,7 +130,8 @@ def _type_check(kind: Any) -> Check:
 
 def _class_check(kind: Any) -> Check:
     if issubclass(kind, Model):
-        return check_of(kind)
+        # Built when the first value is checked: most files use few of the models.
+        return lambda value: check_of(kind)(value)  # noqa: PLW0108  not called yet
     if issubclass(kind, Enum):
         return _one_of(tuple(member.value for member in kind))
     return lambda value: type(value) is kind

@@ -26,7 +26,7 @@ from reconciler.planning.approval import (
 )
 from reconciler.planning.plan import Plan
 from reconciler.remote.errors import InvalidCall
-from reconciler.remote.wire_secrets import OBJECT_SECRETS, encode_body
+from reconciler.remote.wire_secrets import encode_body, object_secrets
 
 CLOCK_SKEW = timedelta(minutes=10)
 """Maximum time by which the clock of the planning machine may be ahead of this one."""
@@ -284,7 +284,7 @@ def _unwritable(action: Action, values: Mapping[SecretRef, Redacted]) -> Invalid
     staged = action.staging.calls if action.staging is not None else ()
     for call in (*action.calls, *staged):
         names = {path[-1] for path, _ in references(call.body or {})}
-        if not OBJECT_SECRETS.intersection(names):
+        if not object_secrets().intersection(names):
             continue  # every text is a valid value
         try:
             encode_body(with_values(call, values).body or {})

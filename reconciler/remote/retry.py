@@ -21,9 +21,7 @@ a target is refused anything.
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.remote.api import Clock, MeasuredRate
 from reconciler.remote.errors import (
@@ -36,6 +34,9 @@ from reconciler.remote.errors import (
     Throttled,
 )
 from reconciler.remote.responses import LONGEST_PAUSE_SECONDS
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 # Including the first one. A pause is drawn between 0 and BASE, which doubles with each attempt up
 # to CAP, so that the workers of a run do not retry together (remote/API.md §7).
@@ -125,6 +126,8 @@ class Retries:
                 unsure = unsure or error.outcome_unknown
                 raise
 
+        from tenacity import AsyncRetrying, retry_if_exception
+
         retrying = AsyncRetrying(
             sleep=self._timing.sleep,
             wait=self._wait,
@@ -139,7 +142,7 @@ class Retries:
             error.outcome_unknown = unsure  # an earlier attempt may have been carried out
             raise
 
-    def _wait(self, state: RetryCallState) -> float:
+    def _wait(self, state: "RetryCallState") -> float:
         """Return full jitter, but never less than the server requested."""
         jitter = self._timing.random() * min(
             CAP_SECONDS, BASE_SECONDS * 2.0 ** (state.attempt_number - 1)
@@ -148,7 +151,7 @@ class Retries:
         asked = error.retry_after if isinstance(error, Answered) else None
         return max(jitter, asked or 0.0)
 
-    def _is_enough(self, state: RetryCallState) -> bool:
+    def _is_enough(self, state: "RetryCallState") -> bool:
         return (
             state.attempt_number >= ATTEMPTS
             or self.used >= BUDGET_SHARE * self.calls + BUDGET_FREE

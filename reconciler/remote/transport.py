@@ -11,8 +11,6 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-import certifi
-
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
 from reconciler.remote.connection import Connection, Proxy, origin_of, proxy_at
@@ -158,6 +156,8 @@ def trusted(*, secure: bool, ca_file: Path | None) -> ssl.SSLContext:
         # are not followed. A context without certificates trusts no server.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # SSL_CERT_FILE of the environment must not widen the trust; RECONCILE_CA_FILE does.
+    import certifi
+
     context = ssl.create_default_context(cafile=certifi.where())
     context.set_alpn_protocols(["http/1.1"])
     if ca_file is not None:

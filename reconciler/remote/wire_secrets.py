@@ -15,6 +15,7 @@ from base64 import b64encode
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
+from functools import cache
 from urllib.parse import unquote
 
 from reconciler.domain.facts import SECRET_NAME
@@ -24,10 +25,12 @@ from reconciler.domain.tree import Path, Tree, Value
 from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.errors import InvalidCall
 
-OBJECT_SECRETS = frozenset(
-    field.name for _, field in any_provider_schema().walk() if field.facts.secret_object
-)
-"""Secrets that the API expects as an object; their values are JSON text."""
+
+@cache
+def object_secrets() -> frozenset[str]:
+    """Return the secrets that the API expects as an object; their values are JSON text."""
+    fields = any_provider_schema().walk()
+    return frozenset(field.name for _, field in fields if field.facts.secret_object)
 
 
 SHORTEST_UNKNOWN = 4
@@ -119,11 +122,11 @@ def _revealed(value: Value, path: Path) -> object:
     match value:
         case Opaque():
             return value.as_value()
-        case Placeholder() if OBJECT_SECRETS.intersection(path[-1:]):
+        case Placeholder() if object_secrets().intersection(path[-1:]):
             return {"placeholder": value.reveal()}
         case Redacted():
             text = value.reveal()
-            return _as_object(text, path[-1]) if OBJECT_SECRETS.intersection(path[-1:]) else text
+            return _as_object(text, path[-1]) if object_secrets().intersection(path[-1:]) else text
         case SecretRef() | Mask():
             raise _refused(f"holds a {type(value).__name__} at {'.'.join(path)}")
         case Mapping():
@@ -165,13 +168,14 @@ _PIECE = 24
 
 _SPACE = re.compile(r"\s+")
 _NOT_ALNUM = re.compile(r"[^a-z0-9]+")
-_NAMED = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,30});")
-_BACKSLASHED = re.compile(
+# As texts, because only a message that quotes a response needs them.
+_NAMED = r"&([A-Za-z][A-Za-z0-9]{1,30});"
+_BACKSLASHED = (
     r"(?:\\u[0-9A-Fa-f]{4})+|\\U(?:000[0-9A-Fa-f]|0010)[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{4}"
     r"|\\[uUxX]\{[0-9A-Fa-f]{1,6}\}|\\[xX][0-9A-Fa-f]{2}|\\[0-7]{3}|\\[\s\S]"
 )
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v"}
-_PERCENT_U = re.compile(r"(?:%[uU][0-9A-Fa-f]{4})+")
+_PERCENT_U = r"(?:%[uU][0-9A-Fa-f]{4})+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,11 +287,11 @@ def _decoded_once(text: str) -> str:
     if "&" in text:
         import html  # imported late: half a megabyte of names that few runs need
 
-        text = _NAMED.sub(_entity, html.unescape(text))
+        text = re.sub(_NAMED, _entity, html.unescape(text))
     if "%" in text:
-        text = unquote(_PERCENT_U.sub(_units, text))
+        text = unquote(re.sub(_PERCENT_U, _units, text))
     if "\\" in text:
-        text = _BACKSLASHED.sub(_backslashed, text)
+        text = re.sub(_BACKSLASHED, _backslashed, text)
     return text
 
 

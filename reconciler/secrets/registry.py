@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import field
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from reconciler.desired.load import api_key_location
 from reconciler.desired.source import DirectorySource
@@ -29,6 +28,9 @@ from reconciler.frozen_dataclass import dataclass
 from reconciler.secrets.allowlist import AllowList, api_key_problem
 from reconciler.secrets.errors import SecretError
 from reconciler.secrets.resolver import Answer, Answers, Resolver, ResolverContext
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "reconciler.secrets"
 """Entry point group in which an installed package adds a scheme."""
@@ -138,7 +140,7 @@ class Resolvers:
         context: ResolverContext,
         *,
         built_in: Mapping[str, Scheme] = BUILT_IN,
-        plugins: Iterable[EntryPoint] | None = None,
+        plugins: "Iterable[EntryPoint] | None" = None,
     ) -> None:
         self._context = context
         self._built_in = built_in
@@ -157,6 +159,8 @@ class Resolvers:
 
     def _find_plugin(self, ref: SecretRef) -> Resolver:
         # Only for other schemes, because this searches every installed package.
+        from importlib.metadata import entry_points
+
         installed = tuple(entry_points(group=GROUP) if self._plugins is None else self._plugins)
         for point in installed:
             if point.name == ref.scheme:
@@ -166,7 +170,7 @@ class Resolvers:
             ref, f"there is no scheme `{ref.scheme}`", code="unknown-scheme", hint=f"known: {known}"
         )
 
-    def _load_plugin(self, ref: SecretRef, point: EntryPoint) -> Resolver:
+    def _load_plugin(self, ref: SecretRef, point: "EntryPoint") -> Resolver:
         try:
             # An entry point has no type; what it must return is the contract of `GROUP`.
             return cast("Factory", point.load())(self._context)
