@@ -15,7 +15,7 @@ def unreadable_value(item: ManagedIntegration, names: Sequence[str]) -> Diagnost
     """Build the warning that the state has a placeholder in place of a value."""
     return warning(
         "terraform-value-hidden",
-        f"{item.resource.address}: the state does not hold the value of {', '.join(names)}",
+        f"{item.slug}: the state does not hold the value of {', '.join(names)}",
         hint="write the state with `terraform show -json`, which hides nothing, "
         "or store the value under its reference",
         at=item.resource.at,
@@ -26,8 +26,8 @@ def another_integration(item: ManagedIntegration) -> Diagnostic:
     """Build the warning that the API's integration is not the one of the state."""
     return warning(
         "terraform-other-object",
-        f"{item.resource.address}: the integration {item.slug} was replaced outside Terraform, "
-        "so the secrets in the state may not be its own",
+        f"{item.slug}: the integration was replaced outside Terraform, so the secrets in the state "
+        "may not be its own",
         hint="run `terraform apply -refresh-only`, then write the state again",
         at=item.resource.at,
     )
@@ -95,7 +95,7 @@ def left_unmanaged(item: ManagedIntegration, fields: Sequence[str]) -> Diagnosti
     """Build the warning that a field without a place for a reference is sensitive."""
     return warning(
         "terraform-sensitive-field",
-        f"{item.resource.address}: {', '.join(fields)} is sensitive in the state and cannot be a "
+        f"{item.slug}: {', '.join(fields)} is sensitive in the state and cannot be a "
         "reference in a file; left unmanaged",
         hint="if the value is not a secret, write it to the file",
         at=item.resource.at,
@@ -106,7 +106,7 @@ def cannot_be_written(item: ManagedIntegration, fields: Sequence[str]) -> Diagno
     """Build the warning that an integration needs a field that is sensitive in the state."""
     return warning(
         "terraform-sensitive-field",
-        f"{item.resource.address}: {', '.join(fields)} is sensitive in the state, and no file can "
+        f"{item.slug}: {', '.join(fields)} is sensitive in the state, and no file can "
         "do without it; not pulled",
         hint="mark the value with `nonsensitive()` in the configuration, or pull "
         f"`{item.slug}` by name",

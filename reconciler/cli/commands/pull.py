@@ -17,7 +17,7 @@ from reconciler.errors import InvalidInput
 from reconciler.planning.plan import Selection
 from reconciler.pull import working_copy
 from reconciler.pull.pull import PullOptions, PullResult, pull
-from reconciler.views import changed_files, diagnostics
+from reconciler.views import changed_files, diagnostics, findings
 from reconciler.workflows import Session, timestamp
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ def command(
     steps = () if adoption is None else _recorded(invocation, adoption, pulled)
     working_copy.write(invocation.dir, pulled.changed)
     if pulled.diagnostics:
-        invocation.console.warning(diagnostics.as_text(pulled.diagnostics))
+        console = invocation.console
+        console.warning(findings.as_text(pulled.diagnostics, verbose=console.verbosity > 0))
     folder = str(invocation.dir)
     text = changed_files.pull_text(pulled, folder=folder, ledger=ledger, terraform=steps)
     invocation.console.data(text)
