@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.project import Here
+from tests.cli.project import Here, built_once
 from tests.end_to_end.harness import Done
 
 SLUGS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta")
@@ -20,10 +20,24 @@ def project(folder: Path) -> Here:
     return here
 
 
+@built_once
+def all_applied(folder: Path) -> Here:
+    """Apply every shard; the last one first."""
+    here = project(folder)
+    for index in (3, 1, 2):
+        applied(here, index)
+    return here
+
+
+def result(here: Here, index: int) -> Path:
+    """Return what applying one shard printed."""
+    return here.folder / f"shard-{index}.json"
+
+
 def applied(here: Here, index: int, *options: str) -> Path:
     """Apply one shard and keep what it printed."""
     done = here.run("apply", "--yes", "--format", "json", "--shard", f"{index}/{SHARDS}", *options)
-    file = here.folder / f"shard-{index}.json"
+    file = result(here, index)
     file.write_text(done.out)
     return file
 
@@ -39,8 +53,8 @@ def merged(here: Here, *files: object, style: str = "json") -> Done:
 
 
 def test_the_shards_of_an_apply_become_one_result(tmp_path: Path) -> None:
-    here = project(tmp_path)
-    files = [applied(here, index) for index in (3, 1, 2)]
+    here = all_applied(tmp_path)
+    files = [result(here, index) for index in (3, 1, 2)]
     runs = [json.loads(file.read_text())["run"] for file in files]
     done = merged(here, *files)
     assert done.code == 0
@@ -54,24 +68,24 @@ def test_the_shards_of_an_apply_become_one_result(tmp_path: Path) -> None:
 
 
 def test_one_result_stays_what_it_is(tmp_path: Path) -> None:
-    here = project(tmp_path)
-    file = applied(here, 1)
+    here = all_applied(tmp_path)
+    file = result(here, 1)
     assert merged(here, file).json == json.loads(file.read_text())
     assert merged(here, file).json["shard"] == "1/3"
 
 
 @pytest.mark.parametrize("style", ["text", "markdown"])
 def test_the_joined_result_is_shown_to_people_like_any_other(tmp_path: Path, style: str) -> None:
-    here = project(tmp_path)
-    done = merged(here, applied(here, 1), applied(here, 2), applied(here, 3), style=style)
+    here = all_applied(tmp_path)
+    done = merged(here, result(here, 1), result(here, 2), result(here, 3), style=style)
     assert done.code == 0
     assert "6 applied" in done.out
     assert all(slug in done.out for slug in SLUGS)
 
 
 def test_one_failed_outcome_makes_it_exit_5_as_a_single_run_would(tmp_path: Path) -> None:
-    here = project(tmp_path)
-    files = [applied(here, index) for index in (1, 2, 3)]
+    here = all_applied(tmp_path)
+    files = [result(here, index) for index in (1, 2, 3)]
     outcomes = json.loads(files[1].read_text())["outcomes"]
     outcomes[0]["status"] = "unknown"
     done = merged(here, files[0], edited(files[1], outcomes=outcomes), files[2])
@@ -103,16 +117,16 @@ def test_shards_that_all_broke_off_end_as_the_worst_of_them(tmp_path: Path) -> N
 
 
 def test_a_slug_in_two_results_is_an_error(tmp_path: Path) -> None:
-    here = project(tmp_path)
-    file = edited(applied(here, 1), shard=None)
+    here = all_applied(tmp_path)
+    file = edited(result(here, 1), shard=None)
     done = merged(here, file, file)
     assert done.code == 3
     assert {item["code"] for item in done.json["diagnostics"]} == {"duplicate-outcome"}
 
 
 def test_a_shard_in_two_results_is_an_error_whatever_it_did(tmp_path: Path) -> None:
-    here = project(tmp_path)
-    file = edited(applied(here, 1), outcomes=[])
+    here = all_applied(tmp_path)
+    file = edited(result(here, 1), outcomes=[])
     done = merged(here, file, file)
     assert done.code == 3
     (problem,) = done.json["diagnostics"]
@@ -123,8 +137,8 @@ def test_a_shard_in_two_results_is_an_error_whatever_it_did(tmp_path: Path) -> N
 
 
 def test_shards_of_different_numbers_are_not_joined(tmp_path: Path) -> None:
-    here = project(tmp_path)
-    files = [applied(here, 1), edited(applied(here, 2), shard="2/10")]
+    here = all_applied(tmp_path)
+    files = [result(here, 1), edited(result(here, 2), shard="2/10")]
     done = merged(here, *files)
     assert done.code == 3
     (problem,) = done.json["diagnostics"]
@@ -135,8 +149,8 @@ def test_shards_of_different_numbers_are_not_joined(tmp_path: Path) -> None:
 
 
 def test_a_shard_that_left_no_result_is_missed(tmp_path: Path) -> None:
-    here = project(tmp_path)
-    done = merged(here, applied(here, 3), applied(here, 1))
+    here = all_applied(tmp_path)
+    done = merged(here, result(here, 3), result(here, 1))
     assert done.code == 5
     assert done.json["kind"] == "apply_result"
     assert "error[missing-shard]: the result of shard 2/3 is missing" in done.err
@@ -144,8 +158,8 @@ def test_a_shard_that_left_no_result_is_missed(tmp_path: Path) -> None:
 
 
 def test_nothing_is_called_applied_while_a_shard_is_missed(tmp_path: Path) -> None:
-    here = project(tmp_path)
-    files = [applied(here, index) for index in (1, 2, 3)]
+    here = all_applied(tmp_path)
+    files = [result(here, index) for index in (1, 2, 3)]
     whole, part = (here.run("merge-results", *some) for some in (files, files[:2]))
     assert "All actions of the plan were applied." in whole.out
     assert "All actions" not in part.out
@@ -153,8 +167,8 @@ def test_nothing_is_called_applied_while_a_shard_is_missed(tmp_path: Path) -> No
 
 
 def test_where_nothing_was_to_be_done_a_shard_that_is_missed_is_bad_input(tmp_path: Path) -> None:
-    here = project(tmp_path)
-    files = [edited(applied(here, index), outcomes=[]) for index in (1, 2)]
+    here = all_applied(tmp_path)
+    files = [edited(result(here, index), outcomes=[]) for index in (1, 2)]
     assert merged(here, *files).code == 3
 
 
@@ -166,8 +180,8 @@ def test_what_broke_off_may_be_any_of_the_shards_that_are_missed(tmp_path: Path)
 
 
 def test_of_a_thousand_missed_shards_the_first_are_named(tmp_path: Path) -> None:
-    here = project(tmp_path)
-    file = edited(applied(here, 2), shard="2/1000000000000")
+    here = all_applied(tmp_path)
+    file = edited(result(here, 2), shard="2/1000000000000")
     err = merged(here, file).err
     named = ", ".join(f"{index}/1000000000000" for index in (1, 3, 4, 5, 6))
     assert f"the result of shard {named} …" in " ".join(err.split())
@@ -175,8 +189,8 @@ def test_of_a_thousand_missed_shards_the_first_are_named(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("shard", ["0/3", "4/3", "1", "a/b", 1, ["1/3"], ""])
 def test_a_shard_that_is_none_makes_no_result(tmp_path: Path, shard: Any) -> None:
-    here = project(tmp_path)
-    done = merged(here, edited(applied(here, 1), shard=shard))
+    here = all_applied(tmp_path)
+    done = merged(here, edited(result(here, 1), shard=shard))
     assert [item["code"] for item in done.json["diagnostics"]] == ["unreadable-result"]
 
 
@@ -191,9 +205,9 @@ def test_a_shard_that_is_none_makes_no_result(tmp_path: Path, shard: Any) -> Non
 def test_results_of_different_targets_are_not_joined(
     tmp_path: Path, target: dict[str, Any]
 ) -> None:
-    here = project(tmp_path)
+    here = all_applied(tmp_path)
     first = {"name": "here", "base_url": "simulator:", "organisation_id": "ours"}
-    files = [edited(applied(here, 1), target=first), edited(applied(here, 2), target=target)]
+    files = [edited(result(here, 1), target=first), edited(result(here, 2), target=target)]
     done = merged(here, *files)
     assert done.code == 3
     assert [item["code"] for item in done.json["diagnostics"]] == ["different-targets"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.project import Here
+from tests.cli.project import Here, built_once
 from tests.git.repositories import commit, git, init, submodule
 
 pytestmark = pytest.mark.needs_system
@@ -24,13 +24,20 @@ def remote(project: Here) -> str:
     return str(project.run("get", "alpha", "--format", "json").json["description"])
 
 
-def with_two_runs(folder: Path) -> tuple[Here, str, str]:
+@built_once
+def applied_twice(folder: Path) -> Here:
     """Apply two commits one after the other."""
     project = Here(folder)
-    first = described(project, "first")
-    project.apply()
-    second = described(project, "second")
-    project.apply()
+    for text in ("first", "second"):
+        described(project, text)
+        project.apply()
+    return project
+
+
+def with_two_runs(folder: Path) -> tuple[Here, str, str]:
+    """Return a project of which two commits were applied, and the commits."""
+    project = applied_twice(folder)
+    first, second = git(folder, "rev-parse", "HEAD~1", "HEAD").split()
     return project, first, second
 
 

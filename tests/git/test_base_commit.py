@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.project import SECOND, Here, actions
+from tests.cli.project import SECOND, Here, actions, built_once
 from tests.git.repositories import commit, git, init, submodule
 from tests.git.test_checkout import LFS_POINTER
 
@@ -32,6 +32,7 @@ UNREADABLE: Mapping[str, tuple[str, str, int]] = {
 }
 
 
+@built_once
 def project_in(folder: Path) -> Here:
     """Return files that declare `kept`, `gone` and the protected `vital`, all of which exist."""
     project = Here(folder, prune="all")

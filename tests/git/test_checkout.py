@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.project import Here, actions
+from tests.cli.project import Here, actions, built_once
 from tests.git.repositories import commit, git, init
 from tests.git.repositories import submodule as add_submodule
 
@@ -18,6 +18,14 @@ LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize
 
 def repository(folder: Path) -> Here:
     """Return a repository whose integrations `alpha` and `beta` exist."""
+    project = applied(folder)
+    # Copied files are other inodes, and `git sparse-checkout` leaves what it takes for modified.
+    git(folder, "update-index", "--refresh")
+    return project
+
+
+@built_once
+def applied(folder: Path) -> Here:
     project = Here(folder)
     project.integration("alpha")
     project.write("integrations/team/beta.yaml", BETA)

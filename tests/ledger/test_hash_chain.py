@@ -2,7 +2,9 @@
 
 import re
 import sqlite3
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy import event
@@ -20,7 +22,20 @@ from tests.ledger.test_opening import write_database
 VERSION_3 = Path(__file__).with_name("version_3.sql")
 
 
+@cache
+def recorded_runs() -> bytes:
+    """Return a ledger of three runs, recorded once for all tests."""
+    with TemporaryDirectory() as folder:
+        return record_three_runs(Path(folder)).read_bytes()
+
+
 def three_runs(folder: Path) -> Path:
+    file = folder / "ledger.db"
+    file.write_bytes(recorded_runs())
+    return file
+
+
+def record_three_runs(folder: Path) -> Path:
     with ledger_in(folder) as ledger:
         for run in ("r-1", "r-2", "r-3"):
             record_run(ledger, run, "a", "b")
