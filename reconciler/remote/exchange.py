@@ -1,7 +1,7 @@
 """Exchange with the API as transports see it: a request, the body of its answer, and failures."""
 
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol, TypeAlias
 from urllib.parse import quote, urlsplit
 
@@ -86,38 +86,53 @@ class Body:
             # A repeated header is a list.
             known = self._headers.get(name)
             self._headers[name] = value if known is None else f"{known}, {value}"
-        encoding = self._headers.get("content-encoding", "").strip().lower()
-        self._unpack = _unpacker(encoding)
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._gzip = _Gzip() if self._is_compressed() else None
+        self._received = 0
+        self._content = bytearray()
 
     def add(self, chunk: bytes) -> None:
         """Add bytes; raises `TooLargeError` and `UndecodableError`."""
+        self._received += len(chunk)
         # One byte more than the limit is enough to know that a body exceeds it.
-        part = self._unpack(chunk, BODY_LIMIT + 1 - self._size)
-        self._size += len(part)
-        if self._size > BODY_LIMIT:
+        room = BODY_LIMIT + 1 - len(self._content)
+        self._content += chunk if self._gzip is None else self._gzip.unpack(chunk, limit=room)
+        # Also before unpacking: blocks that unpack to nothing could go on for ever.
+        if max(self._received, len(self._content)) > BODY_LIMIT:
             raise TooLargeError
-        self._parts.append(part)
 
     def answer(self) -> RawAnswer:
-        """Return the whole answer."""
-        return RawAnswer(self._status, self._headers, b"".join(self._parts))
+        """Return the whole answer; raises `UndecodableError` if its compression was cut off."""
+        if self._gzip is not None and self._received and not self._gzip.is_whole:
+            raise UndecodableError
+        return RawAnswer(self._status, self._headers, bytes(self._content))
+
+    def _is_compressed(self) -> bool:
+        encoding = self._headers.get("content-encoding", "").strip().lower()
+        if encoding not in {"", "identity", "gzip", "x-gzip"}:
+            raise UndecodableError
+        return encoding.endswith("gzip")
 
 
-def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
-    if encoding in {"", "identity"}:
-        return lambda chunk, _limit: chunk
-    if encoding not in {"gzip", "x-gzip"}:
-        raise UndecodableError
-    inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+class _Gzip:
+    """Inflater of one gzip member, whose checksum proves that the content is whole."""
 
-    def unpack(chunk: bytes, limit: int) -> bytes:
+    def __init__(self) -> None:
+        self._inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether the end was reached."""
+        return self._inflater.eof
+
+    def unpack(self, chunk: bytes, *, limit: int) -> bytes:
+        """Return what a chunk unpacks to, at most `limit` bytes."""
         try:
             # Output stops at the limit, however large the input would become; 0 would mean no
             # limit.
-            return inflater.decompress(chunk, max(1, limit))
+            content = self._inflater.decompress(chunk, max(1, limit))
         except zlib.error:
             raise UndecodableError from None
-
-    return unpack
+        # Another member would be lost, and what follows the end is collected without a limit.
+        if self._inflater.unused_data:
+            raise UndecodableError
+        return content

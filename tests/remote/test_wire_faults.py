@@ -122,6 +122,38 @@ def test_an_encoding_that_was_not_asked_for_is_refused(encoding: str) -> None:
     assert result.code == "bad-encoding"
 
 
+WHOLE = gzip.compress(DETAIL)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(WHOLE[:-8], id="without its checksum"),
+        pytest.param(WHOLE[:-1], id="without its last byte"),
+        pytest.param(WHOLE + gzip.compress(b" "), id="with a second member"),
+        pytest.param(WHOLE + b"{}", id="with bytes after its end"),
+        pytest.param(gzip.compress(DETAIL)[:-5] + b"\0" * 5, id="with another checksum"),
+    ],
+)
+def test_gzip_that_does_not_end_as_it_should_is_no_data(body: bytes) -> None:
+    result, server = outcome(GET, says(body, content_encoding="gzip"))
+    assert isinstance(result, NoAnswer)
+    assert (result.code, len(server.requests)) == ("bad-encoding", 1)
+
+
+def test_an_answer_that_unpacks_to_nothing_is_limited_as_well() -> None:
+    nothing = b"\x00\x00\x00\xff\xff"  # an empty stored block, of which any number may follow
+    endless = gzip.compress(b"")[:10] + nothing * (11 * 2**20 // len(nothing))
+    result, _ = outcome(GET, says(endless, length=10**9, content_encoding="gzip"))
+    assert isinstance(result, NoAnswer)
+    assert result.code == "too-large"
+
+
+def test_an_empty_answer_with_an_encoding_is_empty() -> None:
+    result, _ = outcome(PUT, says(b"", status="204 No Content", content_encoding="gzip"))
+    assert isinstance(result, Reply)
+
+
 def test_damaged_gzip_is_refused() -> None:
     result, _ = outcome(GET, says(DETAIL, content_encoding="gzip"))
     assert isinstance(result, NoAnswer)
