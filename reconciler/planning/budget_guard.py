@@ -153,16 +153,23 @@ def _rises_alone(before: Budget | None, after: Budget | None, limit: Decimal) ->
         return after.amount > allowed
     if before.period == NEVER:
         return True
+    old, new = _days(before.period), _days(after.period)
+    if old is None or new is None:
+        return True
     # At worst the longest old period is compared with the shortest new one.
-    return after.amount * _days(before.period)[1] > allowed * _days(after.period)[0]
+    return after.amount * old[1] > allowed * new[0]
 
 
-def _days(period: str) -> tuple[int, int]:
-    """Return the smallest and the largest number of days of a period."""
+def _days(period: str) -> tuple[int, int] | None:
+    """Return the smallest and the largest number of days of a period, None if it is unknown."""
     if period == "monthly":
         return _MONTH_DAYS
-    days = 7 if period == "weekly" else int(period)
-    return days, days
+    if period == "weekly":
+        return 7, 7
+    # The API may add a period that this version does not know.
+    if not (period.isascii() and period.isdigit()):
+        return None
+    return int(period), int(period)
 
 
 def holder(change: BudgetChange) -> str:

@@ -7,6 +7,7 @@ A multiplier that is missing is inherited from `default`, and a missing `default
 price. Creating or deleting an integration changes no price.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, localcontext
 
@@ -39,6 +40,7 @@ _MULTIPLIER = (PRICING, "multiplier")
 _PRICES = ("pricing_config", "pay_as_you_go")
 _DEFAULT = ("default",)
 _LISTED = Decimal(1)
+_PLAIN_NUMBER = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?")
 
 Budgets = Mapping[str | None, Budget]
 """Budgets of an integration by workspace; the key None is that of each new workspace."""
@@ -120,13 +122,27 @@ def budgets_of(fields: Tree) -> Budgets:
 
 def _budget(access: Tree) -> Budget:
     limit = as_mapping(access.get("usage_limits"))
-    amount = exact(limit.get("credit_limit"))
+    amount = _amount(limit.get("credit_limit"))
     if amount is None:
         return UNLIMITED
     days = limit.get("periodic_reset_days")
     period = limit.get("periodic_reset") or (str(days) if days else NEVER)
     # Without a type, the amount counts as money, because a guard must not overlook it.
     return Budget(amount, str(limit.get("type") or COST), str(period))
+
+
+def _amount(value: Value) -> Decimal | None:
+    """Return the amount of a budget, None if there is none.
+
+    The API may show a number as text. Any other text allows nothing: as no budget at all, it would
+    allow everything, and no raise would exceed the limits.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str) and _PLAIN_NUMBER.fullmatch(value):
+        return Decimal(value)
+    number = exact(value)
+    return Decimal(0) if number is None else number
 
 
 def _changed(fields: Tree, changes: Iterable[Change]) -> Tree:

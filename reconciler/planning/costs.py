@@ -248,4 +248,7 @@ def grouped(amount: Decimal) -> str:
 def period_text(period: str) -> str:
     """Return the period of a budget as the end of a sentence."""
     fixed = {"monthly": "per month", "weekly": "per week", NEVER: "in total", "1": "per day"}
-    return fixed.get(period, f"every {period} days")
+    # The API may show another name of a period.
+    is_number = period.isascii() and period.isdigit()
+    other = f"every {period} days" if is_number else f"in the period {period}"
+    return fixed.get(period, other)

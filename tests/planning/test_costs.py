@@ -593,3 +593,25 @@ def test_a_sum_of_very_different_budgets_is_exact() -> None:
     [total] = planned.costs.totals
     assert total.after == Decimal(f"{10**40}.1")
     assert planned.blocked
+
+
+@pytest.mark.parametrize("stored", ["500", "500.0", "much", "", "1e999999999", "nan", True, [], {}])
+def test_a_stored_amount_of_another_type_is_not_taken_for_unlimited(stored: Any) -> None:
+    planned = plan(
+        want=[declared(workspaces=workspaces(ws_a=limit(80_000)))],
+        have=[observed(workspaces=workspaces(ws_a=limit(stored)))],
+        limits={"budget_total": 1000},
+    )
+    assert planned.blocked
+
+
+@pytest.mark.parametrize("known", ["weekly", "monthly"])
+@pytest.mark.parametrize("other", ["yearly", "٩", "-1", "1.5"])
+def test_a_change_from_a_period_that_is_not_known_exceeds_the_limit(known: str, other: str) -> None:
+    planned = plan(
+        want=[declared(workspaces=workspaces(ws_a=limit(500, known)))],
+        have=[observed(workspaces=workspaces(ws_a=limit(500, other)))],
+        limits={"budget_increase": 0.5},
+    )
+    assert planned.blocked
+    assert any(f"in the period {other}" in line for line in lines(planned))
