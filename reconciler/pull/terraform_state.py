@@ -9,6 +9,7 @@ marks, and every field that no model describes.
 import hashlib
 import json
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
@@ -333,7 +334,8 @@ def _duplicate(first: Resource, second: Resource, what: str) -> Diagnostic:
     return error(
         "terraform-duplicate",
         f"{first.address} and {second.address} both manage the {what}",
-        hint=f"remove one of them with `terraform state rm '{second.address}'`",
+        # Quoted, because the key of an instance can contain anything, apostrophes included.
+        hint=f"remove one of them with `terraform state rm {shlex.quote(second.address)}`",
         at=second.at,
     )
 

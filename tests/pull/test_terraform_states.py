@@ -2,6 +2,8 @@
 
 import copy
 import json
+import re
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -307,3 +309,16 @@ def test_a_state_with_any_value_in_any_place_is_read_or_refused(
     }
     match_workspaces(read.workspaces, listed)
     assert handover(read, read.integrations.keys()).released
+
+
+def test_a_command_in_a_hint_is_quoted_for_the_shell(tmp_path: Path) -> None:
+    state, key = copy.deepcopy(STATE), "it's; touch ran"
+    second = copy.deepcopy(resource(state, "portkey_integration.main"))
+    second |= {"index": key, "address": f"portkey_integration.main[{json.dumps(key)}]"}
+    state["values"]["root_module"]["resources"].append(second)
+    path = tmp_path / "given.json"
+    path.write_text(json.dumps(state))
+    done = Here(tmp_path).run("pull", "--from-terraform", path)
+    assert done.code == 3
+    [command] = re.findall("`(terraform state rm .*)`", done.err)
+    assert shlex.split(command)[3:] == [second["address"]]
