@@ -1,8 +1,8 @@
-"""`dataclass` of the standard library, except that a frozen class is cheap to define.
+"""`dataclass` of the standard library, except that a class with slots is cheap to define.
 
-For a frozen class with slots the standard decorator compiles six functions, which takes 0.3 ms: for
-the classes that a plan imports, a sixth of a small plan (tests/README.md). Here all classes share
-the methods that need no compiling, and `__init__` is compiled for the first instance. A type
+For a frozen class the standard decorator compiles six functions, which takes 0.3 ms: for the
+classes that a plan imports, a sixth of a small plan (tests/README.md). Here all classes with slots
+share the methods that need no compiling, and `__init__` is compiled for the first instance. A type
 checker sees the standard decorator, and instances behave the same.
 """
 
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 else:
 
     def dataclass(cls=None, /, *, frozen=False, slots=False, **options):
-        """Decorate a class; only one that is frozen and has slots differs from the standard."""
-        if frozen and slots:
-            return lambda cls: _frozen(cls, **options)
+        """Decorate a class; only one with slots differs from the standard."""
+        if slots:
+            return lambda cls: _with_slots(cls, frozen=frozen, **options)
         return dataclasses.dataclass(cls, frozen=frozen, slots=slots, **options)
 
 
-def _frozen(cls: type[T], *, order: bool = False, kw_only: bool = False) -> type[T]:
+def _with_slots(
+    cls: type[T], *, frozen: bool, order: bool = False, kw_only: bool = False
+) -> type[T]:
     # Otherwise the standard decorator writes one, which contains the signature of the class.
     cls.__doc__ = cls.__doc__ or cls.__name__
     # With these options the standard decorator collects the fields and compiles nothing.
@@ -36,11 +38,8 @@ def _frozen(cls: type[T], *, order: bool = False, kw_only: bool = False) -> type
     methods: dict[str, Any] = {
         "__init__": _init_on_first_use(made),
         "__repr__": _repr,
-        "__setattr__": _refuse_assignment,
-        "__delattr__": _refuse_deletion,
-        "__getstate__": _state,
-        "__setstate__": _restore,
         **_comparisons(made, order=order),
+        **(_FROZEN_METHODS if frozen else {"__hash__": None}),
     }
     for name, method in methods.items():
         # A class that defines only `__eq__` has None as its `__hash__`.
@@ -182,3 +181,11 @@ def _state(self: Any) -> list[Any]:
 def _restore(self: Any, state: list[Any]) -> None:
     for field, value in zip(dataclasses.fields(self), state, strict=True):
         object.__setattr__(self, field.name, value)
+
+
+_FROZEN_METHODS = {
+    "__setattr__": _refuse_assignment,
+    "__delattr__": _refuse_deletion,
+    "__getstate__": _state,
+    "__setstate__": _restore,
+}

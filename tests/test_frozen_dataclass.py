@@ -95,7 +95,24 @@ def shapes(dataclass: Decorator) -> list[type[Any]]:
         def __eq__(self, other: object) -> bool:
             return isinstance(other, type(self)) and self.a == other.a
 
+    @dataclass(slots=True)
+    class Mutable:
+        a: int
+        b: list[int] = field(default_factory=list)
+
+    @dataclass(slots=True, order=True)
+    class MutableOrdered:
+        a: int = 0
+
+    @dataclass(slots=True)
+    class MutableHashed:
+        a: int
+
+        def __hash__(self) -> int:
+            return 7
+
     return [
+        Mutable, MutableOrdered, MutableHashed,
         Empty, One, Defaults, Compared, Keywords, Mixed, Ordered, Base, Derived, Written, EqualOnly,
     ]  # fmt: skip
 

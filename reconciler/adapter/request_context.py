@@ -7,11 +7,12 @@ credential.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from reconciler.adapter.auth import Principal
 from reconciler.adapter.problems import MEDIA_TYPE, Problem, Refusal, refuse
+from reconciler.frozen_dataclass import dataclass
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

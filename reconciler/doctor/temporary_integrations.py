@@ -6,7 +6,7 @@ record counts as created here only if it has the name that was sent: no other pr
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from reconciler.diagnostics import SourceLocation
@@ -14,6 +14,7 @@ from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.schema import any_provider_schema
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import Declared, Observed
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.write_calls import create_calls
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.errors import NotFound, RemoteError

@@ -12,7 +12,7 @@ are compared, so that the time is proportional to the number of workspaces.
 
 from collections import deque
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from heapq import heapify, heappop, heappush
 
 from reconciler.domain.identifiers import differ_in_form, is_uuid
@@ -31,6 +31,7 @@ from reconciler.domain.tree import (
     leaves,
     plain,
 )
+from reconciler.frozen_dataclass import dataclass
 
 
 def align(desired: Tree, observed: Tree, past: Tree) -> tuple[dict[str, Value], tuple[Path, ...]]:

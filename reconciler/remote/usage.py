@@ -11,13 +11,14 @@ here are slugs and identifiers.
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.identifiers import is_uuid
 from reconciler.domain.usage import Usage, UsageReading, UsingConfig, UsingProvider
+from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.config_references import UNCLEAR, ConfigReferences, references_in
 from reconciler.remote.errors import (

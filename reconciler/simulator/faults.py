@@ -13,8 +13,6 @@ from enum import Enum, StrEnum
 from random import Random
 from typing import Any, ClassVar, Protocol
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-
 from reconciler.errors import ReconcilerError
 from reconciler.frozen_dataclass import dataclass
 from reconciler.simulator.api import SimulatedAPI
@@ -66,7 +64,7 @@ class FaultKind(StrEnum):
 class Fault:
     """Entry of a script; hits `times` requests (-1: all) after the first `skip`."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     kind: FaultKind
     method: str | None = None
@@ -184,11 +182,14 @@ class InvalidFaults(ReconcilerError):
 
 def parse_faults(entries: object) -> tuple[Fault, ...]:
     """Parse a list of faults; raise `InvalidFaults` with the entry and the field."""
+    # Imported late, because most simulators have no script.
+    from pydantic import TypeAdapter, ValidationError
+
     try:
         # Through JSON, because in strict mode pydantic accepts a string for an enum only from JSON.
         # YAML has dates, which JSON has not.
         text = json.dumps(entries, default=str)
-        faults = _FAULTS.validate_json(text, strict=True)
+        faults = TypeAdapter(tuple[Fault, ...]).validate_json(text, strict=True)
         for index, fault in enumerate(faults):
             _check_pattern(f"faults[{index}].path", fault.path)
     except ValidationError as reason:
@@ -203,9 +204,6 @@ def _check_pattern(where: str, pattern: str) -> None:
         re.compile(pattern)
     except re.error as reason:
         raise InvalidFaults(where, str(reason)) from reason
-
-
-_FAULTS = TypeAdapter(tuple[Fault, ...])
 
 
 # -- what arrives ------------------------------------------------------------------------

@@ -21,26 +21,21 @@ PLAN = "small plan"
 WITH_LEDGER = "small plan with a ledger"
 EMBEDDED = "small plan on the embedded simulator"
 VALIDATE = "validate a few files"
+SMALLEST = "the least that reads the same"
 SIZES = (4, 30, 100)
+_SMALLEST = Path(__file__).with_name("smallest.py")
 ROUNDS = 15
 
 LAYERS = (
     ("click", "import click"),
     ("asyncio, ssl", "import asyncio, ssl"),
-    ("httpcore, h11, anyio", "import httpcore, anyio._backends._asyncio"),
-    ("httpx", "import httpx"),
+    ("h11", "import h11"),
     ("PyYAML", "import yaml"),
-    ("pydantic", "from pydantic import BaseModel, Field, TypeAdapter"),
     ("the modules of reconcile", "import reconciler.cli.commands.plan, reconciler.views.terminal"),
 )
 """What a plan imports; each layer is measured together with those before it."""
 
-_AS_MAIN = """\
-import gc, os, sys
-gc.disable()
-os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
-sys.modules["httpx._main"] = None
-"""
+_AS_MAIN = "import gc\ngc.disable()\n"
 _AT_EXIT = "gc.freeze()\n"
 """What `reconciler.cli.main` does before it imports a command, and before the process ends."""
 
@@ -108,8 +103,12 @@ def _plans(running: ExitStack, folder: Path, bench: Bench) -> Iterator[Command]:
     plan = (RECONCILE, "--quiet", "plan")
     for count in sorted({bench.size(size) for size in SIZES}):
         world = declare(folder / f"plan-{count}", count)
-        world.aim(running.enter_context(simulator(world.folder, seed=count)))
+        url = running.enter_context(simulator(world.folder, seed=count))
+        world.aim(url)
         yield Command(PLAN, count, world, plan, makes_calls=True)
+        if count == SIZES[0]:
+            least = (sys.executable, str(_SMALLEST), url, str(world.files))
+            yield Command(SMALLEST, count, world, least)
     count = SIZES[0]
     remembered = declare(folder / "ledger", count)
     remembered.aim(running.enter_context(simulator(remembered.folder)))
@@ -132,7 +131,7 @@ def ratios(rows: list[Row]) -> Iterator[str]:
     click = next((row.measured.cpu for row in rows if row.case == CLICK), None)
     if click is None:
         return
-    named = (VERSION, PLAN, WITH_LEDGER, EMBEDDED, VALIDATE)
+    named = (VERSION, SMALLEST, PLAN, WITH_LEDGER, EMBEDDED, VALIDATE)
     for row in rows:
         if row.case in named:
             about = f"{row.case}, N = {row.count}" if row.count else row.case
