@@ -34,12 +34,14 @@ if TYPE_CHECKING:
     from reconciler.drift.incremental import IncrementalRead
     from reconciler.drift.report import DriftReport
     from reconciler.execution.action_runner import RunDependencies
+    from reconciler.execution.apply_times import Overrides
     from reconciler.execution.cancellation import CancelToken
     from reconciler.execution.credential_probe import Prober
     from reconciler.execution.events import Emit
     from reconciler.execution.preflight import Approval
     from reconciler.execution.result import ApplyResult
     from reconciler.execution.undo import UndoRevision
+    from reconciler.planning.soak_guard import SoakEvidence
     from reconciler.policies.runner import PolicyRunner
 
 
@@ -52,7 +54,8 @@ class Session:
     this target had before, None on the first run. `last_applied` is what the files declared before,
     and `ledger` the state of the ledger that outputs begin with. `undo` is set if the desired state
     is that before a run. `prober` is set if written credentials are probed. `policies` runs those
-    of the target; without it none is run, and nothing is applied to a target that has some.
+    of the target; without it none is run, and nothing is applied to a target that has some. `soak`
+    is what the ledger tells about the source of the target's promotion.
     """
 
     desired: DesiredState
@@ -74,6 +77,7 @@ class Session:
     probes_writes: bool = True
     on_progress: OnProgress | None = None
     policies: "PolicyRunner | None" = None
+    soak: "SoakEvidence | None" = None
 
     @property
     def now(self) -> datetime:
@@ -112,10 +116,10 @@ async def observe_and_plan(session: Session, options: PlanOptions) -> tuple[Plan
     planned = await _with_usage(session, options, planned, observed)
     planned = await _judged(session, planned)
     target = session.desired.target
-    if target.has_change_times:
-        from reconciler.planning.window_guard import with_notice
+    if target.has_change_times or target.promotion is not None:
+        from reconciler.execution.apply_times import with_notices
 
-        planned = with_notice(planned, target, now=session.now)
+        planned = with_notices(planned, session.desired, evidence=session.soak, now=session.now)
     return planned, observed
 
 
@@ -133,8 +137,8 @@ async def apply(
     """Make a fresh plan, check it, ask for confirmation if needed, and carry it out.
 
     Nothing is written before all checks have passed. Raises what `plan` raises, `Refused` for a
-    guard, an approval, a closed window or a declined confirmation, and `InvalidInput` for a missing
-    secret value.
+    guard, an approval, a closed window, a promotion or a declined confirmation, and `InvalidInput`
+    for a missing secret value.
     """
     from reconciler.execution.executor import execute
     from reconciler.execution.result import Status
@@ -148,7 +152,7 @@ async def apply(
     if planned.actions and approval.asks:
         planned = await _confirmed(session, options, planned, observed, confirm)
     # Checked again: the window may have closed while the question waited for its answer.
-    break_freeze = _require_window(session, planned, approval)
+    overrides = _require_time(session, planned, approval)
     result = await execute(
         planned,
         run=run,
@@ -158,7 +162,8 @@ async def apply(
         abort_on_error=abort_on_error,
         cancel=cancel,
         shard=options.selection.shard_label,
-        break_freeze=break_freeze,
+        break_freeze=overrides.break_freeze,
+        allow_unsoaked=overrides.allow_unsoaked,
     )
     organisation = observed.organisation_id
     if organisation is None and result.summary[Status.APPLIED] and not cancel.requested:
@@ -222,22 +227,17 @@ def _require_ready(session: Session, planned: Plan, approval: "Approval") -> Non
         now=session.now,
         probes=session.prober is not None,
     )
-    _require_window(session, planned, approval)
+    _require_time(session, planned, approval)
 
 
-def _require_window(session: Session, planned: Plan, approval: "Approval") -> str | None:
-    """Raise `Refused` outside the target's windows; return the reason that permits it there."""
+def _require_time(session: Session, planned: Plan, approval: "Approval") -> "Overrides":
+    """Raise `Refused` unless the plan may be applied now; return the reasons that permit it."""
+    from reconciler.execution.apply_times import Overrides, require_time
+
     target = session.desired.target
-    if not target.has_change_times:
-        return None
-    from reconciler.planning.window_guard import closure_of, refusal
-
-    closed = closure_of(planned, target, now=session.now)
-    if closed is None:
-        return None
-    if approval.break_freeze is None:
-        raise Refused([refusal(closed, target)], plan=planned)
-    return approval.break_freeze
+    if not target.has_change_times and target.promotion is None:
+        return Overrides()
+    return require_time(planned, session.desired, approval, evidence=session.soak, now=session.now)
 
 
 def _dependencies(

@@ -322,6 +322,7 @@ class ApprovalOptions:
     no_ledger: bool = False
     allow_older_commit: bool = False
     break_freeze: str | None = None
+    allow_unsoaked: str | None = None
     probe: bool = False
 
     def __post_init__(self) -> None:
@@ -356,6 +357,13 @@ approval_options = grouped(
         # Only where it is written: a variable that stays set would break every freeze.
         allow_from_autoenv=False,
         help="Apply outside the target's windows and freeze, and record this reason",
+    ),
+    allow_unsoaked=click.option(
+        "--allow-unsoaked",
+        metavar="REASON",
+        callback=_reason,
+        allow_from_autoenv=False,
+        help="Apply what the source of the promotion has not proven, and record this reason",
     ),
     probe=click.option(
         "--probe", is_flag=True, help="Probe written credentials, and stop at one that is not alive"

@@ -52,6 +52,7 @@ from reconciler.workflows import Session, timestamp
 if TYPE_CHECKING:
     from reconciler.execution.credential_probe import Prober
     from reconciler.execution.ledger_listener import LedgerListener
+    from reconciler.planning.soak_guard import SoakEvidence
     from reconciler.remote.exchange import Transport
     from reconciler.simulator.factory import Dependencies
 
@@ -185,6 +186,7 @@ def _inform(ledger_listener: "LedgerListener", opened: Session, *, probes: bool)
     """Pass on what is known only now: the ledger is opened and locked before secrets are read."""
     ledger_listener.values = opened.secrets
     ledger_listener.probes_credentials = probes
+    ledger_listener.soaks = opened.desired.target.soaks
     ledger_listener.declared_in_git = opened.undo.declared_in_git if opened.undo else None
 
 
@@ -272,6 +274,7 @@ async def _open(
             require_secrets=reading.require_secrets,
             undo=desired_input.undo,
             on_progress=status.update if status is not None else None,
+            soak=await _soak_evidence(invocation, environment, desired.target),
             policies=policy_runner(
                 invocation, environment, desired.target, secrets=secrets, resolution=resolution
             ),
@@ -295,6 +298,16 @@ def _paced(
         measured = api.rate_limiter.measured
         if measured is not None and save is not None:
             save(measured)
+
+
+async def _soak_evidence(
+    invocation: Invocation, environment: Settings, target: Target
+) -> "SoakEvidence | None":
+    if target.promotion is None:
+        return None
+    from reconciler.cli.soaking import evidence_for  # few targets are promoted
+
+    return await in_thread(lambda: evidence_for(invocation, environment, target))
 
 
 def _relevant(found: tuple[Diagnostic, ...], *, has_values: bool) -> tuple[Diagnostic, ...]:

@@ -246,6 +246,10 @@ def _check_target(name: str, target: Tree, document: Sourced, problems: ProblemC
         summary = "`name` is not a field of a target"
         hint = "remove it; the name of a target is its key in `targets`"
         problems.error("unknown-field", summary, here.at("name"), hint=hint, key=True)
+    # The model has this field, too.
+    if "soaks" in target:
+        summary, hint = "`soaks` is not a field of a target", "remove it"
+        problems.error("unknown-field", summary, here.at("soaks"), hint=hint, key=True)
     url = target.get("base_url")
     if isinstance(url, str):
         problem = base_url_problem(url)
@@ -358,8 +362,9 @@ def _check_names(tree: Tree, document: Sourced, problems: ProblemCollector) -> N
 def _build(tree: Tree) -> Config:
     checked = built(ConfigFile, tree)
     targets = {}
+    sources = {t.promotion.source for t in checked.targets.values() if t.promotion is not None}
     for name, target in checked.targets.items():
-        found = {"name": name, "base_url": _plain_url(target.base_url)}
+        found = {"name": name, "base_url": _plain_url(target.base_url), "soaks": name in sources}
         # A target adds policies to those of the file, and cannot drop one of them.
         policies = {"policies": (*(checked.policies or ()), *target.policies)}
         targets[name] = target.model_copy(update=found | policies)

@@ -84,6 +84,10 @@ on:
         description: Reason to apply outside the target's windows and freeze; it is recorded.
         type: string
         default: ""
+      allow-unsoaked:
+        description: Reason to apply before the target's promotion is due; it is recorded.
+        type: string
+        default: ""
 
 permissions: {}
 
@@ -102,6 +106,7 @@ jobs:
       directory: $directory
       digest: $${{ inputs.digest || '' }}
       break-freeze: $${{ inputs.break-freeze || '' }}
+      allow-unsoaked: $${{ inputs.allow-unsoaked || '' }}
       plan-workflow: reconcile-plan.yml
     # Secrets of the environments production-read and production.
     secrets:

@@ -79,6 +79,11 @@ _TARGET = {
     "usage": "Whether plans show what uses an integration, and keep what is used.",
     "rotation": "How the credentials of integrations are written.",
     "policies": "Further programs that judge the plans of this target.",
+    "promotion": "What another target must have in use before it is applied here.",
+}
+_PROMOTION = {
+    "from": "Target that must have applied the same content.",
+    "soak_hours": "Hours for which the content must have been there without drift.",
 }
 _POLICY = {
     "name": "Name of the policy, which a plan shows.",
@@ -257,8 +262,8 @@ def config() -> Schema:
     schema = ConfigFile.as_pydantic().model_json_schema()
     definitions = schema["$defs"]
     target = definitions["Target"]["properties"]
-    # `name` is the key in `targets`, and a file writes a reference as a string.
-    del target["name"], definitions["SecretRef"]
+    # Neither is in the file, where the name is the key in `targets`; a reference is a string.
+    del target["name"], target["soaks"], definitions["SecretRef"]
     target["api_key"] = {"type": "string", "pattern": REFERENCE_PATTERN}
     definitions["GatewayProbe"]["properties"]["api_key"] = {**target["api_key"]}
     for name, descriptions in (
@@ -272,6 +277,7 @@ def config() -> Schema:
         ("PolicyCommand", _POLICY),
         ("Rotation", _ROTATION),
         ("PinnedCatalogue", _CATALOGUE),
+        ("Promotion", _PROMOTION),
         ("Tombstone", _TOMBSTONE),
     ):
         for field, text in descriptions.items():

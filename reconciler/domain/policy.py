@@ -11,7 +11,15 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeAlias
 
-from reconciler.domain.model import BeforeValidator, Field, InvalidValue, Model, WithJsonSchema
+from reconciler.domain.model import (
+    REQUIRED,
+    BeforeValidator,
+    DeclaredField,
+    Field,
+    InvalidValue,
+    Model,
+    WithJsonSchema,
+)
 from reconciler.domain.secrets import SecretRef
 
 
@@ -168,6 +176,23 @@ class PolicyCommand(StrictSettings):
     timeout_seconds: Annotated[float, Field(gt=0, le=600, strict=True)] = 60
 
 
+class Promotion(StrictSettings):
+    """Target whose contents a target follows, and how long they must have been in use there."""
+
+    soak_hours: Annotated[float, Field(ge=0, le=8784, strict=True, allow_inf_nan=False)]
+
+    @property
+    def source(self) -> str:
+        """Return the name of the target that must have the same content."""
+        return str(self.__dict__["from"])
+
+
+# The name of this field is a keyword of Python, so it cannot stand in the class.
+Promotion.model_fields = MappingProxyType(
+    {"from": DeclaredField(str, (), REQUIRED), **Promotion.model_fields}
+)
+
+
 class Target(StrictSettings):
     """API of one organisation, and the rules for writing to it."""
 
@@ -186,6 +211,9 @@ class Target(StrictSettings):
     rotation: Rotation = Rotation()
     usage: Annotated[bool, Field(strict=True)] = False
     policies: tuple[PolicyCommand, ...] = ()
+    promotion: Promotion | None = None
+    # Not in the file: whether another target is promoted from this one.
+    soaks: bool = False
 
     @property
     def reads_usage(self) -> bool:

@@ -26,6 +26,13 @@ class RunStarted:
     run: str
     plan: Plan
     break_freeze: str | None = None
+    allow_unsoaked: str | None = None
+
+    @property
+    def overrides(self) -> dict[str, str]:
+        """Return the reasons by the name of the rule."""
+        given = {"break_freeze": self.break_freeze, "allow_unsoaked": self.allow_unsoaked}
+        return {rule: reason for rule, reason in given.items() if reason is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ async def execute(
     cancel: CancelToken | None = None,
     shard: str | None = None,
     break_freeze: str | None = None,
+    allow_unsoaked: str | None = None,
 ) -> ApplyResult:
     """Carry out every action of a fresh plan and return the outcomes.
 
@@ -51,7 +52,7 @@ async def execute(
     is only recorded. Raises only what a listener raises at `RunStarted`, before anything is
     written.
     """
-    recorded = emit(RunStarted(run, plan, break_freeze))
+    recorded = emit(RunStarted(run, plan, break_freeze, allow_unsoaked))
     if recorded is not None:
         await recorded
     execution = _Execution(dependencies, emit, concurrency, abort_on_error, cancel or CancelToken())
@@ -64,6 +65,7 @@ async def execute(
         outcomes=tuple(execution.outcomes[action.address] for action in plan.actions),
         shard=shard,
         break_freeze=break_freeze,
+        allow_unsoaked=allow_unsoaked,
         policies=plan.policies,
     )
     execution.announce(RunEnded(result))

@@ -69,8 +69,8 @@ def record_in(recorder: "Recorder", *, fingerprints: Fingerprints = _no_fingerpr
 
     def listen(event: Event) -> None:
         match event:
-            case RunStarted(plan=plan, break_freeze=reason):
-                recorder.run_started(plan, break_freeze=reason)
+            case RunStarted(plan=plan):
+                recorder.run_started(plan, overrides=event.overrides)
             case CallStarted(action=action, call=call, last_seen=last_seen):
                 # What a shadow receives says nothing about the secrets of its integration.
                 secrets = {} if event.of_shadow else fingerprints(call)
@@ -102,7 +102,8 @@ class LedgerListener:
     `values` are the secret values of the run; only their fingerprints are stored. A run without any
     action is not recorded, but integrations that it found in sync are confirmed. `declared_in_git`
     is what Git declares if the run applies something else, as an undo does. With
-    `probes_credentials`, secrets count as sent even where no fingerprint can be stored.
+    `probes_credentials`, secrets count as sent even where no fingerprint can be stored. `soaks` is
+    True if other targets are promoted from this one.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class LedgerListener:
         self.values: Mapping[SecretRef, Redacted] = {}
         self.declared_in_git: Mapping[str, Declared] | None = None
         self.probes_credentials = False
+        self.soaks = False
 
     def emit(self, event: Event) -> None:
         """Record one event; an action's effects are confirmed as soon as it ends."""
@@ -131,6 +133,7 @@ class LedgerListener:
                 self._learn(event.plan.target.organisation_id)
                 self._recorder = self._ledger.recorder(self._key, facts=self._facts, now=self._now)
                 self._listen = record_in(self._recorder, fingerprints=self._fingerprints)
+                self._end_soaking(event.plan)
         if self._listen is None or self._recorder is None:
             return
         # Without the lock, another run may own the target, so nothing more may be confirmed.
@@ -167,6 +170,19 @@ class LedgerListener:
             gone=_gone(known, desired=desired, observed=observed, selection=selection),
             run=self._facts.run,
         )
+        if self.soaks:
+            from reconciler.execution.soak_check import after_run  # noqa: PLC0415  few targets
+
+            done = frozenset(slug for slug, seen in self._acted.items() if seen is not None)
+            check = after_run(plan, desired, selection, done=done)
+            self._ledger.record_soak(self._key, check, now=self._now())
+
+    def _end_soaking(self, plan: Plan) -> None:
+        """Let the time begin again for what a run changes, before its first call."""
+        if self.soaks:
+            from reconciler.execution.soak_check import before_run  # noqa: PLC0415  few targets
+
+            self._ledger.record_soak(self._key, before_run(plan), now=self._now())
 
     def anchor(self) -> Anchor | None:
         """Return the end of the record; a copy stored elsewhere proves that nothing was removed."""

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.tree import digest
@@ -42,16 +42,17 @@ def merge(results: Sequence[ApplyResult]) -> ApplyResult:
         outcomes=tuple(sorted(outcomes, key=lambda o: (_ORDER[o.kind], o.slug))),
         shard=results[0].shard if len(results) == 1 else None,
         ledger=_ledger(results),
-        break_freeze=_break_freeze(results),
+        break_freeze=_joined(result.break_freeze for result in results),
+        allow_unsoaked=_joined(result.allow_unsoaked for result in results),
         # Each verdict once: shards have the same policies, and findings on their own actions.
         policies=tuple(dict.fromkeys(itertools.chain.from_iterable(r.policies for r in results))),
     )
 
 
-def _break_freeze(results: Sequence[ApplyResult]) -> str | None:
-    """Return the reasons of all shards that were outside a window, each once."""
-    reasons = [result.break_freeze for result in results if result.break_freeze is not None]
-    return "; ".join(dict.fromkeys(reasons)) or None
+def _joined(reasons: Iterable[str | None]) -> str | None:
+    """Return the reasons of all shards that ran against a rule, each once."""
+    given = [reason for reason in reasons if reason is not None]
+    return "; ".join(dict.fromkeys(given)) or None
 
 
 def _ledger(results: Sequence[ApplyResult]) -> Anchor | ActionFailure | None:

@@ -43,13 +43,15 @@ class Approval:
     """Approval in place of a prompt: a digest to match, plans to stay within, or `--yes`.
 
     `break_freeze` is the reason for which the run may be outside the windows and the freeze of its
-    target. It approves no change.
+    target, `allow_unsoaked` that for which the source of its promotion does not count. They
+    approve no change.
     """
 
     digest: str | None = None
     plans: tuple[Plan, ...] = ()
     assumed: bool = False
     break_freeze: str | None = None
+    allow_unsoaked: str | None = None
 
     @property
     def asks(self) -> bool:

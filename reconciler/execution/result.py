@@ -117,6 +117,7 @@ class ApplyResult:
     lacking: bool = False
     ledger: Anchor | ActionFailure | None = None
     break_freeze: str | None = None
+    allow_unsoaked: str | None = None
     policies: "tuple[PolicyVerdict, ...]" = ()
 
     @property
@@ -150,6 +151,7 @@ class ApplyResult:
             "outcomes": [outcome.as_json() for outcome in self.outcomes],
             **({} if self.ledger is None else {"ledger": _ledger_as_json(self.ledger)}),
             **({} if self.break_freeze is None else {"break_freeze": self.break_freeze}),
+            **({} if self.allow_unsoaked is None else {"allow_unsoaked": self.allow_unsoaked}),
             **({"policies": [item.as_json() for item in self.policies]} if self.policies else {}),
         }
 

@@ -97,6 +97,7 @@ class ResultDocument(TypedDict):
     shard: NotRequired[Shard | None]
     ledger: NotRequired[LedgerDocument | None]
     break_freeze: NotRequired[str | None]
+    allow_unsoaked: NotRequired[str | None]
     policies: NotRequired[list[PolicyDocument]]
 
 
@@ -128,6 +129,7 @@ def decode_result(text: str, *, name: str) -> ApplyResult:
             shard=document.get("shard"),
             ledger=_ledger(document.get("ledger")),
             break_freeze=document.get("break_freeze"),
+            allow_unsoaked=document.get("allow_unsoaked"),
             policies=verdicts_from(document.get("policies", ())),
         )
     except (ValueError, RecursionError):

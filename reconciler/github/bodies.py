@@ -267,6 +267,9 @@ def _opening(plan: Plan) -> Iterable[str]:
     if plan.opens_at is not None:
         opens = code(visible(plan.opens_at))
         yield f"Its target accepts it from {opens} on. Re-run an apply that was refused before.\n"
+    if plan.soaked_at is not None:
+        soaked = code(visible(plan.soaked_at))
+        yield f"Its promotion is due from {soaked} on, after a drift check of its source.\n"
 
 
 def _steps_of_result(result: ApplyResult, context: ReportContext) -> tuple[str, ...]:

@@ -57,10 +57,12 @@ class Recorder:
         self._target = 0
         self._open_calls: dict[str, int] = {}
 
-    def run_started(self, plan: Plan, *, break_freeze: str | None = None) -> None:
+    def run_started(
+        self, plan: Plan, *, overrides: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         """Record who runs which plan, and the current state of everything that it will change.
 
-        `break_freeze` is the reason for which it runs outside the windows of its target.
+        `overrides` are the reasons for which it runs against a rule of its target, by rule.
         """
         with self._database.writing() as connection:
             target = target_rows.find_or_create(connection, self._key)
@@ -71,7 +73,7 @@ class Recorder:
                 "run": self._facts.run,
                 "started_at": self._now(),
                 "plan_digest": plan.digest,
-                "facts": to_json(self._facts_of(plan, break_freeze)),
+                "facts": to_json(self._facts_of(plan, overrides)),
             }
             inserted = connection.execute(insert(runs).values(values)).inserted_primary_key
             assert inserted is not None  # noqa: S101 - a single-row insert has a key
@@ -175,12 +177,11 @@ class Recorder:
             connection.execute(update(runs).where(runs.c.id == self._run_id).values(values))
             hash_chain.append_to_chain(connection, self._run_id)
 
-    def _facts_of(self, plan: Plan, break_freeze: str | None) -> dict[str, object]:
+    def _facts_of(self, plan: Plan, overrides: Mapping[str, str]) -> dict[str, object]:
         facts = asdict(self._facts)
         # It has a column of its own.
         del facts["run"]
-        if break_freeze is not None:
-            facts["break_freeze"] = break_freeze
+        facts |= overrides
         if plan.policies:
             # Without the findings, which the result holds: they can be long.
             facts["policies"] = [

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from reconciler.diagnostics import Diagnostic
 from reconciler.domain.secrets import Pepper
@@ -57,6 +57,9 @@ from reconciler.ledger.run_recorder import Recorder
 from reconciler.ledger.shadows import ShadowRuns, shadow_runs
 from reconciler.ledger.sqlite_snapshot import MAX_FINISHED_RUNS
 from reconciler.ledger.verification import verify
+
+if TYPE_CHECKING:
+    from reconciler.ledger.soak_record import SoakCheck, SoakEntry
 
 
 class Ledger:
@@ -180,6 +183,29 @@ class Ledger:
         with self._database.writing() as connection:
             target = target_rows.find_or_create(connection, key)
             target_rows.write_meta(connection, measured_rate.name_of(target), text)
+
+    def soak_entries(self, key: TargetKey) -> "Mapping[str, SoakEntry]":
+        """Return how long the integrations of a target have had their content without drift."""
+        from reconciler.ledger import soak_record  # noqa: PLC0415  few targets are promoted
+
+        with self._database.reading() as connection:
+            target = target_rows.find(connection, key)
+            if target is None:
+                return {}
+            text = target_rows.read_meta(connection, soak_record.name_of(target))
+        return soak_record.from_text(text)
+
+    def record_soak(self, key: TargetKey, check: "SoakCheck", *, now: str) -> None:
+        """Record what a run or a check has found on a target that others are promoted from."""
+        from reconciler.ledger import soak_record  # noqa: PLC0415  few targets are promoted
+
+        with self._database.writing() as connection:
+            target = target_rows.find_or_create(connection, key)
+            name = soak_record.name_of(target)
+            known = last_applied.read(connection, target)
+            before = target_rows.read_meta(connection, name)
+            after = soak_record.updated(before, check, last_applied=known, now=now)
+            target_rows.write_meta(connection, name, after)
 
     def own_writes(self, key: TargetKey, slugs: Collection[str]) -> OwnWrites:
         """Return when runs last confirmed these integrations, and what runs sent since then."""

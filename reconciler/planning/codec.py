@@ -111,6 +111,7 @@ def plan_from(document: PlanDocument) -> Plan:
         run=run,
         approved_at=document.get("approved_at"),
         opens_at=document.get("opens_at"),
+        soaked_at=document.get("soaked_at"),
         options=tuple(document.get("options", ())),
         costs=_costs(document),
     )

@@ -257,6 +257,7 @@ class PlanDocument(ComparisonDocument):
     source: NotRequired[UndoneRunDocument]
     approved_at: NotRequired[Time]
     opens_at: NotRequired[Time]
+    soaked_at: NotRequired[Time]
     options: NotRequired[list[str]]
     costs: NotRequired[CostsDocument]
     unverified_digest: NotRequired[Digest]

@@ -180,7 +180,8 @@ class Plan:
 
     Actions are ordered by kind (creates, updates, replaces, deletes) and slug. `run` names the run
     that an undo plan reverts, else None. `approved_at` is the time of approval if the plan was
-    approved after it was made: its age counts from then. `opens_at` is when it can be applied, if
+    approved after it was made: its age counts from then. `soaked_at` is when the source of the
+    promotion may have had the content long enough. `opens_at` is when the plan can be applied, if
     the windows or the freeze of the target did not allow it when it was made. `options` are the
     words of the command line that decided what it contains. `costs` is set if it changes a budget
     or a price. `policies` are the verdicts of the target's policies, in their order; a plan without
@@ -201,6 +202,7 @@ class Plan:
     run: str | None = None
     approved_at: str | None = None
     opens_at: str | None = None
+    soaked_at: str | None = None
     options: tuple[str, ...] = ()
     costs: "Costs | None" = None
     policies: "tuple[PolicyVerdict, ...]" = ()
@@ -318,6 +320,8 @@ class Plan:
             document["approved_at"] = self.approved_at
         if self.opens_at is not None:
             document["opens_at"] = self.opens_at
+        if self.soaked_at is not None:
+            document["soaked_at"] = self.soaked_at
         if self.options:
             document["options"] = list(self.options)
         if self.costs is not None:

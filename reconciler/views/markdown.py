@@ -116,8 +116,8 @@ def result(value: ApplyResult, options: RenderOptions, *, limit: int = LIMIT) ->
 
 def _not_done(shown: result_outline.ResultOutline) -> Iterator[str]:
     """Yield a broken freeze, what is half done, and how many actions were not tried."""
-    if shown.broken_freeze:
-        yield f"{code(shown.broken_freeze)}\n"
+    for text in shown.overrides:
+        yield f"{code(text)}\n"
     if shown.half_done:
         yield f"{code(shown.half_done)}\n"
     if len(shown.uncounted) < len(shown.outcomes):

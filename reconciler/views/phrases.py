@@ -195,6 +195,7 @@ STATUS_SYMBOLS = MappingProxyType(
 HALF_DONE = "half done: {}"
 NOT_TRIED = "{} not tried"
 BROKEN_FREEZE = "outside the change window, because: {}"
+UNSOAKED = "before its promotion was due, because: {}"
 
 STATUS_ADVICE = MappingProxyType(
     {

@@ -3,7 +3,7 @@
 Actions and headers come from `reconciler.views.plan_outline`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from reconciler.diagnostics import counted
 from reconciler.execution.result import UNPROVEN_CODES, ActionFailure, ApplyResult, Outcome, Status
@@ -60,7 +60,7 @@ class ResultOutline:
     `half_done` names the integrations of which only a part was written, `not_tried` counts those
     that were never attempted, with the reason; each is a line or empty.
     `ledger` holds the anchor of the ledger, or why the record is incomplete; it may be empty.
-    `broken_freeze` is a line with the reason, if the run was outside the windows of its target.
+    `overrides` are lines with the reasons for which the run was against a rule of its target.
     """
 
     title: str
@@ -74,7 +74,7 @@ class ResultOutline:
     not_tried: tuple[str, ...]
     next_steps: tuple[NextStep, ...]
     ledger: tuple[str, ...]
-    broken_freeze: str = ""
+    overrides: tuple[str, ...] = ()
 
     @property
     def uncounted(self) -> tuple[OutcomeItem, ...]:
@@ -113,12 +113,15 @@ def of_result(
         not_tried=tuple(_not_tried(result.outcomes)),
         next_steps=tuple(_next_steps(result, context)),
         ledger=_ledger(result),
-        broken_freeze=_broken_freeze(result.break_freeze),
+        overrides=tuple(_overrides(result)),
     )
 
 
-def _broken_freeze(reason: str | None) -> str:
-    return "" if reason is None else phrases.BROKEN_FREEZE.format(shortened(reason))
+def _overrides(result: ApplyResult) -> Iterator[str]:
+    if result.break_freeze is not None:
+        yield phrases.BROKEN_FREEZE.format(shortened(result.break_freeze))
+    if result.allow_unsoaked is not None:
+        yield phrases.UNSOAKED.format(shortened(result.allow_unsoaked))
 
 
 def anchor_lines(anchor: Anchor, *, shard: str | None = None) -> tuple[str, ...]:

@@ -161,6 +161,8 @@ def _facts(run: PublicRun, *, verbose: bool) -> Iterator[str]:
         yield f"undoes run {visible(str(run['undoes']))}"
     if run.get("break_freeze"):
         yield phrases.BROKEN_FREEZE.format(visible(str(run["break_freeze"]), limit=None))
+    if run.get("allow_unsoaked"):
+        yield phrases.UNSOAKED.format(visible(str(run["allow_unsoaked"]), limit=None))
     policies = [f"{p['name']} {p['verdict']}" for p in run.get("policies") or ()]
     if policies:
         yield visible(phrases.POLICIES.format(", ".join(policies)), limit=None)

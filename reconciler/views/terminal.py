@@ -99,8 +99,8 @@ def result(value: ApplyResult, options: RenderOptions) -> str:
     page.blank()
     if shown.half_done:
         page.line((shown.half_done, _STATUS_STYLES[Status.FAILED]))
-    if shown.broken_freeze:
-        page.line((shown.broken_freeze, "yellow"))
+    for text in shown.overrides:
+        page.line((text, "yellow"))
     for text in shown.not_tried:
         page.line((text, _STATUS_STYLES[Status.SKIPPED]))
     for step in shown.next_steps:

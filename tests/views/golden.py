@@ -24,7 +24,7 @@ PARTIAL = samples.partial_result(MIXED)
 COMPLETE = samples.complete_result(MIXED)
 STAGED = samples.staged_plan()
 DEAD = samples.dead_result(STAGED)
-OUTSIDE = replace(COMPLETE, break_freeze="INC-1234: leaked key")
+OUTSIDE = replace(COMPLETE, break_freeze="INC-1234: leaked key", allow_unsoaked="INC-1234")
 
 DRIFTED = drift_samples.drifted()
 ATTRIBUTED = drift_samples.attributed()

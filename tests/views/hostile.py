@@ -185,7 +185,14 @@ def results(draw: st.DrawFn, of: Plan, text: st.SearchStrategy[str] = texts) -> 
         for action in of.actions
     ]
     reason = draw(st.none() | text)
-    return ApplyResult(draw(text), of.target, of.digest, tuple(outcomes), break_freeze=reason)
+    return ApplyResult(
+        draw(text),
+        of.target,
+        of.digest,
+        tuple(outcomes),
+        break_freeze=reason,
+        allow_unsoaked=draw(st.none() | text),
+    )
 
 
 @st.composite

@@ -82,6 +82,7 @@ def command(
         plans=saved,
         assumed=assumed,
         break_freeze=approval_options.break_freeze,
+        allow_unsoaked=approval_options.allow_unsoaked,
     )
     telemetry = RunTelemetry(
         invocation, command="apply", run=wiring.new_run_id(), metrics_file=metrics_file

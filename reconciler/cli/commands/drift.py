@@ -3,7 +3,7 @@
 The API is read and compared as for `plan`; nothing is written.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -237,12 +237,15 @@ async def _compared(
     and the report says so.
     """
     if every is None:
-        return await workflows.drift(session, options)
+        report = await workflows.drift(session, options)
+        await _recorded(invocation, session, report, options, has_read=lambda _: True)
+        return report
     ledger_access = ledger_access_of(
         invocation, invocation.environment or settings.from_environment()
     )
     seen = await in_thread(lambda: ledger_access.seen(session.desired.target))
     if seen is None:
+        # Without a ledger, there is nothing to record the check in either.
         noted = replace(session, diagnostics=(*session.diagnostics, _no_ledger()))
         return await workflows.drift(noted, options)
     incremental = IncrementalRead(seen, every=every)
@@ -253,7 +256,30 @@ async def _compared(
         lambda: ledger_access.save_seen_states(report.target, read, now=now)
     ):
         invocation.console.warning(as_text(found))
+    await _recorded(invocation, session, report, options, has_read=incremental.has_read)
     return report
+
+
+async def _recorded(
+    invocation: Invocation,
+    session: Session,
+    report: DriftReport,
+    options: PlanOptions,
+    *,
+    has_read: Callable[[str], bool],
+) -> None:
+    """Record the check if other targets are promoted from this one."""
+    if not session.desired.target.soaks:
+        return
+    from reconciler.cli.soaking import record_drift  # few targets are promoted from
+
+    found = await in_thread(
+        lambda: record_drift(
+            invocation, report, session.desired, options.selection, has_read=has_read
+        )
+    )
+    if found:
+        invocation.console.warning(as_text(found))
 
 
 async def _attributed(

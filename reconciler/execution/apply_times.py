@@ -1,0 +1,73 @@
+"""Rules of a target about when a plan may be applied: change windows, freeze and promotion.
+
+A plan only notes them; an apply checks them before its first write.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from reconciler.diagnostics import Diagnostic
+from reconciler.domain.state import DesiredState
+from reconciler.errors import Refused
+from reconciler.execution.preflight import Approval
+from reconciler.frozen_dataclass import dataclass
+from reconciler.planning.plan import Plan
+
+if TYPE_CHECKING:
+    from reconciler.planning.soak_guard import SoakEvidence
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """Reasons for which a run is allowed against a rule; None where no rule was in the way."""
+
+    break_freeze: str | None = None
+    allow_unsoaked: str | None = None
+
+
+def require_time(
+    plan: Plan,
+    desired: DesiredState,
+    approval: Approval,
+    *,
+    evidence: "SoakEvidence | None",
+    now: datetime,
+) -> Overrides:
+    """Return the reasons that permit a plan now; raises `Refused` if one is missing."""
+    target = desired.target
+    found: list[Diagnostic] = []
+    break_freeze = allow_unsoaked = None
+    if target.has_change_times:
+        from reconciler.planning.window_guard import closure_of, refusal
+
+        closed = closure_of(plan, target, now=now)
+        if closed is not None:
+            break_freeze = approval.break_freeze
+            found += [] if break_freeze is not None else [refusal(closed, target)]
+    if target.promotion is not None:
+        from reconciler.planning import soak_guard
+
+        early = soak_guard.unsoaked(plan, desired, evidence, now=now)
+        if early is not None:
+            allow_unsoaked = approval.allow_unsoaked
+            found += [] if allow_unsoaked is not None else [soak_guard.refusal(early, target)]
+    if found:
+        raise Refused(found, plan=plan)
+    return Overrides(break_freeze, allow_unsoaked)
+
+
+def with_notices(
+    plan: Plan, desired: DesiredState, *, evidence: "SoakEvidence | None", now: datetime
+) -> Plan:
+    """Return a plan with the times from which it can be applied, if it cannot be now."""
+    target = desired.target
+    if target.has_change_times:
+        from reconciler.planning import window_guard
+
+        plan = window_guard.with_notice(plan, target, now=now)
+    if target.promotion is not None:
+        from reconciler.planning import soak_guard
+
+        early = soak_guard.unsoaked(plan, desired, evidence, now=now)
+        plan = soak_guard.with_notice(plan, target, early)
+    return plan

@@ -1,0 +1,201 @@
+"""Guard for the promotion of a target: its source must have had the same content long enough.
+
+Like that of change windows it depends on the time: a plan only notes it, and an apply checks it
+when it begins. This module is loaded only for a target with a `promotion`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field, replace
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+
+from reconciler.diagnostics import Diagnostic, error, named, notice
+from reconciler.domain.differs import ExpectedDifference
+from reconciler.domain.policy import Target
+from reconciler.domain.schema import show_path
+from reconciler.domain.secrets import Redacted
+from reconciler.domain.state import DesiredState
+from reconciler.domain.tree import Tree
+from reconciler.frozen_dataclass import dataclass
+from reconciler.planning.actions import Action, ActionKind
+from reconciler.planning.normalize import normalize
+from reconciler.planning.parity import Difference, differences, is_expected
+from reconciler.planning.plan import Plan
+
+NOT_SOAKED = "not-soaked"
+"""The code of the refusal, and of the notice in a plan."""
+
+_SHORTEST_TRUST = timedelta(hours=24)
+"""Age that the newest check may always have; a longer soak time allows an older one."""
+
+_NAMED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Soaked:
+    """Content of an integration at the source, None if it was removed, and how long it was there.
+
+    `since` is when it was applied or first confirmed, `checked` when it was last confirmed.
+    """
+
+    fields: Tree | None
+    since: datetime
+    checked: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SoakEvidence:
+    """What the ledger tells about the source of a promotion, by slug.
+
+    `problem` is the reason why nothing is known. `expected` is what may differ.
+    """
+
+    soaked: Mapping[str, Soaked] = field(default_factory=lambda: MappingProxyType({}))
+    expected: tuple[ExpectedDifference, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsoaked:
+    """Why a plan may not be applied yet; `opens` is when it may be, None if that is unknown.
+
+    `unchecked` is True if only a newer check of the source is missing.
+    """
+
+    reasons: tuple[str, ...]
+    opens: datetime | None = None
+    unchecked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Reason:
+    text: str
+    opens: datetime | None = None
+
+
+def unsoaked(
+    plan: Plan, desired: DesiredState, evidence: SoakEvidence | None, *, now: datetime
+) -> Unsoaked | None:
+    """Return why the actions of a plan may not be applied yet; None if they may be.
+
+    Without evidence they may not.
+    """
+    promotion = desired.target.promotion
+    if promotion is None or not plan.actions:
+        return None
+    if evidence is None or evidence.problem:
+        why = evidence.problem if evidence is not None else "the ledger was not read"
+        return Unsoaked((f"{why}, so nothing tells what was applied to {promotion.source}",))
+    soak = timedelta(hours=promotion.soak_hours)
+    guard = _Guard(desired, evidence, promotion.source, soak, now)
+    found = [reason for action in plan.actions if (reason := guard.reason(action)) is not None]
+    if not found:
+        return None
+    times = [reason.opens for reason in found if reason.opens is not None]
+    opens = max(times) if len(times) == len(found) else None
+    return Unsoaked(
+        tuple(reason.text for reason in found), opens, unchecked=opens is not None and opens <= now
+    )
+
+
+def refusal(found: Unsoaked, target: Target) -> Diagnostic:
+    """Return the error of an apply before the content has been in use long enough."""
+    return error(NOT_SOAKED, _summary(found, target), hint=_hint(found, target))
+
+
+def with_notice(plan: Plan, target: Target, found: Unsoaked | None) -> Plan:
+    """Return a plan with a notice and the time from which it can be applied, if not now."""
+    if found is None:
+        return plan
+    noted = notice(NOT_SOAKED, _summary(found, target), hint=_hint(found, target))
+    return replace(
+        plan,
+        diagnostics=(*plan.diagnostics, noted),
+        soaked_at=None if found.opens is None else _shown(found.opens),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Guard:
+    desired: DesiredState
+    evidence: SoakEvidence
+    source: str
+    soak: timedelta
+    now: datetime
+
+    def reason(self, action: Action) -> _Reason | None:
+        """Return why one action may not be applied yet."""
+        slug = action.slug
+        # An integration that only some environments have.
+        if any(entry.covers(slug, ()) for entry in self.evidence.expected):
+            return None
+        soaked = self.evidence.soaked.get(slug)
+        if soaked is None:
+            return _Reason(f"{slug}: {self.source} is not known to have this content without drift")
+        if action.kind is ActionKind.DELETE:
+            if soaked.fields is not None:
+                return _Reason(f"{slug}: {self.source} still has it")
+        elif differing := list(self._differing(action, soaked)):
+            return _Reason(f"{slug}: {self.source} has other values: {differing[0]}")
+        return self._too_early(slug, soaked)
+
+    def _differing(self, action: Action, soaked: Soaked) -> Iterator[str]:
+        declared = action.subject.declared or self.desired.integrations.get(action.slug)
+        if soaked.fields is None or declared is None:
+            yield "it was removed there"
+            return
+        applied, ours = normalize(soaked.fields), normalize(declared.fields)
+        expected = self.evidence.expected
+        found = differences(action.slug, applied, ours, expected)
+        left = [item for item in found if not is_expected(item, expected)]
+        if left:
+            yield _paths(left)
+
+    def _too_early(self, slug: str, soaked: Soaked) -> _Reason | None:
+        opens = soaked.since + self.soak
+        if soaked.checked < opens:
+            text = f"{slug}: in use at {self.source} since {_shown(soaked.since)}"
+            return _Reason(f"{text}, last checked {_shown(soaked.checked)}", opens)
+        if self.now - soaked.checked > max(self.soak, _SHORTEST_TRUST):
+            return _Reason(
+                f"{slug}: not checked at {self.source} since {_shown(soaked.checked)}", opens
+            )
+        return None
+
+
+def _paths(found: Sequence[Difference]) -> str:
+    text = named([show_path(item.path) for item in found], limit=_NAMED)
+    if any(isinstance(item.source, Redacted) for item in found):
+        text += " (hidden values are not recorded, so they cannot be compared)"
+    return text
+
+
+def _summary(found: Unsoaked, target: Target) -> str:
+    promotion = target.promotion
+    hours = f"{promotion.soak_hours:g}" if promotion is not None else "?"
+    source = promotion.source if promotion is not None else "?"
+    when = ""
+    if found.opens is not None and not found.unchecked:
+        when = f"; can be applied from {_shown(found.opens)} on"
+    reasons = named(found.reasons, limit=_NAMED, separator="; ")
+    return (
+        f"target `{target.name}` accepts what `{source}` has had without drift for {hours} hours"
+        f"{when}: {reasons}"
+    )
+
+
+def _hint(found: Unsoaked, target: Target) -> str:
+    source = target.promotion.source if target.promotion is not None else "NAME"
+    check = f"`reconcile --target {source} drift`"
+    if found.unchecked:
+        return f"run {check}, which confirms it, and apply again"
+    if found.opens is not None:
+        return f"apply it then, after {check} has confirmed it, or add --allow-unsoaked REASON"
+    return (
+        f"apply it to {source} first, with the same ledger (RECONCILE_LEDGER_URL), or add "
+        "--allow-unsoaked REASON, which is recorded"
+    )
+
+
+def _shown(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
