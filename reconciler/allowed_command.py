@@ -91,6 +91,37 @@ def find_program(name: str, *, path: str) -> str | None:
     return shutil.which(name, path=_absolute_entries(path))
 
 
+def find_program_outside(repository: Path, name: str, *, path: str) -> str | None:
+    """Return the path of a program that is no file of the repository, None if there is none.
+
+    A program inside it is found only by its absolute path, because the environment lists that.
+    """
+    found = find_program(name, path=path_outside(path, repository))
+    # A link outside can lead into the repository.
+    if found is None or (not name.startswith("/") and _is_inside(found, repository)):
+        return None
+    return found
+
+
+def path_outside(path: str, repository: Path) -> str:
+    """Return a search path without relative folders and without those of a repository."""
+    folders = [entry for entry in path.split(os.pathsep) if entry.startswith("/")]
+    return os.pathsep.join(folder for folder in folders if not _is_inside(folder, repository))
+
+
+def _is_inside(path: str, folder: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(folder)
+
+
+def repository_around(folder: Path) -> Path:
+    """Return the real path of the Git repository around a folder, or of the folder itself."""
+    here = Path(os.path.realpath(folder))
+    for parent in (here, *here.parents):
+        if (parent / ".git").exists():
+            return parent
+    return here
+
+
 def _absolute_entries(path: str) -> str:
     return os.pathsep.join(entry for entry in path.split(os.pathsep) if entry.startswith("/"))
 

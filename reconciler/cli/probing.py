@@ -10,7 +10,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.allowed_command import AllowedCommands, command_environment, find_program
+from reconciler.allowed_command import (
+    AllowedCommands,
+    command_environment,
+    find_program_outside,
+    path_outside,
+    repository_around,
+)
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.settings import Settings
 from reconciler.desired.config import CONFIG_FILE
@@ -62,7 +68,8 @@ async def prober_of(
         summary = f"target {target.name} has no probe"
         raise InvalidInput([error("no-probe", summary, hint=hint)])
     if probe.command is not None:
-        yield _command(probe, probe.command, environment, _place(invocation, target, "command"))
+        at = _place(invocation, target, "command")
+        yield _command(probe, probe.command, environment, folder=invocation.dir, at=at)
         return
     gateway = probe.gateway or GatewayProbe()
     asked = target.model_copy(update={"base_url": gateway.base_url or target.base_url})
@@ -89,7 +96,12 @@ def _place(invocation: Invocation, target: Target, *steps: str) -> SourceLocatio
 
 
 def _command(
-    probe: Probe, command: tuple[str, ...], environment: Settings, at: SourceLocation
+    probe: Probe,
+    command: tuple[str, ...],
+    environment: Settings,
+    *,
+    folder: Path,
+    at: SourceLocation,
 ) -> CommandProber:
     allowed = AllowedCommands.parse(environment.allowed_probes, variable=VARIABLE)
     if not allowed.permits(command):
@@ -100,15 +112,19 @@ def _command(
     problems = secrets.problems(SecretRef("env", name) for name in probe.variables)
     if problems:
         raise InvalidInput([problem.as_diagnostic(at, strict=True) for problem in problems])
+    # A pull request can add a file of the name of a program.
+    repository = repository_around(folder)
     environ = command_environment(environment.environment, probe.variables)
+    environ["PATH"] = path_outside(environ["PATH"], repository)
     # Before the first write: afterwards, a credential could only be reported as unproven.
-    if find_program(command[0], path=environ["PATH"]) is None:
+    program = find_program_outside(repository, command[0], path=environ["PATH"])
+    if program is None:
         summary = f"the program `{command[0]}` of the probe is not installed"
-        hint = "install it, or name its absolute path"
+        hint = "install it outside of the repository, or name its absolute path"
         raise InvalidInput([error("missing-program", summary, hint=hint, at=at)])
     unset = [name for name in probe.variables if name not in environ]
     if unset:
         summary = f"the probe needs variables that are not set: {', '.join(unset)}"
         hint = "set them in the environment of this command"
         raise InvalidInput([error("missing-value", summary, hint=hint, at=at)])
-    return CommandProber(command, environ, probe.timeout_seconds)
+    return CommandProber((program, *command[1:]), environ, probe.timeout_seconds)

@@ -7,13 +7,13 @@ does not list cannot influence it. Only regular files are read: a link could lea
 
 import hashlib
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import TypeAlias
 
+from reconciler.allowed_command import find_program_outside
 from reconciler.desired.policy_rules import is_inner_path
 from reconciler.domain.policy import PolicyCommand
 from reconciler.domain.tree import digest
@@ -130,22 +130,6 @@ def _require_checked_out(paths: Sequence[str], left_out: LeftOut) -> None:
         raise PolicyProblem(f"`{missing[0]}` is tracked by Git and not checked out", hint=hint)
 
 
-def path_outside(path: str, repository: Path) -> str:
-    """Return a search path without relative folders and without those of a repository."""
-    folders = [entry for entry in path.split(os.pathsep) if entry.startswith("/")]
-    outside = [f for f in folders if not Path(os.path.realpath(f)).is_relative_to(repository)]
-    return os.pathsep.join(outside)
-
-
-def repository_around(folder: Path) -> Path:
-    """Return the real path of the Git repository around a folder, or of the folder itself."""
-    here = Path(os.path.realpath(folder))
-    for parent in (here, *here.parents):
-        if (parent / ".git").exists():
-            return parent
-    return here
-
-
 def _program(
     name: str, files: Sequence[PolicyFile], *, search_path: str, repository: Path
 ) -> Path | None:
@@ -159,17 +143,12 @@ def _program(
             return None
         summary = f"the program `{name}` is not an executable file of the desired-state folder"
         raise PolicyProblem(summary, hint="correct the path, or run `chmod +x` on the file")
-    found = shutil.which(name, path=search_path)
+    found = find_program_outside(repository, name, path=search_path)
     if found is None:
-        summary = f"the program `{name}` is not installed"
-        raise PolicyProblem(summary, hint="install it in a folder of PATH outside the repository")
-    real = Path(os.path.realpath(found))
-    if real.is_relative_to(repository):
-        raise PolicyProblem(
-            f"the program `{name}` is a link into the repository",
-            hint="install it elsewhere, or name it by its absolute path in `command`",
-        )
-    return _executable(real, name)
+        summary = f"the program `{name}` is not installed outside of the repository"
+        hint = "install it in a folder of PATH, or name it by its absolute path in `command`"
+        raise PolicyProblem(summary, hint=hint)
+    return _executable(Path(os.path.realpath(found)), name)
 
 
 def _executable(path: Path, name: str) -> Path:

@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from reconciler.allowed_command import AllowedCommands
+from reconciler.allowed_command import AllowedCommands, path_outside, repository_around
 from reconciler.diagnostics import Severity, SourceLocation
 from reconciler.domain.policy import PolicyCommand, Target
 from reconciler.domain.secrets import Redacted
@@ -25,9 +25,7 @@ from reconciler.policies.errors import PolicyProblem
 from reconciler.policies.inputs import (
     LeftOut,
     PolicyInputs,
-    path_outside,
     read_inputs,
-    repository_around,
 )
 from reconciler.policies.process import Limits, run
 from reconciler.remote.wire_secrets import Needles, needles_of, parts_of, redact

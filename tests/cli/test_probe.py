@@ -82,6 +82,25 @@ def test_a_missing_program_stops_before_the_first_write(tmp_path: Path) -> None:
     assert (done.code, "error[missing-program]" in done.err, writes(done)) == (3, True, [])
 
 
+def test_a_name_is_not_looked_up_in_the_repository(tmp_path: Path) -> None:
+    project = probing(tmp_path)
+    inside, links, outside = project.files / "bin", tmp_path / "links", tmp_path / "outside"
+    for folder in (inside, links, outside):
+        folder.mkdir()
+    script(inside, f"touch {tmp_path}/ran")
+    (links / "alive").symlink_to(inside / "alive")
+    project.config(probe={"command": ["alive"]})
+    allowed = {"RECONCILE_ALLOWED_PROBES": "alive"}
+    for path in (str(inside), f"{inside}/", f"{inside}/../bin", "desired-state/bin", str(links)):
+        done = apply(project, PATH=path, **allowed)
+        assert (done.code, "error[missing-program]" in done.err, writes(done)) == (3, True, [])
+    script(outside, f"command -v alive > {tmp_path}/found")
+    assert apply(project, PATH=f"{inside}:{outside}", **allowed).code == 0
+    # Nor does the program find its own programs there.
+    assert (tmp_path / "found").read_text() == f"{outside}/alive\n"
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "variables", "code"),
     [
