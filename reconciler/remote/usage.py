@@ -131,6 +131,7 @@ class _Reader:
         self.calls = 0
         self.gaps: list[str] = []
         self._labels: dict[str, str] = {}
+        self._has_workspaces = False
 
     async def read(self, wanted: Mapping[str, str | None]) -> UsageReading:
         """Return the usage; raises `_Denied`."""
@@ -139,7 +140,7 @@ class _Reader:
         configs = await self._list(
             OperationName.LIST_CONFIGS, "configs", lambda row: config_row(row, known)
         )
-        self._check_places(configs)
+        self._check_places([*(p.workspace for p in providers), *(c.workspace for c in configs)])
         is_complete = not self.gaps
         by_slug = {
             slug: [p for p in providers if _uses(p, slug, identity)]
@@ -172,6 +173,10 @@ class _Reader:
             )
         except _Denied as denied:
             return await self._providers_of_key(denied)
+        self._has_workspaces = True
+        if not workspaces:
+            # An organisation has at least one, so the key sees none of them.
+            self.gaps.append("the list of workspaces: it is empty")
         for workspace in workspaces:
             self._labels[workspace.id] = self._labels[workspace.slug] = workspace.slug
         found: dict[str, list[ProviderRow]] = {}
@@ -268,13 +273,12 @@ class _Reader:
             if reading.problem or is_over:
                 return
 
-    def _check_places(self, configs: Iterable[ConfigRow]) -> None:
-        """Record a gap if a config shows a workspace that the list of workspaces lacks."""
-        if self._labels and any(
-            config.workspace is not None and config.workspace not in self._labels
-            for config in configs
-        ):
-            self.gaps.append("the list of workspaces: a config belongs to another workspace")
+    def _check_places(self, places: Iterable[str | None]) -> None:
+        """Record a gap if a row shows a workspace that the list of workspaces lacks."""
+        # Without that list, the key belongs to one workspace, and its rows show no other.
+        unknown = {place for place in places if place is not None} - self._labels.keys()
+        if self._has_workspaces and unknown:
+            self.gaps.append("the list of workspaces: one that it lacks has providers or configs")
 
     # -- the contents of configs -----------------------------------------------------------
 

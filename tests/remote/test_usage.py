@@ -241,7 +241,33 @@ def test_a_config_of_a_workspace_that_is_not_listed_is_a_gap() -> None:
     )
     world = seeded(hidden)
     reading = read(world, ids(world))
-    assert reading.gaps == ("the list of workspaces: a config belongs to another workspace",)
+    lacking = "the list of workspaces: one that it lacks has providers or configs"
+    assert reading.gaps == (lacking,)
+    assert all(usage.may_be_used for usage in reading.by_slug.values())
+
+
+@pytest.mark.parametrize("configs", [[], [{"slug": "c", "workspace_id": "ws-a", "config": {}}]])
+def test_a_key_that_sees_no_workspace_proves_nothing_unused(configs: list[Any]) -> None:
+    empty = {"data": [], "total": 0}
+    listed = {"data": configs, "total": len(configs)}
+    world = seeded(
+        Fault(kind=FaultKind.EDIT, path="^/admin/", times=-1, merge=empty),
+        Fault(kind=FaultKind.EDIT, path="^/configs$", times=-1, merge=listed),
+    )
+    reading = read(world, ids(world))
+    assert reading.gaps
+    assert all(usage.may_be_used for usage in reading.by_slug.values())
+
+
+def test_a_provider_of_a_workspace_that_is_not_listed_is_a_gap() -> None:
+    row = {"slug": "p", "integration_id": "bedrock-us", "workspace_id": "ws-hidden"}
+    listed, none = {"data": [row], "total": 1}, {"data": [], "total": 0}
+    world = seeded(
+        Fault(kind=FaultKind.EDIT, path="^/providers$", times=-1, merge=listed),
+        Fault(kind=FaultKind.EDIT, path="^/configs$", times=-1, merge=none),
+    )
+    reading = read(world, ids(world))
+    assert reading.gaps
     assert all(usage.may_be_used for usage in reading.by_slug.values())
 
 
