@@ -38,6 +38,17 @@ RUN: dict[str, Any] = {
 }
 
 
+STAGED = b"""
+version: 1
+default_target: here
+targets:
+  here:
+    base_url: "simulator:"
+    probe: {command: [/opt/alive]}
+    rotation: {staged: true}
+"""
+
+
 class Site:
     """A page over a simulated organisation and files in memory."""
 
@@ -435,3 +446,14 @@ def test_the_number_of_sessions_is_limited() -> None:
     assert sessions.find([(b"cookie", b"reconcile_session=secret-0")]) is None
     assert sessions.find([(b"cookie", b"a=b; reconcile_session=secret-1499")]) == principal
     assert "secret-1499" not in repr(sessions)
+
+
+def test_the_shadow_of_a_rotation_is_no_unmanaged_integration() -> None:
+    site = Site(alpha=ALPHA).exists("alpha").exists("other")
+    mark = "Shadow of alpha while its credential is rotated, by run run-1"
+    site.exists("alpha--next", description=mark).exists("other--next", description=mark)
+    site.here.folder["reconcile.yaml"] = STAGED
+    listed = " ".join(rows(site.page()))
+    assert "alpha--next" not in listed
+    # A mark is only valid under the slug that it names.
+    assert "other--next" in listed
