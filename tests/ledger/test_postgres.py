@@ -14,6 +14,7 @@ from reconciler.ledger.models import Confirmed, Holder
 from reconciler.ledger.store import Ledger, open_ledger
 from tests.ledger.builders import KEY, PEPPER, declared, observed, record_run, seen
 from tests.ledger.test_opening import FIRST_VERSION
+from tests.ledger.test_shadows import SHADOW, rotate
 
 pytestmark = pytest.mark.needs_system
 
@@ -139,3 +140,15 @@ def test_shards_share_the_lock_that_a_whole_run_has_alone(url: str) -> None:
                 raise AssertionError("two runs hold one lock")
         with one.run_lock(KEY, holder("1/2")):
             one.store_confirmed(KEY, [])
+
+
+def test_a_rotation_in_progress_is_known_to_other_machines(url: str) -> None:
+    with opened(url) as ledger, opened(url) as other:
+        rotate(ledger, "r-1", ends=False)
+        with ledger.run_lock(KEY, HOLDER):
+            found = other.with_shadows(KEY, other.last_applied(KEY))
+            assert (found.shadows, found.rotating) == ({SHADOW: frozenset({"r-1"})}, {"r-1"})
+        assert other.with_shadows(KEY, found).rotating == frozenset()
+        # Looking at the lock has not kept it.
+        with ledger.run_lock(KEY, HOLDER):
+            pass
