@@ -118,3 +118,35 @@ def test_killed_at_a_write_one_clean_run_converges(tmp_path: Path, at: int, mome
             assert record["description"] == fields.get("description")
             assert set(record["models"]) == ({"gpt-5"} if "models" in fields else set())
             assert set(record["workspaces"]) == ({"ws-a"} if "workspaces" in fields else set())
+
+
+ROTATED = "sk-canary-rotated-0001"
+STAGED = {
+    "api_key": "${env:PORTKEY_API_KEY}",
+    "probe": {"gateway": {"api_key": "${env:PORTKEY_API_KEY}"}, "workspace": "ws-p"},
+    "rotation": {"staged": True},
+}
+
+
+@pytest.mark.parametrize("at", range(1, 5))
+def test_killed_at_a_write_of_a_rotation_a_credential_that_works_stays(
+    tmp_path: Path, at: int
+) -> None:
+    """The writes: create the shadow, grant it, update the integration, delete the shadow."""
+    world = DeadlyWorld()
+    with serving(world=world) as upstream:
+        project = Project(tmp_path, PORTKEY_API_KEY="pk-test")
+        project.config(upstream.url, **STAGED)
+        project.integration("alpha")
+        assert project.run("apply", "--yes", command=INSTALLED).code == 0
+        project.environment["SECRET_KEY"] = ROTATED
+        world.remote.seen = 0
+        assert killed_apply(project, world, at=at, moment="during") == -signal.SIGKILL
+        # The shadow had proven the new credential before the integration got it.
+        assert upstream.record("alpha")["key"] == (SECRET if at < 3 else ROTATED)
+        clean = project.run("apply", "--yes", command=INSTALLED)
+        assert clean.code == 0, clean.err
+        assert set(upstream.remote.integrations) == {"alpha"}
+        assert upstream.record("alpha")["key"] == ROTATED
+        assert upstream.remote.providers == []
+        assert project.run("plan", "--detailed-exitcode", command=INSTALLED).code == 0
