@@ -96,7 +96,7 @@ class Shadow:
         """Read what a create without an answer has made; raise its problem if that is unknown."""
         # The request may still be on its way, so a read right now would prove nothing.
         await self.clock.sleep(SETTLE_PAUSES[0])
-        found = await self._appearing()
+        found = await self._appearing(self.slug)
         if found is None or marked_run(found) != self.run:
             raise problem
         # A create stores all or nothing, so the credential is there as well.
@@ -109,19 +109,21 @@ class Shadow:
         hint = f"check whether {self.slug} is taken or reserved; set `rotation: {{staged: false}}`"
         message = f"the API created {echoed} instead of {self.slug}"
         if isinstance(echoed, str) and SLUG.fullmatch(echoed):
-            found = await self.existence.read(echoed, certain=True)
+            found = await self._appearing(echoed)
             description = found.fields.get("description") if found is not None else None
             is_ours = description == mark_of(self.action.slug, self.run)
             if found is not None and is_ours and identity in (None, found.id):
                 await self.sender.send(delete_calls(echoed)[0])
                 message += f"; {echoed} was deleted"
+            else:
+                message += ", and it may belong to another client"
         raise ChangedSincePlan(message, code="slug-not-honoured", hint=hint)
 
     # -- removing ------------------------------------------------------------------------
 
     async def _remove(self, run: str, *, is_certain: bool) -> None:
         """Delete the shadow of a run; `is_certain` if this run has certainly created it."""
-        found = await self._appearing() if is_certain else await self._read()
+        found = await (self._appearing(self.slug) if is_certain else self._read(self.slug))
         if found is None:
             if is_certain:
                 raise self._not_confirmed("the API does not show it yet, so it was not removed")
@@ -141,18 +143,25 @@ class Shadow:
                 raise self._not_confirmed("the API still returns it")
         self.sender.settle()
 
-    async def _read(self) -> Observed | None:
-        found = await self.existence.read(self.slug, certain=True)
+    async def _read(self, slug: str) -> Observed | None:
+        found = await self.existence.read(slug, certain=True)
         return None if found is None or found.is_archived else found
 
-    async def _appearing(self) -> Observed | None:
-        """Read the shadow until the API shows it; a new integration may not be shown at once."""
+    async def _appearing(self, slug: str) -> Observed | None:
+        """Read an integration until the API shows it; a new one may be denied until then."""
+        denied: Forbidden | None = None
         for pause in (0.0, *SETTLE_PAUSES):
             if pause:
                 await self.clock.sleep(pause)
-            found = await self._read()
+            try:
+                found = await self._read(slug)
+            except Forbidden as problem:
+                denied = problem
+                continue
             if found is not None:
                 return found
+        if denied is not None:
+            raise denied
         return None
 
     async def _is_gone(self) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.domain.state import Declared
+from reconciler.domain.state import SHADOW_SUFFIX, Declared
 from reconciler.execution.events import ActionEnded, CallStarted, Event, RunStarted
 from reconciler.execution.result import Outcome, Status
 from reconciler.planning.actions import Action, ActionKind
@@ -83,6 +83,8 @@ class Watch:
         match event:
             case RunStarted(plan=plan):
                 self.plan, self.began = plan, len(self.chronicle.steps)
+            case CallStarted(of_shadow=True):
+                pass  # its writes are checked when they are handled
             case CallStarted(action=action):
                 self._check_order(action)
                 if action.slug not in self.guarded:
@@ -220,6 +222,8 @@ class Watch:
         slug = step.slug or ""
         action = next((a for a in self.plan.actions if a.slug == slug), None) if self.plan else None
         if action is None:
+            if slug.endswith(SHADOW_SUFFIX) and self._is_shadow(slug, record):
+                return
             if not self._is_stray(step, record):
                 self._blame(f"{step.request.method} {slug}, which is not in the plan")
             return
@@ -230,6 +234,12 @@ class Watch:
         if step.request.method == "PUT" and step.part == RECORD:
             self._check_fields(slug, step.request.body)
             self._check_adoption(action, step, record)
+
+    def _is_shadow(self, slug: str, record: Record | None) -> bool:
+        """Return whether a write concerns the shadow of an action, and nothing of a stranger."""
+        planned = {a.staged_by for a in self.plan.actions} if self.plan else set()
+        made = self.chronicle.made.get(record["id"]) if record is not None else None
+        return slug in planned and (made is None or made.who != STRANGER)
 
     def _is_stray(self, step: Step, record: Record | None) -> bool:
         """Return whether a delete removes an integration that we created under another slug."""

@@ -10,6 +10,8 @@ from reconciler import workflows
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import LastAppliedState
 from reconciler.errors import ReconcilerError
+from reconciler.execution.credential_probe import ProbeRequest, ProbeResult
+from reconciler.execution.credential_probe import Verdict as ProbeVerdict
 from reconciler.execution.events import Emit, Event
 from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.result import ApplyResult
@@ -24,7 +26,7 @@ from tests.simulation.chronicle import Chronicle
 from tests.simulation.memory_ledger import MemoryLedger
 from tests.simulation.oracles import Watch, leaks
 from tests.simulation.recipes import REAL, Recipe
-from tests.simulation.scenario import OPTIONS, VALUES, Scenario, make_scenario
+from tests.simulation.scenario import KEYS, OPTIONS, VALUES, Scenario, make_scenario
 from tests.simulation.strangers import Strangers
 from tests.simulation.theatre import Hesitant, Line, Theatre
 from tests.simulation.verdict import Verdict
@@ -74,6 +76,21 @@ class BreakingBooks(LedgerListener):
 
 
 @dataclass
+class Alive:
+    """Prober of a story, in which every credential is alive; a killed process asks nothing."""
+
+    play: "Play"
+
+    async def probe(self, request: ProbeRequest) -> ProbeResult:
+        if self.play.line is not None and self.play.line.dead:
+            raise Crash
+        record = self.play.theatre.remote.integrations.get(request.slug)
+        if record is None or record["key"] not in KEYS.values():
+            return ProbeResult(ProbeVerdict.DEAD, "no shadow has our credential")
+        return ProbeResult(ProbeVerdict.ALIVE)
+
+
+@dataclass
 class Play:
     """One story in progress."""
 
@@ -90,6 +107,7 @@ class Play:
     crashed: set[str] = field(default_factory=set)
     ledger: Any = field(default_factory=MemoryLedger)
     breaks: Random = field(default_factory=Random)
+    line: Line | None = None
 
     async def run(self) -> None:
         """Play some runs with faults and one clean run, and check the result."""
@@ -110,7 +128,8 @@ class Play:
 
     async def _under_fire(self, number: int) -> None:
         rate = self.dice.choice((0.0, 0.03, 0.1, 0.1, 0.3))
-        if self.dice.random() < 0.15:
+        # A staged rotation needs the ledger, which only one of two runs at once has.
+        if self.dice.random() < 0.15 and not self.scenario.staged:
             names = (f"run-{number}a", f"run-{number}b")
             await asyncio.gather(*(self._apply(who, rate=rate) for who in names))
         else:
@@ -218,6 +237,7 @@ class Play:
             self.theatre.chronicle.note(f"{who}: {said}{why} {' / '.join(outcome.warnings)}")
 
     async def through(self, line: Line, act: Callable[[IntegrationsAPI], Any]) -> Any:
+        self.line = line
         if not self.over_http:
             api = InProcessAPI(line, wall_clock=self.theatre.clock.wall_clock)
             return await act(Hesitant(api, self.dice))
@@ -235,7 +255,10 @@ class Play:
             return await act(client)
 
     def session(self, api: IntegrationsAPI) -> workflows.Session:
+        prober = Alive(self) if self.scenario.staged else None
         return workflows.Session(
+            prober=prober,
+            probes_writes=False,
             desired=self.scenario.desired,
             api=api,
             clock=self.theatre.clock,
@@ -268,6 +291,10 @@ async def play(
     story = Story(seed, over_http, [], theatre.chronicle)
     told = Play(seed, over_http, recipe, dice, scenario, theatre, story)
     told.breaks = Random(f"ledger {seed}")
+    # Drawn apart, so that a seed keeps its world. Broken recipes plan without a prober.
+    if scenario.remembers and recipe is REAL and Random(f"staged {seed}").random() < 0.3:
+        told.scenario = scenario.as_staged
+        story.marks.add("staged")
     told.ledger = ledger or told.ledger
     await told.run()
     return story

@@ -1,10 +1,10 @@
 """World of a seed before the first run: behaviour of the API, files, contents and past."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from reconciler.domain.policy import Prune
+from reconciler.domain.policy import Probe, Prune, Rotation
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, DesiredState, LastApplied, LastAppliedState
 from reconciler.planning.plan import PlanOptions
@@ -34,7 +34,8 @@ Fields = dict[str, Any]
 class Scenario:
     """Initial world. `present` are the bodies of creates, `after` those of the writes that follow.
 
-    `remembers` tells whether a ledger is kept from run to run.
+    `remembers` tells whether a ledger is kept from run to run, `staged` whether credentials are
+    tried in a shadow first.
     """
 
     switches: Switches
@@ -43,6 +44,15 @@ class Scenario:
     remembers: bool
     present: tuple[Fields, ...]
     after: tuple[tuple[str, Fields], ...]
+    staged: bool = False
+
+    @property
+    def as_staged(self) -> "Scenario":
+        """Return the same world with a target that tries credentials in a shadow first."""
+        target = self.desired.target.model_copy(
+            update={"rotation": Rotation(staged=True), "probe": Probe()}
+        )
+        return replace(self, staged=True, desired=replace(self.desired, target=target))
 
     @property
     def wanted(self) -> dict[str, Declared]:

@@ -1,12 +1,15 @@
 """Final check of a story: after one clean run, everything must be as declared, and stay so."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler import workflows
+from reconciler.domain.state import SHADOW_SUFFIX
 from reconciler.errors import Refused
 from reconciler.execution.result import ApplyResult, Status
-from tests.simulation.chronicle import Made
+from reconciler.simulator.store import Record
+from tests.simulation.chronicle import STRANGER, Made
 from tests.simulation.oracles import differences, is_live, leaks
 from tests.simulation.scenario import KEYS, OPTIONS
 from tests.simulation.theatre import Line
@@ -38,7 +41,7 @@ class Verdict:
         except Refused as refusal:
             codes = {diagnostic.code for diagnostic in refusal.diagnostics}
             self.play.story.ending = f"refused: {', '.join(sorted(codes))}"
-            if not codes <= REFUSALS:
+            if not codes <= REFUSALS | self._of_strangers():
                 self.play.blame(f"the clean run was refused: {codes}")
             return
         self._check_strays()
@@ -46,6 +49,12 @@ class Verdict:
         self.play.story.ending = "refused in part" if excused else "converged"
         self._check_state(excused)
         await self._check_rest(excused)
+
+    def _of_strangers(self) -> set[str]:
+        """Return the code of a conflict if another client edited a shadow: it is not ours then."""
+        steps = self.play.theatre.chronicle.steps
+        edited = any(s.who == STRANGER and (s.slug or "").endswith(SHADOW_SUFFIX) for s in steps)
+        return {"shadow-conflict"} if edited else set()
 
     def _excused(self, result: ApplyResult) -> set[str]:
         """Return the slugs that the API refuses for a documented reason, and report all others."""
@@ -68,8 +77,10 @@ class Verdict:
     def _is_refused(self, slug: str) -> bool:
         switches = self.play.scenario.switches
         steps = self.play.theatre.chronicle.steps
+        # The slug of a shadow is taken and given back by each rotation.
+        slugs = {slug, f"{slug}{SHADOW_SUFFIX}"}
         deleted = any(
-            s.request.method == "DELETE" and s.slug == slug and s.handled == 200 for s in steps
+            s.request.method == "DELETE" and s.slug in slugs and s.handled == 200 for s in steps
         )
         if deleted and not switches.slug_reuse_after_delete:
             return True
@@ -91,7 +102,13 @@ class Verdict:
             if is_live(records.get(slug)) and slug not in excused:
                 made = self.play.theatre.chronicle.made.get(records[slug]["id"])
                 self.play.blame(f"{slug} was withdrawn and is still there, made by {made}")
+        self._check_credentials(records)
+
+    def _check_credentials(self, records: Mapping[str, Record]) -> None:
         for slug, record in records.items():
+            # Where a delete archives, the shadow of a rotation stays archived.
+            if slug.endswith(SHADOW_SUFFIX) and not is_live(record):
+                continue
             if record["key"] in KEYS.values() and slug not in self.play.scenario.wanted:
                 made = self.play.theatre.chronicle.made.get(record["id"])
                 if made is None or made.slug == made.wanted:
