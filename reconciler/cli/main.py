@@ -35,7 +35,7 @@ COMMAND_GROUPS = {
         "plan": "Show the changes that apply would make, without making them.",
         "apply": "Make the API match the files.",
         "drift": "Report how the API differs from the files, and which side changed.",
-        "catalogue": "Pin a catalogue of models: which exist, and until when.",
+        "catalogue": "Pin a catalogue of models and their retirement dates.",
         "history": "List past runs on a target, newest last.",
         "undo": "Plan how to restore the state before a run, without changing anything.",
         "promote": "Edit the overlays of TO so that it declares what FROM declares.",

@@ -62,7 +62,7 @@ def _future_pepper(ledger: LedgerAccess) -> Pepper | None:
 
 
 def _content_of(path: str) -> tuple[bytes, str]:
-    """Return the content of a state and its displayed name; `-` is the standard input."""
+    """Return the content of a state and its displayed name; `-` is standard input."""
     try:
         if path == STDIN:
             # By its number, because a closed standard input has no stream.

@@ -59,7 +59,7 @@ class ConfigFile(StrictSettings):
         None, description="Programs that judge the plans of every target before they are applied."
     )
     catalogue: PinnedCatalogue | None = Field(
-        None, description="Catalogue of models: which exist, and until when."
+        None, description="Catalogue of models and their retirement dates."
     )
     differs: tuple[str | dict[str, str], ...] | None = Field(
         None, description="Fields that may differ between environments, such as `openai-*: key`."

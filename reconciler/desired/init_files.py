@@ -130,7 +130,7 @@ on:
         type: boolean
         default: false
       who:
-        description: Name who changed what, if the key may read the audit log; ids are personal.
+        description: Name the user or API key of each change; user ids are personal data.
         type: boolean
         default: false
 

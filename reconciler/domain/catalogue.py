@@ -1,4 +1,4 @@
-"""Catalogue of the models of providers: which exist, and until when.
+"""Catalogue of the models of providers and their retirement dates.
 
 A catalogue comes from a public file, in the shape of Portkey-AI/models or of LiteLLM
 (`reconciler.desired.catalogue_file`). It knows only the names of its providers, so a name that a

@@ -1,4 +1,4 @@
-"""The `removed` blocks that let Terraform go, and the steps left after a pull from its state."""
+"""`removed` blocks for Terraform, and the steps that remain after a pull from its state."""
 
 from collections.abc import Iterator
 

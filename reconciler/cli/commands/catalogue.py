@@ -1,4 +1,4 @@
-"""`reconcile catalogue update`: pin which models exist, and until when.
+"""`reconcile catalogue update`: pin a catalogue of models.
 
 It is the only command that downloads a catalogue; the others read the pinned file.
 """
@@ -21,10 +21,10 @@ SHIPPED = "simulator:"
 
 @click.group("catalogue", cls=CommandGroup)
 def command() -> None:
-    """Pin a catalogue of models: which exist, and until when.
+    """Pin a catalogue of models and their retirement dates.
 
-    reconcile.yaml names the file and its digest. `validate`, `plan` and `drift` warn of models that
-    the catalogue does not list, that retire or have retired.
+    reconcile.yaml names the file and its digest. `validate`, `plan` and `drift` warn about models
+    that the catalogue does not list, that retire within 90 days or have retired.
     """
 
 
@@ -34,16 +34,16 @@ def command() -> None:
     nargs=-1,
     required=True,
     metavar="URL|FILE...",
-    description="Catalogue of LiteLLM, or of one provider or several of Portkey-AI/models; "
-    f"{SHIPPED} is the small one of the simulator",
+    description="Catalogue of LiteLLM, or files of Portkey-AI/models, one for each provider; "
+    f"{SHIPPED} is the small catalogue of the simulator",
 )
 @click.pass_obj
 def update(invocation: Invocation, *, sources: tuple[str, ...]) -> int:
     """Download or copy a catalogue, and pin it in reconcile.yaml.
 
-    The file is written as it is, and its digest into reconcile.yaml; several files are joined by
-    provider. A URL must begin with https://, and its host must be configs.portkey.ai or listed in
-    RECONCILE_ALLOWED_CATALOGUES.
+    The catalogue is written unchanged to the folder, and its digest to reconcile.yaml. Several
+    files are joined by provider. A URL must begin with https://, and its host must be
+    configs.portkey.ai or listed in RECONCILE_ALLOWED_CATALOGUES.
     """
     read = [_read(source) for source in sources]
     pinned = pin(invocation.dir, read)

@@ -132,14 +132,14 @@ def command(
     Models and workspaces that no file declares are read as by `plan --audit`; an undeclared host
     or access is a warning.
 
-    Models that retire according to the catalogue are announced 90, 30, 7 and 1 days before, once
-    each if there is a ledger; they do not change the exit code without --fail-on.
+    Retirements in the catalogue are announced 90, 30, 7 and 1 days before, once each if there is a
+    ledger. They change the exit code only with --fail-on.
 
     With --incremental, integrations whose list entry has not changed are assumed to be as they were
     last read, and the report counts them as not read. An apply always reads everything.
 
-    With --who, the report names who changed each field since the last run, as far as the audit log
-    is certain; the key must be allowed to read the log.
+    With --who, the report names who changed each field since the last run, according to the audit
+    log. The key must be allowed to read the log.
     """
     _check_urls(notify, heartbeat)
     options = replace(options, expects_values=not reading.without_values)

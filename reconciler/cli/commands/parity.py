@@ -29,8 +29,8 @@ from reconciler.views import diagnostics, parity
 def command(invocation: Invocation, *, origin: str, destination: str, style: str) -> int:
     """Show the fields that differ between the files of two environments.
 
-    No API call is made, and a secret is compared by its reference. Differences that `differs` in
-    reconcile.yaml lists are expected. The exit code is 2 if anything else differs.
+    Secrets are compared by their references, and no API call is made. Differences that `differs` in
+    reconcile.yaml lists are expected. The exit code is 2 if there is any other difference.
     """
     sides = loaded_sides(invocation, origin, destination)
     found = compare(sides.files, sides.config, sides.source, sides.target)

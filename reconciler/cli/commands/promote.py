@@ -1,4 +1,4 @@
-"""`reconcile promote`: let the overlays of one environment declare what another one declares."""
+"""`reconcile promote`: edit the overlays of one environment to match another one."""
 
 import click
 
@@ -49,9 +49,9 @@ def command(
 ) -> int:
     """Edit the overlays of TO so that it declares what FROM declares.
 
-    What `differs` in reconcile.yaml lists stays as it is. Only files in environments/ are edited,
-    in place; no integration is removed. A host and its credential are promoted together or not at
-    all. What is left to do by hand is printed.
+    Fields that `differs` in reconcile.yaml lists stay unchanged. Only files in environments/ are
+    edited, in place, and no integration is removed. A host and its credential are promoted together
+    or not at all. Work that is left to do by hand is printed.
     """
     sides = loaded_sides(invocation, origin, destination)
     done = promote(

@@ -54,7 +54,7 @@ _NOTHING = Selection(exclude=("*",))
     "--from-terraform",
     metavar="FILE",
     type=click.Path(allow_dash=True),
-    help="Pull only what this Terraform state manages; - reads the standard input",
+    help="Pull only what this Terraform state manages; - reads standard input",
 )
 @connection
 @click.pass_obj
@@ -77,8 +77,8 @@ def command(
     or written with --force declares `workspaces: []` if no workspace has access. The exit code is
     5 if an integration could not be pulled.
 
-    FILE is the output of `terraform show -json`, or a state file. Secrets whose values it holds are
-    recorded in the ledger as fingerprints. The `removed` blocks that let Terraform go are printed.
+    FILE is the output of `terraform show -json`, or a state file. Secrets whose values it contains
+    are recorded in the ledger as fingerprints. The `removed` blocks for Terraform are printed.
     """
     if secret_template is not None and (problem := template_problem(secret_template)):
         raise click.BadParameter(problem, param_hint="--secret-template")
