@@ -326,7 +326,9 @@ def warned(project: Here, *options: str) -> list[str]:
     """Return the models that a drift check warns of, which must be in sync."""
     done = project.run("drift", "--format", "json", *options)
     assert done.code == 0, done.err
-    jsonschema.validate(done.json, project.run("schema", "--kind", "drift").json)
+    jsonschema.Draft202012Validator(project.run("schema", "--kind", "drift").json).validate(
+        done.json
+    )
     return [
         d["summary"].split("`")[1]
         for d in done.json["diagnostics"]

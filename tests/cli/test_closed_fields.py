@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.domain.schema import any_provider_schema
-from tests.cli.project import Here, actions
+from tests.cli.project import Here, actions, writes
 
 CANARY = "canary-4e8b1d"
 
@@ -161,39 +161,42 @@ NOT_URLS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("provider", "name"),
-    [
-        *((provider, path.rpartition(".")[2]) for provider, path in HOSTS[1:]),
-        *(("newvendor", name) for name in GENERATED_NAMES[:20]),
-        ("databricks", "databricks_workspace"),
-        ("azure-ai", "azure_endpoint_name"),
-        ("workers-ai", "workers_ai_account_id"),
-        ("fireworks-ai", "fireworks_account_id"),
-    ],
-)
-def test_a_new_value_does_not_move_a_stored_credential(
-    tmp_path: Path, provider: str, name: str
-) -> None:
-    def configurations(value: str) -> dict[str, Any]:
+MOVED = [
+    *((provider, path.rpartition(".")[2]) for provider, path in HOSTS[1:]),
+    *(("newvendor", name) for name in GENERATED_NAMES[:20]),
+    ("databricks", "databricks_workspace"),
+    ("azure-ai", "azure_endpoint_name"),
+    ("workers-ai", "workers_ai_account_id"),
+    ("fireworks-ai", "fireworks_account_id"),
+]
+
+
+def test_a_new_value_does_not_move_a_stored_credential(tmp_path: Path) -> None:
+    def configurations(provider: str, name: str, value: str) -> dict[str, Any]:
+        url = value if name in NOT_URLS else f"https://{value}.example"
         required: dict[str, Any] = {}
         if provider == "azure-ai":
             required = {
                 "azure_auth_mode": "default",
                 "azure_foundry_url": "https://a.services.ai.azure.com/models",
             }
-        return {**required, name: value}
+        return {**required, name: url}
 
     project = Here(tmp_path)
-    before, after = (
-        ("mine", "evil") if name in NOT_URLS else ("https://a.example", "https://e.example")
-    )
-    project.integration("alpha", ai_provider_id=provider, configurations=configurations(before))
+    slugs = {f"{provider}--{name}".replace("_", "-"): (provider, name) for provider, name in MOVED}
+    for slug, (provider, name) in slugs.items():
+        fields = configurations(provider, name, "mine")
+        project.integration(slug, ai_provider_id=provider, configurations=fields)
     project.apply()
-    moved = configurations(after)
-    project.integration("alpha", ai_provider_id=provider, configurations=moved, key=...)
+    for slug, (provider, name) in slugs.items():
+        fields = configurations(provider, name, "evil")
+        project.integration(slug, ai_provider_id=provider, configurations=fields, key=...)
     done = project.run("plan", "--format", "json")
     assert done.code == 0, done.err
-    assert "credential-retarget" in done.json["actions"][0]["blocked_by"]
-    refused = project.run("apply", "--yes")
-    assert refused.code == 4
+    blocked = {item["slug"]: item["blocked_by"] for item in done.json["actions"]}
+    assert blocked.keys() == slugs.keys()
+    assert [s for s, codes in blocked.items() if "credential-retarget" not in codes] == []
+    # Each refuses the apply by itself, so one of them alone is refused as well.
+    for chosen in ((), ("--only", min(slugs))):
+        refused = project.run("-vv", "apply", "--yes", *chosen)
+        assert (refused.code, writes(refused)) == (4, [])

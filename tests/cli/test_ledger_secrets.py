@@ -5,12 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.project import FIRST, SECOND, Here, changes, writes
+from tests.cli.project import FIRST, SECOND, Here, built_once, changes, writes
 
 UPDATE = "PUT /integrations/alpha"
 
 
 def applied(folder: Path, **variables: str) -> Here:
+    return create(folder, **variables) if variables else without_variables(folder)
+
+
+@built_once
+def without_variables(folder: Path) -> Here:
+    return create(folder)
+
+
+def create(folder: Path, **variables: str) -> Here:
+    """Apply one integration."""
     project = Here(folder, **variables)
     project.integration("alpha")
     project.apply()

@@ -487,10 +487,10 @@ def test_documents_match_their_schemas(tmp_path: Path) -> None:
     for kind, document in {"plan": plan, "drift": drift, "result": result}.items():
         schema = project.run("schema", "--kind", kind).json
         assert "policies" in document
-        jsonschema.validate(document, schema)
+        jsonschema.Draft202012Validator(schema).validate(document)
     schema = project.run("schema", "--kind", "config").json
     config = json.loads((project.files / "reconcile.yaml").read_text())
-    jsonschema.validate(config, schema)
+    jsonschema.Draft202012Validator(schema).validate(config)
 
 
 def test_doctor_checks_whether_every_policy_could_be_run(tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ def test_the_result_is_a_valid_document(tmp_path: Path) -> None:
     project = probing(tmp_path)
     done = apply(project, "--format", "json")
     schema = project.run("schema", "--kind", "result").json
-    jsonschema.validate(done.json, schema)
+    jsonschema.Draft202012Validator(schema).validate(done.json)
     [outcome] = done.json["outcomes"]
     assert outcome["probe"] == "alive"
     (tmp_path / "result.json").write_text(done.out)
@@ -302,4 +302,4 @@ def test_the_schema_of_the_file_describes_a_probe(tmp_path: Path) -> None:
         "version": 1,
         "targets": {"p": {"base_url": "simulator:", "probe": {"command": ["/opt/alive"]}}},
     }
-    jsonschema.validate(document, schema)
+    jsonschema.Draft202012Validator(schema).validate(document)

@@ -212,7 +212,7 @@ def test_a_reason_overrides_and_stands_in_result_and_ledger(tmp_path: Path) -> N
     assert done.code == 0, done.err
     assert done.json["allow_unsoaked"] == REASON
     schema = made.run("schema", "--kind", "result").json
-    jsonschema.validate(done.json, schema)
+    jsonschema.Draft202012Validator(schema).validate(done.json)
     runs = on(made, "production", "history", "--format", "json").json["runs"]
     assert runs[-1]["allow_unsoaked"] == REASON
     shown = on(made, "production", "history", runs[-1]["run"]).out
@@ -235,7 +235,7 @@ def test_a_reason_must_be_one(tmp_path: Path, reason: str) -> None:
 def test_a_plan_names_the_time_and_keeps_its_digest(tmp_path: Path) -> None:
     made = staged(tmp_path)
     planned = on(made, "production", "plan", "--format", "json", "--out", "plan.json").json
-    jsonschema.validate(planned, made.run("schema", "--kind", "plan").json)
+    jsonschema.Draft202012Validator(made.run("schema", "--kind", "plan").json).validate(planned)
     [found] = [d for d in planned["diagnostics"] if d["code"] == "not-soaked"]
     assert found["severity"] == "notice"
     assert f"can be applied from {planned['soaked_at']} on" in found["summary"]

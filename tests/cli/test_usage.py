@@ -99,7 +99,7 @@ def test_a_plan_shows_who_uses_what_it_deletes(tmp_path: Path) -> None:
         assert not any(config["possible"] for config in used_by["configs"])
         assert LINE in scene.run("show", "plan.json").out
         schema = scene.run("schema", "--kind", "plan").json
-        jsonschema.validate(plan, schema)
+        jsonschema.Draft202012Validator(schema).validate(plan)
 
 
 def test_nothing_of_a_config_but_slugs_is_ever_shown(tmp_path: Path) -> None:
@@ -233,9 +233,8 @@ def test_a_replace_removes_what_it_replaces(tmp_path: Path) -> None:
         assert "in-use" in action(plan, "anthropic-eu")["blocked_by"]
 
 
-DENIALS = [
-    *((path, status) for path in USERS for status in (401, 403, 404)),
-]
+# Each path and each status once; tests/remote/test_usage.py has all pairs.
+DENIALS = list(zip(USERS, (401, 403, 404), strict=True))
 
 
 @pytest.mark.parametrize(("path", "status"), DENIALS)

@@ -36,6 +36,8 @@ from tests.simulation.test_boundaries import CRASHES, FAULTS, Once
 from tests.simulation.theatre import Line, Theatre
 from tests.simulation.weather import Crash, CrashPlan
 
+pytestmark = pytest.mark.slow
+
 OLD, NEW, LATER = "sk-old-alive-0001", "sk-new-alive-0002", "sk-later-alive-03"
 DEAD = "sk-dead-000000004"
 SHADOW = "alpha--next"
