@@ -26,6 +26,12 @@ def parsed(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
 
 
+@cache
+def nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """Return all nodes of a parsed module; a dozen tests walk the same trees."""
+    return tuple(ast.walk(tree))
+
+
 def dotted(node: ast.expr) -> str:
     """Write `a.b.c` for a chain of attributes; what the chain hangs on is `?` if not a name."""
     if isinstance(node, ast.Attribute):
@@ -35,6 +41,6 @@ def dotted(node: ast.expr) -> str:
 
 def calls(tree: ast.AST) -> Iterator[tuple[str, int]]:
     """Return every call in a module as its dotted name and line."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Call):
             yield dotted(node.func), node.lineno

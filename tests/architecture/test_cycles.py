@@ -3,7 +3,7 @@
 import ast
 from graphlib import CycleError, TopologicalSorter
 
-from tests.architecture.source import PACKAGE, modules
+from tests.architecture.source import PACKAGE, modules, nodes
 
 Graph = dict[str, set[str]]
 
@@ -32,7 +32,7 @@ def imports() -> Graph:
 def imported_by(tree: ast.Module, known: set[str]) -> set[str]:
     """Return the modules that a module imports, at its top, under a condition or in a function."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             found.update(_within(alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module is not None:

@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from tests.architecture.source import modules
+from tests.architecture.source import modules, nodes
 
 MOST_MODULES = 3
 """The model, and a rule or two that are really about the field."""
@@ -17,7 +17,7 @@ MOST_MODULES = 3
 
 def names(tree: ast.Module) -> Iterator[str]:
     """List the strings, the attributes and the fields of classes in a module."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
         elif isinstance(node, ast.Attribute):

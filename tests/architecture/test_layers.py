@@ -6,7 +6,7 @@ import os
 import pytest
 from importlinter.cli import lint_imports
 
-from tests.architecture.source import ROOT, calls, dotted, modules
+from tests.architecture.source import ROOT, calls, dotted, modules, nodes
 
 PURE = ("domain", "planning", "drift/report", "simulator/api")
 CLOCKS = {
@@ -47,7 +47,7 @@ def test_only_the_settings_read_the_environment_and_the_clock() -> None:
     found = [
         f"{name}:{node.lineno}"
         for name, tree in modules()
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.Attribute)
         and dotted(node) in CLOCKS | {"os.environ", "os.getenv"}
         and name != "cli/settings.py"
@@ -59,7 +59,7 @@ def test_imports_are_absolute() -> None:
     found = [
         f"{name}:{node.lineno}"
         for name, tree in modules()
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.ImportFrom) and node.level
     ]
     assert found == []

@@ -2,7 +2,7 @@
 
 import ast
 
-from tests.architecture.source import calls, modules
+from tests.architecture.source import calls, modules, nodes
 
 ALLOWED = {
     "cli/ledger_access.py",  # the ledger's own URL and pepper, for the database and for HMAC
@@ -29,7 +29,7 @@ def test_nothing_reaches_around_the_wrapper() -> None:
     found = {
         name
         for name, tree in modules()
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.Attribute) and node.attr == "_value" and name != "domain/secrets.py"
     }
     assert found == set()

@@ -2,7 +2,7 @@
 
 import ast
 
-from tests.architecture.source import PACKAGE, ROOT, modules
+from tests.architecture.source import PACKAGE, ROOT, modules, nodes
 
 LONGEST_FUNCTION = 50
 LONGEST_FILE = 450
@@ -24,7 +24,7 @@ def test_no_function_is_longer_than_fifty_lines() -> None:
     found = [
         f"{name}:{node.lineno} {node.name}: {length} lines"
         for name, tree in modules()
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (length := (node.end_lineno or 0) - node.lineno + 1) > LONGEST_FUNCTION
     ]

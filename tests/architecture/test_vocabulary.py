@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.source import PACKAGE, ROOT, modules
+from tests.architecture.source import PACKAGE, ROOT, modules, nodes
 
 PRIVATE_WORDS = (
     "anew|clerk|crew|discreet|fulfilment|lanes|likeness|muster|newcomers|somebody|told|whoever"
@@ -62,7 +62,7 @@ def in_names(text: str) -> Iterator[tuple[int, str]]:
 
 def in_docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Find docstrings that begin with a banned word."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             words = (ast.get_docstring(node) or "").split(maxsplit=1)
             if words and words[0] in FIRST_WORDS:

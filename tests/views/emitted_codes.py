@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 
-from tests.architecture.source import modules
+from tests.architecture.source import modules, nodes
 
 _CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _POSITIONS = {
@@ -51,7 +51,7 @@ def emitted_codes() -> dict[str, list[str]]:
     for name, tree in modules():
         if name in _OTHER_CODES:
             continue
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             for place in _places_of_codes(node, name):
                 for code in _texts(place, constants):
                     if _CODE.fullmatch(code):
