@@ -343,7 +343,7 @@ class _Draft:
 
         return with_staging(
             part,
-            target=self.desired.target,
+            desired=self.desired,
             observed=self.observed,
             remembered=remembered,
             shadows=self.shadows,

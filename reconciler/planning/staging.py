@@ -159,7 +159,7 @@ def _note_on(shadow: Shadow) -> Diagnostic:
 def with_staging(
     part: IntegrationPlan,
     *,
-    target: Target,
+    desired: DesiredState,
     observed: ObservedState,
     remembered: LastApplied,
     shadows: Mapping[str, Shadow],
@@ -175,13 +175,14 @@ def with_staging(
     body = _shadow_body(action, declared, remembered)
     # An archived one counts as deleted; a create shows whether its slug is free.
     taken = slug in observed.live or slug in observed.unreadable
-    found = _obstacle(declared, body, taken=taken, shadow=shadow)
+    other = desired.integrations.get(slug)
+    found = _obstacle(declared, body, taken=taken, shadow=shadow, other=other)
     if found is not None:
         blocked = replace(action, blocked_by=(found.code,), calls=())
         return replace(part, action=blocked, diagnostics=(*part.diagnostics, found))
     staging = Staging(
         slug,
-        _shadow_calls(slug, body, target),
+        _shadow_calls(slug, body, desired.target),
         leftover=shadow.observed if shadow is not None else None,
     )
     return replace(part, action=replace(action, staged_by=slug, staging=staging))
@@ -201,14 +202,23 @@ def _is_staged(action: Action) -> bool:
 
 
 def _obstacle(
-    declared: Declared, body: Mapping[str, Value], *, taken: bool, shadow: Shadow | None
+    declared: Declared,
+    body: Mapping[str, Value],
+    *,
+    taken: bool,
+    shadow: Shadow | None,
+    other: Declared | None,
 ) -> Diagnostic | None:
-    """Return why a rotation cannot be staged, None if it can."""
+    """Return why a rotation cannot be staged, None if it can; `other` is declared as its shadow."""
     slug, at = shadow_slug(declared.slug), declared.source
     if len(slug) > LONGEST_SLUG:
         summary = f"{declared.slug}: the slug is too long for a shadow {slug}"
         hint = "use a shorter slug, or set `rotation: {staged: false}` for this run"
         return error("cannot-stage", summary, hint=hint, at=at)
+    if other is not None:
+        summary = f"{declared.slug}: its shadow would be {slug}, which a file declares"
+        hint = f"rename {slug}, or set `rotation: {{staged: false}}` for this run"
+        return error("shadow-conflict", summary, hint=hint, at=at)
     if shadow is not None and shadow.in_flight:
         summary = f"{declared.slug}: another run is rotating its credential"
         return error("shadow-conflict", summary, hint="wait for that run to end", at=at)

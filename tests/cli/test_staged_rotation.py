@@ -234,6 +234,19 @@ def test_an_integration_of_a_file_is_never_taken_for_a_shadow(tmp_path: Path) ->
     }
 
 
+def test_a_rotation_whose_shadow_a_file_declares_is_blocked_in_the_plan(tmp_path: Path) -> None:
+    project = applied(tmp_path)
+    project.integration(SHADOW)
+    planned = project.plan(**NEW)
+    assert {a["slug"]: a["blocked_by"] for a in planned["actions"]} == {
+        "alpha": ["shadow-conflict"],
+        SHADOW: [],
+    }
+    done = project.run("-vv", "apply", "--yes", **NEW)
+    assert (done.code, writes(done)) == (4, [])
+    assert "which a file declares" in done.err
+
+
 def test_without_the_setting_a_leftover_is_unmanaged(tmp_path: Path) -> None:
     project = applied(tmp_path)
     leftover(project)
