@@ -127,7 +127,8 @@ def _successes(result: dict[str, object]) -> int:
 
 def _entries(result: dict[str, object], key: str) -> list[tuple[str, str | None]]:
     """Return the messages of a kind, each with the slug that its metadata names."""
-    entries = result.get(key) or []
+    # Null is how conftest writes an empty list; any other value could be a number of failures.
+    entries = [] if result.get(key) is None else result[key]
     found: list[tuple[str, str | None]] = []
     for entry in entries if isinstance(entries, list) else [entries]:
         if not isinstance(entry, dict) or not isinstance(message := entry.get("msg"), str):

@@ -5,7 +5,8 @@ something else) has a verdict all the same, which blocks the plan. What the list
 protects from: `reconciler.policies.allowlist`.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import field
 from functools import cached_property, partial
 from pathlib import Path
@@ -106,13 +107,25 @@ class PolicyRunner:
 
     async def _findings(self, plan: Plan, inputs: PolicyInputs) -> tuple[PolicyFinding, ...]:
         given = {name: self.environment[name] for name in _VARIABLES if name in self.environment}
-        with TemporaryDirectory(prefix="reconcile-policy-") as folder:
+        with _private_folder() as folder:
             ended = await run(
-                inputs.write(Path(folder)),
+                inputs.write(folder),
                 stdin=codec.encode(plan).encode(),
                 environ={**given, "PATH": self._search_path},
-                folder=Path(folder),
+                folder=folder,
                 limits=Limits(inputs.policy.timeout_seconds, self.clock),
             )
         slugs = {action.slug for action in plan.actions}
         return findings_of(ended, slugs, partial(redact, needles=self._needles))
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    """Yield a new folder, which is removed afterwards as far as its program left it removable."""
+    folder = TemporaryDirectory(prefix="reconcile-policy-", ignore_cleanup_errors=True)
+    try:
+        yield Path(folder.name)
+    finally:
+        # A program can replace the folder, or nest others too deep in it. That is no verdict.
+        with suppress(OSError, RecursionError):
+            folder.cleanup()

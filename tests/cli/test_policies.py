@@ -1,6 +1,7 @@
 """Policies: programs that judge a plan, what they block, and what an approval is worth."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -364,6 +365,32 @@ def test_files_that_cannot_be_read_whole_block_the_plan(tmp_path: Path, kind: st
     plan = project.plan()
     assert codes(plan) == {"policy-failed"}
     refused(project.run("-vv", "apply", "--yes"), "policy-failed")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param('P="$PWD"; cd /; rm -r "$P"', id="removes its folder"),
+        pytest.param('P="$PWD"; cd /; rm -r "$P"; : > "$P"', id="replaces it by a file"),
+        pytest.param('P="$PWD"; cd /; rm -r "$P"; ln -s "{kept}" "$P"', id="or by a link"),
+        pytest.param("mkdir d; : > d/x; chmod 0 d .", id="takes permissions away"),
+        pytest.param(
+            "i=0; while [ $i -lt 1200 ]; do mkdir d; cd d; i=$((i+1)); done", id="nests too deep"
+        ),
+    ],
+)
+def test_what_a_program_does_to_its_folder_ends_no_run(
+    tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, temporary = tmp_path / "kept", tmp_path / "tmp"
+    kept.mkdir()
+    temporary.mkdir()
+    (kept / "file").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    project = Judged(tmp_path, script.format(kept=kept) if "{kept}" in script else script)
+    assert verdicts(project.plan()) == {"rule": "passed"}
+    # What is left, if anything, is a folder of ours; a link is not followed.
+    assert (kept / "file").exists()
 
 
 def test_a_name_is_not_looked_up_in_the_repository(tmp_path: Path) -> None:
