@@ -19,10 +19,11 @@ from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error, warning
 from reconciler.domain.policy import Target
 from reconciler.domain.secrets import Redacted
+from reconciler.domain.state import SHADOW_SUFFIX
 from reconciler.domain.tree import Tree, leaves
 from reconciler.errors import InvalidInput, Refused
 from reconciler.execution.result import Status
-from reconciler.execution.undo import is_shadow_image, options_for, undo_of
+from reconciler.execution.undo import options_for, undo_of
 from reconciler.execution.undo_fields import NO_LITERALS, Literals
 from reconciler.git.base_commit import declared_at
 from reconciler.ledger.models import PreImage
@@ -54,7 +55,7 @@ class UndoSource:
         # A run records pre-images of everything that its plan changes, sent or not.
         # The shadow of a rotation is not restored: only the run that made it needed it.
         self._images = [
-            image for image in images if image.slug not in untouched and not is_shadow_image(image)
+            image for image in images if image.slug not in untouched and not _is_shadow(image)
         ]
         self._later = [item for item in later if self._is_ours(item["target"])]
         self._literals = find_literals(
@@ -160,6 +161,15 @@ def find_literals(
         today={s: item.fields for s, item in today.integrations.items() if s in slugs},
         earlier=tuple(_declared_at(_commits(earlier, slugs), repository, target)),
     )
+
+
+def _is_shadow(image: PreImage) -> bool:
+    """Return whether a pre-image is that of the shadow of a rotation."""
+    if image.observed is None or not image.slug.endswith(SHADOW_SUFFIX):
+        return False
+    from reconciler.planning.staging import marked_run  # few runs have shadows
+
+    return marked_run(image.observed) is not None
 
 
 def _lacks_literals(image: PreImage) -> bool:

@@ -18,7 +18,6 @@ from reconciler.domain.schema import show_path
 from reconciler.domain.secrets import Pepper, Redacted, SecretRef
 from reconciler.domain.state import (
     NO_FILE,
-    SHADOW_SUFFIX,
     Declared,
     DesiredState,
     LastApplied,
@@ -42,7 +41,6 @@ from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.models import PreImage
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.plan import Plan, PlanOptions, Selection
-from reconciler.planning.staging import marked_run
 
 # An empty `only` would select everything, and no slug is empty.
 NOTHING = Selection(only=("",))
@@ -186,13 +184,6 @@ class UndoRevision:
             # It existed like this before the run; a lost credential is a separate obstacle.
             codes = [code for code in codes if code != MISSING_CREDENTIAL]
         return replace(action, reason=reason, source=None, blocked_by=tuple(dict.fromkeys(codes)))
-
-
-def is_shadow_image(image: PreImage) -> bool:
-    """Return whether a pre-image is that of the shadow of a rotation."""
-    if image.observed is None or not image.slug.endswith(SHADOW_SUFFIX):
-        return False
-    return marked_run(image.observed) is not None
 
 
 def options_for(images: Sequence[PreImage], options: PlanOptions) -> PlanOptions:

@@ -303,3 +303,15 @@ def test_the_schema_of_the_file_describes_a_probe(tmp_path: Path) -> None:
         "targets": {"p": {"base_url": "simulator:", "probe": {"command": ["/opt/alive"]}}},
     }
     jsonschema.Draft202012Validator(schema).validate(document)
+
+
+@pytest.mark.parametrize(("value", "code"), [("true", 3), ("1", 3), ("", 0), ("false", 0)])
+def test_a_variable_stands_for_the_flag_and_an_empty_one_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, code: int
+) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    # GitHub passes a variable that is not set as an empty one.
+    monkeypatch.setenv("RECONCILE_APPLY_PROBE", value)
+    done = project.run("apply", "--yes")
+    assert (done.code, "error[no-probe]" in done.err) == (code, code == 3)

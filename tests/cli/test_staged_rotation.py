@@ -444,3 +444,16 @@ def test_a_shadow_in_flight_is_named_and_no_candidate_of_anything(tmp_path: Path
     project = Here(tmp_path)
     assert FIRST not in json.dumps(done.out)
     assert project.slugs() == ["alpha"]
+
+
+def test_a_fleet_stages_too(tmp_path: Path) -> None:
+    project = applied(tmp_path)
+    (tmp_path / "fleet.yaml").write_text(
+        json.dumps({"version": 1, "members": [{"name": "one", "dir": "desired-state"}]})
+    )
+    done = project.run("fleet", "apply", "--yes", "--format", "json", **NEW)
+    assert done.code == 0, done.err
+    with sqlite3.connect(project.state / "ledger.db") as ledger:
+        slugs = {row[0] for row in ledger.execute("select slug from calls")}
+    assert slugs == {"alpha", SHADOW}
+    assert project.slugs() == ["alpha"]

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.policy import Limits, Prune
+from reconciler.domain.policy import Limits, Probe, Prune, Rotation
+from reconciler.domain.state import LastAppliedState
 from reconciler.domain.usage import Usage, UsageReading, UsingConfig, UsingProvider
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan, PlanOptions, Selection
@@ -119,3 +120,17 @@ def test_each_shard_has_its_share_of_the_limit() -> None:
         assert is_blocked == (deletes > selection.share(40))
         verdicts.add(is_blocked)
     assert verdicts == {True, False}
+
+
+def test_a_shadow_that_a_rotation_has_left_over_is_used_by_nobody() -> None:
+    mark = "Shadow of alpha while its credential is rotated, by run run-1"
+    plan = make_plan(
+        desired=desired(
+            declared("alpha"), probe=Probe(command=("alive",)), rotation=Rotation(staged=True)
+        ),
+        observed=state(observed("alpha"), observed("alpha--next", description=mark)),
+        last_applied=LastAppliedState(shadows={"alpha--next": frozenset({"run-1"})}),
+        created_at=NOON,
+    )
+    assert [action.slug for action in plan.actions] == ["alpha--next"]
+    assert [action.blocked_by for action in guarded(plan).actions] == [()]
