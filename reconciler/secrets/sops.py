@@ -8,13 +8,12 @@ file that needs them. Servers that a file names: `reconciler.secrets.sops_server
 """
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 from tempfile import TemporaryDirectory
 
+from reconciler.allowed_command import find_program_outside, path_outside, repository_around
 from reconciler.domain.secrets import SecretRef
 from reconciler.secrets.allowlist import fixed_folder
 from reconciler.secrets.errors import SecretError
@@ -89,10 +88,13 @@ class SopsResolver:
         return read_inside(ref, directory / source_name(ref.locator), root=root)
 
     def _decrypt(self, ref: SecretRef, encrypted: bytes) -> bytes | SecretError:
-        path = _absolute(self._context.environ.get("PATH", ""))
-        program = shutil.which("sops", path=path)
+        # The program gets the keys, and a pull request can add a file of its name.
+        repository = repository_around(self._context.directory)
+        path = path_outside(self._context.environ.get("PATH", ""), repository)
+        program = find_program_outside(repository, "sops", path=path)
         if program is None:
-            return SecretError(ref, "the program `sops` is not installed", code="missing-program")
+            reason = "the program `sops` is not installed outside of the repository"
+            return SecretError(ref, reason, code="missing-program")
         kind = _FORMATS.get(PurePosixPath(source_name(ref.locator)).suffix.lower(), "binary")
         servers = self._servers(ref, encrypted, kind)
         if isinstance(servers, SecretError):
@@ -157,11 +159,6 @@ class SopsResolver:
         except OSError:
             return SecretError(ref, "the program `sops` cannot be run", code="missing-program")
         return ended.stdout if ended.returncode == 0 else _explain(ref, ended.returncode)
-
-
-def _absolute(path: str) -> str:
-    """Return a search path without relative entries, whose folders a pull request could fill."""
-    return os.pathsep.join(entry for entry in path.split(os.pathsep) if entry.startswith("/"))
 
 
 def _explain(ref: SecretRef, status: int) -> SecretError:

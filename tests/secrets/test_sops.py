@@ -96,10 +96,32 @@ def a_sops_that(script: str, folder: Path) -> str:
     """Put a program in place of sops that shows what it is given."""
     (folder / "secrets").mkdir()
     (folder / "secrets" / "prod.yaml").write_text("encrypted")
+    # Outside, because a program of the repository is never run.
+    programs = folder.with_name(f"{folder.name}-programs")
+    write_program(programs, script)
+    return f"{programs}{os.pathsep}{PATH}"
+
+
+def write_program(folder: Path, script: str) -> None:
+    folder.mkdir()
     program = folder / "sops"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o700)
-    return f"{folder}{os.pathsep}{PATH}"
+
+
+def test_a_program_of_the_repository_is_never_run(tmp_path: Path) -> None:
+    path, ran = a_sops_that("""echo '{"key": "v"}'""", tmp_path), tmp_path / "ran"
+    files, links = tmp_path / "desired-state", tmp_path.with_name(f"{tmp_path.name}-links")
+    for folder in (tmp_path / ".git", files, links):
+        folder.mkdir()
+    (tmp_path / "secrets").rename(files / "secrets")
+    write_program(tmp_path / "bin", f": >{ran}")
+    (links / "sops").symlink_to(tmp_path / "bin" / "sops")
+    ref = "sops:secrets/prod.yaml#key"
+    for inside in ("bin", "bin/", "desired-state/../bin"):
+        assert read(files, ref, PATH=f"{tmp_path}/{inside}{os.pathsep}{path}") == {ref: "v"}
+    assert read(files, ref, PATH=str(links)) == {ref: "missing-program"}
+    assert not ran.exists()
 
 
 def test_the_program_sees_its_own_variables_and_no_value_in_its_arguments(tmp_path: Path) -> None:

@@ -145,10 +145,13 @@ SEES = '(env; ls -A $HOME) >{seen}; echo \'{{"k": "v"}}\''
 
 def seen_by_sops(folder: Path, content: str, **environ: str) -> tuple[dict[str, str], str]:
     """Put a program in the place of sops that shows what it is given."""
-    program, seen = folder / "sops", folder / "seen"
+    # Outside, because a program of the repository is never run.
+    programs, seen = folder.with_name(f"{folder.name}-programs"), folder / "seen"
+    programs.mkdir(exist_ok=True)
+    program = programs / "sops"
     program.write_text(f"#!/bin/sh\n{SEES.format(seen=seen)}\n")
     program.chmod(0o700)
-    found = read(folder, "x.json", content, PATH=f"{folder}{os.pathsep}{PATH}", **environ)
+    found = read(folder, "x.json", content, PATH=f"{programs}{os.pathsep}{PATH}", **environ)
     return found, seen.read_text() if seen.exists() else ""
 
 
