@@ -21,6 +21,7 @@ from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import Event, RunStarted
 from reconciler.execution.preflight import Approval
+from reconciler.execution.threads import in_thread
 from reconciler.fleet.config import Member
 from reconciler.fleet.outcome import (
     FleetOperation,
@@ -31,7 +32,8 @@ from reconciler.fleet.outcome import (
 )
 from reconciler.fleet.task import MemberTask, change_digests, require_approved
 from reconciler.frozen_dataclass import dataclass
-from reconciler.planning.plan import Plan, PlanOptions
+from reconciler.planning.plan import Plan, PlanOptions, Selection
+from reconciler.workflows import Session
 
 MAX_NOTES = 20
 """Maximum number of diagnostics in an outcome; the separate command shows all."""
@@ -134,6 +136,7 @@ class _Run:
                 workflows.require_ledger(session)
             options = PlanOptions(audit=self._task.operation is FleetOperation.DRIFT)
             plan = await workflows.plan(session, options)
+            notes = await self._recorded(session, plan)
         self._telemetry.set_plan(plan)
         task = self._task
         matters = task.operation is FleetOperation.DRIFT or task.differences_matter
@@ -143,8 +146,20 @@ class _Run:
             exit_codes.for_plan(plan) if matters else 0,
             digest=plan.digest,
             summary=MappingProxyType(plan.summary),
-            notes=_notes(plan.diagnostics),
+            notes=_notes((*plan.diagnostics, *notes)),
             change_digests=change_digests(plan) if task.operation is FleetOperation.PLAN else (),
+        )
+
+    async def _recorded(self, session: Session, plan: Plan) -> tuple[Diagnostic, ...]:
+        """Record a drift check of a target that others are promoted from."""
+        is_drift = self._task.operation is FleetOperation.DRIFT
+        if not is_drift or not session.desired.target.soaks:
+            return ()
+        from reconciler.cli.soaking import record_drift  # few targets are promoted from
+
+        invocation, desired = self._telemetry.invocation, session.desired
+        return await in_thread(
+            lambda: record_drift(invocation, plan, desired, Selection(), has_read=lambda _: True)
         )
 
     async def _apply(self, cancel: CancelToken) -> MemberOutcome:

@@ -14,12 +14,11 @@ from reconciler.diagnostics import Diagnostic, has_errors, warning
 from reconciler.domain.instants import parse_instant
 from reconciler.domain.policy import Target
 from reconciler.domain.state import DesiredState, LastApplied
-from reconciler.drift.report import DriftReport
 from reconciler.execution.soak_check import of_drift
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.location import LedgerState, TargetKey
 from reconciler.ledger.soak_record import SoakCheck, SoakEntry, content_of
-from reconciler.planning.plan import PlanTarget, Selection
+from reconciler.planning.plan import Plan, PlanTarget, Selection
 from reconciler.planning.soak_guard import Soaked, SoakEvidence
 from reconciler.pull.parity import expected_differences
 
@@ -47,19 +46,19 @@ def evidence_for(invocation: Invocation, environment: Settings, target: Target) 
 
 def record_drift(
     invocation: Invocation,
-    report: DriftReport,
+    plan: Plan,
     desired: DesiredState,
     selection: Selection,
     *,
     has_read: Callable[[str], bool],
 ) -> tuple[Diagnostic, ...]:
-    """Record a drift check of a target that others are promoted from; a failure is a warning."""
+    """Record a drift check, whose plan is given; a failure is a warning."""
     access = ledger_access_of(invocation, invocation.environment or settings.from_environment())
     # A command that only reads creates no ledger; without one nothing was applied either.
     if access.state is LedgerState.FRESH:
         return ()
-    check = of_drift(report.plan, desired, selection, has_read=has_read)
-    return _record(access, report.target, check)
+    check = of_drift(plan, desired, selection, has_read=has_read)
+    return _record(access, plan.target, check)
 
 
 def _record(access: LedgerAccess, target: PlanTarget, check: SoakCheck) -> tuple[Diagnostic, ...]:

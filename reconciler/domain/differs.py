@@ -8,6 +8,7 @@ path can be patterns, and the path `*` covers a whole integration, its existence
 import re
 from fnmatch import fnmatchcase
 
+from reconciler.domain.integration import MAPPINGS, target_path
 from reconciler.domain.schema import parse_path
 from reconciler.domain.tree import Path
 from reconciler.frozen_dataclass import dataclass
@@ -33,12 +34,18 @@ class ExpectedDifference:
             return False
         if self.path == EVERYTHING:
             return True
-        return len(path) >= len(self.path) and self._matches_beginning(path)
+        if len(path) >= len(self.path) and self._matches_beginning(path):
+            return True
+        # A mapping is another way to fill the field that it names.
+        is_mapping = len(path) > 1 and path[0] == MAPPINGS
+        return is_mapping and self.covers(slug, target_path(path[1]))
 
     def reaches_into(self, slug: str, path: Path) -> bool:
-        """Return whether the entry covers a part of what is at a path, and not all of it."""
+        """Return whether the entry can cover a part of what is at a path, and not all of it."""
         if not self.concerns(slug) or self.path == EVERYTHING:
             return False
+        if path == (MAPPINGS,):
+            return True
         return len(path) < len(self.path) and self._matches_beginning(path)
 
     def concerns(self, slug: str) -> bool:

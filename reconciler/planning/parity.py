@@ -164,6 +164,9 @@ def _same(one: Side, other: Side) -> bool:
 
 
 def _is_host(path: Path) -> bool:
+    # The provider decides the usual host.
+    if path == ("ai_provider_id",):
+        return True
     facts = any_provider_schema().at(path).facts
     return facts.host or facts.endpoint
 

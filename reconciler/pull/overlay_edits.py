@@ -8,7 +8,6 @@ to a patch. The base is never edited.
 from collections import Counter
 from collections.abc import Callable, Mapping
 from os.path import commonprefix
-from pathlib import PurePosixPath
 from typing import Any
 
 from reconciler.desired.documents import ENVIRONMENTS, MODELINE, SCHEMA_FILE, SCHEMAS_FOLDER
@@ -23,6 +22,7 @@ from reconciler.domain.schema import FieldKind, FieldSchema, any_provider_schema
 from reconciler.domain.tree import Path
 from reconciler.frozen_dataclass import dataclass
 from reconciler.pull.edits import follow
+from reconciler.pull.overlay_parts import OverlayParts, path_of
 from reconciler.pull.working_copy import WorkingCopy
 
 _TRUE = Plain("true")
@@ -64,17 +64,17 @@ class Overlays:
     """Editable overlays of one environment, in a working copy."""
 
     def __init__(self, files: WorkingCopy, environment: str) -> None:
-        self.files = files
         self.folder = f"{ENVIRONMENTS}/{environment}"
+        self.parts = OverlayParts(files, self.folder)
         self._parsed: dict[str, tuple[bytes, list[tuple[int, Any]]]] = {}
 
     def patches(self, slug: str) -> list[Patch]:
         """Return the patches of an integration in the order in which they are merged."""
         found = []
-        for path in self._paths():
-            for index, value in self._documents(path):
+        for part in self.parts.holding(slug):
+            for index, value in self._documents(part):
                 if isinstance(value, dict) and slug in value:
-                    found.append(Patch(SourceOrigin(path, index, (slug,)), value[slug]))
+                    found.append(Patch(SourceOrigin(part, index, (slug,)), value[slug]))
         return found
 
     def merged(self, base: Sourced, patches: list[Patch]) -> Sourced | None:
@@ -127,15 +127,12 @@ class Overlays:
 
     # -- places ----------------------------------------------------------------------------
 
-    def _paths(self) -> list[str]:
-        return [p for p in self.files.source.paths() if p.startswith(self.folder + "/")]
-
-    def _documents(self, path: str) -> list[tuple[int, Any]]:
-        data = self.files.edit(path).result()
-        known = self._parsed.get(path)
+    def _documents(self, part: str) -> list[tuple[int, Any]]:
+        data = self.parts.read(part)
+        known = self._parsed.get(part)
         if known is None or known[0] != data:
             known = (data, [(d.index, d.value) for d in read_yaml(data).documents])
-            self._parsed[path] = known
+            self._parsed[part] = known
         return known[1]
 
     # -- edits -----------------------------------------------------------------------------
@@ -175,42 +172,45 @@ class Overlays:
             self._edit(best, lambda edit, at: edit.replace(at.index, at.path, nested))
 
     def _add_patch(self, slug: str, patch: Any, name: str) -> None:
-        path = f"{self.folder}/{name}"
-        if path not in self._paths():
-            if self.files.has(path) or self.files.source_has(path):
+        path, files = f"{self.folder}/{name}", self.parts.files
+        text = written_document({slug: patch})
+        whole = self.parts.whole(path)
+        if whole is None:
+            if not self.parts.is_divided(path) and (files.has(path) or files.source_has(path)):
                 raise NotEditable
-            modeline = ""
-            if self.files.source_has(_OVERLAY_SCHEMA):
-                up = "../" * path.count("/")
-                modeline = MODELINE.replace(f"../{SCHEMA_FILE}", f"{up}{_OVERLAY_SCHEMA}")
-            self.files.put(path, (modeline + written_document({slug: patch})).encode())
+            self.parts.add(path, slug, text, heading=self._modeline(path))
             return
-        documents = self._documents(path)
+        documents = self._documents(whole)
         index, content = documents[-1] if documents else (0, None)
         if isinstance(content, dict) and content:
-            self._apply(path, lambda edit: edit.insert(index, (slug,), patch))
+            self._apply(whole, lambda edit: edit.insert(index, (slug,), patch))
         elif content == {}:
-            text = written_document({slug: patch})
-            self._apply(path, lambda edit: edit.replace_document(index, text))
+            self._apply(whole, lambda edit: edit.replace_document(index, text))
         elif content is None and len(documents) <= 1:
-            before = self.files.edit(path).result()
+            before = self.parts.read(whole)
             gap = b"" if not before or before.endswith(b"\n") else b"\n"
-            self.files.put(path, before + gap + written_document({slug: patch}).encode())
+            self.parts.write(whole, before + gap + text.encode())
         else:
             raise NotEditable
+
+    def _modeline(self, path: str) -> str:
+        """Return the comment that names the schema of a new file, if the folder has it."""
+        if not self.parts.files.source_has(_OVERLAY_SCHEMA):
+            return ""
+        return MODELINE.replace(f"../{SCHEMA_FILE}", "../" * path.count("/") + _OVERLAY_SCHEMA)
 
     def _edit(self, found: _Found, change: Callable[[FileEdit, SourceOrigin], None]) -> None:
         at = found.patch.origin.at(*found.steps)
         self._apply(at.file, lambda edit: change(edit, at))
 
-    def _apply(self, file: str, change: Callable[[FileEdit], None]) -> None:
-        edit = self.files.edit(file)
+    def _apply(self, part: str, change: Callable[[FileEdit], None]) -> None:
+        before = self.parts.read(part)
+        edit = FileEdit(before)
         try:
             change(edit)
         except (KeyError, IndexError, ValueError, AttributeError, TypeError) as problem:
             raise NotEditable from problem
-        before = self.files.edit(file).result()
-        self.files.put(file, with_comments(before, edit.result()))
+        self.parts.write(part, with_comments(before, edit.result()))
 
 
 def file_value(document: Sourced, path: Path, schema: FieldSchema) -> Any:
@@ -238,7 +238,7 @@ def name_of_overlay(patches: list[Patch], slug: str) -> str:
     """Return the name of the file for a new patch: that of the other environment's patch."""
     if not patches:
         return f"{slug}.yaml"
-    return "/".join(PurePosixPath(patches[-1].origin.file).parts[2:])
+    return "/".join(path_of(patches[-1].origin.file).parts[2:])
 
 
 def _find(patch: Patch, path: Path) -> _Found:

@@ -24,7 +24,7 @@ from reconciler.domain.schema import (
     integration_schema,
     show_path,
 )
-from reconciler.domain.tree import Path, Tree, lookup
+from reconciler.domain.tree import Path, Tree, is_mapping, lookup
 from reconciler.errors import InvalidInput
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.normalize import normalize
@@ -36,6 +36,7 @@ _MAX_EDITS = 1000
 """Edits of one integration after which its overlays count as not editable."""
 
 _NAMED = 4
+_PROTECTED = ("lifecycle", "protected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ def promote(
     slugs = _selected(patterns, work.declared)
     for slug in slugs:
         work.promote(slug)
+    work.overlays.parts.store()
     copy = work.files
     outside = [path for path in copy.changed if not path.startswith(work.overlays.folder + "/")]
     assert not outside, outside  # noqa: S101 - only overlays are edited
@@ -148,6 +150,8 @@ class _Promotion:
             self.changes += made
             self.diagnostics += _promoted_hosts(slug, made)
             self._missing_values(slug, before, kept)
+            if any(_unprotects(item) for item in made):
+                self.diagnostics.append(_unprotected(slug))
         else:
             self.left += made
 
@@ -183,7 +187,7 @@ class _Promotion:
 
         `before` is what the target declared, None for nothing.
         """
-        kept = dict(self.files.changed)
+        kept = self.overlays.parts.snapshot()
         try:
             if before is None:
                 self.overlays.restore(slug)
@@ -191,10 +195,7 @@ class _Promotion:
                 before = self._current(slug)
             self._edit_fields(slug, before, {item.path for item in held})
         except NotEditable:
-            for path in set(self.files.changed) | kept.keys():
-                self.files.restore(path)
-            for path, content in kept.items():
-                self.files.put(path, content)
+            self.overlays.parts.go_back(kept)
             self.diagnostics.append(_not_editable(slug, self.overlays))
             return False
         return True
@@ -296,6 +297,15 @@ def _selected(patterns: Sequence[str], declared: Collection[str]) -> list[str]:
     )
 
 
+def _unprotects(item: Difference) -> bool:
+    """Return whether a difference is that only the target protects an integration."""
+    if item.path[:1] != _PROTECTED[:1] or isinstance(item.target, Absent):
+        return False
+    if item.path == _PROTECTED:
+        return item.target is True
+    return is_mapping(item.target) and item.target.get(_PROTECTED[1]) is True
+
+
 # -- diagnostics -------------------------------------------------------------------------
 
 
@@ -334,6 +344,15 @@ def _held_back(slug: str, held: Sequence[Difference], kept: Sequence[Difference]
         f"{slug}: {_paths(held)} not promoted, because {_paths(reasons)} differs: a credential "
         "would be sent to a host that it does not belong to",
         hint="list host and credential both in `differs`, or neither, or edit the overlay by hand",
+    )
+
+
+def _unprotected(slug: str) -> Diagnostic:
+    return warning(
+        "removes-protection",
+        f"{slug}: the promotion removes `lifecycle.protected`, so it can be deleted or replaced",
+        hint=f"to keep it protected, undo this edit and list `{slug}: lifecycle.protected` in "
+        "`differs`",
     )
 
 

@@ -258,18 +258,68 @@ def test_a_host_of_the_base_is_not_exposed(tmp_path: Path) -> None:
     assert render["integrations"][0]["fields"]["configurations"] == {"is_key_required": True}
 
 
+def test_a_credential_is_not_promoted_to_another_provider(tmp_path: Path) -> None:
+    made = environments(tmp_path, "key")
+    overlay(made, "alpha: {ai_provider_id: anthropic, key: '${env:SECRET_S}'}", "staging")
+    done = promoted(made)
+    assert codes(done) == ["unpaired-credential"]
+    assert [item["path"] for item in done["left"]] == ["ai_provider_id"]
+    assert (done["changed"], read(made)) == ([], "{}\n")
+
+
+def test_a_mapping_for_a_field_that_may_differ_is_not_copied(tmp_path: Path) -> None:
+    made = environments(tmp_path, "key")
+    mapping = "[{target_field: key, secret_reference_id: staging-secret}]"
+    text = f"alpha: {{key: null, description: x, secret_mappings: {mapping}}}"
+    overlay(made, text, "staging")
+    done = promoted(made)
+    assert [item["path"] for item in done["changes"]] == ["description"]
+    assert "staging-secret" not in read(made)
+    assert made.run("parity", "staging", "production").code == 0
+
+
+def test_a_promotion_that_removes_protection_warns(tmp_path: Path) -> None:
+    made = environments(tmp_path)
+    overlay(made, "alpha: {lifecycle: {protected: true}}")
+    assert codes(promoted(made)) == ["removes-protection"]
+    made = environments(tmp_path, "lifecycle.protected")
+    overlay(made, "alpha: {lifecycle: {protected: true}}")
+    assert codes(promoted(made)) == []
+    assert "protected: true" in read(made)
+    made = environments(tmp_path)
+    overlay(made, "alpha: {lifecycle: {protected: true}}", "staging")
+    overlay(made, "{}")
+    assert codes(promoted(made)) == []
+    assert "protected: true" in read(made)
+
+
 # -- integrations that only one environment has ------------------------------------------
 
 
 def test_an_integration_that_production_withdraws_is_declared(tmp_path: Path) -> None:
     made = environments(tmp_path)
-    overlay(made, "# not yet\nalpha: null # soon")
+    made.integration("beta")
+    overlay(made, "# not yet\nalpha: null # soon\n# of beta\nbeta: {name: B}")
     overlay(made, "alpha: {description: x}", "staging")
-    done = promoted(made)
+    done = promoted(made, "alpha")
     assert (done["created"], done["left"]) == (["alpha"], [])
+    assert read(made) == (
+        "# not yet\nalpha:\n  description: x\n# soon\n# of beta\nbeta: {name: B}\n"
+    )
+
+
+def test_the_files_of_many_integrations_are_edited_part_by_part(tmp_path: Path) -> None:
+    made = environments(tmp_path)
+    slugs = [f"i-{number}" for number in range(300)]
+    for slug in slugs:
+        made.integration(slug)
+    overlay(made, "\n".join(f"{slug}: {{description: new, tags: {{a: b}}}}" for slug in slugs))
+    path = made.files / "environments/production/all.yaml"
+    path.replace(made.files / "environments/staging/all.yaml")
+    overlay(made, "\n".join(f"{slug}:\n  description: old # {slug}" for slug in slugs))
+    promoted(made)
     assert made.run("parity", "staging", "production").code == 0
-    assert "# not yet" in read(made)
-    assert "# soon" in read(made)
+    assert all(f"description: new # {slug}\n" in read(made) for slug in slugs)
 
 
 def test_a_new_integration_that_needs_its_own_values_is_left(tmp_path: Path) -> None:

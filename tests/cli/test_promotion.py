@@ -4,7 +4,8 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -46,16 +47,21 @@ def staged(folder: Path) -> Here:
 
 def on(made: Here, target: str, *words: str) -> Any:
     """Run a command on a target; each has a simulator of its own."""
+    with simulator_of(made, target):
+        return made.run("-vv", "--target", target, *words)
+
+
+@contextmanager
+def simulator_of(made: Here, target: str) -> Iterator[None]:
     mine = made.state / f"{target}.db"
     shared = made.state / "simulator.db"
     if mine.exists():
         mine.replace(shared)
     elif shared.exists():
         shared.unlink()
-    done = made.run("-vv", "--target", target, *words)
+    yield
     if shared.exists():
         shared.replace(mine)
-    return done
 
 
 def age(made: Here, hours: float, *, checked: float | None = None) -> None:
@@ -109,6 +115,43 @@ def test_an_apply_of_staging_that_changes_nothing_is_a_check(tmp_path: Path) -> 
     assert on(made, "production", "apply", "--yes").code == 0
 
 
+def test_a_drift_check_of_a_fleet_counts(tmp_path: Path) -> None:
+    made = staged(tmp_path)
+    age(made, HOURS + 1)
+    member = {"name": "s", "dir": "desired-state", "target": "staging"}
+    (made.folder / "fleet.yaml").write_text(json.dumps({"version": 1, "members": [member]}))
+    with simulator_of(made, "staging"):
+        done = made.run("fleet", "drift", "--format", "json")
+    assert done.code == 0, done.out
+    assert on(made, "production", "apply", "--yes").code == 0
+
+
+def test_an_incremental_check_confirms_only_what_it_has_read(tmp_path: Path) -> None:
+    made = staged(tmp_path)
+    made.integration("beta")
+    made.integration("gamma")
+    assert on(made, "staging", "apply", "--yes").code == 0
+    age(made, HOURS + 1)
+    done = on(made, "staging", "drift", "--incremental", "--format", "json")
+    assert (done.code, done.json["not_read"]) == (0, 2)
+    refused(made)
+    done = on(made, "staging", "drift", "--incremental", "--sample-every", "1", "--format", "json")
+    assert (done.code, done.json["not_read"]) == (0, 0)
+    assert on(made, "production", "apply", "--yes").code == 0
+
+
+def test_an_undo_must_have_been_made_at_staging_too(tmp_path: Path) -> None:
+    made = staged(tmp_path)
+    assert on(made, "production", "apply", "--yes", "--allow-unsoaked", REASON).code == 0
+    run = on(made, "production", "history", "--format", "json").json["runs"][-1]["run"]
+    assert on(made, "production", "undo", run, "--out", "undo.json").code == 0
+    done = on(made, "production", "apply", "undo.json")
+    assert (done.code, writes(done)) == (4, [])
+    assert "alpha: staging still has it" in done.err
+    done = on(made, "production", "apply", "undo.json", "--allow-unsoaked", REASON)
+    assert done.code == 0, done.err
+
+
 def test_a_check_that_is_too_old_does_not_count(tmp_path: Path) -> None:
     made = staged(tmp_path)
     age(made, 3 * HOURS, checked=HOURS + 2)
@@ -133,6 +176,27 @@ def test_drift_at_staging_begins_the_time_again(tmp_path: Path) -> None:
     assert "alpha: staging is not known to have this content" in " ".join(refused(made).split())
     assert on(made, "staging", "apply", "--yes").code == 0
     assert "can be applied from" in " ".join(refused(made).split())
+
+
+def test_a_run_that_heals_drift_begins_the_time_again(tmp_path: Path) -> None:
+    made = staged(tmp_path)
+    age(made, HOURS + 1)
+    changed_by_hand(made)
+    assert on(made, "staging", "apply", "--yes").code == 0
+    assert "can be applied from" in " ".join(refused(made).split())
+
+
+def test_content_that_was_applied_without_a_record_is_not_known(tmp_path: Path) -> None:
+    made = staged(tmp_path)
+    age(made, HOURS + 1)
+    assert on(made, "staging", "drift").code == 0
+    other_value(made)
+    settings = (made.files / "reconcile.yaml").read_text()
+    target = {"base_url": "simulator:", "environment": "staging"}
+    made.write("reconcile.yaml", {"version": 1, "targets": {"staging": target}})
+    assert on(made, "staging", "apply", "--yes").code == 0
+    (made.files / "reconcile.yaml").write_text(settings)
+    assert "alpha: staging is not known to have this content" in " ".join(refused(made).split())
 
 
 def other_value(made: Here) -> None:

@@ -49,6 +49,9 @@ CASES: dict[str, Callable[[], str]] = {
     "plan-outside-window.md": lambda: body(
         ReportKind.PLAN, replace(PLAN, opens_at="2027-01-04T08:00:00Z")
     ),
+    "plan-not-soaked.md": lambda: body(
+        ReportKind.PLAN, replace(PLAN, soaked_at="2027-01-04T08:00:00Z")
+    ),
     "plan-judged.md": lambda: body(ReportKind.PLAN, samples.judged_plan()),
     "apply-policy-changed.md": lambda: body(ReportKind.RESULT, refused("policy-changed", PLAN)),
     "plan-not-made.md": lambda: body(ReportKind.PLAN, FailedCommand(3, (BROKEN,))),

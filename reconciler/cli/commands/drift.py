@@ -275,7 +275,7 @@ async def _recorded(
 
     found = await in_thread(
         lambda: record_drift(
-            invocation, report, session.desired, options.selection, has_read=has_read
+            invocation, report.plan, session.desired, options.selection, has_read=has_read
         )
     )
     if found:

@@ -1,0 +1,76 @@
+"""The record of how long content has been in use: when it begins, goes on and ends."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.ledger.models import Confirmed
+from reconciler.ledger.soak_record import SoakCheck, SoakEntry, content_of, from_text
+from reconciler.ledger.store import Ledger
+from tests.ledger.builders import KEY, declared, ledger_in
+
+A = declared("a")
+CONTENT = content_of(A.fields)
+FIRST, SECOND, THIRD = (f"2026-03-0{day}T10:00:00Z" for day in (1, 2, 3))
+
+
+@pytest.fixture(params=["file", "server"])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    """Return a ledger in which `a` was applied, in a file and in a database."""
+    url = request.getfixturevalue("url") if request.param == "server" else None
+    with ledger_in(tmp_path, url=url) as opened:
+        opened.store_confirmed(KEY, [Confirmed(A)])
+        opened.record_soak(KEY, SoakCheck({"a": CONTENT}), now=FIRST)
+        yield opened
+
+
+def test_a_time_begins_and_goes_on_with_each_check(ledger: Ledger) -> None:
+    assert ledger.soak_entries(KEY) == {"a": SoakEntry(CONTENT, FIRST, FIRST)}
+    ledger.record_soak(KEY, SoakCheck({"a": CONTENT}), now=SECOND)
+    ledger.record_soak(KEY, SoakCheck(), now=THIRD)
+    assert ledger.soak_entries(KEY) == {"a": SoakEntry(CONTENT, FIRST, SECOND)}
+
+
+def test_what_ended_begins_again_with_the_next_check(ledger: Ledger) -> None:
+    ledger.record_soak(KEY, SoakCheck(ended={"a"}), now=SECOND)
+    assert ledger.soak_entries(KEY) == {}
+    ledger.record_soak(KEY, SoakCheck({"a": CONTENT}), now=THIRD)
+    assert ledger.soak_entries(KEY) == {"a": SoakEntry(CONTENT, THIRD, THIRD)}
+
+
+def test_only_content_that_a_run_has_applied_counts(ledger: Ledger) -> None:
+    other = declared("a", name="Other")
+    check = SoakCheck({"a": content_of(other.fields), "b": CONTENT})
+    ledger.record_soak(KEY, check, now=SECOND)
+    assert ledger.soak_entries(KEY) == {"a": SoakEntry(CONTENT, FIRST, FIRST)}
+    ledger.store_confirmed(KEY, [Confirmed(other)])
+    ledger.record_soak(KEY, check, now=THIRD)
+    assert ledger.soak_entries(KEY)["a"] == SoakEntry(content_of(other.fields), THIRD, THIRD)
+
+
+def test_a_removal_has_a_time_of_its_own(ledger: Ledger) -> None:
+    # As long as the ledger has it, the delete has not succeeded.
+    ledger.record_soak(KEY, SoakCheck(ended={"a"}, removed={"a"}), now=SECOND)
+    assert ledger.soak_entries(KEY) == {}
+    ledger.store_confirmed(KEY, [], gone=["a"])
+    ledger.record_soak(KEY, SoakCheck(removed={"a"}), now=SECOND)
+    ledger.record_soak(KEY, SoakCheck(), now=THIRD)
+    assert ledger.soak_entries(KEY) == {"a": SoakEntry(None, SECOND, THIRD)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "[]",
+        "{",
+        '{"a": 7}',
+        '{"a": {"content": 7, "since": "2026-03-01T10:00:00Z", "checked": "2026-03-01T10:00:00Z"}}',
+        '{"a": {"content": "x", "since": "soon", "checked": "2026-03-01T10:00:00Z"}}',
+        '{"a": {"content": "x", "since": "2026-03-01T10:00:00Z"}}',
+    ],
+)
+def test_a_damaged_row_counts_as_none(text: str | None) -> None:
+    assert from_text(text) == {}
