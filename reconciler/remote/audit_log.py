@@ -35,6 +35,7 @@ LONGEST_ID = 255
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _METHOD = re.compile(r"[A-Z]{1,16}")
+# A shortened or masked id may be that of several actors.
 _MASKS = re.compile(r"\.{3}|[*•…·●]")
 _COLLECTION = "integrations"
 _WORKSPACES = "workspaces"
@@ -175,6 +176,7 @@ async def read_audit_log(
         problem, detail = _problem(error, first=reading.calls == 1)
     if problem is None and not reading.is_whole:
         problem, detail = LogProblem.INCOMPLETE, reading.explanation
+    # A part of the log could show one writer and lack another, so it names nobody.
     records = () if problem else tuple(reading.records.values())
     return AuditLog(since, until, records, reading.calls, problem, detail, ahead)
 

@@ -76,6 +76,8 @@ class GatewayClient:
         Raises `RemoteError` if there is no complete answer.
         """
         answer = await self._get(provider)
+        # A proxy or a login page can answer 200 as well; only a list of models shows that it is a
+        # gateway.
         return GatewayAnswer(answer.status, answer.status == 200 and _is_list(answer.body))
 
     async def _get(self, provider: str | None) -> RawAnswer:
@@ -95,6 +97,7 @@ class GatewayClient:
 def _is_list(body: bytes) -> bool:
     try:
         found = json.loads(body)
+    # Deeply nested JSON exhausts the parser's stack, which is no `ValueError`.
     except (ValueError, RecursionError):
         return False
     return isinstance(found, dict) and isinstance(found.get("data"), list)
