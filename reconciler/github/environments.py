@@ -66,6 +66,7 @@ async def _protected(github: GitHub, name: str, branch: str, *, reviewed: bool) 
             name, branch, "the environment does not exist; the first job creates it for any branch"
         )
     policy = environment.get("deployment_branch_policy")
+    # GitHub answers null for an environment without a restriction.
     if not isinstance(policy, dict):
         return _open(name, branch, "jobs of any branch or pull request receive its secrets")
     if policy.get("custom_branch_policies") is not True:
@@ -99,6 +100,7 @@ async def _for_pull_requests(github: GitHub, name: str) -> Check:
             "the environment does not exist: pull requests are planned without a key",
             "create it with a read-only PORTKEY_API_KEY, and without SECRET_VALUES",
         )
+    # Jobs of a pull request run on `refs/pull/N/merge`, which no rule for branches lets in.
     if environment.get("deployment_branch_policy") is not None:
         return warn(
             _title(name),

@@ -41,6 +41,8 @@ def outputs_of(document: Document) -> dict[str, str]:
             if document.plan is not None:
                 return _of_plan(document.plan) | {"in_sync": "false"}
             names = ("digest", *(kind.value for kind in ActionKind), "blocked", "max_risk")
+            # Empty, not 0: a workflow that compares counts must not take a failed check for no
+            # changes.
             return dict.fromkeys(names, "") | {"in_sync": "false"}
         case _:
             assert_never(document)
@@ -50,6 +52,7 @@ def append_outputs(file: Path, outputs: Mapping[str, str], *, delimiter: Callabl
     """Append outputs to the file of `$GITHUB_OUTPUT`; `delimiter` returns a new random word."""
     parts = []
     for name, value in outputs.items():
+        # A value that contains a delimiter known in advance could end itself and set other outputs.
         end = f"reconcile_{delimiter()}"
         parts.append(f"{name}<<{end}\n{value}\n{end}\n")
     _append(file, "".join(parts))
@@ -104,6 +107,7 @@ def _of_result(result: ApplyResult) -> dict[str, str]:
         "digest": result.plan_digest,
         "in_sync": "true" if result.complete and result.is_recorded else "false",
         **{kind.value: str(left.count(kind)) for kind in ActionKind},
+        # One blocked action refuses the whole run, so a result never has any.
         "blocked": "0",
         "max_risk": "",
     }

@@ -75,6 +75,7 @@ class GitLab(RestClient):
         rate_limited=GitLabRateLimited,
         unexpected=GitLabAnswer,
     )
+    # GitLab's version is part of the URL, `/api/v4`; there is no header that pins it.
     headers: ClassVar[Mapping[str, str]] = {"accept": "application/json"}
 
     def __init__(
@@ -97,6 +98,7 @@ class GitLab(RestClient):
 def required_id(item: JsonObject, key: str) -> int:
     """Return a number that a request is built from; raises `GitLabAnswer` without it."""
     value = item.get(key)
+    # `true` is an `int` in Python, and would become part of a path.
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
     raise GitLabAnswer("an answer", f"it has no valid `{key}`")
