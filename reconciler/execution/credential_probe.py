@@ -98,6 +98,7 @@ class CredentialProbe:
     settings: Probe
     after_writes: bool = True
     stopped: str = ""
+    # One action at a time, so that a dead credential stops the others before they are written.
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @asynccontextmanager
@@ -169,6 +170,7 @@ def _workspace(fields: Tree) -> str | None:
     if isinstance(own, str) and own:
         return own
     entries = as_mapping(fields.get("workspaces"))
+    # Sorted, so that each run probes in the same workspace.
     return next((id_ for id_ in sorted(entries) if is_enabled(entries[id_])), None)
 
 

@@ -35,6 +35,8 @@ def choose_pepper(
             remove_pepper_beside(location.file)
         if variable and variable.strip():
             return pepper_of(variable.strip())
+        # A job that can read the cache of a runner could test guesses of a secret against
+        # fingerprints if the key lay beside them.
         if location.file is None or on_runner:
             return None
         return pepper_beside(location.file, create=create)

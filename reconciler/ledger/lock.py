@@ -113,6 +113,7 @@ def shared_lock(database: Database, key: TargetKey, holder: Holder) -> Iterator[
 def is_file_lock_held(folder: Path, key: TargetKey) -> bool:
     """Return whether another process holds the lock of a target, or of one of its shards."""
     try:
+        # Never created here: commands that only read ask, and must leave nothing behind.
         with (folder / f"{_name(key)}.lock").open("rb") as stream:
             try:
                 # Released at once, when the file is closed.

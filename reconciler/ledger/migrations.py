@@ -32,6 +32,7 @@ from reconciler.ledger.tables import (
 
 VERSION_NAME = "schema_version"
 OLDEST = 1
+# `int` alone also accepts digits of other scripts, and fails for more than 4,300 digits.
 _VERSION = re.compile(r"[0-9]{1,9}", re.ASCII)
 _ON_SQLITE = """
     SELECT m.name, p.name FROM sqlite_master AS m, pragma_table_info(m.name) AS p
@@ -42,6 +43,7 @@ _ON_POSTGRES = """
     WHERE c.relname IN :tables AND c.relkind IN ('r', 'p', 'v') AND pg_table_is_visible(c.oid)
       AND a.attnum > 0 AND NOT a.attisdropped
 """
+# Three tables must be there, because other programs have a table `meta` as well.
 _HIDDEN_SCHEMA = """
     SELECT quote_ident(n.nspname)
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -61,6 +63,7 @@ def _to_2(connection: Connection) -> None:
 
 
 def _to_3(connection: Connection) -> None:
+    # The table is only a cache: without its rows, the next incremental check reads everything.
     seen.drop(connection)
     seen.create(connection)
 
@@ -76,6 +79,7 @@ def _to_5(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE runs ADD COLUMN state VARCHAR"))
     runs_by_target.create(connection)
     runs_by_hash.create(connection)
+    # Last, because it fills the new columns.
     hash_chain.anchor_everything(connection)
 
 

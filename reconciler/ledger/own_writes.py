@@ -19,6 +19,7 @@ _APPLIED = '"status":"applied"'
 _UNDOES = '"undoes":"'
 """Part of the stored facts of a run that reverts another one."""
 
+# SQLite before 3.32 accepts at most 999 parameters in a statement.
 _SLUGS_PER_QUERY = 500
 
 _TOP_LEVEL = re.compile(r"[.\[]")
@@ -98,5 +99,6 @@ def _call(row: Row[tuple[object, ...]]) -> OwnCall:
         started_at=row.started_at,
         ended_at=row.ended_at,
         request_id=row.request_id,
+        # A call that was cut off has no end, and whether it arrived is unknown.
         is_done=row.ended_at is not None and row.error is None,
     )

@@ -73,6 +73,8 @@ def put_in_place(unfinished: Path, file: Path) -> None:
 def _prepare_writer(connection: sqlite3.Connection, _: object) -> None:
     # Commands that only read continue while a run writes.
     connection.execute("PRAGMA journal_mode=WAL")
+    # With NORMAL, a power failure loses the newest commits in WAL mode, but an announced call must
+    # be on disk before it is sent.
     connection.execute("PRAGMA synchronous=FULL")
     # SQLite checks foreign keys only on connections that enable it.
     connection.execute("PRAGMA foreign_keys=ON")
@@ -84,4 +86,6 @@ def _prepare_reader(connection: sqlite3.Connection, _: object) -> None:
 
 def _begin(connection: Connection) -> None:
     write = connection.get_execution_options().get("write", False)
+    # A deferred transaction that reads and then writes fails at once if another process wrote in
+    # between; an immediate one waits for its turn before it reads.
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
