@@ -166,6 +166,7 @@ def _edited(yaml: bytes, pinned: PinnedCatalogue) -> bytes:
     else:
         edit.replace(0, (_KEY,), value)
     edited = edit.result()
+    # The edit is textual, so only loading its result shows that it means what was intended.
     config, _ = load_config(MemorySource({CONFIG_FILE: edited}))
     if config is None or config.catalogue != pinned:
         hint = f"add `{_KEY}: {{file: {pinned.file}, digest: {pinned.digest}}}` to it"
@@ -181,6 +182,7 @@ def _write(
         replace_file(path, content)
         try:
             replace_file(config, edited)
+        # Also on Ctrl-C: a catalogue that does not fit its digest makes every command fail.
         except BaseException:
             if before is None:
                 path.unlink(missing_ok=True)

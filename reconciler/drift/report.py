@@ -204,6 +204,7 @@ def decode_report(text: str, *, name: str) -> DriftReport:
     except (ValueError, RecursionError) as problem:
         raise _unreadable(name, what_is_wrong(problem)) from None
     is_intact = report.plan.has_digest(document["fingerprint"])
+    # `in_sync` is not part of the fingerprint, and an edited one would close an issue.
     if not is_intact or document["in_sync"] != report.in_sync:
         raise _unreadable(name, "its content does not match its fingerprint")
     return report

@@ -116,5 +116,6 @@ def silent_findings(
         for item in models
         if item.state.value == RETIRING
         and item.retires is not None
+        # The days left are not part of the key, so 0 does for all of them.
         and Retirement(item.slug, item.model, item.retires, 0).key not in due
     )

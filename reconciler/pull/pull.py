@@ -123,6 +123,7 @@ async def pull(
     known = at_hand = values(following.desired.integrations.values())
     if terraform is not None:
         last_applied, in_state = terraform.learn(after, observed, last_applied, pulled)
+        # A value at hand wins, because the next plan reads that one and not the state.
         known = {**in_state, **at_hand}
         diagnostics += terraform.diagnostics
     return PullResult(
@@ -191,6 +192,7 @@ class _Following:
             observed=self.observed,
             last_applied=last_applied,
             values=values,
+            # No options of the command: the files are right if a plain `reconcile plan` is empty.
             options=PlanOptions(),
             created_at=created_at,
             diagnostics=diagnostics,

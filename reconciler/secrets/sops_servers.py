@@ -20,6 +20,8 @@ _LIST = re.compile(r"__list_\d")  # notation of flattened lists; no encrypted te
 _NAME_BEFORE = re.compile(r"\w*\Z", re.ASCII)
 _LONGEST_NAME = 64
 
+# No user name, query or fragment: parsers disagree about the host of such an address, and sops has
+# another parser.
 _ADDRESS = re.compile(
     r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::\d{1,5})?/?"
 )
@@ -98,18 +100,23 @@ def _json(content: bytes) -> Mapping[str, object]:
 
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     document = dict(pairs)
+    # Parsers differ in which of two values they keep, and sops must not see another server than
+    # this check.
     if len(document) != len(pairs):
         raise ValueError("repeated name")
     return document
 
 
 def _refuse_constant(name: str) -> NoReturn:
+    # `NaN` and `Infinity` are not JSON, and Go's parser refuses them.
     raise ValueError(name)
 
 
 def _servers(metadata: object, *, nested: bool) -> Iterator[Server]:
     """Yield the servers in the lists of keys; other metadata does not name servers."""
     for kind, entries in _named(metadata).items():
+        # Other metadata, such as `mac` and `version`, are plain values; sops writes null for a kind
+        # without keys.
         if not entries or not isinstance(entries, list | dict):
             continue
         if not isinstance(entries, list):
