@@ -42,6 +42,7 @@ class DeclaredFiles:
 
     async def load(self, documents: Documents | None = None) -> Loaded:
         """Load the files, overlaid with candidates."""
+        # Parsing a large folder takes seconds, in which other requests must be answered.
         return await asyncio.to_thread(self._load, documents or {})
 
     async def declared_in(self, slug: str) -> str | None:

@@ -70,8 +70,11 @@ def check_media_type(scope: Scope) -> None:
     headers: Mapping[bytes, bytes] = dict(scope["headers"])
     kind, _, rest = headers.get(b"content-type", b"").decode("latin-1").lower().partition(";")
     charset = rest.replace('"', "").replace(" ", "")
+    # A browser sends the other usual types to any origin without a preflight request, so a page of
+    # another site could write with them.
     if kind.strip() != "application/json" or charset not in {"", "charset=utf-8"}:
         raise _unsupported("The body must be application/json in UTF-8.")
+    # A small compressed body can expand far beyond the limit.
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise _unsupported("A compressed body is not accepted.")
 

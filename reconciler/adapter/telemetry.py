@@ -82,6 +82,7 @@ class Metrics:
     def count(self, context: RequestContext, seconds: float) -> None:
         """Count a finished request."""
         status = "none" if context.status is None else str(context.status)
+        # Unknown paths share one label, or a scanner would create a time series for each path.
         operation = context.operation or "none"
         self._requests.labels(context.protocol, operation, status).inc()
         self._seconds.labels(context.protocol).observe(seconds)

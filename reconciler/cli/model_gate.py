@@ -66,6 +66,7 @@ fail_on_option = click.option(
 
 def days_of(gates: Iterable[FailOn]) -> int | None:
     """Return the days before a retirement that the gates look at, None for the default."""
+    # The files are loaded once for all gates, so they are checked as far ahead as the farthest one.
     return max((gate.days for gate in gates if gate.days is not None), default=None)
 
 

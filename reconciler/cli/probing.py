@@ -73,6 +73,7 @@ async def prober_of(
         return
     gateway = probe.gateway or GatewayProbe()
     asked = target.model_copy(update={"base_url": gateway.base_url or target.base_url})
+    # The gateway receives a key as well, so its host is checked like that of the API.
     refuse_unknown_host(asked, allowed_hosts=environment.allowed_hosts)
     key = None
     if gateway.api_key is not None:

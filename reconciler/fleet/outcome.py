@@ -150,6 +150,7 @@ def decode_fleet_result(text: str, *, name: str) -> "FleetResult":
         )
         names = {member.member for member in result.members}
         is_whole = bool(names) and len(names) == len(result.members)
+        # The exit code follows from the members, so any other one shows that members are missing.
         if not is_whole or document["exit_code"] != result.exit_code:
             raise ValueError(KIND)
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):

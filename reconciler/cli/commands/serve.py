@@ -12,6 +12,8 @@ from reconciler.cli import serve_wiring, signals
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import Number, format_option
 
+# No wildcards: the check of the Host header stops web pages that rebind their own DNS name to this
+# address.
 _NAME = r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 _HOST = re.compile(_NAME)
 _ORIGIN = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*://{_NAME}/?")
