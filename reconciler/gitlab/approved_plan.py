@@ -78,6 +78,7 @@ async def approved_plan(
         number,
         replace(plan, approved_at=_merged_after(plan, request)),
         author=_text(request.get("author"), "username"),
+        # GitLab before 14.7 has only `merged_by`, which is deprecated since then.
         merged_by=_text(request.get("merge_user") or request.get("merged_by"), "username"),
     )
 

@@ -21,12 +21,14 @@ class GitLabIssues:
         """Return all issues with the label, open and closed."""
         return [
             Issue(required_id(item, "iid"), item.get("state") == "opened", item["description"])
+            # By default, GitLab lists only issues that the user of the token has opened.
             for item in await self.gitlab.pages(f"{self._path}?scope=all&labels={LABEL}")
             if LABEL in (item.get("labels") or []) and isinstance(item.get("description"), str)
         ]
 
     async def create(self, title: str, body: str) -> None:
         """Open an issue with the label."""
+        # GitLab creates a label that the project does not have yet.
         await self.gitlab.post(self._path, {"title": title, "description": body, "labels": LABEL})
 
     async def update(self, number: int, body: str, *, is_open: bool | None) -> None:

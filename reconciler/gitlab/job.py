@@ -49,6 +49,7 @@ def gitlab_job_of(environment: Mapping[str, str]) -> GitLabJob:
 
     def page(name: str) -> str | None:
         value = text(name)
+        # These become links in notes, so nothing that could end a link may be part of them.
         return value if value and _PAGE.fullmatch(value) else None
 
     api_url, project = text("CI_API_V4_URL"), text("CI_PROJECT_ID")
@@ -69,6 +70,7 @@ def gitlab_job_of(environment: Mapping[str, str]) -> GitLabJob:
         token=_token(text("GITLAB_TOKEN")),
         merge_request=int(request) if request else None,
         commit=commit if commit and is_commit(commit) else None,
+        # GitLab sets it for pipelines of branches only.
         branch=text("CI_COMMIT_BRANCH"),
         run_url=page("CI_PIPELINE_URL"),
         new_pipeline_url=f"{home}/-/pipelines/new" if home else None,

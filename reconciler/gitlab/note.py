@@ -43,6 +43,7 @@ def same_text(existing: str, body: str) -> bool:
 
 async def _find(gitlab: GitLab, path: str, *, marker: Marker, user: int) -> JsonObject | None:
     """Return the oldest note with the marker that the user has written."""
+    # The oldest one, so that after two jobs wrote at the same time both update the same note.
     for note in await gitlab.pages(f"{path}?sort=asc&order_by=created_at"):
         author, body = note.get("author"), note.get("body")
         is_own = isinstance(author, dict) and author.get("id") == user
