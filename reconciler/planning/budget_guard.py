@@ -103,6 +103,8 @@ def _rises(evidence: BudgetEvidence, limits: Limits) -> Iterator[str]:
     added: dict[tuple[str, str], Decimal] = {}
     for change in evidence.changes:
         before, after = change.before, change.after
+        # Amounts of different units or periods cannot be added, nor can the budget of an unknown
+        # number of new workspaces, so each of these changes is judged alone.
         if change.workspace is None or _changes_kind(before, after):
             if _rises_alone(before, after, limit):
                 yield f"the budget of {holder(change)} would rise by more than {percent(limit)}"

@@ -72,6 +72,7 @@ class PolicyVerdict:
     def verdict(self) -> Verdict:
         """Return the verdict that follows from the worst finding."""
         errors = {item.code for item in self.findings if item.severity is Severity.ERROR}
+        # Any other error means that the program gave no answer that counts.
         if errors - {DENIAL}:
             return Verdict.FAILED
         if errors:

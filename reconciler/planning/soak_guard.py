@@ -92,6 +92,7 @@ def unsoaked(
     if not found:
         return None
     times = [reason.opens for reason in found if reason.opens is not None]
+    # A reason without a time may never pass by waiting, and then no time is promised.
     opens = max(times) if len(times) == len(found) else None
     return Unsoaked(
         tuple(reason.text for reason in found), opens, unchecked=opens is not None and opens <= now
@@ -156,6 +157,7 @@ class _Guard:
         if soaked.checked < opens:
             text = f"{slug}: in use at {self.source} since {_shown(soaked.since)}"
             return _Reason(f"{text}, last checked {_shown(soaked.checked)}", opens)
+        # Since an older check, the source may have drifted, so the time that passed proves nothing.
         if self.now - soaked.checked > max(self.soak, _SHORTEST_TRUST):
             return _Reason(
                 f"{slug}: not checked at {self.source} since {_shown(soaked.checked)}", opens
