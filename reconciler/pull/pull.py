@@ -123,7 +123,6 @@ async def pull(
     known = at_hand = values(following.desired.integrations.values())
     if terraform is not None:
         last_applied, in_state = terraform.learn(after, observed, last_applied, pulled)
-        # A value at hand wins, because the next plan reads that one and not the state.
         known = {**in_state, **at_hand}
         diagnostics += terraform.diagnostics
     return PullResult(
