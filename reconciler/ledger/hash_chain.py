@@ -44,6 +44,9 @@ _SHARD = re.compile(r'"shard":"([0-9]+/[0-9]+)"')
 _MODULUS = 2**3072 - 1_103_717
 _MODULUS_BYTES = 3072 // 8
 
+# Built once, because each batch of a run's record asks.
+_HASH_OF_RUN = select(runs.c.hash).where(runs.c.id == bindparam("run_id"))
+
 
 @dataclass(frozen=True, slots=True)
 class ChainEnd:
@@ -119,7 +122,7 @@ def close_abandoned(connection: Connection, target: int, *, shard: str | None) -
 def require_open(connection: Connection, target: int, run_id: int, *, name: str) -> None:
     """Raise `LockLost` if another run has closed this one; the target's row stays locked."""
     target_rows.lock(connection, target)
-    if connection.scalar(select(runs.c.hash).where(runs.c.id == run_id)) is not None:
+    if connection.scalar(_HASH_OF_RUN, {"run_id": run_id}) is not None:
         raise LockLost(name, "another run has begun on it")
 
 

@@ -7,9 +7,19 @@ or may not have been stored, so the next plan sends them again (`reconciler.plan
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, MappingResult, Table, bindparam, delete, insert, select
+from sqlalchemy import (
+    Connection,
+    MappingResult,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    select,
+)
 
 from reconciler.diagnostics import SourceLocation
 from reconciler.domain.secrets import Redacted, SecretRef
@@ -62,8 +72,9 @@ def store(
     items = list(confirmed)
     slugs = [item.declared.slug for item in items]
     known = _rows_of(connection, secrets, target, slugs)
+    before = _rows_of(connection, declared, target, slugs)
     # Secrets of an object that was replaced do not belong to the new object with the same slug.
-    replaced = _replaced_slugs(connection, target, items)
+    replaced = _replaced_slugs(before, items)
     kept = {(row["slug"], row["path"]): row for row in known if row["slug"] not in replaced}
     secret_rows: list[_Row] = []
     for item in items:
@@ -72,7 +83,7 @@ def store(
     _exchange(
         connection,
         declared,
-        before=_rows_of(connection, declared, target, slugs),
+        before=before,
         after=[_declared_row(target, item, run) for item in items],
         state=state,
     )
@@ -107,6 +118,8 @@ def store_secrets(
 
 def remove(connection: Connection, target: int, slugs: Collection[str]) -> None:
     """Remove all rows of integrations that no longer exist."""
+    if not slugs:
+        return
     state = read_state_digest(connection, target)
     for table in (declared, secrets):
         # Before the rows are deleted, because their content is needed to remove them from the
@@ -233,11 +246,17 @@ def _rows_of(
 ) -> list[_Row]:
     """Return the rows of some integrations."""
     wanted = set(slugs)
-    query = select(table).where(table.c.target == target)
-    if len(wanted) <= _MAX_NAMED_SLUGS:  # usually one just-applied slug of thousands
-        query = query.where(table.c.slug.in_(sorted(wanted)))
-    rows = connection.execute(query).mappings()
-    return [dict(row) for row in rows if row["slug"] in wanted]
+    if len(wanted) <= _MAX_NAMED_SLUGS:  # usually a few just-applied slugs of thousands
+        values = {"the_target": target, "the_slugs": sorted(wanted)}
+        return [dict(row) for row in connection.execute(_named_rows(table), values).mappings()]
+    return [dict(row) for row in _all_rows(connection, table, target) if row["slug"] in wanted]
+
+
+@cache
+def _named_rows(table: Table) -> Select[Any]:
+    """Return the query for the rows of some slugs; building it costs as much as running it."""
+    is_wanted = table.c.slug.in_(bindparam("the_slugs", expanding=True))
+    return select(table).where(table.c.target == bindparam("the_target"), is_wanted)
 
 
 def _exchange(
@@ -273,15 +292,12 @@ def _content(row: _Row) -> _Row:
     return {name: value for name, value in row.items() if name != "run"}
 
 
-def _replaced_slugs(connection: Connection, target: int, items: Iterable[Confirmed]) -> set[str]:
+def _replaced_slugs(before: Iterable[_Row], items: Iterable[Confirmed]) -> set[str]:
     """Return the slugs that belong to another object now, whose old secrets no longer count."""
-    query = select(declared.c.slug, declared.c.identity).where(declared.c.target == target)
     now = {item.declared.slug: item.identity for item in items}
-    if len(now) <= _MAX_NAMED_SLUGS:
-        query = query.where(declared.c.slug.in_(sorted(now)))
-    rows = connection.execute(query.where(declared.c.identity.is_not(None)))
     # An unknown id is no proof of another object.
-    return {row.slug for row in rows if now.get(row.slug) not in {None, row.identity}}
+    known = {row["slug"]: row["identity"] for row in before if row["identity"] is not None}
+    return {slug for slug, identity in known.items() if now[slug] not in {None, identity}}
 
 
 def _delete_rows(connection: Connection, table: Table, target: int, slugs: Collection[str]) -> None:

@@ -33,6 +33,9 @@ from reconciler.planning.plan import Plan
 _CALL_STARTED = insert(calls)
 _CALL_ENDED = update(calls).where(calls.c.id == bindparam("call_id"))
 _ACTION_ENDED = insert(outcomes)
+_OF_SLUG = (pre_images.c.run == bindparam("the_run"), pre_images.c.slug == bindparam("the_slug"))
+_READ_IMAGE = select(pre_images.c.document).where(*_OF_SLUG)
+_STORE_IMAGE = update(pre_images).where(*_OF_SLUG)
 
 _TOP_LEVEL = re.compile(r"[.\[]")
 """Characters that end a top-level field's name in the text of a path."""
@@ -56,6 +59,7 @@ class Recorder:
         self._run_id = 0
         self._target = 0
         self._open_calls: dict[str, int] = {}
+        self._created_ids: dict[str, str] = {}
 
     def run_started(
         self, plan: Plan, *, overrides: Mapping[str, str] = MappingProxyType({})
@@ -203,25 +207,22 @@ class Recorder:
 
     def _store_created_id(self, connection: Connection, slug: str, identity: str) -> None:
         """Add the id of the created object to the pre-image of the slug."""
-        found = connection.scalar(
-            select(pre_images.c.document).where(
-                pre_images.c.run == self._run_id, pre_images.c.slug == slug
-            )
-        )
-        known = parse_document(found) if found is not None else {}
         # Both the response and the outcome of a create name the id; the second time it is already
         # stored.
-        if known.get("made") != identity:
-            self._store_image(connection, slug, known | {"made": identity})
+        if self._created_ids.get(slug) == identity:
+            return
+        found = connection.scalar(_READ_IMAGE, {"the_run": self._run_id, "the_slug": slug})
+        known = parse_document(found) if found is not None else {}
+        self._store_image(connection, slug, known | {"made": identity})
+        self._created_ids[slug] = identity
 
     def _store_image(
         self, connection: Connection, slug: str, document: Mapping[str, object]
     ) -> None:
-        connection.execute(
-            update(pre_images)
-            .where(pre_images.c.run == self._run_id, pre_images.c.slug == slug)
-            .values(document=to_json(document))
-        )
+        # The new document need not name it.
+        self._created_ids.pop(slug, None)
+        values = {"the_run": self._run_id, "the_slug": slug, "document": to_json(document)}
+        connection.execute(_STORE_IMAGE, values)
 
 
 def _image_document(action: Action, observed: Observed | None) -> dict[str, object]:
