@@ -107,6 +107,11 @@ def now() -> datetime:
     return datetime.now(UTC)  # noqa: TID251  this module is the reader
 
 
+def epoch_seconds() -> float:
+    """Return the seconds since 1970."""
+    return time.time()
+
+
 def monotonic() -> float:
     """Return the seconds of a monotonic clock."""
     return time.monotonic()

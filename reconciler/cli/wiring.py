@@ -400,7 +400,7 @@ def clock() -> Clock:
     """Return the clock of this process, with real time and randomness."""
     return Clock(
         clock=settings.monotonic,
-        wall_clock=lambda: settings.now().timestamp(),
+        wall_clock=settings.epoch_seconds,
         sleep=asyncio.sleep,
         random=random.random,
     )

@@ -115,6 +115,7 @@ class Connection:
         connect_timeout: float = CONNECT_TIMEOUT_SECONDS,
     ) -> None:
         self._origin = origin
+        self._host = ("Host", origin.host_header)
         self._trust = trust
         self._proxy = proxy
         self._connect_timeout = connect_timeout
@@ -124,13 +125,12 @@ class Connection:
 
     async def send(self, request: Request) -> RawAnswer:
         """Send a request and return its whole answer; raises `TransportError`."""
-        host = ("Host", self._origin.host_header)
         if self._proxy is None or self._origin.scheme == "https":
-            target, headers = request.target, [host, *request.headers]
+            target, headers = request.target, [self._host, *request.headers]
         else:
             # A proxy for unencrypted requests gets each of them, with the whole URL.
             target = f"http://{self._origin.host_header}{request.target}"
-            headers = [host, *self._proxy.headers, *request.headers]
+            headers = [self._host, *self._proxy.headers, *request.headers]
         # A connection that the server has closed meanwhile is replaced before anything is sent.
         await self.drop_expired()
         channel = self._open or await self._connect()
@@ -213,6 +213,8 @@ class _Channel(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_LIMIT)
+        self._last_headers: Headers = []
+        self._last_read: h11.Request | None = None
         self._transport: asyncio.Transport  # set before anything else is called
         self._received = bytearray()
         self._ended = False
@@ -294,10 +296,8 @@ class _Channel(asyncio.Protocol):
         return body.answer()
 
     def _send(self, method: str, target: str, headers: Headers, content: bytes | None) -> None:
-        length = [] if content is None else [("Content-Length", str(len(content)))]
         try:
-            request = h11.Request(method=method, target=target, headers=[*headers, *length])
-            data = self._http.send(request) or b""
+            data = self._http.send(self._request(method, target, headers, content)) or b""
             if content is not None:
                 data += self._http.send(h11.Data(data=content)) or b""
             data += self._http.send(h11.EndOfMessage()) or b""
@@ -305,6 +305,18 @@ class _Channel(asyncio.Protocol):
             # Without its cause, whose text may quote a header.
             raise UnsendableError from None
         self._transport.write(data)
+
+    def _request(
+        self, method: str, target: str, headers: Headers, content: bytes | None
+    ) -> h11.Request:
+        if content is not None:
+            length = ("Content-Length", str(len(content)))
+            return h11.Request(method=method, target=target, headers=[*headers, length])
+        # h11 takes a fifth of its time to check headers, which are the same in all reads of a run.
+        if self._last_read is None or headers != self._last_headers:
+            self._last_headers = headers
+            self._last_read = h11.Request(method=method, target=target, headers=list(headers))
+        return h11.Request(method=method, target=target, headers=self._last_read.headers)
 
     async def _head(self) -> h11.Response:
         while not isinstance(event := await self._event(), h11.Response):

@@ -39,7 +39,7 @@ def from_row(row: Mapping[str, object]) -> Observed:
     slug = decode_values.slug(row.get("slug"), "slug")
     # Only checked: a damaged value makes this row unreadable, but not the whole list.
     decode_values.identifier(row.get("organisation_id"), "organisation_id")
-    return _record(slug, row, _plain_fields(row))
+    return _record(slug, row, _plain_fields(row), detailed=False)
 
 
 def from_detail(
@@ -70,7 +70,7 @@ def from_detail(
         _put(fields, field, _structure(record, field))
     for part in SubResource:
         fields |= _switches(record, part)
-    return replace(_record(slug, record, fields), detailed=True)
+    return _record(slug, record, fields, detailed=True)
 
 
 def with_models(observed: Observed, answer: Mapping[str, object]) -> Observed:
@@ -123,7 +123,9 @@ def with_parts(
     )
 
 
-def _record(slug: str, record: Mapping[str, object], fields: dict[str, Value]) -> Observed:
+def _record(
+    slug: str, record: Mapping[str, object], fields: dict[str, Value], *, detailed: bool
+) -> Observed:
     return Observed(
         slug=slug,
         fields=fields,
@@ -136,6 +138,7 @@ def _record(slug: str, record: Mapping[str, object], fields: dict[str, Value]) -
         workspace_count=decode_values.count(
             record.get("workspaces_count", record.get("workspace_count")), "workspaces_count"
         ),
+        detailed=detailed,
     )
 
 

@@ -360,6 +360,8 @@ class _Reading:
             return row
         if parts.detail is not None:
             row = decode.detail_over_row(row, parts.detail)
+        if parts.models is None and parts.workspaces is None:
+            return row
         return decode.with_parts(row, models=parts.models, workspaces=parts.workspaces)
 
 
