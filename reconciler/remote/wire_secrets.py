@@ -16,6 +16,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import cache
+from itertools import chain
 from urllib.parse import unquote
 
 from reconciler.domain.facts import SECRET_NAME
@@ -163,6 +164,10 @@ MOST_STEPS = 8
 """Maximum number of encodings; a text that is encoded more often is redacted as a whole."""
 
 _SHORTEST_SKELETON = 10
+_END = 8
+_FEW = 16
+"""Number of texts that are searched for faster than their ends are looked up."""
+
 _PIECE = 24
 """Number of letters and digits of a long secret that are enough to recognise a part of it."""
 
@@ -178,15 +183,42 @@ _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v"}
 _PERCENT_U = r"(?:%[uU][0-9A-Fa-f]{4})+"
 
 
+class _Texts:
+    """Texts to search for, indexed by their ends.
+
+    A run that creates thousands of integrations has thousands of secrets, and each integration is
+    looked up first: an answer of 404, whose message is searched for all of them. The beginnings
+    would not distinguish them, because the keys of a provider share a prefix.
+    """
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._all = list(texts)
+        self._by_end: dict[str, list[str]] = {}
+        if len(self._all) > _FEW:
+            for text in self._all:
+                self._by_end.setdefault(text[-_END:], []).append(text)
+        # More than one for texts that are shorter than an end.
+        self._lengths = {len(end) for end in self._by_end}
+
+    def possible_in(self, text: str) -> Iterator[str]:
+        """Yield the texts whose end occurs in a text; few texts are all yielded."""
+        if not self._by_end:
+            yield from self._all
+        for length in self._lengths:
+            ends = {text[at : at + length] for at in range(len(text) - length + 1)}
+            for end in ends & self._by_end.keys():
+                yield from self._by_end[end]
+
+
 @dataclass(frozen=True, slots=True)
 class Needles:
     """Texts to search for: `literal` in a decoded text, `skeletons` in its letters and digits."""
 
-    literal: frozenset[str] = field(default=frozenset(), repr=False)
-    skeletons: frozenset[str] = field(default=frozenset(), repr=False)
+    literal: tuple[_Texts, ...] = field(default=(), repr=False)
+    skeletons: tuple[_Texts, ...] = field(default=(), repr=False)
 
     def __or__(self, other: "Needles") -> "Needles":
-        return Needles(self.literal | other.literal, self.skeletons | other.skeletons)
+        return Needles(self.literal + other.literal, self.skeletons + other.skeletons)
 
 
 def needles_of(secrets: Iterable[str]) -> Needles:
@@ -203,7 +235,7 @@ def needles_of(secrets: Iterable[str]) -> Needles:
             if len(skeleton) >= _SHORTEST_SKELETON:
                 # The ends of a document are names of fields, which any message may contain.
                 skeletons |= {skeleton} if secret.startswith("{") else _pieces(skeleton)
-    return Needles(frozenset(literal), frozenset(skeletons))
+    return Needles((_Texts(literal),), (_Texts(skeletons),))
 
 
 def redact(text: str, needles: Needles) -> str:
@@ -251,8 +283,8 @@ def _hits(runs: Sequence[str], needles: Needles) -> Iterator[int]:
     yield from _of_texts(letters, starts, needles.skeletons)
 
 
-def _of_texts(text: str, starts: Sequence[int], wanted: Iterable[str]) -> Iterator[int]:
-    for needle in wanted:
+def _of_texts(text: str, starts: Sequence[int], wanted: Iterable[_Texts]) -> Iterator[int]:
+    for needle in chain.from_iterable(texts.possible_in(text) for texts in wanted):
         at = text.find(needle)
         while at >= 0:
             yield from _between(starts, at, at + len(needle))

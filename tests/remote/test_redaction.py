@@ -51,8 +51,15 @@ BINARY: dict[str, Callable[[str], str]] = {
 EVERY = ENCODINGS | CASES | BINARY
 
 
+OTHERS = [f"sk-of-another-{number:03}-{number**20:x}" for number in range(100, 120)]
+
+
 def shown(secret: str, echoed: str, template: str = "Incorrect key ({}) provided") -> str:
-    return redact(template.format(echoed), needles_of([secret]))
+    text = template.format(echoed)
+    found = redact(text, needles_of([secret]))
+    # Among many secrets, each is looked up by its end.
+    assert redact(text, needles_of([*OTHERS, secret])) == found
+    return found
 
 
 @pytest.mark.parametrize("twice", [False, True])
@@ -112,6 +119,11 @@ def test_what_a_server_has_cut_off_or_wrapped_is_found() -> None:
     secret = "sk_live.0123456789abcdefghijklmnopqrstuvwxyz.XYZ"
     for echoed in (secret[:30], secret[-30:], f"{secret[:20]}\n {secret[20:]}", f"'{secret}'."):
         assert shown(secret, echoed) == "Incorrect key [redacted] provided", echoed
+
+
+@pytest.mark.parametrize("secret", ["a  b", "%20%20%20", "abcd", "abcdefg", *OTHERS])
+def test_among_many_secrets_one_of_any_length_is_found(secret: str) -> None:
+    assert REDACTED in shown(secret, secret)
 
 
 def test_what_is_no_secret_stays() -> None:
