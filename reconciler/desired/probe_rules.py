@@ -62,7 +62,7 @@ def _check_rotation(
             problems.error("missing-field", summary, here.at("staged"), hint=hint)
     elif probe.get("gateway") is not None and not probe.get("workspace"):
         # The shadow has no provider of its own in any other workspace.
-        summary = "`staged` with the gateway as its probe needs `workspace` of the probe"
+        summary = "`staged` with a gateway probe needs `workspace` in `probe`"
         hint = "add `workspace: ID` to `probe`: that of the gateway's key"
         problems.error("missing-field", summary, here.at("staged"), hint=hint)
 
@@ -91,7 +91,7 @@ def _check_variables(names: Value, here: SourceOrigin, problems: ProblemCollecto
             continue
         if not _VARIABLE.fullmatch(name):
             hint = "write names such as SECRET_PROBE_KEY"
-            summary = "`variables` holds what is not the name of a variable"
+            summary = "`variables` contains an invalid variable name"
             problems.error("invalid-value", summary, here.at(index), hint=hint, hide=True)
         elif is_forbidden(SecretRef("env", name)):
             summary = f"the variable {name} is reserved and cannot be passed to a probe"

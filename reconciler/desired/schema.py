@@ -76,9 +76,9 @@ _TARGET = {
     "windows": "Hours in which changes are applied; outside them, `apply` refuses.",
     "freeze": "Time until which nothing is applied.",
     "probe": "How `apply --probe` checks a credential after writing it.",
-    "usage": "Whether plans show what uses an integration, and keep what is used.",
-    "rotation": "How the credentials of integrations are written.",
-    "policies": "Further programs that judge the plans of this target.",
+    "usage": "Whether plans list the users of an integration and block removals that affect them.",
+    "rotation": "How credentials are rotated.",
+    "policies": "Additional policies of this target.",
     "promotion": "What another target must have in use before it is applied here.",
 }
 _PROMOTION = {
@@ -128,7 +128,7 @@ _LIMITS = {
     "access_removals": "Workspaces and models whose access one run may remove.",
     "budget_total": "Sum that the budgets of all workspaces may reach, for each period separately.",
     "budget_increase": "Share by which one run may raise the sum of budgets, for example 0.5.",
-    "used_removals": "Removals of something in use that one run may make; with `usage` alone, 0.",
+    "used_removals": "Removals of something in use that a run may make; by default 0 with `usage`.",
     "plan_age_hours": "Hours for which a saved plan can be applied.",
 }
 _CATALOGUE = {

@@ -135,7 +135,7 @@ def notice_of(log: AuditLog) -> Diagnostic:
 
 def unknown_writers(why: str, *, hint: str) -> Diagnostic:
     """Return the notice that no writer can be named."""
-    return notice("who-unknown", f"who changed what is not known: {why}", hint=hint)
+    return notice("who-unknown", f"the authors of the changes are unknown: {why}", hint=hint)
 
 
 class _Search:

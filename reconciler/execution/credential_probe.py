@@ -2,7 +2,7 @@
 
 A credential is proven by an answer that it is alive; an answer that cannot be had proves nothing.
 Actions that write a credential take turns, so that at most one credential is unproven, and after
-the first that is not alive no further one is written. How a probe is made:
+the first that is not alive, no further credential is written. How a probe is made:
 `reconciler.execution.probers`.
 """
 
@@ -121,7 +121,9 @@ class CredentialProbe:
         # No further credential is written, because the same cause may spoil it, too.
         is_dead = found.verdict is Verdict.DEAD
         what = "is dead" if is_dead else "could not be proven to be alive"
-        self.stopped = f"the credential of {action.slug} {what}, so no further one is written"
+        self.stopped = (
+            f"the credential of {action.slug} {what}, so no further credential is written"
+        )
         reason = f": {found.reason}" if found.reason else ""
         if in_shadow is None:
             summary = f"the credential was written and {what}{reason}"

@@ -52,7 +52,7 @@ class CommandProber:
             reason = f"the probe was ended by signal {-ended.exit_code}"
             return ProbeResult(Verdict.UNKNOWN, reason)
         if ended.exit_code:
-            return ProbeResult(Verdict.DEAD, f"the probe answered {ended.exit_code}")
+            return ProbeResult(Verdict.DEAD, f"the probe exited with {ended.exit_code}")
         return ProbeResult(Verdict.ALIVE)
 
 

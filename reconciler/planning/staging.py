@@ -223,7 +223,7 @@ def _obstacle(
         summary = f"{declared.slug}: another run is rotating its credential"
         return error("shadow-conflict", summary, hint="wait for that run to end", at=at)
     if taken and (shadow is None or not shadow.is_ours):
-        summary = f"{declared.slug}: {slug} exists, and it is not known to be a shadow of ours"
+        summary = f"{declared.slug}: {slug} exists and is not a shadow of this target"
         hint = f"check {slug} in the console, and rename or delete it; it was not touched"
         return error("shadow-conflict", summary, hint=hint, at=at)
     hidden = [show_path(path) for path in _masks(body)]

@@ -136,10 +136,10 @@ def _users(action: Action) -> str:
 def findings_of(reading: UsageReading) -> list[Diagnostic]:
     """Return the notice of a refused read, or the warning of an incomplete one."""
     if reading.refusal:
-        summary = f"it is not known what uses the integrations: {reading.refusal}"
+        summary = f"the usage of the integrations is unknown: {reading.refusal}"
         return [notice(UNKNOWN, summary, hint=_SCOPES_HINT)]
     if not reading.gaps:
         return []
     gaps = named(reading.gaps, limit=_NAMED, separator="; ")
-    summary = f"what uses the integrations could not be read completely: {gaps}"
+    summary = f"the usage of the integrations could not be read completely: {gaps}"
     return [warning(INCOMPLETE, summary, hint="run again; what was not read counts as used")]

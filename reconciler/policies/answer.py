@@ -97,12 +97,12 @@ def _from_results(results: list[object], *, status: int) -> list[_Raw]:
     rules, is_counted = 0, True
     for result in results:
         if not isinstance(result, dict) or not _KEYS.intersection(result):
-            summary = "answered with a list that holds something else than results of conftest"
+            summary = "answered with a list that contains other values than results of conftest"
             raise PolicyProblem(summary, hint=_JSON_HINT)
         found += [(Severity.ERROR, *entry) for entry in _entries(result, "failures")]
         found += [(Severity.WARNING, *entry) for entry in _entries(result, "warnings")]
         if _entries(result, "exceptions"):
-            hint = "remove the exceptions from the rules: a plan passes or does not"
+            hint = "remove the exceptions from the rules"
             raise PolicyProblem("answered with exceptions from its rules", hint=hint)
         rules += _successes(result)
         is_counted = is_counted and "successes" in result

@@ -343,7 +343,7 @@ def _held_back(slug: str, held: Sequence[Difference], kept: Sequence[Difference]
         "unpaired-credential",
         f"{slug}: {_paths(held)} not promoted, because {_paths(reasons)} differs: a credential "
         "would be sent to a host that it does not belong to",
-        hint="list host and credential both in `differs`, or neither, or edit the overlay by hand",
+        hint="list both the host and the credential in `differs`, or neither",
     )
 
 
@@ -382,7 +382,7 @@ def _needs_own_values(
     return warning(
         "not-promoted",
         f"{slug}: target {target.name} does not declare it, and needs its own {_paths(own)}",
-        hint=f"replace `{slug}: null` in {overlays.folder}/ by these fields, then promote again",
+        hint=f"replace `{slug}: null` in {overlays.folder}/ with these fields, then promote again",
     )
 
 

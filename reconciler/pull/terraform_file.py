@@ -79,7 +79,7 @@ def _decoded(content: bytes, where: str) -> str:
         hint = "pass a state of this configuration only, without the states of other projects"
         raise _refused(UNREADABLE, where, f"is larger than {limit}", hint)
     if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-        hint = "write it as UTF-8: PowerShell's `>` writes UTF-16, `| Out-File -Encoding utf8` not"
+        hint = "write it as UTF-8; in PowerShell, use `| Out-File -Encoding utf8` instead of `>`"
         raise _refused(UNREADABLE, where, "is UTF-16, not UTF-8", hint)
     try:
         return content.decode("utf-8-sig")

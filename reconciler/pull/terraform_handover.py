@@ -1,4 +1,4 @@
-"""What Terraform can let go of after a pull, and what stays with it."""
+"""Resources that Terraform can release after a pull, and those that it keeps."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -24,7 +24,7 @@ class Handover:
 
 
 def handover(state: TerraformState, pulled: Collection[str]) -> Handover:
-    """Return what Terraform can let go of once files declare the integrations `pulled`."""
+    """Return the resources that Terraform can release once files declare `pulled`."""
     done = {resource.configured for resource in _resources(state, pulled)}
     rest = set(state.integrations) - set(pulled)
     left = {resource.configured for resource in _resources(state, rest)}

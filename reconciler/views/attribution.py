@@ -39,8 +39,8 @@ _OTHERS = MappingProxyType(
 _UNKNOWN = MappingProxyType(
     {
         Reason.LOG_BEGINS_LATER: "the log begins later",
-        Reason.NO_RECORD: "no record of the log fits",
-        Reason.LOG_INCOMPLETE: "the log could not be read whole",
+        Reason.NO_RECORD: "no record of the log matches",
+        Reason.LOG_INCOMPLETE: "the log could not be read completely",
     }
 )
 _PLAIN_ID = re.compile(r"[A-Za-z0-9-]{1,64}")

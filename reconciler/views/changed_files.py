@@ -25,7 +25,7 @@ _VERDICTS = {
 _LISTED_FILES = 40
 _NAMED_SLUGS = 10
 
-_UNDO_NEXT = "Review the files with `git diff`, then commit and apply them as any other change."
+_UNDO_NEXT = "Review the files with `git diff`, then commit and apply them like any other change."
 _UNDO_NOTHING = "No file needs a change."
 
 

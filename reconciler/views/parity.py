@@ -22,7 +22,7 @@ _HIDDEN = "[redacted]"
 _NOT_DECLARED = "(not declared)"
 _DECLARED = "(declared)"
 _WHOLE = "(whole integration)"
-_NEXT = "Review the files with `git diff`, then commit and apply them as any other change."
+_NEXT = "Review the files with `git diff`, then commit and apply them like any other change."
 _LONGEST = 60
 
 

@@ -160,7 +160,7 @@ LIFTS = MappingProxyType(
         "masked-write": "declare the secret as a reference; the API shows only its mask",
         "archived": "restore or delete the integration in Portkey, or remove the file",
         "policy": "no option lifts this; change what the policy denies",
-        "policy-failed": "no option lifts this; make the policy answer",
+        "policy-failed": "no option lifts this; correct the policy",
         "policy-not-allowed": "list the command in RECONCILE_ALLOWED_POLICIES",
         "cannot-stage": "declare the named secrets, or set `rotation: {staged: false}`",
         "shadow-conflict": "no option lifts this; rename or delete the integration that is named",

@@ -289,7 +289,7 @@ def _staging_notes(action: Action) -> tuple[str, ...]:
     note = phrases.STAGED_BY.format(visible(action.staged_by, limit=255))
     # A saved plan does not hold calls.
     if action.staging is not None:
-        note += f" ({counted(action.staging.count, 'call')} more)"
+        note += f" ({counted(action.staging.count, 'more call')})"
     return (note,)
 
 

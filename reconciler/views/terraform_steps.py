@@ -23,12 +23,12 @@ def terraform_lines(
 ) -> Iterator[str]:
     """Yield the blocks and the steps; `is_recorded` if the ledger holds fingerprints."""
     if left.released:
-        yield f"Terraform can let go of {counted(len(left.released), 'resource')}:"
+        yield f"Blocks that release {counted(len(left.released), 'resource')} from Terraform:"
         yield ""
         for address in left.released:
             yield from _BLOCK.format(address=visible(address, None)).splitlines()
         yield ""
-    yield "Steps left:"
+    yield "Next steps:"
     for number, step in enumerate(_steps(pulled, left, context, is_recorded=is_recorded), 1):
         yield f"{number}. {step}"
     yield ""
@@ -46,12 +46,12 @@ def _steps(
     yield f"Review the files with `git diff`, and check that nothing differs: {plan}"
     if left.referring:
         yield (
-            "In these resources, write the slug in place of a reference to what Terraform lets "
-            f"go of: {_named(left.referring)}"
+            "In these resources, replace references to the released resources with slugs: "
+            f"{_named(left.referring)}"
         )
     if left.released:
         yield (
-            "Replace the resources in the Terraform configuration by the blocks above, and run "
+            "Replace the resources in the Terraform configuration with the blocks above, and run "
             "`terraform apply`: it must report 0 to add, 0 to change, 0 to destroy"
         )
     if left.held:
@@ -62,7 +62,7 @@ def _steps(
     if left.staying:
         counts = ", ".join(f"{number} × {visible(kind)}" for kind, number in left.staying.items())
         yield f"Terraform keeps what reconcile does not manage: {counts}"
-    yield "Commit the files, and delete the copy of the state: it holds secrets in clear"
+    yield "Commit the files, and delete the copy of the state: it contains secrets in clear text"
 
 
 def _named(names: "tuple[str, ...] | list[str]") -> str:

@@ -131,7 +131,7 @@ def test_a_warning_stops_nothing(tmp_path: Path) -> None:
         ("echo ok", "a text that is not the JSON of conftest"),
         ("echo '{}'", "JSON that is not a list of results"),
         ("echo '[]'", "checked no rule"),
-        ("echo '[1]'", "something else than results"),
+        ("echo '[1]'", "other values than results"),
         ('echo \'[{"namespace": "other", "successes": 0}]\'', "checked no rule"),
         ("echo '[{\"failures\": [{}]}]'", "without `msg`"),
         ("exit 3", "ended with status 3 and no answer"),

@@ -60,7 +60,7 @@ def leftover(project: Here, *, known: bool = True) -> None:
 def test_a_plan_names_the_shadow_and_counts_its_calls(tmp_path: Path) -> None:
     project = applied(tmp_path)
     text = project.run("plan", **NEW).out
-    assert "staged by alpha--next (3 calls more)" in text
+    assert "staged by alpha--next (3 more calls)" in text
     for style in ("markdown", "html"):
         assert "staged by alpha--next" in project.run("plan", "--format", style, **NEW).out
     planned = project.plan("--out", "plan.json", **NEW)
@@ -192,7 +192,7 @@ def test_a_leftover_is_planned_away_and_nothing_else(tmp_path: Path) -> None:
 def test_a_rotation_removes_the_leftover_first(tmp_path: Path) -> None:
     project = applied(tmp_path)
     leftover(project)
-    assert "(4 calls more)" in project.run("plan", **NEW).out
+    assert "(4 more calls)" in project.run("plan", **NEW).out
     done = project.apply(**NEW)
     assert writes(done)[:2] == ["DELETE /integrations/alpha--next", "POST /integrations"]
     assert project.slugs() == ["alpha"]
@@ -358,7 +358,7 @@ def test_staging_needs_the_ledger(tmp_path: Path) -> None:
         (
             {"rotation": {"staged": True}, "probe": {"gateway": {}}},
             "missing-field",
-            "needs `workspace` of the probe",
+            "needs `workspace` in `probe`",
         ),
         ({"rotation": {"staged": "yes"}}, "wrong-type", "`staged` must be true or false"),
         ({"rotation": {"stages": True}}, "unknown-field", "`stages` is not a field"),

@@ -142,7 +142,7 @@ def test_no_sink_ever_has_a_secret_of_a_request_body(tmp_path: Path) -> None:
         )
         seen += [logged, at.drift(), at.drift(), at.project.run("history", "--format", "json")]
         assert at.pages == len(FORMATS) + 3
-        assert "could not be read whole" in seen[-3].out
+        assert "could not be read completely" in seen[-3].out
         for done in seen:
             assert CANARY not in done.out + done.err
         for file in tmp_path.rglob("*"):
@@ -204,7 +204,7 @@ def test_a_page_that_fails_leaves_every_writer_unknown(tmp_path: Path) -> None:
             at.world.log(uri="/v1/configs/other")
         at.write(ANN, "PUT", "/alpha", {"description": "by hand"})
         done = at.drift()
-        assert "who: unknown: the log could not be read whole" in done.out
+        assert "who: unknown: the log could not be read completely" in done.out
         assert "notice[who-unknown]" in done.out
         assert ANN.id not in done.out
 

@@ -178,7 +178,7 @@ def test_the_removed_blocks_name_every_resource_that_was_pulled_without_keys(
     assert done.out.count("    destroy = false\n") == 11
     assert "Terraform keeps what reconcile does not manage: 2 × portkey_workspace\n" in done.out
     assert "reconcile --target here plan\n" in done.out
-    assert "delete the copy of the state: it holds secrets in clear" in done.out
+    assert "delete the copy of the state: it contains secrets in clear text" in done.out
 
 
 def test_a_resource_of_which_an_instance_was_not_pulled_stays_with_terraform(
@@ -209,7 +209,7 @@ def test_resources_that_stay_and_refer_to_a_released_one_are_named(tmp_path: Pat
             }
         )
         done = at.pull()
-    assert "what Terraform lets go of: portkey_provider.main\n" in done.out
+    assert "the released resources with slugs: portkey_provider.main\n" in done.out
     assert "1 × portkey_provider" in done.out
 
 

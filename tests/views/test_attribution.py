@@ -57,11 +57,11 @@ def said(verdict: Verdict, *writers: Writer, reason: Reason | None = None) -> st
         ),
         (
             said(Verdict.UNKNOWN, reason=Reason.LOG_INCOMPLETE),
-            "who: unknown: the log could not be read whole",
+            "who: unknown: the log could not be read completely",
         ),
         (
             said(Verdict.UNKNOWN, reason=Reason.NO_RECORD),
-            "who: unknown: no record of the log fits",
+            "who: unknown: no record of the log matches",
         ),
     ],
 )
