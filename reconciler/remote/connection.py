@@ -31,7 +31,7 @@ from reconciler.remote.exchange import (
 from reconciler.remote.responses import RawAnswer
 
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
-"""Limit for opening a connection, and again for its TLS handshake."""
+"""Limit for opening a connection, and again for its tunnel and for each TLS handshake."""
 
 IDLE_SECONDS: Final = 30.0
 """Seconds after which an unused connection is no longer trusted to be open."""
@@ -167,7 +167,8 @@ class Connection:
             if first.scheme == "https":
                 await self._start_tls(channel, first)
             if self._proxy is not None and self._origin.scheme == "https":
-                await channel.open_tunnel(self._origin, self._proxy.headers)
+                async with _connecting(self._connect_timeout):
+                    await channel.open_tunnel(self._origin, self._proxy.headers)
                 await self._start_tls(channel, self._origin)
         except BaseException:
             channel.abort()
@@ -203,8 +204,9 @@ async def _connecting(limit_seconds: float) -> AsyncIterator[None]:
             yield
     except TimeoutError as late:
         raise ConnectTimeout from late
-    # A host name that cannot be encoded is a UnicodeError.
-    except (OSError, UnicodeError) as failure:
+    # A host name that cannot be encoded is a UnicodeError. A tunnel can break before the API has
+    # seen anything.
+    except (OSError, UnicodeError, BrokenConnection) as failure:
         raise ConnectError from failure
 
 

@@ -12,6 +12,7 @@ import pytest
 from reconciler.domain.calls import Call, OperationName
 from reconciler.errors import InvalidInput
 from reconciler.remote.connection import Connection, origin_of, proxy_at
+from reconciler.remote.errors import NotSent
 from reconciler.remote.exchange import (
     BrokenConnection,
     ConnectError,
@@ -19,12 +20,13 @@ from reconciler.remote.exchange import (
     ProxyError,
     Request,
     Transport,
+    TransportError,
     UnsendableError,
 )
 from reconciler.remote.responses import RawAnswer
-from reconciler.remote.transport import ConnectionPool, connection_maker
+from reconciler.remote.transport import ConnectionPool, connection_maker, remote_error
 from tests.remote.builders import client
-from tests.remote.raw_server import RawServer, drips, resets, says, then, writes
+from tests.remote.raw_server import Behaviour, RawServer, drips, resets, says, then, writes
 
 FINE = says(b"fine")
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -322,6 +324,38 @@ def test_a_proxy_that_opens_no_tunnel_is_an_error(
     assert request == (
         b"CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\nProxy-Authorization: Basic bWU6\r\n\r\n"
     )
+
+
+async def stalls(_writer: asyncio.StreamWriter) -> None:
+    """Answer nothing."""
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "code"),
+    [
+        pytest.param(resets, "unreachable", id="resets"),
+        pytest.param(writes(b""), "unreachable", id="closes"),
+        pytest.param(writes(b"HTTP/1.1 200"), "unreachable", id="half an answer"),
+        pytest.param(writes(b"\0\xff\r\n\r\n"), "unreachable", id="no HTTP"),
+        pytest.param(stalls, "unreachable", id="stalls"),
+        pytest.param(says(b"", status="502 Bad Gateway"), "proxy-failed", id="refuses"),
+    ],
+)
+def test_a_proxy_that_fails_before_the_tunnel_is_open_proves_that_nothing_was_sent(
+    behaviour: Behaviour, code: str
+) -> None:
+    async def main() -> None:
+        async with RawServer(behaviour).running() as proxy:
+            via = f"http://127.0.0.1:{proxy.port}"
+            limit = 0.1 if behaviour is stalls else 20
+            connection = to("https://127.0.0.1:1/v1", via, connect_timeout=limit)
+            with pytest.raises(TransportError) as caught:
+                await connection.send(get("https://127.0.0.1:1/v1"))
+        found = remote_error(caught.value, what="POST /x", base_url="https://127.0.0.1:1/v1")
+        assert isinstance(found, NotSent)
+        assert (found.code, found.outcome_unknown) == (code, False)
+
+    asyncio.run(main())
 
 
 def made(**settings: Any) -> Transport:
