@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.cli.project import Here
 from tests.drift.builders import TOKEN, channels
 from tests.end_to_end.harness import Project
 
@@ -19,9 +20,12 @@ KEY = {"x-portkey-api-key": "pk-canary-drift"}
 
 
 @contextmanager
-def applied(folder: Path) -> Iterator[tuple[Project, str]]:
-    """Apply two integrations to a served simulator; yield the project and the URL of the server."""
-    project = Project(folder, PORTKEY_API_KEY="pk-canary-drift")
+def applied(folder: Path, kind: type[Project] = Here) -> Iterator[tuple[Project, str]]:
+    """Apply two integrations to a served simulator; yield the project and the URL of the server.
+
+    `Project` is for tests that notify: apprise warns when it is imported, and here that fails.
+    """
+    project = kind(folder, PORTKEY_API_KEY="pk-canary-drift")
     with project.serving() as url:
         project.config(url, api_key="${env:PORTKEY_API_KEY}")
         project.integration("alpha", description="as declared")
@@ -147,7 +151,7 @@ def test_a_failed_read_is_never_in_sync(tmp_path: Path) -> None:
 def test_channels_are_notified_and_one_that_fails_changes_and_leaks_nothing(
     tmp_path: Path,
 ) -> None:
-    with applied(tmp_path) as (project, url), channels() as there:
+    with applied(tmp_path, Project) as (project, url), channels() as there:
         given = ("--notify", there.url("refusing"), "--notify", there.url("good"))
         quiet = project.run("drift", *given)
         assert (quiet.code, there.posted) == (0, [])
@@ -167,7 +171,7 @@ def test_channels_are_notified_and_one_that_fails_changes_and_leaks_nothing(
 
 
 def test_channels_may_come_from_the_environment(tmp_path: Path) -> None:
-    with applied(tmp_path) as (project, url), channels() as there:
+    with applied(tmp_path, Project) as (project, url), channels() as there:
         by_hand(url, "alpha", description="by hand")
         both = f"{there.url('good')} {there.url('refusing')}"
         assert project.run("drift", RECONCILE_DRIFT_NOTIFY=both).code == 2
@@ -175,7 +179,7 @@ def test_channels_may_come_from_the_environment(tmp_path: Path) -> None:
 
 
 def test_an_apply_notifies_channels_of_what_was_not_applied_alone(tmp_path: Path) -> None:
-    with applied(tmp_path) as (project, _), channels() as there:
+    with applied(tmp_path, Project) as (project, _), channels() as there:
         given = ("apply", "--yes", "--notify", there.url("good"))
         assert (project.run(*given).code, there.posted) == (0, [])
         project.integration("broken", configurations={"custom_host": "http://127.0.0.1"})

@@ -32,6 +32,7 @@ LOCAL, REMOTE, BOTH, UNKNOWN = (
 
 
 @pytest.mark.slow
+@settings(max_examples=40)
 @given(plans())
 def test_a_report_differs_where_its_plan_does_and_has_its_digest(plan: Plan) -> None:
     report = detect_drift(plan)
@@ -42,6 +43,7 @@ def test_a_report_differs_where_its_plan_does_and_has_its_digest(plan: Plan) -> 
 
 
 @pytest.mark.slow
+@settings(max_examples=40)
 @given(plans())
 def test_the_fingerprint_depends_neither_on_time_nor_on_origins(plan: Plan) -> None:
     later = replace(plan, created_at="2027-01-01T00:00:00Z", commit="another")

@@ -39,6 +39,7 @@ LOCAL = RenderOptions(ledger="local")
 
 
 @pytest.mark.slow
+@settings(max_examples=40)
 @given(plans(), st.lists(texts, max_size=2))
 @example(worst_plan(), [WORST])
 def test_foreign_text_in_markdown_stands_in_code_alone(plan: Plan, given: list[str]) -> None:
@@ -62,6 +63,7 @@ def test_markdown_keeps_its_limit_and_its_first_sentence(names: list[str], limit
 
 
 @pytest.mark.slow
+@settings(max_examples=40)
 @given(plans())
 @example(worst_plan())
 def test_foreign_text_adds_neither_tags_nor_attributes_to_html(plan: Plan) -> None:
@@ -74,6 +76,7 @@ def test_foreign_text_adds_neither_tags_nor_attributes_to_html(plan: Plan) -> No
 
 
 @pytest.mark.slow
+@settings(max_examples=40)
 @given(plans(text=starts), st.integers(40, 130))
 def test_terminal_text_obeys_nobody_and_colour_adds_nothing_but_colour(
     plan: Plan, width: int
@@ -88,6 +91,7 @@ def test_terminal_text_obeys_nobody_and_colour_adds_nothing_but_colour(
 
 
 @pytest.mark.slow
+@settings(max_examples=40)
 @given(plans())
 def test_a_channel_gets_one_line_per_fact_and_no_foreign_value(plan: Plan) -> None:
     plain = replace(plan, actions=tuple(replace(a, slug="alpha") for a in plan.actions))

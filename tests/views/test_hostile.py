@@ -91,6 +91,7 @@ def test_foreign_text_in_a_markdown_plan_stands_in_code_alone(plan: Plan) -> Non
     assert_inert(markdown.plan(plan, LOCAL))
 
 
+@settings(max_examples=40)
 @given(st.data())
 def test_foreign_text_in_a_markdown_result_stands_in_code_alone(data: st.DataObject) -> None:
     plan = data.draw(plans())
@@ -130,6 +131,7 @@ def test_foreign_text_in_an_html_result_adds_no_tags(data: st.DataObject) -> Non
     assert page.tags.count("details") == len(plan.actions)
 
 
+@settings(max_examples=60)
 @given(plans(text=starts), st.integers(40, 130))
 @example(samples.plan(samples.creation("a" * 60 + " ::error::x", "::error::" * 30)), 40)
 @example(samples.plan(samples.creation("写" * 50, "写真" * 60)), 41)
