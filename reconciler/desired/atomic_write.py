@@ -19,6 +19,8 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o666) -> None:
     try:
         with open(descriptor, "wb") as stream:  # noqa: PTH123  it is open already
             if path.exists():
+                # The new file keeps the permissions of the old one, but no set-user-ID or sticky
+                # bit.
                 os.fchmod(descriptor, stat.S_IMODE(path.stat().st_mode) & 0o777)
             stream.write(content)
             stream.flush()

@@ -52,6 +52,7 @@ def read_catalogue(
             hint = f"add the file, or {UPDATE_HINT}"
         problems.error("catalogue-unreadable", summary, here.at("file"), hint=hint)
         return None
+    # Before it is parsed, because only the pinned content is trusted.
     if digest_of(content) != pinned.digest:
         summary = f"the catalogue `{pinned.file}` does not match its digest"
         hint = f"restore the file, or {UPDATE_HINT}; its digest is {digest_of(content)}"
@@ -136,6 +137,7 @@ def _facts_of(entry: Document) -> ModelFacts:
     try:
         return ModelFacts(retirement_date(entry.get("deprecation_date")))
     except (ValueError, TypeError):
+        # A date that cannot be read is reported, because it must not pass for none.
         return ModelFacts(is_unclear=True)
 
 

@@ -62,6 +62,7 @@ class ModelRules:
         provider = declared.fields.get("ai_provider_id")
         if not isinstance(provider, str) or not self._catalogue.has_provider(provider):
             return
+        # Another host serves models under names of its own.
         if _has_own_host(as_mapping(declared.fields.get("configurations"))):
             return
         for model in _models_of(declared):
@@ -75,6 +76,7 @@ class ModelRules:
             if model.is_vendors:
                 self._report_unknown(model, declared.slug, provider, document)
             return
+        # The retirement of a model that is off harms nobody.
         if not model.is_enabled:
             return
         if facts.is_unclear:

@@ -57,6 +57,7 @@ class _Merge:
         for key, item in patch.items():
             here, source, field = (*at, key), origin.at(key), schema.child(key)
             present = target.get(key)
+            # As in a JSON merge patch (RFC 7396).
             if item is None:
                 target.pop(key, None)
                 self._forget(here, present)

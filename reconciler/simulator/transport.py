@@ -55,6 +55,7 @@ class SimulatorTransport:
         """Return the response to a request, or raise the error of a broken connection."""
         if self._latency is not None:
             await self._sleep(self._latency())
+        # Names of headers have no case in HTTP; the state machine reads them in lower case.
         headers = {name.lower(): value for name, value in request.headers}
         # Undecoded, because an encoded slash belongs to a slug and is not a separator.
         target = request.target

@@ -44,6 +44,8 @@ class Reconciliation:
         planned = await self._carry_out(replace(message, verb="plan", asks=False))
         if planned.standing != MemberStatus.DIFFERENT:
             return planned
+        # The digests of its changes did not fit into a message, so an approval could not be
+        # compared.
         if not planned.pieces:
             return failed(message, "too-large-to-approve", MemberStatus.REFUSED, 4)
         if not await self._approved(planned, message.patience):
@@ -59,6 +61,7 @@ class Reconciliation:
     @workflow.signal
     def decline(self) -> None:
         """Decline the plan that waits for an approval."""
+        # An approval that came first cannot be withdrawn: the apply may have begun.
         if self._pending_digest is not None and self._decision is None:
             self._decision = False
 
