@@ -134,7 +134,7 @@ def command_environment(environ: Mapping[str, str], variables: Sequence[str]) ->
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """Exit code and output of a command that ended by itself. The output may hold a secret."""
+    """Exit code and output of a command that was not killed. The output may contain a secret."""
 
     exit_code: int
     output: bytes = field(repr=False)

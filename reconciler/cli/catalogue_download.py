@@ -1,4 +1,4 @@
-"""Download of a catalogue of models: the only request that is neither for the API nor for a secret.
+"""Download of a catalogue of models, the only request that serves neither the API nor secrets.
 
 The host must be known or allowed by the environment, the connection encrypted, and a redirect must
 stay on the same origin. The answer is limited in size and time.

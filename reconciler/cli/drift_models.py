@@ -1,4 +1,4 @@
-"""Models that retire, in a drift report: what is announced, and what the ledger remembers."""
+"""Retirements in a drift report: which are announced, and which the ledger has recorded."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -49,7 +49,7 @@ class DriftModels:
             return ()
         known = {**self.announced, **announced_by(report.retiring)}
         current = announced_by(retirements_of(self.models, {}))
-        # What no file declares any more, or what has another date, is forgotten.
+        # Models that are no longer declared, or have another date, are forgotten.
         kept = {key: days for key, days in known.items() if key in current}
         return _access(invocation).save_announced(report.target, kept)
 

@@ -1,7 +1,7 @@
 """Option `--fail-on`: models of the catalogue that make a command fail.
 
 A model that fails the gate is reported as an error instead of a warning, and the exit code is 3, as
-for every error in the files. The plan or the report is shown all the same.
+for every error in the files. The plan or report is still shown.
 """
 
 import re

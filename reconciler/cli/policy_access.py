@@ -1,4 +1,4 @@
-"""The runner of a target's policies, for runs and for `doctor`."""
+"""Runner of a target's policies, for runs and for `doctor`."""
 
 from functools import partial
 from typing import TYPE_CHECKING

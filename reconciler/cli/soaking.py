@@ -1,4 +1,4 @@
-"""Ledger of promotions: what the source of a target has had in use, and the record of checks.
+"""Soak times in the ledger: content that the source of a target has in use, and its checks.
 
 Loaded only for targets that are promoted, or that others are promoted from.
 """

@@ -1,4 +1,4 @@
-"""The Terraform side of a pull: the file of the state, and the ledger's records of its secrets."""
+"""Pull from a Terraform state: the state file, and the fingerprints of its secrets."""
 
 import secrets as entropy
 from pathlib import Path

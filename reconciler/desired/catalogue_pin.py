@@ -1,7 +1,7 @@
 """Pin a catalogue: write its file, and its digest into reconcile.yaml, in place.
 
 The catalogue is written first: if the second write fails, the first is taken back, and if the
-process ends between both, the digest no longer matches and every command says so.
+process ends in between, the digest does not match and every command reports this.
 """
 
 import json

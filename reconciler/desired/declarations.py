@@ -1,4 +1,4 @@
-"""What each environment declares, as canonical trees with the origin of every value.
+"""Declarations of each environment, as canonical trees with the origin of every value.
 
 The trees are those of merged documents that have been checked. Unlike a `DesiredState` they hold
 `lifecycle`, because two environments can differ in it.

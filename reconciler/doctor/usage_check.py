@@ -1,4 +1,4 @@
-"""Check whether the key can read what uses the integrations, on a target with `usage: true`."""
+"""Check whether the key can read the usage of integrations, on a target with `usage: true`."""
 
 from collections.abc import Mapping
 

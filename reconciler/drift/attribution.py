@@ -1,4 +1,4 @@
-"""Find out who changed what: match differences with records of the audit log.
+"""Attribution: match differences with records of the audit log.
 
 Pure. The log shows who wrote to which part of an integration, but not which fields, because request
 bodies are dropped. So a field has one writer only if all requests that can have written it since
@@ -233,7 +233,7 @@ class _Search:
             yield from self._by_reference.get(reference, ())
 
     def _matches_of_runs(self, question: Question) -> Iterator[_Match]:
-        """Yield the writes of runs of ours that did not end as declared."""
+        """Yield the writes of our runs that did not end as declared."""
         confirmation = self._own.confirmations.get(question.slug)
         for number in self._calls[question.slug]:
             call = self._own.calls[number]
@@ -265,7 +265,7 @@ class _Search:
 
 
 def _is_written_by(question: Question, call: OwnCall) -> bool:
-    """Return whether a call of ours wrote what a question is about."""
+    """Return whether one of our calls wrote the subject of a question."""
     place, method = REQUESTS.get(call.operation, (Place.ELSEWHERE, ""))
     if question.path is None:
         whole = "DELETE" if question.action.kind is ActionKind.CREATE else "POST"

@@ -1,4 +1,4 @@
-"""Read the audit log for a drift report, and add who changed what.
+"""Read the audit log for a drift report, and add the attribution.
 
 Three steps: what the ledger knows about our own writes, one window of the log, and the matching of
 both with the differences (`reconciler.drift.attribution`). Only `drift --who` needs this module.

@@ -1,4 +1,4 @@
-"""Which records of the audit log are our own writes, and how the API's clock relates to ours.
+"""Own writes among the records of the audit log, and the offset of the API's clock.
 
 Pure. The ledger has every call of our runs with its times and, if the API named one, its request
 id. A record with that id is ours. Without it, a record is ours if it has the method and the path
@@ -16,7 +16,7 @@ from reconciler.ledger.models import OwnCall
 from reconciler.remote.audit_log import UNNOTICEABLE, AuditLog, AuditRecord, Place, Source
 
 SKEW = timedelta(seconds=5)
-"""Allowance for the clocks where no write of ours shows how they relate."""
+"""Allowance for the clocks if none of our writes shows their offset."""
 
 REQUESTS: Mapping[str, tuple[Place, str]] = MappingProxyType(
     {
@@ -28,7 +28,7 @@ REQUESTS: Mapping[str, tuple[Place, str]] = MappingProxyType(
         OperationName.UPDATE_WORKSPACES.value: (Place.WORKSPACES, "PUT"),
     }
 )
-"""What the log shows for a write of ours: the place in its path, and the method."""
+"""Place in the path and method that the log shows for one of our writes."""
 
 _Key = tuple[Place, str | None, str]
 
@@ -55,7 +55,7 @@ class OwnRequests:
         )
 
     def earliest(self, moment: datetime, *, run: str) -> datetime:
-        """Return the earliest time of the API's clock at which it was this time of ours."""
+        """Return the earliest time of the API's clock that can equal this time of our clock."""
         shown = self._by_run[run]
         # A record is never later than the end of its call, so the difference is at least this.
         offset = max(shown) if shown else self._log.ahead - SKEW

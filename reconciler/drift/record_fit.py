@@ -1,4 +1,4 @@
-"""How well a record of the audit log explains a difference: by its path, method, status and time.
+"""Match of a record of the audit log with a difference: by path, method, status and time.
 
 Pure. A record names an integration and a part of it (remote/API.md §12), so a request fits all
 fields of that part. A request whose effect is not known fits everything that it may have changed,
@@ -81,7 +81,7 @@ class Question:
 
     @property
     def created_at(self) -> datetime | None:
-        """Return when the object was created, None if that was by a run of ours or is not known."""
+        """Return when the object was created, None if unknown or if one of our runs created it."""
         observed = self.action.subject.observed
         if observed is None or observed.id in self.action.subject.remembered.identities:
             return None
@@ -150,7 +150,7 @@ def _fit_of_collection(question: Question, record: AuditRecord) -> Fit:
     observed = question.action.subject.observed
     created_at = question.created_at
     if created_at is None:
-        # Without a time, any create may be the one; an object of ours was created by a run.
+        # Without a time, any create may be the one; our own objects were created by a run.
         if observed is None or observed.created_at is not None:
             return Fit.NONE
         return Fit.NONE if observed.id in _identities(question) else Fit.WEAK

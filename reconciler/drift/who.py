@@ -1,7 +1,7 @@
-"""Who changed what: the answers of an attribution, as values and as JSON in both directions.
+"""Answers of an attribution, as values and as JSON in both directions.
 
 Pure. How an answer is found: `reconciler.drift.attribution`. A user's id is personal data, so a
-report has these values only if they were asked for.
+report has these values only with `--who`.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Verdict(StrEnum):
 
 
 class Reason(StrEnum):
-    """Reason of a verdict that names nobody, or not only those whom the log shows."""
+    """Reason of a verdict that names no writer, or further ones than the log shows."""
 
     # No record fits, and the log does not reach back to the last run.
     LOG_BEGINS_LATER = "log-begins-later"

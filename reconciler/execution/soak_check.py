@@ -1,4 +1,4 @@
-"""What a run or a drift check tells about how long content has been in use without drift.
+"""Evidence of a run or a drift check for how long content has been in use without drift.
 
 Loaded only on a target that others are promoted from. What is recorded:
 `reconciler.ledger.soak_record`.

@@ -1,4 +1,4 @@
-"""Runs that announced to create the shadow of a staged rotation, from their recorded calls.
+"""Runs that recorded the create of a shadow before they sent it.
 
 A call is recorded before it is sent, so a run that was killed right after a create is known, too.
 """

@@ -78,7 +78,7 @@ def _unbounded(raised: Sequence[BudgetChange]) -> Iterator[str]:
         if after is not None and after.amount is None:
             yield f"{holder(change)} would spend without a budget"
         elif after is not None and after.unit != COST and _is_money(change.before):
-            yield f"{holder(change)} would have no budget in money any more"
+            yield f"{holder(change)} would no longer have a budget in money"
 
 
 def _is_money(budget: Budget | None) -> bool:
@@ -145,7 +145,7 @@ def _changes_kind(before: Budget | None, after: Budget | None) -> bool:
 
 
 def _rises_alone(before: Budget | None, after: Budget | None, limit: Decimal) -> bool:
-    """Return whether a single budget may rise by more than the limit, at worst."""
+    """Return whether a single budget may rise by more than the limit in the worst case."""
     if before is None or after is None or before.amount is None or after.amount is None:
         return False  # `_unbounded` reports an unlimited one
     if before.unit != after.unit:
@@ -158,7 +158,7 @@ def _rises_alone(before: Budget | None, after: Budget | None, limit: Decimal) ->
     old, new = _days(before.period), _days(after.period)
     if old is None or new is None:
         return True
-    # At worst the longest old period is compared with the shortest new one.
+    # In the worst case, the longest old period is followed by the shortest new one.
     return after.amount * old[1] > allowed * new[0]
 
 

@@ -202,7 +202,7 @@ def sums_of(
         new.add(budgets_of(after))
     for slug in declared.keys() - {action.slug for action in actions}:
         current, is_selected = observed.get(slug), includes(slug)
-        # What no one has read counts as it is declared, and so does what other shards read.
+        # Integrations that were not read, and those of other shards, count as declared.
         is_read = is_selected and current is not None and current.workspaces_read
         fields = current.fields if is_read and current is not None else declared[slug].fields
         kept = budgets_of(normalize({k: v for k, v in fields.items() if k in access}))

@@ -1,4 +1,4 @@
-"""What a plan costs: its changes of budgets and prices, as values.
+"""Costs of a plan: its changes of budgets and prices, as values.
 
 Amounts are decimals and never floats, and JSON holds them as strings. How they follow from the
 actions: `reconciler.planning.cost_changes`. The guard: `budget_guard`. In words:

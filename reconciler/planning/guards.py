@@ -69,7 +69,7 @@ def check(
     guard; `nameless` counts the rows of the API's list without a readable slug.
     """
     planned = list(actions)
-    # What a rotation of ours has left over was never used, and must go whatever the limits are.
+    # A leftover shadow was never used, so its delete counts against no limit.
     deletes = [
         a for a in planned if a.kind is ActionKind.DELETE and not a.reason.startswith(LEFT_OVER)
     ]

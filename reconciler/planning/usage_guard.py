@@ -1,4 +1,4 @@
-"""Guard for what is used: a plan shows who uses an integration, and used things stay.
+"""Guard for usage: a plan shows the users of integrations, and removals in use are blocked.
 
 It is loaded only for a target that reads the usage. The usage is read once the actions are known,
 and counts in no digest: users come and go, and an approval of the same changes stays valid. The
@@ -95,7 +95,7 @@ def _violation(
             f"but {guards.limit_text(limit, options.selection)}: "
             + named(users, limit=_NAMED, separator="; "),
             hint="move the users to another integration first; "
-            "to remove it all the same, add --allow-used",
+            "to remove it anyway, add --allow-used",
         ),
         frozenset(used),
     )

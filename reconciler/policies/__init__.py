@@ -1,1 +1,1 @@
-"""Policies: programs that judge a plan before it is applied."""
+"""Policies: programs that can deny a plan before it is applied."""

@@ -3,7 +3,7 @@
 A pull request can edit reconcile.yaml and every file beside it, but not the environment, so the
 environment decides what is run. An entry is a whole command, compared word by word, and not the
 name of a program: one more argument turns a harmless program into a shell (`python3 -c …`), makes
-it fetch rules from elsewhere (`conftest test --update URL`), or pass whatever it reads (`conftest
+it fetch rules from elsewhere (`conftest test --update URL`), or pass every plan (`conftest
 test --no-fail`). An entry that ends with `*` permits all of that, so it is for programs that take
 no such arguments.
 
@@ -16,7 +16,7 @@ What this protects from, and what it does not:
   a `conftest.toml` that a pull request adds has no effect unless it is listed, and then it is part
   of the digest of the policy, which is part of the digest of the plan.
 - The rules themselves are files that a pull request can edit, or drop together with the policy. The
-  plan then has another digest, so an approval does not hold any more; whether the new rules are
+  plan then has another digest, so an approval is no longer valid; whether the new rules are
   right is for the owners of these files to review.
 - It is not a sandbox. A listed program runs as the user of the command, with its files and its
   network. Rules in a language that can send requests or read files (Rego can do both) can do so

@@ -9,7 +9,7 @@
 
 Text with status 0 fails, because a script that loses the status of its last command prints denials
 and ends with 0. So do results of conftest that list no rule, which is what it answers for rules in
-another namespace than the one it was asked for.
+another namespace than the requested one.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The exceptions of this package: a policy that gives no answer that counts."""
+"""Exceptions of this package: policies without a valid answer."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""What a policy consists of: its command, its program and the files that it reads.
+"""Inputs of a policy: its command, its program and the files that it reads.
 
 All of it is read once, hashed, and copied into a private folder in which the program runs. So what
 was hashed is what is run, whatever changes in the checkout meanwhile, and a file that the policy

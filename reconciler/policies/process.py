@@ -1,4 +1,4 @@
-"""Run one program with limits: no shell, an emptied environment, a process group of its own.
+"""Run one program with limits: without a shell, with two variables, in its own process group.
 
 Input and output are files and not pipes. So a program that reads nothing, writes a flood or leaves
 a process behind that keeps its output open cannot block the run. Every way out kills the whole
@@ -58,7 +58,7 @@ async def run(
     folder: Path,
     limits: Limits,
 ) -> Ended:
-    """Run a program in a folder; raises `PolicyProblem` unless it ends by itself in time."""
+    """Run a program in a folder; raises `PolicyProblem` unless it ends in time."""
     with TemporaryFile() as given, TemporaryFile() as stdout, TemporaryFile() as stderr:
         given.write(stdin)
         given.seek(0)

@@ -1,7 +1,7 @@
 """Run the policies of a target on a plan, and return their verdicts.
 
 A policy that gives no answer that counts (it is not allowed, missing, killed, late, or prints
-something else) has a verdict all the same, which blocks the plan. What the list of the environment
+something else) still has a verdict, which blocks the plan. What the list of the environment
 protects from: `reconciler.policies.allowlist`.
 """
 

@@ -191,7 +191,7 @@ class _Promotion:
         try:
             if before is None:
                 self.overlays.restore(slug)
-                # What the target declares by itself where the source's values do not count.
+                # Values of the target where those of the source do not count.
                 before = self._current(slug)
             self._edit_fields(slug, before, {item.path for item in held})
         except NotEditable:

@@ -1,6 +1,6 @@
-"""Take over from Terraform: what a pull writes, and what the ledger may learn of the secrets.
+"""Takeover from Terraform: the files of a pull, and the fingerprints of secrets for the ledger.
 
-A secret whose value stands in the state is fingerprinted, so that it is in sync without a push,
+A secret whose value the state contains is fingerprinted, so that it is in sync without a push,
 unless the API shows that it stores another value or that the integration is another one.
 """
 
@@ -34,7 +34,7 @@ _SHORTEST_SECRET = 8
 
 @dataclass(frozen=True, slots=True)
 class KnownSecret:
-    """Secret whose value stands in the state, with the mask that the API shows for it.
+    """Secret whose value the state contains, with the mask that the API shows for it.
 
     A value that the API shows in clear has no mask; it needs no record, because it can be compared.
     """

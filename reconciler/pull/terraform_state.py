@@ -1,4 +1,4 @@
-"""What the vendor's provider manages according to a Terraform state.
+"""Resources that the vendor's provider manages according to a Terraform state.
 
 Integrations, the access of their models and that of their workspaces are read; other resources of
 the provider stay with Terraform, and resources of other providers are ignored. Sensitive values are

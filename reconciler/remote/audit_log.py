@@ -43,7 +43,7 @@ _RELATED = ("integration", "model", "workspace", "provider")
 
 
 class ActorKind(StrEnum):
-    """Kind of who made a request; a `run` is one of ours, as the ledger has it."""
+    """Kind of the writer of a request; a `run` is one of our runs in the ledger."""
 
     USER = "user"
     API_KEY = "api_key"
@@ -176,7 +176,7 @@ async def read_audit_log(
         problem, detail = _problem(error, first=reading.calls == 1)
     if problem is None and not reading.is_whole:
         problem, detail = LogProblem.INCOMPLETE, reading.explanation
-    # A part of the log could show one writer and lack another, so it names nobody.
+    # A part of the log could show one writer and lack another, so no writer is named.
     records = () if problem else tuple(reading.records.values())
     return AuditLog(since, until, records, reading.calls, problem, detail, ahead)
 

@@ -49,7 +49,7 @@ _DENIALS = (Unauthorised, Forbidden, NotFound)
 """Answers to a key without the scope, or from an API without the list."""
 
 _FAULTS = (Answered, NoAnswer, NotSent, DeadlineExceeded)
-"""Failures after which a list is incomplete; others are defects of ours."""
+"""Failures after which a list is incomplete; others are defects of this client."""
 
 _PASSES = 2
 """How often an incomplete list is read."""

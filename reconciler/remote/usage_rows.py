@@ -1,4 +1,4 @@
-"""Rows of the lists that show what uses an integration (remote/API.md §11).
+"""Rows of the lists that show the usage of integrations (remote/API.md §11).
 
 Only slugs, identifiers and the state of a row are kept: the rest can contain secrets.
 """

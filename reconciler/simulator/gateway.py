@@ -1,4 +1,4 @@
-"""The gateway's list of models, as far as a probe of credentials uses it (remote/API.md §10).
+"""List of models of the gateway, for probes of credentials (remote/API.md §10).
 
 With the header of a provider, the answer is that of the provider: it refuses a dead credential. The
 providers of a workspace are not part of the reconciled API, so an integration counts as its own

@@ -1,4 +1,4 @@
-"""Lists of what uses an integration: workspaces, providers and gateway configs.
+"""Lists that show the usage of integrations: workspaces, providers and gateway configs.
 
 Reads and creates of remote/API.md §11; providers and configs cannot be changed here. Default
 providers of an access grant: `reconciler.simulator.organisation`.

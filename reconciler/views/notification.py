@@ -34,7 +34,7 @@ def of_drift(
 
 
 def _by(report: DriftReport, slug: str) -> str:
-    """Return who changed an integration, if the report was asked for it and has one plain id."""
+    """Return who changed an integration, if the report has one plain id for it."""
     if report.who is None:
         return ""
     from reconciler.views.attribution import plain_writer  # noqa: PLC0415  needed with --who alone

@@ -57,7 +57,7 @@ class ChangeItem:
 
     Both are complete. `is_whole` marks values that no view may shorten, such as hosts.
     `is_restated` marks values that a replace restores unchanged. `risk` is empty below
-    `credential`. `who` names who made the change, if a drift report was asked for it.
+    `credential`. `who` names who made the change, in a drift report with `--who`.
     """
 
     symbol: str
@@ -104,7 +104,7 @@ class ActionItem:
     """Action on one integration; `name` is set for a create, a delete and a changed name.
 
     `notes` summarize what a delete or a replace removes and re-creates. `costs` are the changes of
-    budgets and prices. `who` names who made all changes, if a drift report was asked for it.
+    budgets and prices. `who` names who made all changes, in a drift report with `--who`.
     """
 
     slug: str
@@ -140,7 +140,7 @@ class PlanOutline:
 
     `title`, `warning`, `summary` and `next_step` contain only fixed phrases and numbers.
     `left_alone` counts in one line what `sections` list; `has_undeclared_risks` marks undeclared
-    values that a short text lists all the same. `costs` are the sums of budgets that change.
+    values that a short text lists in any case. `costs` are the sums of budgets that change.
     `policies` is empty or one line that names each policy with its verdict.
     """
 

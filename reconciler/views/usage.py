@@ -1,4 +1,4 @@
-"""What uses an integration, in one line: for plans, and for `get --used-by`."""
+"""Users of an integration in one line, for plans and for `get --used-by`."""
 
 from reconciler.diagnostics import counted, named
 from reconciler.domain.usage import Usage

@@ -153,7 +153,7 @@ def command(
         report, has_failed = models.added_to(report, reading.fail_on, options.selection)
         telemetry.set_plan(report.plan)
         _show(invocation, report, style=style, ledger=ledger, channels=notify, heartbeat=heartbeat)
-        # Last, so that a report that nobody saw is made again.
+        # Last, so that a report that was not shown is made again.
         if found := models.remember(invocation, report):
             invocation.console.warning(as_text(found))
         code = 0 if report.in_sync else DIFFERENT
@@ -234,7 +234,7 @@ async def _compared(
     """Read everything, or with `every` what changed and a sample; see `workflows.drift`.
 
     What an incremental check reads is stored in the ledger. Without a ledger, everything is read,
-    and the report says so.
+    and the report states this.
     """
     if every is None:
         report = await workflows.drift(session, options)
@@ -285,7 +285,7 @@ async def _recorded(
 async def _attributed(
     invocation: Invocation, session: Session, report: DriftReport, attribution: WhoOptions
 ) -> DriftReport:
-    """Return the report with who changed what, if that was asked for."""
+    """Return the report, with the attribution if `--who` is set."""
     if not attribution.who:
         return report
     from reconciler.drift.audit_reading import with_attribution
