@@ -76,6 +76,7 @@ def test_what_is_typed_at_the_question_answers_it(tmp_path: Path, style: str) ->
     assert project.slugs() == ["alpha"]
 
 
+@pytest.mark.slow
 def test_the_real_process_drops_what_was_typed_ahead(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha")

@@ -423,6 +423,7 @@ def test_a_gate_fails_visibly_in_a_file_with_more_problems_than_are_reported(
     assert len(errors) == 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("validate",), ("plan",), ("drift",)])
 def test_without_the_setting_nothing_of_it_is_loaded(
     tmp_path: Path, command: tuple[str, ...]

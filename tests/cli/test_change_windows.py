@@ -282,6 +282,7 @@ def test_a_machine_without_zones_gets_a_diagnostic(tmp_path: Path) -> None:
     assert "Traceback" not in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("plan",), ("apply", "--yes")])
 def test_a_target_without_the_settings_loads_no_zones(
     tmp_path: Path, command: tuple[str, ...]

@@ -199,6 +199,7 @@ def test_the_process_answers_on_stdout_alone(
     assert (done.returncode, done.stdout, done.stderr) == (0, answer, "")
 
 
+@pytest.mark.slow
 def test_a_shared_ledger_is_not_asked(tmp_path: Path) -> None:
     here = Here(tmp_path)
     here.integration("alpha")
@@ -217,6 +218,7 @@ def test_the_script_is_printed(shell: str) -> None:
     assert listening.err == ""
 
 
+@pytest.mark.slow
 def test_bash_completes_with_the_script(tmp_path: Path) -> None:
     here = project(tmp_path)
     program = tmp_path / "bin" / "reconcile"

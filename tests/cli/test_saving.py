@@ -101,6 +101,7 @@ def test_a_file_that_is_open_already_is_continued_and_not_replaced(
     assert place.read_text() == "before\nsaved\nafter\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("--out", "/dev/stdout"), ("--metrics-file", "/dev/stdout")])
 def test_a_redirected_stdout_holds_what_is_saved_to_it_and_what_is_printed(
     tmp_path: Path, command: tuple[str, str]

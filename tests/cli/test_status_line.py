@@ -346,6 +346,7 @@ def test_a_short_command_draws_nothing(tmp_path: Path) -> None:
     assert "reading" not in "".join(terminal.screen.writes)
 
 
+@pytest.mark.slow
 def test_a_real_terminal_shows_the_pause_and_keeps_nothing_of_it(project: Here) -> None:
     keyboard, terminal = pty.openpty()
     try:
