@@ -41,7 +41,7 @@ VARIABLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 "RECONCILE_ALLOWED_POLICIES",
                 "Comma-separated commands that policies of reconcile.yaml may run",
             ),
-            ("PATH, HOME", "The only other variables of such a command, besides those it names"),
+            ("PATH, HOME", "Passed to such a command, with the `variables` of a probe"),
         ),
         "Ledger": (
             ("RECONCILE_LEDGER_URL", "URL of a PostgreSQL ledger that several machines share"),

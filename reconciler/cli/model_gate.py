@@ -60,7 +60,7 @@ fail_on_option = click.option(
     metavar="CODE[:DAYSd]",
     multiple=True,
     callback=_parsed,
-    help="Fail for models of the catalogue, such as model-retiring:7d or model-unknown; repeatable",
+    help="Treat a warning about models as an error: model-unknown, model-retiring:7d; repeatable",
 )
 
 

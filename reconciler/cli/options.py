@@ -363,10 +363,12 @@ approval_options = grouped(
         metavar="REASON",
         callback=_reason,
         allow_from_autoenv=False,
-        help="Apply what the source of the promotion has not proven, and record this reason",
+        help="Apply before the end of the soak time, and record this reason",
     ),
     probe=click.option(
-        "--probe", is_flag=True, help="Probe written credentials, and stop at one that is not alive"
+        "--probe",
+        is_flag=True,
+        help="Probe each written credential, and write no other after a failure",
     ),
 )
 
