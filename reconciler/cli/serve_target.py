@@ -10,6 +10,7 @@ from reconciler.cli.desired_source import checkout_of
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.ledger_access import known_organisation
 from reconciler.cli.settings import Settings
+from reconciler.cli.soak_evidence import soak_evidence
 from reconciler.desired.load import Loaded
 from reconciler.domain.policy import Target
 from reconciler.errors import InvalidInput
@@ -87,6 +88,7 @@ class ServedTarget:
                 known_organisation=known_organisation(past),
                 ledger=past.state,
                 commit=self.environment.commit,
+                soak=await soak_evidence(self.invocation, self.environment, loaded.state.target),
             )
 
     @asynccontextmanager

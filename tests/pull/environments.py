@@ -33,12 +33,20 @@ def project(folder: Path, seed: int) -> Here:
     base["only-here"] = _integration(dice, "only-here")
     for slug, fields in base.items():
         made.write(f"integrations/{slug}.yaml", fields)
+    if isinstance(base["int-0"].get("workspaces", []), list):
+        made.write("access/team.yaml", {"int-0": {"workspaces": [_workspace(dice, "ws-team")]}})
+        base["int-0"]["workspaces"] = [*base["int-0"].get("workspaces", []), {"id": "ws-team"}]
     for name in targets:
         (made.files / "environments" / name).mkdir(parents=True)
         for part in range(dice.choice((1, 1, 2))):
             path = f"environments/{name}/{part}.yaml"
             patches = _patches(dice, base, name, part)
-            made.write(path, "".join(_lines(dice, patches, path)))
+            text = "".join(_lines(dice, patches, path))
+            # Some files come from other systems.
+            made.write(path, dice.choice(("", "", "\ufeff")) + text)
+            if dice.random() < 0.3:
+                file = made.files / path
+                file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
     return made
 
 
@@ -68,6 +76,8 @@ def _fields(dice: random.Random) -> dict[str, Any]:
             key: dice.choice(("one", "two"))
             for key in dice.sample(("openai_project", "openai_organization"), dice.choice((1, 2)))
         }
+        if dice.random() < 0.3:
+            found["configurations"]["vendor_field"] = dice.choice(({"a": [1]}, ["x"], "text", 3))
     if dice.random() < 0.6:
         chosen = dice.sample(WORKSPACES, dice.randrange(4))
         found["workspaces"] = [_workspace(dice, name) for name in chosen]
