@@ -70,6 +70,7 @@ FULL = Plan(
     run="run-1",
     approved_at="2026-11-24T09:30:00Z",
     opens_at="2026-11-24T16:00:00Z",
+    soaked_at="2026-11-25T09:30:00Z",
     options=("--only", "a*", "--allow-replace"),
     costs=Costs(
         budgets=(
