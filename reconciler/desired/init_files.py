@@ -85,7 +85,7 @@ on:
         type: string
         default: ""
       allow-unsoaked:
-        description: Reason to apply before the target's promotion is due; it is recorded.
+        description: Reason to apply before the end of the soak time; it is recorded.
         type: string
         default: ""
 

@@ -85,7 +85,7 @@ def unsoaked(
         return None
     if evidence is None or evidence.problem:
         why = evidence.problem if evidence is not None else "the ledger was not read"
-        return Unsoaked((f"{why}, so nothing tells what was applied to {promotion.source}",))
+        return Unsoaked((f"{why}, so it is unknown what was applied to {promotion.source}",))
     soak = timedelta(hours=promotion.soak_hours)
     guard = _Guard(desired, evidence, promotion.source, soak, now)
     found = [reason for action in plan.actions if (reason := guard.reason(action)) is not None]

@@ -74,7 +74,7 @@ def test_a_plan_is_judged_by_the_example_rules(tmp_path: Path) -> None:
             "policy rules: beta: do not enable global_workspace_access; list the workspaces",
             beta,
         ),
-        ("warning", "policy rules: beta: say in `description` which team uses it", beta),
+        ("warning", "policy rules: beta: state in `description` which team uses it", beta),
     } <= shown
     done = project.run("-vv", "apply", "--yes")
     assert (done.code, writes(done)) == (4, [])

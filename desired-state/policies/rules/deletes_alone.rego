@@ -1,4 +1,4 @@
-# Deny a plan that deletes and does something else, so that a delete is never overlooked.
+# Deny a delete in a plan with other changes, so that it is not overlooked.
 package main
 
 import rego.v1

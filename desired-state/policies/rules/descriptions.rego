@@ -7,7 +7,7 @@ warn contains {"msg": msg, "slug": action.slug} if {
 	some action in input.actions
 	action.action == "create"
 	not has_description(action)
-	msg := sprintf("%s: say in `description` which team uses it", [action.slug])
+	msg := sprintf("%s: state in `description` which team uses it", [action.slug])
 }
 
 has_description(action) if {

@@ -1,4 +1,4 @@
-# Deny new integrations with a provider that nobody has reviewed.
+# Deny new integrations of a provider that is not in the list of reviewed ones.
 package main
 
 import rego.v1
