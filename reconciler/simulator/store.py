@@ -104,6 +104,9 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._entries: dict[str, StoredIntegration] = {}
+        # The records in the order of the list, until one changes: reading the pages of a long list
+        # would otherwise take quadratic time.
+        self._listed: list[Record] | None = None
         self._slugs: dict[str, str] = {}
         self._values: JsonObject = {}
         self._audit: list[JsonObject] = []
@@ -128,6 +131,7 @@ class MemoryStore:
 
     def put(self, slug: str, entry: StoredIntegration) -> None:
         """Store an entry; a slug that is created again after a delete takes the last place."""
+        self._listed = None
         before = self._entries.get(slug)
         if before is not None and before.record is None:
             del self._entries[slug]
@@ -144,9 +148,10 @@ class MemoryStore:
 
     def page(self, *, offset: int, limit: int, newest: bool) -> tuple[int, list[Record]]:
         """Return how many records exist, and those of one page."""
-        records = [entry.record for entry in self._entries.values() if entry.record is not None]
-        if newest:
-            records.reverse()
+        if self._listed is None:
+            entries = self._entries.values()
+            self._listed = [entry.record for entry in entries if entry.record is not None]
+        records = self._listed[::-1] if newest else self._listed
         return len(records), records[offset : offset + limit]
 
     def get_value(self, key: str) -> Any:
@@ -179,7 +184,7 @@ class MemoryStore:
 
     def load_json(self, state: JsonObject) -> None:
         """Replace the state by one that `as_json` returned."""
-        self._entries, self._slugs = {}, {}
+        self._entries, self._slugs, self._listed = {}, {}, None
         self._values = dict(state["facts"])
         for slug, record, previous, changed_at in state["entries"]:
             self.put(slug, StoredIntegration(record, previous, changed_at))
