@@ -8,6 +8,7 @@ counts only at the beginning of a text, where no reported name or value can appe
 
 import re
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from enum import StrEnum
 from typing import assert_never
@@ -76,8 +77,8 @@ _REFUSED = {
 class Terms:
     """Words of a code host: what is merged, and how a plan is applied by its digest.
 
-    `adopt` says how to adopt what changed in the API, with the link in place of `{}`; empty where
-    there is no such way.
+    `adopt` and `break_freeze` say how to adopt what changed in the API and how to apply outside a
+    window, with the link in place of `{}`; empty where there is no such way.
     """
 
     request: str = "pull request"
@@ -85,6 +86,10 @@ class Terms:
     apply: str = "the apply workflow"
     with_digest: str = "with this digest"
     adopt: str = "run {} with `adopt`: it opens a pull request"
+    break_freeze: str = (
+        "Re-run this job once the window is open. If it cannot wait, run {} with a reason in "
+        "`break-freeze`."
+    )
 
 
 GITHUB_TERMS = Terms()
@@ -236,18 +241,31 @@ def _failure(
     if plan is None:
         return f"{title}\n{failure_reasons(failure)}"
     codes = {diagnostic.code for diagnostic in failure.diagnostics}
-    if kind is ReportKind.RESULT and plan.actions and codes and codes <= _APPROVABLE:
+    is_approvable = kind is ReportKind.RESULT and bool(plan.actions) and bool(codes)
+    if is_approvable and codes <= _APPROVABLE and not plan.blocked:
         # Approval is the only next step, so it replaces the suggestions of the reasons.
         reasons = _reasons(replace(item, hint="") for item in failure.diagnostics)
         way = _how_to_apply(plan.digest, "To approve exactly the plan below", context)
         head = f"{title}\n{reasons}\n{way}"
     else:
-        lifts = LIFTS_BY_MERGING if plan.blocked else {}
+        # An approval does not lift a block, so it is not suggested.
+        lifts = {**dict.fromkeys(_APPROVABLE, ""), **LIFTS_BY_MERGING} if plan.blocked else {}
         named = [replace(d, hint=lifts.get(d.code, d.hint)) for d in failure.diagnostics]
         head = f"{title}\n{_reasons(named)}"
+        if kind is ReportKind.RESULT:
+            head += "".join(f"\n{step}" for step in _steps_of_refusal(plan, codes, context))
     room = max(_MIN_ROOM, limit - len(head.encode()) - 1)
     shown = markdown.plan(plan, context.render_options(), limit=room)
     return f"{head}\n{shown}"
+
+
+def _steps_of_refusal(plan: Plan, codes: AbstractSet[str], context: ReportContext) -> Iterable[str]:
+    """Yield the next steps after a refusal that no digest resolves."""
+    if plan.blocked and codes <= _APPROVABLE:
+        yield f"{BLOCKED_HERE}\n"
+    if "outside-window" in codes and context.terms.break_freeze:
+        workflow = _linked(context.terms.apply, context.workflow_url)
+        yield f"{context.terms.break_freeze.format(workflow)}\n"
 
 
 def _steps_of_plan(plan: Plan, context: ReportContext) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ TERMS = Terms(
     apply="a pipeline of the default branch",
     with_digest="with the variable `RECONCILE_DIGEST` set to this digest",
     adopt="",
+    break_freeze="",
 )
 
 Connect = Callable[[GitLabJob], AbstractAsyncContextManager[GitLab]]

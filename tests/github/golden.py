@@ -77,6 +77,10 @@ CASES: dict[str, Callable[[], str]] = {
         replace(samples.complete_result(PLAN), break_freeze="INC-1234: leaked key"),
     ),
     "apply-not-approved.md": lambda: body(ReportKind.RESULT, refused("not-approved", PLAN)),
+    "apply-not-approved-blocked.md": lambda: body(
+        ReportKind.RESULT, refused("not-approved", samples.plan(samples.deletion("protected")))
+    ),
+    "apply-outside-window.md": lambda: body(ReportKind.RESULT, refused("outside-window", PLAN)),
     "apply-blocked.md": lambda: body(
         ReportKind.RESULT, refused("protected", samples.plan(samples.deletion("protected")))
     ),
