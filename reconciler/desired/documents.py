@@ -301,6 +301,13 @@ class Documents:
             summary = f"the file must be a mapping with slugs as names, not {describe(value)}"
             self._problems.error("wrong-type", summary, origin, hint=_BY_SLUG)
             return
+        # One error for a file that is written like those in integrations/, not one for each field.
+        if type(value.get("slug")) is str and "slug" not in documents:
+            slug = value["slug"]
+            summary = "the file must be a mapping with slugs as names, not one integration"
+            hint = f"write `{slug}:` in place of this line, and indent the other fields below it"
+            self._problems.error("wrong-type", summary, origin.at("slug"), hint=hint, key=True)
+            return
         for slug, patch in value.items():
             if slug in documents:
                 add(slug, patch, origin.at(slug), documents)

@@ -135,6 +135,8 @@ def _report_unknown(
     hint = did_you_mean(step, field.fields)
     if not hint and above == "configurations":
         hint = f"list it in `known_fields` of a target, or write `{above}` or a pattern"
+    elif not hint and not above:
+        hint = _FORM_HINT
     problems.error("unknown-field", summary, origin, hint=hint)
 
 

@@ -172,7 +172,7 @@ class _Explainer:
         else:
             summary, given = f"{name_of(steps, self.what)} {_limit(problem)}", problem["input"]
             is_slug = problem.get("ctx", {}).get("pattern") == _SLUG and isinstance(given, str)
-            hint = valid_slug(given) if is_slug else ""
+            hint = valid_slug(given) if is_slug else self._digest_hint(problem)
             self._report("invalid-value", summary, steps, hint=hint)
 
     def _report(
@@ -181,6 +181,11 @@ class _Explainer:
         origin = self.document.origin_of((*self.prefix, *steps))
         hide = not key and is_hidden(self.schema, steps)
         self.problems.error(code, summary, origin, hint=hint, key=key, hide=hide)
+
+    def _digest_hint(self, problem: "ErrorDetails") -> str:
+        is_digest = problem.get("ctx", {}).get("pattern") == DIGEST_PATTERN
+        # A digest is never written by hand: the command that pins a catalogue writes it.
+        return "run `reconcile catalogue update URL|FILE`, which writes it" if is_digest else ""
 
     def _example_hint(self, kind: str, steps: Steps) -> str:
         """Return a hint with an example of the right form, if the schema has one."""

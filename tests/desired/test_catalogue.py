@@ -411,6 +411,7 @@ def test_a_catalogue_can_be_larger_than_a_file_of_the_desired_state(folder: Fold
         ({"file": ".hidden.json"}, "invalid-value", "in the folder of reconcile.yaml"),
         ({"file": "catalogue.yaml"}, "invalid-value", "in the folder of reconcile.yaml"),
         ({"digest": "sha256:abc"}, "invalid-value", "64 hexadecimal digits"),
+        ({"digest": "sha256:abc"}, "invalid-value", "`reconcile catalogue update URL|FILE`"),
         ({"digest": None}, "wrong-type", "must be a string"),
         ({"digset": "x"}, "unknown-field", "did you mean"),
         ({"file": ...}, "missing-field", "needs `file`"),

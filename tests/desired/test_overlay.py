@@ -115,6 +115,7 @@ def test_an_overlay_can_complete_an_integration() -> None:
         ("a: {slug: b}\n", ("invalid-value", PATCH, 1, 5)),
         ("a: [x]\n", ("wrong-type", PATCH, 1, 4)),
         ("- a\n", ("wrong-type", PATCH, 1, 1)),
+        ("name: x\nslug: a\ntags: {}\n", ("wrong-type", PATCH, 2, 1)),
         ("a: {workspaces: [{id: w9, $remove: true}]}\n", ("unknown-entry", PATCH, 1, 23)),
         ("a: {workspaces: [{id: w1, $remove: yes}]}\n", ("unknown-field", PATCH, 1, 27)),
         (
@@ -198,6 +199,16 @@ def test_a_workspace_in_two_files_is_an_error_that_names_both() -> None:
     assert "desired-state/access/ads.yaml:1" in result.diagnostics[0].summary
 
 
+@pytest.mark.parametrize("path", [PATCH, "access/x.yaml"])
+def test_an_overlay_written_like_an_integration_has_one_error_that_says_how_to_write_it(
+    path: str,
+) -> None:
+    document = "slug: a\nname: x\nworkspaces: []\n"
+    result = loaded({A: BASE, path: document}, target="production")
+    [found] = [item for item in result.diagnostics if item.at and item.at.file.endswith(path)]
+    assert found.hint == "write `a:` in place of this line, and indent the other fields below it"
+
+
 @pytest.mark.parametrize(
     ("fragment", "expected"),
     [
@@ -205,6 +216,7 @@ def test_a_workspace_in_two_files_is_an_error_that_names_both() -> None:
         ("a: {models: []}\n", ("unknown-field", "access/x.yaml", 1, 5)),
         ("a: {workspaces: {w1: true}}\n", ("wrong-type", "access/x.yaml", 1, 17)),
         ("a: [w1]\n", ("wrong-type", "access/x.yaml", 1, 4)),
+        ("slug: a\nworkspaces: []\n", ("wrong-type", "access/x.yaml", 1, 1)),
         ("a: {workspaces: [{id: w4, enabled: 1}]}\n", ("wrong-type", "access/x.yaml", 1, 36)),
     ],
 )
