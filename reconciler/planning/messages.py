@@ -50,8 +50,8 @@ def sent_again(declared: Declared, path: Path) -> Diagnostic:
     """Build the notice that a secret is sent again after an earlier run with an unknown outcome."""
     return notice(
         "maybe-sent",
-        f"{declared.slug}: {show_path(path)} is sent again, because it is unknown whether an "
-        "earlier run wrote it",
+        f"{declared.slug}: {show_path(path)} is sent again, because an earlier run did not "
+        "confirm it",
         hint="run apply; the next plan then shows the secret as in sync",
         at=declared.source,
     )

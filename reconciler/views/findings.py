@@ -38,7 +38,7 @@ _LISTED_NOTICES = 5
 
 _GAP = "…"
 _SUBJECT = re.compile(r"([A-Za-z0-9_-]{1,255}): (?=.)")
-_SEPARATORS = re.compile(r"([\s`,;(){}]+)")
+_SEPARATORS = re.compile(r"((?:[\s`,;(){}]|:(?=\s))+)")
 _ALIKE, _HINTS_ALIKE = 0.6, 0.75
 """Share of common words from which two sentences, and two hints, are of one kind."""
 _MOST_GAPS = 4

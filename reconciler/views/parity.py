@@ -84,7 +84,7 @@ def promotion_text(value: Promotion, *, folder: str, checked: bool) -> str:
     if value.changes:
         lines.append("")
     for name in value.changed:
-        verb = "new    " if name in value.new else "changed"
+        verb = _verb(is_new=name in value.new, checked=checked)
         lines.append(f"{verb}  {visible(f'{folder}/{name}', limit=None)}")
     if value.changed:
         lines += ["", "Nothing was written." if checked else _NEXT]
@@ -94,6 +94,13 @@ def promotion_text(value: Promotion, *, folder: str, checked: bool) -> str:
         lines += ["", "Left to do by hand:"]
         lines += [f"  {visible(item.slug)}: {_path(item)}" for item in value.left]
     return "\n".join(lines) + "\n"
+
+
+def _verb(*, is_new: bool, checked: bool) -> str:
+    """Return the verb before the name of a file, padded so that the names form a column."""
+    if checked:
+        return "create" if is_new else "change"
+    return "new    " if is_new else "changed"
 
 
 def promotion_json(value: Promotion, *, checked: bool) -> str:

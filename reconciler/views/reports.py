@@ -30,7 +30,7 @@ _MORE_RUNS = "Showing the newest {} of {} runs; list more with --before RUN, --l
 
 _CHECK_SYMBOLS = {CheckStatus.OK: "✓", CheckStatus.WARN: "!", CheckStatus.FAIL: "✗"}
 _CHECK_STYLES = {CheckStatus.OK: "green", CheckStatus.WARN: "yellow", CheckStatus.FAIL: "bold red"}
-_CHECK_NAME_WIDTH = 7
+_CHECK_NAME_WIDTH = 6
 _ANSWERS = "Behaviour of the API, as probed"
 
 
@@ -63,8 +63,9 @@ def doctor_text(
     page = TextLayout(width=width, color=color)
     page.line(header)
     page.blank()
+    name_width = max([_CHECK_NAME_WIDTH, *(len(check.name) for check in health.checks)])
     for check in health.checks:
-        _check(page, check)
+        _check(page, check, name_width)
     if health.answers:
         page.blank()
         page.line(_ANSWERS)
@@ -118,11 +119,11 @@ def history_text(
     return page.text()
 
 
-def _check(page: TextLayout, check: Check) -> None:
+def _check(page: TextLayout, check: Check, width: int) -> None:
     verdict = f"{_CHECK_SYMBOLS[check.status]} {check.status.value:<4}"
-    name = f"{check.name:<{_CHECK_NAME_WIDTH}}"
+    name = f"{check.name:<{width}}"
     summary = visible(check.summary, limit=400)
-    page.line((verdict, _CHECK_STYLES[check.status]), f"  {name} {summary}")
+    page.line((verdict, _CHECK_STYLES[check.status]), f"  {name}  {summary}")
     if check.hint and check.status is not CheckStatus.OK:
         page.line(f"hint: {visible(check.hint, limit=400)}", indent=8)
 

@@ -1,5 +1,6 @@
 """`parity` and `promote`: what differs, what is edited, and what a promotion never does."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,7 @@ def test_a_promotion_edits_values_in_place(tmp_path: Path) -> None:
     base = read(made, "integrations/alpha.yaml")
     check = made.run("promote", "staging", "production", "--check")
     assert (check.code, "Nothing was written." in check.out) == (2, True)
+    assert re.search("^change  desired-state/environments/", check.out, re.MULTILINE)
     assert "'old'" in read(made)
     done = made.run("promote", "staging", "production")
     assert '~ alpha: description: "old" → "new"' in done.out

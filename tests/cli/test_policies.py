@@ -529,6 +529,10 @@ def test_doctor_checks_whether_every_policy_could_be_run(tmp_path: Path) -> None
         return found["status"], found["summary"]
 
     assert check() == ("ok", "rule: allowed, with program and files")
+    lines = project.run("doctor").out.splitlines()
+    # The summaries form a column, though the name is longer than those of the other checks.
+    assert any(line.startswith("✓ ok    config    1 integration") for line in lines)
+    assert "✓ ok    policies  rule: allowed, with program and files" in lines
     assert check(RECONCILE_ALLOWED_POLICIES="")[0] == "fail"
     assert check(RECONCILE_ALLOWED_POLICIES="'open")[0] == "fail"
     project.policies({"name": "rule", "command": [str(project.judge)], "files": ["missing"]})

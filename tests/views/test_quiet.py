@@ -221,7 +221,7 @@ def test_a_list_has_the_words_that_differ_and_the_line_to_add() -> None:
         (
             f"error[masked-write] (2): {MASKED.format('…')}",
             ["alpha: a_key · env:SECRET_ALPHA", "beta: b_key · env:SECRET_BETA"],
-            "declare it in the file: … ${…}",
+            "declare it in the file: …: ${…}",
         )
     ]
 
