@@ -194,6 +194,7 @@ def _too_weak(name: str) -> Diagnostic:
 def _bearer_tokens(headers: Headers) -> Iterable[bytes]:
     values = [value for name, value in headers if name == b"authorization"]
     if len(values) > 1:
+        # A proxy in front of this server may have checked the other one.
         raise _unauthorised("Authorization was sent more than once.", 'error="invalid_request"')
     for value in values:
         # The name of the scheme is not case-sensitive (RFC 9110, section 11.1).

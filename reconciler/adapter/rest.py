@@ -133,6 +133,7 @@ class RestOperations:
         except (ValueError, UnicodeDecodeError):
             raise refuse("invalid-request", 400, "The query cannot be read.") from None
         names = [name for name, _ in pairs]
+        # The API could use another one of the values than the one that was checked.
         if len(set(names)) < len(names):
             raise refuse("invalid-request", 400, "A query parameter was given more than once.")
         parameters = {row.name: row for row in operation.query}

@@ -88,6 +88,7 @@ class GitLab(RestClient):
         transport: httpx.AsyncBaseTransport,
     ) -> None:
         super().__init__(api_url=api_url, token=token, clock=clock, transport=transport)
+        # The number of the project: its name has slashes, which would have to be encoded.
         self.path = f"/projects/{project}"
 
     async def user_id(self) -> int:

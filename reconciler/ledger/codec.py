@@ -95,6 +95,7 @@ def parse_document(text: str) -> dict[str, Any]:
 
 def path_to_text(path: Path) -> str:
     """Return a path as the text of a row."""
+    # As a list, because the slugs of models and the names of headers can contain a dot.
     return to_json(list(path))
 
 

@@ -129,6 +129,7 @@ async def read_one(
     await gather_or_raise(reading.work() for _ in range(2))
     refusal = reading.refused.get(slug)
     if refusal is not None:
+        # The record itself was just read, so a 404 for a part of it shows no absence.
         if isinstance(refusal, NotFound):
             raise damaged(
                 UnreadableIntegration(slug, "listed-not-found", "a part of it answers 404")

@@ -216,6 +216,7 @@ class _Pass:
             self.problem = "a page has no total"
         elif self.total is None:
             self.total = total
+        # Rows came or went between two pages, so another row may have moved past both.
         elif total != self.total:
             self.problem = f"total changed from {self.total} to {total} meanwhile"
 
@@ -312,10 +313,12 @@ class _Lister:
 
     async def _page(self, reading: _Pass, number: int) -> None:
         reading.calls += 1
+        # Pages count from zero (remote/API.md §1.2).
         query = {"current_page": number, **self._query}
         reply = await self._api.call(Call(OperationName.LIST, query=query))
         answer = responses.mapping(reply.body, "the list")
         reading.record_total(answer.get("total"))
+        # An absent list is not an empty one.
         if "data" not in answer:
             raise WrongShape("data", "there")
         self._take(reading, responses.rows(answer["data"], "data"))
