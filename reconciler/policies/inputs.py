@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
 from reconciler.allowed_command import find_program_outside
@@ -161,13 +161,20 @@ def _executable(path: Path, name: str) -> Path:
 
 
 def _named_in_folder(command: Sequence[str], folder: Path) -> Iterator[str]:
-    """Yield the relative paths of a command, as words or after `=`, that exist in the folder."""
+    """Yield the relative paths of a command, as words or after `=`, that exist in the folder.
+
+    Raises `PolicyProblem` for a path that leaves it.
+    """
     program, *arguments = command
     # A program without a slash is looked up in PATH, as by a shell.
     words = [program] if "/" in program else []
     for argument in arguments:
         words += [argument, argument.partition("=")[2]]
     for word in words:
+        if ".." in PurePosixPath(word).parts and not word.startswith("/") and "://" not in word:
+            # The program would look beside its private folder, where anyone can write.
+            summary = f"an argument leads out of its folder: `{word}`"
+            raise PolicyProblem(summary, hint="write a path below the folder, or an absolute path")
         if is_inner_path(word) and os.path.lexists(folder / word):
             yield word
 
@@ -246,12 +253,17 @@ def _hash_of_named(word: str) -> str | None:
     if not path.is_dir():
         return None  # a device, such as /dev/stdin, or what the program will create
     hashes: dict[str, str] = {}
-    for number, file in enumerate(path.rglob("*")):
-        if number >= MAX_FILES:
+    number = 0
+    # Links are followed, as the program does; one in a circle ends at the limit.
+    for folder, folders, files in os.walk(path, followlinks=True):
+        number += len(folders) + len(files)
+        if number > MAX_FILES:
             summary = f"`{path}` holds more than {MAX_FILES:,} files and folders"
             raise PolicyProblem(summary, hint="name a folder with only what the program reads")
-        if file.is_file():
-            hashes[file.relative_to(path).as_posix()] = _hash_of_file(file)
+        for name in files:
+            file = Path(folder, name)
+            if file.is_file():
+                hashes[file.relative_to(path).as_posix()] = _hash_of_file(file)
     return digest(hashes)
 
 

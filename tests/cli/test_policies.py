@@ -323,11 +323,33 @@ def test_files_outside_that_an_argument_names_are_part_of_the_policy(tmp_path: P
     argument = f"--rules={rules}"
     project.policies({"name": "rule", "command": [str(project.judge), argument]})
     digests = set()
-    for path in ("a.txt", "sub/b.txt"):
+    # A link to a folder is how versions are switched.
+    (tmp_path / "versions").mkdir()
+    (rules / "current").symlink_to(tmp_path / "versions")
+    for path in ("a.txt", "sub/b.txt", "current/c.txt"):
         (rules / path).write_text("")
         plan = project.plan(RECONCILE_ALLOWED_POLICIES=f"{project.judge} {argument}")
         digests.add(plan["policies"][0]["digest"])
-    assert len(digests) == 2
+    assert len(digests) == 3
+
+
+@pytest.mark.parametrize("argument", ["..", "../rules", "a/../../rules", "--rules=../rules"])
+def test_an_argument_that_leads_out_of_the_folder_is_refused(tmp_path: Path, argument: str) -> None:
+    project = Judged(tmp_path)
+    project.policies({"name": "rule", "command": [str(project.judge), argument]})
+    plan = project.plan(RECONCILE_ALLOWED_POLICIES=f"{project.judge} {argument}")
+    assert verdicts(plan) == {"rule": "failed"}
+    [found] = [d for d in plan["diagnostics"] if d["code"] == "policy-failed"]
+    assert "leads out of its folder" in found["summary"]
+
+
+def test_an_argument_with_dots_that_is_no_relative_path_is_passed_on(tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    words = ["a..b", f"{tmp_path}/rules/../rules", "https://rules.example/a/../b", "x = .."]
+    project = Judged(tmp_path, f"test $# = {len(words)}")
+    project.policies({"name": "rule", "command": [str(project.judge), *words]})
+    plan = project.plan(RECONCILE_ALLOWED_POLICIES=f"{project.judge} *")
+    assert verdicts(plan) == {"rule": "passed"}
 
 
 def test_files_that_are_not_listed_are_not_there(tmp_path: Path) -> None:
