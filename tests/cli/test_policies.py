@@ -1,7 +1,9 @@
 """Policies: programs that judge a plan, what they block, and what an approval is worth."""
 
 import json
+import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -389,6 +391,16 @@ def test_files_that_cannot_be_read_whole_block_the_plan(tmp_path: Path, kind: st
     refused(project.run("-vv", "apply", "--yes"), "policy-failed")
 
 
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Yield the folder for temporary folders, and remove what Python cannot."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    subprocess.run(["rm", "-rf", folder], check=True)
+
+
 @pytest.mark.parametrize(
     "script",
     [
@@ -402,17 +414,16 @@ def test_files_that_cannot_be_read_whole_block_the_plan(tmp_path: Path, kind: st
     ],
 )
 def test_what_a_program_does_to_its_folder_ends_no_run(
-    tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, script: str, temporary: Path
 ) -> None:
-    kept, temporary = tmp_path / "kept", tmp_path / "tmp"
+    kept = tmp_path / "kept"
     kept.mkdir()
-    temporary.mkdir()
     (kept / "file").touch()
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     project = Judged(tmp_path, script.format(kept=kept) if "{kept}" in script else script)
     assert verdicts(project.plan()) == {"rule": "passed"}
-    # What is left, if anything, is a folder of ours; a link is not followed.
+    # What is left, if anything, is in the temporary folder; a link is not followed.
     assert (kept / "file").exists()
+    assert len(list(temporary.iterdir())) <= 1
 
 
 def test_a_name_is_not_looked_up_in_the_repository(tmp_path: Path) -> None:
