@@ -67,8 +67,11 @@ class GatewayProber:
         """Request the models of the integration's provider."""
         try:
             answer = await self._models(request.gateway_slug)
-            if answer.is_model_list:
+            if answer.models:
                 return ProbeResult(Verdict.ALIVE)
+            if answer.models == 0:
+                # What anyone may see, so it does not prove that the credential was accepted.
+                return ProbeResult(Verdict.UNKNOWN, "the provider lists no model")
             if answer.status not in _REFUSED:
                 reason = f"the gateway answered {answer.status} for @{request.gateway_slug}"
                 return ProbeResult(Verdict.UNKNOWN, reason)
@@ -76,7 +79,7 @@ class GatewayProber:
             control = await self._models(None)
         except RemoteError as problem:
             return ProbeResult(Verdict.UNKNOWN, problem.summary)
-        if not control.is_model_list:
+        if control.models is None:
             return ProbeResult(Verdict.UNKNOWN, "the gateway does not accept its own key")
         return ProbeResult(Verdict.DEAD, f"the provider refused it with {answer.status}")
 

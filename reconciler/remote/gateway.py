@@ -26,10 +26,10 @@ _WHAT = f"GET {_PATH} of the gateway"
 
 @dataclass(frozen=True, slots=True)
 class GatewayAnswer:
-    """Status of an answer, and whether its body is a list of models."""
+    """Status of an answer, and how many models its body lists, None if it is no such list."""
 
     status: int
-    is_model_list: bool
+    models: int | None
 
 
 class GatewayClient:
@@ -78,7 +78,9 @@ class GatewayClient:
         answer = await self._get(provider)
         # A proxy or a login page can answer 200 as well; only a list of models shows that it is a
         # gateway.
-        return GatewayAnswer(answer.status, answer.status == 200 and _is_list(answer.body))
+        return GatewayAnswer(
+            answer.status, _models_in(answer.body) if answer.status == 200 else None
+        )
 
     async def _get(self, provider: str | None) -> RawAnswer:
         headers = self._headers
@@ -94,10 +96,15 @@ class GatewayClient:
         raise failure
 
 
-def _is_list(body: bytes) -> bool:
+def _models_in(body: bytes) -> int | None:
     try:
         found = json.loads(body)
-    # Deeply nested JSON exhausts the parser's stack, which is no `ValueError`.
     except (ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and isinstance(found.get("data"), list)
+        return None
+    # Some providers report a refused credential with status 200.
+    if not isinstance(found, dict) or found.get("error") is not None:
+        return None
+    models = found.get("data")
+    if not isinstance(models, list) or not all(isinstance(model, dict) for model in models):
+        return None
+    return len(models)

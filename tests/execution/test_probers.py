@@ -137,7 +137,8 @@ def answer(status: int, body: object = None) -> httpx.Response:
     return httpx.Response(status, stream=httpx.ByteStream(content))
 
 
-LIST = {"object": "list", "data": []}
+LIST = {"object": "list", "data": [{"id": "gpt-5"}]}
+EMPTY = {"object": "list", "data": []}
 OK = 200, LIST
 
 
@@ -157,6 +158,13 @@ OK = 200, LIST
         ([(200, b"<html>")], Verdict.UNKNOWN),
         ([(200, {"data": {}})], Verdict.UNKNOWN),
         ([(200, [])], Verdict.UNKNOWN),
+        ([(200, EMPTY)], Verdict.UNKNOWN),
+        ([(200, {"data": [None]})], Verdict.UNKNOWN),
+        ([(200, {"data": ["gpt-5"]})], Verdict.UNKNOWN),
+        ([(200, {**LIST, "error": {"message": "Incorrect API key"}})], Verdict.UNKNOWN),
+        ([(200, {**LIST, "error": None})], Verdict.ALIVE),
+        # An empty catalogue still shows that the gateway accepts its own key.
+        ([(401, {}), (200, EMPTY)], Verdict.DEAD),
         ([(200, b"[" * 100_000)], Verdict.UNKNOWN),
         ([(429, {}), (503, {}), OK], Verdict.ALIVE),
         ([(429, {}), (429, {}), (429, {})], Verdict.UNKNOWN),
