@@ -181,7 +181,8 @@ def _summary(found: Unsoaked, target: Target) -> str:
         when = f"; can be applied from {_shown(found.opens)} on"
     reasons = named(found.reasons, limit=_NAMED, separator="; ")
     return (
-        f"target `{target.name}` accepts what `{source}` has had without drift for {hours} hours"
+        f"target `{target.name}` only accepts content that `{source}` has had without drift for "
+        f"{hours} hours"
         f"{when}: {reasons}"
     )
 
@@ -190,9 +191,9 @@ def _hint(found: Unsoaked, target: Target) -> str:
     source = target.promotion.source if target.promotion is not None else "NAME"
     check = f"`reconcile --target {source} drift`"
     if found.unchecked:
-        return f"run {check}, which confirms it, and apply again"
+        return f"run {check} to confirm it, then apply again"
     if found.opens is not None:
-        return f"apply it then, after {check} has confirmed it, or add --allow-unsoaked REASON"
+        return f"run {check} after that time, then apply; or add --allow-unsoaked REASON"
     return (
         f"apply it to {source} first, with the same ledger (RECONCILE_LEDGER_URL), or add "
         "--allow-unsoaked REASON, which is recorded"
