@@ -287,7 +287,7 @@ def _opening(plan: Plan) -> Iterable[str]:
         yield f"Its target accepts it from {opens} on. Re-run an apply that was refused before.\n"
     if plan.soaked_at is not None:
         soaked = code(visible(plan.soaked_at))
-        yield f"It can be applied from {soaked} on, after a drift check of the source of its promotion.\n"
+        yield f"It can be applied from {soaked} on, after a drift check of its source.\n"
 
 
 def _steps_of_result(result: ApplyResult, context: ReportContext) -> tuple[str, ...]:
