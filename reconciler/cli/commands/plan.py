@@ -53,11 +53,9 @@ def command(
 ) -> int:
     """Show the changes that apply would make, without making them.
 
-    With --audit, the custom models of integrations that declare no models and the workspaces of
-    integrations that declare none are read, too. An undeclared host or access is a warning. Each
-    such list costs one more API call; the actions and the digest stay the same.
+    With --audit, models and workspaces that no file declares are read, with one API call for each
+    list. An undeclared host or access is a warning; the actions and the digest stay the same.
     """
-
     telemetry = RunTelemetry(
         invocation, command="plan", run=wiring.new_run_id(), metrics_file=metrics_file
     )
