@@ -68,8 +68,6 @@ def command(
             plan = await workflows.plan(
                 session, replace(options, audit=audit, expects_values=not reading.without_values)
             )
-            if not reading.fail_on:
-                return plan, session.ledger, False
             selected = [m for m in session.desired.models if options.selection.includes(m.slug)]
             failed = failing(reading.fail_on, selected)
             plan = replace(plan, diagnostics=escalated(plan.diagnostics, failed))
