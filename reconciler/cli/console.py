@@ -144,6 +144,10 @@ class Console:
             # The third argument is the file name, which the error report shows.
             self.lost = OSError(problem.errno, problem.strerror, "standard output")
 
+    def fitted_to_stdout(self, text: str) -> str:
+        """Return messages that a command prints as its result, with lines that fit a terminal."""
+        return _fitted(text, self.stdout_width)
+
     def show_plan(
         self, plan: "Plan", *, style: str, ledger: str, context: "CommandContext"
     ) -> None:
@@ -218,7 +222,7 @@ class Console:
         if self.json_log is not None:
             self.json_log.message(text, level=level)
         else:
-            self._write_stderr(text)
+            self._write_stderr(_fitted(text, self.stderr_width))
 
     def draw(self, sequence: str) -> None:
         """Write control sequences and text to stderr, without a newline."""
@@ -331,6 +335,15 @@ def _columns(stream: TextIO | None) -> int | None:
     with suppress(OSError, ValueError):
         return os.get_terminal_size(stream.fileno()).columns or _DEFAULT_COLUMNS
     return _DEFAULT_COLUMNS
+
+
+def _fitted(text: str, width: int | None) -> str:
+    """Return a message with lines that fit the terminal, if it is one."""
+    if width is None or all(len(line) <= width for line in text.splitlines()):
+        return text
+    from reconciler.views.text_layout import fitted
+
+    return fitted(text, width)
 
 
 def _discard_typed_ahead(stream: TextIO) -> None:

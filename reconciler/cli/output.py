@@ -35,10 +35,14 @@ def plan_text(console: Console, plan: Plan, *, ledger: str, color: bool) -> str:
     return terminal.plan(plan, options, in_progress=True)
 
 
-def how_to_apply_saved(plan: Plan, context: "CommandContext") -> str:
+def note_on_saved(plan: Plan, context: "CommandContext", *, style: str) -> str:
     """Return the sentence that follows a plan that was saved."""
+    from reconciler.views.escape import visible
     from reconciler.views.sections import apply_command
 
+    # Every other format shows the command, unless there is nothing that could be applied.
+    if style != "json" or not plan.actions or plan.blocked:
+        return f"saved the plan as {visible(context.saved_plan or 'PLAN', limit=None)}"
     command = apply_command(plan.target.name, context.saved_plan or "PLAN", context=context)
     return f"saved the plan; to apply exactly this plan, run: {command}"
 

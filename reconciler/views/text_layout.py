@@ -131,6 +131,20 @@ class TextLayout:
             self._lines.append(self._joined(" " * indent, _harmless(text[first:last])))
 
 
+def fitted(text: str, width: int) -> str:
+    """Break the lines of a message between words where they are longer than the terminal.
+
+    Indented lines are excerpts, places and commands, which are read and copied as a whole.
+    """
+    page = TextLayout(width=width, color=False)
+    for line in text.removesuffix("\n").split("\n"):
+        if line[:1].isspace() or "\x1b" in line:
+            page.whole(line)
+        else:
+            page.line(line)
+    return page.text().removesuffix("\n")
+
+
 def _continuations(text: str, start: int, room: int) -> Iterator[tuple[int, int]]:
     """Return where the continuation lines of a text begin and end."""
     while start < len(text):

@@ -28,6 +28,27 @@ def test_data_goes_to_stdout_and_conversation_to_stderr() -> None:
     assert (out.getvalue(), err.getvalue()) == ("result\n", "by the way\n")
 
 
+def test_a_long_message_is_broken_between_words_on_a_terminal() -> None:
+    excerpt = (
+        "   5 │ models: [{slug: gpt-5, enabled: true}, {slug: gpt-4, enabled: true}, {slug: o3}]"
+    )
+    console, _, err = a_console()
+    console.warning(f"error[x]: {'word ' * 15}parsing a block\n{excerpt}\nhint: look again\n")
+    console.info(
+        "to write files for the integrations in the API, run: reconcile --target here pull"
+    )
+    assert err.getvalue() == (
+        f"error[x]: {'word ' * 13}word\n  word parsing a block\n{excerpt}\nhint: look again\n"
+        "to write files for the integrations in the API, run:\n  reconcile --target here pull\n"
+    )
+
+
+def test_a_long_message_is_one_line_in_a_pipe() -> None:
+    err = io.StringIO()
+    Console(stdin=io.StringIO(), stdout=io.StringIO(), stderr=err).warning("word " * 40)
+    assert err.getvalue().count("\n") == 1
+
+
 def test_quiet_silences_conversation_but_not_problems() -> None:
     console, _, err = a_console()
     console.quiet = True

@@ -193,3 +193,14 @@ def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
         assert project.run("plan", "--out", "plan.json").code == 0
     assert stat.S_IMODE(place.stat().st_mode) == 0o640
     assert json.loads(place.read_text())["kind"] == "plan"
+
+
+def test_a_saved_plan_names_the_command_that_applies_it_once(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    for style in ("text", "markdown", "json"):
+        done = project.run("plan", "--out", "plan.json", "--format", style)
+        assert (done.out + done.err).count("apply plan.json") == 1, style
+    project.apply()
+    done = project.run("plan", "--out", "plan.json")
+    assert done.err == "saved the plan as plan.json\n"

@@ -85,6 +85,6 @@ def command(
         console = invocation.console
         console.show_plan(plan, style=style, ledger=ledger, context=context)
         if out is not None:
-            console.info(output.how_to_apply_saved(plan, context))
+            console.info(output.note_on_saved(plan, context, style=style))
         code = exit_codes.for_plan(plan) if detailed_exitcode else 0
         return telemetry.finish(FAILED if has_failed else code)

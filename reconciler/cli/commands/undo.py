@@ -91,7 +91,7 @@ def command(
     console = invocation.console
     console.show_plan(plan, style=style, ledger=ledger, context=context)
     if out is not None:
-        console.info(output.how_to_apply_saved(plan, context))
+        console.info(output.note_on_saved(plan, context, style=style))
     return 0
 
 

@@ -35,7 +35,7 @@ def command(invocation: Invocation, *, style: str, fail_on: tuple[FailOn, ...]) 
         case "sarif":
             console.data(diagnostics.as_sarif(found, version=__version__))
         case _:
-            console.data(_as_text(invocation, found))
+            console.data(console.fitted_to_stdout(_as_text(invocation, found)))
             name_explain(found, console)
     return FAILED if has_failed or has_errors(found) else 0
 
