@@ -13,10 +13,10 @@ import pytest
 from tests.cli.project import Here, writes
 from tests.policies.examples import CASES, FOLDER, Case
 
-pytestmark = pytest.mark.needs_system
+pytestmark = [pytest.mark.needs_conftest, pytest.mark.slow]
 
 COMMAND = ["conftest", "test", "--output", "json", "--policy", "policies/rules", "-"]
-# `.ci/run` installs it beside the interpreter.
+# Beside the interpreter, too: `GOBIN=$PWD/.venv/bin go install …` puts it there.
 SEARCH_PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # noqa: TID251  where programs are
 
 
