@@ -1,6 +1,6 @@
 """Allow-list of the commands that policies can run in this environment.
 
-A pull request can edit reconcile.yaml and every file beside it, but not the environment, so the
+A pull request can edit reconcile.yaml and all files next to it, but not the environment, so the
 environment decides what is run. An entry is a whole command, compared word by word, and not the
 name of a program: one more argument turns a harmless program into a shell (`python3 -c …`), makes
 it fetch rules from elsewhere (`conftest test --update URL`), or pass every plan (`conftest

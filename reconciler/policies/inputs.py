@@ -1,7 +1,7 @@
 """Inputs of a policy: its command, its program and the files that it reads.
 
 All of it is read once, hashed, and copied into a private folder in which the program runs. So what
-was hashed is what is run, whatever changes in the checkout meanwhile, and a file that the policy
+was hashed is what is run, even if the checkout changes meanwhile, and a file that the policy
 does not list cannot influence it. Only regular files are read: a link could lead anywhere.
 """
 

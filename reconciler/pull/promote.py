@@ -1,8 +1,8 @@
 """Promotion: the overlays of one environment declare what another environment declares.
 
-Only files in environments/NAME/ of the target are edited. What `differs` covers stays, and so do
-integrations that only the target declares: a promotion never deletes. A host and its credential are
-promoted together or not at all. `reconciler.pull.working_copy.write` writes to disk.
+Only files in environments/NAME/ of the target are edited. Fields that `differs` covers and
+integrations that only the target declares stay unchanged: a promotion never deletes. A host and its
+credential are promoted together or not at all. `reconciler.pull.working_copy.write` writes to disk.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence

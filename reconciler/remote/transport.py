@@ -104,13 +104,13 @@ def remote_error(failure: Exception, *, what: str, base_url: str) -> RemoteError
             return NoAnswer(
                 f"{what}: no complete answer in time",
                 code="timeout",
-                hint="The API is slow or stuck; run again later.",
+                hint="Run again later: the API is slow or does not respond.",
             )
         case TooLargeError():
             return NoAnswer(
                 f"{what}: the answer is larger than {BODY_LIMIT // 2**20} MiB",
                 code="too-large",
-                hint=f"The Admin API does not send such a response; check {base_url}.",
+                hint=f"Check {base_url}: the Admin API does not send such a response.",
             )
         case UndecodableError():
             return NoAnswer(

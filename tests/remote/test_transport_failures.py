@@ -108,14 +108,14 @@ def refused_by_tls(reason: str | None) -> ssl.SSLError:
             NoAnswer,
             "timeout",
             "no complete answer in time",
-            "The API is slow or stuck; run again later.",
+            "Run again later: the API is slow or does not respond.",
         ),
         (
             TooLargeError(),
             NoAnswer,
             "too-large",
             "the answer is larger than 10 MiB",
-            f"The Admin API does not send such a response; check {BASE}.",
+            f"Check {BASE}: the Admin API does not send such a response.",
         ),
         (
             UndecodableError(),
