@@ -154,14 +154,14 @@ class _Guard:
 
     def _too_early(self, slug: str, soaked: Soaked) -> _Reason | None:
         opens = soaked.since + self.soak
-        if soaked.checked < opens:
+        # A machine whose clock is ahead has not seen the source later than now.
+        checked = min(soaked.checked, self.now)
+        if checked < opens:
             text = f"{slug}: in use at {self.source} since {_shown(soaked.since)}"
-            return _Reason(f"{text}, last checked {_shown(soaked.checked)}", opens)
+            return _Reason(f"{text}, last checked {_shown(checked)}", opens)
         # Since an older check, the source may have drifted, so the time that passed proves nothing.
-        if self.now - soaked.checked > max(self.soak, _SHORTEST_TRUST):
-            return _Reason(
-                f"{slug}: not checked at {self.source} since {_shown(soaked.checked)}", opens
-            )
+        if self.now - checked > max(self.soak, _SHORTEST_TRUST):
+            return _Reason(f"{slug}: not checked at {self.source} since {_shown(checked)}", opens)
         return None
 
 

@@ -158,6 +158,12 @@ def test_a_check_that_is_too_old_does_not_count(tmp_path: Path) -> None:
     assert "alpha: not checked at staging since" in refused(made)
 
 
+def test_a_check_by_a_clock_that_is_ahead_lets_no_time_pass(tmp_path: Path) -> None:
+    made = staged(tmp_path)
+    age(made, 0, checked=-2 * HOURS)
+    assert "can be applied from 2" in " ".join(refused(made).split())
+
+
 def changed_by_hand(made: Here) -> None:
     (made.files / "environments/staging/all.yaml").write_text("alpha: {description: by hand}\n")
     target = {"staging": {"base_url": "simulator:", "environment": "staging"}}
