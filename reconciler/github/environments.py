@@ -100,7 +100,7 @@ async def _for_pull_requests(github: GitHub, name: str) -> Check:
             "the environment does not exist: pull requests are planned without a key",
             "create it with a read-only PORTKEY_API_KEY, and without SECRET_VALUES",
         )
-    # Jobs of a pull request run on `refs/pull/N/merge`, which no rule for branches lets in.
+    # Jobs of a pull request run on `refs/pull/N/merge`, which rules that name branches leave out.
     if environment.get("deployment_branch_policy") is not None:
         return warn(
             _title(name),

@@ -21,7 +21,6 @@ class GitLabIssues:
         """Return all issues with the label, open and closed."""
         return [
             Issue(required_id(item, "iid"), item.get("state") == "opened", item["description"])
-            # By default, GitLab lists only issues that the user of the token has opened.
             for item in await self.gitlab.pages(f"{self._path}?scope=all&labels={LABEL}")
             if LABEL in (item.get("labels") or []) and isinstance(item.get("description"), str)
         ]
