@@ -59,6 +59,12 @@ class ReportKind(StrEnum):
 _APPROVABLE = frozenset({"digest-mismatch", "expired-plan", "not-approved", "policy-changed"})
 """Codes of refusals that a run of the apply workflow with the plan's digest resolves."""
 
+_TOO_EARLY = {
+    "not-soaked": ("Re-run this job after the next drift check of the source.", "allow-unsoaked"),
+    "outside-window": ("Re-run this job once the window is open.", "break-freeze"),
+}
+"""Refusals that end by themselves, with what to do then and the input that overrides them."""
+
 _FAILED = {
     ReportKind.PLAN: "Plan not made",
     ReportKind.RESULT: "Apply failed before the first write",
@@ -77,8 +83,8 @@ _REFUSED = {
 class Terms:
     """Words of a code host: what is merged, and how a plan is applied by its digest.
 
-    `adopt` and `break_freeze` say how to adopt what changed in the API and how to apply outside a
-    window, with the link in place of `{}`; empty where there is no such way.
+    `adopt` says how to adopt what changed in the API, and `override` how to apply earlier, with the
+    link in place of `{}`; empty where there is no such way.
     """
 
     request: str = "pull request"
@@ -86,10 +92,7 @@ class Terms:
     apply: str = "the apply workflow"
     with_digest: str = "with this digest"
     adopt: str = "run {} with `adopt`: it opens a pull request"
-    break_freeze: str = (
-        "Re-run this job once the window is open. If it cannot wait, run {} with a reason in "
-        "`break-freeze`."
-    )
+    override: str = "If it cannot wait, run {} with a reason in `{}`."
 
 
 GITHUB_TERMS = Terms()
@@ -263,9 +266,10 @@ def _steps_of_refusal(plan: Plan, codes: AbstractSet[str], context: ReportContex
     """Yield the next steps after a refusal that no digest resolves."""
     if plan.blocked and codes <= _APPROVABLE:
         yield f"{BLOCKED_HERE}\n"
-    if "outside-window" in codes and context.terms.break_freeze:
-        workflow = _linked(context.terms.apply, context.workflow_url)
-        yield f"{context.terms.break_freeze.format(workflow)}\n"
+    workflow = _linked(context.terms.apply, context.workflow_url)
+    for refusal, (later, name) in _TOO_EARLY.items():
+        if refusal in codes and context.terms.override:
+            yield f"{later} {context.terms.override.format(workflow, name)}\n"
 
 
 def _steps_of_plan(plan: Plan, context: ReportContext) -> tuple[str, ...]:

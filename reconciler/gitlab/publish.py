@@ -20,7 +20,7 @@ TERMS = Terms(
     apply="a pipeline of the default branch",
     with_digest="with the variable `RECONCILE_DIGEST` set to this digest",
     adopt="",
-    break_freeze="",
+    override="",
 )
 
 Connect = Callable[[GitLabJob], AbstractAsyncContextManager[GitLab]]

@@ -80,6 +80,7 @@ CASES: dict[str, Callable[[], str]] = {
     "apply-not-approved-blocked.md": lambda: body(
         ReportKind.RESULT, refused("not-approved", samples.plan(samples.deletion("protected")))
     ),
+    "apply-not-soaked.md": lambda: body(ReportKind.RESULT, refused("not-soaked", PLAN)),
     "apply-outside-window.md": lambda: body(ReportKind.RESULT, refused("outside-window", PLAN)),
     "apply-blocked.md": lambda: body(
         ReportKind.RESULT, refused("protected", samples.plan(samples.deletion("protected")))
