@@ -1,6 +1,6 @@
 """`removed` blocks for Terraform, and the steps that remain after a pull from its state."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from reconciler.diagnostics import counted
 from reconciler.pull.pull import PullResult
@@ -8,7 +8,6 @@ from reconciler.pull.terraform_handover import Handover
 from reconciler.views.escape import visible
 from reconciler.views.sections import CommandContext, suggested_command
 
-_NAMED = 10
 _BLOCK = """\
 removed {{
   from = {address}
@@ -39,7 +38,7 @@ def _steps(
 ) -> Iterator[str]:
     missing = {str(check.reference) for check in pulled.secrets if check.verdict is None}
     if missing:
-        yield f"Store the values of {counted(len(missing), 'reference')}: {_named(sorted(missing))}"
+        yield f"Store the values of {counted(len(missing), 'reference')}:{_listed(sorted(missing))}"
     if not is_recorded:
         yield "Set RECONCILE_LEDGER_PEPPER and pull again: no fingerprint was recorded"
     plan = suggested_command(pulled.plan.target.name, "plan", context=context)
@@ -65,7 +64,10 @@ def _steps(
     yield "Commit the files, and delete the copy of the state: it contains secrets in clear text"
 
 
-def _named(names: "tuple[str, ...] | list[str]") -> str:
-    shown = ", ".join(visible(name, None) for name in names[:_NAMED])
-    more = len(names) - _NAMED
-    return f"{shown} and {more} more" if more > 0 else shown
+def _listed(names: Iterable[str]) -> str:
+    """Return names below a step, each on a line; none is left out, because each needs work."""
+    return "".join(f"\n   {visible(name, None)}" for name in names)
+
+
+def _named(names: Iterable[str]) -> str:
+    return ", ".join(visible(name, None) for name in names)

@@ -194,6 +194,15 @@ def test_a_resource_of_which_an_instance_was_not_pulled_stays_with_terraform(
     assert "portkey_integration.spare" in held
 
 
+def test_every_reference_whose_value_is_to_be_stored_is_listed(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        lines = at.pull().out.splitlines()
+    assert f"1. Store the values of {len(VALUES)} references:" in lines
+    assert [line for line in lines if line.startswith("   env:")] == [
+        f"   env:{name}" for name in sorted(VALUES)
+    ]
+
+
 def test_resources_that_stay_and_refer_to_a_released_one_are_named(tmp_path: Path) -> None:
     with terraformed(tmp_path / "here") as at:
         at.state["values"]["root_module"]["resources"].append(
