@@ -348,7 +348,8 @@ class ActionRunner:
     @property
     def _doubt(self) -> str:
         """Return what would be unknown if the action ended now, else an empty string."""
-        return (self.creation.doubt if self.creation is not None else "") or self.sender.doubt
+        doubts = [part.doubt for part in (self.creation, self.shadow, self.sender) if part]
+        return next(filter(None, doubts), "")
 
     async def _read_partial_create(self) -> None:
         """Read what a partly failed create has left: a mask from a later read proves nothing."""

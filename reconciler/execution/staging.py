@@ -6,6 +6,7 @@ the ledger, an earlier one has created. What is staged: `reconciler.planning.sta
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from reconciler.domain.calls import Call, Reply
@@ -35,7 +36,10 @@ def shadow_action(action: Action, staging: Staging) -> Action:
 
 @dataclass
 class Shadow:
-    """Shadow of one action; `may_exist` is True once it may have been created."""
+    """Shadow of one action; `may_exist` is True once it may have been created.
+
+    `doubt` is what would be unknown if the run ended now, else an empty string.
+    """
 
     action: Action
     staging: Staging
@@ -44,6 +48,7 @@ class Shadow:
     existence: ExistenceCheck
     clock: Clock
     may_exist: bool = False
+    doubt: str = ""
 
     @property
     def slug(self) -> str:
@@ -96,9 +101,15 @@ class Shadow:
         """Read what a create without an answer has made; raise its problem if that is unknown."""
         # The request may still be on its way, so a read right now would prove nothing.
         await self.clock.sleep(SETTLE_PAUSES[0])
-        found = await self._appearing(self.slug)
+        found = None
+        with suppress(RemoteError):  # the failure of the create is reported
+            found = await self._appearing(self.slug)
         if found is None or marked_run(found) != self.run:
-            raise problem
+            raise NotConfirmed(
+                f"creating the shadow {self.slug} may have been carried out: {problem.summary}",
+                code=problem.code,
+                hint=f"look for {self.slug} in the console, also with a suffix; run apply again",
+            ) from None
         # A create stores all or nothing, so the credential is there as well.
         self.sender.settle()
 
@@ -108,16 +119,19 @@ class Shadow:
         identity = reply.body.get("id") if isinstance(reply.body, Mapping) else None
         hint = f"check whether {self.slug} is taken or reserved; set `rotation: {{staged: false}}`"
         message = f"the API created {echoed} instead of {self.slug}"
+        # Until it is gone, an interruption must leave its slug in the result.
+        self.doubt = message
         if isinstance(echoed, str) and SLUG.fullmatch(echoed):
             found = await self._appearing(echoed)
             description = found.fields.get("description") if found is not None else None
             is_ours = description == mark_of(self.action.slug, self.run)
             if found is not None and is_ours and identity in (None, found.id):
                 await self.sender.send(delete_calls(echoed)[0])
+                self.doubt = ""
                 message += f"; {echoed} was deleted"
-            else:
-                message += ", and it may belong to another client"
-        raise ChangedSincePlan(message, code="slug-not-honoured", hint=hint)
+                raise ChangedSincePlan(message, code="slug-not-honoured", hint=hint)
+        message += ", and it may belong to another client"
+        raise NotConfirmed(message, code="slug-not-honoured", hint=hint)
 
     # -- removing ------------------------------------------------------------------------
 

@@ -222,7 +222,7 @@ class Watch:
         slug = step.slug or ""
         action = next((a for a in self.plan.actions if a.slug == slug), None) if self.plan else None
         if action is None:
-            if slug.endswith(SHADOW_SUFFIX) and self._is_shadow(slug, record):
+            if slug.endswith(SHADOW_SUFFIX) and self._is_shadow(step, slug, record):
                 return
             if not self._is_stray(step, record):
                 self._blame(f"{step.request.method} {slug}, which is not in the plan")
@@ -235,11 +235,14 @@ class Watch:
             self._check_fields(slug, step.request.body)
             self._check_adoption(action, step, record)
 
-    def _is_shadow(self, slug: str, record: Record | None) -> bool:
-        """Return whether a write concerns the shadow of an action, and nothing of a stranger."""
+    def _is_shadow(self, step: Step, slug: str, record: Record | None) -> bool:
+        """Return whether a write concerns the shadow of an action, and nothing of a stranger.
+
+        What arrives late was sent to the shadow, even if the slug has changed hands since.
+        """
         planned = {a.staged_by for a in self.plan.actions} if self.plan else set()
         made = self.chronicle.made.get(record["id"]) if record is not None else None
-        return slug in planned and (made is None or made.who != STRANGER)
+        return slug in planned and (made is None or made.who != STRANGER or step.late)
 
     def _is_stray(self, step: Step, record: Record | None) -> bool:
         """Return whether a delete removes an integration that we created under another slug."""

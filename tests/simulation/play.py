@@ -272,6 +272,8 @@ class Play:
         if not self.scenario.remembers:
             return self.scenario.last_applied
         kept = self.ledger.last_applied(LEDGER_KEY)
+        if self.scenario.staged:
+            kept = self.ledger.with_shadows(LEDGER_KEY, kept, is_locked=True)
         known = {**self.scenario.last_applied.integrations, **kept.integrations}
         return replace(kept, integrations=known, complete=False)
 

@@ -134,9 +134,11 @@ class Verdict:
         What arrives after the outcome was told can be seen by nobody but the next run.
         """
         watch = self.play.watches[made.who]
-        if made.step >= watch.ended.get(made.wanted, made.step + 1):
+        # The outcome of a rotation reports about its shadow.
+        wanted = made.wanted.removesuffix(SHADOW_SUFFIX)
+        if made.step >= watch.ended.get(wanted, made.step + 1):
             return True
-        outcome = watch.outcomes.get(made.wanted)
+        outcome = watch.outcomes.get(wanted)
         if outcome is None or outcome.status is not Status.UNKNOWN or outcome.error is None:
             return False
         said = outcome.error.message
