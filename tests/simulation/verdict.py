@@ -53,8 +53,15 @@ class Verdict:
     def _of_strangers(self) -> set[str]:
         """Return the code of a conflict if another client edited a shadow: it is not ours then."""
         steps = self.play.theatre.chronicle.steps
-        edited = any(s.who == STRANGER and (s.slug or "").endswith(SHADOW_SUFFIX) for s in steps)
+        edited = any(self._is_edited_shadow(step.slug or "") for step in steps)
         return {"shadow-conflict"} if edited else set()
+
+    def _is_edited_shadow(self, slug: str) -> bool:
+        """Return whether another client wrote to a shadow."""
+        steps = self.play.theatre.chronicle.steps
+        return slug.endswith(SHADOW_SUFFIX) and any(
+            step.who == STRANGER and step.slug == slug for step in steps
+        )
 
     def _excused(self, result: ApplyResult) -> set[str]:
         """Return the slugs that the API refuses for a documented reason, and report all others."""
@@ -102,10 +109,14 @@ class Verdict:
             if is_live(records.get(slug)) and slug not in excused:
                 made = self.play.theatre.chronicle.made.get(records[slug]["id"])
                 self.play.blame(f"{slug} was withdrawn and is still there, made by {made}")
-        self._check_credentials(records)
+        self._check_credentials(records, excused)
 
-    def _check_credentials(self, records: Mapping[str, Record]) -> None:
+    def _check_credentials(self, records: Mapping[str, Record], excused: set[str]) -> None:
         for slug, record in records.items():
+            # A shadow whose delete had to wait is in the result; one that another client has edited
+            # is no longer recognized as ours and counts as unmanaged.
+            if slug in excused or self._is_edited_shadow(slug):
+                continue
             # Where a delete archives, the shadow of a rotation stays archived.
             if slug.endswith(SHADOW_SUFFIX) and not is_live(record):
                 continue
