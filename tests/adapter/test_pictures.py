@@ -64,7 +64,20 @@ def use_boxes(shown: Browser) -> None:
       style.textContent = '* {{ font-family: Boxes !important; letter-spacing: 0 !important; }}';
       document.head.append(style);
       await document.fonts.ready;
+      // The second frame shows what was laid out in the first.
+      await new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)));
     }})()""")
+
+
+def settled(shown: Browser) -> bytes:
+    """Return a picture that two captures in a row agree on: on a busy machine, one may be early."""
+    before = b""
+    for _ in range(10):
+        picture = shown.picture(height=HEIGHT, scale=SCALE)
+        if picture == before:
+            break
+        before = picture
+    return picture
 
 
 def pictures(shown: Browser, folder: Path) -> dict[str, bytes]:
@@ -78,8 +91,7 @@ def pictures(shown: Browser, folder: Path) -> dict[str, bytes]:
             for scheme in SCHEMES:
                 shown.open(urls[name], width=width, scheme=scheme)
                 use_boxes(shown)
-                picture = shown.picture(height=HEIGHT, scale=SCALE)
-                taken[f"{name}-{width}-{scheme}"] = picture
+                taken[f"{name}-{width}-{scheme}"] = settled(shown)
     return taken
 
 
