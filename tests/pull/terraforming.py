@@ -93,7 +93,7 @@ class Terraformed:
                 "mode": "managed",
                 "type": "portkey_integration",
                 "name": slug,
-                "provider_name": "registry.terraform.io/portkey-ai/portkey",
+                "provider_name": "registry.example.com/portkey-ai/portkey",
                 "schema_version": 0,
                 "values": full,
                 "sensitive_values": {"key": True, "configurations": True},

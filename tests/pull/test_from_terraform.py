@@ -211,7 +211,7 @@ def test_resources_that_stay_and_refer_to_a_released_one_are_named(tmp_path: Pat
                 "mode": "managed",
                 "type": "portkey_provider",
                 "name": "main",
-                "provider_name": "registry.opentofu.org/portkey-ai/portkey",
+                "provider_name": "mirror.example.com/portkey-ai/portkey",
                 "values": {"name": "main", "integration_id": "openai-main"},
                 "sensitive_values": {},
                 "depends_on": ["portkey_integration.main"],

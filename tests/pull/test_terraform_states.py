@@ -129,7 +129,7 @@ def _member(name: str, value: object) -> Callable[[dict[str, Any]], None]:
 
 
 BAD_STATES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
-    "another provider": (_other_provider, "belong to registry.terraform.io/example/portkey"),
+    "another provider": (_other_provider, "belong to registry.example.com/example/portkey"),
     "one integration twice": (_twice, "both manage the integration openai-main"),
     "one entry twice": (_entry_twice, "both manage the same access of openai-main"),
     "a slug with odd bytes": (_value("slug", "canary/../\x1b[31m\ud800"), "`slug` is not a slug"),

@@ -52,7 +52,7 @@ func (portkey) Resources(context.Context) []func() resource.Resource {
 }
 
 func main() {
-	options := providerserver.ServeOpts{Address: "registry.terraform.io/portkey-ai/portkey"}
+	options := providerserver.ServeOpts{Address: "registry.example.com/portkey-ai/portkey"}
 	make := func() provider.Provider { return portkey{} }
 	if err := providerserver.Serve(context.Background(), make, options); err != nil {
 		log.Fatal(err)
