@@ -17,14 +17,16 @@ from reconciler.domain.state import Observed
 from reconciler.errors import ReconcilerError
 from reconciler.execution.call_sender import CallSender, created_id
 from reconciler.execution.cancellation import ChangedSincePlan, NotConfirmed
-from reconciler.execution.verification import ExistenceCheck, created_between, equals_declared
+from reconciler.execution.verification import (
+    SETTLE_PAUSES,
+    ExistenceCheck,
+    created_between,
+    equals_declared,
+)
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import Action
 from reconciler.remote.api import Clock
-from reconciler.remote.errors import Conflict, Forbidden, NotSent, Rejected, RemoteError
-
-SETTLE_PAUSES = (0.5, 1.0, 2.0)
-"""Seconds to wait after each POST without an answer before reading; one POST for each."""
+from reconciler.remote.errors import Conflict, NotSent, Rejected, RemoteError
 
 _MAY_ARRIVE = "a create without a response may have been carried out, or may still be"
 
@@ -125,7 +127,7 @@ class Creation:
 
         Raises if another client created the integration with the slug.
         """
-        found = await self._read(self.slug)
+        found = await self.existence.read_live(self.slug)
         if found is None:
             return None
         if not self._lost:
@@ -137,14 +139,9 @@ class Creation:
             )
         return await self._adopt(found)
 
-    async def _read(self, slug: str) -> Observed | None:
-        """Return the integration with a slug; an archived one is the remains of a delete."""
-        found = await self.existence.read(slug, certain=True)
-        return None if found is None or found.is_archived else found
-
     async def _after_refusal(self, refusal: RemoteError) -> Created:
         """Complete a duplicate that one of our earlier POSTs created; raise for any other."""
-        found = await self._read(self.slug)
+        found = await self.existence.read_live(self.slug)
         if found is None:
             raise refusal
         if self._lost:
@@ -237,29 +234,12 @@ class Creation:
         # An integration that existed before, or that another action creates, is not from this POST.
         if stray in self.existence.listed or stray in self.planned:
             return False
-        found = await self._appearing(stray)
+        found = await self.existence.appearing(stray, self.clock)
         if found is None or not self._is_ours(found):
             return False
         await self.sender.send(Call(OperationName.DELETE, stray))
         self._removed.add(stray)
         return True
-
-    async def _appearing(self, slug: str) -> Observed | None:
-        """Read a created integration until the API shows it; reads may be denied until then."""
-        denied: Forbidden | None = None
-        for pause in (0.0, *SETTLE_PAUSES):
-            if pause:
-                await self.clock.sleep(pause)
-            try:
-                found = await self._read(slug)
-            except Forbidden as problem:
-                denied = problem
-                continue
-            if found is not None:
-                return found
-        if denied is not None:
-            raise denied
-        return None
 
     async def _rule_out_twins(self) -> None:
         """Raise `NotConfirmed` if a lost POST may have created a duplicate under another slug.
@@ -286,7 +266,7 @@ class Creation:
         # Sorted, because messages show the order, and that of the list is unknown (remote/API.md
         # §9).
         for slug in sorted(set(await self.existence.list_again()) - known):
-            found = await self._read(slug)
+            found = await self.existence.read_live(slug)
             if found is not None and self._is_ours(found):
                 twins.append(slug)
         return twins

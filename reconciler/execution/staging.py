@@ -14,8 +14,7 @@ from reconciler.domain.identifiers import SLUG
 from reconciler.domain.state import Observed
 from reconciler.execution.call_sender import CallSender
 from reconciler.execution.cancellation import ChangedSincePlan, NotConfirmed
-from reconciler.execution.create import SETTLE_PAUSES
-from reconciler.execution.verification import READ_BACK_PAUSES, ExistenceCheck
+from reconciler.execution.verification import READ_BACK_PAUSES, SETTLE_PAUSES, ExistenceCheck
 from reconciler.planning.actions import Action, ActionKind, Risk, Staging
 from reconciler.planning.staging import mark_of, marked_run
 from reconciler.planning.write_calls import delete_calls
@@ -103,7 +102,7 @@ class Shadow:
         await self.clock.sleep(SETTLE_PAUSES[0])
         found = None
         with suppress(RemoteError):  # the failure of the create is reported
-            found = await self._appearing(self.slug)
+            found = await self.existence.appearing(self.slug, self.clock)
         if found is None or marked_run(found) != self.run:
             raise NotConfirmed(
                 f"creating the shadow {self.slug} may have been carried out: {problem.summary}",
@@ -122,7 +121,7 @@ class Shadow:
         # Until it is gone, an interruption must leave its slug in the result.
         self.doubt = message
         if isinstance(echoed, str) and SLUG.fullmatch(echoed):
-            found = await self._appearing(echoed)
+            found = await self.existence.appearing(echoed, self.clock)
             description = found.fields.get("description") if found is not None else None
             is_ours = description == mark_of(self.action.slug, self.run)
             if found is not None and is_ours and identity in (None, found.id):
@@ -137,10 +136,8 @@ class Shadow:
 
     async def _remove(self, run: str, *, is_certain: bool) -> None:
         """Delete the shadow of a run; `is_certain` if this run has certainly created it."""
-        found = await (self._appearing(self.slug) if is_certain else self._read(self.slug))
+        found = await self._find(is_certain=is_certain)
         if found is None:
-            if is_certain:
-                raise self._not_confirmed("the API does not show it yet, so it was not removed")
             return
         if marked_run(found) != run:
             raise self._conflict()
@@ -157,26 +154,14 @@ class Shadow:
                 raise self._not_confirmed("the API still returns it")
         self.sender.settle()
 
-    async def _read(self, slug: str) -> Observed | None:
-        found = await self.existence.read(slug, certain=True)
-        return None if found is None or found.is_archived else found
-
-    async def _appearing(self, slug: str) -> Observed | None:
-        """Read an integration until the API shows it; a new one may be denied until then."""
-        denied: Forbidden | None = None
-        for pause in (0.0, *SETTLE_PAUSES):
-            if pause:
-                await self.clock.sleep(pause)
-            try:
-                found = await self._read(slug)
-            except Forbidden as problem:
-                denied = problem
-                continue
-            if found is not None:
-                return found
-        if denied is not None:
-            raise denied
-        return None
+    async def _find(self, *, is_certain: bool) -> Observed | None:
+        """Return the shadow, None if there is none; raise `NotConfirmed` if it must be there."""
+        if not is_certain:
+            return await self.existence.read_live(self.slug)
+        found = await self.existence.appearing(self.slug, self.clock)
+        if found is None:
+            raise self._not_confirmed("the API does not show it yet, so it was not removed")
+        return found
 
     async def _is_gone(self) -> bool:
         for pause in READ_BACK_PAUSES:

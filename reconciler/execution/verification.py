@@ -25,6 +25,9 @@ from reconciler.remote.api import Clock, IntegrationsAPI
 from reconciler.remote.errors import Forbidden, RemoteError
 from reconciler.remote.observe import read_one
 
+SETTLE_PAUSES = (0.5, 1.0, 2.0)
+"""Seconds before each read that looks for what a create may have made; one POST for each."""
+
 READ_BACK_PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
 """Seconds before each read after a write; a difference in the last read is a warning."""
 
@@ -70,6 +73,28 @@ class ExistenceCheck:
             if (certain or slug in self.listed) and slug in await self.list_again():
                 raise
             return None
+
+    async def read_live(self, slug: str) -> Observed | None:
+        """Return an integration that this run may have created; an archived one was deleted."""
+        found = await self.read(slug, certain=True)
+        return None if found is None or found.is_archived else found
+
+    async def appearing(self, slug: str, clock: Clock) -> Observed | None:
+        """Read a created integration until the API shows it; reads may be denied until then."""
+        denied: Forbidden | None = None
+        for pause in (0.0, *SETTLE_PAUSES):
+            if pause:
+                await clock.sleep(pause)
+            try:
+                found = await self.read_live(slug)
+            except Forbidden as problem:
+                denied = problem
+                continue
+            if found is not None:
+                return found
+        if denied is not None:
+            raise denied
+        return None
 
     async def exists(self, slug: str, *, certain: bool = False) -> bool:
         """Whether a slug is in use and not archived; a slug that may not be read is in use."""
