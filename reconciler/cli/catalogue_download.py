@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from reconciler.desired.config import is_loopback
+from reconciler.desired.config import is_loopback, url_problem
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput, ReconcilerError, Refused
 
@@ -36,7 +36,7 @@ class CatalogueDownloadFailed(ReconcilerError):
 
 def require_allowed(url: str, *, allowed_hosts: Collection[str]) -> None:
     """Raise `InvalidInput` for a URL that is not safe, and `Refused` for a host not allowed."""
-    problem = _problem_with(url)
+    problem = url_problem(url, risk="the catalogue could be changed on its way", allows_query=True)
     if problem:
         hint = "write a URL such as https://configs.portkey.ai/pricing/openai.json"
         raise InvalidInput([error("invalid-url", f"the URL {problem}", hint=hint)])
@@ -46,25 +46,6 @@ def require_allowed(url: str, *, allowed_hosts: Collection[str]) -> None:
     summary = f"a catalogue is not downloaded from {host}"
     hint = f"if the host is trusted, add {host} to the environment variable {HOSTS_VARIABLE}"
     raise Refused([error("host-not-allowed", summary, hint=hint)])
-
-
-def _problem_with(url: str) -> str:
-    """Return why a URL must not be requested; the URL itself may contain a token."""
-    if any(c.isspace() or not c.isprintable() for c in url) or "\\" in url:
-        return "must not contain spaces, backslashes or control characters"
-    try:
-        parts = urlsplit(url)
-        # `port` is parsed on access, and raises for anything but a number up to 65535.
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return "is not valid"
-    if parts.scheme not in {"https", "http"} or not host:
-        return "must begin with https:// and a host name"
-    if "@" in parts.netloc or parts.fragment:
-        return "must not contain a user name, a password or a fragment"
-    if parts.scheme == "http" and not is_loopback(host):
-        return "must begin with https://"
-    return ""
 
 
 def _host_of(url: str) -> str:

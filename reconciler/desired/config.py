@@ -140,6 +140,14 @@ def base_url_problem(url: str) -> str | None:
     """Return what is wrong with a base URL, worded to follow its name; never the URL itself."""
     if url == "simulator:":
         return None
+    return url_problem(url, risk="the API key would be sent unencrypted")
+
+
+def url_problem(url: str, *, risk: str, allows_query: bool = False) -> str | None:
+    """Return what is wrong with a URL, worded to follow its name; the URL may contain a token.
+
+    `risk` is what could happen without encryption.
+    """
     # Searched in the text itself: urlsplit silently removes tabs and line breaks.
     if any(c.isspace() or not c.isprintable() for c in url) or "\\" in url:
         return "must not contain spaces, backslashes or control characters"
@@ -154,10 +162,10 @@ def base_url_problem(url: str) -> str | None:
     if "@" in parts.netloc:
         return "must not contain a user name or password"
     # An empty query or fragment, as in `https://host/?`, leaves no trace in `parts`.
-    if parts.fragment or parts.query or "#" in url or "?" in url:
-        return "must not have a query or a fragment"
+    if "#" in url or ("?" in url and not allows_query):
+        return "must not have a fragment" if allows_query else "must not have a query or a fragment"
     if parts.scheme == "http" and not is_loopback(host):
-        return "must begin with https://, or the API key would be sent unencrypted"
+        return f"must begin with https://, or {risk}"
     return None
 
 
