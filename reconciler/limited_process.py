@@ -1,6 +1,7 @@
-"""Run one program with limits: without a shell, with two variables, in its own process group.
+"""Run one program with limits: without a shell, with given variables, in its own process group.
 
-Input and output are files and not pipes. So a program that reads nothing, writes a flood or leaves
+Policies and probes are such programs; which of them may run: `reconciler.allowed_command`. Input
+and output are files and not pipes. So a program that reads nothing, writes a flood or leaves
 a process behind that keeps its output open cannot block the run. Every way out kills the whole
 process group.
 """
@@ -16,7 +17,6 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from reconciler.frozen_dataclass import dataclass
-from reconciler.policies.errors import PolicyProblem
 
 MAX_OUTPUT = 1024 * 1024
 """Bytes that a program may write to stdout, and as many to stderr."""
@@ -30,6 +30,15 @@ _ENDED = frozenset("ZX")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
 _FLOOD_HINT = "write only denials and warnings, and no more than 1 MiB"
 _LINGERING_HINT = "let the program wait for the processes that it starts"
+
+
+class ProcessFailure(Exception):
+    """A program did not come to its end within its limits; the summary follows its name."""
+
+    def __init__(self, summary: str, *, hint: str) -> None:
+        super().__init__(summary)
+        self.summary = summary
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +66,17 @@ async def run(
     environ: Mapping[str, str],
     folder: Path,
     limits: Limits,
+    keeps_output: bool = True,
 ) -> Ended:
-    """Run a program in a folder; raises `PolicyProblem` unless it ends in time."""
-    with TemporaryFile() as given, TemporaryFile() as stdout, TemporaryFile() as stderr:
+    """Run a program in a folder; raises `ProcessFailure` unless it ends in time.
+
+    Without `keeps_output`, what it writes is dropped: it may contain a secret.
+    """
+    with (
+        TemporaryFile() as given,
+        _output(is_kept=keeps_output) as stdout,
+        _output(is_kept=keeps_output) as stderr,
+    ):
         given.write(stdin)
         given.seek(0)
         process = _started(command, environ, folder, (given, stdout, stderr))
@@ -70,13 +87,18 @@ async def run(
         except TimeoutError:
             if process.returncode is not None:
                 summary = "left a process running after its end"
-                raise PolicyProblem(summary, hint=_LINGERING_HINT) from None
+                raise ProcessFailure(summary, hint=_LINGERING_HINT) from None
             summary = f"did not finish within {limits.seconds:g} s and was stopped"
-            hint = "make it faster, or raise `timeout_seconds` of the policy, which is at most 600"
-            raise PolicyProblem(summary, hint=hint) from None
+            hint = "make it faster, or raise `timeout_seconds`, which is at most 600"
+            raise ProcessFailure(summary, hint=hint) from None
         finally:
             _kill(process)
         return Ended(process.returncode, _written(stdout), _written(stderr))
+
+
+def _output(*, is_kept: bool) -> IO[bytes]:
+    # The null device has no size and reads as empty, like a file that nothing was written to.
+    return TemporaryFile() if is_kept else Path(os.devnull).open("r+b", buffering=0)
 
 
 def _started(
@@ -99,13 +121,13 @@ def _started(
     except OSError as problem:
         reason = problem.strerror or "unknown reason"
         hint = "check the program, and the first line of a script"
-        raise PolicyProblem(f"cannot be run: {reason}", hint=hint) from None
+        raise ProcessFailure(f"cannot be run: {reason}", hint=hint) from None
 
 
 async def _until(
     is_done: Callable[[], bool], limits: Limits, stdout: IO[bytes], stderr: IO[bytes]
 ) -> None:
-    """Wait for a condition; raises `TimeoutError`, and `PolicyProblem` for too much output."""
+    """Wait for a condition; raises `TimeoutError`, and `ProcessFailure` for too much output."""
     ends_at, pause = limits.clock() + limits.seconds, _FIRST_PAUSE
     while not is_done():
         _refuse_flood(stdout, stderr)
@@ -120,7 +142,7 @@ async def _until(
 def _refuse_flood(stdout: IO[bytes], stderr: IO[bytes]) -> None:
     for name, file in (("stdout", stdout), ("stderr", stderr)):
         if os.fstat(file.fileno()).st_size > MAX_OUTPUT:
-            raise PolicyProblem(f"wrote more than 1 MiB to {name}", hint=_FLOOD_HINT)
+            raise ProcessFailure(f"wrote more than 1 MiB to {name}", hint=_FLOOD_HINT)
 
 
 def _written(file: IO[bytes]) -> bytes:

@@ -2,14 +2,14 @@
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from reconciler.policies.errors import PolicyProblem
-from reconciler.policies.process import Ended, Limits, run
+from reconciler.limited_process import Ended, Limits, ProcessFailure, run
 
 
 def sh(script: str, folder: Path, *, stdin: bytes = b"", limits: Limits | None = None) -> Ended:
@@ -44,6 +44,29 @@ def test_status_and_both_outputs_are_returned(tmp_path: Path) -> None:
     assert ended == Ended(7, b"plan", b"problem\n")
 
 
+def test_output_that_is_not_kept_is_dropped_however_long(tmp_path: Path) -> None:
+    command = ["/bin/sh", "-c", "yes | head -c 3000000; echo canary >&2; exit 3"]
+    environ, limits = {"PATH": os.defpath}, Limits(30, time.monotonic)
+    ended = asyncio.run(
+        run(
+            command,
+            stdin=b"",
+            environ=environ,
+            folder=tmp_path,
+            limits=limits,
+            keeps_output=False,
+        )
+    )
+    assert ended == Ended(3, b"", b"")
+
+
+def test_shell_syntax_is_an_argument_like_any_other(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import sys; print(sys.argv[1:])", "$(id)", "; rm"]
+    limits = Limits(30, time.monotonic)
+    ended = asyncio.run(run(command, stdin=b"", environ={}, folder=tmp_path, limits=limits))
+    assert ended.stdout == b"['$(id)', '; rm']\n"
+
+
 def test_a_program_need_not_read_a_large_plan(tmp_path: Path) -> None:
     assert sh("exit 0", tmp_path, stdin=b"x" * 4_000_000).status == 0
 
@@ -57,7 +80,7 @@ def test_a_late_program_is_killed_with_its_children(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     script = f"sleep 600 & echo $$ $! > {pids}.new; mv {pids}.new {pids}; wait"
     limits = Limits(5, Ticking(pids.exists).clock)
-    with pytest.raises(PolicyProblem, match="did not finish within 5 s and was stopped"):
+    with pytest.raises(ProcessFailure, match="did not finish within 5 s and was stopped"):
         sh(script, tmp_path, limits=limits)
     for pid in map(int, pids.read_text().split()):
         await_end(pid)
@@ -77,7 +100,7 @@ class Ticking:
 def test_a_daemon_is_not_left_behind(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     script = f"sleep 600 > /dev/null 2>&1 & echo $! > {pid}.new; mv {pid}.new {pid}"
-    with pytest.raises(PolicyProblem, match="left a process running after its end"):
+    with pytest.raises(ProcessFailure, match="left a process running after its end"):
         sh(script, tmp_path, limits=Limits(600, Ticking(pid.exists).clock))
     await_end(int(pid.read_text()))
 
@@ -90,7 +113,7 @@ def test_children_that_end_soon_are_awaited(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_flood_is_cut_off(tmp_path: Path, stream: str) -> None:
     script = "yes" if stream == "stdout" else "yes >&2"
-    with pytest.raises(PolicyProblem, match=f"wrote more than 1 MiB to {stream}"):
+    with pytest.raises(ProcessFailure, match=f"wrote more than 1 MiB to {stream}"):
         sh(script, tmp_path, limits=Limits(600, lambda: 0.0))
 
 
@@ -120,9 +143,15 @@ def test_a_cancelled_run_leaves_nothing(tmp_path: Path) -> None:
         await_end(pid)
 
 
-def test_a_file_that_is_no_program_cannot_be_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"#!/does/not/exist\n", "No such file"), (b"\x7fELF nothing", "Exec format error")],
+)
+def test_a_file_that_is_no_program_cannot_be_run(
+    tmp_path: Path, content: bytes, reason: str
+) -> None:
     program = tmp_path / "program"
-    program.write_text("#!/does/not/exist\n")
+    program.write_bytes(content)
     program.chmod(0o755)
-    with pytest.raises(PolicyProblem, match="cannot be run: No such file"):
+    with pytest.raises(ProcessFailure, match=f"cannot be run: {reason}"):
         asyncio.run(run([str(program)], stdin=b"", environ={}, folder=tmp_path, limits=hurried()))

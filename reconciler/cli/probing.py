@@ -29,6 +29,7 @@ from reconciler.errors import InvalidInput, Refused
 from reconciler.execution.credential_probe import Prober
 from reconciler.execution.probers import CommandProber, GatewayProber
 from reconciler.frozen_dataclass import dataclass
+from reconciler.limited_process import Limits
 from reconciler.remote.api import Clock
 from reconciler.remote.gateway import GatewayClient
 from reconciler.secrets.allowlist import AllowList, refuse_unknown_host
@@ -69,7 +70,9 @@ async def prober_of(
         raise InvalidInput([error("no-probe", summary, hint=hint)])
     if probe.command is not None:
         at = _place(invocation, target, "command")
-        yield _command(probe, probe.command, environment, folder=invocation.dir, at=at)
+        program, environ = _checked(probe, probe.command, environment, folder=invocation.dir, at=at)
+        limits = Limits(probe.timeout_seconds, clock.clock, clock.sleep)
+        yield CommandProber((program, *probe.command[1:]), environ, limits)
         return
     gateway = probe.gateway or GatewayProbe()
     asked = target.model_copy(update={"base_url": gateway.base_url or target.base_url})
@@ -96,14 +99,15 @@ def _place(invocation: Invocation, target: Target, *steps: str) -> SourceLocatio
     return api_key_location(DirectorySource(invocation.dir), target.name, "probe", *steps)
 
 
-def _command(
+def _checked(
     probe: Probe,
     command: tuple[str, ...],
     environment: Settings,
     *,
     folder: Path,
     at: SourceLocation,
-) -> CommandProber:
+) -> tuple[str, dict[str, str]]:
+    """Return the path of the program of a command, and its environment."""
     allowed = AllowedCommands.parse(environment.allowed_probes, variable=VARIABLE)
     if not allowed.permits(command):
         summary = f"the probe {shlex.join(command)} is not allowed in this environment"
@@ -128,4 +132,4 @@ def _command(
         summary = f"the probe needs variables that are not set: {', '.join(unset)}"
         hint = "set them in the environment of this command"
         raise InvalidInput([error("missing-value", summary, hint=hint, at=at)])
-    return CommandProber((program, *command[1:]), environ, probe.timeout_seconds)
+    return program, environ

@@ -4,15 +4,14 @@ Neither shows what it received: the output of a command is dropped, and of an an
 counts. Everything but a clear answer is `unknown`.
 """
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from pathlib import Path
 
-from reconciler.allowed_command import CommandError, CommandRun
 from reconciler.execution.credential_probe import ProbeRequest, ProbeResult, Verdict
-from reconciler.execution.threads import in_thread
 from reconciler.frozen_dataclass import dataclass
+from reconciler.limited_process import Limits, ProcessFailure, run
 from reconciler.remote.api import Clock
 from reconciler.remote.errors import RemoteError
 from reconciler.remote.gateway import GatewayAnswer, GatewayClient
@@ -26,33 +25,35 @@ _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class CommandProber:
-    """Probe by an allowed command, which reads the request as JSON and answers 0 if alive."""
+    """Probe by an allowed command, which reads the request as JSON and answers 0 if alive.
+
+    The first word of the command is the absolute path of the program.
+    """
 
     command: Sequence[str]
     environ: Mapping[str, str] = field(repr=False)
-    timeout_seconds: float = 30
+    limits: Limits
 
     async def probe(self, request: ProbeRequest) -> ProbeResult:
-        """Run the command in a thread; a cancellation kills it."""
-        run = CommandRun(
-            self.command,
-            self.environ,
-            self.timeout_seconds,
-            stdin=json.dumps(request.as_json()).encode(),
-        )
+        """Run the command; a cancellation kills it."""
         try:
-            ended = await in_thread(run.run)
-        except CommandError as problem:
-            return ProbeResult(Verdict.UNKNOWN, problem.summary)
-        except asyncio.CancelledError:
-            run.kill()
-            raise
+            ended = await run(
+                self.command,
+                stdin=json.dumps(request.as_json()).encode(),
+                environ=self.environ,
+                # Not one that a pull request can fill.
+                folder=Path("/"),
+                limits=self.limits,
+                keeps_output=False,
+            )
+        except ProcessFailure as failure:
+            return ProbeResult(Verdict.UNKNOWN, f"the probe {failure.summary}")
         # A process that a signal ended has given no answer.
-        if ended.exit_code < 0:
-            reason = f"the probe was ended by signal {-ended.exit_code}"
+        if ended.status < 0:
+            reason = f"the probe was ended by signal {-ended.status}"
             return ProbeResult(Verdict.UNKNOWN, reason)
-        if ended.exit_code:
-            return ProbeResult(Verdict.DEAD, f"the probe exited with {ended.exit_code}")
+        if ended.status:
+            return ProbeResult(Verdict.DEAD, f"the probe exited with {ended.status}")
         return ProbeResult(Verdict.ALIVE)
 
 

@@ -18,9 +18,9 @@ from collections.abc import Callable, Collection
 from typing import TypeAlias
 
 from reconciler.diagnostics import Severity, abridged
+from reconciler.limited_process import Ended
 from reconciler.planning.policy_verdict import DENIAL, PolicyFinding
 from reconciler.policies.errors import PolicyProblem
-from reconciler.policies.process import Ended
 
 MAX_FINDINGS = 100
 """Findings of a policy that a plan shows; more of them are counted."""

@@ -17,6 +17,7 @@ from reconciler.diagnostics import Severity, SourceLocation
 from reconciler.domain.policy import PolicyCommand, Target
 from reconciler.domain.secrets import Redacted
 from reconciler.frozen_dataclass import dataclass
+from reconciler.limited_process import Limits, ProcessFailure, run
 from reconciler.planning import codec
 from reconciler.planning.plan import Plan
 from reconciler.planning.policy_verdict import PolicyFinding, PolicyVerdict
@@ -28,7 +29,6 @@ from reconciler.policies.inputs import (
     PolicyInputs,
     read_inputs,
 )
-from reconciler.policies.process import Limits, run
 from reconciler.remote.wire_secrets import Needles, needles_of, parts_of, redact
 
 _VARIABLES = ("HOME",)
@@ -107,14 +107,18 @@ class PolicyRunner:
 
     async def _findings(self, plan: Plan, inputs: PolicyInputs) -> tuple[PolicyFinding, ...]:
         given = {name: self.environment[name] for name in _VARIABLES if name in self.environment}
+        limits = Limits(inputs.policy.timeout_seconds, self.clock)
         with _private_folder() as folder:
-            ended = await run(
-                inputs.write(folder),
-                stdin=codec.encode(plan).encode(),
-                environ={**given, "PATH": self._search_path},
-                folder=folder,
-                limits=Limits(inputs.policy.timeout_seconds, self.clock),
-            )
+            try:
+                ended = await run(
+                    inputs.write(folder),
+                    stdin=codec.encode(plan).encode(),
+                    environ={**given, "PATH": self._search_path},
+                    folder=folder,
+                    limits=limits,
+                )
+            except ProcessFailure as failure:
+                raise PolicyProblem(failure.summary, hint=failure.hint) from None
         slugs = {action.slug for action in plan.actions}
         return findings_of(ended, slugs, partial(redact, needles=self._needles))
 

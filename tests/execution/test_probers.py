@@ -1,9 +1,11 @@
 """The two probers: what a command and the gateway are asked, and what counts as an answer."""
 
 import asyncio
+import itertools
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -12,6 +14,7 @@ import pytest
 from reconciler.domain.secrets import Redacted
 from reconciler.execution.credential_probe import Prober, ProbeRequest, ProbeResult, Verdict
 from reconciler.execution.probers import CommandProber, GatewayProber
+from reconciler.limited_process import Limits
 from reconciler.remote.exchange import Transport
 from reconciler.remote.gateway import GatewayClient
 from reconciler.simulator.auth import ApiService
@@ -30,7 +33,7 @@ def ask(prober: Prober, request: ProbeRequest = ALPHA) -> ProbeResult:
 
 def python(script: str, *, seconds: float = 20) -> CommandProber:
     environ = {"PATH": os.defpath, "SECRET_X": CANARY}
-    return CommandProber([sys.executable, "-c", script], environ, seconds)
+    return CommandProber([sys.executable, "-c", script], environ, Limits(seconds, time.monotonic))
 
 
 # -- a command ---------------------------------------------------------------------------
@@ -50,14 +53,25 @@ def test_the_exit_code_of_a_command_is_the_answer(script: str, verdict: Verdict)
 
 
 def test_a_command_that_does_not_end_is_unknown() -> None:
-    found = ask(python("import time; time.sleep(1000)", seconds=0.3))
+    found = ask(python("import signal; signal.pause()", seconds=0.3))
     assert found.verdict is Verdict.UNKNOWN
-    assert "did not end within 0.3 s" in found.reason
+    assert found.reason == "the probe did not finish within 0.3 s and was stopped"
 
 
 def test_a_command_that_cannot_run_is_unknown() -> None:
-    found = ask(CommandProber(["no-such-program"], {"PATH": os.defpath}))
-    assert (found.verdict, "not installed" in found.reason) == (Verdict.UNKNOWN, True)
+    limits = Limits(20, time.monotonic)
+    found = ask(CommandProber(["/no/such/program"], {"PATH": os.defpath}, limits))
+    assert found.verdict is Verdict.UNKNOWN
+    assert found.reason == "the probe cannot be run: No such file or directory"
+
+
+def test_a_command_that_leaves_a_process_is_unknown() -> None:
+    script = "import subprocess; subprocess.Popen(['sleep', '600'])"
+    # Each look at the clock finds it a second later, so that nothing is waited for.
+    limits = Limits(10_000, itertools.count().__next__)
+    command = [sys.executable, "-c", script]
+    found = ask(CommandProber(command, {"PATH": os.defpath}, limits))
+    assert (found.verdict, "left a process running" in found.reason) == (Verdict.UNKNOWN, True)
 
 
 def test_a_command_reads_what_is_probed(tmp_path: Path) -> None:
@@ -82,7 +96,8 @@ def test_a_cancelled_probe_kills_its_command(tmp_path: Path) -> None:
     os.mkfifo(held)
     end = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
     script = f"exec 3>{held}; echo begun >&3; sleep 1000"
-    prober = CommandProber(["/bin/sh", "-c", script], {"PATH": os.defpath}, 60)
+    limits = Limits(60, time.monotonic)
+    prober = CommandProber(["/bin/sh", "-c", script], {"PATH": os.defpath}, limits)
 
     async def cancelled() -> None:
         probing = asyncio.create_task(prober.probe(ALPHA))

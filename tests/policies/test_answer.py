@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.diagnostics import Severity
+from reconciler.limited_process import Ended
 from reconciler.planning.policy_verdict import PolicyFinding, PolicyVerdict, Verdict
 from reconciler.policies.answer import MAX_FINDINGS, findings_of
 from reconciler.policies.errors import PolicyProblem
-from reconciler.policies.process import Ended
 
 SLUGS = {"openai-main", "openai", "azure-eu"}
 

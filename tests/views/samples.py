@@ -345,7 +345,7 @@ def judged_plan() -> Plan:
         Severity.ERROR,
         "policy-failed",
         "did not finish within 60 s and was stopped",
-        hint="make it faster, or raise `timeout_seconds` of the policy, which is at most 600",
+        hint="make it faster, or raise `timeout_seconds`, which is at most 600",
         at=SourceLocation("desired-state/reconcile.yaml", 9, 13),
     )
     return judged(
