@@ -90,7 +90,7 @@ def find_program_outside(repository: Path, name: str, *, path: str) -> str | Non
 
 def path_outside(path: str, repository: Path) -> str:
     """Return a search path without relative folders and without those of a repository."""
-    folders = [entry for entry in path.split(os.pathsep) if entry.startswith("/")]
+    folders = _absolute_entries(path).split(os.pathsep)
     return os.pathsep.join(folder for folder in folders if not _is_inside(folder, repository))
 
 

@@ -117,7 +117,7 @@ def _checked(
     problems = secrets.problems(SecretRef("env", name) for name in probe.variables)
     if problems:
         raise InvalidInput([problem.as_diagnostic(at, strict=True) for problem in problems])
-    # A pull request can add a file of the name of a program.
+    # A pull request can add a file with the name of a program.
     repository = repository_around(folder)
     environ = command_environment(environment.environment, probe.variables)
     environ["PATH"] = path_outside(environ["PATH"], repository)

@@ -137,7 +137,7 @@ def _facts_of(entry: Document) -> ModelFacts:
     try:
         return ModelFacts(retirement_date(entry.get("deprecation_date")))
     except (ValueError, TypeError):
-        # A date that cannot be read is reported, because it must not pass for none.
+        # A date that cannot be read is reported, because it must not count as no date.
         return ModelFacts(is_unclear=True)
 
 

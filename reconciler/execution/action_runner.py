@@ -173,7 +173,7 @@ class ActionRunner:
         else:
             await self._write_staged(self.shadow)
         after = self._probe if self._probe is not None and self._probe.after_writes else None
-        # An unproven credential must not pass for an applied action if the run ends now.
+        # An unproven credential must not count as an applied action if the run ends now.
         self.written = after is None
         await self.verifier.read_back()
         if after is not None:

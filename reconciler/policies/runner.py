@@ -12,7 +12,12 @@ from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from reconciler.allowed_command import AllowedCommands, path_outside, repository_around
+from reconciler.allowed_command import (
+    AllowedCommands,
+    command_environment,
+    path_outside,
+    repository_around,
+)
 from reconciler.diagnostics import Severity, SourceLocation
 from reconciler.domain.policy import PolicyCommand, Target
 from reconciler.domain.secrets import Redacted
@@ -30,9 +35,6 @@ from reconciler.policies.inputs import (
     read_inputs,
 )
 from reconciler.remote.wire_secrets import Needles, needles_of, parts_of, redact
-
-_VARIABLES = ("HOME",)
-"""Variables that a program receives besides PATH."""
 
 
 # Without slots, because `cached_property` stores its value in the instance's dictionary.
@@ -106,14 +108,13 @@ class PolicyRunner:
         return PolicyVerdict(policy.name, digest, found)
 
     async def _findings(self, plan: Plan, inputs: PolicyInputs) -> tuple[PolicyFinding, ...]:
-        given = {name: self.environment[name] for name in _VARIABLES if name in self.environment}
         limits = Limits(inputs.policy.timeout_seconds, self.clock)
         with _private_folder() as folder:
             try:
                 ended = await run(
                     inputs.write(folder),
                     stdin=codec.encode(plan).encode(),
-                    environ={**given, "PATH": self._search_path},
+                    environ=command_environment(self.environment, ()) | {"PATH": self._search_path},
                     folder=folder,
                     limits=limits,
                 )
