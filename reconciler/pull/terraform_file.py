@@ -91,7 +91,9 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
     if not text.strip():
         raise _refused(UNREADABLE, where, "is empty", SHOW)
     try:
-        document = json.loads(text, parse_constant=_refuse_constant)
+        document = json.loads(
+            text, parse_constant=_refuse_constant, object_pairs_hook=_without_duplicates
+        )
     except json.JSONDecodeError as problem:
         # Not `from` the cause: it holds the whole text, secrets included.
         at = SourceLocation(where, problem.lineno, problem.colno)
@@ -99,11 +101,24 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
         what = "ends in the middle of the JSON" if is_cut_off else "is not JSON"
         hint = SHOW if not text.lstrip().startswith("#") else f"{SHOW}; `-json` is missing"
         raise InvalidInput([error(UNREADABLE, f"{where} {what}", hint=hint, at=at)]) from None
+    except _DuplicateName:
+        raise _refused(UNREADABLE, where, "has two members of one name", SHOW) from None
     except (ValueError, RecursionError):
         raise _refused(UNREADABLE, where, "holds JSON that cannot be read", SHOW) from None
     if not isinstance(document, dict):
         raise _refused(NOT_A_STATE, where, "is not a Terraform state", SHOW)
     return document
+
+
+class _DuplicateName(ValueError):
+    """An object has two members of one name, of which only one would be seen."""
+
+
+def _without_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) != len(members):
+        raise _DuplicateName
+    return found
 
 
 def _refuse_constant(_: str) -> None:
@@ -167,16 +182,15 @@ class _Reader:
                 waiting.append((inner, self._text_of(inner, "address")))
 
     def _shown_resource(self, resource: Mapping[str, Any], module: str) -> Instance:
-        sensitive = resource.get("sensitive_values")
-        marked = sensitive if isinstance(sensitive, Mapping) else {}
+        values = self._attributes(resource.get("values"))
         address = resource.get("address")
         return self._instance(
             resource,
             module=module,
             key=resource.get("index"),
-            attributes=resource.get("values"),
+            attributes=values,
             provider=self._text_of(resource, "provider_name"),
-            sensitive=frozenset(name for name, mark in marked.items() if _marks(mark)),
+            sensitive=_sensitive_values(resource.get("sensitive_values"), values),
             depends_on=resource.get("depends_on"),
             at=self._place(address),
             is_deposed=resource.get("deposed_key") is not None,
@@ -191,13 +205,15 @@ class _Reader:
             provider = _PROVIDER_OF_STATE.search(self._text_of(resource, "provider"))
             for each in self._list(resource.get("instances"), "instances"):
                 instance = self._mapping(each, "instances")
+                attributes = self._attributes(instance.get("attributes"))
+                marks = instance.get("sensitive_attributes")
                 yield self._instance(
                     resource,
                     module=str(resource.get("module") or ""),
                     key=instance.get("index_key"),
-                    attributes=instance.get("attributes"),
+                    attributes=attributes,
                     provider=provider.group(1) if provider else "",
-                    sensitive=_sensitive_paths(instance.get("sensitive_attributes")),
+                    sensitive=_sensitive_paths(marks, attributes),
                     depends_on=instance.get("dependencies"),
                     # The file has no addresses, so the summary of a finding names it instead.
                     at=SourceLocation(self._where),
@@ -210,7 +226,7 @@ class _Reader:
         *,
         module: str,
         key: object,
-        attributes: object,
+        attributes: Mapping[str, Any],
         provider: str,
         sensitive: frozenset[str],
         depends_on: object,
@@ -231,7 +247,7 @@ class _Reader:
             modules=modules,
             type=kind,
             provider=provider,
-            attributes=self._mapping(attributes, "values"),
+            attributes=attributes,
             sensitive=sensitive,
             depends_on=tuple(str(item) for item in self._list(depends_on, "depends_on")),
             at=at,
@@ -253,6 +269,10 @@ class _Reader:
         self._line_start = self._text.rfind("\n", 0, found) + 1
         self._offset = found
         return SourceLocation(self._where, self._line, found - self._line_start + 1)
+
+    def _attributes(self, value: object) -> Mapping[str, Any]:
+        # A state file that Terraform 0.11 wrote first has `attributes_flat` for some resources.
+        return {} if value is None else self._mapping(value, "values")
 
     def _mapping(self, value: object, name: str) -> Mapping[str, Any]:
         if not isinstance(value, Mapping):
@@ -276,6 +296,14 @@ class _Reader:
         return _refused(NOT_A_STATE, self._where, f"is not a Terraform state: {what}", SHOW)
 
 
+def _sensitive_values(marks: object, attributes: Mapping[str, Any]) -> frozenset[str]:
+    """Return the attributes that `sensitive_values` marks, wholly or in part."""
+    if isinstance(marks, Mapping):
+        return frozenset(name for name, mark in marks.items() if _marks(mark))
+    # A mark of the whole resource marks everything in it.
+    return frozenset(attributes) if _marks(marks) else frozenset()
+
+
 def _marks(mark: object) -> bool:
     """Return whether a mark of `sensitive_values` marks anything."""
     if isinstance(mark, Mapping):
@@ -285,13 +313,18 @@ def _marks(mark: object) -> bool:
     return bool(mark)
 
 
-def _sensitive_paths(paths: object) -> frozenset[str]:
+def _sensitive_paths(paths: object, attributes: Mapping[str, Any]) -> frozenset[str]:
     """Return the first step of every path of `sensitive_attributes`."""
+    if not paths:
+        return frozenset()
     found = set()
-    for path in paths if isinstance(paths, list) else ():
+    for path in paths if isinstance(paths, list) else (paths,):
         match path:
             case [{"type": "get_attr", "value": str(name)}, *_]:
                 found.add(name)
+            case _:
+                # An empty path marks the whole resource, another form may do so, too.
+                found.update(attributes)
     return frozenset(found)
 
 

@@ -39,6 +39,10 @@ NO_STATES = {
     "another object": (b'{"key": "canary"}', "is not a Terraform state"),
     "deeply nested": (b"[" * 100_000, "cannot be read"),
     "a number of many digits": (b'{"a": ' + b"1" * 5000 + b"}", "cannot be read"),
+    "two members of one name": (
+        b'{"format_version": "1.0", "values": {}, "values": {"canary": 1}}',
+        "has two members",
+    ),
     "NaN": (b'{"format_version": "1.0", "values": NaN}', "cannot be read"),
     "a plan": (json.dumps(PLAN).encode(), "is a plan, not a state"),
     "schemas": (json.dumps(SCHEMAS).encode(), "holds schemas of providers"),
@@ -155,6 +159,44 @@ def test_a_bad_state_is_refused_with_the_address_and_without_a_value(name: str) 
     assert found.at is not None
     assert found.at.file == "state.json"
     assert "canary" not in found.summary + found.hint
+
+
+@pytest.mark.parametrize("marks", [True, [True], "true", 1, {"name": [{"first": True}]}])
+def test_a_mark_in_any_form_is_a_mark(marks: object) -> None:
+    content = _changed(_member("sensitive_values", marks))
+    found = read_state(content, "state.json").integrations["openai-main"]
+    assert "name" in found.marked
+    assert "name" not in found.plain
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        [[{"type": "get_attr", "value": "name"}, {"type": "index", "value": 0}]],
+        [[]],
+        [[{"type": "index", "value": {"value": "name", "type": "string"}}]],
+        ["name"],
+        {"name": True},
+    ],
+)
+def test_a_mark_in_a_state_file_in_any_form_is_a_mark(marks: object) -> None:
+    state = copy.deepcopy(STATE_FILE)
+    for item in state["resources"]:
+        if item["type"] == "portkey_integration" and item["name"] == "main":
+            item["instances"][0]["sensitive_attributes"] = marks
+    found = read_state(json.dumps(state).encode(), "terraform.tfstate")
+    assert "name" in found.integrations["openai-main"].marked
+
+
+def test_resources_of_other_providers_need_no_attributes() -> None:
+    state = copy.deepcopy(STATE_FILE)
+    flat = {"schema_version": 0, "attributes_flat": {"id": "7"}}
+    other = {"mode": "managed", "type": "null_resource", "name": "old", "instances": [flat]}
+    state["resources"].append({**other, "provider": 'provider["registry.terraform.io/a/null"]'})
+    known = read_state(json.dumps(STATE_FILE).encode(), "terraform.tfstate")
+    found = read_state(json.dumps(state).encode(), "terraform.tfstate")
+    assert found.integrations.keys() == known.integrations.keys()
+    assert found.others == known.others
 
 
 def test_the_place_of_a_bad_resource_is_that_of_its_address() -> None:
