@@ -21,6 +21,7 @@ from reconciler.diagnostics import Diagnostic, Severity
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import Event, RunStarted
 from reconciler.execution.preflight import Approval
+from reconciler.execution.result import ApplyResult
 from reconciler.execution.threads import in_thread
 from reconciler.fleet.config import Member
 from reconciler.fleet.outcome import (
@@ -134,8 +135,7 @@ class _Run:
             self._telemetry.set_target(session.desired.target.name, ledger=session.ledger)
             if self._task.operation is FleetOperation.DRIFT:
                 workflows.require_ledger(session)
-            options = PlanOptions(audit=self._task.operation is FleetOperation.DRIFT)
-            plan = await workflows.plan(session, options)
+            plan = await workflows.plan(session, self._options())
             notes = await self._recorded(session, plan)
         self._telemetry.set_plan(plan)
         task = self._task
@@ -148,6 +148,14 @@ class _Run:
             summary=MappingProxyType(plan.summary),
             notes=_notes((*plan.diagnostics, *notes)),
             change_digests=change_digests(plan) if task.operation is FleetOperation.PLAN else (),
+        )
+
+    def _options(self) -> PlanOptions:
+        overrides = self._task.overrides
+        return PlanOptions(
+            audit=self._task.operation is FleetOperation.DRIFT,
+            allow_budget=overrides.allow_budget,
+            allow_used=overrides.allow_used,
         )
 
     async def _recorded(self, session: Session, plan: Plan) -> tuple[Diagnostic, ...]:
@@ -163,21 +171,26 @@ class _Run:
         )
 
     async def _apply(self, cancel: CancelToken) -> MemberOutcome:
-        task, options = self._task, PlanOptions()
+        task, options, overrides = self._task, self._options(), self._task.overrides
         async with wiring.run(
             self._telemetry.invocation,
             self._reading,
             selection=options.selection,
             name=self._telemetry.run,
             keeps_records=task.keeps_records,
+            probe=overrides.probe,
         ) as (session, ledger_listener):
             self._telemetry.set_target(session.desired.target.name, ledger=session.ledger)
             stop = CancelToken()
             applied = await run_apply(
                 session,
                 options,
-                # None if there was no confirmation: the files decide.
-                Approval(assumed=task.approved is None),
+                Approval(
+                    # None if there was no confirmation: the files decide.
+                    assumed=task.approved is None,
+                    break_freeze=overrides.break_freeze,
+                    allow_unsoaked=overrides.allow_unsoaked,
+                ),
                 run=self._telemetry.run,
                 ledger_listener=ledger_listener,
                 listeners=(self._telemetry.emit, partial(self._on_event, stop)),
@@ -209,7 +222,9 @@ class _Run:
             status,
             code,
             digest=applied.plan.digest,
-            summary=MappingProxyType(applied.result.summary),
+            summary=MappingProxyType(_counts(applied.result)),
+            break_freeze=applied.result.break_freeze,
+            allow_unsoaked=applied.result.allow_unsoaked,
             notes=(
                 # Placed first, because the table shows only the first errors of a member.
                 *problems[:MAX_NOTES],
@@ -224,6 +239,12 @@ class _Run:
     def _on_event(self, stop: CancelToken, event: Event) -> None:
         if isinstance(event, RunStarted):
             self._run_cancel = stop
+
+
+def _counts(result: ApplyResult) -> dict[str, int]:
+    """Return the number of outcomes by status, and of credentials that a probe has proven."""
+    probed = sum(outcome.is_probed for outcome in result.outcomes)
+    return {**result.summary, **({"probed": probed} if probed else {})}
 
 
 def _notes(diagnostics: Iterable[Diagnostic]) -> tuple[MemberNote, ...]:

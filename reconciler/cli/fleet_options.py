@@ -10,12 +10,13 @@ import click
 from reconciler.cli import completion_values, settings
 from reconciler.cli.console import Console
 from reconciler.fleet.config import Fleet, Member
+from reconciler.fleet.task import MemberOverrides
 from reconciler.frozen_dataclass import dataclass
 
 if TYPE_CHECKING:
     from reconciler.fleet.temporal.client import TemporalClient
 from reconciler.cli.global_options import Command
-from reconciler.cli.options import Number, grouped
+from reconciler.cli.options import ALLOWED_EFFECTS, OVERRIDES, Number, grouped
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
 
@@ -108,6 +109,20 @@ class TemporalOptions:
         )
 
 
+def override_words(overrides: MemberOverrides) -> tuple[str, ...]:
+    """Return the options with which another command has the same overrides."""
+    words: list[str] = []
+    for name in (*ALLOWED_EFFECTS, *OVERRIDES):
+        value = getattr(overrides, name)
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, str):
+            # One word, because a reason can begin with a hyphen.
+            words.append(f"{option}={value}")
+        elif value:
+            words.append(option)
+    return tuple(words)
+
+
 class MemberOptions(Command):
     """Command whose folders and targets are listed in fleet.yaml."""
 
@@ -198,6 +213,12 @@ _TEMPORAL = {
 
 selection = grouped("selection", FleetSelection, **_SELECTION)
 """Add the options that select members; the body receives `selection`."""
+
+allowed_effects = grouped("overrides", MemberOverrides, **ALLOWED_EFFECTS)
+"""Add the options that permit what a guard blocks; the body receives `overrides`."""
+
+overrides = grouped("overrides", MemberOverrides, **ALLOWED_EFFECTS, **OVERRIDES)
+"""Add also the options for the time of an apply and its probe; the body receives `overrides`."""
 
 temporal = grouped("temporal", TemporalOptions, **_TEMPORAL)
 """Add the options of Temporal; the body receives `temporal`."""

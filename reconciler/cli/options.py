@@ -312,6 +312,34 @@ metrics_file = click.option(
 )
 
 
+OVERRIDES = {
+    "break_freeze": click.option(
+        "--break-freeze",
+        metavar="REASON",
+        callback=_reason,
+        # Only where it is written: a variable that stays set would break every freeze.
+        allow_from_autoenv=False,
+        help="Apply outside the target's windows and freeze, and record this reason",
+    ),
+    "allow_unsoaked": click.option(
+        "--allow-unsoaked",
+        metavar="REASON",
+        callback=_reason,
+        allow_from_autoenv=False,
+        help="Apply before the end of the soak time, and record this reason",
+    ),
+    "probe": click.option(
+        "--probe",
+        is_flag=True,
+        help="Probe each written credential, and write no other after a failure",
+    ),
+}
+"""Options for the time of an apply and for its probe, by parameter."""
+
+ALLOWED_EFFECTS = {name: _PLANNING[name] for name in ("allow_budget", "allow_used")}
+"""Options that permit what a guard of a fleet's member blocks, by parameter."""
+
+
 @dataclass(frozen=True, slots=True)
 class ApprovalOptions:
     """Options for the approval of an apply, and for its behaviour after a failure."""
@@ -350,26 +378,7 @@ approval_options = grouped(
         is_flag=True,
         help="Apply this commit even if a newer one was applied",
     ),
-    break_freeze=click.option(
-        "--break-freeze",
-        metavar="REASON",
-        callback=_reason,
-        # Only where it is written: a variable that stays set would break every freeze.
-        allow_from_autoenv=False,
-        help="Apply outside the target's windows and freeze, and record this reason",
-    ),
-    allow_unsoaked=click.option(
-        "--allow-unsoaked",
-        metavar="REASON",
-        callback=_reason,
-        allow_from_autoenv=False,
-        help="Apply before the end of the soak time, and record this reason",
-    ),
-    probe=click.option(
-        "--probe",
-        is_flag=True,
-        help="Probe each written credential, and write no other after a failure",
-    ),
+    **OVERRIDES,
 )
 
 

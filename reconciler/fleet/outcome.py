@@ -74,7 +74,7 @@ class MemberOutcome:
 
     `exit_code` is that of the separate command. `change_digests` identify the changes of its plan
     for an approval (`reconciler.fleet.task`). With `resumed`, an earlier run of the fleet did the
-    work.
+    work. `break_freeze` and `allow_unsoaked` are the reasons that its run needed, None for others.
     """
 
     member: str
@@ -88,6 +88,8 @@ class MemberOutcome:
     duration_ms: int = 0
     change_digests: tuple[str, ...] = ()
     resumed: bool = False
+    break_freeze: str | None = None
+    allow_unsoaked: str | None = None
 
     @property
     def done(self) -> bool:
@@ -108,6 +110,8 @@ class MemberOutcome:
             "diagnostics": [note.as_json() for note in self.notes],
             "duration_ms": self.duration_ms,
             "resumed": self.resumed,
+            **({} if self.break_freeze is None else {"break_freeze": self.break_freeze}),
+            **({} if self.allow_unsoaked is None else {"allow_unsoaked": self.allow_unsoaked}),
         }
 
 
@@ -127,7 +131,13 @@ def outcome_from(document: Mapping[str, Any]) -> MemberOutcome:
         ),
         duration_ms=int(document["duration_ms"]),
         resumed=bool(document["resumed"]),
+        break_freeze=_text_or_none(document.get("break_freeze")),
+        allow_unsoaked=_text_or_none(document.get("allow_unsoaked")),
     )
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def decode_fleet_result(text: str, *, name: str) -> "FleetResult":

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from reconciler.diagnostics import counted
 from reconciler.fleet.outcome import FleetOperation, FleetResult, MemberOutcome, MemberStatus
 from reconciler.planning.actions import ActionKind
+from reconciler.views import phrases
 from reconciler.views.escape import visible
 from reconciler.views.phrases import AND_MORE
 from reconciler.views.result_outline import duration
@@ -23,7 +24,17 @@ SYMBOLS = {
     MemberStatus.INTERRUPTED: ("○", "yellow"),
     MemberStatus.NOT_RUN: ("○", "yellow"),
 }
-_COUNTED = ("create", "update", "replace", "delete", "blocked", "applied", "failed", "unknown")
+_COUNTED = (
+    "create",
+    "update",
+    "replace",
+    "delete",
+    "blocked",
+    "applied",
+    "probed",
+    "failed",
+    "unknown",
+)
 _MAX_NAME_WIDTH = 40
 _SHOWN_ERRORS = 3
 """Maximum number of errors of a member in the table."""
@@ -89,7 +100,7 @@ def _add_member(page: TextLayout, member: MemberOutcome, column: int) -> None:
     details = "  ".join(part for part in (counts_of(member), time) if part)
     name = padded(visible(member.member), column)
     page.line((f"{symbol} {member.status.value:<11}", style), f"  {name}  {details}".rstrip())
-    for text in errors_of(member):
+    for text in (*overrides_of(member), *errors_of(member)):
         page.line(text, indent=4)
 
 
@@ -97,6 +108,15 @@ def counts_of(member: MemberOutcome) -> str:
     """Return the counts of a member that are not zero."""
     counts = member.summary
     return ", ".join(f"{counts[name]} {name}" for name in _COUNTED if counts.get(name))
+
+
+def overrides_of(member: MemberOutcome) -> list[str]:
+    """Return why a member was applied outside its change window or before its soak time."""
+    given = (
+        (phrases.BROKEN_FREEZE, member.break_freeze),
+        (phrases.UNSOAKED, member.allow_unsoaked),
+    )
+    return [phrase.format(visible(reason, 300)) for phrase, reason in given if reason is not None]
 
 
 def errors_of(member: MemberOutcome) -> list[str]:

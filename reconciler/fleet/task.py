@@ -19,6 +19,17 @@ DIGEST_LENGTH = 32
 
 
 @dataclass(frozen=True, slots=True)
+class MemberOverrides:
+    """Options that the separate command has under the same names; reasons are recorded."""
+
+    allow_budget: bool = False
+    allow_used: bool = False
+    break_freeze: str | None = None
+    allow_unsoaked: str | None = None
+    probe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MemberTask:
     """Part of one member in a run of the fleet.
 
@@ -32,6 +43,7 @@ class MemberTask:
     deadline: float = 900
     keeps_records: bool = True
     differences_matter: bool = False
+    overrides: MemberOverrides = MemberOverrides()
 
 
 TaskHandler = Callable[[MemberTask, CancelToken], MemberOutcome]

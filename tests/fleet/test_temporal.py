@@ -13,6 +13,7 @@ import pytest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
+from tests.cli.test_change_windows import FROZEN
 from tests.fleet.organisations import Organisations, serving
 from tests.fleet.project import FleetProject, codes, statuses
 from tests.fleet.temporal import dev_server, process, started, worker
@@ -125,15 +126,18 @@ async def _signal(address: str, workflow: str, name: str, *digests: str) -> str:
 def test_a_plan_waits_for_the_signal_with_its_digest(tmp_path: Path, address: str) -> None:
     with serving("acme") as served:
         project = fleet_in(tmp_path, served)
-        queue = ("--queue", "approved")
+        key = "${env:PORTKEY_API_KEY_ACME}"
+        project.of("acme").config(served.url("acme"), api_key=key, freeze=FROZEN)
+        queue = ("--queue", "approved", "--break-freeze", "INC-7")
         with (
-            worker(project, address, *queue),
+            worker(project, address, *queue[:2]),
             started(project, address, "apply", "--await-approval", *queue) as run,
         ):
             signals = _signal(address, "approved/acme", "approve", "sha256:00", "…")
             waiting = asyncio.run(signals)
             out, _ = run.communicate(timeout=60)
-        assert json.loads(out)["members"][0]["digest"] == waiting
+        [acme] = json.loads(out)["members"]
+        assert (acme["digest"], acme["break_freeze"]) == (waiting, "INC-7")
         assert (run.returncode, served["acme"].slugs) == (0, {"alpha"})
 
 

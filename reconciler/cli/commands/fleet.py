@@ -11,6 +11,9 @@ from reconciler.cli.fleet_options import (
     FleetSelection,
     MemberOptions,
     TemporalOptions,
+    allowed_effects,
+    override_words,
+    overrides,
     selection,
     temporal,
 )
@@ -23,7 +26,7 @@ from reconciler.errors import InvalidInput
 from reconciler.fleet.config import Fleet
 from reconciler.fleet.metrics import figures_of
 from reconciler.fleet.outcome import FleetOperation, FleetResult
-from reconciler.fleet.task import MemberTask
+from reconciler.fleet.task import MemberOverrides, MemberTask
 
 OFF = "off"
 
@@ -56,6 +59,7 @@ def command() -> None:
 @command.command("plan", cls=MemberOptions)
 @format_option("text", "json")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are changes")
+@allowed_effects
 @metrics_file
 @selection
 @temporal
@@ -65,13 +69,18 @@ def plan(
     *,
     style: str,
     detailed_exitcode: bool,
+    overrides: MemberOverrides,
     metrics_file: Path | None,
     selection: FleetSelection,
     temporal: TemporalOptions,
 ) -> int:
     """Show the changes of each member, without making them."""
     task = MemberTask(
-        "", FleetOperation.PLAN, deadline=selection.deadline, differences_matter=detailed_exitcode
+        "",
+        FleetOperation.PLAN,
+        deadline=selection.deadline,
+        differences_matter=detailed_exitcode,
+        overrides=overrides,
     )
     with FleetTelemetry(invocation, task.operation, metrics_file) as telemetry:
         return _run(telemetry, selection, temporal, task, style=style)
@@ -115,6 +124,7 @@ def drift(
     is_flag=True,
     help="Wait in Temporal for the signal `approve` with the digest of each plan",
 )
+@overrides
 @metrics_file
 @selection
 @temporal
@@ -126,6 +136,7 @@ def apply(
     yes: bool,
     no_ledger: bool,
     await_approval: bool,
+    overrides: MemberOverrides,
     metrics_file: Path | None,
     selection: FleetSelection,
     temporal: TemporalOptions,
@@ -134,6 +145,8 @@ def apply(
 
     Without --yes, all members are planned first, and only the changes shown are applied.
     """
+    if overrides.probe and no_ledger:
+        raise click.UsageError("--probe cannot be used with --no-ledger, which keeps no proof")
     if await_approval:
         _only_for_temporal(selection, "--await-approval")
     asks = not (yes or await_approval)
@@ -141,7 +154,11 @@ def apply(
         # Checked first, so that minutes of planning do not end in a prompt without a terminal.
         invocation.console.require_terminal(hint=fleet_run.CONFIRM_HINT)
     task = MemberTask(
-        "", FleetOperation.APPLY, deadline=selection.deadline, keeps_records=not no_ledger
+        "",
+        FleetOperation.APPLY,
+        deadline=selection.deadline,
+        keeps_records=not no_ledger,
+        overrides=overrides,
     )
     waits = await_approval and not yes
     with FleetTelemetry(invocation, task.operation, metrics_file) as telemetry:
@@ -161,7 +178,7 @@ def _run(
     fleet = fleet_run.read(selection.file)
     console = telemetry.invocation.console
     engine = _engine(console, selection, temporal, fleet, waits=waits)
-    options = selection.options
+    options = selection.options + override_words(task.overrides)
     if selection.engine != LOCAL:
         options += temporal.options
 

@@ -1,4 +1,6 @@
-"""Messages that are sent through Temporal: names, digests and counts; no secret, plan or sentence.
+"""Messages that are sent through Temporal: names, digests, counts and reasons; no secret or plan.
+
+The reasons of `--break-freeze` and `--allow-unsoaked` are the only sentences.
 
 They are plain dataclasses, because Temporal stores them as JSON in its history. Names of fields are
 therefore part of the format: schedules hold messages of earlier versions.
@@ -10,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from reconciler.fleet.outcome import FleetOperation, MemberNote, MemberOutcome, MemberStatus
-from reconciler.fleet.task import MemberTask
+from reconciler.fleet.task import MemberOverrides, MemberTask
 
 MAX_CHANGE_DIGESTS = 20_000
 """Maximum number of approved digests in a message; a larger plan must be applied with `--yes`."""
@@ -34,6 +36,11 @@ class WorkflowInput:
     differences_matter: bool = False
     heartbeat: float = 10
     patience: float = 86400
+    allow_budget: bool = False
+    allow_used: bool = False
+    break_freeze: str | None = None
+    allow_unsoaked: str | None = None
+    probe: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,8 @@ class Report:
     findings: list[tuple[str, str]] = field(default_factory=list)
     duration_ms: int = 0
     pieces: list[str] = field(default_factory=list)
+    break_freeze: str | None = None
+    allow_unsoaked: str | None = None
 
 
 def workflow_input(task: MemberTask, *, fleet: str, await_approval: bool = False) -> WorkflowInput:
@@ -63,6 +72,11 @@ def workflow_input(task: MemberTask, *, fleet: str, await_approval: bool = False
         deadline=task.deadline,
         keeps_records=task.keeps_records,
         differences_matter=task.differences_matter,
+        allow_budget=task.overrides.allow_budget,
+        allow_used=task.overrides.allow_used,
+        break_freeze=task.overrides.break_freeze,
+        allow_unsoaked=task.overrides.allow_unsoaked,
+        probe=task.overrides.probe,
     )
 
 
@@ -75,11 +89,18 @@ def member_task(message: WorkflowInput) -> MemberTask:
         deadline=message.deadline,
         keeps_records=message.keeps_records,
         differences_matter=message.differences_matter,
+        overrides=MemberOverrides(
+            allow_budget=message.allow_budget,
+            allow_used=message.allow_used,
+            break_freeze=message.break_freeze,
+            allow_unsoaked=message.allow_unsoaked,
+            probe=message.probe,
+        ),
     )
 
 
 def report_of(outcome: MemberOutcome) -> Report:
-    """Return the message for an outcome, without any sentence."""
+    """Return the message for an outcome, without the sentences of its diagnostics."""
     digests = outcome.change_digests
     return Report(
         member=outcome.member,
@@ -93,6 +114,8 @@ def report_of(outcome: MemberOutcome) -> Report:
         duration_ms=outcome.duration_ms,
         # Without digests, the workflow refuses to wait for an approval.
         pieces=list(digests) if len(digests) <= MAX_CHANGE_DIGESTS else [],
+        break_freeze=outcome.break_freeze,
+        allow_unsoaked=outcome.allow_unsoaked,
     )
 
 
@@ -131,4 +154,6 @@ def outcome_of(report: Report) -> MemberOutcome:
         ),
         duration_ms=report.duration_ms,
         change_digests=tuple(report.pieces),
+        break_freeze=report.break_freeze,
+        allow_unsoaked=report.allow_unsoaked,
     )
