@@ -90,7 +90,7 @@ class FolderSource:
             invocation,
             self.environment,
             checkout.files,
-            retirement_days=days_of(reading.fail_on),
+            retirement_days=days_of(reading.fail_on) if reading.fail_on else None,
         )
         target, doubts = self._desired.target, checkout.doubts
         self._past = read_past(repository, reading.base, target, doubts=doubts)

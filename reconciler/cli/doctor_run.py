@@ -13,7 +13,6 @@ from reconciler.cli.desired_source import checkout_of
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.ledger_access import LedgerAccess, key_of, run_facts
 from reconciler.cli.options import ReadingOptions
-from reconciler.cli.policy_access import policy_runner
 from reconciler.cli.settings import Settings
 from reconciler.desired.load import load
 from reconciler.diagnostics import Severity, counted, named
@@ -72,7 +71,7 @@ class DoctorRun:
         ledger_access = wiring.ledger_access_of(self.invocation, self.environment)
         await in_thread(lambda: self._ledger(ledger_access, target))
         self.checks += await self._environments(target)
-        named = PlanTarget(target.name, target.base_url, self.organisation)
+        named = PlanTarget.of(target, self.organisation)
         return Health(tuple(self.checks), named, self.answers)
 
     def _target(self) -> Target | None:
@@ -102,11 +101,13 @@ class DoctorRun:
 
     def _policies(self, target: Target) -> Check:
         """Check whether every policy could be run; none is run, because there is no plan."""
+        from reconciler.cli.policy_access import policy_runner  # few targets have policies
+
         try:
-            runner = policy_runner(self.invocation, self.environment, target)
+            runner = policy_runner(self.invocation, self.environment)
         except Rejection as problem:
             return fail("policies", problem.summary, problem.hint)
-        found = runner.problems(target) if runner is not None else []
+        found = runner.problems(target)
         if found:
             name, reason = found[0]
             return fail("policies", f"policy {name}: {reason.summary}", reason.hint)

@@ -16,6 +16,7 @@ from reconciler.cli import completion_values, settings
 from reconciler.cli.console import Console
 from reconciler.cli.settings import Settings
 from reconciler.frozen_dataclass import dataclass
+from reconciler.views.escape import visible
 
 if TYPE_CHECKING:
     from reconciler.remote.api import RequestRecord
@@ -37,6 +38,22 @@ class Invocation:
     target: str | None = None
     environment: Settings | None = field(default=None, repr=False)
     on_request: "Callable[[RequestRecord], None] | None" = field(default=None, repr=False)
+
+    def request_listener(self) -> "Callable[[RequestRecord], None] | None":
+        """Return the listener of API calls; `-vv` prints them without headers or bodies."""
+        console, on_request = self.console, self.on_request
+        # The JSON log already has a line for each request.
+        if console.verbosity < 2 or console.json_log is not None:
+            return on_request
+
+        def print_request(record: "RequestRecord") -> None:
+            outcome = record.error or str(record.status)
+            took = f"{record.seconds * 1000:.0f} ms"
+            console.debug(f"{record.method} {visible(record.path)}: {visible(outcome)}, {took}")
+            if on_request is not None:
+                on_request(record)
+
+        return print_request
 
 
 class HelpFormatter(click.HelpFormatter):

@@ -37,29 +37,24 @@ class FailOn:
         return finding.state.value == self.code
 
 
-def _parsed(
-    _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
-) -> tuple[FailOn, ...]:
-    gates = []
-    for value in values:
-        found = _FORM.fullmatch(value)
-        if found is None or found["code"] not in _CODES:
-            raise click.BadParameter(
-                f"{value!r} is not one of {', '.join(_CODES)}; "
-                f"{_RETIRING} can have a number of days, for example {_RETIRING}:7d"
-            )
-        days = found["days"]
-        if days is not None and found["code"] != _RETIRING:
-            raise click.BadParameter(f"only {_RETIRING} can have a number of days")
-        gates.append(FailOn(found["code"], None if days is None else int(days)))
-    return tuple(gates)
+def _parsed(value: str) -> FailOn:
+    found = _FORM.fullmatch(value)
+    if found is None or found["code"] not in _CODES:
+        raise click.BadParameter(
+            f"{value!r} is not one of {', '.join(_CODES)}; "
+            f"{_RETIRING} can have a number of days, for example {_RETIRING}:7d"
+        )
+    days = found["days"]
+    if days is not None and found["code"] != _RETIRING:
+        raise click.BadParameter(f"only {_RETIRING} can have a number of days")
+    return FailOn(found["code"], None if days is None else int(days))
 
 
 fail_on_option = click.option(
     "--fail-on",
     metavar="CODE[:DAYSd]",
     multiple=True,
-    callback=_parsed,
+    type=_parsed,
     help="Treat a warning about models as an error: model-unknown, model-retiring:7d; repeatable",
 )
 

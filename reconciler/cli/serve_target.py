@@ -10,7 +10,6 @@ from reconciler.cli.desired_source import checkout_of
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.ledger_access import known_organisation
 from reconciler.cli.settings import Settings
-from reconciler.cli.soak_evidence import soak_evidence
 from reconciler.desired.load import Loaded
 from reconciler.domain.policy import Target
 from reconciler.errors import InvalidInput
@@ -78,6 +77,7 @@ class ServedTarget:
             raise InvalidInput(loaded.diagnostics)
         ledger_access = wiring.ledger_access_of(self.invocation, self.environment)
         past = await in_thread(lambda: ledger_access.read_snapshot(self.target))
+        target = loaded.state.target
         async with self.client(read_only=True) as api:
             yield Session(
                 desired=loaded.state,
@@ -88,7 +88,7 @@ class ServedTarget:
                 known_organisation=known_organisation(past),
                 ledger=past.state,
                 commit=self.environment.commit,
-                soak=await soak_evidence(self.invocation, self.environment, loaded.state.target),
+                soak=await wiring.soak_evidence(self.invocation, self.environment, target),
             )
 
     @asynccontextmanager

@@ -31,9 +31,7 @@ from reconciler.cli.ledger_access import (
     state_folder,
 )
 from reconciler.cli.options import ReadingOptions
-from reconciler.cli.policy_access import policy_runner
 from reconciler.cli.settings import Settings
-from reconciler.cli.soak_evidence import soak_evidence
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.policy import Target
 from reconciler.domain.state import DesiredState
@@ -42,8 +40,8 @@ from reconciler.execution.threads import entered, in_thread
 from reconciler.ledger.fingerprint_key import NO_PEPPER
 from reconciler.ledger.location import LedgerState
 from reconciler.ledger.models import RunFacts
-from reconciler.planning.plan import PlanTarget, Selection
-from reconciler.remote.api import Clock, MeasuredRate, RequestRecord
+from reconciler.planning.plan import Selection
+from reconciler.remote.api import Clock, MeasuredRate
 from reconciler.remote.client import Client, make_client
 from reconciler.secrets.allowlist import refuse_unknown_host
 from reconciler.secrets.registry import Resolution, Secrets
@@ -53,6 +51,8 @@ from reconciler.workflows import Session, timestamp
 if TYPE_CHECKING:
     from reconciler.execution.credential_probe import Prober
     from reconciler.execution.ledger_listener import LedgerListener
+    from reconciler.planning.soak_guard import SoakEvidence
+    from reconciler.policies.runner import PolicyRunner
     from reconciler.remote.exchange import Transport
     from reconciler.simulator.factory import Dependencies
 
@@ -65,13 +65,13 @@ __all__ = [
     "ledger_state",
     "new_run_id",
     "open_client",
-    "plan_target",
     "read_target",
     "run",
     "session",
     "simulator_connection",
     "simulator_dependencies",
     "simulator_file",
+    "soak_evidence",
     "state_folder",
 ]
 
@@ -275,10 +275,38 @@ async def _open(
             undo=desired_input.undo,
             on_progress=status.update if status is not None else None,
             soak=await soak_evidence(invocation, environment, desired.target),
-            policies=policy_runner(
-                invocation, environment, desired.target, secrets=secrets, resolution=resolution
-            ),
+            policies=_policies(invocation, environment, desired.target, secrets, resolution),
         )
+
+
+async def soak_evidence(
+    invocation: Invocation, environment: Settings, target: Target
+) -> "SoakEvidence | None":
+    """Return what the ledger tells about the source of a promotion; None without one."""
+    if target.promotion is None:
+        return None
+    from reconciler.cli.soaking import evidence_for
+
+    return await in_thread(lambda: evidence_for(invocation, environment, target))
+
+
+def _policies(
+    invocation: Invocation,
+    environment: Settings,
+    target: Target,
+    secrets: Secrets,
+    resolution: Resolution,
+) -> "PolicyRunner | None":
+    """Return the runner of a target's policies, None if there are none."""
+    if not target.policies:
+        return None
+    from reconciler.cli.policy_access import policy_runner
+
+    hidden = list(resolution.values.values())
+    # The simulator has no key.
+    if not target.is_simulator:
+        hidden.append(secrets.key_of(target))
+    return policy_runner(invocation, environment, hidden=hidden)
 
 
 @contextmanager
@@ -345,7 +373,7 @@ def open_client(
         read_only=not writes,
         concurrency=reading.parallelism,
         deadline=reading.deadline,
-        on_request=_request_listener(invocation),
+        on_request=invocation.request_listener(),
         on_pause=status.pause if status is not None else None,
     )
 
@@ -379,11 +407,6 @@ def ledger_state(invocation: Invocation) -> str:
 def simulator_file(invocation: Invocation) -> Path:
     """Return the file that holds the state of the embedded simulator."""
     return state_folder(invocation) / "simulator.db"
-
-
-def plan_target(target: Target, organisation_id: str | None = None) -> PlanTarget:
-    """Return a target as outputs name it."""
-    return PlanTarget(target.name, target.base_url, organisation_id)
 
 
 def clock() -> Clock:
@@ -421,20 +444,3 @@ def _timestamp() -> str:
 def new_run_id() -> str:
     """Return a unique run id: the time and a random suffix."""
     return f"{settings.now():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
-
-
-def _request_listener(invocation: Invocation) -> Callable[[RequestRecord], None] | None:
-    """Return the listener of API calls; with `-vv` it prints them without headers or bodies."""
-    console = invocation.console
-    # The JSON log already has a line for each request.
-    if console.verbosity < 2 or console.json_log is not None:
-        return invocation.on_request
-
-    def say(exchange: RequestRecord) -> None:
-        outcome = exchange.error or str(exchange.status)
-        took = f"{exchange.seconds * 1000:.0f} ms"
-        console.debug(f"{exchange.method} {visible(exchange.path)}: {visible(outcome)}, {took}")
-        if invocation.on_request is not None:
-            invocation.on_request(exchange)
-
-    return say

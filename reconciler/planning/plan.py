@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from reconciler import __version__
 from reconciler.diagnostics import Diagnostic, error
-from reconciler.domain.policy import Limits, Prune
+from reconciler.domain.policy import Limits, Prune, Target
 from reconciler.domain.tree import digest
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import Action, ActionKind, Risk, highest
@@ -153,6 +153,11 @@ class PlanTarget:
     name: str
     base_url: str
     organisation_id: str | None = None
+
+    @classmethod
+    def of(cls, target: Target, organisation_id: str | None = None) -> "PlanTarget":
+        """Return a target as outputs name it."""
+        return cls(target.name, target.base_url, organisation_id)
 
     def as_json(self) -> dict[str, str | None]:
         """Return the public form."""

@@ -100,7 +100,7 @@ def make_plan(
     draft.note_unreadable()
     actions, costs, violations = draft.guarded()
     return Plan(
-        target=PlanTarget(desired.target.name, desired.target.base_url, observed.organisation_id),
+        target=PlanTarget.of(desired.target, observed.organisation_id),
         created_at=created_at,
         desired_digest=desired_digest(desired),
         commit=commit,

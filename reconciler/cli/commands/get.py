@@ -10,6 +10,7 @@ from reconciler.cli.options import ReadingOptions, connection, format_option
 from reconciler.diagnostics import error
 from reconciler.domain.identifiers import SLUG
 from reconciler.errors import InvalidInput, ReconcilerError
+from reconciler.planning.plan import PlanTarget
 from reconciler.remote.observe import read_one
 from reconciler.views import diagnostics, listings
 
@@ -65,7 +66,7 @@ def command(
             if observed is None:
                 raise NoSuchIntegration(slug, target.name)
             more, note = await _usage(invocation, api, observed) if used_by else ({}, "")
-        named = wiring.plan_target(target)
+        named = PlanTarget.of(target)
         if style == "json":
             return listings.get_json(observed, target=named, more=more)
         ledger = wiring.ledger_state(invocation)

@@ -13,6 +13,7 @@ from reconciler.cli.since import parse_since
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.errors import InvalidInput
 from reconciler.frozen_dataclass import dataclass
+from reconciler.planning.plan import PlanTarget
 from reconciler.views import diagnostics
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class _Reading:
         from reconciler.views.plan_outline import header_of
 
         return {
-            "header": header_of(wiring.plan_target(self.target), ledger=self.ledger_access.state),
+            "header": header_of(PlanTarget.of(self.target), ledger=self.ledger_access.state),
             "width": self.console.stdout_width,
             "color": self.console.colors_stdout,
         }

@@ -7,7 +7,7 @@ from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.options import ReadingOptions, connection, format_option, selection
 from reconciler.domain.state import ObservedState
 from reconciler.planning.messages import left_out
-from reconciler.planning.plan import Selection
+from reconciler.planning.plan import PlanTarget, Selection
 from reconciler.remote.observe import observe
 from reconciler.views import diagnostics, listings
 
@@ -27,7 +27,7 @@ def command(
             seen = await observe(api, wants=lambda _row: None, concurrency=connection.parallelism)
         wanted = {s: o for s, o in seen.integrations.items() if selection.includes(s)}
         state = ObservedState(wanted, seen.organisation_id, seen.calls)
-        named = wiring.plan_target(target, seen.organisation_id)
+        named = PlanTarget.of(target, seen.organisation_id)
         notes = left_out(seen, selection.includes)
         if notes:
             invocation.console.warning(diagnostics.as_text(notes))

@@ -68,8 +68,10 @@ def command(
             plan = await workflows.plan(
                 session, replace(options, audit=audit, expects_values=not reading.without_values)
             )
-            selected = [m for m in session.desired.models if options.selection.includes(m.slug)]
-            failed = failing(reading.fail_on, selected)
+            if not reading.fail_on:
+                return plan, session.ledger, False
+            models = [m for m in session.desired.models if options.selection.includes(m.slug)]
+            failed = failing(reading.fail_on, models)
             plan = replace(plan, diagnostics=escalated(plan.diagnostics, failed))
             return plan, session.ledger, bool(failed)
 

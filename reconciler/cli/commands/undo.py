@@ -29,7 +29,7 @@ from reconciler.execution.threads import in_thread
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning import codec
 from reconciler.planning.actions import ActionKind
-from reconciler.planning.plan import Plan, PlanOptions, Selection
+from reconciler.planning.plan import Plan, PlanOptions, PlanTarget, Selection
 from reconciler.pull.undo_edits import Restored, RestoreTarget, restore
 from reconciler.views import diagnostics
 from reconciler.views.plan_outline import header_of
@@ -155,6 +155,6 @@ def _edited(invocation: Invocation, run: str, selection: Selection) -> Edited:
         gone=[slug for slug, image in images.items() if image.observed is None],
         today=settings.now().date(),
     )
-    header = header_of(wiring.plan_target(source.target), ledger=past.state)
+    header = header_of(PlanTarget.of(source.target), ledger=past.state)
     found = in_order([*desired_input.diagnostics, *past.diagnostics, *restored.diagnostics])
     return Edited(restored, header, found)
