@@ -11,9 +11,11 @@ from dataclasses import replace
 from reconciler.diagnostics import Diagnostic, counted, error, in_order, named, notice, warning
 from reconciler.domain.policy import Limits
 from reconciler.domain.schema import parse_path
+from reconciler.domain.tree import as_mapping, is_enabled
 from reconciler.domain.usage import Usage, UsageReading
 from reconciler.planning import guards
 from reconciler.planning.actions import LEFT_OVER, Action, ActionKind, Change, ChangeKind, Risk
+from reconciler.planning.normalize import normalize
 from reconciler.planning.plan import Plan, PlanOptions
 
 IN_USE = "in-use"
@@ -21,6 +23,8 @@ UNKNOWN = "usage-unknown"
 INCOMPLETE = "usage-incomplete"
 
 _NAMED = 5
+_SHARED_ACCESS = "global_workspace_access.enabled"
+_SWITCHES = frozenset({"allow_all_models", _SHARED_ACCESS})
 _SCOPES_HINT = (
     "grant the key the scopes workspaces.list, providers.list, configs.list and configs.read"
 )
@@ -73,8 +77,8 @@ def _writes_credential(change: Change) -> bool:
 
 
 def _takes_away(change: Change) -> bool:
-    # The switch disables every model that is not listed (remote/API.md §5.1).
-    is_switch_off = change.path == "allow_all_models" and change.after is not True
+    # A switch disables every model or workspace that is not listed (remote/API.md §5.1).
+    is_switch_off = change.path in _SWITCHES and change.after is not True
     return change.risk is Risk.ACCESS_REMOVAL or is_switch_off
 
 
@@ -108,17 +112,32 @@ def _used_removals(action: Action, reading: UsageReading) -> int:
         return 0
     if action.kind is not ActionKind.UPDATE:
         return int(usage.may_be_used)
-    return sum(_hits_users(change, usage, reading) for change in action.changes)
+    return sum(_hits_users(change, action, usage, reading) for change in action.changes)
 
 
-def _hits_users(change: Change, usage: Usage, reading: UsageReading) -> bool:
+def _hits_users(change: Change, action: Action, usage: Usage, reading: UsageReading) -> bool:
     if not _takes_away(change):
         return False
+    if change.path == _SHARED_ACCESS:
+        return _needs_shared_access(action, usage, reading)
     steps = parse_path(change.path) or (change.path,)
     if steps[0] != "workspaces" or len(steps) == 1:
         # Callers choose a model with each request, so any user can use any model.
         return usage.may_be_used
     return usage.may_be_used_in(reading.workspaces.get(steps[1], steps[1]))
+
+
+def _needs_shared_access(action: Action, usage: Usage, reading: UsageReading) -> bool:
+    """Return whether something may use an integration in a workspace without its own access."""
+    allowed: set[str] = set()
+    for state in (action.subject.declared, action.subject.observed):
+        entries = as_mapping(normalize(state.fields).get("workspaces")) if state else {}
+        allowed.update(id_ for id_ in entries if is_enabled(entries[id_]))
+    # What the same action revokes counts on its own.
+    kept = {reading.workspaces.get(id_, id_) for id_ in allowed}
+    return not usage.complete or any(
+        provider.workspace is None or provider.workspace not in kept for provider in usage.providers
+    )
 
 
 def _users(action: Action) -> str:

@@ -11,7 +11,7 @@ here are slugs and identifiers.
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
@@ -38,6 +38,7 @@ from reconciler.remote.responses import mapping, rows
 from reconciler.remote.usage_rows import (
     ConfigRow,
     ProviderRow,
+    WorkspaceRow,
     config_row,
     provider_row_of,
     workspace_row,
@@ -88,6 +89,7 @@ class _Pass(Generic[Row]):
     damaged: dict[str, str] = field(default_factory=dict)
     total: int | None = None
     problem: str = ""
+    has_answered: bool = False
 
     @property
     def count(self) -> int:
@@ -96,6 +98,7 @@ class _Pass(Generic[Row]):
 
     def take(self, page: dict[str, object], decode: Callable[[dict[str, object]], Row]) -> None:
         """Decode the rows of a page and compare its total."""
+        self.has_answered = True
         total = page.get("total")
         if not isinstance(total, int) or isinstance(total, bool):
             self.problem = "a page has no total"
@@ -177,8 +180,8 @@ class _Reader:
         if not workspaces:
             # An organisation has at least one, so the key sees none of them.
             self.gaps.append("the list of workspaces: it is empty")
-        for workspace in workspaces:
-            self._labels[workspace.id] = self._labels[workspace.slug] = workspace.slug
+        self._name(workspaces)
+        # By id, because only that is certain to be unique.
         found: dict[str, list[ProviderRow]] = {}
         denials: list[_Denied] = []
         waiting = iter([workspace for workspace in workspaces if workspace.is_active])
@@ -189,7 +192,7 @@ class _Reader:
                 if len(denials) >= _DENIALS_TRIED and not found:
                     return
                 try:
-                    found[workspace.slug] = await self._list(
+                    found[workspace.id] = await self._list(
                         OperationName.LIST_PROVIDERS,
                         "providers",
                         provider_row_of(workspace.slug),
@@ -206,6 +209,15 @@ class _Reader:
         self.gaps += sorted(map(str, denials))
         return self._each_once(found)
 
+    def _name(self, workspaces: Iterable[WorkspaceRow]) -> None:
+        """Record both forms of each workspace, and a gap if one form names several of them."""
+        owners: dict[str, str] = {}
+        for workspace in workspaces:
+            for form in (workspace.id, workspace.slug):
+                self._labels[form] = workspace.slug
+                if owners.setdefault(form, workspace.id) != workspace.id:
+                    self.gaps.append(f"the list of workspaces: several are called {form}")
+
     async def _providers_of_key(self, denied: _Denied) -> list[ProviderRow]:
         """Return the providers of a key that belongs to one workspace, and cannot list others."""
         try:
@@ -216,12 +228,17 @@ class _Reader:
             raise denied from None
 
     def _each_once(self, found: Mapping[str, Iterable[ProviderRow]]) -> list[ProviderRow]:
+        """Return each provider once; if it was listed for several workspaces, it can be in any."""
         # A key of one workspace gets its own providers, whatever the query names.
-        once: dict[tuple[str, ...], ProviderRow] = {}
+        once: dict[tuple[str | None, ...], ProviderRow] = {}
         for workspace in sorted(found):
             for provider in found[workspace]:
-                key = (provider.identity,) if provider.identity else (workspace, provider.slug)
-                once.setdefault(key, provider)
+                place = None if provider.identity else provider.workspace
+                key = (provider.identity, place, provider.slug, provider.integration)
+                known = once.setdefault(key, provider)
+                if known.workspace != provider.workspace:
+                    is_active = known.is_active or provider.is_active
+                    once[key] = replace(known, workspace=None, is_active=is_active)
         return list(once.values())
 
     async def _list(
@@ -237,14 +254,18 @@ class _Reader:
         reading: _Pass[Row] = _Pass()
         try:
             for _ in range(_PASSES):
-                reading = _Pass()
+                reading = _Pass(has_answered=reading.has_answered)
                 await self._read_pages(reading, operation, query, decode)
                 if not reading.explanation:
                     break
         except _DENIALS as refusal:
-            raise _Denied(noun, place, _answer(refusal)) from None
+            # After an answer it is no missing scope: a part of the list was not seen.
+            if not reading.has_answered:
+                raise _Denied(noun, place, _answer(refusal)) from None
+            reading.problem = _answer(refusal)
         except Rejected as refusal:
-            if operation is OperationName.LIST_PROVIDERS and not query:
+            is_unnamed = operation is OperationName.LIST_PROVIDERS and not query
+            if is_unnamed and not reading.has_answered:
                 raise _NeedsWorkspace from None
             reading.problem = _answer(refusal)
         except _FAULTS as failure:

@@ -79,6 +79,32 @@ def test_another_workspace_of_the_same_form_is_not() -> None:
     assert not guarded(update(**REVOKED_B), usage).blocked
 
 
+SHARED_OFF = {"global_workspace_access": {"enabled": False}}
+
+
+@pytest.mark.parametrize(
+    ("used_in", "removals"),
+    [("ws-a", 0), ("ws-b", 0), ("ws-new", 0), ("ws-revoked", 1), ("ws-elsewhere", 1), (None, 1)],
+)
+@pytest.mark.parametrize("want", [SHARED_OFF, {"global_workspace_access": None}])
+def test_shared_access_is_in_use_where_a_workspace_has_no_access_of_its_own(
+    want: dict[str, Any], used_in: str | None, *, removals: int
+) -> None:
+    entries = [{"id": "ws-new", "enabled": True}, {"id": "ws-revoked", "enabled": False}]
+    plan = make_plan(
+        desired=desired(declared(**want, workspaces=entries)),
+        observed=state(
+            observed(**HAVE, id="id-1", global_workspace_access={"enabled": True}),
+        ),
+        created_at=NOON,
+    )
+    usage = Usage((UsingProvider("openai", used_in),))
+    assert concerned(plan)
+    assert bool(guarded(plan, usage).blocked) is bool(removals)
+    assert not guarded(plan, Usage()).blocked
+    assert guarded(plan, Usage(complete=False)).blocked
+
+
 def test_an_incomplete_usage_is_in_use() -> None:
     for want in (REVOKED_A, REVOKED_B, DISABLED):
         blocked = guarded(update(**want), Usage(complete=False))

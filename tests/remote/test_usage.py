@@ -234,6 +234,93 @@ def test_a_key_without_a_scope_is_a_refusal(path: str, status: int) -> None:
     assert (reading.by_slug, reading.gaps) == ({}, ())
 
 
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+def test_a_refusal_after_the_first_page_is_a_gap(path: str, status: int) -> None:
+    # The first page promises more, so each list has a second one.
+    promised = Fault(kind=FaultKind.EDIT, path=f"^{path}$", times=1, merge={"total": 7_000})
+    refused = Fault(
+        kind=FaultKind.STATUS, path=f"^{path}$", status=status, code="AB03", skip=1, times=-1
+    )
+    world = seeded(refused, promised)
+    reading = read(world, ids(world))
+    assert reading.refusal == ""
+    assert any(gap.endswith(f"HTTP {status}, AB03") for gap in reading.gaps)
+    assert all(usage.may_be_used for usage in reading.by_slug.values())
+
+
+A, B = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
+
+
+def listing(workspaces: list[dict[str, Any]], *pages: list[dict[str, Any]]) -> World:
+    """Return a world that answers one read of providers after the other with these rows."""
+    faults = [
+        Fault(
+            kind=FaultKind.EDIT,
+            path="^/admin/",
+            times=-1,
+            merge={"data": workspaces, "total": len(workspaces)},
+        ),
+        Fault(kind=FaultKind.EDIT, path="^/configs$", times=-1, merge={"data": [], "total": 0}),
+    ]
+    for page in pages:
+        merge = {"data": page, "total": len(page)}
+        faults.append(Fault(kind=FaultKind.EDIT, path="^/providers$", times=1, merge=merge))
+    return seeded(*faults)
+
+
+TWO = [{"id": A, "slug": "ws-a"}, {"id": B, "slug": "ws-b"}]
+
+
+def row(slug: str, integration: str, **more: Any) -> dict[str, Any]:
+    return {"slug": slug, "integration_id": integration, **more}
+
+
+def test_a_provider_that_is_listed_for_two_workspaces_can_be_in_either() -> None:
+    one = row("p", "bedrock-us", id="x")
+    world = listing(TWO, [one], [one])
+    usage = read(world, ids(world)).by_slug["bedrock-us"]
+    assert [(p.slug, p.workspace) for p in usage.providers] == [("p", None)]
+    assert usage.may_be_used_in("ws-a")
+    assert usage.may_be_used_in("ws-b")
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_providers_with_the_same_id_and_different_content_are_all_users(turned: Any) -> None:
+    pages = [[row("p", "bedrock-us", id="x")], [row("q", "openai-main", id="x")]]
+    world = listing(TWO, *(reversed(pages) if turned else pages))
+    reading = read(world, ids(world))
+    assert len(reading.by_slug["bedrock-us"].providers) == 1
+    assert len(reading.by_slug["openai-main"].providers) == 1
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("statuses", [("archived", "active"), ("active", "archived")])
+def test_a_provider_that_is_archived_in_one_of_two_workspaces_is_a_user(
+    statuses: tuple[str, str], turned: Any
+) -> None:
+    pages = [[row("p", "bedrock-us", id="x", status=status)] for status in statuses]
+    world = listing(TWO, *(reversed(pages) if turned else pages))
+    assert read(world, ids(world)).by_slug["bedrock-us"].providers
+
+
+@pytest.mark.parametrize(
+    "second", [{"id": B, "slug": "ws-a"}, {"id": B, "slug": A}, {"id": "ws-a", "slug": "ws-b"}]
+)
+def test_workspaces_that_share_a_name_hide_no_provider(second: dict[str, Any]) -> None:
+    user = [row("p", "bedrock-us")]
+    for pages in ([user, []], [[], user]):
+        world = listing([TWO[0], second], *pages)
+        reading = read(world, ids(world))
+        assert reading.by_slug["bedrock-us"].providers
+        assert reading.gaps == (f"the list of workspaces: several are called {_shared(second)}",)
+
+
+def _shared(second: dict[str, Any]) -> str:
+    [name] = {A, "ws-a"} & set(second.values())
+    return str(name)
+
+
 def test_a_config_of_a_workspace_that_is_not_listed_is_a_gap() -> None:
     row = {"id": "00000000-0000-4000-8000-00000000000a", "slug": "ws-only"}
     hidden = Fault(
