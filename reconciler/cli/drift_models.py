@@ -47,7 +47,7 @@ class DriftModels:
         """Store what a report has announced, once it was shown; a failure is a warning."""
         if self.announced is None or not report.announced:
             return ()
-        known = {**self.announced, **announced_by(report.retiring)}
+        known = announced_by(report.retiring, self.announced)
         current = announced_by(retirements_of(self.models, {}))
         # Models that are no longer declared, or have another date, are forgotten.
         kept = {key: days for key, days in known.items() if key in current}

@@ -18,6 +18,7 @@ from reconciler.domain.catalogue import (
     Catalogue,
     ModelFacts,
     build,
+    combined,
     provider_named,
     retirement_date,
 )
@@ -31,6 +32,10 @@ UPDATE_HINT = "pin a catalogue with `reconcile catalogue update URL|FILE`"
 _SAMPLE = "sample_spec"
 _COMMON = "default"
 """Entries of both shapes that are no models."""
+
+_DATE = "deprecation_date"
+_READ = frozenset({_DATE, "litellm_provider", "provider", "name"})
+"""Members whose text is read."""
 
 Document = Mapping[str, Any]
 
@@ -76,11 +81,7 @@ def parse_catalogue(content: bytes, *, name: str) -> dict[str, dict[str, ModelFa
 
     A file of a single provider that does not name it is named after it: `openai.json`.
     """
-    try:
-        # Numbers are prices, which are not read: as strings they cost nothing to parse.
-        document = json.loads(content, parse_float=str, parse_int=str)
-    except (ValueError, RecursionError):
-        raise UnreadableCatalogue("is not JSON") from None
+    document = parse_json(content)
     if isinstance(document, list):
         found: dict[str, dict[str, ModelFacts]] = {}
         for part in document:
@@ -90,6 +91,57 @@ def parse_catalogue(content: bytes, *, name: str) -> dict[str, dict[str, ModelFa
     if not any(found.values()):
         raise UnreadableCatalogue("lists no model")
     return found
+
+
+def parse_json(content: bytes) -> Any:
+    """Return the document of a catalogue, its numbers as text; raises `UnreadableCatalogue`."""
+    try:
+        # Numbers are prices, which are not read: as strings they cost nothing to parse.
+        return json.loads(
+            content,
+            parse_float=str,
+            parse_int=str,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_members,
+        )
+    except UnreadableCatalogue:
+        raise
+    except json.JSONDecodeError as problem:
+        place = f"line {problem.lineno}, column {problem.colno}"
+        raise UnreadableCatalogue(f"is not JSON ({place})") from None
+    except (ValueError, RecursionError):
+        raise UnreadableCatalogue("is not JSON") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise UnreadableCatalogue(f"is not JSON, which has no {name}")
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of an object; raises for a second one that could hide a retirement."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found and not _says_the_same(name, found[name], value):
+            raise UnreadableCatalogue(f"has two different entries `{name}`")
+        found[name] = value
+    return found
+
+
+def _says_the_same(name: str, first: object, second: object) -> bool:
+    """Return whether two entries of one name differ at most in what is not read, such as prices."""
+    if isinstance(first, dict) or isinstance(second, dict):
+        return _what_is_read(first) == _what_is_read(second)
+    return first == second or name not in _READ
+
+
+def _what_is_read(entry: object) -> object:
+    if not isinstance(entry, dict):
+        return entry
+    return {
+        name: _what_is_read(value)
+        for name, value in entry.items()
+        if name in _READ or isinstance(value, dict)
+    }
 
 
 def _models_of(document: object, *, provider: str | None) -> dict[str, dict[str, ModelFacts]]:
@@ -135,7 +187,7 @@ def _facts(models: object) -> dict[str, ModelFacts]:
 
 def _facts_of(entry: Document) -> ModelFacts:
     try:
-        return ModelFacts(retirement_date(entry.get("deprecation_date")))
+        return ModelFacts(retirement_date(entry.get(_DATE)))
     except (ValueError, TypeError):
         # A date that cannot be read is reported, because it must not count as no date.
         return ModelFacts(is_unclear=True)
@@ -145,11 +197,16 @@ def _merge(
     found: dict[str, dict[str, ModelFacts]], more: Mapping[str, Mapping[str, ModelFacts]]
 ) -> None:
     for provider, models in more.items():
-        found.setdefault(provider, {}).update(models)
+        listed = found.setdefault(provider, {})
+        for name, facts in models.items():
+            listed[name] = combined(listed.get(name), facts)
 
 
 def _joined(models: Mapping[str, Mapping[str, ModelFacts]]) -> dict[str, ModelFacts]:
-    return {name: facts for part in models.values() for name, facts in part.items()}
+    found: dict[str, dict[str, ModelFacts]] = {}
+    for part in models.values():
+        _merge(found, {"": part})
+    return found.get("", {})
 
 
 def _provider_of_file(name: str) -> str | None:

@@ -115,7 +115,7 @@ def _joined(
     sources: Sequence[CatalogueSource],
 ) -> tuple[bytes, Mapping[str, Mapping[str, ModelFacts]]]:
     """Return the content of the file: that of one source as it is, or several by provider."""
-    parts: dict[str, object] = {}
+    parts: dict[str, CatalogueSource] = {}
     for source in sources:
         try:
             models = parse_catalogue(source.content, name=source.name)
@@ -129,10 +129,21 @@ def _joined(
             hint = "pass a file of several providers alone"
             summary = f"{source.name} lists several providers, and other files as well"
             raise InvalidInput([error("catalogue-unreadable", summary, hint=hint)])
-        [provider] = models
-        parts[provider_named(provider)] = json.loads(source.content)
-    content = json.dumps(parts, indent=1, ensure_ascii=False, sort_keys=True).encode() + b"\n"
+        [named] = models
+        provider = provider_named(named)
+        if provider in parts:
+            summary = f"{parts[provider].name} and {source.name} both list models of {provider}"
+            raise InvalidInput([error("catalogue-unreadable", summary, hint="pass one of them")])
+        parts[provider] = source
+    members = [f"{json.dumps(name)}: {_text_of(parts[name])}" for name in sorted(parts)]
+    content = "{{\n{}\n}}\n".format(",\n".join(members)).encode()
     return content, parse_catalogue(content, name=DEFAULT_FILE)
+
+
+def _text_of(source: CatalogueSource) -> str:
+    """Return the JSON of a source, which was parsed before, with every number as it is."""
+    text = source.content.decode(json.detect_encoding(source.content))
+    return text.removeprefix("\N{BYTE ORDER MARK}").strip()
 
 
 def _names_itself(content: bytes) -> bool:

@@ -137,7 +137,7 @@ def build(models: Mapping[str, Mapping[str, ModelFacts]]) -> Catalogue:
         for target in (exact, stripped, ends):
             target.setdefault(provider, {})
         for name, facts in listed.items():
-            exact[provider][name] = facts
+            exact[provider][name] = combined(exact[provider].get(name), facts)
             first, slash, rest = name.partition("/")
             if slash and provider_named(first) == provider:
                 _join(stripped[provider], rest, facts)
@@ -147,6 +147,13 @@ def build(models: Mapping[str, Mapping[str, ModelFacts]]) -> Catalogue:
     # A name of the file itself counts before one without its prefix.
     whole = {provider: {**stripped[provider], **listed} for provider, listed in exact.items()}
     return Catalogue(MappingProxyType(whole), MappingProxyType(ends))
+
+
+def combined(known: ModelFacts | None, facts: ModelFacts) -> ModelFacts:
+    """Return the facts of a model that is listed twice: no entry hides the date of another."""
+    if known is None or known == facts or known == ModelFacts():
+        return facts
+    return known if facts == ModelFacts() else ModelFacts(is_unclear=True)
 
 
 def _join(names: dict[str, ModelFacts], name: str, facts: ModelFacts) -> None:
@@ -254,4 +261,7 @@ def retirement_date(value: object) -> date | None:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = datetime.combine(moment.date(), time(), UTC)
-    return moment.astimezone(UTC).date()
+    try:
+        return moment.astimezone(UTC).date()
+    except OverflowError:
+        raise ValueError(text) from None

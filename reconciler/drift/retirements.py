@@ -7,6 +7,7 @@ again. The drift issue has a memory of its own: its text (`reconciler.github.iss
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import date
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pydantic import StrictBool, StrictInt
@@ -101,9 +102,16 @@ def retirements_of(
     return tuple(sorted(found))
 
 
-def announced_by(retirements: Iterable[Retirement]) -> dict[str, int]:
-    """Return what a report with these retirements has announced so far."""
-    return {item.key: item.threshold for item in retirements}
+def announced_by(
+    retirements: Iterable[Retirement], before: Mapping[str, int] = MappingProxyType({})
+) -> dict[str, int]:
+    """Return what was announced after a report with these retirements; `before` is known already.
+
+    A clock that was set back does not make a threshold unannounced.
+    """
+    reached = {item.key: item.threshold for item in retirements}
+    least = {key: min(days, before.get(key, days)) for key, days in reached.items()}
+    return {**before, **least}
 
 
 def silent_findings(

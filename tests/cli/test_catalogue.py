@@ -177,6 +177,24 @@ def test_a_url_is_downloaded_and_several_files_are_joined_by_provider(tmp_path: 
     assert "model-unknown" in project.run("validate").out
 
 
+def test_files_are_joined_with_each_number_as_it_is_and_one_file_for_each_provider(
+    tmp_path: Path,
+) -> None:
+    project = Here(tmp_path)
+    number = "9" * 5000 + ".10"
+    for name in ("openai.json", "anthropic.json", "open-ai.json"):
+        text = f'{{"{name}": {{"pricing_config": {{"price": {number}}}}}}}'
+        (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    done = project.run("catalogue", "update", "openai.json", "anthropic.json")
+    assert done.code == 0, done.err
+    written = (project.files / "catalogue.json").read_text()
+    assert written.count(number) == 2
+    twice = project.run("catalogue", "update", "openai.json", "open-ai.json")
+    assert twice.code == 3
+    assert "openai.json and open-ai.json both list models of openai" in twice.err
+    assert (project.files / "catalogue.json").read_text() == written
+
+
 REFUSED = [
     ("https://example.com/openai.json", 4, "host-not-allowed", "RECONCILE_ALLOWED_CATALOGUES"),
     ("http://configs.portkey.ai/openai.json", 3, "invalid-url", "must begin with https://"),

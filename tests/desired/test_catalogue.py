@@ -260,6 +260,52 @@ def test_a_date_that_cannot_be_read_is_a_warning_where_it_matters(folder: Folder
     assert [code for code, _ in folder.found()] == ["catalogue-date"]
 
 
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+14:00"])
+def test_an_instant_beyond_all_dates_is_one_that_cannot_be_read(folder: Folder, text: str) -> None:
+    folder.catalogue(litellm(gpt_4=text))
+    folder.integration("main", models=models("gpt-4"))
+    assert [code for code, _ in folder.found()] == ["catalogue-date"]
+
+
+TWICE = {
+    "of one file": (b'{"gpt-4": {%s, "deprecation_date": "2026-12-06"}, "gpt-4": {%s}}', "error"),
+    "of two dates": (
+        b'{"gpt-4": {%s, "deprecation_date": "2026-12-06", "deprecation_date": ""}}',
+        "error",
+    ),
+    "of two prices": (
+        b'{"gpt-4": {%s, "price": 1}, "gpt-4": {%s, "price": 2}, "gpt-5": {%s}}',
+        "none",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_a_second_entry_does_not_hide_a_retirement(folder: Folder, name: str) -> None:
+    content, expected = TWICE[name]
+    folder.catalogue(content.replace(b"%s", b'"litellm_provider": "openai"'))
+    folder.integration("main", models=models("gpt-4"))
+    if expected == "error":
+        [found] = folder.load().diagnostics
+        assert found.code == "catalogue-unreadable"
+        assert "has two different entries" in found.summary
+    else:
+        assert folder.codes() == []
+
+
+@pytest.mark.parametrize("dates", [("2026-12-06", None), (None, "2026-12-06")])
+def test_a_model_of_two_parts_retires_if_one_of_them_says_so(
+    folder: Folder, dates: tuple[str | None, ...]
+) -> None:
+    parts = [
+        {"provider": name, "models": {"gpt-4": {"type": {}, "deprecation_date": date}}}
+        for name, date in zip(("openai", "open-ai"), dates, strict=True)
+    ]
+    folder.catalogue(parts)
+    folder.integration("main", models=models("gpt-4"))
+    assert folder.codes() == ["model-retiring"]
+
+
 PROVIDERS = ("openai", "anthropic", "groq", "mistral-ai", "cohere")
 RETIRING = frozenset(number for number in range(200) if number % 10 == number // 10 % 10)
 
@@ -339,6 +385,8 @@ BROKEN: list[tuple[str, bytes, str]] = [
     ("no JSON", b"{", "is not JSON"),
     ("not UTF-8", b'{"a": "\xff"}', "is not JSON"),
     ("deeper than a parser goes", b"[" * 100_000, "is not JSON"),
+    ("NaN", b'{"m": {"litellm_provider": "openai", "p": NaN}}', "is not JSON, which has no NaN"),
+    ("a line", b'{"m":\n  x}', "is not JSON (line 2, column 3)"),
     ("a number", b"7", "has the shape of neither"),
     ("an empty object", b"{}", "has the shape of neither"),
     ("an empty list", b"[]", "lists no model"),

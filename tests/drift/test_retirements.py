@@ -32,6 +32,17 @@ def test_each_threshold_is_announced_once(every: int) -> None:
     assert days == sorted(set(first.values()), reverse=True)
 
 
+def test_a_clock_that_was_set_back_announces_nothing_twice() -> None:
+    announced: dict[str, int] = {}
+    days = []
+    for days_left in (80, 25, 80, 25, 6, 31, 6, 0, 1, 0):
+        found = retirements_of([finding(days_left)], announced)
+        if any(item.is_due for item in found):
+            days.append(days_left)
+        announced = announced_by(found, announced)
+    assert days == [80, 25, 6]
+
+
 def test_another_date_is_announced_again() -> None:
     announced = announced_by(retirements_of([finding(20)], {}))
     later = finding(25, retires=RETIRES + timedelta(days=5))
