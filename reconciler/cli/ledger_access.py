@@ -194,8 +194,15 @@ class LedgerAccess:
 
         An unreadable ledger counts as none; `read_snapshot` reports it.
         """
-        if self.state is LedgerState.FRESH:
+        location = Location.of(self.url, default=self.file)
+        if location.state is LedgerState.FRESH:
             return None
+        if location.file is not None:
+            from reconciler.ledger.sqlite_snapshot import read_seen_states
+
+            seen = read_seen_states(location.file, key_of(target))
+            if seen is not None:
+                return seen
         try:
             with self.open(read_only=True) as ledger:
                 return ledger.seen_states(key_of(target))
@@ -221,6 +228,12 @@ class LedgerAccess:
             name=target.name, base_url=target.base_url, organisation=target.organisation_id
         )
         items = {each.slug: SeenState(each, now) for each in observed}
+        file = Location.of(self.url, default=self.file).file
+        if file is not None:
+            from reconciler.ledger.sqlite_snapshot import store_seen_states
+
+            if store_seen_states(file, key, items):
+                return ()
         try:
             with self.open(read_only=False) as ledger:
                 ledger.store_seen_states(key, items)

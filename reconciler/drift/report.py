@@ -1,35 +1,24 @@
 """Drift report: what differs, where each change was made, and a fingerprint of the difference.
 
-Pure. `reconciler.planning` finds the differences; a report only attributes them. As with plans
-(`reconciler.planning.codec`), a file is not trusted: its shape is checked and its fingerprint is
-computed again.
+Pure. `reconciler.planning` finds the differences; a report only attributes them. Reports are read
+back by `reconciler.drift.codec`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
-from typing import Any, Literal, NotRequired
+from typing import TYPE_CHECKING, Any
 
-from pydantic import StrictBool
-
-from reconciler.drift.retirements import Retirement, RetirementDocument, retirement_from
-from reconciler.drift.who import Who, WhoDocument, who_from_document
-from reconciler.errors import ReconcilerError
+from reconciler.drift.retirements import Retirement
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import Action, ActionKind, ChangeKind, ChangeOrigin
-from reconciler.planning.codec import build_plan
-from reconciler.planning.documents import (
-    ActionDocument,
-    ComparisonDocument,
-    Count,
-    Digest,
-    parse_json,
-    validated,
-    what_is_wrong,
-)
 from reconciler.planning.plan import Plan, PlanTarget
 
+if TYPE_CHECKING:
+    from reconciler.drift.who import Who
+
+KIND = "drift_report"
 _MOVED = frozenset({ChangeOrigin.REMOTE, ChangeOrigin.BOTH})
-_KIND = "drift_report"
 _SHARED_KEYS = (
     "format_version",
     "tool",
@@ -48,7 +37,7 @@ _SHARED_KEYS = (
 """Keys that a report shares with its plan."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DriftReport:
     """How the API differs from the files.
 
@@ -63,7 +52,7 @@ class DriftReport:
     origins: Mapping[str, ChangeOrigin] = field(default_factory=lambda: MappingProxyType({}))
     not_read: int = 0
     partial: bool = False
-    who: Who | None = None
+    who: "Who | None" = None
     retiring: tuple[Retirement, ...] = ()
 
     @property
@@ -107,7 +96,7 @@ class DriftReport:
         plan = self.plan.as_json()
         document = {
             **{key: plan[key] for key in _SHARED_KEYS},
-            "kind": _KIND,
+            "kind": KIND,
             "in_sync": self.in_sync,
             "fingerprint": self.fingerprint,
             "items": plan["actions"],
@@ -154,73 +143,10 @@ def origin_of(action: Action) -> ChangeOrigin:
     return ChangeOrigin.LOCAL if origins == {ChangeOrigin.LOCAL} else ChangeOrigin.UNKNOWN
 
 
-class DriftDocument(ComparisonDocument):
-    """Report as `reconcile drift` prints it as JSON."""
-
-    kind: Literal["drift_report"]
-    in_sync: StrictBool
-    fingerprint: Digest
-    items: list[ActionDocument]
-    not_read: Count
-    origins: dict[str, ChangeOrigin]
-    # Reports of 0.1.0 do not have it.
-    partial: NotRequired[StrictBool]
-    # Only with `drift --who`.
-    who: NotRequired[WhoDocument]
-    retiring: NotRequired[list[RetirementDocument]]
-
-
 def moved_in_api(report: DriftReport) -> tuple[str, ...]:
     """Return the slugs that `pull` can adopt: those that changed in the API and still exist."""
     return tuple(
         item.slug
         for item in report.items
         if report.origin(item.slug) in _MOVED and item.kind is not ActionKind.CREATE
-    )
-
-
-class UnreadableReport(ReconcilerError):
-    """The text is not a drift report of this version."""
-
-    exit_code = 3
-
-
-def decode_report(text: str, *, name: str) -> DriftReport:
-    """Parse a report; `name` identifies the file in errors.
-
-    Raises `UnreadableReport` for a wrong shape or a fingerprint that does not match.
-    """
-    try:
-        # The version comes before the shape: a report of a newer release is not malformed.
-        document = validated(DriftDocument, _of_this_version(parse_json(text), name))
-        report = DriftReport(
-            plan=build_plan(document, document["items"]),
-            origins=MappingProxyType(document["origins"]),
-            not_read=document["not_read"],
-            partial=document.get("partial", False),
-            who=who_from_document(document["who"]) if "who" in document else None,
-            retiring=tuple(retirement_from(item) for item in document.get("retiring", ())),
-        )
-    except (ValueError, RecursionError) as problem:
-        raise _unreadable(name, what_is_wrong(problem)) from None
-    is_intact = report.plan.has_digest(document["fingerprint"])
-    # `in_sync` is not part of the fingerprint, and an edited one would close an issue.
-    if not is_intact or document["in_sync"] != report.in_sync:
-        raise _unreadable(name, "its content does not match its fingerprint")
-    return report
-
-
-def _of_this_version(document: object, name: str) -> object:
-    if not isinstance(document, dict) or document.get("kind") != _KIND:
-        raise _unreadable(name, "it is not a drift report")
-    if document.get("format_version") != "1":
-        raise _unreadable(name, "it has another format version")
-    return document
-
-
-def _unreadable(name: str, problem: str) -> UnreadableReport:
-    return UnreadableReport(
-        f"{name}: {problem}",
-        code="unreadable-report",
-        hint="create one with `reconcile drift --format json`",
     )

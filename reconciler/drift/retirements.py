@@ -10,9 +10,6 @@ from datetime import date
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pydantic import StrictBool, StrictInt
-from typing_extensions import TypedDict  # pydantic accepts typing's own from Python 3.12 on
-
 from reconciler.frozen_dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -26,15 +23,6 @@ THRESHOLDS = (90, 30, 7, 1)
 
 RETIRED = 0
 """Threshold of a model that has retired; every report has its diagnostic."""
-
-
-class RetirementDocument(TypedDict):
-    slug: str
-    model: str
-    retires: date
-    days_left: StrictInt
-    threshold: StrictInt
-    due: StrictBool
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,28 +48,16 @@ class Retirement:
         """Return the identity under which it is remembered; another date is another retirement."""
         return f"{self.retires} {self.slug} {self.model}"
 
-    def as_json(self) -> RetirementDocument:
+    def as_json(self) -> dict[str, object]:
         """Return the public form."""
         return {
             "slug": self.slug,
             "model": self.model,
-            # pydantic reads the text as a date; a document holds the text.
-            "retires": self.retires.isoformat(),  # type: ignore[typeddict-item]
+            "retires": self.retires.isoformat(),
             "days_left": self.days_left,
             "threshold": self.threshold,
             "due": self.is_due,
         }
-
-
-def retirement_from(document: RetirementDocument) -> Retirement:
-    """Build a retirement from its document."""
-    return Retirement(
-        document["slug"],
-        document["model"],
-        document["retires"],
-        document["days_left"],
-        document["due"],
-    )
 
 
 def retirements_of(

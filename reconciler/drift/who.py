@@ -1,4 +1,4 @@
-"""Answers of an attribution, as values and as JSON in both directions.
+"""Answers of an attribution, as values and as JSON.
 
 Pure. How an answer is found: `reconciler.drift.attribution`. A user's id is personal data, so a
 report has these values only with `--who`.
@@ -8,13 +8,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Literal
-
-from pydantic import StrictBool
-from typing_extensions import TypedDict  # pydantic accepts typing's own from Python 3.12 on
+from typing import Any
 
 from reconciler.frozen_dataclass import dataclass
-from reconciler.planning.documents import Count, Time
 
 
 class Verdict(StrEnum):
@@ -43,7 +39,7 @@ class Writer:
     """Request that may have made a change: its time, who sent it, the method and the source.
 
     `time` and `id` are None and `method` is empty where the log has none; `actor` and `source` are
-    values of `WriterDocument`.
+    values of `reconciler.drift.codec.WriterDocument`.
     """
 
     time: str | None
@@ -114,48 +110,3 @@ class Who:
             "calls": self.calls,
             "fields": [item.as_json() for item in self.fields],
         }
-
-
-class WriterDocument(TypedDict):
-    time: Time | None
-    actor: Literal["user", "api_key", "run", "unknown"]
-    id: str | None
-    method: str
-    source: Literal["ui", "api", "unknown"]
-
-
-class FieldWhoDocument(TypedDict):
-    slug: str
-    path: str | None
-    verdict: Verdict
-    reason: Reason | None
-    writers: list[WriterDocument]
-
-
-class WhoDocument(TypedDict):
-    since: Time | None
-    until: Time | None
-    complete: StrictBool
-    calls: Count
-    fields: list[FieldWhoDocument]
-
-
-def who_from_document(document: WhoDocument) -> Who:
-    """Return the value of a validated document."""
-    fields = tuple(
-        FieldWho(
-            slug=item["slug"],
-            path=item["path"],
-            verdict=Verdict(item["verdict"]),
-            writers=tuple(Writer(**writer) for writer in item["writers"]),
-            reason=None if item["reason"] is None else Reason(item["reason"]),
-        )
-        for item in document["fields"]
-    )
-    return Who(
-        fields=fields,
-        since=document["since"],
-        until=document["until"],
-        complete=document["complete"],
-        calls=document["calls"],
-    )

@@ -7,7 +7,8 @@ A file is untrusted: the codec of its kind checks its shape and computes its dig
 from collections.abc import Callable, Mapping
 
 from reconciler.diagnostics import Diagnostic, error
-from reconciler.drift.report import DriftReport, decode_report
+from reconciler.drift.codec import decode_report
+from reconciler.drift.report import DriftReport
 from reconciler.errors import InvalidInput
 from reconciler.execution.result import ApplyResult
 from reconciler.execution.result_documents import (

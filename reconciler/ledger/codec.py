@@ -17,7 +17,7 @@ from reconciler.domain.state import DeclaredAt, LastApplied, Observed, SecretRec
 from reconciler.domain.surrogates import repaired
 from reconciler.domain.tree import Path, Tree, Value, canonical_json, plain
 from reconciler.ledger.errors import damaged
-from reconciler.ledger.models import PreImage
+from reconciler.ledger.models import PreImage, SeenState
 from reconciler.planning.actions import ActionKind
 
 _REFERENCE = re.compile(r"\$\{([a-z][a-z0-9+.-]*:.+)\}", re.DOTALL)
@@ -182,6 +182,26 @@ def last_applied_from_rows(
         paths = unsettled.get(slug, {})
         known[slug] = LastApplied(secrets=records.get(slug, {}), unsettled=paths)
     return known
+
+
+def seen_from_rows(rows: Iterable[StoredRow]) -> dict[str, SeenState]:
+    """Return how every integration looked when it was last read, by slug."""
+    found = {}
+    for row in rows:
+        observed = observed_from_document(row["slug"], parse_document(row["document"]))
+        found[row["slug"]] = SeenState(observed, row["read_at"])
+    return found
+
+
+def seen_rows(target: int, items: Mapping[str, SeenState]) -> list[dict[str, Any]]:
+    """Return the rows of integrations as they were read, without those that show a secret."""
+    rows = []
+    for slug, item in items.items():
+        text = to_json(observed_to_document(item.observed))
+        if not withholds(text):
+            row = {"target": target, "slug": slug, "read_at": item.read_at, "document": text}
+            rows.append(row)
+    return rows
 
 
 def commit_of(facts: str) -> str | None:

@@ -27,13 +27,11 @@ from reconciler.domain.state import NO_FILE, LastApplied, SecretRecord
 from reconciler.domain.tree import Path, leaves
 from reconciler.ledger.codec import (
     last_applied_from_rows,
-    observed_from_document,
-    observed_to_document,
-    parse_document,
     path_to_text,
+    seen_from_rows,
+    seen_rows,
     to_json,
     tree_to_text,
-    withholds,
 )
 from reconciler.ledger.hash_chain import RowsDigest, read_state_digest, write_state_digest
 from reconciler.ledger.models import Confirmed, SeenState
@@ -132,23 +130,15 @@ def remove(connection: Connection, target: int, slugs: Collection[str]) -> None:
 
 def read_seen(connection: Connection, target: int) -> dict[str, SeenState]:
     """Return how every integration looked when it was last read, by slug."""
-    found = {}
-    for row in connection.execute(select(seen).where(seen.c.target == target)):
-        observed = observed_from_document(row.slug, parse_document(row.document))
-        found[row.slug] = SeenState(observed, row.read_at)
-    return found
+    rows = connection.execute(select(seen).where(seen.c.target == target)).mappings()
+    return seen_from_rows(rows)
 
 
 def store_seen(connection: Connection, target: int, items: Mapping[str, SeenState]) -> None:
     """Store how integrations looked, except those that show a secret, which are always read."""
     # Deleted even if no new row follows, because an older read must not be reused.
     _delete_rows(connection, seen, target, items)
-    rows = []
-    for slug, item in items.items():
-        text = to_json(observed_to_document(item.observed))
-        if not withholds(text):
-            row = {"target": target, "slug": slug, "read_at": item.read_at, "document": text}
-            rows.append(row)
+    rows = seen_rows(target, items)
     if rows:
         connection.execute(insert(seen), rows)
 

@@ -1,23 +1,32 @@
-"""Snapshot of an SQLite ledger, read with the driver alone.
+"""Snapshot of an SQLite ledger, and what checks store, with the driver alone.
 
 Importing SQLAlchemy takes 15 MB and a quarter of the CPU time of a small plan. So a complete ledger
-of the newest version is read here. Any other, and one that fails in any way, is left to
+of the newest version is read and written here. Any other, and one that fails in any way, is left to
 `reconciler.ledger.store`, which migrates it or explains the failure.
 """
 
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 from reconciler.domain.state import LastApplied
 from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger import measured_rate
-from reconciler.ledger.codec import commits_of, last_applied_from_rows
+from reconciler.ledger.codec import (
+    commits_of,
+    last_applied_from_rows,
+    seen_from_rows,
+    seen_rows,
+)
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.location import UNKNOWN_ORGANISATION, TargetKey
+from reconciler.ledger.models import SeenState
+
+T = TypeVar("T")
 
 MAX_FINISHED_RUNS = 1000
 """Number of runs whose commits are compared with the checked-out commit."""
@@ -63,6 +72,12 @@ _RECENT_RUNS = """
 """
 
 _META = "SELECT value FROM meta WHERE name = :name"
+_SEEN = "SELECT slug, read_at, document FROM seen WHERE target = :target"
+_DELETE_SEEN = "DELETE FROM seen WHERE target = :target AND slug = :slug"
+_INSERT_SEEN = """
+    INSERT INTO seen (target, slug, read_at, document)
+    VALUES (:target, :slug, :read_at, :document)
+"""
 _STORE_META = "INSERT OR REPLACE INTO meta (name, value) VALUES (:name, :value)"
 
 
@@ -81,16 +96,17 @@ class StoredState:
 
 def read_stored_state(file: Path, key: TargetKey) -> StoredState | None:
     """Return what a ledger holds of a target, None for a ledger that is not read here."""
-    try:
-        # A pipe under the name of the ledger would block the open.
-        if not file.is_file():
-            return None
-        with closing(_connect(file)) as connection:
-            # One state of the ledger, whatever is committed meanwhile.
-            connection.execute("BEGIN")
-            return _read(connection, key) if _is_readable(connection) else None
-    except (sqlite3.Error, LedgerError, OSError, UnicodeError):
-        return None
+    return _reading(file, lambda connection: _read(connection, key))
+
+
+def read_seen_states(file: Path, key: TargetKey) -> Mapping[str, SeenState] | None:
+    """Return each integration as it was last read, None for a ledger that is not read here."""
+
+    def read(connection: sqlite3.Connection) -> Mapping[str, SeenState]:
+        target = key.choose(_ids_by_organisation(connection, key))
+        return seen_from_rows(connection.execute(_SEEN, {"target": target}))
+
+    return _reading(file, read)
 
 
 def recent_runs(file: Path, *, target: str | None, limit: int) -> dict[str, str]:
@@ -109,8 +125,61 @@ def recent_runs(file: Path, *, target: str | None, limit: int) -> dict[str, str]
         return {}
 
 
+def store_seen_states(file: Path, key: TargetKey, items: Mapping[str, SeenState]) -> bool:
+    """Store how integrations of a target looked, and return whether that was done.
+
+    It is not done for an organisation that the ledger does not know.
+    """
+
+    def store(connection: sqlite3.Connection) -> bool:
+        ids = _ids_by_organisation(connection, key)
+        target = key.choose(ids) if key.organisation is None else ids.get(key.organisation)
+        if target is None:
+            return False
+        # Deleted even if no new row follows, because an older read must not be reused.
+        connection.executemany(_DELETE_SEEN, ({"target": target, "slug": slug} for slug in items))
+        connection.executemany(_INSERT_SEEN, seen_rows(target, items))
+        return True
+
+    return _writing(file, store)
+
+
 def store_rate(file: Path, key: TargetKey, text: str) -> bool:
-    """Store the rate of a known target, and return whether that was done.
+    """Store the rate of a known target, and return whether that was done."""
+
+    def store(connection: sqlite3.Connection) -> bool:
+        target = key.choose(_ids_by_organisation(connection, key))
+        if target is None:
+            return False
+        values = {"name": measured_rate.name_of(target), "value": text}
+        connection.execute(_STORE_META, values)
+        return True
+
+    return _writing(file, store)
+
+
+def uri_of(file: Path, *, read_only: bool) -> str:
+    """Return the URI by which SQLite opens an existing file."""
+    mode = f"mode=ro{_immutable(file)}" if read_only else "mode=rw"
+    return f"file:{_quoted(file)}?{mode}"
+
+
+def _reading(file: Path, read: Callable[[sqlite3.Connection], T]) -> T | None:
+    """Return what is read in one transaction, None for a ledger that is not read here."""
+    try:
+        # A pipe under the name of the ledger would block the open.
+        if not file.is_file():
+            return None
+        with closing(_connect(file)) as connection:
+            # One state of the ledger, whatever is committed meanwhile.
+            connection.execute("BEGIN")
+            return read(connection) if _is_readable(connection) else None
+    except (sqlite3.Error, LedgerError, OSError, UnicodeError):
+        return None
+
+
+def _writing(file: Path, store: Callable[[sqlite3.Connection], bool]) -> bool:
+    """Write in one transaction, and return whether that was done.
 
     A ledger that is locked, read-only, older or damaged is left as it is.
     """
@@ -118,23 +187,12 @@ def store_rate(file: Path, key: TargetKey, text: str) -> bool:
         if not file.is_file():
             return False
         with closing(_connect(file, read_only=False)) as connection:
-            if not _is_readable(connection):
-                return False
-            named = connection.execute(_TARGETS, {"name": key.name, "host": key.host})
-            target = key.choose({row["organisation"]: row["id"] for row in named})
-            if target is None:
-                return False
-            values = {"name": measured_rate.name_of(target), "value": text}
-            connection.execute(_STORE_META, values)
-            return True
+            connection.execute("BEGIN IMMEDIATE")
+            is_stored = _is_readable(connection) and store(connection)
+            connection.execute("COMMIT" if is_stored else "ROLLBACK")
+            return is_stored
     except (sqlite3.Error, OSError, UnicodeError):
         return False
-
-
-def uri_of(file: Path, *, read_only: bool) -> str:
-    """Return the URI by which SQLite opens an existing file."""
-    mode = f"mode=ro{_immutable(file)}" if read_only else "mode=rw"
-    return f"file:{_quoted(file)}?{mode}"
 
 
 def _connect(file: Path, *, read_only: bool = True) -> sqlite3.Connection:
@@ -158,8 +216,7 @@ def _is_readable(connection: sqlite3.Connection) -> bool:
 
 
 def _read(connection: sqlite3.Connection, key: TargetKey) -> StoredState:
-    named = connection.execute(_TARGETS, {"name": key.name, "host": key.host})
-    ids = {row["organisation"]: row["id"] for row in named}
+    ids = _ids_by_organisation(connection, key)
     organisations = frozenset(ids) - {UNKNOWN_ORGANISATION}
     target = key.choose(ids)
     if target is None:
@@ -175,6 +232,11 @@ def _read(connection: sqlite3.Connection, key: TargetKey) -> StoredState:
     commits = commits_of(row["facts"] for row in finished)
     rate = connection.execute(_META, {"name": measured_rate.name_of(target)}).fetchone()
     return StoredState(integrations, organisations, commits, rate and rate["value"])
+
+
+def _ids_by_organisation(connection: sqlite3.Connection, key: TargetKey) -> dict[str, int]:
+    found = connection.execute(_TARGETS, {"name": key.name, "host": key.host})
+    return {row["organisation"]: row["id"] for row in found}
 
 
 def _quoted(file: Path) -> str:

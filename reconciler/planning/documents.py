@@ -2,7 +2,7 @@
 
 `as_json` methods write the values. A document may have further keys, because later versions can add
 some; every release has written the keys that a shape requires. The shapes of results and drift
-reports: `reconciler.execution.result_documents`, `reconciler.drift.report`.
+reports: `reconciler.execution.result_documents`, `reconciler.drift.codec`.
 """
 
 import json

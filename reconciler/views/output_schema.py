@@ -7,7 +7,7 @@ They are derived from the shapes that validate saved documents. Schemas of files
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from reconciler.drift.report import DriftDocument
+from reconciler.drift.codec import DriftDocument
 from reconciler.execution.result_documents import ResultDocument
 from reconciler.planning.documents import PlanDocument
 

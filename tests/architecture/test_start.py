@@ -91,6 +91,16 @@ PLAN_MODULES = 140
 """Modules of the package that a plan may import; each takes about 0.3 ms."""
 
 
+UNUSED_BY_DRIFT = (UNUSED_BY_PLAN - {"reconciler.drift", "reconciler.views.drift_outline"}) | {
+    "reconciler.drift.codec",
+    "reconciler.drift.heartbeat",
+    "reconciler.drift.notify",
+}
+"""What a check for drift does not import, incremental or not, with a ledger in a file."""
+
+DRIFT_MODULES = PLAN_MODULES + 10
+
+
 ONLY_FOR_WHO = {
     "reconciler.drift.attribution",
     "reconciler.drift.audit_reading",
@@ -160,6 +170,24 @@ def test_a_plan_loads_neither_sqlalchemy_nor_what_only_apply_needs(
     assert ("sqlite3" in names) is has_ledger
     assert loaded(names, UNUSED_BY_PLAN) == set()
     assert len(loaded(names, {"reconciler"})) <= PLAN_MODULES
+
+
+@pytest.mark.slow
+def test_a_check_for_drift_loads_hardly_more_than_a_plan(tmp_path: Path) -> None:
+    project = Project(tmp_path, PORTKEY_API_KEY="pk-test")
+    project.integration("alpha")
+    with project.serving() as url:
+        project.config(url, api_key="${env:PORTKEY_API_KEY}")
+        assert project.run("apply", "--yes").code == 0
+        # The second incremental check also reads what the first has stored.
+        checks = [(), ("--incremental",), ("--incremental",)]
+        done = [project.run("drift", *options, command=LOGGING) for options in checks]
+    assert [each.code for each in done] == [0, 0, 0]
+    for each in done:
+        names = names_in(each.err)
+        assert "reconciler.drift.report" in names
+        assert loaded(names, UNUSED_BY_DRIFT) == set()
+        assert len(loaded(names, {"reconciler"})) <= DRIFT_MODULES
 
 
 @pytest.mark.slow

@@ -9,13 +9,8 @@ from hypothesis import given, settings
 
 from reconciler.domain.policy import Prune
 from reconciler.domain.state import Declared, LastApplied, LastAppliedState
-from reconciler.drift.report import (
-    DriftReport,
-    UnreadableReport,
-    decode_report,
-    detect_drift,
-    origin_of,
-)
+from reconciler.drift.codec import UnreadableReport, decode_report
+from reconciler.drift.report import DriftReport, detect_drift, origin_of
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, ChangeOrigin, Risk
 from reconciler.planning.plan import Plan
 from tests.builders import KEY, declared, desired

@@ -7,12 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.domain.secrets import Mask
+from reconciler.domain.secrets import Mask, Redacted
 from reconciler.domain.state import SecretRecord
 from reconciler.ledger.location import TargetKey
 from reconciler.ledger.migrations import NEWEST
 from reconciler.ledger.models import Confirmed, RunFacts
-from reconciler.ledger.sqlite_snapshot import COLUMNS, VERSION, StoredState, read_stored_state
+from reconciler.ledger.sqlite_snapshot import (
+    COLUMNS,
+    VERSION,
+    StoredState,
+    read_seen_states,
+    read_stored_state,
+    store_seen_states,
+)
 from reconciler.ledger.store import Ledger
 from reconciler.ledger.tables import metadata
 from tests.ledger.builders import (
@@ -26,6 +33,7 @@ from tests.ledger.builders import (
     ledger_in,
     plan,
     record_run,
+    seen,
 )
 
 RECORD = SecretRecord(REF, fingerprint="p:00", mask=Mask("sk-***a"), mask_agreed=False)
@@ -160,6 +168,77 @@ def test_reading_beside_a_writer_sees_what_is_committed(file: Path) -> None:
 def test_any_name_of_a_file_is_quoted(file: Path, name: str) -> None:
     renamed = file.rename(file.with_name(name))
     assert read_stored_state(renamed, KEY) is not None
+
+
+@pytest.mark.parametrize(
+    "of",
+    [KEY, key(None), key("org-2"), key("org-3"), key("org-1", url="https://elsewhere.example")],
+    ids=["known", "organisation unknown", "second", "new organisation", "other host"],
+)
+def test_earlier_reads_are_what_the_general_way_reads(file: Path, of: TargetKey) -> None:
+    with ledger_in(file.parent) as ledger:
+        ledger.store_seen_states(KEY, {"a": seen("a"), "b": seen("b", tags={"team": "ü"})})
+        ledger.store_seen_states(key("org-2"), {"c": seen("c")})
+        assert read_seen_states(file, of) == ledger.seen_states(of)
+
+
+def test_reads_are_stored_as_the_general_way_stores_them(file: Path) -> None:
+    shown = {"custom_headers": {"x-team": Redacted("in the clear")}}
+    first = {"a": seen("a"), "b": seen("b"), "c": seen("c")}
+    second = {"a": seen("a", at="t2", tags={"team": "ü"}), "b": seen("b", configurations=shown)}
+    assert store_seen_states(file, KEY, first)
+    assert store_seen_states(file, KEY, second)
+    with ledger_in(file.parent) as ledger:
+        found = ledger.seen_states(KEY)
+        ledger.store_seen_states(KEY, first)
+        ledger.store_seen_states(KEY, second)
+        assert found == ledger.seen_states(KEY)
+        # Only a read that shows a secret is forgotten.
+        assert found == {"a": second["a"], "c": first["c"]}
+        assert ledger.verify() == []
+
+
+@pytest.mark.parametrize("of", [key("org-3"), key("org-1", url="https://elsewhere.example")])
+def test_reads_of_an_unknown_organisation_are_left_to_the_general_way(
+    file: Path, of: TargetKey
+) -> None:
+    with ledger_in(file.parent) as ledger:
+        # A row whose organisation is unknown becomes that of the first one that is named.
+        ledger.store_confirmed(key(None, url="https://elsewhere.example"), [])
+        assert not store_seen_states(file, of, {"a": seen("a")})
+        assert not ledger.seen_states(of)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE meta SET value = '4' WHERE name = 'schema_version'",
+        "ALTER TABLE holders RENAME COLUMN document TO paper",
+        "DROP TABLE intents",
+    ],
+)
+def test_reads_are_not_stored_in_a_ledger_that_is_not_as_expected(
+    file: Path, statement: str
+) -> None:
+    edit(file, statement)
+    before = file.read_bytes()
+    assert not store_seen_states(file, KEY, {"a": seen("a")})
+    assert read_seen_states(file, KEY) is None
+    assert file.read_bytes() == before
+
+
+def test_reads_are_not_stored_beside_a_writer(file: Path) -> None:
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert not store_seen_states(file, KEY, {"a": seen("a")})
+    assert store_seen_states(file, KEY, {"a": seen("a")})
+
+
+def test_a_damaged_read_is_left_to_the_general_way(file: Path) -> None:
+    assert store_seen_states(file, KEY, {"a": seen("a")})
+    assert read_seen_states(file, KEY) == {"a": seen("a")}
+    edit(file, "UPDATE seen SET document = '{}'")
+    assert read_seen_states(file, KEY) is None
 
 
 def edit(file: Path, *statements: str) -> None:

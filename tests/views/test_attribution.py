@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.drift.report import decode_report
+from reconciler.drift.codec import decode_report
 from reconciler.drift.who import FieldWho, Reason, Verdict, Writer
 from reconciler.views import html, json, markdown, notification, terminal
 from reconciler.views.attribution import line_of

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 
-from reconciler.drift.report import decode_report, detect_drift
+from reconciler.drift.codec import decode_report
+from reconciler.drift.report import detect_drift
 from reconciler.planning.codec import decode, encode
 from reconciler.planning.plan import Plan
 from reconciler.views import output_schema

@@ -30,8 +30,6 @@ from reconciler.cli.since import parse_since
 from reconciler.cli.telemetry import RunTelemetry
 from reconciler.diagnostics import Diagnostic, notice
 from reconciler.domain.instants import parse_instant
-from reconciler.drift.heartbeat import require_heartbeat, send_heartbeat
-from reconciler.drift.incremental import IncrementalRead
 from reconciler.drift.report import DriftReport
 from reconciler.execution.threads import in_thread
 from reconciler.frozen_dataclass import dataclass
@@ -187,6 +185,8 @@ def _check_urls(channels: Sequence[str], heartbeat: str | None) -> None:
     """Raise `InvalidInput` for a URL that cannot be used, before anything is read."""
     notifications.check(channels)
     if heartbeat is not None:
+        from reconciler.drift.heartbeat import require_heartbeat  # its client is costly to load
+
         require_heartbeat(heartbeat)
 
 
@@ -211,6 +211,7 @@ def _show(
 
 def _send_heartbeat(invocation: Invocation, url: str) -> None:
     """Request the URL; a failure is a warning, because the check itself was completed."""
+    from reconciler.drift.heartbeat import send_heartbeat
     from reconciler.remote.httpx_transport import httpx_transport
 
     environment = settings.from_environment()
@@ -248,6 +249,8 @@ async def _compared(
         # Without a ledger, there is nothing to record the check in either.
         noted = replace(session, diagnostics=(*session.diagnostics, _no_ledger()))
         return await workflows.drift(noted, options)
+    from reconciler.drift.incremental import IncrementalRead
+
     incremental = IncrementalRead(seen, every=every)
     report = await workflows.drift(session, options, incremental=incremental)
     now = workflows.timestamp(settings.now())

@@ -17,7 +17,8 @@ from reconciler.cli.global_options import Command, CommandGroup, Invocation, arg
 from reconciler.cli.options import format_option
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error, warning
-from reconciler.drift.report import DriftReport, decode_report, moved_in_api
+from reconciler.drift.codec import decode_report
+from reconciler.drift.report import DriftReport, moved_in_api
 from reconciler.errors import InvalidInput, Refused
 from reconciler.git.commits import files_at, newest_known
 from reconciler.github.job import Job, job_of

@@ -38,7 +38,7 @@ def command(invocation: Invocation, *, file: Path, style: str) -> int:
             result = decode_result(text, name=str(file))
             console.show_result(result, style=style, ledger=NOT_READ, context=context)
         case "drift_report":
-            from reconciler.drift.report import decode_report
+            from reconciler.drift.codec import decode_report
 
             report = decode_report(text, name=str(file))
             console.show_drift(report, style=style, ledger=NOT_READ, context=context)
