@@ -17,7 +17,7 @@ in files are not raised: see `reconciler.diagnostics`.
 from collections.abc import Sequence
 from typing import ClassVar
 
-from reconciler.diagnostics import Diagnostic, Severity, error
+from reconciler.diagnostics import Diagnostic, Severity
 
 
 class ReconcilerError(Exception):
@@ -61,19 +61,3 @@ class CannotDecide(Rejection):
     """The result cannot be determined, because something it depends on could not be read."""
 
     exit_code: ClassVar[int] = 1
-
-
-def refuse_other_organisation(target: str, *, known: str | None, found: str | None) -> None:
-    """Raise `Refused` if a target belongs to another organisation than before; None is unknown.
-
-    The ledger does not know its integrations, so everything that Git declares would count as
-    deleted, and everything that exists as foreign.
-    """
-    if None in (known, found) or known == found:
-        return
-    summary = f"{target} answers as organisation {found}, and it was {known} before"
-    hint = (
-        "check the API key and the base URL; if the target was moved on purpose, "
-        "give it another name in reconcile.yaml"
-    )
-    raise Refused([error("wrong-target", summary, hint=hint)])

@@ -19,7 +19,6 @@ from reconciler.errors import (
     InvalidInput,
     ReconcilerError,
     Refused,
-    refuse_other_organisation,
 )
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.plan import Plan, PlanOptions, Selection, unmatched_patterns
@@ -311,9 +310,8 @@ async def _fresh_plan(
         on_progress=session.on_progress,
     )
     observed = await reader.read()
-    name, known = session.desired.target.name, session.known_organisation
     # Before the plan is made, because in another organisation every integration looks deleted.
-    refuse_other_organisation(name, known=known, found=observed.organisation_id)
+    observed.require_organisation(session.known_organisation, target=session.desired.target.name)
     _refuse_unmatched(session, options.selection, observed)
     audit = await reader.audit(observed)
     planned = _make_plan(session, options, observed, audit, incremental)

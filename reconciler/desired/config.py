@@ -17,7 +17,7 @@ from reconciler.desired.problem_collector import ProblemCollector, Sourced, Sour
 from reconciler.desired.references import ReportError, bind_references, parse_reference
 from reconciler.desired.source import FileSource, UnreadableFile
 from reconciler.desired.suggestions import did_you_mean, nearest, one_of, valid_slug
-from reconciler.desired.validate import check_model, schema_at
+from reconciler.desired.validate import report_errors, schema_at
 from reconciler.desired.yaml_reader import apply_types, read_yaml
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.facts import SECRET_NAME
@@ -33,7 +33,7 @@ from reconciler.domain.policy import (
 from reconciler.domain.schema import compiled
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.tree import Tree, Value
-from reconciler.domain.valid_values import built
+from reconciler.domain.valid_values import built, errors_in
 from reconciler.frozen_dataclass import dataclass
 
 CONFIG_FILE = "reconcile.yaml"
@@ -219,15 +219,17 @@ def _check(tree: object, document: Sourced, problems: ProblemCollector) -> None:
         _check_names(tree, document, problems)
         _check_policies(tree, document, problems)
         _check_promotion(tree, document, problems, reported)
-    check_model(
-        ConfigFile,
-        tree,
-        schema=compiled(ConfigFile),
-        document=document,
-        problems=problems,
-        known_bad=reported,
-        what=CONFIG_FILE,
-    )
+    errors = errors_in(ConfigFile, tree)
+    if errors:
+        report_errors(
+            errors,
+            tree,
+            schema=compiled(ConfigFile),
+            document=document,
+            problems=problems,
+            known_bad=reported,
+            what=CONFIG_FILE,
+        )
 
 
 def _bind_key(target: dict[str, Value], steps: Steps, report: ReportError) -> None:

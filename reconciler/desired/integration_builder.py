@@ -11,7 +11,7 @@ from typing import Any
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
 from reconciler.desired.provider_rules import ProviderRules
 from reconciler.desired.references import bind_references
-from reconciler.desired.validate import check_model, is_hidden
+from reconciler.desired.validate import is_hidden, report_errors
 from reconciler.desired.yaml_reader import apply_types
 from reconciler.diagnostics import SourceLocation
 from reconciler.domain.integration import MAPPINGS, Integration, mapped_fields
@@ -21,6 +21,7 @@ from reconciler.domain.schema import FieldKind, FieldSchema, integration_schema,
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared, Ignored, Lifecycle
 from reconciler.domain.tree import Tree, Value, lookup
+from reconciler.domain.valid_values import errors_in
 
 _NOT_FIELDS = frozenset({"slug", "lifecycle"})
 
@@ -47,9 +48,11 @@ def build_integration(
 
     # First, because the model expects references in secret fields and must not see a literal.
     bind_references(tree, schema, report)
-    check_model(
-        Integration, tree, schema=schema, document=document, problems=problems, known_bad=reported
-    )
+    errors = errors_in(Integration, tree)
+    if errors:
+        report_errors(
+            errors, tree, schema=schema, document=document, problems=problems, known_bad=reported
+        )
     check_configurations(tree, schema, document, problems, reported)
     CrossFieldRules(tree, schema, document, problems, today).check()
     if problems.check_reference is not None:
@@ -240,9 +243,12 @@ def check_configurations(
 ) -> None:
     """Check types and choices of the configurations against the provider's model."""
     provider, given = tree.get("ai_provider_id"), tree.get("configurations")
-    if isinstance(provider, str) and type(given) is dict:
-        check_model(
-            configuration_of(provider),
+    if not isinstance(provider, str) or type(given) is not dict:
+        return
+    errors = errors_in(configuration_of(provider), given)
+    if errors:
+        report_errors(
+            errors,
             given,
             schema=schema.child("configurations"),
             document=document,

@@ -1,12 +1,12 @@
-"""Check a tree against a model of the domain, and report each error in the terms of the files.
+"""Report the errors of a tree, as its model finds them, in the terms of the files.
 
-pydantic explains what is not valid; its locations become places in the files, its error types
-stable codes.
+The locations of pydantic become places in the files, its error types stable codes. Nothing here is
+called for a valid tree, which `reconciler.domain.valid_values` recognizes.
 Rules that concern more than one field: `desired.integration_builder`.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
@@ -19,11 +19,9 @@ from reconciler.desired.shape_hints import (
     near_field_elsewhere,
 )
 from reconciler.desired.suggestions import nearest, one_of, quoted, valid_slug
-from reconciler.domain.model import Model
 from reconciler.domain.policy import DIGEST_PATTERN
 from reconciler.domain.schema import UNKNOWN, FieldSchema
 from reconciler.domain.secrets import LOOKS_SECRET
-from reconciler.domain.valid_values import errors_in
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -60,8 +58,8 @@ _TYPE_ERROR = re.compile(
 )
 
 
-def check_model(
-    model: type[Model],
+def report_errors(
+    errors: "Sequence[ErrorDetails]",
     tree: object,
     *,
     schema: FieldSchema,
@@ -70,15 +68,12 @@ def check_model(
     prefix: Steps = (),
     known_bad: Collection[Steps] = (),
     what: str = "an integration",
-) -> bool:
-    """Report everything that is invalid for a model; return whether the tree is valid.
+) -> None:
+    """Report the errors that `errors_in` has found in a tree.
 
     `prefix` is the place of the tree in the document, `known_bad` are places that have been
     reported, `what` names the whole tree in messages.
     """
-    errors = errors_in(model, tree)
-    if not errors:
-        return True
     explainer = _Explainer(schema, document, problems, prefix, what, tree=tree)
     found = [(problem, _steps(problem["loc"], tree)) for problem in errors]
     misspelt = _misspelt(found, schema)
@@ -87,7 +82,6 @@ def check_model(
         # Already reported, with a reason that pydantic cannot know.
         if not is_misspelt and (*prefix, *steps) not in known_bad:
             explainer.explain(problem, steps)
-    return False
 
 
 def _misspelt(found: "Iterable[tuple[ErrorDetails, Steps]]", schema: FieldSchema) -> set[Steps]:

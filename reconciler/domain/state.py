@@ -13,7 +13,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
-from reconciler.diagnostics import Diagnostic, SourceLocation
+from reconciler.diagnostics import Diagnostic, SourceLocation, error
 from reconciler.domain.identifiers import differ_in_form
 from reconciler.domain.integration import MAPPINGS, target_path
 from reconciler.domain.policy import Target, Tombstone
@@ -21,6 +21,7 @@ from reconciler.domain.providers import configuration_of, knows_by_name
 from reconciler.domain.schema import FieldSchema, any_provider_schema, integration_schema
 from reconciler.domain.secrets import Mask, Pepper, Redacted, SecretRef
 from reconciler.domain.tree import Path, Tree, Value, is_empty
+from reconciler.errors import Refused
 from reconciler.frozen_dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -234,6 +235,22 @@ class ObservedState:
     def live(self) -> Mapping[str, Observed]:
         """Return the integrations that are not archived."""
         return {s: o for s, o in self.integrations.items() if not o.is_archived}
+
+    def require_organisation(self, known: str | None, *, target: str) -> None:
+        """Raise `Refused` if a target belongs to another organisation than before; None is unknown.
+
+        The ledger does not know its integrations, so everything that Git declares would count as
+        deleted, and everything that exists as foreign.
+        """
+        found = self.organisation_id
+        if None in (known, found) or known == found:
+            return
+        summary = f"{target} answers as organisation {found}, and it was {known} before"
+        hint = (
+            "check the API key and the base URL; if the target was moved on purpose, "
+            "give it another name in reconcile.yaml"
+        )
+        raise Refused([error("wrong-target", summary, hint=hint)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,14 @@ from typing import Literal
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
 from reconciler.desired.schema import Schema, finished
 from reconciler.desired.source import MemorySource
-from reconciler.desired.validate import check_model
+from reconciler.desired.validate import report_errors
 from reconciler.desired.yaml_reader import apply_types, read_yaml
 from reconciler.diagnostics import Diagnostic, has_errors, in_order
 from reconciler.domain.model import Field
 from reconciler.domain.policy import StrictSettings
 from reconciler.domain.schema import compiled
 from reconciler.domain.tree import digest
-from reconciler.domain.valid_values import built
+from reconciler.domain.valid_values import built, errors_in
 from reconciler.frozen_dataclass import dataclass
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -130,9 +130,12 @@ def read_fleet(data: bytes, *, path: Path) -> tuple[Fleet | None, tuple[Diagnost
             )
         schema = compiled(FleetFile)
         tree = apply_types(document.value, schema)
-        if check_model(
-            FleetFile, tree, schema=schema, document=document, problems=problems, what=file
-        ):
+        errors = errors_in(FleetFile, tree)
+        if errors:
+            report_errors(
+                errors, tree, schema=schema, document=document, problems=problems, what=file
+            )
+        else:
             reader = _MemberReader(path.parent, problems, SourceOrigin(file))
             members = list(reader.members(built(FleetFile, tree)))
     diagnostics = in_order(problems.diagnostics)

@@ -127,6 +127,9 @@ class Repository:
 
 def head(repository: Repository) -> str | None:
     """Return the checked-out commit, None if it cannot be determined."""
+    # Looked up first, because starting git only to learn that there is none takes milliseconds.
+    if not repository.exists:
+        return None
     try:
         return commit_id(repository, "HEAD")
     except GitError:

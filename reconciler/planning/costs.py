@@ -1,9 +1,8 @@
 """Costs of a plan: its changes of budgets and prices, as values.
 
 Amounts are decimals and never floats, and JSON holds them as strings. How they follow from the
-actions: `reconciler.planning.cost_changes`. The guard: `budget_guard`. In words:
-`reconciler.views.cost_lines`. These modules are loaded only for a plan that changes access,
-a budget or a price.
+actions: `reconciler.planning.cost_changes`, which is loaded only for a plan that changes access, a
+budget or a price. The guard: `budget_guard`. In words: `reconciler.views.sections`.
 """
 
 from collections.abc import Iterable

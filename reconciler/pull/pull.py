@@ -22,7 +22,7 @@ from reconciler.domain.state import (
     ObservedState,
 )
 from reconciler.domain.tree import Path, Value, lookup, references
-from reconciler.errors import InvalidInput, refuse_other_organisation
+from reconciler.errors import InvalidInput
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.normalize import normalize
 from reconciler.planning.plan import Plan, PlanOptions
@@ -110,8 +110,7 @@ async def pull(
     among = terraform.slugs if terraform is not None else None
     candidates = Candidates(desired, options.patterns, options.everything, among)
     observed = await _read(api, candidates, concurrency=concurrency, on_progress=on_progress)
-    organisation = observed.organisation_id
-    refuse_other_organisation(desired.target.name, known=known_organisation, found=organisation)
+    observed.require_organisation(known_organisation, target=desired.target.name)
     chosen, diagnostics = _choose(candidates, observed, terraform)
     copy = WorkingCopy(files)
     rewrite = Rewrite(copy, desired, options=options, last_applied=last_applied, today=today)

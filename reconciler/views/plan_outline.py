@@ -31,13 +31,14 @@ from reconciler.planning.actions import (
 )
 from reconciler.planning.plan import Plan, PlanTarget
 from reconciler.views import phrases
-from reconciler.views.cost_lines import lines_of, totals_of
 from reconciler.views.escape import look_alike, shortened, spelled_out, visible
 from reconciler.views.findings import Finding, findings_of
 from reconciler.views.sections import (
     CommandContext,
     Section,
     apply_command,
+    cost_lines,
+    cost_totals,
     is_restated,
     left_alone,
     policies_line,
@@ -211,12 +212,12 @@ def of_plan(
         has_undeclared_risks=plan.undeclared_risks,
         next_step=next_step,
         command=command,
-        costs=() if plan.costs is None else totals_of(plan.costs, plan.target.name),
+        costs=() if plan.costs is None else cost_totals(plan.costs, plan.target.name),
     )
 
 
 def _with_costs(item: ActionItem, plan: Plan, slug: str) -> ActionItem:
-    return item if plan.costs is None else replace(item, costs=lines_of(plan.costs, slug))
+    return item if plan.costs is None else replace(item, costs=cost_lines(plan.costs, slug))
 
 
 def _relevant(plan: Plan, *, verbose: bool) -> Iterable[Diagnostic]:
