@@ -14,6 +14,7 @@ A class defines its exit code. Facts are attributes; the message is built from t
 in files are not raised: see `reconciler.diagnostics`.
 """
 
+import errno
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -61,3 +62,20 @@ class CannotDecide(Rejection):
     """The result cannot be determined, because something it depends on could not be read."""
 
     exit_code: ClassVar[int] = 1
+
+
+def write_hint(problem: OSError) -> str:
+    """Return the hint for a file that cannot be written."""
+    match problem.errno:
+        case errno.EACCES | errno.EPERM:
+            return "make the file and its folder writable"
+        case errno.ENOSPC | errno.EDQUOT:
+            return "free some space on the disk"
+        case errno.EROFS:
+            return "use a folder on a file system that is not mounted read-only"
+        case errno.ENAMETOOLONG:
+            return "use a shorter name"
+        case errno.ENOTDIR | errno.EEXIST | errno.EISDIR:
+            return "check that the path is a file, and that the folders above it are folders"
+        case _:
+            return "check the permissions and the free space of the folder"

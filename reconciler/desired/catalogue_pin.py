@@ -25,7 +25,7 @@ from reconciler.desired.yaml_edit import FileEdit, compose
 from reconciler.diagnostics import SourceLocation, error, has_errors
 from reconciler.domain.catalogue import ModelFacts, provider_named
 from reconciler.domain.policy import PinnedCatalogue
-from reconciler.errors import InvalidInput
+from reconciler.errors import InvalidInput, write_hint
 from reconciler.frozen_dataclass import dataclass
 
 DEFAULT_FILE = "catalogue.json"
@@ -202,5 +202,4 @@ def _write(
             raise
     except OSError as problem:
         summary = f"the catalogue was not pinned: {problem.strerror or 'cannot write'}"
-        hint = "check the permissions and the free space of the folder"
-        raise InvalidInput([error("cannot-save", summary, hint=hint)]) from None
+        raise InvalidInput([error("cannot-save", summary, hint=write_hint(problem))]) from None

@@ -5,17 +5,19 @@ reference, which is never resolved here.
 """
 
 import ipaddress
+import os
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Literal
 from urllib.parse import urlsplit
 
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
 from reconciler.desired.references import ReportError, bind_references, parse_reference
-from reconciler.desired.source import FileSource, UnreadableFile
+from reconciler.desired.source import DirectorySource, FileSource, UnreadableFile
 from reconciler.desired.suggestions import did_you_mean, nearest, one_of, valid_slug
 from reconciler.desired.validate import report_errors, schema_at
 from reconciler.desired.yaml_reader import apply_types, read_yaml
@@ -83,7 +85,7 @@ def read_config(source: FileSource, problems: ProblemCollector) -> Config | None
     try:
         data = source.read(CONFIG_FILE)
     except UnreadableFile as problem:
-        problems.add_unreadable(CONFIG_FILE, _missing(problem))
+        problems.add_unreadable(CONFIG_FILE, _missing(problem, source))
         return None
     parsed = read_yaml(data)
     problems.add_faults(CONFIG_FILE, parsed, data)
@@ -184,11 +186,26 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _missing(problem: UnreadableFile) -> UnreadableFile:
+def _missing(problem: UnreadableFile, source: FileSource) -> UnreadableFile:
+    """Return the error for a file that is missing, or keep the reason why it cannot be read."""
     if problem.code not in {"unreadable", "missing-file"}:
         return problem
+    if source.has_file(CONFIG_FILE):
+        return UnreadableFile("missing-config", problem.summary, problem.hint)
     hint = "set --dir to a folder with this file, or create it with `reconcile --dir DIR init`"
+    folder = _folder_above(source)
+    if folder is not None:
+        hint = f"use `--dir {shlex.quote(folder)}`, which has this file"
     return UnreadableFile("missing-config", problem.summary, hint)
+
+
+def _folder_above(source: FileSource) -> str | None:
+    """Return the folder with the configuration, if a command was started below or inside it."""
+    if not isinstance(source, DirectorySource):
+        return None
+    # Lexically, because `desired-state` does not exist within `desired-state`.
+    folders = [os.path.normpath(source.directory / up) for up in ("..", "../..")]
+    return next((folder for folder in folders if Path(folder, CONFIG_FILE).is_file()), None)
 
 
 def _check(tree: object, document: Sourced, problems: ProblemCollector) -> None:

@@ -165,6 +165,8 @@ class Documents:
 
     def _find_strays(self) -> None:
         """Report YAML files outside the folders; folders with other names can contain anything."""
+        # Without a configuration, this is probably another folder, whose files are in their place.
+        is_other_folder = not self._source.has_file(CONFIG_FILE)
         for path in self._paths:
             folder, _, rest = path.partition("/")
             is_read = folder in _FOLDERS and (folder != ENVIRONMENTS or "/" in rest)
@@ -174,7 +176,9 @@ class Documents:
             near = did_you_mean(folder, _FOLDERS) if rest and folder not in _FOLDERS else ""
             if rest and not near and folder not in _FOLDERS:
                 continue
-            hint = near or _rename_hint(path) or f"move integrations to {INTEGRATIONS}/"
+            if is_other_folder and not _rename_hint(path):
+                continue
+            hint = near or _rename_hint(path) or _place_hint(path)
             where = SourceOrigin(path)
             self._problems.warning("stray-file", f"{path} is not read", where, hint=hint)
         self._find_other_files()
@@ -364,6 +368,14 @@ def _rename_hint(path: str) -> str:
     """Return a hint for `reconcile.yml` and `Fleet.yaml`, whose names are almost right."""
     stem = path.rpartition(".")[0].lower()
     return f"rename it to {stem}.yaml" if f"{stem}.yaml" in _TOP_LEVEL_FILES else ""
+
+
+def _place_hint(path: str) -> str:
+    """Return where a file belongs: an overlay in the folder of its environment."""
+    folder, _, name = path.rpartition("/")
+    if folder == ENVIRONMENTS:
+        return f"move it to {ENVIRONMENTS}/{name.rpartition('.')[0]}/, the folder of an environment"
+    return f"move integrations to {INTEGRATIONS}/"
 
 
 def _other_file_hint(path: str) -> str:

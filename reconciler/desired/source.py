@@ -4,6 +4,7 @@ Reading is bounded and never blocks: only regular files inside the directory are
 than the limit is read. What the bytes mean: `desired.yaml_reader`.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -135,6 +136,8 @@ class DirectorySource:
         except OSError as error:
             reason = error.strerror or "unknown reason"
             hint = "check its permissions, and those of the folders above it"
+            if error.errno == errno.ENOENT and self.has_file(path):
+                hint = "it is a symbolic link to a file that does not exist: correct or remove it"
             raise UnreadableFile("unreadable", f"cannot be read: {reason}", hint) from None
 
     def has_folder(self, path: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from reconciler.desired.atomic_write import replace_file
 from reconciler.diagnostics import error
-from reconciler.errors import InvalidInput
+from reconciler.errors import InvalidInput, write_hint
 from reconciler.fleet.config import Member
 from reconciler.fleet.outcome import FleetOperation, MemberOutcome, outcome_from
 
@@ -70,7 +70,8 @@ class Checkpoint:
             replace_file(self.file, json.dumps(document).encode(), mode=0o600)
         except OSError as reason:
             summary = f"{self.file}: {reason.strerror or 'cannot be written'}"
-            raise InvalidInput([error("cannot-save", summary)]) from reason
+            problem = error("cannot-save", summary, hint=write_hint(reason))
+            raise InvalidInput([problem]) from reason
 
 
 def resume(folder: Path, run: str, *, operation: FleetOperation) -> Checkpoint:

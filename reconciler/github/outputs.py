@@ -10,7 +10,7 @@ from typing import assert_never
 
 from reconciler.diagnostics import Diagnostic, Severity, error
 from reconciler.drift.report import DriftReport
-from reconciler.errors import InvalidInput
+from reconciler.errors import InvalidInput, write_hint
 from reconciler.execution.result import ApplyResult, Status
 from reconciler.github.inputs import Document, FailedCommand, FleetReport
 from reconciler.planning.actions import ActionKind
@@ -128,5 +128,6 @@ def _append(file: Path, text: str) -> None:
         with file.open("a", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
     except OSError as reason:
-        problem = reason.strerror or "cannot be written"
-        raise InvalidInput([error("cannot-save", f"{file}: {problem}")]) from reason
+        summary = f"{file}: {reason.strerror or 'cannot be written'}"
+        problem = error("cannot-save", summary, hint=write_hint(reason))
+        raise InvalidInput([problem]) from reason

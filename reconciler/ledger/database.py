@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from reconciler.ledger import sqlite
-from reconciler.ledger.errors import LedgerError, NoLedger, explain
+from reconciler.ledger.errors import LedgerError, NoLedger, explain, not_created
 from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location
 from reconciler.ledger.migrations import (
     NEWEST,
@@ -46,13 +46,18 @@ _NOT_ALLOWED = """
 class Database:
     """Open database, whose failures are raised as `LedgerError`.
 
-    `limit_seconds` is the maximum time of one statement.
+    `limit_seconds` is the maximum time of one statement. `where` names the ledger in messages.
     """
 
     def __init__(
-        self, location: Location, *, read_only: bool, limit_seconds: float = LIMIT_SECONDS
+        self,
+        location: Location,
+        *,
+        read_only: bool,
+        limit_seconds: float = LIMIT_SECONDS,
+        where: str = "",
     ) -> None:
-        self.where = location.where
+        self.where = where or location.where
         self.is_shared = location.file is None
         self._hidden = location.hidden
         self._read_only = read_only
@@ -175,15 +180,17 @@ def prepare_file(file: Path, *, is_new: bool, read_only: bool) -> None:
         return
     unfinished = sqlite.create_unfinished(file)
     try:
-        database = Database(Location(file=unfinished), read_only=False)
+        database = Database(Location(file=unfinished), read_only=False, where=str(file))
         try:
             with database.writing() as connection:
                 create_tables(connection)
         finally:
             database.close()
         sqlite.put_in_place(unfinished, file)
+    except LedgerError as problem:
+        raise not_created(problem, where=str(file)) from None
     finally:
-        unfinished.unlink(missing_ok=True)
+        sqlite.remove_unfinished(unfinished)
 
 
 def require_writable(url: str | None, *, path: Path) -> None:

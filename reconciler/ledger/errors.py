@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import ClassVar
 
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, write_hint
 
 BUSY = "ledger-busy"
 
@@ -61,7 +61,19 @@ def incomplete(reason: str) -> LedgerError:
     )
 
 
-_WITHOUT = "repair it, or apply with --no-ledger: without history, undo and fingerprints"
+def not_created(problem: LedgerError, *, where: str) -> LedgerError:
+    """Return the error for a new ledger: no backup of it exists, whatever the database reports."""
+    if problem.code != _CORRUPT[0]:
+        return problem
+    return LedgerError(
+        f"the ledger {where} cannot be created: the disk reports an error",
+        code=_UNREACHABLE[0],
+        hint=f"check the disk and its free space, {_OR_WITHOUT}",
+    )
+
+
+_OR_WITHOUT = "or apply with --no-ledger: without history, undo and fingerprints"
+_WITHOUT = f"repair it, {_OR_WITHOUT}"
 _READABLE = "make the ledger readable; until then nothing is deleted"
 _RESTORE = "restore it from a backup, or move it away: the next apply then starts a new one"
 _AGAIN = "try again in a moment"
@@ -72,7 +84,7 @@ _Kind = tuple[str, str, str]
 _CORRUPT: _Kind = ("ledger-corrupt", "is damaged", _RESTORE)
 _READ_ONLY: _Kind = ("ledger-read-only", "cannot be written to", "")
 _BUSY: _Kind = (BUSY, "is in use by another process", _AGAIN)
-_FULL: _Kind = ("ledger-full", "has no room left", "")
+_FULL: _Kind = ("ledger-full", "has no room left", "free some space on its disk")
 _DENIED: _Kind = ("ledger-denied", "cannot be used by this role", "")
 _UNREACHABLE: _Kind = ("ledger-unreachable", "cannot be opened", "")
 _TIMEOUT: _Kind = ("ledger-timeout", "did not answer in time", "")
@@ -123,6 +135,8 @@ def explain(
     general = _READABLE if read_only else _WITHOUT
     if isinstance(problem, OSError):
         reason = f"cannot be opened: {problem.strerror or 'unknown reason'}"
+        if not read_only:
+            general = f"{write_hint(problem)}, {_OR_WITHOUT}"
         return LedgerError(f"the ledger {where} {reason}", code="ledger-unreachable", hint=general)
     if isinstance(problem, UnicodeError):
         reason = "cannot store a string: it is not valid Unicode, or the database is not UTF8"

@@ -59,7 +59,7 @@ def pepper_beside(ledger: Path, *, create: bool) -> Pepper | None:
         key = file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         return None
-    # A crash between creation and write leaves an empty file.
+    # Earlier versions left an empty file after a crash or on a full disk.
     return pepper_of(key) if key else None
 
 
@@ -85,11 +85,17 @@ def _file_beside(ledger: Path) -> Path:
 
 
 def _create(file: Path) -> None:
+    """Create a key file, complete or not at all; a key that exists is kept."""
+    from reconciler.ledger.sqlite import put_in_place  # noqa: PLC0415  it imports SQLAlchemy
+
     file.parent.mkdir(parents=True, exist_ok=True)
+    if file.exists() and file.stat().st_size == 0:
+        file.unlink()
+    unfinished = file.with_name(f".{file.name}.{secrets.token_hex(8)}.new")
     try:
-        # O_EXCL: if two processes create a ledger at the same time, only one creates a key.
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        return
-    with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-        stream.write(secrets.token_hex(32) + "\n")
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+            stream.write(secrets.token_hex(32) + "\n")
+        put_in_place(unfinished, file)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -66,8 +66,13 @@ def put_in_place(unfinished: Path, file: Path) -> None:
     except OSError:  # a file system without hard links
         if not file.exists():
             unfinished.rename(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
+
+
+def remove_unfinished(unfinished: Path) -> None:
+    """Remove what is left of a ledger that was put in place, or could not be created."""
+    # On a full disk, SQLite leaves its log files behind.
+    for suffix in ("", "-wal", "-shm"):
+        unfinished.with_name(unfinished.name + suffix).unlink(missing_ok=True)
 
 
 def _prepare_writer(connection: sqlite3.Connection, _: object) -> None:

@@ -13,7 +13,7 @@ from reconciler.desired.atomic_write import replace_file
 from reconciler.desired.source import FileSource, MemorySource, UnreadableFile
 from reconciler.desired.yaml_edit import FileEdit
 from reconciler.diagnostics import SourceLocation, error
-from reconciler.errors import InvalidInput
+from reconciler.errors import InvalidInput, write_hint
 
 
 class WorkingCopy:
@@ -93,7 +93,8 @@ def write(directory: Path, changed: Mapping[str, bytes]) -> None:
         except OSError as reason:
             why = reason.strerror or "the system refuses"
             summary = f"{directory / name} cannot be written: {why}"
-            raise InvalidInput([error("cannot-write", summary)]) from reason
+            problem = error("cannot-write", summary, hint=write_hint(reason))
+            raise InvalidInput([problem]) from reason
 
 
 def remove(directory: Path, names: Iterable[str]) -> None:
@@ -106,7 +107,8 @@ def remove(directory: Path, names: Iterable[str]) -> None:
         except OSError as reason:
             why = reason.strerror or "the system refuses"
             summary = f"{directory / name} cannot be removed: {why}"
-            raise InvalidInput([error("cannot-remove", summary)]) from reason
+            problem = error("cannot-remove", summary, hint=write_hint(reason))
+            raise InvalidInput([problem]) from reason
 
 
 def _refuse_links(directory: Path, names: Iterable[str]) -> None:

@@ -4,6 +4,7 @@ One row per integration. The file contains secrets, so only its owner may read i
 the meaning of an entry: `reconciler.simulator.store`.
 """
 
+import errno
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, write_hint
 from reconciler.simulator.store import Record, StoredIntegration
 
 _SCHEMA = """
@@ -39,11 +40,12 @@ _WAL_ATTEMPTS = 5
 class SimulatorStateError(ReconcilerError):
     """Raised for a simulator file that is corrupt, locked, unreadable or of another version."""
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: Path, reason: str, *, hint: str = "") -> None:
+        remedy = "stop other processes that use it, or delete {} to start with an empty state"
         super().__init__(
             f"the simulator's state in {path} cannot be used: {reason}",
             code="simulator-state",
-            hint=f"stop other processes that use it, or delete {path} to start with an empty state",
+            hint=hint or remedy.format(path),
         )
         self.path = path
 
@@ -179,8 +181,13 @@ class SqliteStore:
     def _translate_errors(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError, ValueError) as reason:
-            raise SimulatorStateError(self._path, str(reason)) from reason
+        except OSError as reason:
+            why = reason.strerror or "unknown reason"
+            raise SimulatorStateError(self._path, why, hint=write_hint(reason)) from reason
+        except (sqlite3.Error, ValueError) as reason:
+            full = getattr(reason, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+            hint = write_hint(OSError(errno.ENOSPC, "")) if full else ""
+            raise SimulatorStateError(self._path, str(reason), hint=hint) from reason
 
 
 def _open(path: Path, busy_timeout_seconds: float) -> sqlite3.Connection:

@@ -120,3 +120,10 @@ def test_a_file_that_is_named_almost_right_is_to_be_renamed(name: str) -> None:
     (only,) = loaded({name: "version: 1\n"}).diagnostics
     assert only.code == "stray-file"
     assert only.hint == f"rename it to {name.lower().replace('.yml', '.yaml')}"
+
+
+def test_an_overlay_outside_a_folder_is_sent_to_its_environment() -> None:
+    content = {"integrations/a.yaml": OPENAI, "environments/production.yaml": "a: {name: B}\n"}
+    (only,) = loaded(content).diagnostics
+    assert only.code == "stray-file"
+    assert "move it to environments/production/" in only.hint

@@ -97,6 +97,33 @@ def test_a_missing_configuration_is_named(tmp_path: Path, missing: str) -> None:
     assert f"{root}/reconcile.yaml" in result.diagnostics[0].summary
 
 
+@pytest.mark.parametrize(
+    ("started", "named", "written"),
+    [
+        (".", "desired-state/integrations", "desired-state"),
+        ("desired-state", "desired-state", "."),
+        ("desired-state/integrations", "desired-state", ".."),
+    ],
+)
+def test_a_command_that_is_started_in_a_wrong_folder_names_the_right_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: str, named: str, written: str
+) -> None:
+    repository(tmp_path / "desired-state")
+    monkeypatch.chdir(tmp_path / started)
+    # The files of the wrong folder are in their place, so no other problem is reported.
+    (only,) = load(Path(named), target_name=None, today=TODAY).diagnostics
+    assert only.code == "missing-config"
+    assert f"`--dir {written}`" in only.hint
+
+
+def test_a_link_without_a_target_is_named(tmp_path: Path) -> None:
+    root = repository(tmp_path)
+    (root / "integrations/b.yaml").symlink_to("nowhere.yaml")
+    (only,) = load(root, target_name=None, today=TODAY).diagnostics
+    assert only.code == "unreadable"
+    assert "symbolic link" in only.hint
+
+
 def test_a_name_that_is_not_utf8_can_be_shown(tmp_path: Path) -> None:
     root = repository(tmp_path)
     with open(os.fsencode(root) + b"/integrations/\xff.yaml", "w") as file:  # noqa: PTH123  bytes

@@ -79,3 +79,11 @@ def test_the_id_tells_keys_apart_and_not_the_key() -> None:
     assert value.fingerprint(one) == value.fingerprint(pepper_of("one key"))
     assert value.fingerprint(one) != value.fingerprint(other)
     assert "one key" not in repr(one) + value.fingerprint(one)
+
+
+def test_an_empty_pepper_file_is_replaced_when_the_ledger_is_created(tmp_path: Path) -> None:
+    beside = tmp_path / "ledger.db.pepper"
+    beside.touch()
+    assert len(key_of(pepper_in(tmp_path, pepper=None))) == 64
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".new")] == []
+    assert beside.stat().st_mode & 0o777 == 0o600

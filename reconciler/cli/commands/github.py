@@ -19,7 +19,7 @@ from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error, warning
 from reconciler.drift.codec import decode_report
 from reconciler.drift.report import DriftReport, moved_in_api
-from reconciler.errors import InvalidInput, Refused
+from reconciler.errors import InvalidInput, Refused, write_hint
 from reconciler.git.commits import files_at, newest_known
 from reconciler.github.job import Job, job_of
 from reconciler.planning import codec
@@ -344,7 +344,8 @@ def _save(out: Path, plans: Mapping[str, Plan]) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as reason:
-        problem = error("cannot-save", f"{out}: {reason.strerror or 'cannot be created'}")
+        summary = f"{out}: {reason.strerror or 'cannot be created'}"
+        problem = error("cannot-save", summary, hint=write_hint(reason))
         raise InvalidInput([problem]) from reason
     for name, plan in plans.items():
         output.save(out / f"{name}.json", codec.encode(plan))
