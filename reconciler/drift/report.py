@@ -106,6 +106,8 @@ class DriftReport:
         }
         if self.plan.policies:
             document["policies"] = plan["policies"]
+        if self.plan.costs is not None:
+            document["costs"] = plan["costs"]
         if self.who is not None:
             document["who"] = self.who.as_json()
         if self.retiring:

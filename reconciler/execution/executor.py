@@ -5,8 +5,9 @@ actions succeeded. One action: `reconciler.execution.action_runner`.
 """
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from reconciler.errors import ReconcilerError
 from reconciler.execution.action_runner import RunDependencies
@@ -22,6 +23,9 @@ from reconciler.execution.events import (
 from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Status
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.plan import Plan
+
+if TYPE_CHECKING:
+    from reconciler.planning.costs import Costs
 
 # Actions that remove something wait until all actions that can fail without a loss have succeeded.
 _PHASES: tuple[Collection[ActionKind], ...] = (
@@ -58,18 +62,29 @@ async def execute(
     execution = _Execution(dependencies, emit, concurrency, abort_on_error, cancel or CancelToken())
     for phase in _PHASES:
         await execution.carry_out([a for a in plan.actions if a.kind in phase])
+    outcomes = tuple(execution.outcomes[action.address] for action in plan.actions)
     result = ApplyResult(
         run=run,
         target=plan.target,
         plan_digest=plan.digest,
-        outcomes=tuple(execution.outcomes[action.address] for action in plan.actions),
+        outcomes=outcomes,
         shard=shard,
         break_freeze=break_freeze,
         allow_unsoaked=allow_unsoaked,
         policies=plan.policies,
+        costs=_applied_costs(plan, outcomes),
     )
     execution.announce(RunEnded(result))
     return result
+
+
+def _applied_costs(plan: Plan, outcomes: Sequence[Outcome]) -> "Costs | None":
+    """Return the changes of budgets and prices that were applied, None if there are none."""
+    applied = {outcome.slug for outcome in outcomes if outcome.status is Status.APPLIED}
+    if plan.costs is None or len(applied) == len(outcomes):
+        return plan.costs
+    costs = plan.costs.of_slugs(applied)
+    return costs if costs.budgets or costs.prices else None
 
 
 @dataclass

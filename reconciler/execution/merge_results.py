@@ -3,6 +3,8 @@
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.tree import digest
@@ -11,6 +13,9 @@ from reconciler.execution.result import ActionFailure, ApplyResult
 from reconciler.ledger.models import Anchor
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
+
+if TYPE_CHECKING:
+    from reconciler.planning.costs import Costs
 
 _NAMED = 5
 """Maximum number of shards that a message names."""
@@ -46,6 +51,18 @@ def merge(results: Sequence[ApplyResult]) -> ApplyResult:
         allow_unsoaked=_joined(result.allow_unsoaked for result in results),
         # Each verdict once: shards have the same policies, and findings on their own actions.
         policies=tuple(dict.fromkeys(itertools.chain.from_iterable(r.policies for r in results))),
+        costs=_costs([result.costs for result in results if result.costs is not None]),
+    )
+
+
+def _costs(parts: "Sequence[Costs]") -> "Costs | None":
+    """Return the changes of all shards, without sums: each shard knows only its own changes."""
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    return replace(
+        parts[0].without_sums,
+        budgets=tuple(itertools.chain.from_iterable(part.budgets for part in parts)),
+        prices=tuple(itertools.chain.from_iterable(part.prices for part in parts)),
     )
 
 

@@ -15,6 +15,7 @@ from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import PlanTarget
 
 if TYPE_CHECKING:
+    from reconciler.planning.costs import Costs
     from reconciler.planning.policy_verdict import PolicyVerdict
 
 CREDENTIAL_DEAD = "credential-dead"
@@ -106,7 +107,8 @@ class ApplyResult:
     shards are missing. `ledger` is the end of the run's record, or the reason why no record could
     be kept; None if no record was requested. `break_freeze` is the reason for which the run was
     outside the windows or the freeze of its target, None if it was not. `policies` are the verdicts
-    of its plan.
+    of its plan. `costs` are the changes of budgets and prices that were applied; they have sums
+    only if every action was.
     """
 
     run: str
@@ -119,6 +121,7 @@ class ApplyResult:
     break_freeze: str | None = None
     allow_unsoaked: str | None = None
     policies: "tuple[PolicyVerdict, ...]" = ()
+    costs: "Costs | None" = None
 
     @property
     def summary(self) -> dict[str, int]:
@@ -153,6 +156,7 @@ class ApplyResult:
             **({} if self.break_freeze is None else {"break_freeze": self.break_freeze}),
             **({} if self.allow_unsoaked is None else {"allow_unsoaked": self.allow_unsoaked}),
             **({"policies": [item.as_json() for item in self.policies]} if self.policies else {}),
+            **({} if self.costs is None else {"costs": self.costs.as_json()}),
         }
 
 

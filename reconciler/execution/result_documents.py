@@ -17,7 +17,9 @@ from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.models import Anchor
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.codec import plan_from
+from reconciler.planning.costs import costs_from
 from reconciler.planning.documents import (
+    CostsDocument,
     Count,
     DiagnosticDocument,
     Digest,
@@ -99,6 +101,7 @@ class ResultDocument(TypedDict):
     break_freeze: NotRequired[str | None]
     allow_unsoaked: NotRequired[str | None]
     policies: NotRequired[list[PolicyDocument]]
+    costs: NotRequired[CostsDocument]
 
 
 class UnreadableResult(ReconcilerError):
@@ -131,6 +134,7 @@ def decode_result(text: str, *, name: str) -> ApplyResult:
             break_freeze=document.get("break_freeze"),
             allow_unsoaked=document.get("allow_unsoaked"),
             policies=verdicts_from(document.get("policies", ())),
+            costs=costs_from(document["costs"]) if "costs" in document else None,
         )
     except (ValueError, RecursionError):
         raise UnreadableResult(

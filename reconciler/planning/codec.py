@@ -18,7 +18,7 @@ from reconciler.planning.actions import (
     Change,
     Precondition,
 )
-from reconciler.planning.costs import Costs, costs_from
+from reconciler.planning.costs import costs_from
 from reconciler.planning.documents import (
     ActionDocument,
     ChangeDocument,
@@ -113,12 +113,7 @@ def plan_from(document: PlanDocument) -> Plan:
         opens_at=document.get("opens_at"),
         soaked_at=document.get("soaked_at"),
         options=tuple(document.get("options", ())),
-        costs=_costs(document),
     )
-
-
-def _costs(document: PlanDocument) -> Costs | None:
-    return costs_from(document["costs"]) if "costs" in document else None
 
 
 def build_plan(document: ComparisonDocument, actions: Sequence[ActionDocument]) -> Plan:
@@ -140,6 +135,7 @@ def build_plan(document: ComparisonDocument, actions: Sequence[ActionDocument]) 
         forgotten=tuple(document["forgotten"]),
         diagnostics=tuple(diagnostic_from(item) for item in document["diagnostics"]),
         policies=verdicts_from(document.get("policies", ())),
+        costs=costs_from(document["costs"]) if "costs" in document else None,
     )
 
 

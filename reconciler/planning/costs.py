@@ -1,12 +1,13 @@
-"""Costs of a plan: its changes of budgets and prices, as values.
+"""Costs of a plan, a result or drift: changes of budgets and prices, as values.
 
 Amounts are decimals and never floats, and JSON holds them as strings. How they follow from the
 actions: `reconciler.planning.cost_changes`, which is loaded only for a plan that changes access, a
-budget or a price. The guard: `budget_guard`. In words: `reconciler.views.sections`.
+budget or a price. The guard: `budget_guard`. In words: `reconciler.views.cost_lines`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Context, Decimal, localcontext
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from reconciler.frozen_dataclass import dataclass
@@ -29,6 +30,10 @@ The usual 28 digits are too few: rounding a share of two very different numbers 
 COST = "cost"
 NEVER = "never"
 """Period of a budget that is never reset."""
+
+_PERIODS: Mapping[str, str] = MappingProxyType(
+    {"monthly": "per month", "weekly": "per week", NEVER: "in total", "1": "per day"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,12 @@ class BudgetTotal:
     before: Decimal
     after: Decimal
 
+    @property
+    def is_plain(self) -> bool:
+        """Return whether the API has added nothing to its unit and period that is free text."""
+        is_known = self.period in _PERIODS or _is_number(self.period)
+        return self.unit in {COST, "tokens"} and is_known
+
 
 @dataclass(frozen=True, slots=True)
 class PriceChange:
@@ -153,8 +164,15 @@ class Costs:
         """Return the costs of a plan that does not know all integrations of its target."""
         return Costs(budgets=self.budgets, prices=self.prices)
 
+    def of_slugs(self, slugs: Collection[str]) -> "Costs":
+        """Return the changes of some integrations, without sums."""
+        return Costs(
+            budgets=tuple(item for item in self.budgets if item.slug in slugs),
+            prices=tuple(item for item in self.prices if item.slug in slugs),
+        )
+
     def as_json(self) -> "CostsDocument":
-        """Return the public form, the key `costs` of a plan."""
+        """Return the public form, the key `costs` of a plan, a result or a drift report."""
         before, after = self.unlimited
         return {
             "budgets": [item.as_json() for item in self.budgets],
@@ -246,8 +264,10 @@ def grouped(amount: Decimal) -> str:
 
 def period_text(period: str) -> str:
     """Return the period of a budget as the end of a sentence."""
-    fixed = {"monthly": "per month", "weekly": "per week", NEVER: "in total", "1": "per day"}
     # The API may show another name of a period.
-    is_number = period.isascii() and period.isdigit()
-    other = f"every {period} days" if is_number else f"in the period {period}"
-    return fixed.get(period, other)
+    other = f"every {period} days" if _is_number(period) else f"in the period {period}"
+    return _PERIODS.get(period, other)
+
+
+def _is_number(period: str) -> bool:
+    return period.isascii() and period.isdigit()

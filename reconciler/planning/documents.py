@@ -242,6 +242,7 @@ class ComparisonDocument(TypedDict):
     forgotten: list[str]
     diagnostics: list[DiagnosticDocument]
     policies: NotRequired[list[PolicyDocument]]
+    costs: NotRequired[CostsDocument]
 
 
 class UndoneRunDocument(TypedDict):
@@ -259,7 +260,6 @@ class PlanDocument(ComparisonDocument):
     opens_at: NotRequired[Time]
     soaked_at: NotRequired[Time]
     options: NotRequired[list[str]]
-    costs: NotRequired[CostsDocument]
     unverified_digest: NotRequired[Digest]
 
 

@@ -16,10 +16,7 @@ from reconciler.views.drift_states import counts_of, item_of, state_of, undeclar
 from reconciler.views.escape import visible
 from reconciler.views.findings import Finding, findings_of
 from reconciler.views.phrases import LISTED
-from reconciler.views.plan_outline import (
-    ActionItem,
-    header_of,
-)
+from reconciler.views.plan_outline import ActionItem, header_of, totals_of
 from reconciler.views.sections import (
     CommandContext,
     Section,
@@ -53,6 +50,7 @@ class DriftOutline:
     """Drift report for readers; `summary` has only fixed phrases and numbers.
 
     `retiring` are the models that retire; a line changes only when another threshold is reached.
+    `costs` are the sums of budgets that differ.
     """
 
     title: str
@@ -69,6 +67,7 @@ class DriftOutline:
     left_alone: str
     steps: tuple[Suggestion, ...]
     retiring: tuple[str, ...] = ()
+    costs: tuple[str, ...] = ()
 
     @property
     def items(self) -> tuple[ActionItem, ...]:
@@ -108,6 +107,7 @@ def of_report(
         left_alone=left_alone(report.plan, lists_undeclared=True),
         steps=tuple(suggestions(report, context=context)),
         retiring=retirements(report),
+        costs=totals_of(report.plan.costs, report.target.name, sides=phrases.DRIFT_SIDES),
     )
 
 

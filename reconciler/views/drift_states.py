@@ -14,7 +14,7 @@ from reconciler.domain.schema import any_provider_schema, parse_path
 from reconciler.drift.report import DriftReport
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, ChangeOrigin
 from reconciler.views import phrases
-from reconciler.views.plan_outline import ActionItem, ChangeItem, of_action
+from reconciler.views.plan_outline import ActionItem, ChangeItem, costs_of, of_action
 
 _ENTRY = 2
 """Steps of the path of an entry: its list and its key."""
@@ -91,7 +91,14 @@ def item_of(report: DriftReport, action: Action) -> ActionItem:
     )
     symbol = item.symbol if item.blocks else _SYMBOLS.get(state, item.symbol)
     word = f"{_words(report, action, state)}:"
-    item = replace(item, symbol=symbol, word=word, changes=changes, drift_state=state.value)
+    item = replace(
+        item,
+        symbol=symbol,
+        word=word,
+        changes=changes,
+        drift_state=state.value,
+        costs=costs_of(report.plan.costs, action.slug, sides=phrases.DRIFT_SIDES),
+    )
     if report.who is None:
         return item
     from reconciler.views.attribution import with_who  # noqa: PLC0415  needed with --who alone

@@ -107,7 +107,7 @@ def result(value: ApplyResult, options: RenderOptions, *, limit: int = LIMIT) ->
     ]
     return fit(
         head="\n".join(head),
-        notes=[*notes, *_not_done(shown)],
+        notes=[*notes, *(f"{code(text)}\n" for text in shown.costs), *_not_done(shown)],
         details=[BudgetedPart(full=_outcome(item), short=_short_outcome(item)) for item in ranked],
         tail=tail,
         limit=limit,
@@ -164,6 +164,7 @@ def drift(value: DriftReport, options: RenderOptions, *, limit: int = LIMIT) -> 
             *_drift_steps(shown.steps, publication),
             *_risks(shown.items),
             *_blocks(shown.items, lifts=lifts),
+            *(f"{code(text)}\n" for text in shown.costs),
             *_note(shown.note),
             *_retiring(shown.retiring),
             *_findings(shown.findings),
@@ -438,7 +439,8 @@ def _outcome(item: result_outline.OutcomeItem) -> str:
 def _short_outcome(item: result_outline.OutcomeItem) -> str:
     effort = f", {item.effort}" if item.effort else ""
     status = f"**{item.status.value}**"
-    return f"- {item.symbol} {status} {item.kind.value} {code(item.slug)}{effort}\n"
+    costs = "".join(f" · {code(text)}" for text in item.costs)
+    return f"- {item.symbol} {status} {item.kind.value} {code(item.slug)}{effort}{costs}\n"
 
 
 def _folded(title: str, body: str, *, attributes: str = "") -> str:

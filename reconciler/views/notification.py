@@ -5,6 +5,7 @@ out, because a chat would resolve mentions or links in them. Sending: `reconcile
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from reconciler.diagnostics import counted
 from reconciler.drift.notify import Message
@@ -14,6 +15,7 @@ from reconciler.execution.result import ApplyResult, Status
 from reconciler.views import drift_outline, phrases, result_outline
 from reconciler.views.escape import visible
 from reconciler.views.phrases import LISTED
+from reconciler.views.plan_outline import totals_of
 from reconciler.views.sections import CommandContext
 
 
@@ -22,7 +24,7 @@ def of_drift(
 ) -> Message:
     """Return the message about drift: what changed where, and the commands that resolve it."""
     shown = drift_outline.of_report(report, ledger=ledger, context=context)
-    lines = [shown.summary, shown.header, f"fingerprint: {shown.fingerprint}", ""]
+    lines = [shown.summary, *_sums(report), shown.header, f"fingerprint: {shown.fingerprint}", ""]
     for group in shown.groups:
         named = [f"{i.symbol} {i.word} {i.slug}{_by(report, i.slug)}" for i in group.items]
         lines += [group.title, *_listed(named), ""]
@@ -31,6 +33,15 @@ def of_drift(
     for step in shown.steps:
         lines.append(f"{step.text} {step.command or ', '.join(step.slugs)}".rstrip())
     return Message(_title(phrases.DRIFT_TITLE, report.target.name), "\n".join(lines) + "\n")
+
+
+def _sums(report: DriftReport) -> Sequence[str]:
+    """Return the sums of budgets that differ, without those in a unit that the API has named."""
+    costs = report.plan.costs
+    if costs is None:
+        return ()
+    plain = replace(costs, totals=tuple(total for total in costs.totals if total.is_plain))
+    return totals_of(plain, report.target.name, sides=phrases.DRIFT_SIDES)
 
 
 def _by(report: DriftReport, slug: str) -> str:

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import (
     Diagnostic,
@@ -37,8 +38,6 @@ from reconciler.views.sections import (
     CommandContext,
     Section,
     apply_command,
-    cost_lines,
-    cost_totals,
     is_restated,
     left_alone,
     policies_line,
@@ -47,6 +46,10 @@ from reconciler.views.sections import (
     sections_of,
 )
 from reconciler.views.usage import used_by
+
+if TYPE_CHECKING:
+    from reconciler.planning.costs import Costs
+    from reconciler.views.cost_lines import Sides
 
 PLACEHOLDER = "placeholder"
 """Code of the notice that a simulator gets made-up values for unset variables."""
@@ -212,12 +215,32 @@ def of_plan(
         has_undeclared_risks=plan.undeclared_risks,
         next_step=next_step,
         command=command,
-        costs=() if plan.costs is None else cost_totals(plan.costs, plan.target.name),
+        costs=totals_of(plan.costs, plan.target.name),
     )
 
 
 def _with_costs(item: ActionItem, plan: Plan, slug: str) -> ActionItem:
-    return item if plan.costs is None else replace(item, costs=cost_lines(plan.costs, slug))
+    return replace(item, costs=costs_of(plan.costs, slug)) if plan.costs is not None else item
+
+
+def costs_of(costs: "Costs | None", slug: str, *, sides: "Sides | None" = None) -> tuple[str, ...]:
+    """Return the lines for the budgets and prices of one integration."""
+    if costs is None:
+        return ()
+    from reconciler.views.cost_lines import lines_of  # noqa: PLC0415  few plans change costs
+
+    return lines_of(costs, slug, sides=sides)
+
+
+def totals_of(
+    costs: "Costs | None", target: str, *, sides: "Sides | None" = None
+) -> tuple[str, ...]:
+    """Return the lines for the sums of budgets on a target."""
+    if costs is None:
+        return ()
+    from reconciler.views.cost_lines import totals  # noqa: PLC0415  few plans change costs
+
+    return totals(costs, target, sides=sides)
 
 
 def _relevant(plan: Plan, *, verbose: bool) -> Iterable[Diagnostic]:

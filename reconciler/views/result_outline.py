@@ -4,6 +4,7 @@ Actions and headers come from `reconciler.views.plan_outline`.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from reconciler.diagnostics import counted
 from reconciler.execution.result import UNPROVEN_CODES, ActionFailure, ApplyResult, Outcome, Status
@@ -13,7 +14,14 @@ from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan
 from reconciler.views import phrases
 from reconciler.views.escape import shortened, visible
-from reconciler.views.plan_outline import ActionItem, ChangeItem, header_of, of_action
+from reconciler.views.plan_outline import (
+    ActionItem,
+    ChangeItem,
+    costs_of,
+    header_of,
+    of_action,
+    totals_of,
+)
 from reconciler.views.sections import CommandContext, suggested_command
 
 INTERRUPTED = "interrupted"
@@ -22,7 +30,10 @@ INTERRUPTED = "interrupted"
 
 @dataclass(frozen=True, slots=True)
 class OutcomeItem:
-    """Outcome of one action; `action` is set if the plan is available."""
+    """Outcome of one action; `action` is set if the plan is available.
+
+    `costs` are the changes of budgets and prices that it made.
+    """
 
     slug: str
     kind: ActionKind
@@ -36,6 +47,7 @@ class OutcomeItem:
     action: ActionItem | None
     half_done: str = ""
     is_interrupted: bool = False
+    costs: tuple[str, ...] = ()
 
     @property
     def remaining_changes(self) -> tuple[ChangeItem, ...]:
@@ -61,6 +73,7 @@ class ResultOutline:
     that were never attempted, with the reason; each is a line or empty.
     `ledger` holds the anchor of the ledger, or why the record is incomplete; it may be empty.
     `overrides` are lines with the reasons for which the run was against a rule of its target.
+    `costs` are the sums of budgets that the run changed.
     """
 
     title: str
@@ -75,6 +88,7 @@ class ResultOutline:
     next_steps: tuple[NextStep, ...]
     ledger: tuple[str, ...]
     overrides: tuple[str, ...] = ()
+    costs: tuple[str, ...] = ()
 
     @property
     def uncounted(self) -> tuple[OutcomeItem, ...]:
@@ -108,13 +122,26 @@ def of_result(
         digest=visible(result.plan_digest),
         summary=", ".join(f"{number} {status}" for status, number in counts.items()) + ".",
         counts=tuple(counts.items()),
-        outcomes=tuple(of_outcome(o, actions.get(o.slug)) for o in result.outcomes),
+        outcomes=tuple(
+            replace(of_outcome(outcome, actions.get(outcome.slug)), costs=_costs(result, outcome))
+            for outcome in result.outcomes
+        ),
         half_done=_half_done(result.outcomes),
         not_tried=tuple(_not_tried(result.outcomes)),
         next_steps=tuple(_next_steps(result, context)),
         ledger=_ledger(result),
         overrides=tuple(_overrides(result)),
+        costs=totals_of(result.costs, result.target.name),
     )
+
+
+def _costs(result: ApplyResult, outcome: Outcome) -> tuple[str, ...]:
+    if outcome.status is not Status.APPLIED:
+        return ()
+    lines = costs_of(result.costs, outcome.slug)
+    # The plan lists all; a result has one line for each other fact about an action.
+    more = len(lines) - phrases.LISTED
+    return lines if more <= 0 else (*lines[: phrases.LISTED], phrases.AND_MORE.format(more))
 
 
 def _overrides(result: ApplyResult) -> Iterator[str]:

@@ -1,8 +1,7 @@
-"""Parts of outlines: notes on removals, sections of what a plan leaves alone, costs, commands.
+"""Parts of outlines: notes on removals, sections of what a plan leaves alone, suggested commands.
 
 The notes precede the changes of a delete or a replace: what it removes and what it re-creates.
-The sections are policies, unverified, undeclared, forgotten and unmanaged. Costs have a line for
-each budget and price that changes, and for each sum.
+The sections are policies, unverified, undeclared, forgotten and unmanaged.
 
 A suggested command has one order and is quoted for a shell. It finds the same digest only if it
 looks at the same part of the same files, so it carries on every option that shaped the plan. Which
@@ -12,7 +11,6 @@ options those are is collected from the command line in `reconciler.cli.options`
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from decimal import Decimal
 
 from reconciler.desired.yaml_writer import flow
 from reconciler.diagnostics import counted, named
@@ -22,18 +20,6 @@ from reconciler.domain.schema import any_provider_schema, parse_path
 from reconciler.domain.tree import Path
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
-from reconciler.planning.costs import (
-    COST,
-    Budget,
-    BudgetChange,
-    BudgetTotal,
-    Costs,
-    PriceChange,
-    as_text,
-    grouped,
-    period_text,
-    rounded,
-)
 from reconciler.planning.plan import Plan, Undeclared
 from reconciler.views import phrases
 from reconciler.views.escape import visible
@@ -323,106 +309,3 @@ def _steps(change: Change) -> Path:
 
 def _named(names: Sequence[str]) -> str:
     return named([visible(name, None) for name in names], limit=LISTED)
-
-
-def cost_lines(costs: Costs, slug: str) -> tuple[str, ...]:
-    """Return the lines for one integration; access without a budget has none."""
-    budgets = [
-        _budget_line(item) for item in costs.budgets if item.slug == slug and item.is_limited
-    ]
-    prices = [_price_line(item) for item in costs.prices if item.slug == slug]
-    return (*budgets, *prices)
-
-
-def cost_totals(costs: Costs, target: str) -> tuple[str, ...]:
-    """Return the lines for the sums of the budgets on a target."""
-    lines = [_total_line(total, visible(target)) for total in costs.totals]
-    before, after = costs.unlimited
-    # Not part of a sum, so a sum must not hide it.
-    if lines and (before or after):
-        number = (
-            counted(after, "workspace") if before == after else f"{before} → {after} workspaces"
-        )
-        lines.append(f"without a budget on {visible(target)}: {number}")
-    return tuple(lines)
-
-
-def _budget_line(change: BudgetChange) -> str:
-    holder = visible(change.workspace) if change.workspace is not None else "each new workspace"
-    before, after = change.before, change.after
-    if _is_same_kind(before, after):
-        # The unit and the period stand once.
-        return f"budget of {holder} {_budget_amount(before)} → {_budget_side(after)}"
-    return f"budget of {holder} {_budget_side(before)} → {_budget_side(after)}"
-
-
-def _is_same_kind(before: Budget | None, after: Budget | None) -> bool:
-    if before is None or after is None or before.amount is None or after.amount is None:
-        return False
-    return before.kind == after.kind
-
-
-def _budget_amount(budget: Budget | None) -> str:
-    return "" if budget is None or budget.amount is None else grouped(budget.amount)
-
-
-def _budget_side(budget: Budget | None) -> str:
-    if budget is None:
-        return "no access"
-    if budget.amount is None:
-        return "unlimited"
-    return f"{grouped(budget.amount)} {_measure(budget.unit, budget.period)}"
-
-
-def _measure(unit: str, period: str) -> str:
-    when = visible(period_text(period))
-    return when if unit == COST else f"{visible(unit)} {when}"
-
-
-def _total_line(total: BudgetTotal, target: str) -> str:
-    sides = f"{grouped(total.before)} → {grouped(total.after)}"
-    return f"sum of budgets on {target} {sides} {_measure(total.unit, total.period)}"
-
-
-def _price_line(change: PriceChange) -> str:
-    kind = visible(change.kind)
-    if change.model is not None:
-        subject = f"price of {kind} of {visible(change.model)}"
-        sides = f"{_list_price(change.before)} → {_list_price(change.after)}"
-        effect = _price_effect(change, "its reported cost")
-        return f"{subject} {sides}{effect}"
-    models = "its models" if change.models is None else counted(change.models, "model")
-    concerned = f"{kind} of {models}" if kind else models
-    subject = f"multiplier {kind}" if kind else "multiplier"
-    line = (
-        f"{subject} {_factors(change)}{_price_effect(change, f'the reported cost of {concerned}')}"
-    )
-    if change.unaffected:
-        line += f", but not of {', '.join(visible(name) for name in change.unaffected)}"
-    return line
-
-
-def _price_effect(change: PriceChange, what: str) -> str:
-    percent, before, after = change.percent, change.before, change.after
-    if before is None or after is None:
-        return ""
-    verb = "raises" if after > before else "lowers"
-    # From nothing to something is no share.
-    share = f" by {_percent(percent.copy_abs())}" if percent is not None else " from nothing"
-    return f" {verb} {what}{share}"
-
-
-def _percent(share: Decimal) -> str:
-    return f"{grouped(rounded(share))} %"
-
-
-def _list_price(price: Decimal | None) -> str:
-    return "as listed" if price is None else as_text(price)
-
-
-def _factors(change: PriceChange) -> str:
-    """Return both factors with equally many decimal places, and at least one."""
-    sides = [side for side in (change.before, change.after) if side is not None]
-    texts = [as_text(side) for side in sides]
-    places = max(1, *(len(text.partition(".")[2]) for text in texts))
-    return " → ".join(f"{side:.{places}f}" for side in sides)

@@ -95,6 +95,8 @@ def result(value: ApplyResult, options: RenderOptions) -> str:
     _result_head(page, shown, options)
     page.blank()
     page.line((shown.summary, "bold"))
+    for text in shown.costs:
+        page.line(text)
     _outcomes(page, shown, options)
     page.blank()
     if shown.half_done:
@@ -139,6 +141,8 @@ def drift(value: "DriftReport", options: RenderOptions) -> str:
         _identity(page, "fingerprint", shown.fingerprint, shown.commit, options)
     page.blank()
     page.line((shown.summary, "bold green" if shown.in_sync else "bold"))
+    for text in shown.costs:
+        page.line(text)
     _left_alone(page, shown.left_alone, options)
     before = 0
     for group in shown.groups:
@@ -344,6 +348,8 @@ def _outcome(page: TextLayout, item: OutcomeItem, *, column: int) -> None:
     slug = padded(item.slug, column)
     status = (f"{item.symbol} {item.status.value:<7}", _STATUS_STYLES[item.status])
     page.line(status, f"  {item.kind.value:<7}  {slug}  {item.effort}".rstrip())
+    for text in item.costs:
+        page.line(text, indent=4)
     if item.problem and item.request_ids:
         page.line(f"request ids: {', '.join(item.request_ids)}", indent=4)
 

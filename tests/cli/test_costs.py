@@ -7,8 +7,11 @@ from typing import Any
 import jsonschema
 import pytest
 
+from reconciler.simulator.faults import Fault, FaultKind
 from tests.cli.project import Here, writes
+from tests.cli.scene import Scene
 from tests.end_to_end.harness import Done
+from tests.end_to_end.upstream import serving
 
 BUDGET = "budget of ws-support 500 → 2,000 per month"
 SUM = "sum of budgets on here 4,200 → 5,700 per month"
@@ -156,3 +159,103 @@ def test_a_wrong_limit_is_reported_where_it_stands(
         if name in text
     )
     assert f"reconcile.yaml:{line}:" in done.out
+
+
+# -- drift and results -------------------------------------------------------------------
+
+DRIFT = (
+    "budget of ws-support: in the API 2,000, in Git 500 per month",
+    "sum of budgets on here: in the API 5,700, in Git 4,200 per month",
+    "multiplier: in the API 1.0, in Git 0.8; in the API the reported cost of 14 models",
+)
+
+
+def raised_in_the_api(folder: Path) -> Here:
+    """Return a project whose budget of 500 and multiplier of 0.8 another client has raised."""
+    project = Here(folder)
+    declare(project, 500)
+    project.apply()
+    other = project.elsewhere()
+    declare(other, 2000, 1.0)
+    other.run("--dir", other.files, "apply", "--yes", "--no-ledger")
+    return project
+
+
+@pytest.mark.parametrize("style", ["text", "markdown", "html"])
+def test_drift_of_a_budget_is_shown_in_money(tmp_path: Path, style: str) -> None:
+    done = raised_in_the_api(tmp_path).run("drift", "--format", style)
+    assert done.code == 2, done.err
+    shown = unwrapped(done.out)
+    assert [line for line in DRIFT if line not in shown] == []
+
+
+def test_the_drift_document_has_the_costs_and_shows_them_again(tmp_path: Path) -> None:
+    project = raised_in_the_api(tmp_path)
+    document = project.run("drift", "--format", "json").json
+    [budget] = document["costs"]["budgets"]
+    assert (budget["before"]["amount"], budget["after"]["amount"]) == ("2000", "500")
+    schema = project.run("schema", "--kind", "drift").json
+    jsonschema.Draft202012Validator(schema).validate(document)
+    (tmp_path / "drift.json").write_text(json.dumps(document))
+    summary = tmp_path / "summary.md"
+    project.run(
+        *("report", "github", "--drift", "drift.json", "--environment", "production"),
+        GITHUB_STEP_SUMMARY=str(summary),
+    )
+    assert DRIFT[1] in unwrapped(summary.read_text())
+
+
+def test_drift_without_money_has_no_costs(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    project.apply()
+    project.integration("alpha", description="new")
+    document = project.run("drift", "--format", "json").json
+    assert (document["in_sync"], "costs" in document) == (False, False)
+
+
+def test_a_result_says_what_the_run_changed_in_money(tmp_path: Path) -> None:
+    project = raised(tmp_path)
+    done = project.apply("--format", "json")
+    schema = project.run("schema", "--kind", "result").json
+    jsonschema.Draft202012Validator(schema).validate(done.json)
+    assert done.json["costs"]["totals"] == [
+        {"unit": "cost", "period": "monthly", "before": "4200", "after": "5700"}
+    ]
+    (tmp_path / "result.json").write_text(done.out)
+    for style in ("text", "markdown", "html"):
+        shown = unwrapped(project.run("show", "result.json", "--format", style).out)
+        assert [line for line in LINES if line not in shown] == []
+    merged = project.run("merge-results", "result.json", "--format", "json")
+    assert merged.json["costs"] == done.json["costs"]
+    assert "costs" not in project.run("apply", "--yes", "--format", "json").json
+
+
+def test_a_result_counts_only_what_was_applied(tmp_path: Path) -> None:
+    path = "/integrations/beta/workspaces"
+    refused = Fault(kind=FaultKind.STATUS, method="PUT", path=path, status=400, times=-1)
+    with serving(refused) as upstream:
+        made = Scene(Here(tmp_path, PORTKEY_API_KEY="pk-canary"), upstream)
+        made.config()
+        made.exists("alpha", "beta")
+        for slug in ("alpha", "beta"):
+            made.file(slug, workspaces=[access("ws-support", 500)])
+        done = made.run("apply", "--yes", "--format", "json")
+    assert done.code == 5, done.err
+    assert [budget["slug"] for budget in done.json["costs"]["budgets"]] == ["alpha"]
+    # The sum of the plan is not the one that was reached.
+    assert done.json["costs"]["totals"] == []
+
+
+def test_merged_results_have_the_changes_of_all_shards_without_sums(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    slugs = [f"team-{number}" for number in range(6)]
+    for slug in slugs:
+        project.integration(slug, workspaces=[access("ws-support", 500)])
+    for number in (1, 2):
+        done = project.apply("--shard", f"{number}/2", "--format", "json")
+        assert done.json["costs"]["budgets"]
+        (tmp_path / f"{number}.json").write_text(done.out)
+    merged = project.run("merge-results", "1.json", "2.json", "--format", "json").json
+    assert sorted(budget["slug"] for budget in merged["costs"]["budgets"]) == slugs
+    assert merged["costs"]["totals"] == []

@@ -117,6 +117,13 @@ def drifted() -> DriftReport:
     )
 
 
+def spending() -> DriftReport:
+    """Return a report of budgets and prices that were changed in the API."""
+    planned = samples.costly_plan()
+    edited = moved(replace(planned.actions[0], blocked_by=()), ChangeOrigin.REMOTE)
+    return detect_drift(replace(planned, actions=(edited,), diagnostics=()))
+
+
 def git_ahead() -> DriftReport:
     """Drift after changes in Git only: one added, one changed, one removed."""
     return detect_drift(

@@ -20,6 +20,7 @@ BLOCKED = samples.blocked_plan()
 IN_USE = samples.used_plan()
 JUDGED = samples.judged_plan()
 COSTLY = samples.costly_plan()
+SPENT = samples.costly_result(COSTLY)
 PARTIAL = samples.partial_result(MIXED)
 COMPLETE = samples.complete_result(MIXED)
 STAGED = samples.staged_plan()
@@ -29,6 +30,7 @@ OUTSIDE = replace(COMPLETE, break_freeze="INC-1234: leaked key", allow_unsoaked=
 DRIFTED = drift_samples.drifted()
 ATTRIBUTED = drift_samples.attributed()
 RETIRING = drift_samples.retiring()
+SPENDING = drift_samples.spending()
 EVERY_ORIGIN = drift_samples.every_origin()
 CONTEXT = CommandContext(
     global_options=("--dir", "config"), plan_options=("--only", "team-*", "--base", "main")
@@ -87,6 +89,15 @@ CASES: dict[str, Callable[[], str]] = {
     "result-outside-window.md": lambda: markdown.result(OUTSIDE, LOCAL_WITH_PLAN),
     "result-outside-window.html": lambda: html.result(OUTSIDE, LOCAL_WITH_PLAN),
     "result-outside-window.json": lambda: json.document(OUTSIDE.as_json()),
+    "result-costs.txt": lambda: terminal.result(SPENT, SHARED),
+    "result-costs.md": lambda: markdown.result(SPENT, SHARED),
+    "result-costs.html": lambda: html.result(SPENT, SHARED),
+    "result-costs.json": lambda: json.document(SPENT.as_json()),
+    "drift-costs.txt": lambda: terminal.drift(SPENDING, SHARED),
+    "drift-costs.md": lambda: markdown.drift(SPENDING, SHARED),
+    "drift-costs.html": lambda: html.drift(SPENDING, SHARED),
+    "drift-costs.json": lambda: json.document(SPENDING.as_json()),
+    "drift-costs-channel.txt": lambda: notification.of_drift(SPENDING, ledger="shared").body,
     "drift-none.txt": lambda: terminal.drift(drift_samples.in_sync(), SHARED),
     "drift-none.md": lambda: markdown.drift(drift_samples.in_sync(), SHARED),
     "drift-none.html": lambda: html.drift(drift_samples.in_sync(), SHARED),

@@ -192,6 +192,7 @@ def results(draw: st.DrawFn, of: Plan, text: st.SearchStrategy[str] = texts) -> 
         tuple(outcomes),
         break_freeze=reason,
         allow_unsoaked=draw(st.none() | text),
+        costs=draw(st.none() | costs(text)),
     )
 
 

@@ -362,6 +362,11 @@ def undo_plan() -> Plan:
     return plan(reference_change(), run="run-20260301-7c1e", no_op=11)
 
 
+def costly_result(of: Plan) -> ApplyResult:
+    """Return a result of a plan in which everything was applied, with its costs."""
+    return replace(complete_result(of), costs=of.costs)
+
+
 def complete_result(of: Plan) -> ApplyResult:
     return ApplyResult(
         run="run-20260301-8d2f",
