@@ -35,6 +35,7 @@ from reconciler.adapter.validation import SchemaValidator
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.tree import Value
 from reconciler.remote.errors import InvalidCall
+from reconciler.remote.exchange import parse_json
 from reconciler.remote.operations import (
     OPERATIONS,
     Operation,
@@ -42,7 +43,6 @@ from reconciler.remote.operations import (
     allowed_methods,
     match,
 )
-from reconciler.remote.responses import parse_json
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _BOM: Final = b"\xef\xbb\xbf"

@@ -15,7 +15,7 @@ from jsonschema.validators import extend
 from reconciler.adapter.json_limits import MAX_DEPTH, is_too_deep
 from reconciler.adapter.problems import refuse
 from reconciler.adapter.schemas import Schema
-from reconciler.remote.responses import parse_json
+from reconciler.remote.exchange import parse_json
 
 _MAX_ERRORS: Final = 5
 _MAX_NAME_LENGTH: Final = 60

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from reconciler.ledger.codec import parse_document, to_json
 from reconciler.ledger.errors import LedgerError
 from reconciler.remote.api import MeasuredRate
-from reconciler.remote.responses import LONGEST_PAUSE_SECONDS
+from reconciler.remote.exchange import LONGEST_PAUSE_SECONDS
 
 MAX_AGE = timedelta(days=7)
 """Age at which a rate is measured again: a limit that was raised is otherwise never noticed."""

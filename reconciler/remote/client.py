@@ -1,6 +1,6 @@
 """HTTP client of the API: each call returns a reply or raises one of our errors.
 
-How responses are interpreted: `responses`. When calls are repeated, and how fast they are sent:
+How responses are interpreted: `exchange`. When calls are repeated, and how fast they are sent:
 `retry`. Connections: `transport`. The credential and the bodies do not leave this module: no error
 holds a request, and none is chained to one of its transport.
 """
@@ -20,7 +20,7 @@ from reconciler.diagnostics import error as problem
 from reconciler.domain.calls import Call, Reply
 from reconciler.domain.secrets import Redacted
 from reconciler.errors import InvalidInput
-from reconciler.remote import responses
+from reconciler.remote import exchange
 from reconciler.remote.api import Clock, RequestRecord
 from reconciler.remote.errors import (
     DeadlineExceeded,
@@ -30,9 +30,8 @@ from reconciler.remote.errors import (
     RemoteError,
     Throttled,
 )
-from reconciler.remote.exchange import Request, Transport, TransportError
+from reconciler.remote.exchange import RawAnswer, Request, Transport, TransportError
 from reconciler.remote.operations import Prepared, prepare
-from reconciler.remote.responses import RawAnswer
 from reconciler.remote.retry import Deadline, RateLimiter, Retries
 from reconciler.remote.transport import ConnectionPool, connection_maker, remote_error
 from reconciler.remote.wire_secrets import (
@@ -165,8 +164,8 @@ class Client:
             answer = self._without_echo(await self._send(transport, prepared, content), prepared)
             secrets = () if prepared.body is None else sent_parts(prepared.body)
             read_body = prepared.operation.read_body
-            sent = responses.Sent(prepared.method, prepared.path, secrets, self._needles, read_body)
-            return responses.read_answer(sent, answer, wall_clock=self._timing.wall_clock())
+            sent = exchange.Sent(prepared.method, prepared.path, secrets, self._needles, read_body)
+            return exchange.read_answer(sent, answer, wall_clock=self._timing.wall_clock())
         except RemoteError as error:
             failure = error
             raise
@@ -187,7 +186,7 @@ class Client:
             needles |= needles_of(sent_parts(prepared.body))
         if redact(identity, needles) == identity:
             return answer
-        return replace(answer, headers=responses.without_request_id(answer.headers))
+        return replace(answer, headers=exchange.without_request_id(answer.headers))
 
     @cached_property
     def _credential_needles(self) -> Needles:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 
 from reconciler.domain.identifiers import SLUG
 from reconciler.frozen_dataclass import dataclass
-from reconciler.remote.responses import read_json
+from reconciler.remote.exchange import read_json
 
 _MENTION = re.compile(r"@([A-Za-z0-9_-]+)")
 _VIRTUAL_KEY = "virtualkey"

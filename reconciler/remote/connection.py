@@ -11,7 +11,8 @@ import base64
 import contextlib
 import select
 import ssl
-from collections.abc import AsyncIterator, Callable
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Final, cast
 from urllib.parse import unquote, urlsplit
 
@@ -19,19 +20,23 @@ import h11
 
 from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.exchange import (
-    Body,
     BrokenConnection,
     ConnectError,
     ConnectTimeout,
     Headers,
     ProxyError,
+    RawAnswer,
     Request,
+    TooLargeError,
+    UndecodableError,
     UnsendableError,
 )
-from reconciler.remote.responses import RawAnswer
 
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 """Limit for opening a connection, and again for its tunnel and for each TLS handshake."""
+
+BODY_LIMIT: Final = 10 * 1024 * 1024
+"""Bytes of an answer after decompression."""
 
 IDLE_SECONDS: Final = 30.0
 """Seconds after which an unused connection is no longer trusted to be open."""
@@ -365,3 +370,65 @@ class _Channel(asyncio.Protocol):
         """Close, and wait until the socket is closed."""
         self.abort()
         await asyncio.wait([self._closed], timeout=_CLOSE_SECONDS)
+
+
+class Body:
+    """Body of an answer that arrives in parts, within `BODY_LIMIT` before and after unpacking."""
+
+    def __init__(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
+        self._status = status
+        self._headers: dict[str, str] = {}
+        for name, value in headers:
+            # A repeated header is a list.
+            known = self._headers.get(name)
+            self._headers[name] = value if known is None else f"{known}, {value}"
+        self._gzip = _Gzip() if self._is_compressed() else None
+        self._received = 0
+        self._content = bytearray()
+
+    def add(self, chunk: bytes) -> None:
+        """Add bytes; raises `TooLargeError` and `UndecodableError`."""
+        self._received += len(chunk)
+        # One byte more than the limit is enough to know that a body exceeds it.
+        room = BODY_LIMIT + 1 - len(self._content)
+        self._content += chunk if self._gzip is None else self._gzip.unpack(chunk, limit=room)
+        # Also before unpacking: blocks that unpack to nothing could go on for ever.
+        if max(self._received, len(self._content)) > BODY_LIMIT:
+            raise TooLargeError
+
+    def answer(self) -> RawAnswer:
+        """Return the whole answer; raises `UndecodableError` if its compression was cut off."""
+        if self._gzip is not None and self._received and not self._gzip.is_whole:
+            raise UndecodableError
+        return RawAnswer(self._status, self._headers, bytes(self._content))
+
+    def _is_compressed(self) -> bool:
+        encoding = self._headers.get("content-encoding", "").strip().lower()
+        if encoding not in {"", "identity", "gzip", "x-gzip"}:
+            raise UndecodableError
+        return encoding.endswith("gzip")
+
+
+class _Gzip:
+    """Inflater of one gzip member, whose checksum proves that the content is whole."""
+
+    def __init__(self) -> None:
+        self._inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether the end was reached."""
+        return self._inflater.eof
+
+    def unpack(self, chunk: bytes, *, limit: int) -> bytes:
+        """Return what a chunk unpacks to, at most `limit` bytes."""
+        try:
+            # Output stops at the limit, however large the input would become; 0 would mean no
+            # limit.
+            content = self._inflater.decompress(chunk, max(1, limit))
+        except zlib.error:
+            raise UndecodableError from None
+        # Another member would be lost, and what follows the end is collected without a limit.
+        if self._inflater.unused_data:
+            raise UndecodableError
+        return content

@@ -21,7 +21,7 @@ from reconciler.domain.surrogates import repaired
 from reconciler.domain.tree import Value, canonical_json, digest, is_empty
 from reconciler.remote import decode_values
 from reconciler.remote.errors import WrongShape
-from reconciler.remote.responses import mapping
+from reconciler.remote.exchange import mapping
 
 _HIDES = re.compile(r"\.{3}|[*•…·●]|x{4}", re.IGNORECASE)
 """Sign of a mask in any format: characters were left out."""

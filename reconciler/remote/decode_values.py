@@ -13,7 +13,7 @@ from reconciler.domain.identifiers import SLUG
 from reconciler.domain.surrogates import repaired
 from reconciler.domain.tree import Value, is_empty
 from reconciler.remote.errors import WrongShape
-from reconciler.remote.responses import UnreadableNumber, mapping, read_json, rows
+from reconciler.remote.exchange import UnreadableNumber, mapping, read_json, rows
 
 DEEPEST = 32
 """Levels of nesting in a free-form object; the same limit that files have."""

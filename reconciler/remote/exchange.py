@@ -1,15 +1,67 @@
-"""Exchange with the API as transports see it: a request, the body of its answer, and failures."""
+"""Exchange with the API: what a transport takes, returns and raises, and what an answer means.
 
-import zlib
-from collections.abc import Iterable, Sequence
-from typing import Final, Protocol, TypeAlias
+Only documented shapes count. A denial, a redirect, a proxy's page or half a document never counts
+as data, and a 404 means absence only in the API's own form (remote/API.md §1.7).
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import field
+from typing import NoReturn, Protocol, TypeAlias
 from urllib.parse import quote, urlsplit
 
+from reconciler.domain.calls import Reply
+from reconciler.domain.instants import parse_http_date
+from reconciler.domain.secrets import LOOKS_SECRET
 from reconciler.frozen_dataclass import dataclass
-from reconciler.remote.responses import RawAnswer
+from reconciler.remote.errors import (
+    Answered,
+    Conflict,
+    Forbidden,
+    NoAnswer,
+    NotFound,
+    Rejected,
+    ServerFault,
+    Throttled,
+    Unauthorised,
+    WrongShape,
+)
+from reconciler.remote.wire_secrets import Needles, needles_of, redact
 
-BODY_LIMIT: Final = 10 * 1024 * 1024
-"""Bytes of an answer after decompression."""
+MESSAGE_LENGTH = 200
+LONGEST_PAUSE_SECONDS = 300.0
+"""A server that asks for a longer pause stops the run."""
+
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,200}")
+_REQUEST_ID_HEADERS = ("x-request-id", "x-portkey-request-id", "x-portkey-trace-id")
+
+_CLASSES: Mapping[int, type[Answered]] = {
+    401: Unauthorised,
+    403: Forbidden,
+    404: NotFound,
+    # 408 and 425 can be retried, like a fault (remote/API.md §7).
+    408: ServerFault,
+    409: Conflict,
+    425: ServerFault,
+    429: Throttled,
+}
+
+_HINTS: Mapping[int, str] = {
+    400: "Compare the fields with the message; `reconcile validate` checks what can be checked.",
+    401: "Check the target's api_key (usually the variable PORTKEY_API_KEY) and auth_header.",
+    402: "The subscription is used up; the organisation's owner can extend it.",
+    403: "The key may lack a scope, or this belongs to another workspace; see `reconcile doctor`.",
+    404: "Check the slug and the target's base_url.",
+    409: "Run `reconcile plan`: the slug is taken, or another resource depends on the integration.",
+    413: "The request is too large for the API or for a proxy before it.",
+    422: "Compare the fields with the message; `reconcile validate` checks what can be checked.",
+    429: "Run again later, or with a smaller --parallelism.",
+}
+_FAULT_HINT = "The API failed; nothing is wrong with the files. Run again later."
+_FOREIGN_HINT = "Check the target's base_url, and any proxy between this machine and the API."
 
 # What `quote` leaves as it is in the path of a base URL, which may be encoded already.
 _SAFE = "/%:@!$&'()*+,;=~"
@@ -66,6 +118,25 @@ class Request:
         return quote(parts.path or "/", safe=_SAFE) + (f"?{parts.query}" if parts.query else "")
 
 
+@dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """Response as received, with header names in lower case and a decompressed body."""
+
+    status: int
+    headers: Mapping[str, str]
+    # Not in the representation: a page of the audit log holds secrets in clear.
+    body: bytes = field(repr=False)
+
+    @property
+    def request_id(self) -> str | None:
+        """Return the server's id of the request, None without a printable id that is not a key."""
+        for name in _REQUEST_ID_HEADERS:
+            value = self.headers.get(name)
+            if value and _REQUEST_ID.fullmatch(value) and not LOOKS_SECRET.search(value):
+                return value
+        return None
+
+
 class Transport(Protocol):
     """Way to send requests, one at a time."""
 
@@ -76,63 +147,216 @@ class Transport(Protocol):
         """Close what is open; a later request opens it again."""
 
 
-class Body:
-    """Body of an answer that arrives in parts, within `BODY_LIMIT` before and after unpacking."""
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Request of a response, and the secrets that no message may repeat.
 
-    def __init__(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
-        self._status = status
-        self._headers: dict[str, str] = {}
-        for name, value in headers:
-            # A repeated header is a list.
-            known = self._headers.get(name)
-            self._headers[name] = value if known is None else f"{known}, {value}"
-        self._gzip = _Gzip() if self._is_compressed() else None
-        self._received = 0
-        self._content = bytearray()
+    `secrets` are those of the request, walked only for an error; `known` are those of the run.
+    `read_body` parses a successful response whose content must not be kept.
+    """
 
-    def add(self, chunk: bytes) -> None:
-        """Add bytes; raises `TooLargeError` and `UndecodableError`."""
-        self._received += len(chunk)
-        # One byte more than the limit is enough to know that a body exceeds it.
-        room = BODY_LIMIT + 1 - len(self._content)
-        self._content += chunk if self._gzip is None else self._gzip.unpack(chunk, limit=room)
-        # Also before unpacking: blocks that unpack to nothing could go on for ever.
-        if max(self._received, len(self._content)) > BODY_LIMIT:
-            raise TooLargeError
+    method: str
+    path: str
+    secrets: Iterable[str] = ()
+    known: Callable[[], Needles] = Needles
+    read_body: Callable[[bytes], object] | None = None
 
-    def answer(self) -> RawAnswer:
-        """Return the whole answer; raises `UndecodableError` if its compression was cut off."""
-        if self._gzip is not None and self._received and not self._gzip.is_whole:
-            raise UndecodableError
-        return RawAnswer(self._status, self._headers, bytes(self._content))
-
-    def _is_compressed(self) -> bool:
-        encoding = self._headers.get("content-encoding", "").strip().lower()
-        if encoding not in {"", "identity", "gzip", "x-gzip"}:
-            raise UndecodableError
-        return encoding.endswith("gzip")
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
 
 
-class _Gzip:
-    """Inflater of one gzip member, whose checksum proves that the content is whole."""
+def without_request_id(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return headers without those that can name the request."""
+    return {name: value for name, value in headers.items() if name not in _REQUEST_ID_HEADERS}
 
-    def __init__(self) -> None:
-        self._inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
 
-    @property
-    def is_whole(self) -> bool:
-        """Return whether the end was reached."""
-        return self._inflater.eof
+def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
+    """Return the reply, or raise the error that the response means."""
+    if 300 <= answer.status < 400:
+        raise _nothing(sent, answer, "redirected", "was redirected, which is never followed")
+    if answer.status >= 400:
+        _refuse(sent, answer, wall_clock=wall_clock)
+    # The specification names 200 alone (remote/API.md §1.1); one client also accepts 204 (§1.6).
+    if answer.status not in {200, 201, 202, 204}:
+        raise _nothing(sent, answer, "unexpected-status", "was answered with an unknown status")
+    body = _document(sent, answer) if answer.body.strip() else None
+    # Every documented response to these two has a body, so this one is not from the API.
+    if body is None and sent.method in {"GET", "POST"}:
+        raise _nothing(sent, answer, "empty-answer", "was answered with an empty body")
+    if body is not None and (not isinstance(body, dict) or body.get("success") is False):
+        raise _nothing(sent, answer, "unexpected-shape", "was answered in an undocumented form")
+    # Content that has a parser of its own holds secrets that only this parser drops.
+    content = answer.body if sent.read_body is None else b""
+    date = answer.headers.get("date")
+    return Reply(answer.status, body, answer.request_id, content=content, date=date)
 
-    def unpack(self, chunk: bytes, *, limit: int) -> bytes:
-        """Return what a chunk unpacks to, at most `limit` bytes."""
-        try:
-            # Output stops at the limit, however large the input would become; 0 would mean no
-            # limit.
-            content = self._inflater.decompress(chunk, max(1, limit))
-        except zlib.error:
-            raise UndecodableError from None
-        # Another member would be lost, and what follows the end is collected without a limit.
-        if self._inflater.unused_data:
-            raise UndecodableError
-        return content
+
+def _document(sent: Sent, answer: RawAnswer) -> object:
+    content_type = answer.headers.get("content-type", "").partition(";")[0].strip()
+    kind = content_type.lower()
+    # A missing content type is tolerated, because the body must parse as JSON in any case.
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        raise _nothing(
+            sent, answer, "not-json", f"was answered with {content_type} instead of JSON"
+        )
+    try:
+        return (sent.read_body or read_json)(answer.body)
+    except (ValueError, RecursionError):
+        # The error of the library holds the whole body.
+        pass
+    raise _nothing(sent, answer, "invalid-json", "was answered with invalid JSON")
+
+
+class UnreadableNumber:
+    """Marker for a number that cannot be used: NaN, infinite, or too long to be parsed.
+
+    It makes one record unreadable and does not affect the rest of the response.
+    """
+
+
+LONGEST_INTEGER = 4000
+"""Digits; Python refuses to convert more than 4,300."""
+
+
+def parse_json(body: bytes) -> object:
+    """Parse strict JSON; raises ValueError or RecursionError for anything else.
+
+    NaN and lone surrogates are refused, because no output of ours can represent them.
+    """
+    # `utf-8-sig` drops a byte order mark, which the parser would refuse.
+    document = _STRICT.decode(body.decode("utf-8-sig"))
+    if b"\\ud" in body or b"\\uD" in body:
+        json.dumps(document, ensure_ascii=False).encode()
+    return document
+
+
+def mapping(value: object, where: str) -> dict[str, object]:
+    """Read an object."""
+    if not isinstance(value, dict):
+        raise WrongShape(where, "an object")
+    return value
+
+
+def rows(value: object, where: str) -> list[object]:
+    """Read a list of anything; null is empty."""
+    if value is not None and not isinstance(value, list):
+        raise WrongShape(where, "a list")
+    return value or []
+
+
+def read_json(body: bytes | str) -> object:
+    """Parse the API's JSON; raises ValueError or RecursionError for anything else.
+
+    A lone surrogate is kept, and a number that cannot be used becomes an `UnreadableNumber`: one
+    bad value must not hide all other records of the response.
+    """
+    return _TOLERANT.decode(body.decode("utf-8-sig") if isinstance(body, bytes) else body)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _integer(digits: str) -> int | UnreadableNumber:
+    return int(digits) if len(digits) <= LONGEST_INTEGER else UnreadableNumber()
+
+
+def _decimal(digits: str) -> float | UnreadableNumber:
+    number = float(digits)
+    return number if math.isfinite(number) else UnreadableNumber()
+
+
+_STRICT = json.JSONDecoder(parse_constant=_no_constant)
+_TOLERANT = json.JSONDecoder(
+    parse_constant=lambda _name: UnreadableNumber(), parse_int=_integer, parse_float=_decimal
+)
+
+
+def _nothing(sent: Sent, answer: RawAnswer, code: str, what: str) -> NoAnswer:
+    secrets = _all_secrets(sent)
+    return NoAnswer(
+        f"{sent} {_without(what, secrets)} (status {answer.status})",
+        code=code,
+        hint=_FOREIGN_HINT,
+        http_status=answer.status,
+        request_id=_request_id(answer, secrets),
+    )
+
+
+def _refuse(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> NoReturn:
+    """Raise the error for a status of 400 or more."""
+    documented, code, message = _error_body(answer)
+    status = answer.status
+    # Either could be mistaken for absence, so only the API's own form counts (remote/API.md §1.7).
+    if status in {403, 404} and not documented:
+        raise _nothing(sent, answer, "not-json", "was refused by a server that is not the API")
+    kind = _CLASSES.get(status, ServerFault if status >= 500 else Rejected)
+    if status == 404 and code == "AB02":
+        kind = Rejected  # documented as a validation error that happens to carry 404
+    secrets = _all_secrets(sent)
+    message = _without(message, secrets)
+    # The code comes from the response, so it can repeat a secret like any other text.
+    code = code if _without(code, secrets) == code else ""
+    shown = code or f"http-{status}"
+    raise kind(
+        f"{sent} was answered with {status} {code}".rstrip() + (f": {message}" if message else ""),
+        code=shown,
+        hint=_FAULT_HINT if kind is ServerFault else _HINTS.get(status, ""),
+        http_status=status,
+        request_id=_request_id(answer, secrets),
+        message=message or f"status {status}",
+        retry_after=retry_after(answer.headers, wall_clock=wall_clock),
+    )
+
+
+def _error_body(answer: RawAnswer) -> tuple[bool, str, str]:
+    """Return whether an error has a known form (remote/API.md §1.7), with its code and message."""
+    try:
+        body = read_json(answer.body)
+    except (ValueError, RecursionError):
+        return False, "", ""
+    if not isinstance(body, dict):
+        return False, "", ""
+    # Three places are known: under `data`, under `error` and at the top (remote/API.md §1.7).
+    inner = next((v for v in (body.get("data"), body.get("error")) if isinstance(v, dict)), body)
+    codes = (inner.get(name) for name in ("errorCode", "code", "slug"))
+    code = next((c for c in codes if isinstance(c, str) and _CODE.fullmatch(c)), "")
+    message = inner.get("message")
+    return body.get("success") is False, code, message if isinstance(message, str) else ""
+
+
+def _all_secrets(sent: Sent) -> Needles:
+    return needles_of(sent.secrets) | sent.known()
+
+
+def _request_id(answer: RawAnswer, secrets: Needles) -> str | None:
+    """Return the server's id of the request, unless it repeats a secret."""
+    id_ = answer.request_id
+    return None if id_ is None or redact(id_, secrets) != id_ else id_
+
+
+def _without(text: str, secrets: Needles) -> str:
+    """Return a text without secrets and likely secrets, shortened to `MESSAGE_LENGTH`.
+
+    A command that only reads knows only its own secret, and the API may quote any.
+    """
+    # Redacted before it is shortened, because the rest of a cut secret would not be recognised.
+    text = redact(text, secrets)
+    return text if len(text) <= MESSAGE_LENGTH else text[: MESSAGE_LENGTH - 1] + "…"
+
+
+def retry_after(headers: Mapping[str, str], *, wall_clock: float) -> float | None:
+    """Return the seconds that `Retry-After` asks for; None if it is absent or malformed.
+
+    A date is compared with the server's `Date` if it sends one, else with `wall_clock`, so that the
+    result is never too early.
+    """
+    text = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII):
+        return float(text)
+    until = parse_http_date(text)
+    if until is None:
+        return None
+    date = parse_http_date(headers.get("date"))
+    asked_at = wall_clock if date is None else date.timestamp()
+    return max(0.0, until.timestamp() - asked_at)

@@ -16,8 +16,7 @@ from reconciler.domain.secrets import Redacted
 from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.api import Clock
 from reconciler.remote.client import credential_header
-from reconciler.remote.exchange import Request, Transport, TransportError
-from reconciler.remote.responses import RawAnswer
+from reconciler.remote.exchange import RawAnswer, Request, Transport, TransportError
 from reconciler.remote.transport import connection_maker, remote_error
 
 _PATH = "/models"

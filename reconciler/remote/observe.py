@@ -27,6 +27,7 @@ from reconciler.remote.errors import (
     Unauthorised,
     WrongShape,
 )
+from reconciler.remote.exchange import mapping
 from reconciler.remote.pagination import (
     CODE,
     PAGE_SIZE,
@@ -36,7 +37,6 @@ from reconciler.remote.pagination import (
     gather_or_raise,
     list_all,
 )
-from reconciler.remote.responses import mapping
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from reconciler.domain.identifiers import SLUG
 from reconciler.domain.state import Observed, UnreadableIntegration
 from reconciler.domain.surrogates import repaired
 from reconciler.frozen_dataclass import dataclass
-from reconciler.remote import decode, decode_values, responses
+from reconciler.remote import decode, decode_values, exchange
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.errors import (
     DeadlineExceeded,
@@ -316,19 +316,19 @@ class _Lister:
         # Pages count from zero (remote/API.md §1.2).
         query = {"current_page": number, **self._query}
         reply = await self._api.call(Call(OperationName.LIST, query=query))
-        answer = responses.mapping(reply.body, "the list")
+        answer = exchange.mapping(reply.body, "the list")
         reading.record_total(answer.get("total"))
         # An absent list is not an empty one.
         if "data" not in answer:
             raise WrongShape("data", "there")
-        self._take(reading, responses.rows(answer["data"], "data"))
+        self._take(reading, exchange.rows(answer["data"], "data"))
 
     def _take(self, reading: _Pass, rows: list[object]) -> None:
         before = reading.count
         page = reading.damage.page()
         for row in rows:
             try:
-                record = responses.mapping(row, "a row")
+                record = exchange.mapping(row, "a row")
                 observed = decode.from_row(record)
             except WrongShape as problem:
                 page.note(row, problem)

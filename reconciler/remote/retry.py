@@ -33,7 +33,7 @@ from reconciler.remote.errors import (
     ServerFault,
     Throttled,
 )
-from reconciler.remote.responses import LONGEST_PAUSE_SECONDS
+from reconciler.remote.exchange import LONGEST_PAUSE_SECONDS
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState

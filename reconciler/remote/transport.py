@@ -13,10 +13,9 @@ from pathlib import Path
 
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
-from reconciler.remote.connection import Connection, Proxy, origin_of, proxy_at
+from reconciler.remote.connection import BODY_LIMIT, Connection, Proxy, origin_of, proxy_at
 from reconciler.remote.errors import InvalidCall, NoAnswer, NotSent, RemoteError
 from reconciler.remote.exchange import (
-    BODY_LIMIT,
     ConnectError,
     ConnectTimeout,
     ProxyError,

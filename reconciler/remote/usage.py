@@ -33,8 +33,8 @@ from reconciler.remote.errors import (
     Unauthorised,
     WrongShape,
 )
+from reconciler.remote.exchange import mapping, rows
 from reconciler.remote.pagination import PAGE_SIZE, gather_or_raise
-from reconciler.remote.responses import mapping, rows
 from reconciler.remote.usage_rows import (
     ConfigRow,
     ProviderRow,

@@ -153,7 +153,7 @@ def _id_of(credential: str) -> str:
 def parse_json(content: bytes) -> object:
     """Parse a body as strict JSON; raise `RequestRefused`, AB01, for anything else.
 
-    Not the parser of `reconciler.remote.responses`, which the simulator verifies independently.
+    Not the parser of `reconciler.remote.exchange`, which the simulator verifies independently.
     """
     try:
         return json.loads(content, parse_constant=_refuse_constant)

@@ -9,10 +9,9 @@ import json
 from collections.abc import Awaitable, Callable
 
 from reconciler.domain.calls import Call, Reply
-from reconciler.remote.exchange import BrokenConnection
+from reconciler.remote.exchange import BrokenConnection, RawAnswer, Sent, read_answer
 from reconciler.remote.exchange import Request as SentRequest
 from reconciler.remote.operations import prepare
-from reconciler.remote.responses import RawAnswer, Sent, read_answer
 from reconciler.remote.transport import remote_error
 from reconciler.remote.wire_secrets import encode_body, sent_secrets
 from reconciler.simulator.auth import ApiService

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.domain.instants import parse_http_date, parse_instant, parse_zoned_instant
 from reconciler.execution.verification import created_between
-from reconciler.remote.responses import retry_after
+from reconciler.remote.exchange import retry_after
 from tests.builders import observed
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -2,15 +2,15 @@
 
 import httpx
 
+from reconciler.remote.connection import Body
 from reconciler.remote.exchange import (
-    Body,
     BrokenConnection,
     ConnectError,
     ConnectTimeout,
+    RawAnswer,
     Request,
     UnsendableError,
 )
-from reconciler.remote.responses import RawAnswer
 
 
 class OverHttpx:

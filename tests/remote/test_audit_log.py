@@ -23,7 +23,7 @@ from reconciler.remote.audit_log import (
     read_audit_log,
 )
 from reconciler.remote.errors import Forbidden, NoAnswer, RemoteError, ServerFault
-from reconciler.remote.responses import RawAnswer, Sent, read_answer
+from reconciler.remote.exchange import RawAnswer, Sent, read_answer
 
 CANARY = "sk-canary-0d1f2e3c4b5a"
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)

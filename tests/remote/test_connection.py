@@ -18,12 +18,12 @@ from reconciler.remote.exchange import (
     ConnectError,
     ConnectTimeout,
     ProxyError,
+    RawAnswer,
     Request,
     Transport,
     TransportError,
     UnsendableError,
 )
-from reconciler.remote.responses import RawAnswer
 from reconciler.remote.transport import ConnectionPool, connection_maker, remote_error
 from tests.remote.builders import client
 from tests.remote.raw_server import Behaviour, RawServer, drips, resets, says, then, writes

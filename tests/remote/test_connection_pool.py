@@ -5,14 +5,13 @@ import gzip
 
 import pytest
 
+from reconciler.remote.connection import BODY_LIMIT, Body
 from reconciler.remote.exchange import (
-    BODY_LIMIT,
-    Body,
+    RawAnswer,
     Request,
     TooLargeError,
     UndecodableError,
 )
-from reconciler.remote.responses import RawAnswer
 from reconciler.remote.transport import ConnectionPool
 
 

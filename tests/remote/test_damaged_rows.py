@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from reconciler.domain.calls import OperationName
 from reconciler.remote.errors import IncompleteRead
+from reconciler.remote.exchange import UnreadableNumber, read_json
 from reconciler.remote.observe import observe
 from reconciler.remote.pagination import CompleteList, list_all
-from reconciler.remote.responses import UnreadableNumber, read_json
 from tests.remote.builders import row
 from tests.remote.fake_api import FakeAPI, forbidden, not_found
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from reconciler.remote.errors import Answered, NoAnswer, RemoteError, ServerFault
-from reconciler.remote.responses import RawAnswer, Sent, read_answer
+from reconciler.remote.exchange import RawAnswer, Sent, read_answer
 
 JSON = {"content-type": "application/json"}
 WHAT = "PUT /integrations/a"

@@ -21,7 +21,7 @@ from reconciler.remote.errors import (
     Throttled,
     Unauthorised,
 )
-from reconciler.remote.responses import RawAnswer, Sent, parse_json, read_answer, retry_after
+from reconciler.remote.exchange import RawAnswer, Sent, parse_json, read_answer, retry_after
 
 JSON = {"content-type": "application/json; charset=utf-8"}
 HTML = {"content-type": "text/html"}

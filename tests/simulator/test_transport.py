@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.remote.exchange import BrokenConnection, Request
-from reconciler.remote.responses import RawAnswer
+from reconciler.remote.exchange import BrokenConnection, RawAnswer, Request
 from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.auth import (
     ApiService,
