@@ -71,7 +71,8 @@ class Facts:
     `write_only` field is accepted and never returned; a `server_added` one appears without being
     sent, and no write removes it. A field is `sent_whole` if the API may replace instead of merge.
     `default` is the value of an absent field. `required_by` names the sibling field that does not
-    work without it. `example` and `source` (where a fact is documented) are for people.
+    work without it, `excludes` the one that cannot be set at the same time. `example` and `source`
+    (where a fact is documented) are for people.
 
     A `url` is absolute. `form` is a regular expression that documented values match: any other
     value causes a warning. `other_words` are pairs of a word that the vendor uses elsewhere and the
@@ -95,6 +96,7 @@ class Facts:
     clearing: Clearing = Clearing.EMPTY
     default: object = None
     required_by: str | None = None
+    excludes: str | None = None
     risk: RiskRule | None = None
     sub_resource: SubResource | None = None
     url: bool = False

@@ -50,10 +50,12 @@ class UsageLimit(StrictModel):
         None, description="Usage from which a warning is sent."
     )
     # The API shows no reset as an empty string (remote/API.md §5.2).
-    periodic_reset: Literal["monthly", "weekly", ""] | None = Field(
-        None, description="Interval after which the count is reset."
-    )
-    periodic_reset_days: Annotated[Integer, Field(ge=1, le=365)] | None = Field(
+    periodic_reset: Annotated[
+        Literal["monthly", "weekly", ""] | None, Facts(excludes="periodic_reset_days")
+    ] = Field(None, description="Interval after which the count is reset.")
+    periodic_reset_days: Annotated[
+        Annotated[Integer, Field(ge=1, le=365)] | None, Facts(excludes="periodic_reset")
+    ] = Field(
         None, description="Number of days between resets of the count; excludes `periodic_reset`."
     )
     next_usage_reset_at: Annotated[Text | None, Facts(instant=True)] = Field(

@@ -113,7 +113,11 @@ def _rises(evidence: BudgetEvidence, limits: Limits) -> Iterator[str]:
             continue
         _add(added, before, Decimal(-1))
         _add(added, after, Decimal(1))
-    yield from _over_increase(evidence.target, base, added, limit)
+    # A selection without any budget yet is compared with the target, or one run for each
+    # integration could raise its sum without a limit.
+    whole = {(total.unit, total.period): total.before for total in evidence.totals}
+    compared = {kind: base.get(kind) or whole.get(kind, Decimal(0)) for kind in added}
+    yield from _over_increase(evidence.target, compared, added, limit)
 
 
 def _add(sums: dict[tuple[str, str], Decimal], budget: Budget | None, sign: Decimal) -> None:
@@ -128,7 +132,7 @@ def _over_increase(
     limit: Decimal,
 ) -> Iterator[str]:
     for kind, more in sorted(added.items()):
-        before = base.get(kind, Decimal(0))
+        before = base[kind]
         # First budgets of a kind have nothing to compare with; `budget_total` limits them.
         if before and more > before * limit:
             yield (

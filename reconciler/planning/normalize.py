@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from reconciler.domain.instants import parse_instant
-from reconciler.domain.integration import Integration
+from reconciler.domain.integration import Integration, WorkspaceAccess
 from reconciler.domain.integration import allows_all_models as switch_is_on
 from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, any_provider_schema, compiled
 from reconciler.domain.state import DesiredState, Observed
@@ -60,8 +60,9 @@ def normalize_access(
     ours, theirs = dict(desired), dict(observed)
     if "global_workspace_access" in desired:
         shared = _switched(desired["global_workspace_access"])
-        ours["global_workspace_access"] = shared
-        theirs["global_workspace_access"] = _stored(observed.get("global_workspace_access"), shared)
+        kept = _stored(observed.get("global_workspace_access"), shared)
+        ours["global_workspace_access"] = _without_excluded(shared, kept)
+        theirs["global_workspace_access"] = kept
     if "allow_all_models" in desired:
         ours["allow_all_models"] = switch_is_on(desired)
         theirs["allow_all_models"] = switch_is_on(observed)
@@ -170,6 +171,36 @@ def _switched(access: Value) -> Tree:
     return access if is_mapping(access) and access.get("enabled") else OFF
 
 
+def _without_excluded(access: Tree, stored: Tree) -> Tree:
+    """Return an access whose limits declare empty what a declared member excludes.
+
+    A write keeps the stored members of a limit, and the API refuses two that exclude each other.
+    """
+    result = access
+    for name, excluded in _EXCLUDED.items():
+        limit, kept = as_mapping(access.get(name)), as_mapping(stored.get(name))
+        emptied = {
+            other: None
+            for member, other in excluded.items()
+            if limit.get(member) and kept.get(other) and other not in limit
+        }
+        if emptied:
+            result = {**result, name: {**limit, **emptied}}
+    return result
+
+
+_EXCLUDED = {
+    name: {
+        member: inner.facts.excludes
+        for member, inner in field.entries.fields.items()
+        if inner.facts.excludes is not None
+    }
+    for name, field in compiled(WorkspaceAccess).fields.items()
+    if field.kind is FieldKind.SINGLE and field.entries is not None
+}
+"""Members that exclude each other, by limit."""
+
+
 def _stored(access: Value, desired: Tree) -> Tree:
     """Return what the API keeps; if a switch stays off, nothing else matters.
 
@@ -213,7 +244,8 @@ def _workspaces(
     # A withdrawn workspace is declared without access, so that it is revoked if it still has any.
     ours |= dict.fromkeys(gone, OFF)
     theirs = {id_: _stored(listed.get(id_), entry) for id_, entry in ours.items()}
-    return dict(ours), dict(theirs)
+    whole = {id_: _without_excluded(entry, theirs[id_]) for id_, entry in ours.items()}
+    return dict(whole), dict(theirs)
 
 
 ANY_KEY = "*"

@@ -564,6 +564,26 @@ def test_shards_together_raise_no_more_than_the_whole() -> None:
     assert totals.blocked
 
 
+def test_a_selection_without_budgets_is_compared_with_the_whole_target() -> None:
+    sides: dict[str, Any] = {
+        "want": [
+            declared("alpha", workspaces=workspaces(ws_a=limit(700))),
+            declared("beta", workspaces=workspaces(ws_a=limit(351))),
+        ],
+        "have": [observed("alpha", workspaces=workspaces(ws_a=limit(700)))],
+        "limits": {"budget_increase": 0.5},
+    }
+    for selection in (Selection(), Selection(only=("beta",))):
+        assert _exceeds(plan(**sides, options={"selection": selection}))
+    sides["limits"] = {"budget_increase": 0.6}
+    for selection in (Selection(), Selection(only=("beta",))):
+        assert not _exceeds(plan(**sides, options={"selection": selection}))
+
+
+def _exceeds(planned: Plan) -> bool:
+    return any(found.code == "budget-exceeded" for found in planned.diagnostics)
+
+
 def test_limits_are_decimals_with_the_digits_of_the_file() -> None:
     limits = built(Limits, {"budget_total": 0.3, "budget_increase": 0.1})
     assert (limits.budget_total, limits.budget_increase) == (Decimal("0.3"), Decimal("0.1"))
