@@ -127,7 +127,7 @@ _LIMITS = {
     "credential_changes": "Credentials that one run may change.",
     "access_removals": "Workspaces and models whose access one run may remove.",
     "budget_total": "Sum that the budgets of all workspaces may reach, for each period separately.",
-    "budget_increase": "Share by which one run may raise the sum of budgets, for example 0.5.",
+    "budget_increase": "Ratio by which one run may raise the sum of budgets, such as 0.5 or `50%`.",
     "used_removals": "Removals of something in use that a run may make; by default 0 with `usage`.",
     "plan_age_hours": "Hours for which a saved plan can be applied.",
 }

@@ -4,6 +4,7 @@ These models are the schema of reconcile.yaml. Reading the file with positions:
 `reconciler.desired`. Enforcing the limits: `reconciler.planning.guards`.
 """
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
@@ -88,6 +89,36 @@ _Decimal: TypeAlias = Annotated[
 ]
 
 
+PERCENTAGE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?) ?%")
+"""Share as text, such as `50%`."""
+
+
+def _share(value: object) -> object:
+    """Return a share, given as a number or as a percentage, as a decimal."""
+    if not isinstance(value, str):
+        return _exact(value)
+    percentage = PERCENTAGE.fullmatch(value)
+    if percentage is None:
+        raise InvalidValue("float_type", "must be a number or a percentage")
+    return Decimal(percentage[1]) / 100
+
+
+_Share: TypeAlias = Annotated[
+    Decimal,
+    BeforeValidator(_share),
+    Field(ge=0, allow_inf_nan=False),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                # More than 1 must be a percentage: 50 is more often 50 % than 5,000 %.
+                {"type": "number", "minimum": 0, "maximum": 1},
+                {"type": "string", "pattern": f"^{PERCENTAGE.pattern}$"},
+            ]
+        }
+    ),
+]
+
+
 class Limits(StrictSettings):
     """Limits of the changes of one run; only a strictly greater number exceeds a limit."""
 
@@ -100,7 +131,7 @@ class Limits(StrictSettings):
     access_removals: Annotated[int, Field(ge=0, strict=True)] = 10
     # No limits by default. The total applies to each period separately.
     budget_total: _Decimal | None = None
-    budget_increase: _Decimal | None = None
+    budget_increase: _Share | None = None
     # Setting it reads the usage, as `usage` does; with that alone, it is 0.
     used_removals: Annotated[int, Field(ge=0, strict=True)] | None = None
     # One week.

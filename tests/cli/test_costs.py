@@ -140,6 +140,12 @@ def test_an_undo_that_raises_a_budget_is_guarded_too(tmp_path: Path) -> None:
         ({"budget_total": "6000"}, "wrong-type", "must be a number, not a string"),
         ({"budget_total": -1}, "invalid-value", "must be at least 0"),
         ({"budget_increase": True}, "wrong-type", "must be a number, not true or false"),
+        ({"budget_increase": 50}, "invalid-value", "is above 1, which stands for 100 percent"),
+        ({"budget_increase": 1.5}, "invalid-value", "write `0.5` or `50%` for 50 percent"),
+        ({"budget_increase": 10**15}, "invalid-value", "is above 1"),
+        ({"budget_increase": "50"}, "invalid-value", "must be a ratio from 0 to 1, or a percent"),
+        ({"budget_increase": "-5%"}, "invalid-value", "or a percentage"),
+        ({"budget_increase": -0.5}, "invalid-value", "must be at least 0"),
         ({"budget_totals": 1}, "unknown-field", "did you mean `budget_total`?"),
     ],
 )
@@ -159,6 +165,37 @@ def test_a_wrong_limit_is_reported_where_it_stands(
         if name in text
     )
     assert f"reconcile.yaml:{line}:" in done.out
+
+
+@pytest.mark.parametrize(
+    ("increase", "is_refused"),
+    [("30%", True), ("35.7 %", True), ("36%", False), ("200%", False), (1, False)],
+)
+def test_an_increase_can_be_a_percentage(
+    tmp_path: Path, increase: str | int, is_refused: bool
+) -> None:
+    planned = raised(tmp_path, budget_increase=increase).plan()
+    assert [bool(a["blocked_by"]) for a in planned["actions"]] == [is_refused]
+
+
+def test_a_percentage_needs_no_quotes_and_conforms_to_the_schema(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.write(
+        "reconcile.yaml",
+        'version: 1\ntargets:\n  here:\n    base_url: "simulator:"\n'
+        "    limits: {budget_increase: 50%}\n",
+    )
+    assert project.run("validate").code == 0
+    schema = project.run("schema", "--kind", "config").json
+    found = jsonschema.Draft202012Validator(schema)
+
+    def conforms(increase: object) -> bool:
+        limits = {"budget_increase": increase}
+        target = {"base_url": "simulator:", "limits": limits}
+        return bool(found.is_valid({"version": 1, "targets": {"here": target}}))
+
+    assert [conforms(value) for value in ("50%", "5000 %", 0.5, 1)] == [True] * 4
+    assert [conforms(value) for value in ("50", "%", 50, 1.01, -1)] == [False] * 5
 
 
 # -- drift and results -------------------------------------------------------------------
