@@ -224,9 +224,7 @@ class LedgerAccess:
         self, target: PlanTarget, observed: Iterable[Observed], *, now: str
     ) -> tuple[Diagnostic, ...]:
         """Store integrations as they were read; a failure of the ledger is a warning."""
-        key = TargetKey.of(
-            name=target.name, base_url=target.base_url, organisation=target.organisation_id
-        )
+        key = key_of_planned(target)
         items = {each.slug: SeenState(each, now) for each in observed}
         file = Location.of(self.url, default=self.file).file
         if file is not None:
@@ -234,13 +232,10 @@ class LedgerAccess:
 
             if store_seen_states(file, key, items):
                 return ()
-        try:
-            with self.open(read_only=False) as ledger:
-                ledger.store_seen_states(key, items)
-        except LedgerError as problem:
-            summary = f"{problem.summary}; the next check reads the same integrations again"
-            return (warning(problem.code, summary, hint=problem.hint),)
-        return ()
+        return self.store(
+            lambda ledger: ledger.store_seen_states(key, items),
+            if_lost="the next check reads the same integrations again",
+        )
 
     def save_rate(self, target: Target, rate: "MeasuredRate", *, writes: bool) -> None:
         """Store the rate at which the next run begins, if the ledger can be written.
@@ -273,14 +268,18 @@ class LedgerAccess:
         self, target: PlanTarget, thresholds: Mapping[str, int]
     ) -> tuple[Diagnostic, ...]:
         """Store the announced retirements; a failure of the ledger is a warning."""
-        key = TargetKey.of(
-            name=target.name, base_url=target.base_url, organisation=target.organisation_id
+        return self.store(
+            lambda ledger: ledger.store_announced(key_of_planned(target), thresholds),
+            if_lost="the next check announces the same retirements again",
         )
+
+    def store(self, write: Callable[["Ledger"], None], *, if_lost: str) -> tuple[Diagnostic, ...]:
+        """Store something that only later runs need; a failure is a warning, ended by `if_lost`."""
         try:
             with self.open(read_only=False) as ledger:
-                ledger.store_announced(key, thresholds)
+                write(ledger)
         except LedgerError as problem:
-            summary = f"{problem.summary}; the next check announces the same retirements again"
+            summary = f"{problem.summary}; {if_lost}"
             return (warning(problem.code, summary, hint=problem.hint),)
         return ()
 
@@ -305,9 +304,7 @@ class LedgerAccess:
 
         Raises `LedgerError`, and `Refused` if a run holds the lock.
         """
-        key = TargetKey.of(
-            name=target.name, base_url=target.base_url, organisation=target.organisation_id
-        )
+        key = key_of_planned(target)
         holder = _holder(run_facts(self.environment, run), since=since)
         with self.open(read_only=False) as ledger, ledger.run_lock(key, holder):
             yield ledger, key
@@ -397,6 +394,13 @@ def ledger_access_of(invocation: Invocation, environment: Settings) -> LedgerAcc
 def key_of(target: Target) -> TargetKey:
     """Return the key of a target whose organisation is not known yet."""
     return TargetKey.of(name=target.name, base_url=target.base_url, organisation=None)
+
+
+def key_of_planned(target: PlanTarget) -> TargetKey:
+    """Return the key of the target of a plan, with the organisation that answered."""
+    return TargetKey.of(
+        name=target.name, base_url=target.base_url, organisation=target.organisation_id
+    )
 
 
 def known_organisation(past: LedgerSnapshot) -> str | None:

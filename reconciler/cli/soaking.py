@@ -7,16 +7,21 @@ from collections.abc import Callable
 
 from reconciler.cli import settings
 from reconciler.cli.global_options import Invocation
-from reconciler.cli.ledger_access import LedgerAccess, key_of, ledger_access_of
+from reconciler.cli.ledger_access import (
+    LedgerAccess,
+    key_of,
+    key_of_planned,
+    ledger_access_of,
+)
 from reconciler.cli.settings import Settings
 from reconciler.desired.load import load_config
-from reconciler.diagnostics import Diagnostic, has_errors, warning
+from reconciler.diagnostics import Diagnostic, has_errors
 from reconciler.domain.instants import parse_instant
 from reconciler.domain.policy import Target
 from reconciler.domain.state import DesiredState, LastApplied
 from reconciler.execution.soak_check import of_drift
 from reconciler.ledger.errors import LedgerError
-from reconciler.ledger.location import LedgerState, TargetKey
+from reconciler.ledger.location import LedgerState
 from reconciler.ledger.soak_record import SoakCheck, SoakEntry, content_of
 from reconciler.planning.plan import Plan, PlanTarget, Selection
 from reconciler.planning.soak_guard import Soaked, SoakEvidence
@@ -62,17 +67,12 @@ def record_drift(
 
 
 def _record(access: LedgerAccess, target: PlanTarget, check: SoakCheck) -> tuple[Diagnostic, ...]:
-    key = TargetKey.of(
-        name=target.name, base_url=target.base_url, organisation=target.organisation_id
-    )
+    key = key_of_planned(target)
     now = settings.now().isoformat(timespec="seconds").replace("+00:00", "Z")
-    try:
-        with access.open(read_only=False) as ledger:
-            ledger.record_soak(key, check, now=now)
-    except LedgerError as problem:
-        summary = f"{problem.summary}; this check does not count for promotions"
-        return (warning(problem.code, summary, hint=problem.hint),)
-    return ()
+    return access.store(
+        lambda ledger: ledger.record_soak(key, check, now=now),
+        if_lost="this check does not count for promotions",
+    )
 
 
 def _soaked(entry: SoakEntry, applied: LastApplied | None) -> Soaked | None:

@@ -33,6 +33,16 @@ _FILE = click.Path(path_type=Path)
 _LONGEST_NAME = 255
 _LEDGERS = ("shared", "local", "fresh")
 
+_plan = click.option(
+    "--plan", type=_FILE, metavar="FILE", help="Plan saved with --out or printed as JSON"
+)
+_result = click.option(
+    "--result", type=_FILE, metavar="FILE", help="Result that `apply` printed as JSON"
+)
+_drift = click.option(
+    "--drift", type=_FILE, metavar="FILE", help="Drift report that `drift` printed as JSON"
+)
+
 
 @click.group("report", cls=CommandGroup)
 def command() -> None:
@@ -40,11 +50,9 @@ def command() -> None:
 
 
 @command.command("github", cls=Command)
-@click.option("--plan", type=_FILE, metavar="FILE", help="Plan saved with --out or printed as JSON")
-@click.option("--result", type=_FILE, metavar="FILE", help="Result that `apply` printed as JSON")
-@click.option(
-    "--drift", type=_FILE, metavar="FILE", help="Drift report that `drift` printed as JSON"
-)
+@_plan
+@_result
+@_drift
 @click.option(
     "--fleet-result",
     type=_FILE,
@@ -134,11 +142,9 @@ def github(
 
 
 @command.command("gitlab", cls=Command)
-@click.option("--plan", type=_FILE, metavar="FILE", help="Plan saved with --out or printed as JSON")
-@click.option("--result", type=_FILE, metavar="FILE", help="Result that `apply` printed as JSON")
-@click.option(
-    "--drift", type=_FILE, metavar="FILE", help="Drift report that `drift` printed as JSON"
-)
+@_plan
+@_result
+@_drift
 @click.option(
     "--environment",
     metavar="NAME",
