@@ -11,8 +11,9 @@ from secrets import token_hex
 from reconciler.cli import settings, wiring
 from reconciler.cli.desired_source import checkout_of
 from reconciler.cli.global_options import Invocation
-from reconciler.cli.ledger_access import LedgerAccess, key_of, run_facts
+from reconciler.cli.ledger_access import LedgerAccess, key_of
 from reconciler.cli.options import ReadingOptions
+from reconciler.cli.run_facts import run_facts
 from reconciler.cli.settings import Settings
 from reconciler.desired.load import load
 from reconciler.diagnostics import Severity, counted, named

@@ -4,10 +4,6 @@ A command that only reads uses a snapshot; a broken ledger never stops such a co
 recorded: `reconciler.execution.ledger_listener`. How it is stored: `reconciler.ledger`.
 """
 
-import getpass
-import os
-import re
-import socket
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -16,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli import settings
 from reconciler.cli.global_options import Invocation
+from reconciler.cli.run_facts import holder_of, run_facts
 from reconciler.cli.settings import Settings
 from reconciler.diagnostics import Diagnostic, SourceLocation, error, warning
 from reconciler.domain.policy import Target
@@ -24,7 +21,7 @@ from reconciler.errors import InvalidInput
 from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.errors import LedgerError, NoLedger
 from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location, TargetKey
-from reconciler.ledger.models import Holder, OwnWrites, RunFacts, SeenState
+from reconciler.ledger.models import OwnWrites, RunFacts, SeenState
 from reconciler.planning.plan import PlanTarget
 
 if TYPE_CHECKING:
@@ -137,10 +134,6 @@ def _snapshot_of_file(
         rate=stored.rate,
         diagnostics=() if chosen else (no_pepper_warning(shared=False, on_runner=on_runner),),
     )
-
-
-# In a job of a pull request GITHUB_REF is refs/pull/<number>/merge.
-_PULL_REQUEST = re.compile(r"refs/pull/(\d+)/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +298,7 @@ class LedgerAccess:
         Raises `LedgerError`, and `Refused` if a run holds the lock.
         """
         key = key_of_planned(target)
-        holder = _holder(run_facts(self.environment, run), since=since)
+        holder = holder_of(run_facts(self.environment, run), since=since)
         with self.open(read_only=False) as ledger, ledger.run_lock(key, holder):
             yield ledger, key
 
@@ -333,7 +326,7 @@ class LedgerAccess:
         key = key_of(target)
         with (
             self.open(read_only=False, limit_seconds=limit_seconds) as ledger,
-            ledger.run_lock(key, _holder(facts, since=now())),
+            ledger.run_lock(key, holder_of(facts, since=now())),
         ):
             # Read under the lock, because another run could change it before.
             past = _snapshot_of(ledger, key, staged=target.rotation.staged, is_locked=True)
@@ -356,7 +349,7 @@ class LedgerAccess:
 
         found: tuple[Diagnostic, ...] = ()
         with ExitStack() as held:
-            holder = _holder(facts, since=now())
+            holder = holder_of(facts, since=now())
             try:
                 # A lock that another run holds raises `Refused`, which is not caught here.
                 held.enter_context(file_lock(self.folder, key_of(target), holder))
@@ -406,43 +399,3 @@ def key_of_planned(target: PlanTarget) -> TargetKey:
 def known_organisation(past: LedgerSnapshot) -> str | None:
     """Return the organisation that responded before, None unless there is exactly one."""
     return next(iter(past.organisations)) if len(past.organisations) == 1 else None
-
-
-def run_facts(environment: Settings, run: str) -> RunFacts:
-    """Return who started and who approved the run, as far as the CI's environment names them."""
-
-    def first(*names: str) -> str | None:
-        found = (environment.environment.get(name, "").strip() for name in names)
-        return next((value for value in found if value), None)
-
-    named = _PULL_REQUEST.match(first("GITHUB_REF") or "")
-    return RunFacts(
-        run=run,
-        actor=first("GITHUB_ACTOR", "GITLAB_USER_LOGIN") or _user(),
-        commit=environment.commit,
-        pull_request=first("RECONCILE_PULL_REQUEST", "CI_MERGE_REQUEST_IID")
-        or (named[1] if named else None),
-        author=first("RECONCILE_AUTHOR", "CI_COMMIT_AUTHOR"),
-        # In a re-run, this is the user who started it again; GITHUB_ACTOR stays the same.
-        approver=first("RECONCILE_APPROVER", "GITHUB_TRIGGERING_ACTOR"),
-        environment=first("RECONCILE_ENVIRONMENT", "CI_ENVIRONMENT_NAME"),
-        workflow=_workflow(
-            first("GITHUB_SERVER_URL"), first("GITHUB_REPOSITORY"), first("GITHUB_RUN_ID")
-        )
-        or first("CI_PIPELINE_URL"),
-    )
-
-
-def _workflow(server: str | None, repository: str | None, run: str | None) -> str | None:
-    return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else None
-
-
-def _user() -> str | None:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return None  # a container can run as a user id without a name
-
-
-def _holder(facts: RunFacts, *, since: str) -> Holder:
-    return Holder(os.getpid(), socket.gethostname(), since, facts.run, facts.actor, facts.shard)

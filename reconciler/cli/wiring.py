@@ -27,10 +27,10 @@ from reconciler.cli.ledger_access import (
     LedgerSnapshot,
     known_organisation,
     ledger_access_of,
-    run_facts,
     state_folder,
 )
 from reconciler.cli.options import ReadingOptions
+from reconciler.cli.run_facts import run_facts
 from reconciler.cli.settings import Settings
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.policy import Target
