@@ -137,6 +137,12 @@ def internal_problem(operation: OperationName | None = None) -> Problem:
     return Problem("internal", 500, detail + (_outcome_note(operation) if operation else ""))
 
 
+def in_sentences(error: InvalidCall) -> str:
+    """Return the summary and the hint of an error as sentences."""
+    hint = f" {error.hint[:1].upper()}{error.hint[1:]}." if error.hint else ""
+    return f"{error.summary}.{hint}"
+
+
 def upstream_problem(error: RemoteError, operation: OperationName) -> Problem:
     """Return the problem of a failed call, without the upstream's address."""
     match error:
@@ -144,7 +150,7 @@ def upstream_problem(error: RemoteError, operation: OperationName) -> Problem:
             return _answered(error, operation)
         case InvalidCall():
             code = "bad-slug" if error.code == "bad-slug" else "invalid-request"
-            return Problem(code, 400, f"{error.summary}. {error.hint}".strip())
+            return Problem(code, 400, in_sentences(error))
         case ReadOnlyViolation():
             return Problem("read-only", 403, "The adapter was started with --read-only.")
         case NoAnswer(code="timeout"):

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Mount, Router
 
 from reconciler.adapter import openapi, telemetry
 from reconciler.adapter.middleware import PROBES, AllowedHosts, GatewayMiddleware, MiddlewareConfig
-from reconciler.adapter.problems import refuse
+from reconciler.adapter.problems import in_sentences, refuse
 from reconciler.adapter.request_context import (
     Application,
     Receive,
@@ -177,7 +177,7 @@ def _route(scope: Scope) -> tuple[Operation, str | None]:
     try:
         found = match(scope["method"], path)
     except InvalidCall as error:
-        raise refuse("bad-slug", 400, f"{error.summary}. {error.hint}") from None
+        raise refuse("bad-slug", 400, in_sentences(error)) from None
     # The table also holds operations that REST does not offer; their paths do not exist here.
     if found is not None and found[0].raw:
         return found

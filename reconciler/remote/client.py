@@ -208,7 +208,7 @@ class Client:
             raise DeadlineExceeded(
                 f"the run's deadline passed before {what} was sent",
                 code="deadline",
-                hint="Allow more time with --deadline; completed calls are not undone.",
+                hint="allow more time with --deadline; completed calls are not undone",
                 attempts=0,
             )
         try:
@@ -301,7 +301,18 @@ def credential_header(name: AuthHeader, key: Redacted | None) -> list[tuple[str,
     text = key.reveal()
     # A line break in the value would end the header and begin another one.
     if not re.fullmatch(r"[\x21-\x7e]+", text):
-        summary = "the API key is empty or contains characters that are not allowed in a header"
-        hint = "Remove spaces and line breaks around the value."
+        summary, hint = _unusable_key(text)
         raise InvalidInput([problem("bad-api-key", summary, hint=hint)])
     return [(name, f"Bearer {text}" if name == "authorization" else text)]
+
+
+def _unusable_key(text: str) -> tuple[str, str]:
+    """Return what is wrong with a key, without any part of it, and the hint."""
+    if not text.strip():
+        return "the API key is empty", "set the variable that api_key refers to"
+    if re.fullmatch(r"[\x21-\x7e]+", text.strip()):
+        return "the API key begins or ends with a space or a line break", "remove it"
+    return (
+        "the API key contains a space, a line break or a character that is not ASCII",
+        "copy the key again, without the text around it",
+    )

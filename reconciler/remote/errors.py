@@ -66,7 +66,7 @@ class WrongShape(NoAnswer):
         super().__init__(
             f"the API returned an unexpected response: {where} is not {expected}",
             code="unexpected-shape",
-            hint="Check the target's base_url; if it is right, the API has changed.",
+            hint="check the target's base_url; if it is right, the API has changed",
         )
         self.reason = f"{where} is not {expected}"
 

@@ -50,18 +50,18 @@ _CLASSES: Mapping[int, type[Answered]] = {
 }
 
 _HINTS: Mapping[int, str] = {
-    400: "Compare the fields with the message; `reconcile validate` checks what can be checked.",
-    401: "Check the target's api_key (usually the variable PORTKEY_API_KEY) and auth_header.",
-    402: "The subscription is used up; the organisation's owner can extend it.",
-    403: "The key may lack a scope, or this belongs to another workspace; see `reconcile doctor`.",
-    404: "Check the slug and the target's base_url.",
-    409: "Run `reconcile plan`: the slug is taken, or another resource depends on the integration.",
-    413: "The request is too large for the API or for a proxy before it.",
-    422: "Compare the fields with the message; `reconcile validate` checks what can be checked.",
-    429: "Run again later, or with a smaller --parallelism.",
+    400: "compare the fields with the message; `reconcile validate` checks what can be checked",
+    401: "check the target's api_key (usually the variable PORTKEY_API_KEY) and auth_header",
+    402: "have the owner of the organisation extend the subscription, which is used up",
+    403: "check the scopes and the workspace of the key with `reconcile doctor`",
+    404: "check the target's base_url, and the slug if the path has one",
+    409: "run `reconcile plan`: the slug is taken, or another resource depends on the integration",
+    413: "send less: the request is too large for the API or for a proxy before it",
+    422: "compare the fields with the message; `reconcile validate` checks what can be checked",
+    429: "run again later, or with a smaller --parallelism",
 }
-_FAULT_HINT = "The API failed; nothing is wrong with the files. Run again later."
-_FOREIGN_HINT = "Check the target's base_url, and any proxy between this machine and the API."
+_FAULT_HINT = "run again later: the API failed, and nothing is wrong with the files"
+_FOREIGN_HINT = "check the target's base_url, and any proxy between this machine and the API"
 
 # What `quote` leaves as it is in the path of a base URL, which may be encoded already.
 _SAFE = "/%:@!$&'()*+,;=~"

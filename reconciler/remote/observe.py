@@ -383,7 +383,7 @@ def _denied(slug: str, error: NotFound | Forbidden) -> IncompleteRead:
     return IncompleteRead(
         f"the list shows {slug}, but reading it failed: {error.summary}",
         code="incomplete-read",
-        hint="Grant the key the `.read` scope for each listed integration; see `reconcile doctor`.",
+        hint="grant the key the `.read` scope for each listed integration; see `reconcile doctor`",
         http_status=error.http_status,
         request_id=error.request_id,
     )

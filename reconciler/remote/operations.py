@@ -328,7 +328,7 @@ def checked_slug(slug: object) -> str:
     raise InvalidCall(
         f"{str(slug)[:60]!r} is not a slug",
         code="bad-slug",
-        hint="A slug consists of 1 to 255 letters, digits, hyphens and underscores.",
+        hint="write 1 to 255 letters, digits, hyphens and underscores",
         attempts=0,
     )
 

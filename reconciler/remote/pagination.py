@@ -263,8 +263,8 @@ async def list_all(
     raise IncompleteRead(
         f"the list of integrations could not be proven complete: {reading.explanation}",
         code="incomplete-read",
-        hint="Nothing was planned or written. Run again; if the problem persists, run "
-        "`reconcile doctor` to check the pagination.",
+        hint="run again: nothing was planned or written; if the problem persists, run "
+        "`reconcile doctor` to check the pagination",
         attempts=calls,
     )
 

@@ -296,10 +296,10 @@ class RateLimiter:
         self.throttled += 1
         wait = error.retry_after or self._own_pause()
         if wait > LONGEST_PAUSE_SECONDS:
-            error.hint = f"The API asks to wait {wait:.0f} s, which is too long for a run."
+            error.hint = f"run again later: the API asks to wait {wait:.0f} s, too long for a run"
             raise error
         if wait >= self._deadline.remaining:
-            error.hint = f"The API asks to wait {wait:.0f} s, and the run's deadline comes first."
+            error.hint = f"allow more time with --deadline: the API asks to wait {wait:.0f} s"
             raise error
         self._paused_until = max(self._paused_until, self._timing.clock() + wait)
         if self._on_pause is not None:
@@ -324,7 +324,7 @@ class RateLimiter:
             raise DeadlineExceeded(
                 "the run's deadline comes before the rate limit allows the next call",
                 code="deadline",
-                hint="Allow more time with --deadline, or run again later.",
+                hint="allow more time with --deadline, or run again later",
                 attempts=0,
             )
         await self._timing.sleep(seconds)

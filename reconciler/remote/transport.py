@@ -7,8 +7,9 @@ connections, and 57 at 100. Messages for users are written here.
 
 import asyncio
 import contextlib
+import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 from reconciler.diagnostics import error
@@ -28,7 +29,7 @@ from reconciler.remote.exchange import (
 _UNDER_WAY = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError)
 """Signs of an aborted handshake, which proves nothing about trust."""
 
-_UNREACHABLE_HINT = "Check the network, the target's base_url and RECONCILE_PROXY."
+_UNREACHABLE_HINT = "check the network, the target's base_url and RECONCILE_PROXY"
 
 
 class ConnectionPool:
@@ -103,49 +104,68 @@ def remote_error(failure: Exception, *, what: str, base_url: str) -> RemoteError
             return NoAnswer(
                 f"{what}: no complete answer in time",
                 code="timeout",
-                hint="Run again later: the API is slow or does not respond.",
+                hint="run again later: the API is slow or does not respond",
             )
         case TooLargeError():
             return NoAnswer(
                 f"{what}: the answer is larger than {BODY_LIMIT // 2**20} MiB",
                 code="too-large",
-                hint=f"Check {base_url}: the Admin API does not send such a response.",
+                hint=f"check {base_url}: the Admin API does not send such a response",
             )
         case UndecodableError():
             return NoAnswer(
                 f"{what}: the answer is compressed in a way that cannot be read",
                 code="bad-encoding",
-                hint=f"Check the proxies between this machine and {base_url}.",
+                hint=f"check the proxies between this machine and {base_url}",
             )
     return NoAnswer(
         f"{what}: the connection broke before the answer was complete",
         code="connection-lost",
-        hint="Run the command again: it reads the current state first.",
+        hint="run the command again: it reads the current state first",
     )
 
 
 def _not_connected(failure: ConnectError, *, what: str, base_url: str) -> NotSent:
-    tls = None if isinstance(failure, ConnectTimeout) else _tls_problem(failure)
-    if tls is not None:
-        return NotSent(
-            f"{what}: {base_url} has a certificate that could not be verified: {tls}",
-            code="tls-failed",
-            hint="For a private certificate authority set RECONCILE_CA_FILE.",
-        )
+    if not isinstance(failure, ConnectTimeout):
+        for cause in _causes(failure):
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                return NotSent(
+                    f"{what}: {base_url} has a certificate that could not be verified: "
+                    f"{cause.verify_message}",
+                    code="tls-failed",
+                    hint="for a private certificate authority, set RECONCILE_CA_FILE",
+                )
+            if isinstance(cause, ssl.SSLError) and not isinstance(cause, _UNDER_WAY):
+                return NotSent(
+                    f"{what}: no TLS connection to {base_url}: {cause.reason or 'TLS failed'}",
+                    code="tls-failed",
+                    hint="check the scheme and the port of the target's base_url, and any proxy",
+                )
+    reason = _reason(failure)
     return NotSent(
-        f"{what}: {base_url} cannot be reached", code="unreachable", hint=_UNREACHABLE_HINT
+        f"{what}: {base_url} cannot be reached{': ' if reason else ''}{reason}",
+        code="unreachable",
+        hint=_UNREACHABLE_HINT,
     )
 
 
-def _tls_problem(error: BaseException | None) -> str | None:
-    """Return the reason of a failed handshake among the causes of an exception."""
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Walk an exception and its causes."""
     while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return error.verify_message
-        if isinstance(error, ssl.SSLError) and not isinstance(error, _UNDER_WAY):
-            return error.reason or "TLS failed"
+        yield error
         error = error.__cause__ or error.__context__
-    return None
+
+
+def _reason(failure: ConnectError) -> str:
+    """Return why a connection failed, in words that do not depend on the system."""
+    if isinstance(failure, ConnectTimeout):
+        return "no connection in time"
+    for cause in _causes(failure):
+        if isinstance(cause, socket.gaierror):
+            return "the host name could not be resolved"
+        if isinstance(cause, ConnectionRefusedError):
+            return "the connection was refused"
+    return ""
 
 
 def trusted(*, secure: bool, ca_file: Path | None) -> ssl.SSLContext:
@@ -168,7 +188,7 @@ def trusted(*, secure: bool, ca_file: Path | None) -> ssl.SSLContext:
                     error(
                         "ca-file",
                         f"the CA file {ca_file} cannot be used: {problem.strerror or problem}",
-                        hint="RECONCILE_CA_FILE must name a file of certificates in PEM format.",
+                        hint="set RECONCILE_CA_FILE to a file of certificates in PEM format",
                     )
                 ]
             ) from None
@@ -189,7 +209,7 @@ def checked_proxy(url: str | None) -> Proxy | None:
             error(
                 "bad-proxy",
                 "the proxy's URL cannot be used",
-                hint="RECONCILE_PROXY must have the form http://host:port.",
+                hint="set RECONCILE_PROXY to a URL of the form http://host:port",
             )
         ]
     )

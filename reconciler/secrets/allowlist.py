@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from reconciler.desired.config import is_loopback
 from reconciler.desired.references import is_forbidden
-from reconciler.desired.suggestions import did_you_mean
+from reconciler.desired.suggestions import did_you_mean, nearest
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation, error
 from reconciler.domain.policy import Target
 from reconciler.domain.secrets import SecretRef
@@ -183,9 +183,13 @@ def refuse_unknown_host(target: Target, *, allowed_hosts: Collection[str]) -> No
     # With the embedded simulator or a loopback address, a key does not leave this machine.
     if target.is_simulator or is_loopback(host) or host in known:
         return
+    # Most hosts that are not allowed are a typo, such as the console's host.
+    near = nearest(host, known, strict=True)
+    question = f"did you mean {near}? " if near else ""
+    hint = f"if the host is trusted, add {host} to the environment variable {HOSTS_VARIABLE}"
     problem = error(
         "host-not-allowed",
         f"target {target.name}: the API key is not sent to {host}",
-        hint=f"if the host is trusted, add {host} to the environment variable {HOSTS_VARIABLE}",
+        hint=question + hint,
     )
     raise Refused([problem])

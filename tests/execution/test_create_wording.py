@@ -27,7 +27,7 @@ BROKE = "POST /integrations: the connection broke before the answer was complete
 MAY_ARRIVE = "a create without a response may have been carried out, or may still be"
 LATER = "wait a moment and run apply again: it checks first whether the integration exists"
 COMPARE = "compare both in the console and delete the duplicate"
-CHECK_KEY = "Check the target's api_key (usually the variable PORTKEY_API_KEY) and auth_header."
+CHECK_KEY = "check the target's api_key (usually the variable PORTKEY_API_KEY) and auth_header"
 
 
 def lost_for_good() -> World:

@@ -95,7 +95,7 @@ CASES = [
             "AB04",
             "PUT /integrations/alpha/workspaces was answered with 400 AB04: Internal server error"
             " (already done: fields)",
-            "Compare the fields with the message; `reconcile validate` checks what can be checked.",
+            "compare the fields with the message; `reconcile validate` checks what can be checked",
             400,
         ),
         id="update: its second call was refused",
@@ -136,8 +136,8 @@ CASES = [
         ActionFailure(
             "AB07",
             "DELETE /integrations/alpha was answered with 409 AB07: Internal server error",
-            "Run `reconcile plan`: the slug is taken, or another resource depends on "
-            "the integration.",
+            "run `reconcile plan`: the slug is taken, or another resource depends on "
+            "the integration",
             409,
         ),
         id="delete: refused",

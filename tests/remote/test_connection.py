@@ -375,9 +375,7 @@ def test_a_ca_file_that_cannot_be_used_is_named_with_the_reason(tmp_path: Path) 
         with pytest.raises(InvalidInput) as caught:
             made(ca_file=path)
         assert caught.value.summary.startswith(f"the CA file {path} cannot be used: {why}")
-        assert (
-            caught.value.hint == "RECONCILE_CA_FILE must name a file of certificates in PEM format."
-        )
+        assert caught.value.hint == "set RECONCILE_CA_FILE to a file of certificates in PEM format"
         assert caught.value.code == "ca-file"
 
 
@@ -398,7 +396,7 @@ def test_a_proxy_that_cannot_be_used_is_refused_and_its_form_is_said(url: str) -
         "bad-proxy",
         "the proxy's URL cannot be used",
     )
-    assert caught.value.hint == "RECONCILE_PROXY must have the form http://host:port."
+    assert caught.value.hint == "set RECONCILE_PROXY to a URL of the form http://host:port"
     assert caught.value.__context__ is None
 
 

@@ -29,7 +29,7 @@ def refused(read: Any, *args: Any, **named: Any) -> str:
         read(*args, **named)
     error = caught.value
     assert error.code == "unexpected-shape"
-    assert error.hint == "Check the target's base_url; if it is right, the API has changed."
+    assert error.hint == "check the target's base_url; if it is right, the API has changed"
     common = "the API returned an unexpected response: "
     assert error.summary.startswith(common)
     return error.summary.removeprefix(common)

@@ -52,8 +52,8 @@ def test_a_list_that_is_not_whole_says_why_and_how_often_it_was_asked_for(
     error = caught.value
     assert error.summary == f"the list of integrations could not be proven complete: {why}"
     assert error.hint == (
-        "Nothing was planned or written. Run again; if the problem persists, run "
-        "`reconcile doctor` to check the pagination."
+        "run again: nothing was planned or written; if the problem persists, run "
+        "`reconcile doctor` to check the pagination"
     )
     assert (error.code, error.attempts, len(api.calls)) == ("incomplete-read", calls, calls)
 
@@ -197,7 +197,7 @@ def refused() -> Forbidden:
 def assert_unreadable(error: IncompleteRead) -> None:
     assert error.summary == "the list shows a, but reading it failed: GET was answered with 403"
     assert error.hint == (
-        "Grant the key the `.read` scope for each listed integration; see `reconcile doctor`."
+        "grant the key the `.read` scope for each listed integration; see `reconcile doctor`"
     )
     assert (error.code, error.http_status, error.request_id) == ("incomplete-read", 403, "r-1")
 

@@ -132,9 +132,7 @@ def test_a_slug_that_is_refused_is_shown_at_its_beginning_only() -> None:
     with pytest.raises(InvalidCall) as caught:
         prepare(Call(OperationName.GET, "x " + "y" * 100))
     assert caught.value.summary == f"'x {'y' * 58}' is not a slug"
-    assert caught.value.hint == (
-        "A slug consists of 1 to 255 letters, digits, hyphens and underscores."
-    )
+    assert caught.value.hint == ("write 1 to 255 letters, digits, hyphens and underscores")
 
 
 @pytest.mark.parametrize("name", [OperationName.CREATE, OperationName.UPDATE])

@@ -72,9 +72,9 @@ def test_one_accepted_call_makes_our_own_pause_short_again() -> None:
 @pytest.mark.parametrize(
     ("asked", "deadline", "hint"),
     [
-        (301.0, None, "The API asks to wait 301 s, which is too long for a run."),
-        (301.0, 10.0, "The API asks to wait 301 s, which is too long for a run."),
-        (60.0, 60.0, "The API asks to wait 60 s, and the run's deadline comes first."),
+        (301.0, None, "run again later: the API asks to wait 301 s, too long for a run"),
+        (301.0, 10.0, "run again later: the API asks to wait 301 s, too long for a run"),
+        (60.0, 60.0, "allow more time with --deadline: the API asks to wait 60 s"),
     ],
 )
 def test_a_pause_out_of_proportion_is_the_end_and_says_why(
@@ -102,7 +102,7 @@ def test_whoever_would_wait_beyond_the_deadline_hears_it_at_once() -> None:
         probe.leaves()
     error = caught.value
     assert error.summary == "the run's deadline comes before the rate limit allows the next call"
-    assert error.hint == "Allow more time with --deadline, or run again later."
+    assert error.hint == "allow more time with --deadline, or run again later"
     assert (error.code, error.attempts, probe.clock.slept) == ("deadline", 0, [])
 
 

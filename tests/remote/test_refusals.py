@@ -10,14 +10,14 @@ from reconciler.remote.exchange import RawAnswer, Sent, read_answer
 
 JSON = {"content-type": "application/json"}
 WHAT = "PUT /integrations/a"
-COMPARE = "Compare the fields with the message; `reconcile validate` checks what can be checked."
-FAILED = "The API failed; nothing is wrong with the files. Run again later."
-LACKING = "The key may lack a scope, or this belongs to another workspace; see `reconcile doctor`."
+COMPARE = "compare the fields with the message; `reconcile validate` checks what can be checked"
+FAILED = "run again later: the API failed, and nothing is wrong with the files"
+LACKING = "check the scopes and the workspace of the key with `reconcile doctor`"
 IN_THE_WAY = (
-    "Run `reconcile plan`: the slug is taken, or another resource depends on the integration."
+    "run `reconcile plan`: the slug is taken, or another resource depends on the integration"
 )
 NO = b'{"success": false}'
-FOREIGN = "Check the target's base_url, and any proxy between this machine and the API."
+FOREIGN = "check the target's base_url, and any proxy between this machine and the API"
 
 
 def refusal(code: str, message: str = "no") -> dict[str, Any]:
@@ -45,24 +45,24 @@ def failure(
         (400, COMPARE),
         (
             401,
-            "Check the target's api_key (usually the variable PORTKEY_API_KEY) and auth_header.",
+            "check the target's api_key (usually the variable PORTKEY_API_KEY) and auth_header",
         ),
-        (402, "The subscription is used up; the organisation's owner can extend it."),
+        (402, "have the owner of the organisation extend the subscription, which is used up"),
         (
             403,
             LACKING,
         ),
-        (404, "Check the slug and the target's base_url."),
+        (404, "check the target's base_url, and the slug if the path has one"),
         (408, FAILED),
         (
             409,
             IN_THE_WAY,
         ),
-        (413, "The request is too large for the API or for a proxy before it."),
+        (413, "send less: the request is too large for the API or for a proxy before it"),
         (418, ""),
         (422, COMPARE),
         (425, FAILED),
-        (429, "Run again later, or with a smaller --parallelism."),
+        (429, "run again later, or with a smaller --parallelism"),
         (499, ""),
         (500, FAILED),
         (599, FAILED),

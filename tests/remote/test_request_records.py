@@ -108,7 +108,7 @@ def test_nothing_is_sent_after_the_deadline_and_that_is_said() -> None:
     error = failure(PUT, transport, deadline=0)
     assert isinstance(error, DeadlineExceeded)
     assert error.summary == "the run's deadline passed before PUT /integrations/a was sent"
-    assert error.hint == "Allow more time with --deadline; completed calls are not undone."
+    assert error.hint == "allow more time with --deadline; completed calls are not undone"
     assert (error.code, error.attempts, seen) == ("deadline", 0, [])
 
 
@@ -257,14 +257,26 @@ def test_an_id_that_repeats_a_key_without_a_known_prefix_is_left_out() -> None:
     assert run_virtually(main()) == [None, "r-plain-canary"]
 
 
-def test_a_key_that_no_header_can_carry_is_named_as_what_it_is() -> None:
+@pytest.mark.parametrize(
+    ("key", "words", "hint"),
+    [
+        (" ", "is empty", "set the variable"),
+        ("canary\n", "ends with a space or a line break", "remove it"),
+        ("\tcanary", "begins or ends", "remove it"),
+        ("canary of mine", "contains a space", "copy the key again"),
+        ("c\u00e4nary", "is not ASCII", "copy the key again"),
+        ("can\r\nary", "a line break", "copy the key again"),
+    ],
+)
+def test_a_key_that_no_header_can_carry_is_named_as_what_it_is(
+    key: str, words: str, hint: str
+) -> None:
     with pytest.raises(InvalidInput) as caught:
-        client(answering(FINE)[0], api_key=Redacted(" "))
-    assert caught.value.summary == (
-        "the API key is empty or contains characters that are not allowed in a header"
-    )
-    assert caught.value.hint == "Remove spaces and line breaks around the value."
+        client(answering(FINE)[0], api_key=Redacted(key))
+    assert words in caught.value.summary
+    assert hint in caught.value.hint
     assert caught.value.code == "bad-api-key"
+    assert "nary" not in str(caught.value.diagnostics)
 
 
 @pytest.mark.parametrize(("asked", "connections"), [(3, 3), (1, 1), (0, 1), (-5, 1), (None, 10)])

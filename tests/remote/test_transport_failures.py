@@ -1,5 +1,6 @@
 """Messages when no answer came: one for each cause, without anything that was sent."""
 
+import socket
 import ssl
 
 import pytest
@@ -18,9 +19,10 @@ from reconciler.remote.transport import remote_error
 
 BASE = "https://gateway.example/v1"
 WHAT = "PUT /integrations/a"
-UNREACHABLE = "Check the network, the target's base_url and RECONCILE_PROXY."
-AGAIN = "Run the command again: it reads the current state first."
-TRUST = "For a private certificate authority set RECONCILE_CA_FILE."
+UNREACHABLE = "check the network, the target's base_url and RECONCILE_PROXY"
+AGAIN = "run the command again: it reads the current state first"
+SCHEME = "check the scheme and the port of the target's base_url, and any proxy"
+TRUST = "for a private certificate authority, set RECONCILE_CA_FILE"
 
 
 def distrusted() -> ssl.SSLCertVerificationError:
@@ -58,7 +60,21 @@ def refused_by_tls(reason: str | None) -> ssl.SSLError:
             ConnectTimeout("c"),
             NotSent,
             "unreachable",
-            f"{BASE} cannot be reached",
+            f"{BASE} cannot be reached: no connection in time",
+            UNREACHABLE,
+        ),
+        (
+            caused_by(ConnectionRefusedError("canary")),
+            NotSent,
+            "unreachable",
+            f"{BASE} cannot be reached: the connection was refused",
+            UNREACHABLE,
+        ),
+        (
+            caused_by(socket.gaierror("canary")),
+            NotSent,
+            "unreachable",
+            f"{BASE} cannot be reached: the host name could not be resolved",
             UNREACHABLE,
         ),
         (
@@ -72,15 +88,15 @@ def refused_by_tls(reason: str | None) -> ssl.SSLError:
             caused_by(refused_by_tls("WRONG_VERSION_NUMBER")),
             NotSent,
             "tls-failed",
-            f"{BASE} has a certificate that could not be verified: WRONG_VERSION_NUMBER",
-            TRUST,
+            f"no TLS connection to {BASE}: WRONG_VERSION_NUMBER",
+            SCHEME,
         ),
         (
             caused_by(refused_by_tls(None)),
             NotSent,
             "tls-failed",
-            f"{BASE} has a certificate that could not be verified: TLS failed",
-            TRUST,
+            f"no TLS connection to {BASE}: TLS failed",
+            SCHEME,
         ),
         (
             caused_by(cut(ssl.SSLEOFError)),
@@ -108,21 +124,21 @@ def refused_by_tls(reason: str | None) -> ssl.SSLError:
             NoAnswer,
             "timeout",
             "no complete answer in time",
-            "Run again later: the API is slow or does not respond.",
+            "run again later: the API is slow or does not respond",
         ),
         (
             TooLargeError(),
             NoAnswer,
             "too-large",
             "the answer is larger than 10 MiB",
-            f"Check {BASE}: the Admin API does not send such a response.",
+            f"check {BASE}: the Admin API does not send such a response",
         ),
         (
             UndecodableError(),
             NoAnswer,
             "bad-encoding",
             "the answer is compressed in a way that cannot be read",
-            f"Check the proxies between this machine and {BASE}.",
+            f"check the proxies between this machine and {BASE}",
         ),
         (
             OSError("c"),

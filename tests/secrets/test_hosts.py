@@ -41,3 +41,12 @@ def test_any_other_host_is_refused_and_the_way_out_is_named(url: str) -> None:
         refuse_unknown_host(Target(name="production", base_url=url), allowed_hosts=[])
     assert (caught.value.code, caught.value.exit_code) == ("host-not-allowed", 4)
     assert "RECONCILE_ALLOWED_HOSTS" in caught.value.hint
+
+
+@pytest.mark.parametrize("host", ["app.portkey.ai", "api.portkey.io", "api.portkey.com"])
+def test_a_host_that_is_probably_misspelled_names_the_right_one(host: str) -> None:
+    target = Target(name="production", base_url=f"https://{host}/v1")
+    with pytest.raises(Refused) as caught:
+        refuse_unknown_host(target, allowed_hosts=["gateway.example"])
+    assert caught.value.hint.startswith("did you mean api.portkey.ai? ")
+    assert f"add {host} to" in caught.value.hint
