@@ -6,6 +6,7 @@ The checks themselves: `reconciler.doctor`.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from secrets import token_hex
 
 from reconciler.cli import settings, wiring
@@ -16,7 +17,7 @@ from reconciler.cli.options import ReadingOptions
 from reconciler.cli.run_facts import run_facts
 from reconciler.cli.settings import Settings
 from reconciler.desired.load import load
-from reconciler.diagnostics import Severity, counted, named
+from reconciler.diagnostics import Severity, counted
 from reconciler.doctor.api_checks import API_ANSWERS, ApiChecks, clock_check
 from reconciler.doctor.checks import Check, CheckStatus, Health, fail, ledger_check, ok, warn
 from reconciler.doctor.probe import Probe
@@ -66,11 +67,20 @@ class DoctorRun:
         target = self._target()
         if target is None:
             return Health(tuple(self.checks))
-        if target.policies:
-            self.checks.append(self._policies(target))
+        self.checks += self._features(target)
         await self._api(target)
+        if target.probe is not None:
+            from reconciler.cli.feature_checks import probe_check
+
+            self.checks.append(await probe_check(self.invocation, self.environment, target))
         ledger_access = wiring.ledger_access_of(self.invocation, self.environment)
         await in_thread(lambda: self._ledger(ledger_access, target))
+        promotion = target.promotion
+        if promotion is not None:
+            from reconciler.cli.feature_checks import promotion_check
+
+            check = partial(promotion_check, self.invocation, self.environment, target, promotion)
+            self.checks.append(await in_thread(check))
         self.checks += await self._environments(target)
         named = PlanTarget.of(target, self.organisation)
         return Health(tuple(self.checks), named, self.answers)
@@ -100,20 +110,11 @@ class DoctorRun:
             self.checks.append(ok("config", declared))
         return target
 
-    def _policies(self, target: Target) -> Check:
-        """Check whether every policy could be run; none is run, because there is no plan."""
-        from reconciler.cli.policy_access import policy_runner  # few targets have policies
+    def _features(self, target: Target) -> Iterator[Check]:
+        """Yield the checks of optional settings that need no API."""
+        from reconciler.cli.feature_checks import file_checks  # few targets have such settings
 
-        try:
-            runner = policy_runner(self.invocation, self.environment)
-        except Rejection as problem:
-            return fail("policies", problem.summary, problem.hint)
-        found = runner.problems(target)
-        if found:
-            name, reason = found[0]
-            return fail("policies", f"policy {name}: {reason.summary}", reason.hint)
-        names = named([policy.name for policy in target.policies], limit=5)
-        return ok("policies", f"{names}: allowed, with program and files")
+        yield from file_checks(self.invocation, self.environment, target)
 
     async def _api(self, target: Target) -> None:
         # The check of the clock needs the Date header of a response, which only a listener sees.

@@ -65,6 +65,7 @@ __all__ = [
     "ledger_state",
     "new_run_id",
     "open_client",
+    "prober_for",
     "read_target",
     "run",
     "session",
@@ -155,7 +156,9 @@ async def run(
             writes=True,
         ) as opened:
             prober = await held.enter_async_context(
-                _prober(invocation, source.environment, opened.desired.target, wanted=opens_prober)
+                prober_for(
+                    invocation, source.environment, opened.desired.target, wanted=opens_prober
+                )
             )
             if ledger_listener is not None:
                 _inform(ledger_listener, opened, probes=opens_prober)
@@ -191,9 +194,10 @@ def _inform(ledger_listener: "LedgerListener", opened: Session, *, probes: bool)
 
 
 @asynccontextmanager
-async def _prober(
+async def prober_for(
     invocation: Invocation, environment: Settings, target: Target, *, wanted: bool
 ) -> AsyncIterator["Prober | None"]:
+    """Open the prober of a target, None if it is not wanted."""
     if not wanted:
         yield None
         return

@@ -67,6 +67,11 @@ class Unsoaked:
     unchecked: bool = False
 
 
+def longest_trust(soak: timedelta) -> timedelta:
+    """Return the age up to which the newest check of the source counts."""
+    return max(soak, _SHORTEST_TRUST)
+
+
 @dataclass(frozen=True, slots=True)
 class _Reason:
     text: str
@@ -160,7 +165,7 @@ class _Guard:
             text = f"{slug}: in use at {self.source} since {_shown(soaked.since)}"
             return _Reason(f"{text}, last checked {_shown(checked)}", opens)
         # Since an older check, the source may have drifted, so the time that passed proves nothing.
-        if self.now - checked > max(self.soak, _SHORTEST_TRUST):
+        if self.now - checked > longest_trust(self.soak):
             return _Reason(f"{slug}: not checked at {self.source} since {_shown(checked)}", opens)
         return None
 

@@ -42,11 +42,14 @@ def command(
 ) -> int:
     """Check configuration, API key, scopes, pagination, clock and ledger.
 
+    What optional settings of the target need is checked as well: policies, change windows, the
+    catalogue, the probe of credentials, usage and the source of a promotion.
+
     If GITHUB_REPOSITORY and GITHUB_TOKEN are set, the environments of the workflows are checked,
     too: only the default branch may receive the secrets of NAME and NAME-read.
 
     Each check is ok, warn or fail, with a hint; the exit code is 1 if any check fails. Without
-    --probe, only GET requests are sent.
+    --probe, only GET requests are sent. Commands of policies and probes are not run.
     """
     from reconciler.cli.doctor_run import DoctorRun
 
