@@ -45,7 +45,9 @@ def explain(problem: BaseException) -> ErrorReport:
             return ErrorReport(problem.exit_code, (diagnostic,))
         # click's own exit code is 2, which means differences in this program.
         case click.ClickException():
-            return ErrorReport(3, (_of_click(problem),))
+            from reconciler.cli import usage_errors
+
+            return ErrorReport(3, (usage_errors.diagnostic_of(problem),))
         case KeyboardInterrupt() | EOFError() | click.Abort():
             return _of_interrupt(problem)
         # A TaskGroup wraps the exception of its task, even if it is the only one.
@@ -125,16 +127,6 @@ def _of_interrupt(problem: BaseException) -> ErrorReport:
     return ErrorReport(
         signals.exit_code(problem), (error("interrupted", signals.message(problem)),)
     )
-
-
-def _of_click(problem: click.ClickException) -> Diagnostic:
-    hint = ""
-    if isinstance(problem, click.UsageError) and problem.ctx is not None:
-        hint = f"run `{problem.ctx.command_path} --help` for usage"
-    # click writes sentences, and choices as a list on lines with tabs. A diagnostic is one line, in
-    # lower case and without a full stop.
-    summary = " ".join(problem.format_message().split())
-    return error("usage", summary[:1].lower() + summary[1:].rstrip("."), hint=hint)
 
 
 def _first_of_ours(group: BaseExceptionGroup[Any]) -> BaseException:

@@ -195,6 +195,11 @@ def _report(problem: BaseException, arguments: Sequence[str], console: Console) 
         arguments, prefix=ENVIRONMENT_PREFIX
     ):
         console.log_as_json(settings.now)
+    if isinstance(problem, click.UsageError):
+        from reconciler.cli import usage_errors
+        from reconciler.errors import InvalidInput
+
+        problem = InvalidInput([usage_errors.diagnostic_of(problem, arguments, COMMANDS)])
     as_json = error_reporting.wants_json(arguments, commands=COMMANDS, prefix=ENVIRONMENT_PREFIX)
     return error_reporting.report(problem, console=console, as_json=as_json)
 

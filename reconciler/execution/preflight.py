@@ -5,6 +5,7 @@ its calls send is available and has the form that its field accepts.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
@@ -34,8 +35,7 @@ CLOCK_SKEW = timedelta(minutes=10)
 _LONGEST = 80
 """Maximum length of a value that a message shows whole; a host is never shortened."""
 
-_SHOWN_DIGITS = 12
-"""Digits of a digest that texts show."""
+_WHOLE_DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def objections(
             error(
                 "digest-mismatch",
                 f"the plan's digest is {fresh.digest}, but {approval.digest} was expected",
-                hint=_digest_hint(approval.digest, fresh),
+                hint=_digest_hint(approval.digest),
             )
         ]
     found = [problem for plan in approval.plans for problem in _wrong_target(plan, fresh)]
@@ -141,12 +141,10 @@ def objections(
     return [_not_approved(excess) for excess in beyond_approval(fresh, approval.plans)]
 
 
-def _digest_hint(given: str, fresh: Plan) -> str:
-    digits = given.removeprefix("sha256:")
-    is_beginning = fresh.digest.removeprefix("sha256:").startswith(digits)
-    # Texts show these digits for people. They approve nothing: another plan can be made that
+def _digest_hint(given: str) -> str:
+    # Texts show the first digits for people. They approve nothing: another plan can be made that
     # begins with the same ones.
-    if is_beginning and len(digits) >= _SHOWN_DIGITS:
+    if not _WHOLE_DIGEST.fullmatch(given):
         return "pass the whole digest: `reconcile -v plan` and --format json show all digits"
     return "review and approve the new plan: something changed after the approval"
 

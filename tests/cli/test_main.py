@@ -82,4 +82,4 @@ def test_the_command_alone_shows_its_help_and_counts_as_bad_input(
 def test_a_word_in_place_of_a_number_is_named_as_such() -> None:
     code, _, err = outcome("plan", "--deadline", "soon")
     assert code == 3
-    assert "invalid value for '--deadline': 'soon' is not a valid number" in err
+    assert "invalid value for '--deadline': 'soon' is not a number" in err

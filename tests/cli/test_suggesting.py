@@ -183,7 +183,7 @@ def test_the_digits_of_a_text_are_no_approval_and_the_hint_says_where_the_rest_i
     (line,) = [line for line in text.splitlines() if line.startswith("digest: ")]
     digits = line.split()[1]
     assert len(digits) == 12
-    for given in (digits, f"sha256:{digits}"):
+    for given in (digits, f"sha256:{digits}", digits[:7], "latest"):
         refused = project.run("apply", "--expect-digest", given)
         assert refused.code == 4
         assert "hint: pass the whole digest: `reconcile -v plan`" in refused.err
