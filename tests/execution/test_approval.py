@@ -42,10 +42,10 @@ def test_without_anything_to_check_there_is_no_objection() -> None:
 
 def test_another_digest_shows_both() -> None:
     fresh = plan(declared())
-    approval = Approval(digest="sha256:00")
-    (found,) = objections(approval, fresh, now=BEGAN, max_age_hours=24)
+    other = f"sha256:{'0' * 64}"
+    (found,) = objections(Approval(digest=other), fresh, now=BEGAN, max_age_hours=24)
     assert found.code == "digest-mismatch"
-    assert found.summary == f"the plan's digest is {fresh.digest}, but sha256:00 was expected"
+    assert found.summary == f"the plan's digest is {fresh.digest}, but {other} was expected"
     assert found.hint.startswith("review and approve the new plan")
 
 
