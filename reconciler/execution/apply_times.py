@@ -35,6 +35,7 @@ def require_time(
 ) -> Overrides:
     """Return the reasons that permit a plan now; raises `Refused` if one is missing."""
     target = desired.target
+    # Collected, so that one refusal names every reason that has to be given.
     found: list[Diagnostic] = []
     break_freeze = allow_unsoaked = None
     if target.has_change_times:
@@ -64,6 +65,7 @@ def with_notices(
     if target.has_change_times:
         from reconciler.planning import window_guard
 
+        # Notices and not errors: a plan is reviewed before its window opens.
         plan = window_guard.with_notice(plan, target, now=now)
     if target.promotion is not None:
         from reconciler.planning import soak_guard

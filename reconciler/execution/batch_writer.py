@@ -58,9 +58,12 @@ class BatchWriter:
             await asyncio.wait({self._worker}, timeout=HURRIED_SECONDS)
         else:
             await finished(self._worker, self._stop)
+        # Cancelling the task leaves its thread behind; the process does not wait for it.
         if not self._worker.done():
             self._worker.cancel()
             self.problem = self.problem or unanswered()
+        # A run whose start is not on record has sent nothing, so failing loses nothing. Later
+        # failures are part of the result instead.
         if self._start_unwritten and self.problem is not None and kind is None:
             raise self.problem
 
@@ -95,6 +98,8 @@ class BatchWriter:
     async def _write_batch(self, batch: list[tuple[Event, "asyncio.Future[None]"]]) -> None:
         events = [event for event, _ in batch]
         try:
+            # After one failure nothing is written any more: a record with a gap would be taken for
+            # a whole one.
             if self.problem is None:
                 await in_thread(lambda: self._write(events))
                 self._start_unwritten = False

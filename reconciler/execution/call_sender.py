@@ -65,6 +65,8 @@ class CallSender:
 
     async def send(self, call: Call, *, last_seen: Observed | None = None) -> Reply:
         """Announce a call and send it; raise `Interrupted` once the run was asked to stop."""
+        # Checked before every call: an action of several calls stops between them, which
+        # `half_done` shows.
         if self.cancel.requested:
             raise Interrupted(self.cancel.reason, code="interrupted", hint="run apply again")
         await self._announce(CallStarted(self.action, call, last_seen, of_shadow=self.of_shadow))
@@ -100,6 +102,8 @@ class CallSender:
                 await recorded
         except ReconcilerError as problem:
             self.cancel.request(problem.summary)
+            # A call that is not on record is not sent: after a crash, nothing would show that it
+            # may have been carried out.
             raise Interrupted(problem.summary, code=problem.code, hint=problem.hint) from problem
 
     def settle(self) -> None:
@@ -143,6 +147,7 @@ class CallSender:
     def _account(self, ended: CallEnded, attempts: int) -> None:
         self.tries[ended.call.operation] += attempts
         if ended.request_id:
+            # Those of refused calls, too: they are what a support request needs.
             self.request_ids.append(ended.request_id)
         try:
             self.emit(ended)

@@ -195,6 +195,7 @@ class Creation:
     async def _after_answer(self, reply: Reply) -> Created:
         """Compare the slug in the response with the requested one; remove a stray."""
         echoed = reply.body.get("slug") if isinstance(reply.body, Mapping) else None
+        # Equal slugs alone are proof: a response names what this very request made.
         if echoed == self.slug:
             self.created = Created(created_id(reply, self.slug))
             await self._rule_out_twins()

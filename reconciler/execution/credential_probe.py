@@ -80,6 +80,7 @@ def writes_credential(action: Action) -> bool:
     """Return whether an action sends a secret, or changes which one is used and where."""
     if action.kind is ActionKind.DELETE:
         return False
+    # A create and a replace store every credential, whatever their list of changes says.
     if action.kind is not ActionKind.UPDATE:
         return True
     if any(change.risk is Risk.CREDENTIAL for change in action.changes):
@@ -181,6 +182,7 @@ def _gateway_slug(fields: Tree, workspace: str | None) -> str | None:
     entries: Mapping[str, object] = as_mapping(fields.get("workspaces"))
     entry = as_mapping(entries.get(workspace or ""))  # type: ignore[arg-type]
     for tree in (entry, fields):
+        # The entry of the workspace comes first: it overrides the common value (remote/API.md §4).
         slug = tree.get("default_provider_slug")
         if isinstance(slug, str) and slug:
             return slug

@@ -56,12 +56,15 @@ async def execute(
     is only recorded. Raises only what a listener raises at `RunStarted`, before anything is
     written.
     """
+    # The only event that is awaited here: no call may be sent while the ledger does not know the
+    # run.
     recorded = emit(RunStarted(run, plan, break_freeze, allow_unsoaked))
     if recorded is not None:
         await recorded
     execution = _Execution(dependencies, emit, concurrency, abort_on_error, cancel or CancelToken())
     for phase in _PHASES:
         await execution.carry_out([a for a in plan.actions if a.kind in phase])
+    # Every action has an outcome: a phase skips what its workers did not take.
     outcomes = tuple(execution.outcomes[action.address] for action in plan.actions)
     result = ApplyResult(
         run=run,
@@ -118,6 +121,8 @@ class _Execution:
 
     async def _wait(self, workers: list[asyncio.Task[None]]) -> None:
         """Wait for the workers; after a request to stop, at most GRACE_SECONDS longer."""
+        # A request to stop must wake this wait: workers only see it between two actions, and an
+        # action can take as long as its retries.
         stopped = asyncio.create_task(self.cancel.wait())
         finished = asyncio.create_task(asyncio.wait(workers))
         try:
@@ -156,6 +161,7 @@ class _Execution:
         self._end(action, outcome)
         if runner.ends_the_run:
             self.cancel.request(runner.ends_the_run)
+        # A skipped action counts as well: it was not carried out although its turn had come.
         elif outcome.status is not Status.APPLIED and self.abort_on_error:
             self.cancel.request("stopped at the first failure, because of --on-error abort")
 

@@ -84,6 +84,8 @@ def record_in(recorder: "Recorder", *, fingerprints: Fingerprints = _no_fingerpr
                     made=event.made,
                 )
             case ActionEnded(action=action, outcome=outcome):
+                # For an update the id is that of an older integration; as made by this run, an undo
+                # would delete it.
                 made = outcome.identity if action.kind in _CREATING else None
                 recorder.action_ended(action, outcome.as_json(), made=made)
             case RunEnded(result=result):
@@ -130,10 +132,12 @@ class LedgerListener:
         for event in events:
             # A run without any action would fill the history and change nothing.
             if isinstance(event, RunStarted) and event.plan.actions:
+                # Before the recorder: its rows belong to the target under its organisation.
                 self._learn(event.plan.target.organisation_id)
                 self._recorder = self._ledger.recorder(self._key, facts=self._facts, now=self._now)
                 self._listen = record_in(self._recorder, fingerprints=self._fingerprints)
                 self._end_soaking(event.plan)
+        # A run without actions has no record to append to.
         if self._listen is None or self._recorder is None:
             return
         # Without the lock, another run may own the target, so nothing more may be confirmed.
@@ -196,6 +200,7 @@ class LedgerListener:
     def _store_seen(self, observed: ObservedState) -> None:
         """Store the state of all that was read, after the writes if there were any."""
         now = self._now()
+        # What the run has acted on replaces what was read before; None drops it.
         states = {**observed.integrations, **self._acted}
         seen = {
             slug: SeenState(state, now)
@@ -313,9 +318,12 @@ def confirmed_by_partial_create(
     whole = confirmed_by_action(action, outcome, values=values, pepper=pepper)
     if outcome.error is not None and outcome.error.code in UNPROVEN_CODES:
         # The next plan must send it again, although the API has it: it may not work.
+        # Without a record, the secret counts as never sent.
         whole = replace(whole, secrets={})
     left: set[str] = set()
     for operation in _PARTS.keys() - outcome.accepted:
+        # A part that was not written must stay undeclared in the record: the next plan would
+        # otherwise take its absence for a change in the API.
         left |= _PARTS[operation]
     fields = {name: value for name, value in whole.declared.fields.items() if name not in left}
     return Confirmed(
@@ -334,6 +342,7 @@ def confirmed_in_sync(
     return [
         Confirmed(declared, identity=ids.get(slug))
         for slug, declared in sorted(desired.integrations.items())
+        # Integrations outside the selection were not compared, so nothing was found in sync.
         if slug not in acted and selection.includes(slug)
     ]
 

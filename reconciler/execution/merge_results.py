@@ -31,6 +31,7 @@ def merge(results: Sequence[ApplyResult]) -> ApplyResult:
     a shard or a slug that occurs twice. Shards without a result: `missing_shards`.
     """
     problems = _different_targets(results)
+    # Shards of different numbers overlap by nature, so the slugs that occur twice would be noise.
     problems += _inconsistent_shards(results) or _duplicate_slugs(results)
     if problems:
         raise InvalidInput(problems)

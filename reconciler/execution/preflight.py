@@ -99,6 +99,7 @@ def refuse_blocked(plan: Plan) -> None:
     if not plan.blocked:
         return
     codes = {code for action in plan.blocked for code in action.blocked_by}
+    # A code can also stand at a warning about an action that is not blocked.
     reasons = [d for d in plan.diagnostics if d.code in codes and d.severity is Severity.ERROR]
     raise Refused(reasons or list(plan.diagnostics), plan=plan)
 
@@ -106,6 +107,8 @@ def refuse_blocked(plan: Plan) -> None:
 def refuse_unjudged(plan: Plan, target: Target) -> None:
     """Raise `Refused` for a plan that the policies of its target have not judged."""
     known = [verdict.name for verdict in plan.policies]
+    # By names and in order: a caller that judged with other policies than those of the files has
+    # not judged this plan.
     if plan.actions and known != [policy.name for policy in target.policies]:
         summary = f"the policies of target `{target.name}` were not run for this plan"
         hint = "run `apply` from the command line, which runs them"
@@ -119,6 +122,7 @@ def objections(
     approval: Approval, fresh: Plan, *, now: datetime, max_age_hours: float
 ) -> list[Diagnostic]:
     """Return the reasons why an approval does not cover a fresh plan; empty if it does."""
+    # Alone, because a digest covers the target, the policies and every action.
     if approval.digest is not None and not fresh.has_digest(approval.digest):
         return [
             error(

@@ -52,6 +52,7 @@ class CommandProber:
         if ended.status < 0:
             reason = f"the probe was ended by signal {-ended.status}"
             return ProbeResult(Verdict.UNKNOWN, reason)
+        # Any other status is an answer: the documentation of `probe.command` names 0 as alive.
         if ended.status:
             return ProbeResult(Verdict.DEAD, f"the probe exited with {ended.status}")
         return ProbeResult(Verdict.ALIVE)
@@ -88,6 +89,8 @@ class GatewayProber:
         for pause in RETRY_PAUSES:
             try:
                 answer = await self.gateway.models(provider)
+            # A probe that fails for a moment would stop every further credential of the run, so it
+            # is repeated.
             except RemoteError:
                 pass
             else:

@@ -81,6 +81,7 @@ class Outcome:
 
     def as_json(self) -> dict[str, Any]:
         """Return the outcome as an entry of `outcomes` in the result document."""
+        # The order of the keys is part of the format: golden files and humans compare the text.
         document: dict[str, Any] = {
             "address": f"integration/{self.slug}",
             "slug": self.slug,
@@ -92,6 +93,7 @@ class Outcome:
             "error": self.error.as_json() if self.error else None,
             "warnings": list(self.warnings),
         }
+        # Left out when empty, so that documents of earlier releases stay as they were.
         if self.half_done:
             document["half_done"] = self.half_done
         if self.is_probed:

@@ -83,6 +83,7 @@ class Shadow:
     # -- creating ------------------------------------------------------------------------
 
     async def _post(self, call: Call) -> None:
+        # Before the call, because an interruption during it leaves the shadow as well.
         self.may_exist = True
         try:
             reply = await self.sender.send(call)
@@ -103,6 +104,7 @@ class Shadow:
         found = None
         with suppress(RemoteError):  # the failure of the create is reported
             found = await self.existence.appearing(self.slug, self.clock)
+        # The mark in the description is the only evidence that this run created it.
         if found is None or marked_run(found) != self.run:
             raise NotConfirmed(
                 f"creating the shadow {self.slug} may have been carried out: {problem.summary}",
@@ -114,6 +116,7 @@ class Shadow:
 
     async def _remove_stray(self, echoed: object, reply: Reply) -> None:
         """Remove what the API created under another slug, if its id shows that it is ours."""
+        # What exists has another slug; the doubt below names it, so that it is not reported twice.
         self.may_exist = False
         identity = reply.body.get("id") if isinstance(reply.body, Mapping) else None
         hint = f"check whether {self.slug} is taken or reserved; set `rotation: {{staged: false}}`"

@@ -265,6 +265,8 @@ def _by_git(image: PreImage, last_applied: LastAppliedState) -> Declared | None:
 def obstacles(undone: UndoInputs, place: SourceLocation) -> list[Obstacle]:
     """Return the obstacles to restoring an integration that existed before the run."""
     image = undone.image
+    # Where the run only updated it, a create means that it was deleted after the run, and that is
+    # not this run's to undo.
     if image.kind is ActionKind.UPDATE:
         return [Obstacle(image.slug, NEWLY_MADE, _gone_since(image.slug, place))]
     findings = [
@@ -376,6 +378,7 @@ def other_values(
         if path in named or not (newly_made or path in image.changed):
             continue
         before = image.fingerprints.get(path)
+        # A fingerprint is the only trace of the old value, so without one nothing can be ruled out.
         if pepper is None or before is None:
             said = "may differ from its value before the run"
         elif before != value.fingerprint(pepper):

@@ -107,6 +107,7 @@ def fields_to_restore(image: PreImage, now: Tree | None, *, found: Found = NOTHI
     if image.kind is not ActionKind.UPDATE:
         return fields
     if isinstance(fields.get("models"), list):
+        # A list is sent as a whole, and a model that it leaves out would be switched off.
         fields["models"] += _implied_models(image)
     for path, secret in _secrets_along(image, now, fields, found):
         _put(fields, path, secret)
@@ -242,6 +243,7 @@ def _secrets_along(
             continue
         changed_back = path in image.changed and path in then
         if changed_back and now is not None:
+            # The run's own change is undone already where Git declares the earlier reference again.
             changed_back = not _same(then[path], present.get(path))
         along = path[0] == "configurations" and "configurations" in fields
         along = along or (path[0] == "models" and path[1] in models)
@@ -257,6 +259,7 @@ def _known_then(image: PreImage, found: Found) -> dict[Path, Secret]:
 
 def _known_now(image: PreImage, now: Tree | None, found: Found) -> dict[Path, Secret]:
     """Return the current secrets, or the previous ones if Git's declaration is unknown."""
+    # An update sends `configurations` whole, so a secret without a reference would be lost.
     declared = now if now is not None else image.declared
     return {**found.now, **_references(declared)}
 

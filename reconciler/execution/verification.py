@@ -70,6 +70,8 @@ class ExistenceCheck:
                 known_fields=self.known_fields,
             )
         except Forbidden:
+            # The list costs a call for each page, so it is read again only where the old one proves
+            # nothing.
             if (certain or slug in self.listed) and slug in await self.list_again():
                 raise
             return None
@@ -134,6 +136,8 @@ class ResourceVerifier:
         """Return whether models and workspaces are part of what this action compares."""
         seen, declared = self.action.subject.observed, self.action.subject.declared
         if seen is not None:
+            # The precondition is a fingerprint of what the plan has read, so exactly the same parts
+            # are read.
             return seen.models_read, seen.workspaces_read
         fields = declared.fields.keys() if declared is not None else frozenset()
         return (
@@ -227,6 +231,7 @@ class ResourceVerifier:
     def missing(self, found: Observed | None) -> list[str]:
         """Return the paths that are declared but not shown."""
         subject = self.action.subject
+        # A delete declares nothing, but does not come here; None is for the type checker.
         if found is None or found.is_archived or subject.declared is None:
             return ["everything"]
         if self.is_namesake(found):

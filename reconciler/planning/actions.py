@@ -43,6 +43,7 @@ _RANKS = {risk: rank for rank, risk in enumerate(Risk)}
 
 def highest(risks: list[Risk]) -> Risk | None:
     """Return the greatest risk, None if there is none."""
+    # By rank, because the members are texts and would compare by letters.
     return max(risks, key=lambda r: r.rank, default=None)
 
 
@@ -79,6 +80,7 @@ def risk_of(field: FieldSchema, *, before: Value, after: Value, adds: bool) -> R
             return Risk.ADDITIVE if after else Risk.RESTRICTIVE
         case RiskRule.LIMIT:
             return Risk.ADDITIVE if _is_raised(before, after) else Risk.RESTRICTIVE
+        # Where there was no value, no caller can rely on the old one.
         case RiskRule.SETTING:
             return Risk.ADDITIVE if adds else Risk.RESTRICTIVE
         case RiskRule.RESTRICTIVE:
@@ -156,6 +158,7 @@ class Change:
         if self.sensitive:
             document |= {"reference": self.reference, "before_reference": self.before_reference}
         if self.unknown_field:
+            # Only if true, so that documents of plans without such a field stay the same.
             document["unknown_field"] = True
         return document
 

@@ -114,6 +114,7 @@ def compare(
     past: Tree = known or {}
     ignored = frozenset(entry.path for entry in declared.lifecycle.ignore)
     schema = declared.schema
+    # Ignored paths go first: access that is declared and ignored must not be completed below.
     compared = _compared(fields, ignored, schema)
     # Ids come first, because access is completed by id. What was just written counts as last
     # applied.
@@ -186,6 +187,8 @@ def _compared(fields: Tree, ignored: Collection[Path], schema: FieldSchema) -> d
     tree = _without_write_only(fields, schema)
     for name, value in tree.items():
         inner = schema.child(name).entries or UNKNOWN
+        # Entries of `workspaces` have write-only members, such as the request for a default
+        # provider, which no read shows.
         if is_mapping(value) and any(m.facts.write_only for m in inner.fields.values()):
             entries = {key: as_mapping(entry) for key, entry in value.items()}
             tree[name] = {key: _without_write_only(entry, inner) for key, entry in entries.items()}

@@ -109,6 +109,8 @@ def block(actions: Iterable[Action], findings: Iterable[GuardViolation]) -> tupl
     result = []
     for action in actions:
         codes = [f.diagnostic.code for f in fired if action.slug in f.slugs]
+        # Calls are kept: a blocked action is refused by its codes, and the plan still shows what it
+        # would do.
         result.append(replace(action, blocked_by=(*action.blocked_by, *codes)))
     return tuple(result)
 
@@ -216,6 +218,8 @@ def _replaces(
     replaces: list[Action], limits: Limits, options: PlanOptions
 ) -> GuardViolation | None:
     whole = options.replaces_allowed(limits)
+    # A shard knows its own replaces only, so it gets its share of the limit; deletes are counted
+    # over all shards.
     if whole is None or len(replaces) <= options.selection.share(whole):
         return None
     count = counted(len(replaces), "integration")

@@ -60,9 +60,12 @@ def normalize_access(
     ours, theirs = dict(desired), dict(observed)
     if "global_workspace_access" in desired:
         shared = _switched(desired["global_workspace_access"])
+        # The stored side depends on the declared one: limits of an access that stays off must not
+        # differ.
         kept = _stored(observed.get("global_workspace_access"), shared)
         ours["global_workspace_access"] = _without_excluded(shared, kept)
         theirs["global_workspace_access"] = kept
+    # Only what is declared is completed; an undeclared switch is not compared.
     if "allow_all_models" in desired:
         ours["allow_all_models"] = switch_is_on(desired)
         theirs["allow_all_models"] = switch_is_on(observed)
@@ -159,8 +162,10 @@ def _entries(entries: Sequence[Value], field: FieldSchema) -> Value:
     """Return a list of a known kind as a mapping by identity, or as its only entry."""
     inner, key = field.entries or UNKNOWN, field.key
     if key is not None:
+        # An entry that is no object has no identity; it is reported where the tree is read.
         mappings = [entry for entry in entries if isinstance(entry, Mapping)]
         return {str(entry.get(key)): _members(entry, inner, without=key) for entry in mappings}
+    # A limit comes as a list of at most one entry (remote/API.md §5.2).
     if field.kind is FieldKind.SINGLE:
         return _canonical(entries[0], inner) if entries else {}
     return [_canonical(item, inner) for item in entries]

@@ -65,6 +65,8 @@ def plan_update(
     if observed.is_archived:
         return _archived(declared, observed, remembered)
     comparison = compare(declared, observed, remembered, now=now)
+    # Compared separately: values that only the audit reads must not become changes, or the digest
+    # would depend on --audit.
     beyond = comparison if audited is None else compare(declared, audited, remembered, now=now)
     # In this order, so that `before` is the API's value and `after` that of the file.
     differing = changed_fields(comparison.observed_diff, comparison.desired_diff)
@@ -77,6 +79,7 @@ def plan_update(
         # Nothing of the old record survives, so the blocks of an in-place write do not apply.
         changes = lost_and_recreated(declared, observed, comparison, changes)
         blocks = replacement_blocks(declared, observed)
+        # A replace sends all secrets, not only those that differ.
         notes = missing_values(declared, evidence.values)
     else:
         blocks = write_blocks(declared, comparison, paths=paths, sent=sent)
@@ -115,6 +118,7 @@ def _left_out(
 
     A replace because of the fields `replaced` removes them, as the action's changes show.
     """
+    # Reported for a replace as well: until it is applied, the host may get the credential.
     warnings = _hosts_and_access(declared, comparison, remembered)
     if replaced:
         return IntegrationPlan(diagnostics=tuple(warnings))
@@ -140,6 +144,7 @@ def _unverified(declared: Declared, assessments: list[SecretAssessment]) -> tupl
     return tuple(
         Unverified(declared.slug, show_path(assessment.path), assessment.shown_reference)
         for assessment in assessments
+        # A literal has no name by which it could be listed, and no store in which it changes.
         if assessment.state is SecretStatus.UNVERIFIED and assessment.shown_reference
     )
 
@@ -207,6 +212,8 @@ def _hosts_and_access(
         for path in comparison.undeclared
         if redirects(declared.schema, path)
     ]
+    # Without a record, Git may have declared the access before, so the wording must not claim
+    # otherwise.
     is_past_known = remembered.declared is not None
     access = [
         messages.undeclared_access(declared, path, known=is_past_known)

@@ -42,6 +42,8 @@ def create_calls(declared: Declared) -> tuple[Call, ...]:
     for name, value in fields.items():
         field = schema.child(name)
         is_sent = field.facts.sub_resource is None and not field.facts.write_only
+        # Empty values are left out: a new record lacks them anyway, and the API may refuse an empty
+        # one.
         if is_sent and not is_empty(value):
             body[name] = _without_nulls(to_wire(value, field))
     calls = [Call(OperationName.CREATE, body=body)]
@@ -80,6 +82,7 @@ def update_calls(
     body = _update_body(any_provider_schema(), comparison, tops)
     if body:
         calls.append(Call(OperationName.UPDATE, declared.slug, body=body))
+    # Models first: a workspace that gets access finds them as declared.
     if tops & fields_of(SubResource.MODELS):
         calls += _model_updates(declared, comparison, changed)
     if tops & fields_of(SubResource.WORKSPACES):
@@ -186,6 +189,7 @@ def lost_masks(comparison: Comparison, changed: Collection[Path]) -> tuple[Path,
     lost: list[Path] = []
     for place in sorted(sent):
         written = leaves(_whole(comparison, place), place)
+        # A mask is no value, and must not be sent back (remote/API.md §2).
         lost += [path for path, value in written if isinstance(value, Mask)]
     return tuple(lost)
 
@@ -228,6 +232,8 @@ def _model_updates(
         calls.append(_models_call(declared, desired, kept))
     if gone:
         query = {"slugs": ",".join(gone)}
+        # Deletes last: a refused delete, of a model in use, must not keep the other models from
+        # being written.
         calls.append(Call(OperationName.DELETE_MODELS, declared.slug, query=query))
     return calls
 
