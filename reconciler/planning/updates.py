@@ -65,8 +65,6 @@ def plan_update(
     if observed.is_archived:
         return _archived(declared, observed, remembered)
     comparison = compare(declared, observed, remembered, now=now)
-    # Compared separately: values that only the audit reads must not become changes, or the digest
-    # would depend on --audit.
     beyond = comparison if audited is None else compare(declared, audited, remembered, now=now)
     # In this order, so that `before` is the API's value and `after` that of the file.
     differing = changed_fields(comparison.observed_diff, comparison.desired_diff)
@@ -79,7 +77,6 @@ def plan_update(
         # Nothing of the old record survives, so the blocks of an in-place write do not apply.
         changes = lost_and_recreated(declared, observed, comparison, changes)
         blocks = replacement_blocks(declared, observed)
-        # A replace sends all secrets, not only those that differ.
         notes = missing_values(declared, evidence.values)
     else:
         blocks = write_blocks(declared, comparison, paths=paths, sent=sent)

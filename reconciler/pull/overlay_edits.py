@@ -90,6 +90,7 @@ class Overlays:
         """Make the overlays declare a value at a path; `name` is the file for a new patch."""
         slug = str(base.value["slug"])
         best: _Found | None = None
+        # From the last one: it wins the merge, so an edit of an earlier patch might have no effect.
         for patch in reversed(self.patches(slug)):
             found = _find(patch, path)
             if found.covered == len(path):
@@ -98,6 +99,7 @@ class Overlays:
             if not found.is_open:
                 self._replace_closed(found, path, value)
                 return
+            # The patch that contains most of the path keeps what belongs together in one place.
             if best is None or found.covered > best.covered:
                 best = found
         self._insert(best, slug, path, value, name=name)
@@ -112,6 +114,8 @@ class Overlays:
         for position in reversed(range(len(patches))):
             found = _find(patches[position], path)
             if found.covered == len(path):
+                # If the value is also declared below this patch, removing it here would expose that
+                # one.
                 below = self.merged(base, patches[:position])
                 self._withdraw(found, removed, is_below=_has(below, path))
                 return
@@ -129,6 +133,7 @@ class Overlays:
 
     def _documents(self, part: str) -> list[tuple[int, Any]]:
         data = self.parts.read(part)
+        # Compared by content, because edits replace the content of a part.
         known = self._parsed.get(part)
         if known is None or known[0] != data:
             known = (data, [(d.index, d.value) for d in read_yaml(data).documents])
@@ -158,6 +163,7 @@ class Overlays:
             self._add_patch(slug, _nested(path, 0, value), name)
             return
         nested = _nested(path, best.covered, value)
+        # A list has no place to name, and its order does not matter for entries with a key.
         if isinstance(best.node, list):
             self._edit(best, lambda edit, at: edit.append(at.index, at.path, nested[0]))
         elif best.node:
@@ -176,6 +182,7 @@ class Overlays:
         text = written_document({slug: patch})
         whole = self.parts.whole(path)
         if whole is None:
+            # A file that holds something else must not be overwritten.
             if not self.parts.is_divided(path) and (files.has(path) or files.source_has(path)):
                 raise NotEditable
             self.parts.add(path, slug, text, heading=self._modeline(path))
@@ -208,6 +215,8 @@ class Overlays:
         edit = FileEdit(before)
         try:
             change(edit)
+        # The editor finds places by the paths of values, and a document that a person wrote can
+        # lack a place, or have another kind of node there.
         except (KeyError, IndexError, ValueError, AttributeError, TypeError) as problem:
             raise NotEditable from problem
         self.parts.write(part, with_comments(before, edit.result()))
@@ -268,6 +277,7 @@ def _nested(path: Path, covered: int, value: Any) -> Any:
 
 def with_comments(before: bytes, after: bytes) -> bytes:
     """Return an edited file with the comments of what the edit removed, on lines of their own."""
+    # Counted and not compared as sets: the same comment can stand in several places.
     remaining = Counter(comments_of(after))
     lost = []
     for comment in comments_of(before):
@@ -278,6 +288,8 @@ def with_comments(before: bytes, after: bytes) -> bytes:
     if not lost:
         return after
     old, new = before.decode("utf-8"), after.decode("utf-8")
+    # The first difference is where something was removed, so the comments stay close to their
+    # place.
     changed = len(commonprefix([old, new]))  # noqa: RUF071 - these are texts, not paths
     start = new.rfind("\n", 0, changed) + 1
     line = old[old.rfind("\n", 0, changed) + 1 :]

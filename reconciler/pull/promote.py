@@ -75,14 +75,19 @@ def promote(
     if target.environment is None:
         raise InvalidInput([_no_overlays(target)])
     work = _Promotion(WorkingCopy(files), source, target, target.environment, expected)
+    # Slugs are independent of each other: one that cannot be edited is put back and reported, and
+    # the others go on.
     slugs = _selected(patterns, work.declared)
     for slug in slugs:
         work.promote(slug)
     work.overlays.parts.store()
     copy = work.files
+    # An edit of a base file would change every environment, not only the target.
     outside = [path for path in copy.changed if not path.startswith(work.overlays.folder + "/")]
     assert not outside, outside  # noqa: S101 - only overlays are edited
     if copy.changed:
+        # Loaded as the next command will, so that a wrong edit is refused before anything is
+        # written.
         after, found = load_desired(copy.source, config, target, today)
         if after is None:
             raise InvalidInput(found)
@@ -139,6 +144,8 @@ class _Promotion:
             return
         before = self._tree(self.now[slug], self.target)
         found = differences(slug, self._wanted(slug), before, self.expected)
+        # `unpaired` needs both: a host that stays and a credential that is copied would meet at the
+        # target.
         kept = [item for item in found if is_expected(item, self.expected)]
         made, held = unpaired((item for item in found if item not in kept), kept)
         if held:
@@ -149,6 +156,7 @@ class _Promotion:
         if self._edit(slug, before, held):
             self.changes += made
             self.diagnostics += _promoted_hosts(slug, made)
+            # Only after the edit: before it, the new entries are not in the files.
             self._missing_values(slug, before, kept)
             if any(_unprotects(item) for item in made):
                 self.diagnostics.append(_unprotected(slug))
@@ -165,6 +173,7 @@ class _Promotion:
         )
         if is_expected(whole, self.expected):
             return
+        # A promotion adds and changes; removing what only the target declares is left to people.
         if slug not in self.wanted:
             self.left.append(whole)
             self.diagnostics.append(_only_in_target(slug, self.source, self.target, self.overlays))
@@ -190,6 +199,8 @@ class _Promotion:
         kept = self.overlays.parts.snapshot()
         try:
             if before is None:
+                # The source declares it and the target does not, so an overlay of the target
+                # withdraws it with null.
                 self.overlays.restore(slug)
                 # Values of the target where those of the source do not count.
                 before = self._current(slug)
@@ -204,12 +215,16 @@ class _Promotion:
         """Edit one field after the other; raises `NotEditable` if that does not end."""
         wanted, base = self.wanted[slug], self.base[slug]
         schema = self._schema(wanted)
+        # As the source names the file, so that both environments look alike in a review.
         name = name_of_overlay(self.others.patches(slug) if self.others else [], slug)
+        # One edit a round, compared from the start: an edit can expose a field of the base or
+        # complete a list, so later differences are not known in advance.
         for _ in range(_MAX_EDITS):
             current = self._current(slug)
             found = differences(slug, self._wanted(slug), current, self.expected)
             left = [d for d in found if not self._stays(d, held)]
             exposed = [] if left else self._exposed(slug, current, before, held)
+            # Before success is reported: what an edit exposed must not reach the target.
             if exposed:
                 self.overlays.withdraw(base, exposed[0].path, name=name)
             elif not left:
@@ -237,6 +252,7 @@ class _Promotion:
         for item in differences(slug, current, before, self.expected):
             if not self._stays(item, held):
                 continue
+            # A value that was there is gone or is another one, which no further edit puts back.
             if not isinstance(item.target, Absent) or isinstance(item.source, Absent):
                 raise NotEditable
             entry = any_provider_schema().entry_of(item.path)
@@ -277,6 +293,7 @@ class _Promotion:
         provider = document.value.get("ai_provider_id")
         if not isinstance(provider, str):
             return any_provider_schema()
+        # Of the source: the values that are copied are read under its settings.
         vouched = self.source.known_fields.get(provider, ())
         return integration_schema(provider, vouched=vouched)
 
@@ -299,6 +316,7 @@ def _selected(patterns: Sequence[str], declared: Collection[str]) -> list[str]:
 
 def _unprotects(item: Difference) -> bool:
     """Return whether a difference is that only the target protects an integration."""
+    # A difference can stand at `lifecycle` as a whole, if only one side declares it.
     if item.path[:1] != _PROTECTED[:1] or isinstance(item.target, Absent):
         return False
     if item.path == _PROTECTED:

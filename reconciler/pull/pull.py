@@ -118,6 +118,7 @@ async def pull(
         rewrite.folders = terraform.folders
     pulled = rewrite.declare(chosen)
     after, problems = _load(copy, config, desired, today)
+    # The plan proves the result: `pull` promises that the next plan is empty.
     following = _following(after, observed)
     known = at_hand = values(following.desired.integrations.values())
     if terraform is not None:
@@ -199,6 +200,7 @@ class _Following:
 
 def _following(after: DesiredState, observed: ObservedState) -> _Following:
     live = observed.live
+    # A row of the list lacks most fields, so it would seem to differ in all of them.
     unread = tuple(s for s in after.integrations if s in live and not live[s].detailed)
     declared = {s: d for s, d in after.integrations.items() if s not in unread}
     rows = {s: row for s, row in observed.integrations.items() if s not in unread}
@@ -237,6 +239,7 @@ def _wants(candidates: Candidates) -> Callable[[Observed], WantedDetails | None]
 
 def _only(desired: DesiredState, slugs: Iterable[str]) -> DesiredState:
     chosen = {slug: desired.integrations[slug] for slug in slugs if slug in desired.integrations}
+    # Tombstones name integrations without secrets.
     return replace(desired, integrations=chosen, tombstones={})
 
 

@@ -87,8 +87,11 @@ class Adoption:
         """
         self._note_state(requested)
         self._note_gone(observed, requested)
+        # With patterns, the user wants a part, and everything else would be listed as unmanaged.
         if set(requested) == self.slugs:
             self._note_unmanaged(observed, desired)
+        # All at once: a state names workspaces by slug or UUID, and each integration shows only its
+        # own.
         workspaces = {slug: entries_of(seen, "workspaces") for slug, seen in chosen.items()}
         matched = match_workspaces(self.state.workspaces, workspaces)
         self._note_ambiguous(matched)
@@ -122,11 +125,13 @@ class Adoption:
             found = self._known_secrets(after.integrations[slug], observed.integrations[slug])
             values |= {known.reference: known.value for known in found.values()}
             before = last_applied.of(slug)
+            # The ledger recorded what a run sent, which is better evidence than a state.
             kept = {p: r for p, r in before.secrets.items() if r.fingerprint is not None}
             masked = {path: known for path, known in found.items() if known.mask is not None}
             self._known[slug] = {path: known for path, known in masked.items() if path not in kept}
             if self.pepper is not None:
                 made = {path: known.record(self.pepper) for path, known in masked.items()}
+                # Kept ones last, so that they win.
                 records[slug] = replace(before, secrets={**before.secrets, **made, **kept})
         pepper = last_applied.pepper or self.pepper
         return replace(last_applied, integrations=records, pepper=pepper), values
@@ -214,12 +219,14 @@ class Adoption:
     def _known_secrets(self, declared: Declared, seen: Observed) -> dict[Path, KnownSecret]:
         """Return the secrets of the state that the API most likely stores, by path."""
         item = self.state.integrations[declared.slug]
+        # The state describes another object, so its values are not those of this one.
         if item.slug in self._replaced:
             return {}
         fields, stored = normalize(declared.fields), normalize(seen.fields)
         found = {}
         for path, value in item.secrets.items():
             reference, shown = lookup(fields, path), lookup(stored, path)
+            # Without a mask nothing shows that the API stores a value at all.
             if not isinstance(reference, SecretRef) or is_empty(shown):
                 continue
             if _differs(value, shown, is_object=declared.schema.at(path).facts.secret_object):

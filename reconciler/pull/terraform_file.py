@@ -78,6 +78,8 @@ def _decoded(content: bytes, where: str) -> str:
         limit = f"{MAX_STATE // (1024 * 1024)} MiB"
         hint = "pass a state of this configuration only, without the states of other projects"
         raise _refused(UNREADABLE, where, f"is larger than {limit}", hint)
+    # `>` of PowerShell 5 writes UTF-16, the most likely cause on Windows, so it gets a hint of its
+    # own.
     if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         hint = "write it as UTF-8; in PowerShell, use `| Out-File -Encoding utf8` instead of `>`"
         raise _refused(UNREADABLE, where, "is UTF-16, not UTF-8", hint)
@@ -97,6 +99,7 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
     except json.JSONDecodeError as problem:
         # Not `from` the cause: it holds the whole text, secrets included.
         at = SourceLocation(where, problem.lineno, problem.colno)
+        # A pipe that was closed early leaves valid JSON up to its end.
         is_cut_off = problem.pos >= len(text.rstrip())
         what = "ends in the middle of the JSON" if is_cut_off else "is not JSON"
         hint = SHOW if not text.lstrip().startswith("#") else f"{SHOW}; `-json` is missing"
@@ -127,6 +130,7 @@ def _refuse_constant(_: str) -> None:
 
 def _refuse_other_documents(document: Mapping[str, Any], where: str) -> None:
     """Raise for JSON that Terraform writes and that is not a state, and for any other."""
+    # Before the version is looked at: plans have a `format_version` as well.
     if document.keys() & {"resource_changes", "planned_values", "prior_state"}:
         hint = f"{SHOW}, without the name of a plan"
         raise _refused(NOT_A_STATE, where, "is a plan, not a state", hint)

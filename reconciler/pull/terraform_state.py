@@ -134,11 +134,14 @@ def read_state(content: bytes, where: str) -> TerraformState:
     """
     instances = read_instances(content, where)
     ours = [item for item in instances if _is_ours(item)]
+    # A deposed object is only waiting for its deletion, so it manages nothing.
     live = [item for item in ours if not item.is_deposed]
     problems: list[Diagnostic] = []
     integrations = _by_identity(
         (_integration(item, problems) for item in live if item.type == INTEGRATION), problems
     )
+    # Entries of access name their integration by id, so a wrong one would cause further errors
+    # about them.
     if problems:
         raise InvalidInput(problems)
     access = _Access(integrations, problems)
@@ -175,6 +178,7 @@ def _by_identity(
     for item in found:
         if item is None:
             continue
+        # By slug and by id: two resources with different slugs and one id manage one object.
         first = integrations.setdefault(item.slug, item)
         if item.id is not None:
             first = first if first is not item else owners.setdefault(item.id, item)
@@ -213,6 +217,7 @@ def _integration(instance: Instance, problems: list[Diagnostic]) -> ManagedInteg
         id=identity if isinstance(identity, str) and identity else None,
         folder=_folder(instance.modules),
         managed=frozenset(managed),
+        # Only scalars are compared with the API: a state has objects in another notation.
         plain={name: attributes[name] for name in plain - instance.sensitive},
         # The provider marks this one for the secrets in it, which our schema tells apart.
         marked=(instance.sensitive & (managed | {"slug"})) - {"configurations"},
@@ -280,6 +285,7 @@ class _Access:
             summary = f"`integration_id` or `{name}` is not text"
             self._problems.append(_malformed(resource, summary))
             return
+        # `integration_id` can be the id or, if the configuration has it written out, the slug.
         slug = self._slugs.get(owner, owner)
         first = self._seen.setdefault((instance.type, slug, identity), resource)
         if first is not resource:
@@ -312,9 +318,11 @@ def _folder(modules: Sequence[ModuleStep]) -> str:
         parts.append(step.name)
         if step.key is not None:
             parts.append(step.key)
+    # The key of `for_each` can be any text, also `..`, which must not become a path.
     named = [_NOT_IN_FOLDERS.sub("-", part).strip("-")[:_LONGEST_PART] for part in parts]
     folder = "/".join(part or "-" for part in named)
     if len(folder) > _LONGEST_FOLDER:
+        # Two deep modules with the same beginning must not share a folder.
         mark = hashlib.sha256(folder.encode()).hexdigest()[:8]
         # Nine characters: the hyphen and the hexadecimal digits of the mark.
         folder = f"{folder[: _LONGEST_FOLDER - 9].rstrip('/-')}-{mark}"

@@ -71,6 +71,7 @@ def restore(
 
     `desired` is what the files declare now. Raises `InvalidInput` if the result does not load.
     """
+    # Edits are made in memory and written at the end, all or none.
     files = WorkingCopy(source)
     undo = _UndoEdits(files, desired, targets)
     rewrite = Rewrite(
@@ -114,6 +115,7 @@ class _UndoEdits:
         states = {}
         for slug, target in self._targets.items():
             declared = self._desired.integrations.get(slug)
+            # A document of a few restored fields would not be a valid integration.
             if declared is None and not target.is_whole:
                 self.diagnostics.append(_not_declared(slug))
                 continue
@@ -179,6 +181,8 @@ class _UndoEdits:
         found = [d for d in documents if d.value.get("slug") == slug]
         for document in found:
             file = document.origin.file
+            # The file is deleted as a whole, with its comments; in a shared one, the user decides
+            # what goes.
             if sum(other.origin.file == file for other in documents) == 1:
                 self._files.drop(file)
             else:
@@ -221,6 +225,7 @@ def _over(under: Tree, over: Tree) -> dict[str, Any]:
     for name, value in over.items():
         below = result.get(name)
         if value is None:
+            # Not declared null: the file should look as before the run, not reset the field.
             result.pop(name, None)
         elif isinstance(value, Mapping) and isinstance(below, Mapping):
             result[name] = _over(below, value)
