@@ -104,6 +104,8 @@ def findings_of(
         if item.code in LINT and not (lint or verbose):
             continue
         same_code = by_code.setdefault((item.severity, item.code), [])
+        # First by pattern, which is exact and fast, then word by word, with a limit: a run can have
+        # thousands of diagnostics of one code.
         if not any(kind.takes(item) for kind in same_code) and not any(
             kind.widens_to(item) for kind in same_code[:_COMPARED]
         ):
@@ -190,6 +192,7 @@ class _Kind:
     def widens_to(self, item: Diagnostic) -> bool:
         """Add a diagnostic whose sentences are alike, and keep what they have in common."""
         subject, sentence = _split(item)
+        # The slug is not part of the sentence, so one kind has it in every diagnostic or in none.
         if bool(subject) is not self.has_subject:
             return False
         words = _common(self.sentence, _words(sentence), least=_ALIKE)
@@ -265,8 +268,10 @@ def _common(
         parts.append(known[start : start + length])
         at, other = start + length, start_of_other + length
     merged = list(_without_loose_separators([part for part in parts if part]))
+    # The longer one, or every short sentence would be like a long one that contains it.
     longest = max(sum(map(_is_word, known)), sum(map(_is_word, words)))
     enough = sum(map(_is_word, merged)) >= least * longest
+    # With many gaps, the common sentence no longer says anything.
     return merged if enough and merged.count(None) <= _MOST_GAPS else None
 
 
@@ -275,6 +280,7 @@ def _without_loose_separators(parts: Sequence[Sequence[str | None]]) -> Iterator
     in_gap = False
     for number, part in enumerate(parts):
         is_gap = list(part) == [None]
+        # A comma alone between two gaps would read as `…, …`.
         is_loose = in_gap and number + 1 < len(parts) and not any(map(_is_word, part))
         if in_gap and (is_gap or is_loose):
             continue

@@ -78,6 +78,7 @@ def result(value: ApplyResult, options: RenderOptions, *, limit: int = LIMIT) ->
     shown = result_outline.of_result(
         value, ledger=options.ledger, plan=options.plan, context=options.context
     )
+    # Stable, so that outcomes of one status keep the order of the plan.
     ranked = sorted(shown.uncounted, key=lambda item: _OUTCOMES.index(item.status))
     title = f"{shown.title} {code(shown.run)}" if shown.run else shown.title
     run, summary = "", shown.summary
@@ -156,6 +157,7 @@ def drift(value: DriftReport, options: RenderOptions, *, limit: int = LIMIT) -> 
     details = [
         _budgeted(item)
         for group in shown.groups
+        # The budget of a comment cuts from the end, so the greatest risk comes first.
         for item in sorted(group.items, key=lambda item: -item.risk.rank)
     ]
     return fit(
@@ -199,6 +201,7 @@ def fence(lines: Iterable[str], *, language: str = "text") -> str:
     if language != "sh":
         shown = [part for line in shown for part in _wrapped(line, language)]
     body = "".join(line + "\n" for line in shown)
+    # A value can hold backticks, and would end a fence of the usual length.
     ticks = "`" * _longer_than_any(body, least=3)
     return f"{ticks}{language}\n{body}{ticks}\n"
 

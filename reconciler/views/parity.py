@@ -128,6 +128,7 @@ def _title(value: Parity) -> str:
 
 
 def _named(target: Target) -> str:
+    # A target is usually named like its environment, which is then not repeated.
     if target.environment in {None, target.name}:
         return visible(target.name)
     return f"{visible(target.name)} (environment {visible(str(target.environment))})"
@@ -135,6 +136,7 @@ def _named(target: Target) -> str:
 
 def _table(found: Sequence[Located], value: Parity) -> Iterator[str]:
     rows = [("INTEGRATION", "FIELD", value.source.name, value.target.name)]
+    # Escaped below as a whole, so that no cell is forgotten.
     rows += [(item.difference.slug, *_cells(item.difference)) for item in found]
     yield from table_lines([[visible(cell) for cell in row] for row in rows])
 
@@ -227,5 +229,6 @@ def _hides(value: Any) -> bool:
 
 def _code(text: str) -> str:
     """Return a text as a code span in a cell of a table."""
+    # A backslash does not escape a backtick within a code span, so that one is replaced.
     plain = visible(text).replace("`", "'").replace("|", "\\|")
     return f"`{plain}`"

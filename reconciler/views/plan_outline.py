@@ -187,6 +187,7 @@ def of_plan(
     `verbose` lists everything, and adds findings that `validate` shows.
     """
     next_step, command = _next_step(plan, context)
+    # Grouped once: a plan can have a thousand actions and as many secrets.
     unverified: dict[str, list[str]] = {}
     for secret in plan.unverified:
         unverified.setdefault(secret.slug, []).append(secret.path)
@@ -326,6 +327,7 @@ def _was_deleted(action: Action) -> bool:
 def _name_of(action: Action) -> str | None:
     """Return the name that the action sets or removes."""
     for change in action.changes:
+        # The integration is known to people by its name, and a slug may say nothing.
         if change.path == "name":
             name = change.before if change.op is ChangeKind.REMOVE else change.after
             return shown(name) if isinstance(name, str) else None
@@ -355,6 +357,7 @@ def of_change(
         before=None if one_sided else before,
         after=None if change.op is ChangeKind.REMOVE else after,
         note="; ".join(note for note in notes if note),
+        # Only the risks that a reviewer must not overlook; one at every line would hide them.
         risk=change.risk.value if change.risk.rank >= Risk.CREDENTIAL.rank else "",
         is_whole=is_shown_whole(change.path, change.before, change.after),
         is_restated=is_restated,
@@ -377,6 +380,7 @@ def shown(value: Json) -> str:
 
 def _shown_pair(before: Json, after: Json) -> tuple[str, str]:
     """Return both values as text; two that look the same are spelled out in ASCII."""
+    # A Cyrillic letter in a host name would otherwise look like no change at all.
     if isinstance(before, str) and isinstance(after, str) and look_alike(before, after):
         return spelled_out(before), spelled_out(after)
     return shown(before), shown(after)
@@ -399,6 +403,7 @@ def _summary(plan: Plan) -> str:
     counts = plan.summary
     unchanged = f"{counts['no_op']} unchanged"
     if plan.in_sync:
+        # The plan of an undo was not made from the files.
         why = "the API matches the files" if plan.run is None else "there is nothing to undo"
         return f"No changes: {why}; {unchanged}."
     if not plan.actions:

@@ -57,6 +57,7 @@ class Life:
 
 def with_changes(run: PublicRun, actions: Actions) -> dict[str, Any]:
     """Return a run with the slugs that it acted on and with the changes of each action."""
+    # An action without an outcome was cut off by the end of the run, hence `get` below.
     statuses = {outcome["slug"]: outcome["status"] for outcome in run["outcomes"]}
     return {
         **run,
@@ -95,6 +96,7 @@ def run_text(
     for number, action in enumerate(details.actions):
         outcome = outcomes.get(action.slug)
         _action_line(page, action, outcome)
+        # What was skipped changed nothing, so its changes would only mislead.
         if verbose or (number < _MAX_WITH_CHANGES and not _is_left_out(outcome)):
             _changes(page, action)
         if verbose:
@@ -106,6 +108,7 @@ def run_text(
         page.line(
             f"The changes of {counted(more, 'more action')} are not shown; list them with -v."
         )
+    # An unknown action counts: it may have been carried out, and undo checks that.
     if run["summary"].get(Status.APPLIED.value) or run["summary"].get(Status.UNKNOWN.value):
         page.blank()
         page.line("To plan the undo of this run:")
@@ -129,12 +132,14 @@ def life_text(
     page.line((f"Integration {visible(life.slug, limit=None)}", "bold"))
     if life.total > len(life.runs):
         page.line(f"Showing the newest {len(life.runs)} of {counted(life.total, 'run')}.")
+    # Only a create of what certainly existed shows a deletion outside of runs.
     exists: bool | None = None
     for run in life.runs:
         outcome = _outcomes_by_slug(run).get(life.slug)
         for action in life.actions.get(str(run["run"]), ()):
             page.blank()
             page.line((_life_line(run, action, outcome), _style(outcome)))
+            # An undo creates what a run deleted, and the deleting run stands in the list itself.
             if exists and action.kind is ActionKind.CREATE and not run.get("undoes"):
                 page.line(_DELETED_OUTSIDE, indent=4)
             _problem(page, outcome)
@@ -180,6 +185,7 @@ def _origins(run: PublicRun, *, verbose: bool = False) -> Iterator[str]:
         yield f"commit {visible(commit if verbose else commit[:9])}"
     if run.get("pull_request"):
         yield f"pull request #{visible(str(run['pull_request']))}"
+    # GitHub names the same person for both when a run needs no approval.
     if run.get("approver") and run["approver"] != run.get("actor"):
         yield f"approved by {visible(str(run['approver']))}"
 
@@ -215,6 +221,7 @@ def _life_line(run: PublicRun, action: RecordedAction, outcome: Mapping[str, Any
     if outcome is not None and outcome["status"] == Status.APPLIED:
         word = _PAST[action.kind]
         if any(change.op is ChangeKind.ROTATE for change in action.changes):
+            # The value of a secret is not part of the changes, so a rotation has to be named.
             word += ", secret rotated"
     else:
         word = f"{word}: {_status(outcome)},"
@@ -262,6 +269,7 @@ def _calls(page: TextLayout, calls: Iterable[Mapping[str, Any]]) -> None:
 
 def _exists_after(action: RecordedAction, outcome: Mapping[str, Any] | None) -> bool | None:
     """Return whether the integration existed after an action; None if that is not certain."""
+    # After a failure, nothing certain is known about the integration.
     if outcome is None or outcome["status"] != Status.APPLIED:
         return None
     return action.kind is not ActionKind.DELETE

@@ -173,10 +173,12 @@ def _undeclared(plan: Plan, context: CommandContext, limit: int | None) -> Secti
 def _undeclared_line(item: Undeclared) -> str:
     place = f"{visible(item.slug)}: {visible(item.path, None)}"
     path = parse_path(item.path)
+    # A line can be suggested only for a whole entry; of a deeper value, the rest is unknown.
     if path is None or len(path) != _ENTRY:
         return place
     name, identity = path
     field = any_provider_schema().child(name)
+    # Only lists of access have entries that are complete with a key and `enabled`.
     if field.key is None or field.entries is None or not field.entries.grants_access:
         return place
     entry = visible(flow({field.key: identity, "enabled": True}), None)
@@ -254,6 +256,7 @@ def _loses(changes: Sequence[Change]) -> Iterator[str]:
     paths = [_steps(change) for change in changes]
     for change in changes:
         if change.path == "ai_provider_id":
+            # First, because another provider makes everything else of the integration meaningless.
             yield f"provider {visible(str(change.before))}"
     yield from _lost_access(paths)
     yield from _listed("model", _identities(paths, "models"))

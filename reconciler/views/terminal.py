@@ -72,6 +72,7 @@ def plan(value: Plan, options: RenderOptions, *, in_progress: bool = False) -> s
     if in_progress:
         _notes(page, shown, options)
     _actions(page, shown.actions, options)
+    # The question follows the plan, so there is no further command to suggest.
     if in_progress:
         return page.text()
     _notes(page, shown, options)
@@ -149,6 +150,7 @@ def drift(value: "DriftReport", options: RenderOptions) -> str:
         page.blank()
         page.line((group.title, "underline"))
         _actions(page, group.items, options, before=before)
+        # The limit of actions in full holds for the whole report, not for each group.
         before += len(group.items)
     if shown.note:
         page.blank()
@@ -212,9 +214,11 @@ def _actions(
     ]
     # One long slug must not push all others out of sight.
     column = min(max((columns(item.slug) for item in in_rows), default=0), 40)
+    # By identity: items are values, and two equal ones can stand in one list.
     rows, is_table = {id(item) for item in in_rows}, False
     for item in items:
         is_row = id(item) in rows
+        # Rows form a table without blank lines; an action in full stands apart.
         if not (is_row and is_table):
             page.blank()
         if not is_row:
