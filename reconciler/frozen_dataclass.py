@@ -1,13 +1,14 @@
-"""`dataclass` of the standard library, except that a class with slots is cheap to define.
+"""`dataclass` of the standard library, except that a class is cheap to define.
 
 For a frozen class the standard decorator compiles six functions, which takes 0.3 ms: for the
-classes that a plan imports, a sixth of a small plan (tests/README.md). Here all classes with slots
-share the methods that need no compiling, and `__init__` is compiled for the first instance. A type
-checker sees the standard decorator, and instances behave the same.
+classes that a plan imports, a sixth of a small plan (tests/README.md). Here all classes share the
+methods that need no compiling, and `__init__` is compiled only for a class with many instances. A
+type checker sees the standard decorator, and instances behave the same.
 """
 
 import dataclasses
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, FrozenInstanceError
 from operator import attrgetter
 from reprlib import recursive_repr
@@ -17,29 +18,38 @@ __all__ = ["dataclass"]
 
 T = TypeVar("T")
 
+UNCOMPILED_INSTANCES = 8
+"""Number of instances that take as long without a compiled `__init__` as compiling it."""
+
 if TYPE_CHECKING:
     from dataclasses import dataclass
 else:
 
-    def dataclass(cls=None, /, *, frozen=False, slots=False, **options):
-        """Decorate a class; only one with slots differs from the standard."""
-        if slots:
-            return lambda cls: _with_slots(cls, frozen=frozen, **options)
-        return dataclasses.dataclass(cls, frozen=frozen, slots=slots, **options)
+    def dataclass(cls=None, /, **options):
+        """Decorate a class, with or without options."""
+        return _decorated(cls, **options) if cls else lambda cls: _decorated(cls, **options)
 
 
-def _with_slots(
-    cls: type[T], *, frozen: bool, order: bool = False, kw_only: bool = False
+def _decorated(
+    cls: type[T],
+    *,
+    frozen: bool = False,
+    slots: bool = False,
+    order: bool = False,
+    kw_only: bool = False,
 ) -> type[T]:
     # Otherwise the standard decorator writes one, which contains the signature of the class.
     cls.__doc__ = cls.__doc__ or cls.__name__
     # With these options the standard decorator collects the fields and compiles nothing.
-    made = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True, kw_only=kw_only)(cls)
+    made = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(
+        cls
+    )
     methods: dict[str, Any] = {
-        "__init__": _init_on_first_use(made),
+        "__init__": _init_until_compiled(made),
         "__repr__": _repr,
         **_comparisons(made, order=order),
         **(_FROZEN_METHODS if frozen else {"__hash__": None}),
+        **(_STATE_METHODS if frozen and slots else {}),
     }
     for name, method in methods.items():
         # A class that defines only `__eq__` has None as its `__hash__`.
@@ -48,14 +58,48 @@ def _with_slots(
     return made
 
 
-def _init_on_first_use(cls: type[Any]) -> Callable[..., None]:
-    """Return an `__init__` that replaces itself."""
+def _init_until_compiled(cls: type[Any]) -> Callable[..., None]:
+    """Return an `__init__` that replaces itself by a compiled one after some instances."""
+    calls = itertools.count()
 
-    def compile_and_call(self: Any, /, *args: Any, **kwargs: Any) -> None:
+    def assign_or_compile(self: Any, /, *args: Any, **kwargs: Any) -> None:
+        is_early = next(calls) < UNCOMPILED_INSTANCES
+        if is_early and _assign(self, dataclasses.fields(cls), args, kwargs):
+            if hasattr(cls, "__post_init__"):
+                self.__post_init__()
+            return
+        # For arguments that do not fit, it raises the error.
         cls.__init__ = init = _compiled_init(cls)
         init(self, *args, **kwargs)
 
-    return compile_and_call
+    return assign_or_compile
+
+
+def _assign(
+    instance: object,
+    fields: Iterable[Field[Any]],
+    args: Sequence[object],
+    kwargs: Mapping[str, object],
+) -> bool:
+    """Set the fields of an instance, and return whether the arguments fit."""
+    positional = [field.name for field in fields if field.init and not field.kw_only]
+    given = dict(zip(positional, args, strict=False))
+    if len(args) > len(positional) or not given.keys().isdisjoint(kwargs):
+        return False
+    given.update(kwargs)
+    for field in fields:
+        if field.init and field.name in given:
+            value = given.pop(field.name)
+        elif field.default is not MISSING:
+            value = field.default
+        elif field.default_factory is not MISSING:
+            value = field.default_factory()
+        elif field.init:
+            return False
+        else:
+            continue
+        object.__setattr__(instance, field.name, value)
+    return not given
 
 
 def _compiled_init(cls: type[Any]) -> Callable[..., None]:
@@ -183,9 +227,6 @@ def _restore(self: Any, state: list[Any]) -> None:
         object.__setattr__(self, field.name, value)
 
 
-_FROZEN_METHODS = {
-    "__setattr__": _refuse_assignment,
-    "__delattr__": _refuse_deletion,
-    "__getstate__": _state,
-    "__setstate__": _restore,
-}
+_FROZEN_METHODS = {"__setattr__": _refuse_assignment, "__delattr__": _refuse_deletion}
+_STATE_METHODS = {"__getstate__": _state, "__setstate__": _restore}
+"""Methods for copies and pickles of frozen instances, whose fields cannot be assigned."""

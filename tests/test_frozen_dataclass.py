@@ -8,6 +8,7 @@ import pickle
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import FrozenInstanceError, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 import pytest
@@ -111,8 +112,22 @@ def shapes(dataclass: Decorator) -> list[type[Any]]:
         def __hash__(self) -> int:
             return 7
 
+    @dataclass
+    class Open:
+        a: int = 1
+        b: list[int] = field(default_factory=list)
+
+    @dataclass(frozen=True)
+    class WithoutSlots:
+        a: int
+        b: int = 0
+
+        @cached_property
+        def total(self) -> int:
+            return self.a + self.b
+
     return [
-        Mutable, MutableOrdered, MutableHashed,
+        Open, WithoutSlots, Mutable, MutableOrdered, MutableHashed,
         Empty, One, Defaults, Compared, Keywords, Mixed, Ordered, Base, Derived, Written, EqualOnly,
     ]  # fmt: skip
 
@@ -163,7 +178,7 @@ def observations(cls: type[Any]) -> Iterator[object]:
         yield repr(outcome(dataclasses.replace, one, a=8))
         yield repr(copy.copy(one)), repr(copy.deepcopy(one)), copy.copy(one) == one
         yield dataclasses.asdict(one), [f.name for f in dataclasses.fields(one)]
-        yield hasattr(one, "__dict__"), cls.__match_args__, cls.__slots__
+        yield hasattr(one, "__dict__"), cls.__match_args__, getattr(cls, "__slots__", None)
 
 
 def parameters(cls: type[Any]) -> list[object]:
@@ -176,6 +191,19 @@ def test_instances_behave_like_standard_ones(ours: type[Any], standard: type[Any
     for mine, theirs in zip(observations(ours), observations(standard), strict=True):
         assert mine == theirs
     assert parameters(ours) == parameters(standard)
+
+
+@pytest.mark.parametrize(("positional", "named"), ARGUMENTS)
+def test_the_first_instances_are_as_later_ones(
+    positional: tuple[Any, ...], named: dict[str, Any]
+) -> None:
+    for fresh, standard in zip(
+        shapes(frozen_dataclass.dataclass), shapes(dataclasses.dataclass), strict=True
+    ):
+        many = 2 * frozen_dataclass.UNCOMPILED_INSTANCES
+        made = [outcome(fresh, *positional, **named) for _ in range(many)]
+        expected = outcome(standard, *positional, **named)
+        assert {repr(one) for one in made} == {repr(expected)}
 
 
 @frozen_dataclass.dataclass(frozen=True, slots=True)
@@ -214,17 +242,17 @@ def test_threads_that_make_the_first_instance_together_make_equal_ones() -> None
     assert made == [Fresh(1)] * 8
 
 
-def test_other_classes_are_decorated_by_the_standard_library() -> None:
-    @frozen_dataclass.dataclass
-    class Mutable:
-        a: int = 1
-
+def test_a_class_without_slots_keeps_what_it_has_computed() -> None:
     @frozen_dataclass.dataclass(frozen=True)
-    class WithoutSlots:
+    class Sum:
         a: int
 
-    one = Mutable()
-    one.a = 2
-    assert one == Mutable(2)
+        @cached_property
+        def parts(self) -> list[int]:
+            return [self.a]
+
+    one = Sum(1)
+    assert one.parts is one.parts
     with pytest.raises(FrozenInstanceError):
-        WithoutSlots(1).a = 2  # type: ignore[misc]  # the error is the test
+        one.a = 2  # type: ignore[misc]  # the error is the test
+    assert dataclasses.replace(one, a=2).parts == [2]

@@ -28,7 +28,6 @@ from reconciler.views.escape import visible
 if TYPE_CHECKING:
     from reconciler.cli.ledger_access import LedgerSnapshot
     from reconciler.execution.undo import UndoRevision
-    from reconciler.git.base_commit import DeclaredAtBase
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +92,15 @@ class FolderSource:
             retirement_days=days_of(reading.fail_on) if reading.fail_on else None,
         )
         target, doubts = self._desired.target, checkout.doubts
-        self._past = read_past(repository, reading.base, target, doubts=doubts)
+        self._past, self._past_diagnostics = read_past(
+            repository, reading.base, target, doubts=doubts
+        )
         self.target = self._desired.target
 
     def desired_input(self, past: "LedgerSnapshot") -> DesiredInput:
         """Return what the files declare."""
-        last_applied = merged(past.last_applied, self._past.last_applied)
-        found = (*self._loaded.diagnostics, *self._past.diagnostics)
+        last_applied = merged(past.last_applied, self._past)
+        found = (*self._loaded.diagnostics, *self._past_diagnostics)
         return DesiredInput(self._desired, last_applied, found)
 
 
@@ -143,19 +144,18 @@ def read_files(
 
 def read_past(
     repository: git.Repository, base: str | None, target: Target, *, doubts: Iterable[Diagnostic]
-) -> "DeclaredAtBase":
+) -> tuple[LastAppliedState, tuple[Diagnostic, ...]]:
     """Return what Git declared at the commit of `--base`, or nothing without it.
 
     `doubts` about the checkout become part of its `unreadable`, so that they block deletes.
     """
-    from reconciler.git.base_commit import DeclaredAtBase, declared_at
-
-    past = DeclaredAtBase(LastAppliedState())
+    last_applied, found = LastAppliedState(), tuple(doubts)
     if base is not None:
+        from reconciler.git.base_commit import declared_at  # few runs compare with a commit
+
         past = declared_at(base, repository=repository, target=target)
-    known = past.last_applied
-    last_applied = replace(known, unreadable=(*known.unreadable, *doubts))
-    return DeclaredAtBase(last_applied, (*past.diagnostics, *doubts))
+        last_applied, found = past.last_applied, (*past.diagnostics, *doubts)
+    return replace(last_applied, unreadable=(*last_applied.unreadable, *doubts)), found
 
 
 def _announce_override(invocation: Invocation, environment: Settings, target: Target) -> None:

@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.desired.source import FileSource, UnreadableFile
-from reconciler.desired.source_excerpt import excerpt
 from reconciler.desired.suggestions import did_you_mean
 from reconciler.desired.yaml_reader import Step, YamlFile, lines_of, read_yaml
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation
@@ -148,6 +147,8 @@ class ProblemCollector:
         """Add a problem; `key` points at the name of the field, `hide` omits its value."""
         if not self._is_within_limit(severity, origin.file):
             return
+        from reconciler.desired.source_excerpt import excerpt  # noqa: PLC0415  few files need it
+
         parsed, lines = self._parsed(origin.file)
         span = parsed.span(origin.index, origin.path, key=key)
         self.diagnostics.append(
@@ -189,6 +190,10 @@ class ProblemCollector:
 
     def add_faults(self, file: str, parsed: YamlFile, data: bytes) -> None:
         """Add the errors of a file that is not valid YAML."""
+        if not parsed.faults:
+            return
+        from reconciler.desired.source_excerpt import excerpt  # noqa: PLC0415  as above
+
         lines = lines_of(data)
         for fault in parsed.faults:
             self.diagnostics.append(

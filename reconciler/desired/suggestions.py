@@ -3,7 +3,6 @@
 import re
 import unicodedata
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from reconciler.domain.providers import ALIASES, KNOWN_PROVIDERS
 from reconciler.domain.secrets import LOOKS_SECRET
@@ -28,6 +27,8 @@ def nearest(word: str, known: Iterable[str], *, strict: bool = False) -> str | N
     An abbreviation, such as `prod` or `prd` for `production`, counts if nothing is spelled alike.
     With `strict` it does not, and at most a quarter of the letters may differ.
     """
+    from difflib import get_close_matches  # noqa: PLC0415  few runs have a misspelled word
+
     dashes = word.count("-")
     candidates = sorted(known, key=lambda c: (-abs(c.count("-") - dashes), c))
     by_folded = {_fold(c): c for c in candidates}  # of equal words, the last has as many dashes

@@ -6,7 +6,7 @@ API and reads no clock. Integrations are planned one by one: creates here, other
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from reconciler.domain.state import (
     ObservedState,
 )
 from reconciler.domain.tree import Tree, Value, as_mapping, is_empty, is_enabled, leaves, plain
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning import guards, messages
 from reconciler.planning.actions import (
     Action,
@@ -94,9 +95,8 @@ def make_plan(
     draft.add_undeclared()
     draft.add_shadows()
     # After `add_undeclared`, which finds the unmanaged integrations.
-    draft.diagnostics += messages.limits_of(
-        last_applied, draft.unmanaged, in_git=commit is not None
-    )
+    is_in_git = commit is not None
+    draft.diagnostics += messages.limits_of(last_applied, draft.unmanaged, in_git=is_in_git)
     draft.note_unreadable()
     actions, costs, violations = draft.guarded()
     return Plan(

@@ -8,7 +8,6 @@ entry for each diagnostic with them. Its JSON form keeps every diagnostic.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field
-from difflib import SequenceMatcher
 
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation
 from reconciler.frozen_dataclass import dataclass
@@ -258,6 +257,8 @@ def _common(
     """Return what two sentences have in common, None if it is less than this share."""
     if list(known) == list(words):
         return list(known)
+    from difflib import SequenceMatcher  # noqa: PLC0415  few reports merge sentences
+
     # Without `autojunk`, which ignores frequent words of long sentences.
     matcher = SequenceMatcher(None, known, words, autojunk=False)
     parts: list[Sequence[str | None]] = []

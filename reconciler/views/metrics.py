@@ -6,9 +6,10 @@ of the server: `reconciler.adapter.telemetry`.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan
 
@@ -22,7 +23,7 @@ Family = tuple[str, str, list[Sample]]
 """Name, help text, and values by labels."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Figures:
     """Figures of a run when it ends; `plan` is None if the run failed before it had one.
 
