@@ -199,13 +199,14 @@ class _Draft:
 
     def add_shadows(self) -> None:
         """Plan to delete shadows that a rotation has left over; report those that stay."""
-        if not self.shadows:
+        if not self.desired.target.rotation.staged:
             return
-        from reconciler.planning.staging import plan_leftovers
+        from reconciler.planning.staging import edited_shadows, plan_leftovers
 
         actions, notes = plan_leftovers(self.shadows, self.actions, self.options.selection)
+        edited = edited_shadows(self.unmanaged, self.actions, self.last_applied)
         self.actions += actions
-        self.diagnostics += notes
+        self.diagnostics += [*notes, *edited]
 
     def note_unreadable(self) -> None:
         """Report integrations that could not be read: they are neither created nor deleted."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from reconciler.diagnostics import Diagnostic, error, notice
+from reconciler.diagnostics import Diagnostic, error, notice, warning
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.policy import Target
 from reconciler.domain.schema import any_provider_schema, show_path
@@ -151,6 +151,33 @@ def _note_on(shadow: Shadow) -> Diagnostic:
     summary = f"{slug} looks like a shadow of {of}, but the ledger does not know it"
     hint = "delete it in the console if it is left over; this tool does not touch it"
     return notice("unknown-shadow", summary, hint=hint)
+
+
+def edited_shadows(
+    unmanaged: Iterable[str], planned: Iterable[Action], last_applied: LastAppliedState
+) -> list[Diagnostic]:
+    """Return warnings on integrations that were created as shadows and no longer look like one.
+
+    Such a shadow still has a credential, and nothing removes it.
+    """
+    # The error about a rotation that it blocks says the same.
+    reported = {
+        shadow_slug(action.slug) for action in planned if "shadow-conflict" in action.blocked_by
+    }
+    found = []
+    for slug in unmanaged:
+        if slug in last_applied.shadows and slug not in reported:
+            of = slug.removesuffix(SHADOW_SUFFIX)
+            summary = (
+                f"{slug} has the name of a shadow of {of} that a run created, "
+                "but another description: it may hold a credential of a rotation"
+            )
+            hint = (
+                f"if it is left over, delete it in the console, or list {slug} under `deletions`; "
+                "else rename it"
+            )
+            found.append(warning("edited-shadow", summary, hint=hint))
+    return found
 
 
 # -- updates that are staged -------------------------------------------------------------

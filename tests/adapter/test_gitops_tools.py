@@ -1,8 +1,10 @@
 """The three tools that validate, plan and detect drift, with and without candidate files."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -13,6 +15,9 @@ from reconciler.adapter.gitops_tools import GitopsTools, gitops_tools
 from reconciler.adapter.problems import Refusal
 from reconciler.desired.load import Loaded
 from reconciler.desired.source import MemorySource
+from reconciler.planning import codec
+from reconciler.planning.policy_guard import objections
+from reconciler.planning.policy_verdict import PolicyVerdict
 from reconciler.remote.errors import NotSent
 from reconciler.workflows import Session
 from tests.adapter.ports import READER, Ports
@@ -182,3 +187,23 @@ def test_unreadable_files_block_every_write() -> None:
 
 def _account() -> dict[str, Any]:
     return {"ai_provider_id": "openai", "key": "sk-0123456789abcdef"}
+
+
+def test_a_plan_says_that_no_policy_has_judged_it_and_is_no_approval() -> None:
+    here = Here(alpha=ALPHA)
+    without = here.call("plan-changes").structured_content
+    rules = b"policies: [{name: rules, command: [rules]}]\n"
+    here.folder["reconcile.yaml"] = CONFIG + rules
+    for name in ("plan-changes", "detect-drift"):
+        document = here.call(name).structured_content
+        [found] = [d for d in document["diagnostics"] if d["code"] == "policy-not-run"]
+        assert found["severity"] == "warning"
+        assert "`apply` runs them before it writes" in found["hint"]
+        assert "policies" not in document
+    # As digest and as saved plan, it approves nothing that policies have judged.
+    planned = here.call("plan-changes").structured_content
+    assert planned["digest"] == without["digest"]
+    unjudged = codec.decode(json.dumps(planned), name="plan.json")
+    judged = replace(unjudged, policies=(PolicyVerdict("rules", "sha256:a"),))
+    assert not judged.has_digest(planned["digest"])
+    assert [d.code for d in objections([unjudged], judged)] == ["policy-changed"]

@@ -223,6 +223,46 @@ def test_what_only_looks_like_a_shadow_is_reported_and_left(tmp_path: Path, prun
     assert SHADOW in project.slugs()
 
 
+def edit_shadow(project: Here, description: str) -> None:
+    """Let another client replace the description of the shadow."""
+    other = project.elsewhere()
+    other.integration(SHADOW, description=description)
+    other.run("--dir", other.files, "apply", "--yes", "--no-ledger")
+
+
+@pytest.mark.parametrize("description", ["kept for the audit", ""])
+def test_a_shadow_that_another_client_has_edited_is_reported_with_a_way_out(
+    tmp_path: Path, description: str
+) -> None:
+    project = applied(tmp_path)
+    leftover(project)
+    edit_shadow(project, description)
+    planned = project.plan()
+    assert (planned["actions"], planned["unmanaged"]) == ([], [SHADOW])
+    [found] = planned["diagnostics"]
+    assert (found["severity"], found["code"]) == ("warning", "edited-shadow")
+    assert f"list {SHADOW} under `deletions`" in found["hint"]
+    assert "edited-shadow" in project.run("drift").out
+    blocked = project.plan(**NEW)["diagnostics"]
+    assert [d["code"] for d in blocked] == ["shadow-conflict"]
+    config = json.loads((project.files / "reconcile.yaml").read_text())
+    gone = {"deletions": [{"slug": SHADOW, "reason": "left over"}]}
+    project.write("reconcile.yaml", config | gone)
+    assert project.apply().code == 0
+    assert project.slugs() == ["alpha"]
+    project.write("reconcile.yaml", config)
+    assert project.apply(**NEW).code == 0
+
+
+def test_an_edited_shadow_concerns_only_who_looks_at_it(tmp_path: Path) -> None:
+    project = applied(tmp_path)
+    leftover(project)
+    edit_shadow(project, "edited")
+    assert project.plan("--exclude", SHADOW)["diagnostics"] == []
+    project.config(prune="managed")
+    assert project.plan()["diagnostics"] == []  # without the setting, it is like any other
+
+
 def test_an_integration_of_a_file_is_never_taken_for_a_shadow(tmp_path: Path) -> None:
     project = applied(tmp_path)
     leftover(project)
