@@ -22,6 +22,7 @@ from reconciler.views.sections import (
     Section,
     apply_command,
     left_alone,
+    lift_advice,
     sections_of,
     suggested_command,
 )
@@ -151,7 +152,7 @@ def suggestions(
     apply = apply_command(target, "--expect-digest", report.fingerprint, context=context)
     # First, because one blocked action stops the whole apply.
     if report.plan.blocked:
-        yield Suggestion(phrases.NEXT_BLOCKED)
+        yield Suggestion(lift_advice(report.plan))
     yield Suggestion(phrases.HEAL_UNBLOCKED if report.plan.blocked else phrases.HEAL, apply)
     to_pull, to_keep, missing = _resolvable_in_files(report)
     if to_pull:

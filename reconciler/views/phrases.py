@@ -296,6 +296,9 @@ NEXT_BLOCKED = (
     "Nothing is applied while an action is blocked: lift the block as shown, "
     "or exclude the integration with --exclude SLUG."
 )
+NEXT_BLOCKED_BY_POLICY = (
+    "Nothing is applied while a policy blocks the whole plan: lift the block as shown."
+)
 
 
 def findings_title(severities: Iterable[Severity]) -> str:

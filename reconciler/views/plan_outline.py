@@ -40,6 +40,7 @@ from reconciler.views.sections import (
     apply_command,
     is_restated,
     left_alone,
+    lift_advice,
     policies_line,
     reference,
     removal_notes,
@@ -434,7 +435,7 @@ def _next_step(plan: Plan, context: CommandContext) -> tuple[str, str]:
         return "", ""
     # No command, because it would be refused.
     if plan.blocked:
-        return phrases.NEXT_BLOCKED, ""
+        return lift_advice(plan), ""
     if plan.run is not None:
         # An undo has no files to plan from again, so it can only be applied from a saved plan.
         text = phrases.NEXT_UNDO if context.saved_plan else phrases.NEXT_UNDO_UNSAVED

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from reconciler.desired.yaml_writer import flow
-from reconciler.diagnostics import counted, named
+from reconciler.diagnostics import Severity, counted, named
 from reconciler.domain.facts import RiskRule
 from reconciler.domain.identifiers import as_operands
 from reconciler.domain.schema import any_provider_schema, parse_path
@@ -117,6 +117,16 @@ def policies_line(plan: Plan) -> tuple[str, ...]:
     """Return in one line what each policy says about a plan, no line without policies."""
     verdicts = [f"{visible(p.name)} {p.verdict.value}" for p in plan.policies]
     return (phrases.POLICIES.format(", ".join(verdicts)),) if verdicts else ()
+
+
+def lift_advice(plan: Plan) -> str:
+    """Return what to do about a blocked plan: excluding an integration lifts no block of all."""
+    slugs = {action.slug for action in plan.actions}
+    found = [item for verdict in plan.policies for item in verdict.findings]
+    # As for the block itself: a finding about no action, such as a failure, is about all of them.
+    if any(item.severity is Severity.ERROR and item.slug not in slugs for item in found):
+        return phrases.NEXT_BLOCKED_BY_POLICY
+    return phrases.NEXT_BLOCKED
 
 
 def left_alone(plan: Plan, *, lists_undeclared: bool = False) -> str:

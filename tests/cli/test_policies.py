@@ -97,6 +97,26 @@ def test_a_denial_of_no_action_blocks_all_of_them(tmp_path: Path) -> None:
     refused(project.run("-vv", "apply", "--yes"), "policy")
 
 
+@pytest.mark.parametrize(
+    ("script", "allowed", "is_about_all"),
+    [
+        (DENIED, "{judge}", False),
+        ("echo 'too much at once'; exit 1", "{judge}", True),
+        ("kill -9 $$", "{judge}", True),
+        (PASSED, "", True),
+    ],
+)
+def test_excluding_an_integration_is_advised_only_where_it_helps(
+    tmp_path: Path, script: str, allowed: str, *, is_about_all: bool
+) -> None:
+    project = Judged(tmp_path, script)
+    variables = {"RECONCILE_ALLOWED_POLICIES": allowed.format(judge=project.judge)}
+    for command in (("plan",), ("plan", "--format", "markdown"), ("drift",)):
+        shown = " ".join(project.run(*command, **variables).out.split())
+        assert ("--exclude SLUG" not in shown) == is_about_all
+        assert ("Nothing is applied while a policy blocks the whole plan" in shown) == is_about_all
+
+
 def test_conftest_results_deny_and_warn_by_metadata(tmp_path: Path) -> None:
     results = [
         {
