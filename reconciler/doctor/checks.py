@@ -125,6 +125,7 @@ def ledger_check(
 def _check_records(
     ledger: "Ledger", *, state: LedgerState, key: "TargetKey", organisation: str | None
 ) -> Check:
+    # Before anything is read from it: counts of an altered ledger prove nothing.
     altered = ledger.verify()
     if altered:
         hint = "run `reconcile history --verify`, which lists every altered run"

@@ -120,6 +120,8 @@ class Probe:
         try:
             return await asyncio.shield(removing)
         except asyncio.CancelledError:
+            # The second cancellation would end the wait, not the removal, which runs in a task of
+            # its own.
             await asyncio.wait({removing})
             raise
 
@@ -128,6 +130,8 @@ class Probe:
         is_honoured = created.slug == self.slug
         self.answers["chosen_slug"] = "honoured" if is_honoured else "replaced"
         self.slug = created.slug
+        # All on one integration, one after the other: each question starts from what the one before
+        # left.
         questions: Mapping[str, Callable[[], Awaitable[str]]] = {
             # First, while `last_updated_at` is null (remote/API.md §1.1); the updates below set it.
             "access_touches_integration": self._access_touches,
@@ -205,6 +209,7 @@ class Probe:
             other = await self.integrations.create(self.slug)
         except _REFUSALS as refusal:
             return _refusal_text(refusal)
+        # `create` notes what it made, so that a duplicate is removed as well.
         return "accepted" if other.slug == self.slug else f"created {other.slug} instead"
 
     async def _configurations(self) -> str:
@@ -324,6 +329,7 @@ async def _largest_page(api: IntegrationsAPI) -> str:
     """Return the most rows on one page, as far as the number of integrations can show it."""
     refused = ""
     # A refused size says nothing about smaller ones.
+    # From the largest, because the first that is accepted answers the question.
     for size in _PAGE_SIZES:
         try:
             rows, total = await _read_page(api, size)
@@ -358,6 +364,7 @@ async def _read_page(api: IntegrationsAPI, size: int) -> tuple[list[Mapping[str,
     body = reply.body if isinstance(reply.body, Mapping) else {}
     data, total = body.get("data"), body.get("total")
     rows = [row for row in data if isinstance(row, Mapping)] if isinstance(data, list) else []
+    # Without a total, the page counts as all there is, which answers no more than "at least".
     return rows, total if isinstance(total, int) else len(rows)
 
 

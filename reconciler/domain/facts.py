@@ -311,6 +311,7 @@ class Configuration(Model):
         def absent(field: str) -> bool:
             return field not in mapped and is_empty(given.get(field))
 
+        # Those of every mode first, as in the reference of the fields.
         lacking = [Missing(field) for field in always if absent(field)]
         mode = given.get(cls.mode_field) if cls.mode_field else None
         if isinstance(mode, str):

@@ -82,6 +82,7 @@ class FieldSchema:
     def is_updatable(self) -> bool:
         """Whether an update of the integration itself can carry this field."""
         facts = self.facts
+        # Write-only fields go with the create and with the call for workspaces (remote/API.md §4).
         fixed = facts.identity or facts.immutable or facts.write_only or facts.local
         return facts.sub_resource is None and not fixed
 
@@ -212,6 +213,7 @@ def _integration_schema(provider: str, vouched: tuple[str, ...]) -> FieldSchema:
     outer = root.fields["configurations"]
     fields = dict(_configuration_fields(provider))
     for name in vouched:
+        # Reported where the target is read; here it only has no effect.
         if name not in fields and not SECRET_NAME.search(name):
             fields[name] = replace(_VOUCHED, name=name)
     configurations = replace(
@@ -227,6 +229,8 @@ def _integration_schema(provider: str, vouched: tuple[str, ...]) -> FieldSchema:
 
 
 def _configuration_fields(provider: str) -> Mapping[str, FieldSchema]:
+    # The schema of one provider decides what a file may contain, that of all providers what a path
+    # or a stored value means.
     if provider != _ANY_PROVIDER:
         return compiled(configuration_of(provider)).fields
     fields: dict[str, FieldSchema] = {}
@@ -318,9 +322,13 @@ def _of_union(members: list[FieldSchema]) -> FieldSchema:
 
 
 def _of_list(entry: FieldSchema, metadata: Sequence[Any]) -> FieldSchema:
+    # A list whose entries have an identity is compared as a map: its order means nothing to the
+    # API.
     identity = next((n for n, child in entry.fields.items() if child.facts.identity), None)
     if identity is not None:
         kind, fields, name = FieldKind.KEYED_LIST, _NO_FIELDS, f"list of objects, by {identity}"
+    # The API wraps limits in a list of one (remote/API.md §5.2); it is compared as the entry
+    # itself.
     elif _longest(metadata) == 1:
         kind, fields, name = FieldKind.SINGLE, entry.fields, "list of at most one object"
     else:
@@ -345,6 +353,8 @@ def _inheriting(schema: FieldSchema, outer: Facts) -> FieldSchema:
         risk = RiskRule.CREDENTIAL
     part = facts.sub_resource or outer.sub_resource
     entries = schema.entries
+    # Most fields inherit nothing, and copying each would take most of the time of compiling a
+    # schema.
     if risk is facts.risk and part is facts.sub_resource:
         inherits_nothing = risk is None and part is None
         if inherits_nothing or (entries is None and not schema.fields):
@@ -381,6 +391,7 @@ def show_path(path: Path) -> str:
     is_identity = False
     for step in path:
         plain = _BRACKETED_STEP if is_identity else _DOTTED_STEP
+        # An unprintable key is quoted as well, because JSON escapes it.
         if not plain.fullmatch(step) or not step.isprintable():
             text += f"[{json.dumps(step, ensure_ascii=False)}]"
         elif is_identity:

@@ -52,6 +52,7 @@ def to_json(value: object) -> str:
     text = repaired(canonical_json(value))
     if text.isascii():
         return text
+    # Encoded again only where it is needed: `canonical_json` writes other letters as they are.
     return json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -174,6 +175,7 @@ def last_applied_from_rows(
             protected=bool(row["protected"]),
             secrets=records.get(row["slug"], {}),
             unsettled=unsettled.pop(row["slug"], {}),
+            # Rows of early releases have no identity, which then excludes nothing.
             identities=frozenset() if row["identity"] is None else frozenset({row["identity"]}),
             declared_at=_declared_at(row["source"], commits.get(row["run"])),
         )
@@ -198,6 +200,8 @@ def seen_rows(target: int, items: Mapping[str, SeenState]) -> list[dict[str, Any
     rows = []
     for slug, item in items.items():
         text = to_json(observed_to_document(item.observed))
+        # An integration with a withheld value cannot be compared from its row, so it is read each
+        # time.
         if not withholds(text):
             row = {"target": target, "slug": slug, "read_at": item.read_at, "document": text}
             rows.append(row)
@@ -228,6 +232,7 @@ def _unsettled(intents: Iterable[StoredRow]) -> dict[str, dict[Path, frozenset[s
 def _declared_at(source: str | None, commit: str | None) -> DeclaredAt | None:
     if source is None:
         return None
+    # Matched with its types: the text of a row can be damaged, and the place is shown to users.
     match parse_document(source):
         case {"file": str(file), "line": int(line)}:
             return DeclaredAt(SourceLocation(file, line), commit)

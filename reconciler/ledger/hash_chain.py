@@ -90,6 +90,8 @@ class RowsDigest:
     def add(self, table: str, rows: Iterable[Mapping[str, object]]) -> None:
         """Add rows of a table to the set."""
         for row in rows:
+            # A product does not depend on the order, so one row can be exchanged without reading
+            # the others.
             self._product = self._product * _number_of(table, row) % _MODULUS
 
     def remove(self, table: str, rows: Iterable[Mapping[str, object]]) -> None:
@@ -157,6 +159,8 @@ def hash_of(
     return digest(
         {
             "run": _hashed_columns(row),
+            # Calls by their order, the others by slug: a database returns rows without an order in
+            # any.
             "calls": [list(call) for call in calls],
             "outcomes": {each.slug: each.document for each in outcomes},
             "pre_images": {each.slug: each.document for each in pre_images},

@@ -88,6 +88,7 @@ def store(
     _exchange(connection, secrets, before=known, after=secret_rows, state=state)
     write_state_digest(connection, target, state)
     for item in items:
+        # Only these: an intent of another secret may still be in doubt.
         written = item.secrets.keys() | item.removed
         _settle_intents(connection, target, item.declared.slug, written)
 
@@ -107,6 +108,7 @@ def store_secrets(
     }
     for row in known:
         key = (row["slug"], row["path"])
+        # What a run sent is known better than what another tool has stored.
         if key not in rows or row["fingerprint"] is not None:
             rows[key] = row
     state = read_state_digest(connection, target)
@@ -236,6 +238,7 @@ def _rows_of(
 ) -> list[_Row]:
     """Return the rows of some integrations."""
     wanted = set(slugs)
+    # SQLite limits the number of parameters of a query.
     if len(wanted) <= _MAX_NAMED_SLUGS:  # usually a few just-applied slugs of thousands
         values = {"the_target": target, "the_slugs": sorted(wanted)}
         return [dict(row) for row in connection.execute(_named_rows(table), values).mappings()]

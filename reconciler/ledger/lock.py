@@ -163,6 +163,7 @@ def _lock(stream: IO[str], how: int, key: TargetKey) -> None:
     try:
         fcntl.flock(stream, how | fcntl.LOCK_NB)
     except BlockingIOError:
+        # Without waiting: a plan that was made while another run wrote would be out of date.
         raise _refusal(key, stream.read()) from None
 
 

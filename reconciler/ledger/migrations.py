@@ -97,6 +97,7 @@ def version_of(connection: Connection) -> int | None:
     Raises `LedgerError` for an incomplete ledger, and for one that this role cannot see.
     """
     columns = _columns(connection)
+    # Asked of the catalogue, because a failed query would end the transaction on PostgreSQL.
     if meta.name not in columns:
         _require_no_ledger(connection, columns)
         return None
@@ -168,6 +169,7 @@ def migrate(connection: Connection) -> None:
         create_tables(connection)
         return
     for version in range(found + 1, NEWEST + 1):
+        # All in one transaction: a ledger is on the old version or on the new one, never between.
         STEPS[version](connection)
     require_tables(connection)
     if found != NEWEST:

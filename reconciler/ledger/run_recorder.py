@@ -125,6 +125,7 @@ class Recorder:
                     connection, self._target, call=call_id, slug=action.slug, fingerprints=secrets
                 )
             if last_seen is not None:
+                # In the transaction of the intent: without the image, a delete could not be undone.
                 self._store_image(connection, action.slug, _image_document(action, last_seen))
         self._open_calls[action.slug] = call_id
 
@@ -142,6 +143,8 @@ class Recorder:
         `refused` means that it was certainly not carried out; `made` is the id of the created
         object.
         """
+        # By slug: the calls of one action run one after the other, those of several at the same
+        # time.
         call_id = self._open_calls.pop(action.slug, None)
         values = {
             "ended_at": self._now(),
@@ -150,6 +153,8 @@ class Recorder:
         }
         with self._database.writing() as connection:
             connection.execute(_CALL_ENDED, {"call_id": call_id, **values})
+            # A refused call sent nothing that might be stored, so its fingerprints are not in
+            # doubt.
             if refused and call_id is not None:
                 remove_intents(connection, call=call_id)
             if made is not None:
@@ -279,6 +284,7 @@ def _changed_paths(action: Action) -> tuple[Path, ...]:
             for length in range(1, len(path) + 1):
                 known[show_path(path[:length])] = path[:length]
     return tuple(
+        # Too much is better than nothing: an undo then restores the whole field.
         known.get(change.path) or (_TOP_LEVEL.split(change.path, maxsplit=1)[0],)
         for change in action.changes
     )

@@ -174,6 +174,7 @@ def _reading(file: Path, read: Callable[[sqlite3.Connection], T]) -> T | None:
             # One state of the ledger, whatever is committed meanwhile.
             connection.execute("BEGIN")
             return read(connection) if _is_readable(connection) else None
+    # Whatever is wrong, SQLAlchemy's way reads the ledger again and explains it.
     except (sqlite3.Error, LedgerError, OSError, UnicodeError):
         return None
 
@@ -187,6 +188,8 @@ def _writing(file: Path, store: Callable[[sqlite3.Connection], bool]) -> bool:
         if not file.is_file():
             return False
         with closing(_connect(file, read_only=False)) as connection:
+            # The lock for writing at once: a read that turns into a write can fail after it has
+            # begun.
             connection.execute("BEGIN IMMEDIATE")
             is_stored = _is_readable(connection) and store(connection)
             connection.execute("COMMIT" if is_stored else "ROLLBACK")
@@ -217,9 +220,11 @@ def _is_readable(connection: sqlite3.Connection) -> bool:
 
 def _read(connection: sqlite3.Connection, key: TargetKey) -> StoredState:
     ids = _ids_by_organisation(connection, key)
+    # A first run that found no integration has stored the target without an organisation.
     organisations = frozenset(ids) - {UNKNOWN_ORGANISATION}
     target = key.choose(ids)
     if target is None:
+        # None and not empty: without a record, Git may have declared anything before.
         return StoredState(None, organisations, ())
     of_target = {"target": target, "limit": MAX_FINISHED_RUNS}
     integrations = last_applied_from_rows(

@@ -112,6 +112,8 @@ class Ledger:
         with self._database.reading() as connection:
             target = target_rows.find(connection, key)
             found = shadow_runs(connection, target) if target is not None else ShadowRuns({})
+        # A run that crashed leaves the same rows as one in progress; only the lock tells them
+        # apart.
         rotating = found.unfinished
         if rotating and (is_locked or not self._is_lock_held(key)):
             rotating = frozenset()
@@ -205,6 +207,8 @@ class Ledger:
             known = last_applied.read(connection, target)
             before = target_rows.read_meta(connection, name)
             after = soak_record.updated(before, check, last_applied=known, now=now)
+            # In one transaction with the read, because a run and a drift check can record at the
+            # same time.
             target_rows.write_meta(connection, name, after)
 
     def own_writes(self, key: TargetKey, slugs: Collection[str]) -> OwnWrites:
@@ -312,6 +316,8 @@ class Ledger:
             else file_lock(folder, key, holder)
         )
         with lock as check:
+            # The lock of a database can be lost with its connection, so `require_lock` asks before
+            # each write.
             self._check = check
             try:
                 yield

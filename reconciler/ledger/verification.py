@@ -78,6 +78,7 @@ def verify(connection: Connection, *, expected_head: str | None = None) -> list[
         if row.hash != hashed:
             problems.append(_broken(row.run, name, "was changed after it ended"))
         hashes.add(row.hash)
+        # Runs of a ledger from before version 5 have no position until the migration adds it.
         link = _Link(row.run, row.position or 0, row.previous, row.hash)
         chains[row.target, shard_of(row.facts)].append(link)
     ends = _chain_ends(connection)
@@ -139,6 +140,7 @@ def _check_chain(name: str, links: list[_Link], end: ChainEnd | None) -> Iterato
     last, is_whole = None, True
     for number, link in enumerate(links, 1):
         if link.previous != last or (is_whole and link.position != number):
+            # Positions after a gap are all off by the same number; one finding is enough.
             is_whole = False
             yield _broken(link.run, name, "does not follow the run recorded before it")
         last = link.hash
@@ -157,6 +159,7 @@ def _check_chain(name: str, links: list[_Link], end: ChainEnd | None) -> Iterato
 
 def _check_state(connection: Connection, target: int, name: str) -> Iterator[Diagnostic]:
     """Compare the last-applied rows with their digest."""
+    # Computed in batches: a ledger with thousands of integrations must not be held in memory.
     found = RowsDigest()
     for table in (declared, secrets):
         query = select(table).where(table.c.target == target)

@@ -82,6 +82,7 @@ async def observe(
         listing.append(await list_again(on_row=reading.enqueue))
         reading.close(concurrency)
 
+    # Details are read while further pages travel: a row is enough to begin.
     await gather_or_raise([read_list(), *(reading.work() for _ in range(concurrency))])
     listed, calls = listing[0], listing[0].calls + reading.calls
     if reading.refused:
@@ -90,6 +91,8 @@ async def observe(
         calls += proof.calls
         reading.check(proof)
     hidden: dict[str, UnreadableIntegration] = {}
+    # An integration whose row cannot be read might be taken for a deleted one, and be created
+    # twice.
     if listed.unidentified:
         missing = [slug for slug in expected if slug not in listed.slugs]
         hidden = await _hidden(api, missing, concurrency=concurrency)
@@ -318,6 +321,7 @@ class _Reading:
                 parts.detail = decode.from_detail(
                     answer, asked=slug, known_fields=self.known_fields
                 )
+            # The answer names no integration, so it is decoded into an empty one and joined later.
             case OperationName.GET_MODELS:
                 parts.models = decode.with_models(Observed(slug, {}), answer)
             case _:
@@ -356,6 +360,7 @@ class _Reading:
 
     def joined(self, row: Observed) -> Observed:
         """Return a row with all parts that were read."""
+        # Taken out, because 10,000 integrations would otherwise be held twice.
         parts = self._parts.pop(row.slug, None)
         if parts is None:
             return row

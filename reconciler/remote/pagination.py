@@ -127,6 +127,7 @@ class Damage:
         found: dict[str, UnreadableIntegration] = {}
         for name, record in self.records.items():
             if record.slug:
+                # Two records under one name would be one, and the other would count as absent.
                 taken = record.slug in readable or record.slug in found
                 found[name if taken else record.slug] = record
         return found
@@ -249,6 +250,7 @@ async def list_all(
     lister = _Lister(api, query, concurrency, on_row)
     calls = 0
     for _ in range(1 + RELISTS):
+        # Rows of an abandoned pass are dropped: one that was deleted since must not reappear.
         reading = await lister.read()
         calls += reading.calls
         if reading.is_complete:
@@ -333,6 +335,7 @@ class _Lister:
             except WrongShape as problem:
                 page.note(row, problem)
                 continue
+            # The envelope of the list does not name it, but every row does (remote/API.md §1.2).
             if reading.organisation_id is None:
                 reading.organisation_id = decode_values.identifier(
                     record.get("organisation_id"), "owner"
