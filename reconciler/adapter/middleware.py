@@ -134,6 +134,8 @@ class CallerRateLimiter:
         level = min(self._burst, level + (now - since) * self._rate)
         wait = None
         if level >= 1:
+            # A refused request takes nothing, so a caller that waits as it was asked to is always
+            # served.
             level -= 1
         else:
             wait = (1 - level) / self._rate
@@ -220,6 +222,7 @@ class GatewayMiddleware:
         # Optional in ASGI.
         context.client = (scope.get("client") or (None,))[0]
         context.attach(scope)
+        # Outside the `try`: every way out of it responds through this sender.
         sender = _Sender(send, context)
         try:
             await self._serve(scope, receive, sender, context)
@@ -243,6 +246,8 @@ class GatewayMiddleware:
     ) -> None:
         _check_server(scope)
         headers: Headers = scope["headers"]
+        # Before anything trusts the headers: with two lengths, the rest may belong to another
+        # request.
         length = _check_framing(headers)
         self._allowed.check(headers, target_host=_take_target_host(scope))
         # Before the credential is checked: a page must be able to read a refusal, too.
@@ -256,6 +261,8 @@ class GatewayMiddleware:
         if scope["path"] not in PROBES:
             self._authenticate(scope["path"], headers, context)
             sender.allowance = self._check_rate(context)
+        # After the credential, so that only callers with a token learn the limit, and before the
+        # body is read.
         if length > self._config.body_limit:
             raise too_large(self._config.body_limit)
         content = b""
@@ -334,6 +341,7 @@ def _check_framing(headers: Headers) -> int:
     if len(lengths) > 1 or (lengths and codings) or len(codings) > 1:
         detail = "Send either Content-Length or Transfer-Encoding, and only once."
         raise refuse("bad-framing", 400, detail, connection="close")
+    # The length of a chunked body is known only when it has been read; `read_body` has the limit.
     if codings:
         return 1
     # h11 has reported any other length as malformed already.
@@ -357,6 +365,7 @@ def _take_target_host(scope: Scope) -> str | None:
     found = _ABSOLUTE_TARGET.fullmatch(scope.get("raw_path") or b"")
     if found is None:
         return None
+    # `http://host` without a path is a request for the root.
     raw_path = found[2] or b"/"
     scope["raw_path"] = raw_path
     scope["path"] = unquote(raw_path.decode("ascii"))

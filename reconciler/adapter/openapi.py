@@ -95,6 +95,7 @@ def document() -> Document:
     """Return the document, which is the same for every adapter. Callers must not change it."""
     paths: Document = {}
     for row in RAW_OPERATIONS:
+        # Several operations share one path, such as GET and PUT of an integration.
         paths.setdefault(f"{REST_PREFIX}{row.path}", {})[row.method.lower()] = _operation(row)
     unbounded = {
         "openapi": "3.1.0",
@@ -116,6 +117,7 @@ def document() -> Document:
         "paths": paths,
         "components": _components(),
     }
+    # Every list and text gets a limit, which tools that check such documents ask for.
     bound: Document = bounded(unbounded)
     return bound
 
@@ -158,6 +160,7 @@ def _responses(row: Operation) -> Document:
     good = {str(status): _success(row, status) for status in _SUCCESSES.get(row.name, (200,))}
     bad = {
         str(status): {"$ref": f"#/components/responses/problem-{status}"}
+        # Every status at every operation: a proxy or the gateway can answer any of them with each.
         for status in _PROBLEMS
         if row.body is not None or status not in _BODY_ONLY
     }

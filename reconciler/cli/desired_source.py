@@ -175,6 +175,7 @@ def _announce_unused_key(
     keys = {other.api_key for other in config.targets.values() if other.api_key is not None}
     names = {"PORTKEY_API_KEY", "PORTKEY_BASE_URL"}
     names |= {key.locator for key in keys if key.scheme == "env"}
+    # CI systems set a secret that does not exist to an empty text.
     given = sorted(name for name in names if environment.environment.get(name, "").strip())
     if not given:
         return

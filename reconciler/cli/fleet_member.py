@@ -67,6 +67,7 @@ class MemberRunner:
 
     def _invocation(self, member: Member) -> Invocation:
         """Return a member's invocation: its own environment, and no output except the JSON log."""
+        # Members run at the same time: their outputs would mix, and none may ask a question.
         console = Console(stdin=None, stdout=None, stderr=None)
         if self.console.json_log is not None:
             console.json_log = self.console.json_log.with_context(member=member.name)
@@ -83,6 +84,7 @@ def _outcome_of(work: Callable[[], MemberOutcome], task: MemberTask) -> MemberOu
         note = MemberNote("notice", "interrupted", "stopped before the first write")
         return MemberOutcome(task.member, MemberStatus.INTERRUPTED, 130, notes=(note,))
     except Exception as problem:  # noqa: BLE001  one member's failure is its own, whatever it is
+        # As the separate command would report it, so that both have the same exit code.
         ending = error_reporting.explain(problem)
         return MemberOutcome(
             task.member,

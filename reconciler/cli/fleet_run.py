@@ -102,6 +102,7 @@ class FleetRun:
         self._selection = selection
         self._engine = engine
         self._members = selection.members_of(fleet)
+        # A result of a part must not be taken for the state of the fleet.
         self._is_partial = len(self._members) < len(fleet.members)
         if not self._members:
             hint = f"compare --only and --exclude with the members in {selection.file}"

@@ -82,6 +82,7 @@ class Commands(CommandGroup):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command; return None for an unknown name."""
+        # Checked before the import: the name becomes part of a module's name.
         if cmd_name not in COMMANDS and cmd_name not in _UNLISTED:
             return None
         module = _imported(f"reconciler.cli.commands.{cmd_name.replace('-', '_')}")
@@ -104,6 +105,7 @@ class Commands(CommandGroup):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the requested command; suggest a similar one for an unknown name."""
         name = args[0]
+        # An option in this place is an error of its own, which click reports.
         if name and not name.startswith("-") and self.get_command(ctx, name) is None:
             near = _meant_command(name)
             ctx.fail(f"No such command {name!r}." + (f" Did you mean `{near}`?" if near else ""))

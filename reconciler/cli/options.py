@@ -401,12 +401,15 @@ def plan_options_of(context: click.Context) -> tuple[str, ...]:
     return tuple(
         word
         for param in context.command.params
+        # In the order of the command's own options, so that two suggestions never differ in their
+        # order.
         if param.name in PLAN_PARAMETERS
         for word in _words(param, context.params.get(param.name))
     )
 
 
 def _words(param: click.Parameter, value: object) -> list[str]:
+    # The first name of an option is its long one, which reads better in a suggestion.
     option = param.opts[0]
     match value:
         case None | False:

@@ -226,6 +226,8 @@ def _check(tree: object, document: Sourced, problems: ProblemCollector) -> None:
         targets = tree.get("targets")
         for name, target in targets.items() if isinstance(targets, dict) else ():
             if isinstance(target, dict):
+                # Before all other references: the rules of keys are the reverse of those of
+                # integrations.
                 _bind_key(target, ("targets", name), report)
                 probe = target.get("probe")
                 gateway = probe.get("gateway") if isinstance(probe, dict) else None
@@ -257,6 +259,7 @@ def _bind_key(target: dict[str, Value], steps: Steps, report: ReportError) -> No
         return
     ref = parse_reference(text)
     if ref is None:
+        # Wrapped at once, so that nothing that follows can show it.
         target["api_key"] = Redacted(text)
         summary = "`api_key` is a secret and must be a reference; the value is not shown"
         report("literal-secret", summary, _KEY_HINT, at)
@@ -290,6 +293,7 @@ def _check_target(name: str, target: Tree, document: Sourced, problems: ProblemC
                 hint=_URL_HINT,
                 hide=any(c in url for c in "@?#"),  # the URL may contain a secret
             )
+        # A misspelt field is reported as unknown, and a second message would only repeat it.
         elif url != "simulator:" and target.get("api_key") is None and not _misspells_key(target):
             summary = f"target `{name}` needs `api_key`"
             problems.error("missing-field", summary, here, hint=_KEY_HINT, key=True)
@@ -379,6 +383,7 @@ def is_catalogue_path(path: str) -> bool:
 
 
 def _is_folder_name(name: str) -> bool:
+    # The second part refuses `..`, should the pattern ever allow it.
     return _NAME.fullmatch(name) is not None and PurePosixPath(name).name == name
 
 

@@ -63,6 +63,7 @@ def blocked_folders(source: FileSource) -> dict[str, UnreadableFile]:
         if path not in paths and not source.has_file(path):
             continue
         try:
+            # Read although it should be a folder: the reason of the failure says what stands there.
             source.read(path)
         except UnreadableFile as problem:
             blocked[path] = problem
@@ -197,6 +198,7 @@ class Documents:
             self._problems.add_stray(path, summary, _other_file_hint(path))
         if len(found) > _MAX_STRAYS:
             path = found[_MAX_STRAYS]
+            # One line for the rest: a folder of images would otherwise bury the other problems.
             summary = f"{path} and {len(found) - _MAX_STRAYS - 1} more files are not read"
             self._problems.add_stray(path, summary, _other_file_hint(path))
 
@@ -276,6 +278,8 @@ class Documents:
             self._incomplete = True
             return
         name = str(slug)
+        # The first one counts, in the order of paths, so that the report does not depend on the
+        # file system.
         first = self._base.setdefault(name, sourced)
         if first is not sourced:
             location = self._problems.location_of(first.origin.at("slug"))
@@ -313,6 +317,8 @@ class Documents:
             self._problems.error("wrong-type", summary, origin.at("slug"), hint=hint, key=True)
             return
         for slug, patch in value.items():
+            # An overlay can name only what exists at this point: an earlier patch of the same
+            # environment may have removed it.
             if slug in documents:
                 add(slug, patch, origin.at(slug), documents)
             # While a file is unread, the slug may be declared in it.

@@ -166,8 +166,10 @@ _ROOT = "integration"
 
 def _hint(word: str, around: str, field: FieldSchema, whole: FieldSchema) -> str:
     """Return a hint to the path of the field that was probably meant."""
+    # A map has no field that could be meant.
     if field.kind in _OPEN_KINDS:
         return f"run `reconcile explain {around}`; names inside are free"
+    # The name is right, but for another provider.
     providers = _providers_with(word) if around == _CONFIGURATIONS else ()
     if providers:
         return f"it is a field of {', '.join(providers)}"

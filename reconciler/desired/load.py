@@ -98,6 +98,8 @@ def load(
         terms = _Terms.of(target)
         integrations = _build_all(documents, config, terms, today, problems, models=models)
     diagnostics = in_order(problems.diagnostics)
+    # Warnings do not prevent a plan; one error does, because what it hides could be taken for
+    # deleted.
     if target is None or config is None or has_errors(diagnostics):
         return Loaded(config, None, diagnostics)
     state = _state(source, config, target, integrations)
@@ -120,6 +122,7 @@ def load_desired(
     """Load the integrations for a target of a configuration that has been loaded."""
     source = as_source(files)
     problems = ProblemCollector(source)
+    # `read_config` would have set it, and is not called here.
     problems.accepted_providers = config.providers
     with _without_garbage_collection():
         documents = Documents(source, problems, config)
@@ -141,6 +144,7 @@ def load_readable(
     problems = ProblemCollector(files)
     with _without_garbage_collection():
         config = read_config(files, problems)
+        # The settings of that commit, because a file means what they made of it then.
         same = config.targets.get(target.name) if config is not None else None
         terms = _Terms.of(same or target)
         # Without the configuration: a slug that is in `deletions` today was valid at that commit.
@@ -216,6 +220,7 @@ def load_rendered(
     diagnostics = in_order(problems.diagnostics)
     if has_errors(diagnostics):
         return (), diagnostics
+    # The order of files is that of the file system.
     built.sort(key=lambda pair: pair[0].slug)
     return tuple(render(*pair, problems) for pair in built), diagnostics
 
@@ -271,6 +276,7 @@ def _build_all(
     for document in documents.merged(terms.environment):
         integration = build_integration(document, problems, today, terms.known_fields)
         if integration is not None:
+            # A duplicate slug is an error, so no integration replaces another one unnoticed.
             declared[integration.slug] = integration
             _check_tombstone(integration.slug, document, config, problems)
             if models is not None:
@@ -348,6 +354,7 @@ class ReferenceLocator:
 
     def __call__(self, slug: str, reference: SecretRef) -> SourceLocation | None:
         """Return the location of a reference, None if the files no longer hold it."""
+        # Found on first use: most plans never ask where a reference stands.
         if self._origins is None:
             self._origins = dict(self._find_all())
         origin = self._origins.get((slug, reference))

@@ -51,6 +51,7 @@ def check_promotions(tree: Tree, document: Sourced, problems: ProblemCollector) 
         if source is None:
             continue
         origin = document.origin_of(("targets", name, "promotion", "from"))
+        # Reported here, because the model cannot compare one target with the others.
         if source not in targets:
             others = sorted(other for other in targets if other != name)
             hint = did_you_mean(source, others) or one_of(others)

@@ -149,17 +149,20 @@ def integration() -> Schema:
     families: dict[type[Configuration], list[str]] = {}
     for provider, model in PROVIDERS.items():
         families.setdefault(model, []).append(provider)
+    # One rule for all providers of a family, or the schema would be ten times as large.
     for model, providers in families.items():
         definitions[model.__name__] = _configuration(model, definitions)
         rules.append(_rule({"enum": sorted(providers)}, model))
     definitions[Configuration.__name__] = _configuration(Configuration, definitions)
     definitions["RequiredValue"] = _REQUIRED_VALUE
+    # The rest: providers without fields of their own, and those that this release does not know.
     rules.append(_rule({"not": {"enum": sorted(PROVIDERS)}}, Configuration))
     # Left open here: the rules choose the definition by `ai_provider_id`.
     properties["configurations"] = {
         "description": properties["configurations"]["description"],
         "type": ["object", "null"],
     }
+    # The empty name stands for a provider that is not known.
     for provider in (*PROVIDERS, ""):
         _constrain(integration_schema(provider), definitions)
     return finished(schema, "Integration", allOf=rules)
@@ -182,6 +185,7 @@ def _constrain(schema: FieldSchema, models: Mapping[str, Schema]) -> None:
         properties = models[part.model.__name__]["properties"]
         fields = part.entries.fields if part.entries is not None else part.fields
         for name, field in fields.items():
+            # A pattern that the model declares is stricter than the one that follows from a fact.
             if name in properties and "pattern" not in properties[name]:
                 properties[name] |= _of_facts(field)
 
@@ -290,6 +294,7 @@ def _rule(providers: Schema, model: type[Configuration]) -> Schema:
     reference = {"anyOf": [{"$ref": f"#/$defs/{model.__name__}"}, {"type": "null"}]}
     then: Schema = {"properties": {"configurations": reference}}
     if demands := list(_demands(model)):
+        # If a mode requires fields and the provider does not, the whole may be left out.
         kind = "object" if model.required else ["object", "null"]
         needed = {"properties": {"configurations": {"type": kind, "allOf": demands}}}
         then |= {"if": _MAPPABLE, "then": needed}
@@ -318,6 +323,7 @@ def _configuration(model: type[Configuration], definitions: Schema) -> Schema:
     """Return the schema of one provider's configurations; unknown fields are allowed."""
     schema = model.as_pydantic().model_json_schema()
     definitions |= schema.pop("$defs", {})
+    # A mask that was copied from a response is no value; an editor should say so.
     return schema | {"patternProperties": {f"^{MASK_PREFIX}": False}}
 
 

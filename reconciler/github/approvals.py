@@ -154,7 +154,10 @@ async def _commits(
     commits = [required_text(item, "sha") for item in listed]
     if len(commits) > MAX_COMMITS:
         summary = f"of {len(commits)} commits since the last apply only the newest count"
+        # Each commit costs at least one call, and a job has a limit of calls for each hour.
         return commits[-MAX_COMMITS:], [warning("too-many-commits", summary)]
+    # GitHub lists none if `head` is an ancestor of `since`, as when an older commit is applied
+    # again.
     return commits or [head], []
 
 

@@ -212,6 +212,7 @@ def proposal_text(report: DriftReport, context: ReportContext) -> str:
         _how_to_apply(report.fingerprint, "To make the API match Git instead", context),
     ]
     if report.plan.blocked:
+        # Between both: merging works, applying does not.
         steps.insert(1, f"{BLOCKED_HERE}\n")
     text = markdown.drift(report, context.render_options(*steps), limit=COMMENT_LIMIT - _RESERVE)
     return f"{text}\n{_last_line(report, context)}"
@@ -245,6 +246,7 @@ def _failure(
         return f"{title}\n{failure_reasons(failure)}"
     codes = {diagnostic.code for diagnostic in failure.diagnostics}
     is_approvable = kind is ReportKind.RESULT and bool(plan.actions) and bool(codes)
+    # Only if every reason is of this kind: a digest would not lift the others.
     if is_approvable and codes <= _APPROVABLE and not plan.blocked:
         # Approval is the only next step, so it replaces the suggestions of the reasons.
         reasons = _reasons(replace(item, hint="") for item in failure.diagnostics)
@@ -252,11 +254,13 @@ def _failure(
         head = f"{title}\n{reasons}\n{way}"
     else:
         # An approval does not lift a block, so it is not suggested.
+        # In a pull request, a limit is lifted by an edit of reconcile.yaml and not by a flag.
         lifts = {**dict.fromkeys(_APPROVABLE, ""), **LIFTS_BY_MERGING} if plan.blocked else {}
         named = [replace(d, hint=lifts.get(d.code, d.hint)) for d in failure.diagnostics]
         head = f"{title}\n{_reasons(named)}"
         if kind is ReportKind.RESULT:
             head += "".join(f"\n{step}" for step in _steps_of_refusal(plan, codes, context))
+    # The plan keeps some room, so that a long list of reasons does not hide it entirely.
     room = max(_MIN_ROOM, limit - len(head.encode()) - 1)
     shown = markdown.plan(plan, context.render_options(), limit=room)
     return f"{head}\n{shown}"
@@ -343,6 +347,7 @@ def _last_line(document: Document, context: ReportContext) -> str:
         commit = document.plan.commit
     if commit is not None:
         parts.append(f"commit {code(visible(commit[:12]))}")
+    # A plan without actions needs no approval, so it does not expire.
     if isinstance(document, Plan) and document.actions and context.plan_age_hours is not None:
         parts.append(f"holds until {_duration(context.plan_age_hours)} after the merge")
     if isinstance(document, ApplyResult):

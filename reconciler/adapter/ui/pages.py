@@ -81,6 +81,7 @@ def overview_page(snapshot: Snapshot, search: Search, *, number: int, can_log_ou
         errors=errors,
         notes=notes,
         notes_title=findings_title(severities_of(notes)),
+        # The path of the file is of no use on another machine.
         host="embedded simulator" if target.is_simulator else urlsplit(target.base_url).netloc,
         choices=choices_of(snapshot.rows, search),
         providers=sorted({row.provider for row in snapshot.rows if row.provider}),
@@ -114,6 +115,7 @@ def detail_page(
 
 def history_page(runs: Sequence[Run], *, problem: str | None, can_log_out: bool) -> str:
     """Return the latest runs, newest first; `runs` are given oldest first."""
+    # The newest are cut out before they are prepared: a ledger can hold thousands of runs.
     latest = list(reversed(runs))[:MAX_RUNS]
     return _render(
         "history.html",
@@ -167,6 +169,7 @@ def _past_run(run: Run) -> _PastRun:
     state = ""
     if run.get("finished_at") is None:
         state = "open"
+    # Skipped actions alone are not bad: a run that was stopped in time has them.
     elif summary.get("failed") or summary.get("unknown"):
         state = "bad"
     return _PastRun(

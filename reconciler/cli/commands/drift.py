@@ -205,6 +205,7 @@ def _show(
     console.show_drift(report, style=style, ledger=ledger, context=context)
     if heartbeat is not None:
         _send_heartbeat(invocation, heartbeat)
+    # A retirement is news once for each threshold, also where nothing differs.
     if not report.in_sync or report.announced:
         notifications.drift(console, channels, report, ledger=ledger, context=context)
 
@@ -244,6 +245,7 @@ async def _compared(
     ledger_access = ledger_access_of(
         invocation, invocation.environment or settings.from_environment()
     )
+    # In a thread, because a database may hang.
     seen = await in_thread(lambda: ledger_access.seen(session.desired.target))
     if seen is None:
         # Without a ledger, there is nothing to record the check in either.

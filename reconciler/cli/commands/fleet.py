@@ -149,6 +149,7 @@ def apply(
         raise click.UsageError("--probe cannot be used with --no-ledger, which keeps no proof")
     if await_approval:
         _only_for_temporal(selection, "--await-approval")
+    # With --await-approval the plan is confirmed in Temporal, not here.
     asks = not (yes or await_approval)
     if asks:
         # Checked first, so that minutes of planning do not end in a prompt without a terminal.
@@ -179,6 +180,7 @@ def _run(
     console = telemetry.invocation.console
     engine = _engine(console, selection, temporal, fleet, waits=waits)
     options = selection.options + override_words(task.overrides)
+    # A suggested command for local runs must not carry options that only Temporal has.
     if selection.engine != LOCAL:
         options += temporal.options
 

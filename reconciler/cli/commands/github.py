@@ -107,6 +107,7 @@ def check_comment(invocation: Invocation, *, environment: str) -> int:
         outputs = {"head": found.head, "base": found.base, "merge": found.merge}
         invocation.console.info(f"planning {found.head} of pull request #{found.number}")
     if job.output is not None:
+        # A random delimiter, because a value that contains a known one could set further outputs.
         append_outputs(job.output, outputs, delimiter=secrets.token_hex)
     return 0
 
@@ -281,6 +282,7 @@ def propose_pull(invocation: Invocation, *, drift: Path, environment: str, base:
         time=f"{settings.now():%Y-%m-%d %H:%M} UTC",
     )
     proposal = Proposal(
+        # One branch for each environment, so that a later run updates its pull request.
         branch=f"reconcile/adopt-{quote(environment, safe='')}",
         base=base,
         onto=job.required_commit(),
@@ -322,6 +324,7 @@ def _last_applied(invocation: Invocation, target: str) -> str | None:
     ledger_access = wiring.ledger_access_of(invocation, settings.from_environment())
     try:
         with ledger_access.open(read_only=True) as ledger:
+            # Almost always among the newest; the whole history is read only if it is not.
             newest = _complete(ledger.history(target=target, limit=_RECENT))
             return newest or _complete(ledger.history(target=target))
     # An upload of an earlier run may still name the commit.
@@ -335,6 +338,7 @@ def _complete(runs: Sequence[Mapping[str, Any]]) -> str | None:
         incomplete = sum(
             run["summary"].get(status, 0) for status in ("failed", "skipped", "unknown")
         )
+        # A commit that was applied in part must stay within the range whose approvals count.
         if run["finished_at"] and run["commit"] and not incomplete:
             return str(run["commit"])
     return None

@@ -40,6 +40,7 @@ class ListOptions:
     @property
     def max_runs(self) -> int | None:
         """Return how many runs are listed at most, None for all."""
+        # A period is a limit of its own.
         if self.limit is None and not self.everything and self.since is None:
             return NEWEST
         return self.limit
@@ -178,6 +179,7 @@ def _listed(
     from reconciler.views.reports import RunList
 
     target = reading.target.name
+    # An unknown run would match nothing, and an empty list looks like an empty history.
     if options.before is not None and not ledger.count(run=options.before):
         raise InvalidInput([_unknown(options.before, target, code="unknown-run")])
     return RunList(
@@ -197,6 +199,8 @@ def _listed(
 def _show(reading: _Reading, subject: str, options: ListOptions) -> None:
     """Print one run, or the life of one integration; a run comes first."""
     with reading.ledger_access.open(read_only=True) as ledger:
+        # A slug can look like the id of a run; the id is looked up first, because a run is named
+        # exactly.
         run = next(iter(ledger.history(run=subject, target=reading.target.name)), None)
         if run is None:
             _show_life(reading, ledger, subject, options)
@@ -228,6 +232,7 @@ def _show_life(reading: _Reading, ledger: "Ledger", slug: str, options: ListOpti
     from reconciler.views import reports, run_details
 
     listing = _listed(ledger, reading, options, slug=slug)
+    # Counted without the options: with them, the list can be empty for a slug that has a history.
     if not listing.runs and not ledger.count(target=reading.target.name, slug=slug):
         raise InvalidInput([_unknown(slug, reading.target.name, code="not-in-history")])
     actions = ledger.actions([run["run"] for run in listing.runs], slug=slug)

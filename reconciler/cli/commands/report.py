@@ -269,6 +269,8 @@ def _document(
         ReportKind.FLEET: read_fleet,
     }
     try:
+        # A problem is returned and not raised: without a report, an earlier one would stay and look
+        # current.
         return readers[kind](_text(file), name=str(file)), None
     except ReconcilerError as problem:
         return inputs.FailedCommand(1, (_no_result(kind),)), problem
@@ -282,6 +284,7 @@ def _fleet_document(text: str, *, name: str, environment: str) -> "Document":
     if document_kind(text) == "error":
         return inputs.failed_command(text, name=name)
     result = decode_fleet_result(text, name=name)
+    # Added up here: `github` and `gitlab` may not import `fleet`.
     counts: Counter[str] = Counter()
     for member in result.members:
         counts.update(member.summary)
