@@ -23,6 +23,9 @@ _MINUTES_A_DAY = 24 * 60
 _FORM = re.compile(r"(?:([A-Za-z,-]+) +)?([0-9]{2}):([0-9]{2})-([0-9]{2}):([0-9]{2})")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
+# Files beside the zones: the zone of this machine, no zone at all, and clocks with leap seconds.
+_OF_ONE_MACHINE = re.compile(r"(?:localtime|posixrules|Factory)$|posix/|right/")
+
 _SEARCHED_DAYS = 15
 """Days in which an opening is searched: the hours repeat weekly, and one week may lack an hour."""
 
@@ -111,6 +114,8 @@ def time_zone(name: str) -> tzinfo:
     """Return a zone of the IANA database; raise `UnknownZone` if it cannot be found."""
     if name == "UTC":
         return UTC  # needs no database
+    if _OF_ONE_MACHINE.match(name):
+        raise UnknownZone(name)
     try:
         return ZoneInfo(name)
     # A name that is no zone can be that of a folder, or no valid path at all.

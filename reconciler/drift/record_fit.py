@@ -25,8 +25,8 @@ _PLACES = {
 }
 _WORKSPACES = "workspaces"
 _SUCCESS = range(200, 300)
-_FAULT = 500
-"""First status of a request that may have been carried out although it failed."""
+_REFUSED = range(300, 500)
+"""Statuses of requests that were not carried out; any other one may be of one that was."""
 
 _METHODS = {
     Place.INTEGRATION: frozenset({"PUT"}),
@@ -106,7 +106,7 @@ def fit_of(question: Question, record: AuditRecord) -> Fit:
 
 def was_refused(record: AuditRecord) -> bool:
     """Return whether a request was certainly not carried out."""
-    return record.status is not None and record.status not in _SUCCESS and record.status < _FAULT
+    return record.status is not None and record.status in _REFUSED
 
 
 def _fit_of_place(question: Question, record: AuditRecord) -> Fit:

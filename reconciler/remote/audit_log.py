@@ -25,6 +25,9 @@ from reconciler.remote.errors import Answered, RemoteError, ServerFault, Throttl
 PAGE_SIZE = 100
 """Records per page, the documented maximum."""
 
+_USUAL_SIZES = frozenset({10, 20, 25, 30, 50, PAGE_SIZE})
+"""Sizes of pages that servers grant; a page of such a size may be full."""
+
 MAX_PAGES = 1000
 """Pages after which a window is too long to be read."""
 
@@ -254,8 +257,9 @@ def _total(total: object, *, on_page: int) -> int | None:
     """Return the number of records on all pages, None if the first page does not show it."""
     if not isinstance(total, int) or isinstance(total, bool):
         return None
-    # It is documented as the total "in the response", which a full page may take for its own.
-    if total == on_page == PAGE_SIZE or total < on_page:
+    # It is documented as the total "in the response", which a full page may take for its own, also
+    # one that is smaller than requested.
+    if total < on_page or (total == on_page and on_page in _USUAL_SIZES):
         return None
     return total
 

@@ -201,6 +201,16 @@ def test_windows_that_allow_the_plan(tmp_path: Path, windows: list[dict[str, Any
             "`zone` is not a time zone",
         ),
         (
+            {"windows": [{"allow": "09:00-17:00", "zone": "localtime"}]},
+            "invalid-value",
+            "`zone` is not a time zone",
+        ),
+        (
+            {"windows": [{"allow": "09:00-17:00", "zone": "right/Europe/Berlin"}]},
+            "invalid-value",
+            "`zone` is not a time zone",
+        ),
+        (
             {"windows": [{"allow": "09:00-17:00", "zone": "UTC", "risks": []}]},
             "invalid-value",
             "`risks` is empty",

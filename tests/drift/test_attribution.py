@@ -103,6 +103,8 @@ ONE_RECORD: list[tuple[str, dict[str, Any], str]] = [
     ("refused", {"response_status_code": 403}, "unknown (log-begins-later)"),
     ("throttled", {"response_status_code": 429}, "unknown (log-begins-later)"),
     ("perhaps carried out", {"response_status_code": 502}, "ambiguous ann (unknown-effect)"),
+    ("status 0", {"response_status_code": 0}, "ambiguous ann (unknown-effect)"),
+    ("status 102", {"response_status_code": 102}, "ambiguous ann (unknown-effect)"),
     ("no status", {"response_status_code": ...}, "ambiguous ann (unknown-effect)"),
     ("an unknown method", {"method": "PATCH"}, "ambiguous ann (unknown-effect)"),
     ("no method", {"method": None}, "ambiguous ann (unknown-effect)"),

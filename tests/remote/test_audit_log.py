@@ -234,6 +234,18 @@ def test_a_full_page_that_promises_no_more_than_itself_is_followed_by_another() 
     assert (len(log.records), log.problem) == (150, None)
 
 
+@pytest.mark.parametrize("size", [10, 20, 25, 50])
+def test_a_smaller_full_page_that_counts_only_itself_is_followed_by_another(size: int) -> None:
+    rows = [row(number) for number in range(2 * size + 3)]
+
+    def own_total(page: int) -> Any:
+        records = rows[page * size : (page + 1) * size]
+        return {"records": records, "total": len(records)}
+
+    log, _ = read(own_total)
+    assert (len(log.records), log.problem) == (len(rows), None)
+
+
 @pytest.mark.parametrize("total", [None, "250", True, 3])
 def test_without_a_total_pages_are_read_until_one_is_empty(total: object) -> None:
     log, made = read(pages_of(250, total=total))
