@@ -204,9 +204,8 @@ class _Draft:
         from reconciler.planning.staging import edited_shadows, plan_leftovers
 
         actions, notes = plan_leftovers(self.shadows, self.actions, self.options.selection)
-        edited = edited_shadows(self.unmanaged, self.actions, self.last_applied)
+        self.diagnostics += edited_shadows(self.unmanaged, self.actions, self.last_applied) + notes
         self.actions += actions
-        self.diagnostics += [*notes, *edited]
 
     def note_unreadable(self) -> None:
         """Report integrations that could not be read: they are neither created nor deleted."""
