@@ -115,6 +115,7 @@ async def _recorded(
 
 def _with_failure(applied: Applied, failure: ReconcilerError) -> Applied:
     """Return the result with the error that the ledger does not hold all of it."""
+    # An apply reads the API first, so it needs no record to continue.
     hint = f"{failure.hint}; once the ledger works, run apply again: it makes only the changes left"
     found = error(
         failure.code,
@@ -167,6 +168,7 @@ class RunDisplay:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # Before anything is printed, because a live display would draw over it.
         self._progress.__exit__(kind, error, trace)
         if isinstance(error, Rejection) and isinstance(error.plan, Plan) and self._shows_plan:
             # The caller reports the diagnostics that stop the run, after the plan.
@@ -193,6 +195,8 @@ class RunDisplay:
         """Handle an event of the run."""
         if isinstance(event, RunStarted):
             # A cancelled call has an unknown outcome, so from now on the run stops by itself.
+            # From the event and not from the caller: only the executor knows when the first write
+            # begins.
             self._handler.on_signal = self._ask_to_stop
             self._handler.if_interrupted = _CUT_SHORT.format(self._plan_again(event.plan))
             if self._console.status is not None:

@@ -65,6 +65,7 @@ class DoctorRun:
     async def run(self) -> Health:
         """Run every check and return the results."""
         target = self._target()
+        # Every other check needs a target, so their failures would say nothing new.
         if target is None:
             return Health(tuple(self.checks))
         self.checks += self._features(target)
@@ -134,6 +135,8 @@ class DoctorRun:
             # Without a response, there is no time to compare with.
             if API_ANSWERS in self.checks:
                 self.checks.append(self._clock(target))
+            # Without the list, the key is not proven to be accepted, and the other checks would
+            # fail alike.
             if api_checks.listing is None:
                 return
             self.organisation = api_checks.listing.organisation_id

@@ -116,6 +116,7 @@ async def serve(
 
     metrics = Metrics()
     config = middleware_config(invocation.console, options, metrics)
+    # Before anything opens a file: both sides share what the process may open.
     budget = connection_budget(raise_file_limit())
     served = ServedTarget.of(
         invocation, call_timeout=options.upstream_timeout, connections=budget.upstream
@@ -130,6 +131,7 @@ async def serve(
             # Existing objects live until the end. A garbage collection that scans them would delay
             # requests by tens of milliseconds.
             gc.freeze()
+            # Kept in a variable, because the event loop holds its tasks only weakly.
             dropping = asyncio.create_task(_drop_expired(client))
             try:
                 with reported_failures(lambda failure: config.failed(config.new_id(), failure)):
@@ -194,6 +196,8 @@ class _Ports:
     def _page(self) -> "PageRoutes":
         from reconciler.adapter.ui.routes import PageRoutes, Sessions
 
+        # In memory: a restart of the adapter logs everyone out, and no session can outlive its
+        # token.
         sessions = Sessions(lambda: token_urlsafe(32), settings.monotonic)
         return PageRoutes(self.served.state_cache(), sessions, self.middleware_config.tokens)
 
@@ -215,6 +219,7 @@ class _Ports:
         tools = raw_tools(service, confirms=self.options.confirm_deletes)
         if self.options.with_gitops_tools:
             files = self.served.files()
+            # One lock for all callers: each of these tools reads the whole API.
             tools += gitops_tools(GitopsTools(files, self.served.session, asyncio.Lock()))
         return tools
 
@@ -256,6 +261,7 @@ def middleware_config(
         seconds = settings.monotonic() - context.started
         metrics.count(context, seconds)
         moment = timestamp(settings.now())
+        # On stderr, like every message; stdout belongs to the addresses that scripts read.
         console.warning(telemetry.request_line(context, time=moment, seconds=seconds))
 
     def failed(request_id: str, problem: BaseException) -> None:

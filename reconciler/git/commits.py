@@ -112,6 +112,7 @@ def files_at(ref: str, *, repository: Repository) -> FilesAtCommit:
             hint="pass a commit, a branch or a tag; a shallow clone contains only a few",
         )
     top, prefix = repository.locate()
+    # In the notation of git, so that `git show` accepts a displayed path.
     label = f"{ref}:{prefix}" if prefix else f"{ref}:."
     collector = _Collector(label)
     collector.add(top, commit, prefix=prefix, below="")
@@ -141,6 +142,7 @@ class _Collector:
             path = below + name
             if has_hidden_part(path):
                 continue
+            # By the name of the link, which is also what the working tree shows.
             if entry.mode in REGULAR_FILES and is_yaml(path):
                 wanted[path] = entry.identity
             elif entry.mode == LINK and is_in_layout(path):
@@ -162,6 +164,7 @@ class _Collector:
     ) -> None:
         """Follow a link to a file in the folder, like the working tree."""
         at: str | None = name
+        # Links can form a circle.
         for _ in range(_MAX_LINKS):
             entry = entries.get(at) if at is not None else None
             if at is None or entry is None:
@@ -230,6 +233,7 @@ def _contents(top: Repository, wanted: Mapping[str, str], label: str) -> dict[st
             # In a partial clone, git stops at the first object that it would have to fetch.
             identities = set(_OBJECT_ID.findall(problem.summary))
             absent = [path for path, identity in pending.items() if identity in identities]
+            # The message names no object that was asked for, so the loop would not end.
             if not absent:
                 raise _missing_objects(top, problem, missing) from problem
             missing += absent

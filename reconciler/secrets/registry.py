@@ -149,6 +149,7 @@ class Resolvers:
 
     def find(self, ref: SecretRef) -> Resolver:
         """Return the resolver of this reference's scheme, or raise `SecretError`."""
+        # One resolver for each scheme, because it holds the connection and what it has read.
         if ref.scheme not in self._made:
             scheme = self._built_in.get(ref.scheme)
             if scheme is None:
@@ -199,9 +200,12 @@ def resolve_all(
     distinct = sorted(set(refs))
     answers: dict[SecretRef, Answer] = {}
     if allowed is not None:
+        # Before any resolver is created: a reference that is not allowed must not even cause a
+        # connection.
         answers |= {problem.ref: problem.as_error() for problem in allowed.problems(distinct)}
     permitted = [ref for ref in distinct if ref not in answers]
     answers |= _read_all(permitted, resolvers=resolvers, time_limit=time_limit)
+    # An empty secret is most likely a mistake of the store, and would clear the stored one.
     answers = {ref: _refuse_empty(ref, answer) for ref, answer in answers.items()}
     made_up: dict[SecretRef, Redacted] = {}
     if placeholders:
@@ -245,6 +249,7 @@ def _group_by_source(
             answers[ref] = broken[ref.scheme] = problem
             continue
         key = (ref.scheme, resolver.source_of(ref.locator))
+        # One read for each source: ten fields of one entry cost one request.
         batches.setdefault(key, _Batch(resolver)).refs.append(ref)
     return batches
 
