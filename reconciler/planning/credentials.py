@@ -2,8 +2,8 @@
 
 The API never shows a secret, so it is in sync, changed, or unverified on this evidence: a
 fingerprint and a mask from the ledger, the mask that the API shows now, and the value itself where
-it is available. Values are only compared. This module also finds what a create or a replace lacks,
-and what a write would lose. How the bodies are built: `write_calls`.
+it is available. Values are only compared. This module also finds what a write would lose. How the
+bodies are built: `write_calls`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,20 +11,16 @@ from dataclasses import replace
 from enum import StrEnum
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.domain.providers import needs_configurations
 from reconciler.domain.schema import FieldSchema, show_path
 from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Placeholder, Redacted, SecretRef
 from reconciler.domain.state import (
     Declared,
     LastApplied,
     LastAppliedState,
-    Observed,
     ObservedState,
     SecretRecord,
-    has_credential,
-    lacks_credential,
 )
-from reconciler.domain.tree import Path, is_empty, leaves, lookup, references
+from reconciler.domain.tree import Path, is_empty, leaves, lookup
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning import messages
 from reconciler.planning.actions import Change, ChangeKind, ChangeOrigin, Risk, decides_host
@@ -206,43 +202,6 @@ def write_blocks(
         if stored:
             blocks.append(messages.credential_retarget(declared, stored))
     return blocks
-
-
-def creation_blocks(declared: Declared) -> list[Diagnostic]:
-    """Return why the API would refuse to create this integration from its file alone."""
-    provider = str(declared.fields.get("ai_provider_id"))
-    # One reason at a time: the authentication mode in configurations decides whether a key is
-    # needed (remote/API.md §3).
-    if is_empty(declared.fields.get("configurations")) and needs_configurations(provider):
-        return [messages.missing_configurations(declared)]
-    if lacks_credential(declared.fields):
-        return [messages.no_credential(declared)]
-    return []
-
-
-def missing_values(declared: Declared, values: Mapping[SecretRef, Redacted]) -> list[Diagnostic]:
-    """Return a warning for every secret that creating this integration sends without a value."""
-    return [
-        messages.missing_value(declared, path, str(reference))
-        for path, reference in references(normalize(declared.fields))
-        if reference not in values
-    ]
-
-
-def replacement_blocks(declared: Declared, observed: Observed) -> list[Diagnostic]:
-    """Return why an integration cannot be deleted and created again from its file alone.
-
-    Nothing stored survives a replace, so only the requirements of the new record count.
-    """
-    if _stores_credential(observed) and not has_credential(declared.fields):
-        return [messages.missing_credential(declared)]
-    return creation_blocks(declared)
-
-
-def _stores_credential(observed: Observed) -> bool:
-    # Redacted, because a sensitive value that the API shows in the clear is wrapped when it is
-    # decoded.
-    return any(isinstance(value, Mask | Redacted) for _, value in leaves(observed.fields))
 
 
 @dataclass(frozen=True, slots=True)

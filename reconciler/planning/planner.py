@@ -1,8 +1,8 @@
 """Compute what has to change.
 
 `make_plan` compares what the files declare with what the API reports. It opens no file, calls no
-API and reads no clock. Integrations are planned one by one: creates here, other actions in
-`updates` and `removals`. Safety: `guards`. How a plan is applied: `reconciler.execution`.
+API and reads no clock. Integrations are planned one by one, in `creates`, `updates` and `removals`.
+Safety: `guards`. How a plan is applied: `reconciler.execution`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ from reconciler.diagnostics import Diagnostic, in_order
 from reconciler.domain.facts import SubResource
 from reconciler.domain.instants import parse_instant
 from reconciler.domain.pricing import PRICING
-from reconciler.domain.schema import fields_of, show_path
+from reconciler.domain.schema import fields_of
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import (
     Declared,
@@ -25,27 +25,17 @@ from reconciler.domain.state import (
     Observed,
     ObservedState,
 )
-from reconciler.domain.tree import Tree, Value, as_mapping, is_empty, is_enabled, leaves, plain
+from reconciler.domain.tree import Tree, Value
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning import guards, messages
 from reconciler.planning.actions import (
     Action,
-    ActionInputs,
     ActionKind,
     Change,
-    ChangeKind,
-    ChangeOrigin,
-    Risk,
-    highest,
-    risk_of_new,
 )
-from reconciler.planning.credentials import (
-    SecretEvidence,
-    creation_blocks,
-    masks_moved,
-    missing_values,
-)
-from reconciler.planning.normalize import desired_digest, normalize
+from reconciler.planning.creates import plan_create
+from reconciler.planning.credentials import SecretEvidence, masks_moved
+from reconciler.planning.normalize import desired_digest
 from reconciler.planning.plan import (
     IntegrationPlan,
     Plan,
@@ -57,7 +47,6 @@ from reconciler.planning.plan import (
 from reconciler.planning.removals import deletion_reason, owns, plan_delete, was_declared
 from reconciler.planning.undeclared import NO_AUDIT, Audit
 from reconciler.planning.updates import plan_update
-from reconciler.planning.write_calls import create_calls
 
 if TYPE_CHECKING:
     from reconciler.planning.costs import Costs
@@ -84,9 +73,9 @@ def make_plan(
     `values` are the secrets that are available; `diagnostics` are earlier findings that the plan
     repeats; `run` names the run that an undo plan reverts; `audit` adds findings and no action.
     """
-    evidence = SecretEvidence(
-        values or {}, last_applied.pepper, masks_moved(last_applied, observed)
-    )
+    # Without records, there are no masks to compare.
+    moved = bool(last_applied.integrations) and masks_moved(last_applied, observed)
+    evidence = SecretEvidence(values or {}, last_applied.pepper, moved)
     # The plan's own time counts as now, so that equal inputs give equal plans.
     draft = _Draft(desired, observed, last_applied, options, evidence, created_at, audit)
     if evidence.masks_moved:
@@ -385,66 +374,3 @@ def _may_change_costs(change: Change) -> bool:
 def _rename_key(fields: Tree) -> tuple[Value, Value]:
     """Return the key by which a renamed integration is recognised."""
     return fields.get("name"), fields.get("ai_provider_id")
-
-
-def plan_create(
-    declared: Declared,
-    remembered: LastApplied,
-    *,
-    values: Mapping[SecretRef, Redacted],
-    is_past_known: bool,
-) -> IntegrationPlan:
-    """Plan the creation of one integration.
-
-    `is_past_known` is True if a slug without a record was certainly not declared before.
-    """
-    origin = _origin(remembered, is_past_known=is_past_known)
-    changes = _new_changes(declared, origin=origin)
-    blocks = creation_blocks(declared)
-    missing = missing_values(declared, values)
-    access = as_mapping(normalize(declared.fields).get("workspaces"))
-    granted = [id_ for id_, entry in access.items() if is_enabled(entry)]
-    action = Action(
-        slug=declared.slug,
-        kind=ActionKind.CREATE,
-        reason="it does not exist",
-        risk=highest([change.risk for change in changes]) or Risk.ADDITIVE,
-        changes=changes,
-        source=declared.source,
-        blocked_by=tuple(block.code for block in blocks),
-        calls=create_calls(declared),
-        subject=ActionInputs(declared, None, remembered),
-    )
-    notes = messages.without_provider(declared, granted)
-    return IntegrationPlan(action=action, diagnostics=(*blocks, *missing, *notes))
-
-
-def _origin(remembered: LastApplied, *, is_past_known: bool) -> ChangeOrigin:
-    if remembered.declared is not None:
-        # Git declared it before and it no longer exists, so it was removed in the API.
-        return ChangeOrigin.REMOTE
-    return ChangeOrigin.LOCAL if is_past_known else ChangeOrigin.UNKNOWN
-
-
-def _new_changes(declared: Declared, *, origin: ChangeOrigin) -> tuple[Change, ...]:
-    """Return the leaves of a create, each as `add`; fields that are declared empty have none."""
-    changes = []
-    for path, value in leaves(normalize(declared.fields)):
-        if is_empty(value):
-            continue
-        field = declared.schema.at(path)
-        sensitive = field.facts.sensitive
-        changes.append(
-            Change(
-                path=show_path(path),
-                op=ChangeKind.ADD,
-                risk=risk_of_new(field),
-                unknown_field=sensitive and not field.is_known,
-                after=None if sensitive else plain(value),
-                sensitive=sensitive,
-                origin=origin,
-                reference=str(value) if isinstance(value, SecretRef) else None,
-            )
-        )
-    # Sorted again: leaves are ordered by steps, changes by the shown path.
-    return tuple(sorted(changes, key=lambda change: change.path))

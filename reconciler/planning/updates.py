@@ -30,14 +30,13 @@ from reconciler.planning.actions import (
     risk_of,
 )
 from reconciler.planning.comparison import Comparison, compare, redirects
+from reconciler.planning.creates import missing_values, replacement_blocks
 from reconciler.planning.credentials import (
     SecretAssessment,
     SecretEvidence,
     SecretStatus,
     assess,
     keeps_key,
-    missing_values,
-    replacement_blocks,
     secret_change,
     secrets_to_send,
     write_blocks,
