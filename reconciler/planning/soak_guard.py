@@ -4,7 +4,7 @@ Like that of change windows it depends on the time: a plan only notes it, and an
 when it begins. This module is loaded only for a target with a `promotion`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -59,12 +59,15 @@ class SoakEvidence:
 class Unsoaked:
     """Why a plan may not be applied yet; `opens` is when it may be, None if that is unknown.
 
-    `unchecked` is True if only a newer check of the source is missing.
+    `unchecked` is True if only a newer check of the source is missing, `differs` if the source has
+    other values, and `hides` if some of them are not recorded.
     """
 
     reasons: tuple[str, ...]
     opens: datetime | None = None
     unchecked: bool = False
+    differs: bool = False
+    hides: bool = False
 
 
 def longest_trust(soak: timedelta) -> timedelta:
@@ -76,6 +79,12 @@ def longest_trust(soak: timedelta) -> timedelta:
 class _Reason:
     text: str
     opens: datetime | None = None
+    differing: tuple[Difference, ...] = ()
+
+    @property
+    def hides(self) -> bool:
+        """Return whether some values are hidden, so that no run of the source records them."""
+        return any(isinstance(item.source, Redacted) for item in self.differing)
 
 
 def unsoaked(
@@ -100,7 +109,11 @@ def unsoaked(
     # A reason without a time may never pass by waiting, and then no time is promised.
     opens = max(times) if len(times) == len(found) else None
     return Unsoaked(
-        tuple(reason.text for reason in found), opens, unchecked=opens is not None and opens <= now
+        tuple(reason.text for reason in found),
+        opens,
+        unchecked=opens is not None and opens <= now,
+        differs=any(reason.differing for reason in found),
+        hides=any(reason.hides for reason in found),
     )
 
 
@@ -141,21 +154,22 @@ class _Guard:
         if action.kind is ActionKind.DELETE:
             if soaked.fields is not None:
                 return _Reason(f"{slug}: {self.source} still has it")
-        elif differing := list(self._differing(action, soaked)):
-            return _Reason(f"{slug}: {self.source} has other values: {differing[0]}")
+        else:
+            other = self._other_values(action, soaked)
+            if other is not None:
+                return other
         return self._too_early(slug, soaked)
 
-    def _differing(self, action: Action, soaked: Soaked) -> Iterator[str]:
+    def _other_values(self, action: Action, soaked: Soaked) -> _Reason | None:
+        subject = f"{action.slug}: {self.source} has other values"
         declared = action.subject.declared or self.desired.integrations.get(action.slug)
         if soaked.fields is None or declared is None:
-            yield "it was removed there"
-            return
+            return _Reason(f"{subject}: it was removed there")
         applied, ours = normalize(soaked.fields), normalize(declared.fields)
         expected = self.evidence.expected
         found = differences(action.slug, applied, ours, expected)
-        left = [item for item in found if not is_expected(item, expected)]
-        if left:
-            yield _paths(left)
+        left = tuple(item for item in found if not is_expected(item, expected))
+        return _Reason(f"{subject}: {_paths(left)}", differing=left) if left else None
 
     def _too_early(self, slug: str, soaked: Soaked) -> _Reason | None:
         opens = soaked.since + self.soak
@@ -199,10 +213,14 @@ def _hint(found: Unsoaked, target: Target) -> str:
         return f"run {check} to confirm it, then apply again"
     if found.opens is not None:
         return f"run {check} after that time, then apply; or add --allow-unsoaked REASON"
-    return (
-        f"apply it to {source} first, with the same ledger (RECONCILE_LEDGER_URL), or add "
-        "--allow-unsoaked REASON, which is recorded"
+    # To apply it to the source again would not record a hidden value either.
+    first = (
+        "write hidden values as references"
+        if found.hides
+        else f"apply it to {source} first, with the same ledger (RECONCILE_LEDGER_URL)"
     )
+    expected = ", list fields that may differ under `differs`" if found.differs else ""
+    return f"{first}{expected}, or add --allow-unsoaked REASON, which is recorded"
 
 
 def _shown(moment: datetime) -> str:

@@ -256,6 +256,69 @@ def test_fields_that_may_differ_are_not_compared(tmp_path: Path) -> None:
     assert on(made, "production", "apply", "--yes").code == 0
 
 
+def soaked_with(folder: Path, **fields: Any) -> Here:
+    """Return a project whose integration with these fields has soaked on staging."""
+    made = Here(folder)
+    config(made)
+    made.integration("alpha", **fields)
+    assert on(made, "staging", "apply", "--yes").code == 0
+    age(made, HOURS + 1)
+    assert on(made, "staging", "drift").code == 0
+    return made
+
+
+HEADER = {"custom_headers": {"x-auth-token": "${env:SECRET_KEY}"}}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"key": "${env:SECRET_KEY}"},
+        {"configurations": HEADER},
+        {"configurations": {"a_field_of_tomorrow": "${env:SECRET_KEY}"}},
+        {"key": ..., "secret_mappings": [{"target_field": "key", "secret_reference_id": "main"}]},
+    ],
+)
+def test_the_same_reference_soaks_whatever_its_value(
+    tmp_path: Path, fields: dict[str, Any]
+) -> None:
+    made = soaked_with(tmp_path, **fields)
+    made.environment["SECRET_KEY"] = "sk-production-0a1b2c3d4e5f"
+    assert on(made, "production", "apply", "--yes").code == 0
+    made.environment["SECRET_KEY"] = "sk-rotated-9f8e7d6c5b4a"
+    rotated = on(made, "production", "apply", "--yes", "--format", "json")
+    assert rotated.code == 0, rotated.err
+
+
+def test_another_reference_differs_unless_that_is_expected(tmp_path: Path) -> None:
+    made = soaked_with(tmp_path)
+    overlay = "alpha: {key: '${env:SECRET_PRODUCTION}'}\n"
+    made.write("environments/production/all.yaml", overlay)
+    made.environment["SECRET_PRODUCTION"] = "sk-production-0a1b2c3d4e5f"
+    message = " ".join(refused(made).split())
+    assert "alpha: staging has other values: key" in message
+    assert "list fields that may differ under `differs`" in message
+    config(made, "*: key")
+    made.write("environments/production/all.yaml", overlay)
+    assert on(made, "production", "apply", "--yes").code == 0
+
+
+@pytest.mark.parametrize(
+    "configurations", [{"custom_headers": {"x-team": "blue"}}, {"a_field_of_tomorrow": "blue"}]
+)
+def test_a_hidden_value_never_soaks_and_the_message_has_the_way_out(
+    tmp_path: Path, configurations: dict[str, Any]
+) -> None:
+    made = soaked_with(tmp_path, configurations=configurations)
+    message = " ".join(refused(made).split())
+    assert "hidden values are not recorded, so they cannot be compared" in message
+    assert "hint: write hidden values as references, list fields that may differ" in message
+    assert "apply it to staging first" not in message
+    assert "blue" not in message
+    config(made, "*: configurations")
+    assert on(made, "production", "apply", "--yes").code == 0
+
+
 def test_a_delete_must_have_been_made_at_staging_first(tmp_path: Path) -> None:
     made = staged(tmp_path)
     age(made, HOURS + 1)
