@@ -52,7 +52,9 @@ class DeclaredFiles:
         """
         loaded = await self.load()
         if loaded.state is None:
-            detail = "The files that manage integrations have errors, so nothing is changed here."
+            detail = (
+                "The files that declare integrations have errors, so the adapter changes nothing."
+            )
             raise refuse("managed", 409, detail)
         declared = loaded.state.integrations.get(slug)
         return declared.source.file if declared else None

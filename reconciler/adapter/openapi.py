@@ -19,15 +19,15 @@ from reconciler.remote.request_schemas import SLUG_PATTERN
 Document = dict[str, Any]
 
 _DESCRIPTION: Final = (
-    "The five raw operations on the integrations of a Portkey AI gateway. The caller shows a token "
-    "of the adapter; the gateway's own key stays inside. A successful answer is the gateway's "
-    "JSON, every failure is a problem in the form of RFC 9457."
+    "The five integration operations of a Portkey AI gateway. Callers authenticate with a token "
+    "of the adapter and never see the gateway's key. A successful response is the gateway's JSON. "
+    "Every failure is a problem document as defined by RFC 9457."
 )
 
 _PROBLEMS: Final[Mapping[int, str]] = {
     400: "The adapter or the gateway rejected the request as invalid.",
-    401: "No credential, an unknown one, or two different ones.",
-    402: "The gateway's subscription is used up.",
+    401: "The credential is missing or unknown, or two different credentials were sent.",
+    402: "The gateway's subscription is exhausted.",
     403: "The caller's scope, the adapter or the gateway does not allow the operation.",
     404: "The gateway has no such integration.",
     405: "The path does not accept this method.",
@@ -108,7 +108,7 @@ def document() -> Document:
         "servers": [
             {
                 "url": "/",
-                "description": "This adapter; the target is the one it was started with.",
+                "description": "This adapter, with the target that it was started with.",
                 "x-internal": True,
             }
         ],

@@ -114,7 +114,7 @@ def not_found() -> Refusal:
 
 
 def timeout_problem(operation: OperationName) -> Problem:
-    """Return the problem of an upstream that did not answer in time."""
+    """Return the problem of an upstream that did not respond in time."""
     return Problem(
         "upstream-timeout",
         504,
@@ -125,8 +125,9 @@ def timeout_problem(operation: OperationName) -> Problem:
 def unusable_answer_problem(operation: OperationName) -> Problem:
     """Return the problem of a successful answer that cannot be passed on."""
     detail = (
-        f"The upstream's answer cannot be passed on: it is nested deeper than {MAX_DEPTH} levels, "
-        "or holds a number or a character that JSON cannot express."
+        f"The upstream's response cannot be forwarded: it is nested deeper than "
+        f"{MAX_DEPTH} levels, "
+        "or contains a number or a character that JSON cannot represent."
     )
     return Problem("upstream-failed", 502, detail + _outcome_note(operation))
 
@@ -160,7 +161,7 @@ def upstream_problem(error: RemoteError, operation: OperationName) -> Problem:
             detail = "The upstream cannot be reached, so the request was not sent."
             return Problem("upstream-unreachable", 502, detail)
         case _:
-            detail = f"The upstream's answer cannot be used ({error.code})."
+            detail = f"The upstream's response cannot be used ({error.code})."
             return Problem("upstream-failed", 502, detail + _outcome_note(operation))
 
 
@@ -178,7 +179,7 @@ def _answered(error: Answered, operation: OperationName) -> Problem:
     if status == 401:
         detail = "The upstream refused the adapter's own credential, not the caller's."
         return Problem("upstream-credential", 502, detail, code)
-    detail = f"The upstream answered with {status}" + (f": {reason}" if reason else "")
+    detail = f"The upstream responded with {status}" + (f": {reason}" if reason else "")
     # The reason is text of the upstream, with or without a full stop.
     detail += "" if detail.endswith((".", "!", "?", "…")) else "."
     if error.outcome_unknown:

@@ -186,7 +186,7 @@ def _route(scope: Scope) -> tuple[Operation, str | None]:
     if found is not None or not rows or not is_offered:
         raise refuse("not-found", 404, "There is no operation at this path.")
     allow = ", ".join(allowed_methods(path))
-    detail = f"This path takes {allow}."
+    detail = f"This path accepts {allow}."
     raise refuse("method-not-allowed", 405, detail, allow=allow)
 
 

@@ -49,7 +49,7 @@ _LISTING: Final[Schema] = {
 
 _RECEIPT: Final[Schema] = {
     "type": "object",
-    "description": "Receipt for the created integration.",
+    "description": "Id and slug of the created integration.",
     "properties": {"id": _ROW["id"], "slug": _ROW["slug"]},
 }
 

@@ -191,7 +191,7 @@ def _broken_rule(error: ValidationError) -> str:
         case "maximum" | "maxLength" | "maxItems":
             return f"is above the {error.validator} of {value}"
         case _:
-            return f"breaks the rule {error.validator}"
+            return f"does not satisfy the rule {error.validator}"
 
 
 def _unknown_fields(error: ValidationError) -> list[str]:

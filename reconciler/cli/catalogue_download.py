@@ -36,14 +36,14 @@ class CatalogueDownloadFailed(ReconcilerError):
 
 def require_allowed(url: str, *, allowed_hosts: Collection[str]) -> None:
     """Raise `InvalidInput` for a URL that is not safe, and `Refused` for a host not allowed."""
-    problem = url_problem(url, risk="the catalogue could be changed on its way", allows_query=True)
+    problem = url_problem(url, risk="the catalogue could be modified in transit", allows_query=True)
     if problem:
         hint = "write a URL such as https://configs.portkey.ai/pricing/openai.json"
         raise InvalidInput([error("invalid-url", f"the URL {problem}", hint=hint)])
     host = _host_of(url)
     if is_loopback(host) or host in KNOWN_HOSTS | {name.lower() for name in allowed_hosts}:
         return
-    summary = f"a catalogue is not downloaded from {host}"
+    summary = f"{host} is not an allowed host of catalogues"
     hint = f"if the host is trusted, add {host} to the environment variable {HOSTS_VARIABLE}"
     raise Refused([error("host-not-allowed", summary, hint=hint)])
 
@@ -83,7 +83,7 @@ async def _follow(client: httpx.AsyncClient, url: httpx.URL, limit: int) -> byte
             if answer.status_code == 200:
                 return await _content(answer, limit)
             if answer.status_code not in _REDIRECTS:
-                raise CatalogueDownloadFailed(f"the answer is {answer.status_code}")
+                raise CatalogueDownloadFailed(f"the response has the status {answer.status_code}")
             url = url.join(answer.headers.get("location", ""))
         if _origin(url) != origin:
             raise CatalogueDownloadFailed(

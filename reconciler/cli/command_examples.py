@@ -32,7 +32,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         ),
         "scaffold": (
             (
-                "Begin a file",
+                "Start a new file",
                 "reconcile scaffold anthropic > desired-state/integrations/anthropic.yaml",
             ),
             (
@@ -56,7 +56,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         ),
         "fmt": (
             ("Rewrite the files", "reconcile fmt"),
-            ("Check only; the exit code is 2 if a file would change", "reconcile fmt --check"),
+            ("Only check; the exit code is 2 if a file would change", "reconcile fmt --check"),
         ),
         "plan": (
             ("Show the changes", "reconcile --target production plan"),
@@ -70,13 +70,16 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ),
         ),
         "apply": (
-            ("Show the plan, ask and apply", "reconcile --target production apply"),
+            (
+                "Show the plan, ask for confirmation and apply",
+                "reconcile --target production apply",
+            ),
             (
                 "Apply only what a saved plan contains",
                 "reconcile --target production apply plan.json",
             ),
             (
-                "Apply some integrations without a question",
+                "Apply some integrations without asking for confirmation",
                 "reconcile --target production apply --only 'openai-*' --yes",
             ),
         ),
@@ -86,7 +89,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 "Read only what changed, for frequent checks",
                 "reconcile --target production drift --incremental --format json",
             ),
-            ("Name who changed it", "reconcile --target production drift --who"),
+            ("Show who made each change", "reconcile --target production drift --who"),
         ),
         "catalogue": (
             (
@@ -101,7 +104,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 "reconcile catalogue update https://configs.portkey.ai/pricing/openai.json",
             ),
             (
-                "Pin LiteLLM's file, which has dates of retirement",
+                "Pin LiteLLM's file, which has retirement dates",
                 "reconcile catalogue update model_prices_and_context_window.json",
             ),
         ),
@@ -115,7 +118,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 "reconcile --target production history 20260102T030405Z-1a2b3c4d",
             ),
             (
-                "Show the life of an integration",
+                "Show the history of an integration",
                 "reconcile --target production history openai-production",
             ),
         ),
@@ -150,18 +153,18 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         ),
         "show": (
             ("Print a saved plan", "reconcile show plan.json"),
-            ("Write it as a page", "reconcile show plan.json --format html > plan.html"),
+            ("Write it as an HTML page", "reconcile show plan.json --format html > plan.html"),
         ),
         "parity": (
             ("Compare two environments", "reconcile parity staging production"),
             (
-                "Write a table for a comment",
+                "Write a Markdown table, for a comment",
                 "reconcile parity staging production --format markdown",
             ),
         ),
         "render": (
             ("Print what a target declares", "reconcile --target production render"),
-            ("The same for a program", "reconcile --target production render --format json"),
+            ("Print it as JSON", "reconcile --target production render --format json"),
         ),
         "explain": (
             ("Explain a field", "reconcile explain models.pricing_config"),
@@ -211,7 +214,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         "merge-results": (
             ("Merge the results of two shards", "reconcile merge-results one.json two.json"),
             (
-                "The same for a job summary",
+                "Write the merged result as Markdown, for a job summary",
                 "reconcile merge-results one.json two.json --format markdown",
             ),
         ),
@@ -222,12 +225,12 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         "fleet plan": (
             ("Show the changes of every member", "reconcile fleet plan"),
             (
-                "Of some members, with exit code 2 for changes",
+                "Plan some members, with exit code 2 if there are changes",
                 "reconcile fleet plan --only 'eu-*' --detailed-exitcode",
             ),
         ),
         "fleet apply": (
-            ("Plan all members, ask and apply", "reconcile fleet apply"),
+            ("Plan all members, ask for confirmation and apply", "reconcile fleet apply"),
             (
                 "Wait in Temporal for an approval of each plan",
                 "reconcile fleet apply --engine temporal --await-approval",

@@ -107,7 +107,7 @@ class DoctorRun:
             )
         else:
             count = len(loaded.state.integrations)
-            declared = f"{counted(count, 'integration')} declared, without error"
+            declared = f"{counted(count, 'integration')} declared, without errors"
             self.checks.append(ok("config", declared))
         return target
 

@@ -10,10 +10,13 @@ from types import MappingProxyType
 VARIABLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
     {
         "API": (
-            ("PORTKEY_API_KEY", "Usual name of the API key; `api_key` in reconcile.yaml names it"),
+            (
+                "PORTKEY_API_KEY",
+                "Usual name of the API key, as `api_key` in reconcile.yaml sets it",
+            ),
             (
                 "PORTKEY_BASE_URL",
-                "URL of the API, overriding that of the target; not a simulator's",
+                "URL of the API, overriding that of the target; ignored for a simulator",
             ),
             ("RECONCILE_ALLOWED_HOSTS", "Other hosts that may receive the key, comma-separated"),
             ("RECONCILE_CA_FILE", "File with the certificates of a private CA"),
@@ -22,7 +25,7 @@ VARIABLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         "Catalogue of models": (
             (
                 "RECONCILE_ALLOWED_CATALOGUES",
-                "Other hosts than configs.portkey.ai that `catalogue update` may read",
+                "Hosts other than configs.portkey.ai that `catalogue update` may read",
             ),
         ),
         "Secrets": (
@@ -47,7 +50,7 @@ VARIABLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("RECONCILE_LEDGER_URL", "URL of a PostgreSQL ledger that several machines share"),
             ("RECONCILE_LEDGER_PEPPER", "Key of the fingerprints of secrets in a shared ledger"),
         ),
-        "Record of a run in the ledger, before the variables of the CI": (
+        "Record of a run in the ledger, overriding the variables of CI": (
             ("RECONCILE_PULL_REQUEST", "Number of the pull request"),
             ("RECONCILE_AUTHOR", "Author of the change"),
             ("RECONCILE_APPROVER", "User who approved the run"),
@@ -59,10 +62,10 @@ VARIABLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         "Output": (
             ("NO_COLOR", "Disable colours if it is not empty"),
             ("TERM", "`dumb` disables colours"),
-            ("COLUMNS", "Width of the terminal, overriding its own"),
+            ("COLUMNS", "Width of the output, overriding that of the terminal"),
         ),
         "GitHub Actions": (
-            ("GITHUB_ACTIONS, CI", "`true` on a runner: hints and the ledger suit a CI job"),
+            ("GITHUB_ACTIONS, CI", "`true` on a runner; adapts hints and the ledger to a CI job"),
             ("GITHUB_TOKEN", "Token of the job, for `report`, `github` and `doctor`"),
             ("GITHUB_REPOSITORY", "Repository, as owner/name"),
             ("GITHUB_API_URL", "URL of the GitHub API"),
@@ -76,7 +79,7 @@ VARIABLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("RECONCILE_RISKY_ENVIRONMENT", "Environment for risky changes that `doctor` checks"),
         ),
         "GitLab CI": (
-            ("GITLAB_CI", "`true` on a runner, whose ledger is cached without a key"),
+            ("GITLAB_CI", "`true` on a runner; no fingerprint key is kept beside its ledger"),
             ("GITLAB_TOKEN", "Project access token, for `report` and `gitlab`"),
             ("CI_API_V4_URL, CI_PROJECT_ID, CI_PROJECT_URL", "URL of the GitLab API, and project"),
             ("CI_COMMIT_SHA, CI_COMMIT_AUTHOR", "Commit of the job, and its author"),
@@ -89,36 +92,36 @@ VARIABLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("VAULT_TOKEN", "Login with a token"),
             ("VAULT_ROLE_ID, VAULT_SECRET_ID", "Login with AppRole"),
             ("VAULT_ROLE, VAULT_JWT, VAULT_AUDIENCE", "Login with a JWT"),
-            ("VAULT_AUTH_PATH", "Path of the login method"),
+            ("VAULT_AUTH_PATH", "Path of the auth method"),
             (
                 "ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN",
                 "Login with the JWT of a GitHub job",
             ),
         ),
         "AWS Secrets Manager": (
-            ("AWS_REGION, AWS_DEFAULT_REGION", "Region; the first one applies"),
+            ("AWS_REGION, AWS_DEFAULT_REGION", "Region; AWS_REGION takes precedence"),
             ("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN", "Credentials"),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL", "URL of the service"),
         ),
-        "sops, which receives no others": (
+        "sops (receives no other variables)": (
             (
                 "SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, SOPS_AGE_KEY_CMD, SOPS_AGE_SSH_PRIVATE_KEY_FILE",
-                "Keys of age",
+                "age keys",
             ),
             ("SOPS_GPG_EXEC, SOPS_DECRYPTION_ORDER, GNUPGHOME", "GnuPG, and the order of keys"),
-            ("AWS_*, AZURE_*, GOOGLE_*, CLOUDSDK_*", "For a file that names such a key service"),
-            ("PATH, LANG, TMPDIR", "As for every program"),
+            ("AWS_*, AZURE_*, GOOGLE_*, CLOUDSDK_*", "Passed only for a file of that key service"),
+            ("PATH, LANG, TMPDIR", "Program, language and temporary files"),
         ),
         "Temporal": (
-            ("TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE", "Server and namespace, without the options"),
+            ("TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE", "Default of --address and of --namespace"),
             ("TEMPORAL_API_KEY", "API key of the server"),
         ),
-        "git, which receives no others": (
+        "git (receives no other variables)": (
             (
                 "PATH, HOME, XDG_CONFIG_HOME, TMPDIR, USER, LOGNAME",
-                "Its program, configuration and user",
+                "Program, configuration, temporary files and user",
             ),
         ),
     }
 )
-"""Names and description of the variables, by what they configure."""
+"""Names and description of the variables, by the subject that they configure."""

@@ -92,7 +92,7 @@ class TemporalOptions:
         except ImportError:
             problem = error(
                 "missing-extra",
-                "the engine temporal needs the package temporalio, which is not installed",
+                "--engine temporal needs the package temporalio, which is not installed",
                 hint="run `pip install 'portkey-reconciler[temporal]'`",
             )
             raise InvalidInput([problem]) from None

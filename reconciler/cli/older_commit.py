@@ -38,7 +38,7 @@ def refuse_older_commit(
     if last not in order.unknown:
         return ()
     if environment.in_ci and not order.is_shallow:
-        summary = f"commit {last}, which was applied last, is on no branch of this clone"
+        summary = f"commit {last}, which was applied last, is not on any branch of this clone"
         return (warning("unknown-commit", summary),)
     raise Refused([_undecided(order, last)])
 
@@ -47,7 +47,7 @@ def _stale(order: CommitOrder) -> Diagnostic:
     return error(
         STALE_COMMIT,
         f"commit {order.head} is older than {order.newer[0]}, which was applied already",
-        hint="check out the newest commit; to go back to the older one on purpose, pass "
+        hint="check out the newest commit; to apply the older commit on purpose, pass "
         "--allow-older-commit",
     )
 

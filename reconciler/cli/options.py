@@ -133,7 +133,7 @@ def _reason(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     from reconciler.domain.secrets import LOOKS_SECRET
 
     if not value.strip():
-        raise click.BadParameter("the reason is empty; write why the run cannot wait")
+        raise click.BadParameter("the reason is empty; state why the run cannot wait")
     if LOOKS_SECRET.search(value):
         raise click.BadParameter("the reason looks like a secret; it is recorded and published")
     return value.strip()
@@ -278,7 +278,7 @@ _READING = {
         "--base",
         metavar="REF",
         callback=_not_empty,
-        help="Read what Git declared before from this commit",
+        help="Treat what Git declared at this commit as last applied",
     ),
     **_CONNECTION,
     "require_secrets": click.option(
@@ -297,7 +297,7 @@ reading_only = grouped(
         type=click.Choice(["available", "none"]),
         default="available",
         show_default=True,
-        help="Secret values to compare with; none where they are out of reach by design",
+        help="Secret values to compare with; none in jobs that have no access to them",
     ),
     fail_on=fail_on_option,
 )
@@ -355,7 +355,10 @@ class ApprovalOptions:
 
     def __post_init__(self) -> None:
         if self.probe and self.no_ledger:
-            raise click.UsageError("--probe cannot be used with --no-ledger, which keeps no proof")
+            raise click.UsageError(
+                "--probe cannot be used with --no-ledger, because the ledger records which "
+                "credentials work"
+            )
 
 
 approval_options = grouped(

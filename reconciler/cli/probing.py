@@ -65,7 +65,7 @@ async def prober_of(
     """
     probe = target.probe
     if probe is None:
-        hint = f"add `probe` to the target in {CONFIG_FILE}, or leave out --probe"
+        hint = f"add `probe` to the target in {CONFIG_FILE}, or omit --probe"
         summary = f"target {target.name} has no probe"
         raise InvalidInput([error("no-probe", summary, hint=hint)])
     if probe.command is not None:

@@ -180,7 +180,7 @@ def _is_probed(target: Target, *, wanted: bool, keeps_records: bool) -> bool:
     if target.rotation.staged and not keeps_records:
         # A shadow that a killed run leaves over is recognized by the ledger only.
         summary = f"target {target.name} stages its rotations, which needs the ledger"
-        hint = "leave out --no-ledger, or set `rotation: {staged: false}` for this run"
+        hint = "omit --no-ledger, or set `rotation: {staged: false}` for this run"
         raise InvalidInput([error("staging-needs-ledger", summary, hint=hint)])
     return wanted or target.rotation.staged
 

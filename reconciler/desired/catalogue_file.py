@@ -114,7 +114,7 @@ def parse_json(content: bytes) -> Any:
 
 
 def _refuse_constant(name: str) -> None:
-    raise UnreadableCatalogue(f"is not JSON, which has no {name}")
+    raise UnreadableCatalogue(f"is not JSON: it contains {name}")
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def _what_is_read(entry: object) -> object:
 
 def _models_of(document: object, *, provider: str | None) -> dict[str, dict[str, ModelFacts]]:
     if not isinstance(document, dict) or not document:
-        raise UnreadableCatalogue("has the shape of neither Portkey-AI/models nor LiteLLM")
+        raise UnreadableCatalogue("is neither a file of Portkey-AI/models nor of LiteLLM")
     entries = [item for item in document.values() if isinstance(item, dict)]
     if any("litellm_provider" in item for item in entries):
         return _of_litellm(document)
@@ -161,7 +161,7 @@ def _models_of(document: object, *, provider: str | None) -> dict[str, dict[str,
             _merge(found, {key: _joined(models)})
         return found
     if not any("pricing_config" in item or "type" in item or "params" in item for item in entries):
-        raise UnreadableCatalogue("has the shape of neither Portkey-AI/models nor LiteLLM")
+        raise UnreadableCatalogue("is neither a file of Portkey-AI/models nor of LiteLLM")
     if provider is None:
         raise UnreadableCatalogue("does not name its provider")
     return {provider: _facts(document)}

@@ -126,8 +126,8 @@ def _joined(
         if len(sources) == 1 and _names_itself(source.content):
             return source.content, models
         if len(models) != 1:
-            hint = "pass a file of several providers alone"
-            summary = f"{source.name} lists several providers, and other files as well"
+            hint = "pass a file that lists several providers without other files"
+            summary = f"{source.name} lists several providers and cannot be merged with other files"
             raise InvalidInput([error("catalogue-unreadable", summary, hint=hint)])
         [named] = models
         provider = provider_named(named)
@@ -159,7 +159,7 @@ def _path_of(folder: Path, file: str) -> Path:
     """Return where the file is written; a link that leads elsewhere is refused."""
     real, path = os.path.realpath(folder), folder / file
     if os.path.realpath(path) != f"{real}/{file}":
-        summary = f"{path} leads through a symbolic link, which is not followed"
+        summary = f"{path} contains a symbolic link, which is not followed"
         hint = "replace the link with a file or a folder"
         raise InvalidInput([error("symlink", summary, hint=hint, at=SourceLocation(str(path)))])
     return path

@@ -80,7 +80,7 @@ class ModelRules:
         if not model.is_enabled:
             return
         if facts.is_unclear:
-            summary = f"the catalogue has no readable date of retirement for `{model.name}`"
+            summary = f"the catalogue has no valid retirement date for `{model.name}`"
             hint = "update the catalogue, or correct `deprecation_date` in its source"
             origin = document.origin_of(model.steps)
             self._problems.warning("catalogue-date", summary, origin, hint=hint)

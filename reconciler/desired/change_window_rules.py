@@ -55,7 +55,7 @@ def _check_window(window: Tree, here: SourceOrigin, problems: ProblemCollector) 
             problems.error("invalid-value", summary, here.at("allow"), hint=_HOURS_HINT)
     _check_zone(window.get("zone"), here.at("zone"), problems)
     if isinstance(risks, list) and not risks:
-        hint = "remove it, so that the window holds for every change, or list risks"
+        hint = "remove it, so that the window applies to every change, or list risks"
         problems.error("invalid-value", "`risks` is empty", here.at("risks"), hint=hint)
 
 
@@ -83,7 +83,7 @@ def _check_freeze(
 ) -> None:
     reason, until = freeze.get("reason"), freeze.get("until")
     if isinstance(reason, str) and not reason.strip():
-        hint = "write why nothing is applied; a refusal shows it"
+        hint = "state why nothing is applied; the reason is shown when an apply is refused"
         problems.error("invalid-value", "`reason` is empty", here.at("reason"), hint=hint)
     zone = freeze.get("zone")
     if zone is not None and not _check_zone(zone, here.at("zone"), problems):

@@ -51,7 +51,9 @@ class ConfigFile(StrictSettings):
 
     version: Literal[1] = Field(description="Version of this file's format.")
     default_target: str | None = Field(None, description="Target used without --target.")
-    targets: dict[str, Target] = Field(description="Where the integrations live, by name.")
+    targets: dict[str, Target] = Field(
+        description="Targets, by name; each is one organisation at one URL."
+    )
     providers: tuple[str, ...] | None = Field(
         None, description="Providers that this release does not know, to accept without a warning."
     )
@@ -59,7 +61,7 @@ class ConfigFile(StrictSettings):
         None, description="Slugs that must not exist, whatever `prune` says."
     )
     policies: tuple[PolicyCommand, ...] | None = Field(
-        None, description="Programs that judge the plans of every target before they are applied."
+        None, description="Programs that check the plans of all targets before they are applied."
     )
     catalogue: PinnedCatalogue | None = Field(
         None, description="Catalogue of models and their retirement dates."
@@ -98,7 +100,9 @@ def read_config(source: FileSource, problems: ProblemCollector) -> Config | None
     if len(parsed.documents) > 1:
         second = SourceOrigin(CONFIG_FILE, parsed.documents[1].index)
         hint = "remove the line `---` and everything after it"
-        problems.error("wrong-type", f"{CONFIG_FILE} must hold one document", second, hint=hint)
+        problems.error(
+            "wrong-type", f"{CONFIG_FILE} must contain exactly one document", second, hint=hint
+        )
     tree = apply_types(document.value, compiled(ConfigFile))
     _check(tree, document, problems)
     # Non-fatal faults, such as a duplicate key, were reported before `before` was counted.

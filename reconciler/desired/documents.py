@@ -306,13 +306,13 @@ class Documents:
         if value is None:
             return
         if type(value) is not dict:
-            summary = f"the file must be a mapping with slugs as names, not {describe(value)}"
+            summary = f"the file must be a mapping with slugs as keys, not {describe(value)}"
             self._problems.error("wrong-type", summary, origin, hint=_BY_SLUG)
             return
         # One error for a file that is written like those in integrations/, not one for each field.
         if type(value.get("slug")) is str and "slug" not in documents:
             slug = value["slug"]
-            summary = "the file must be a mapping with slugs as names, not one integration"
+            summary = "the file must be a mapping with slugs as keys, not one integration"
             hint = f"write `{slug}:` in place of this line, and indent the other fields below it"
             self._problems.error("wrong-type", summary, origin.at("slug"), hint=hint, key=True)
             return
@@ -338,7 +338,7 @@ class Documents:
             self._problems.error("wrong-type", summary, origin)
         elif "slug" in patch:
             summary = "an overlay cannot change the slug of an integration"
-            hint = "remove the line; declare another integration in a file of its own"
+            hint = "remove the line; declare another integration in a separate file"
             where = origin.at("slug")
             self._problems.error("invalid-value", summary, where, hint=hint, key=True)
         else:

@@ -126,7 +126,7 @@ on:
   workflow_dispatch:
     inputs:
       adopt:
-        description: Open a pull request that adopts in Git what changed in the API.
+        description: Open a pull request that adopts in Git the changes made in the API.
         type: boolean
         default: false
       who:

@@ -60,7 +60,7 @@ def _check(
     if not isinstance(policies, list):
         return taken
     if len(policies) > MAX_POLICIES:
-        hint = "join some: one program can check many rules"
+        hint = "combine some of them: one program can check many rules"
         summary = f"`policies` has more than {MAX_POLICIES} entries"
         problems.error("invalid-value", summary, here, hint=hint)
         return taken

@@ -74,15 +74,15 @@ class ProviderRules:
             return
         shown = quoted(self.provider[:60])
         similar = meant_provider(self.provider)
-        hint = f"if it is right, add `providers: [{self.provider[:60]}]` to reconcile.yaml"
+        hint = f"if the id is correct, add `providers: [{self.provider[:60]}]` to reconcile.yaml"
         if similar is not None:
             hint = f"did you mean `{similar}`? If not, add it to `providers` in reconcile.yaml"
         # A text that cannot be a name may contain a secret, so it is not repeated.
         elif shown != f"`{self.provider}`":
-            hint = "if it is right, add it to `providers` in reconcile.yaml"
+            hint = "if the id is correct, add it to `providers` in reconcile.yaml"
         self.problems.warning(
             "unknown-provider",
-            f"{shown} is not a known provider; it is sent as it is, "
+            f"{shown} is not a known provider; it is sent unchanged, "
             "and its configuration is not checked",
             self._at("ai_provider_id"),
             hint=hint,
@@ -206,7 +206,7 @@ class ProviderRules:
                 return  # the model reports it as an error
             self.problems.warning(
                 "unexpected-form",
-                f"`{field.name}` does not have its documented form",
+                f"`{field.name}` does not have the documented form",
                 self._at(*steps),
                 hint=f"write it like `{facts.example}`",
             )
@@ -258,7 +258,7 @@ class ProviderRules:
             f"an integration of {self.provider} cannot be created without a credential",
             self._at("ai_provider_id"),
             hint="declare `key` as a reference, or a secret mapping for it; "
-            "an integration that exists keeps its stored credential",
+            "an existing integration keeps its stored credential",
         )
 
 

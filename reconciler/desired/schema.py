@@ -48,7 +48,7 @@ _ONE_RESET: Schema = {
     # No object is null; unlike `not`, a wrong type can have a message.
     "then": {
         "type": "null",
-        "errorMessage": "periodic_reset and periodic_reset_days exclude each other.",
+        "errorMessage": "periodic_reset and periodic_reset_days cannot be set together.",
     },
 }
 _NO_WORKSPACES: Schema = {
@@ -71,22 +71,23 @@ _TARGET = {
     "environment": "Folder in environments/ whose overlays are merged.",
     "scope": "Integrations that this repository may own; others are never changed.",
     "prune": "Which integrations without a file are deleted.",
-    "limits": "Limits for the changes of one run; a plan beyond them is refused.",
+    "limits": "Limits for the changes of one run; a plan that exceeds them is blocked.",
     "known_fields": "Unknown configuration fields to treat as plain, by provider.",
-    "windows": "Hours in which changes are applied; outside them, `apply` refuses.",
+    "windows": "Hours in which changes are applied; outside these hours, an apply is refused.",
     "freeze": "Time until which nothing is applied.",
     "probe": "How `apply --probe` checks a credential after writing it.",
     "usage": "Whether plans list the users of an integration and block removals that affect them.",
     "rotation": "How credentials are rotated.",
     "policies": "Additional policies of this target.",
-    "promotion": "What another target must have in use before it is applied here.",
+    "promotion": "Target that must have had the same content for some time before it is "
+    "applied here.",
 }
 _PROMOTION = {
     "from": "Target that must have applied the same content.",
     "soak_hours": "Hours for which the content must have been there without drift.",
 }
 _POLICY = {
-    "name": "Name of the policy, which a plan shows.",
+    "name": "Name of the policy, as shown in plans.",
     "command": "Program and arguments; RECONCILE_ALLOWED_POLICIES must list the whole command.",
     "files": "Files and folders of the desired-state folder that the program reads.",
     "timeout_seconds": "Seconds after which the program is stopped and the plan is blocked.",
@@ -94,22 +95,22 @@ _POLICY = {
 _WINDOW = {
     "allow": "Days and hours, such as `Mon-Thu 09:00-16:00`; without days, every day.",
     "zone": "Time zone of the hours, such as `Europe/Berlin`.",
-    "risks": "Only changes with one of these risks need the window; without it, every change does.",
+    "risks": "Risks that the window restricts; without this list, it restricts every change.",
 }
 _FREEZE = {
     "until": "Last day of the freeze, or the instant of its end with its zone.",
-    "reason": "Reason, which a refusal shows.",
+    "reason": "Reason, shown when an apply is refused.",
     "zone": "Time zone of the last day; by default that of the windows, else UTC.",
 }
 _PROBE = {
     "command": "Program and arguments; RECONCILE_ALLOWED_PROBES must list the command.",
     "variables": "Environment variables that the command receives besides PATH and HOME.",
     "gateway": "Ask the gateway for the models of the provider instead of running a command.",
-    "workspace": "Workspace in which the credential is tried.",
+    "workspace": "Workspace in which the credential is tested.",
     "timeout_seconds": "Time limit of one probe, in seconds.",
 }
 _ROTATION = {
-    "staged": "Try each credential in a shadow integration `SLUG--next` first; needs `probe`.",
+    "staged": "Test each credential in a shadow integration `SLUG--next` first; needs `probe`.",
 }
 _GATEWAY = {
     "api_key": "Reference to a key of the gateway: `${env:PORTKEY_…}` or a secret manager.",
@@ -121,21 +122,26 @@ _SCOPE = {
     "slugs": "Patterns of slugs; `!x*` excludes slugs.",
 }
 _LIMITS = {
-    "deletes": "Integrations that one run may delete.",
-    "delete_ratio": "Share of owned integrations that one run may delete, if 10 or more are owned.",
-    "replaces": "Integrations that one run may replace (delete and re-create).",
-    "credential_changes": "Credentials that one run may change.",
-    "access_removals": "Workspaces and models whose access one run may remove.",
-    "budget_total": "Sum that the budgets of all workspaces may reach, for each period separately.",
+    "deletes": "Number of integrations that one run may delete.",
+    "delete_ratio": "Ratio of the owned integrations that one run may delete, if 10 or more "
+    "are owned.",
+    "replaces": "Number of integrations that one run may replace (delete and re-create).",
+    "credential_changes": "Number of credentials that one run may change.",
+    "access_removals": "Number of workspaces and models whose access one run may remove.",
+    "budget_total": "Maximum sum of the budgets of all workspaces, for each period separately.",
     "budget_increase": "Ratio by which one run may raise the sum of budgets, such as 0.5 or `50%`.",
-    "used_removals": "Removals of something in use that a run may make; by default 0 with `usage`.",
+    "used_removals": "Number of removals of what is in use that one run may make; 0 by "
+    "default with `usage`.",
     "plan_age_hours": "Hours for which a saved plan can be applied.",
 }
 _CATALOGUE = {
     "file": "Path of the catalogue, in the folder of this file.",
     "digest": "Digest of the catalogue; `reconcile catalogue update` writes both.",
 }
-_TOMBSTONE = {"slug": "The slug that must not exist.", "reason": "Reason, for readers of the file."}
+_TOMBSTONE = {
+    "slug": "The slug that must not exist.",
+    "reason": "Reason, for the readers of the file.",
+}
 
 
 def integration() -> Schema:

@@ -65,7 +65,7 @@ def list_hint(field: FieldSchema, name: str, value: object, *, hidden: bool = Fa
         if not value:
             return ""
         if entry.fields and set(value) <= set(entry.fields):
-            return "put `- ` before the first field, and indent the others as far"
+            return "put `- ` before the first field, and indent the others by the same amount"
         value = next(iter(value))
     is_text = isinstance(value, str) and entry.is_text
     if entry.fields and not is_text:

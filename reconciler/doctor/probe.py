@@ -338,7 +338,7 @@ async def _largest_page(api: IntegrationsAPI) -> str:
             continue
         if len(rows) < total:
             return f"{len(rows)} rows{refused}"
-        return f"at least {len(rows)} rows, all that there are{refused}"
+        return f"at least {len(rows)} rows, all that exist{refused}"
     return f"unknown{refused}"
 
 

@@ -147,7 +147,7 @@ def end_of_freeze(until: str, zone: tzinfo) -> datetime:
             return parse_zoned_instant(until)
         day = date.fromisoformat(until)
     except ValueError:
-        raise InvalidWindow("must be a date, or a time that names its zone") from None
+        raise InvalidWindow("must be a date, or a time with a time zone") from None
     try:
         midnight = datetime.combine(day + timedelta(days=1), time(), zone)
         # The later of two midnights: a day that the clock returns to is frozen whole. A midnight

@@ -16,7 +16,7 @@ def parse_zoned_instant(text: str) -> datetime:
     """Parse a time in ISO 8601 with a zone; raise `ValueError` for any other text."""
     moment = parse_instant(text)
     if moment is None or datetime.fromisoformat(text).tzinfo is None:
-        raise ValueError("must be a time that names its zone")
+        raise ValueError("must be a time with a time zone")
     return moment
 
 

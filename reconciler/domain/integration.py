@@ -56,7 +56,9 @@ class UsageLimit(StrictModel):
     periodic_reset_days: Annotated[
         Annotated[Integer, Field(ge=1, le=365)] | None, Facts(excludes="periodic_reset")
     ] = Field(
-        None, description="Number of days between resets of the count; excludes `periodic_reset`."
+        None,
+        description="Number of days between resets of the count; cannot be combined with "
+        "`periodic_reset`.",
     )
     next_usage_reset_at: Annotated[Text | None, Facts(instant=True)] = Field(
         None, description="Time of the next reset, ISO 8601 in UTC."
@@ -74,7 +76,7 @@ class UsageLimit(StrictModel):
         if self.periodic_reset and self.periodic_reset_days:
             raise InvalidValue(
                 "conflicting-fields",
-                "`periodic_reset` and `periodic_reset_days` exclude each other",
+                "`periodic_reset` and `periodic_reset_days` cannot be set together",
             )
         return self
 
@@ -210,7 +212,7 @@ class IgnoredField(StrictModel):
     path: Identifier = Field(
         description="Path of the field, such as `configurations.openai_project`."
     )
-    reason: Text | None = Field(None, description="Reason, for readers of the file.")
+    reason: Text | None = Field(None, description="Reason, for the readers of the file.")
     until: Annotated[Text, Field(json_schema_extra={"format": "date"})] | None = Field(
         None, description="Last day on which the field is ignored, YYYY-MM-DD."
     )

@@ -245,7 +245,9 @@ class ObservedState:
         found = self.organisation_id
         if None in (known, found) or known == found:
             return
-        summary = f"{target} answers as organisation {found}, and it was {known} before"
+        summary = (
+            f"the integrations of {target} belong to organisation {found}, but to {known} before"
+        )
         hint = (
             "check the API key and the base URL; if the target was moved on purpose, "
             "give it another name in reconcile.yaml"

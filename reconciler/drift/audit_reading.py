@@ -39,7 +39,7 @@ async def with_attribution(
     # An empty list does not name its organisation.
     organisation = report.target.organisation_id or known_organisation
     if own is None or organisation is None:
-        why = "the ledger cannot be read" if own is None else "no list names the organisation"
+        why = "the ledger cannot be read" if own is None else "the organisation is not known"
         problem = unknown_writers(why, hint="the report is otherwise complete")
         return _with_notice(replace(report, who=Who(complete=False)), problem)
     asked_at = now()

@@ -41,7 +41,7 @@ async def send_heartbeat(url: str, transport: httpx.AsyncBaseTransport) -> Diagn
             trust_env=False,
         ) as client:
             answer = await client.get(url, headers={"user-agent": "portkey-reconciler"})
-        problem = "" if answer.is_success else f"the answer is {answer.status_code}"
+        problem = "" if answer.is_success else f"the response has the status {answer.status_code}"
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as reason:
         # The text of the exception may quote the URL, and with it the token.
         problem = type(reason).__name__

@@ -120,4 +120,4 @@ def _channel(apprise: ModuleType, number: int, url: str) -> _Channel:
     client = apprise.Apprise(asset=asset)
     if not client.add(url):
         return _Channel(name, "apprise does not support its URL")
-    return _Channel(name, "it did not answer in time", client.notify)
+    return _Channel(name, "it did not respond in time", client.notify)

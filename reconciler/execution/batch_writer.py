@@ -132,7 +132,7 @@ async def finished(work: "asyncio.Future[Any]", stop: CancelToken) -> bool:
 def unanswered() -> LedgerError:
     """Return the error for a ledger that had not answered when the run had to end."""
     return LedgerError(
-        "the ledger did not answer before the run had to end",
+        "the ledger did not respond before the run had to end",
         code="ledger-timeout",
         hint="what the run did is in its result; `reconcile plan` shows the remaining changes",
     )

@@ -73,7 +73,7 @@ class Prober(Protocol):
 
 
 class CredentialUnproven(ReconcilerError):
-    """A written credential is dead, or could not be proven to be alive."""
+    """A written credential is dead, or could not be proven to work."""
 
 
 def writes_credential(action: Action) -> bool:
@@ -121,7 +121,7 @@ class CredentialProbe:
             return
         # No further credential is written, because the same cause may spoil it, too.
         is_dead = found.verdict is Verdict.DEAD
-        what = "is dead" if is_dead else "could not be proven to be alive"
+        what = "does not work" if is_dead else "could not be proven to work"
         self.stopped = (
             f"the credential of {action.slug} {what}, so no further credential is written"
         )

@@ -50,7 +50,7 @@ class CommandProber:
             return ProbeResult(Verdict.UNKNOWN, f"the probe {failure.summary}")
         # A process that a signal ended has given no answer.
         if ended.status < 0:
-            reason = f"the probe was ended by signal {-ended.status}"
+            reason = f"the probe was killed by signal {-ended.status}"
             return ProbeResult(Verdict.UNKNOWN, reason)
         # Any other status is an answer: the documentation of `probe.command` names 0 as alive.
         if ended.status:
@@ -75,7 +75,7 @@ class GatewayProber:
                 # What anyone may see, so it does not prove that the credential was accepted.
                 return ProbeResult(Verdict.UNKNOWN, "the provider lists no model")
             if answer.status not in _REFUSED:
-                reason = f"the gateway answered {answer.status} for @{request.gateway_slug}"
+                reason = f"the gateway responded with {answer.status} for @{request.gateway_slug}"
                 return ProbeResult(Verdict.UNKNOWN, reason)
             # The refusal can be that of the gateway's own key, which this request uses alone.
             control = await self._models(None)

@@ -176,7 +176,7 @@ class Shadow:
 
     def _conflict(self) -> ChangedSincePlan:
         return ChangedSincePlan(
-            f"{self.slug} is now another integration; it was not touched",
+            f"{self.slug} is now another integration; it was not changed",
             code="shadow-conflict",
             hint=f"check {self.slug} in the console, then plan again",
         )

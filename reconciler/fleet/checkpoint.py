@@ -87,7 +87,7 @@ def resume(folder: Path, run: str, *, operation: FleetOperation) -> Checkpoint:
     except OSError:
         raise InvalidInput([error("unknown-run", f"there is no run {run}", hint=hint)]) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        summary = f"{checkpoint.file} does not hold the state of a run"
+        summary = f"{checkpoint.file} does not contain the state of a run"
         raise InvalidInput([error("unreadable-run", summary)]) from None
     return checkpoint
 

@@ -126,7 +126,9 @@ def read_fleet(data: bytes, *, path: Path) -> tuple[Fleet | None, tuple[Diagnost
         document = Sourced({} if value is None else value, SourceOrigin(file))
         for extra in reading.documents[1:]:
             problems.error(
-                "wrong-type", f"{file} must hold one document", SourceOrigin(file, extra.index)
+                "wrong-type",
+                f"{file} must contain exactly one document",
+                SourceOrigin(file, extra.index),
             )
         schema = compiled(FleetFile)
         tree = apply_types(document.value, schema)
@@ -206,7 +208,9 @@ class _MemberReader:
     def _check_name(self, entry: MemberSettings, steps: Steps) -> None:
         where = (*steps, "name")
         if _NAME.fullmatch(entry.name) is None:
-            summary = "`name` must begin with a letter or digit and hold letters, digits, `.-_`"
+            summary = (
+                "`name` must begin with a letter or digit and contain only letters, digits, `.-_`"
+            )
             self._error("invalid-value", summary, where)
         if entry.name in self._names:
             summary = f"another member is named `{entry.name}`"

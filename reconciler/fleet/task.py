@@ -76,7 +76,7 @@ def require_approved(plan: Plan, *, approved: Collection[str]) -> bool:
                 error(
                     "not-approved",
                     "the plan contains changes that were not approved",
-                    hint="review and approve the fresh plan",
+                    hint="review and approve the current plan",
                 )
             ],
             plan=plan,

@@ -122,7 +122,9 @@ def plan_in_archive(content: bytes, *, limit: int = MAX_PLAN) -> str:
             members = archive.infolist()
             # The whole list is compared, so that a second entry with the same name is refused.
             if [member.filename for member in members] != [MEMBER]:
-                raise UnexpectedResponse(subject, f"it does not hold one {MEMBER} and nothing else")
+                raise UnexpectedResponse(
+                    subject, f"it must contain only one {MEMBER} and nothing else"
+                )
             member = members[0]
             if member.flag_bits & _ENCRYPTED or member.compress_type not in _COMPRESSIONS:
                 raise UnexpectedResponse(

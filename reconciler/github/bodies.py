@@ -208,7 +208,7 @@ def text_of(
 def proposal_text(report: DriftReport, context: ReportContext) -> str:
     """Return the body of the pull request that adopts in Git what a drift report found."""
     steps = [
-        "Merging this pull request adopts in Git what changed in the API.\n",
+        "Merging this pull request adopts in Git the changes made in the API.\n",
         _how_to_apply(report.fingerprint, "To make the API match Git instead", context),
     ]
     if report.plan.blocked:
@@ -292,10 +292,10 @@ def _opening(plan: Plan) -> Iterable[str]:
     """Yield from when the target accepts a plan, if it did not when the plan was made."""
     if plan.opens_at is not None:
         opens = code(visible(plan.opens_at))
-        yield f"Its target accepts it from {opens} on. Re-run an apply that was refused before.\n"
+        yield f"The target accepts it from {opens}. Re-run an apply that was refused before.\n"
     if plan.soaked_at is not None:
         soaked = code(visible(plan.soaked_at))
-        yield f"It can be applied from {soaked} on, after a drift check of its source.\n"
+        yield f"It can be applied from {soaked}, after a drift check of its source.\n"
 
 
 def _steps_of_result(result: ApplyResult, context: ReportContext) -> tuple[str, ...]:
@@ -349,7 +349,7 @@ def _last_line(document: Document, context: ReportContext) -> str:
         parts.append(f"commit {code(visible(commit[:12]))}")
     # A plan without actions needs no approval, so it does not expire.
     if isinstance(document, Plan) and document.actions and context.plan_age_hours is not None:
-        parts.append(f"holds until {_duration(context.plan_age_hours)} after the merge")
+        parts.append(f"valid until {_duration(context.plan_age_hours)} after the merge")
     if isinstance(document, ApplyResult):
         parts += _origin(context)
     if isinstance(document, DriftReport | FleetReport) and context.time:

@@ -29,7 +29,9 @@ async def require_newest_commit(github: GitHub, job: Job) -> None:
     """
     commit, branch = job.required_commit(), job.triggering_branch
     if branch is None:
-        _refuse(job, f"commit {commit} is not at the tip of a branch: {job.ref} is none")
+        _refuse(
+            job, f"commit {commit} is not the newest commit of a branch: {job.ref} is not a branch"
+        )
     if job.event_name == _BY_HAND:
         await _require_default_branch(github, job, branch)
     try:
@@ -68,7 +70,7 @@ async def _require_no_difference(github: GitHub, job: Job, branch: str) -> None:
         newer = await github.pages(f"{compare}/{commit}...{name}", under="commits")
         lost = await github.pages(f"{compare}/{name}...{commit}", under="commits")
     except GitHubNotFound:
-        _refuse(job, f"commit {commit} is not on {branch}, or there is no such branch any more")
+        _refuse(job, f"commit {commit} is not on {branch}, or the branch no longer exists")
     if newer:
         # A comparison lists its commits oldest first.
         tip = required_text(newer[-1], "sha")

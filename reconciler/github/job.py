@@ -147,7 +147,7 @@ def job_of(environment: Mapping[str, str]) -> Job:
     token, repository = text("GITHUB_TOKEN"), text("GITHUB_REPOSITORY")
     # The HTTP library would quote an invalid header, and so the token, in its error.
     if token is not None and not _HEADER.fullmatch(token):
-        raise _invalid("GITHUB_TOKEN", "has characters that no token has")
+        raise _invalid("GITHUB_TOKEN", "contains characters that a token cannot have")
     if repository is not None and not _is_repository(repository):
         raise _invalid("GITHUB_REPOSITORY", "must have the form owner/name")
     return Job(
@@ -221,7 +221,7 @@ def _event(file: Path | None) -> Mapping[str, object]:
     except (OSError, ValueError, RecursionError):
         event = None
     if not isinstance(event, dict):
-        raise _invalid("GITHUB_EVENT_PATH", "is not a file with an event")
+        raise _invalid("GITHUB_EVENT_PATH", "is not a file of a GitHub event")
     return event
 
 

@@ -93,7 +93,7 @@ async def answer(
     await _react(github, job, "eyes" if refusal is None else "confused")
     if job.pull_request is None or isinstance(refusal, NotAllowed):
         return
-    text = "The last `/plan` is carried out.\n"
+    text = "The last `/plan` was carried out.\n"
     if refusal is not None:
         text = f"{failure_reasons(FailedCommand(refusal.exit_code, refusal.diagnostics))}"
     with suppress(GitHubForbidden):

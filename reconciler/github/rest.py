@@ -144,7 +144,7 @@ class RestClient:
             if under is not None and isinstance(document, dict):
                 document = document.get(under)
             if not isinstance(document, list):
-                raise self.errors.unexpected(path, "the answer is not a list")
+                raise self.errors.unexpected(path, "the response is not a list")
             items += [item for item in document if isinstance(item, dict)]
             url = self._next_page(answer)
         raise self.errors.unexpected(path, f"the list has more than {MAX_PAGES} pages")
@@ -229,9 +229,9 @@ class RestClient:
                 return self.errors.not_found(subject, "disabled or deleted")
             case status if status in _TRANSIENT_STATUS and subject.startswith("POST "):
                 # It may have been carried out, so callers check before they write again.
-                return self.errors.unreachable(subject, f"the answer is {status}")
+                return self.errors.unreachable(subject, f"the response has the status {status}")
             case status:
-                return self.errors.unexpected(subject, f"the answer is {status}")
+                return self.errors.unexpected(subject, f"the response has the status {status}")
 
     async def _send(
         self, method: str, url: str, body: Mapping[str, Any] | None, *, limit: int, anonymous: bool

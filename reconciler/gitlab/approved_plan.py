@@ -44,7 +44,7 @@ async def require_newest_commit(gitlab: GitLab, job: GitLabJob) -> None:
     try:
         found = await gitlab.get(f"{gitlab.path}/repository/branches/{quote(branch, safe='')}")
     except GitLabNotFound:
-        raise _stale(f"there is no branch {branch} any more") from None
+        raise _stale(f"branch {branch} no longer exists") from None
     tip = _text(found.get("commit"), "id")
     if tip is None:
         raise GitLabAnswer("an answer", "it has no valid `commit.id`")

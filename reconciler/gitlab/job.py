@@ -83,7 +83,7 @@ def _token(value: str | None) -> Redacted:
         raise _invalid("GITLAB_TOKEN", "is not set", _HOW_TO_SET)
     # The HTTP library would quote an invalid header in its error, and so the token.
     if not _HEADER.fullmatch(value):
-        raise _invalid("GITLAB_TOKEN", "has characters that no token has", _HOW_TO_SET)
+        raise _invalid("GITLAB_TOKEN", "contains characters that a token cannot have", _HOW_TO_SET)
     return Redacted(value)
 
 

@@ -46,7 +46,7 @@ class LockLost(LedgerError):
 def damaged() -> LedgerError:
     """Return the error for a row that cannot be parsed."""
     return LedgerError(
-        "the ledger holds a row that cannot be read",
+        "the ledger contains a row that cannot be read",
         code="ledger-corrupt",
         hint="run `reconcile history --verify` to see what was changed",
     )
@@ -84,10 +84,10 @@ _Kind = tuple[str, str, str]
 _CORRUPT: _Kind = ("ledger-corrupt", "is damaged", _RESTORE)
 _READ_ONLY: _Kind = ("ledger-read-only", "cannot be written to", "")
 _BUSY: _Kind = (BUSY, "is in use by another process", _AGAIN)
-_FULL: _Kind = ("ledger-full", "has no room left", "free some space on its disk")
+_FULL: _Kind = ("ledger-full", "has no space left", "free some space on its disk")
 _DENIED: _Kind = ("ledger-denied", "cannot be used by this role", "")
 _UNREACHABLE: _Kind = ("ledger-unreachable", "cannot be opened", "")
-_TIMEOUT: _Kind = ("ledger-timeout", "did not answer in time", "")
+_TIMEOUT: _Kind = ("ledger-timeout", "did not respond in time", "")
 
 _BY_STATE: dict[str, _Kind] = {
     "42501": _DENIED,
@@ -117,7 +117,7 @@ _BY_TEXT: Sequence[tuple[tuple[str, ...], _Kind]] = (
     (("readonly", "read-only"), _READ_ONLY),
     (("database is locked", "lock timeout"), _BUSY),
     (("disk is full", "no space"), _FULL),
-    (("no answer within",), _TIMEOUT),
+    (("no response within",), _TIMEOUT),
 )
 
 _DENIED_FOR = re.compile(r'permission denied for (\w+) "?([^"\s]+)"?')

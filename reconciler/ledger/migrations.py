@@ -147,7 +147,7 @@ def _require_no_ledger(connection: Connection, columns: Mapping[str, set[str]]) 
         names = ", ".join(sorted(columns))
         raise incomplete(f"the table {meta.name} is missing, and these are there: {names}")
     if connection.dialect.name != "postgresql":
-        raise incomplete("the file holds no ledger")
+        raise incomplete("the file is not a ledger")
     # Tables of a schema that a role may not use are invisible to it.
     hidden = connection.scalar(text(_HIDDEN_SCHEMA))
     if hidden is not None:

@@ -21,7 +21,7 @@ _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_cou
 
 
 class LedgerTimeout(psycopg.OperationalError):
-    """A server received a statement and did not answer in time."""
+    """A server received a statement and did not respond in time."""
 
 
 class BoundedConnection(psycopg.Connection[Any]):
@@ -67,7 +67,7 @@ def _within(
             # in steps.
             idle = 0.0 if ready else idle + step
             if idle >= seconds:
-                raise LedgerTimeout(f"no answer within {seconds:g} seconds")
+                raise LedgerTimeout(f"no response within {seconds:g} seconds")
             wanted = exchange.send(ready)
     except StopIteration as end:
         return end.value

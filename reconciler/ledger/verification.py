@@ -90,10 +90,10 @@ def verify(connection: Connection, *, expected_head: str | None = None) -> list[
         problems += _check_state(connection, target, name)
     # A removed run also leaves such rows, but its chain has already reported it.
     if not problems and any(part.has_strays() for part in parts.values()):
-        summary = "there are calls, outcomes or pre-images of a run that is not on record"
+        summary = "there are calls, outcomes or pre-images of a run that is not recorded"
         problems.append(error("ledger-altered", summary, hint=_LOST))
     if expected_head is not None and expected_head not in hashes:
-        summary = f"no run on record has the hash {expected_head}"
+        summary = f"no recorded run has the hash {expected_head}"
         problems.append(
             error(
                 "ledger-altered",

@@ -197,7 +197,7 @@ def _summary(found: Unsoaked, target: Target) -> str:
     source = promotion.source if promotion is not None else "?"
     when = ""
     if found.opens is not None and not found.unchecked:
-        when = f"; can be applied from {_shown(found.opens)} on"
+        when = f"; can be applied from {_shown(found.opens)}"
     reasons = named(found.reasons, limit=_NAMED, separator="; ")
     return (
         f"target `{target.name}` only accepts content that `{source}` has had without drift for "

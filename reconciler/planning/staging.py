@@ -149,7 +149,7 @@ def _note_on(shadow: Shadow) -> Diagnostic:
         summary = f"{slug} is a shadow of {of}, whose credential another run is rotating"
         return notice("rotation-in-flight", summary, hint="wait for that run to end")
     summary = f"{slug} looks like a shadow of {of}, but the ledger does not know it"
-    hint = "delete it in the console if it is left over; this tool does not touch it"
+    hint = "delete it in the console if it is left over; this tool does not change it"
     return notice("unknown-shadow", summary, hint=hint)
 
 
@@ -251,7 +251,7 @@ def _obstacle(
         return error("shadow-conflict", summary, hint="wait for that run to end", at=at)
     if taken and (shadow is None or not shadow.is_ours):
         summary = f"{declared.slug}: {slug} exists and is not a shadow of this target"
-        hint = f"check {slug} in the console, and rename or delete it; it was not touched"
+        hint = f"check {slug} in the console, and rename or delete it; it was not changed"
         return error("shadow-conflict", summary, hint=hint, at=at)
     hidden = [show_path(path) for path in _masks(body)]
     if hidden:

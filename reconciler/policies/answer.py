@@ -49,7 +49,7 @@ def findings_of(
     try:
         text = ended.stdout.decode("utf-8").strip()
     except UnicodeDecodeError:
-        raise PolicyProblem("did not answer in UTF-8", hint=_JSON_HINT) from None
+        raise PolicyProblem("wrote output that is not UTF-8", hint=_JSON_HINT) from None
     if not 0 <= ended.status <= _LAST_STATUS:
         hint = "run the command by hand to see its error"
         raise PolicyProblem(_how_it_ended(ended, hide), hint=hint)
@@ -72,7 +72,7 @@ def findings_of(
 def _how_it_ended(ended: Ended, hide: Callable[[str], str]) -> str:
     how = f"ended with status {ended.status}"
     if ended.status < 0:
-        how = f"was ended by signal {-ended.status}"
+        how = f"was killed by signal {-ended.status}"
     reason = hide(" ".join(ended.stderr.decode("utf-8", "replace").split()))
     return f"{how} and no answer" + (f": {abridged(reason, _LONGEST_REASON)}" if reason else "")
 
@@ -86,7 +86,7 @@ def _results(text: str) -> list[object] | None:
     except (ValueError, RecursionError):
         return None
     if not isinstance(document, list):
-        summary = "answered with JSON that is not a list of results, as conftest prints it"
+        summary = "returned JSON that is not a list of results, as conftest prints it"
         raise PolicyProblem(summary, hint=_JSON_HINT)
     return document
 
@@ -97,20 +97,20 @@ def _from_results(results: list[object], *, status: int) -> list[_Raw]:
     rules, is_counted = 0, True
     for result in results:
         if not isinstance(result, dict) or not _KEYS.intersection(result):
-            summary = "answered with a list that contains other values than results of conftest"
+            summary = "returned a list with values that are not results of conftest"
             raise PolicyProblem(summary, hint=_JSON_HINT)
         found += [(Severity.ERROR, *entry) for entry in _entries(result, "failures")]
         found += [(Severity.WARNING, *entry) for entry in _entries(result, "warnings")]
         if _entries(result, "exceptions"):
             hint = "remove the exceptions from the rules"
-            raise PolicyProblem("answered with exceptions from its rules", hint=hint)
+            raise PolicyProblem("returned exceptions of its rules", hint=hint)
         rules += _successes(result)
         is_counted = is_counted and "successes" in result
     if not found and (not results or (is_counted and not rules)):
         hint = "check the namespace of the rules: conftest reads `package main` by default"
         raise PolicyProblem("checked no rule", hint=hint)
     if status != 0 and not any(severity is Severity.ERROR for severity, _, _ in found):
-        found.append((Severity.ERROR, f"ended with status {status} and named no failure", None))
+        found.append((Severity.ERROR, f"ended with status {status} without a failure", None))
     return found
 
 
@@ -122,7 +122,7 @@ def _successes(result: dict[str, object]) -> int:
     # A bool is an int to Python.
     if type(value) is int and value >= 0:
         return value
-    raise PolicyProblem("answered with `successes` that are not a number", hint=_JSON_HINT)
+    raise PolicyProblem("returned `successes` that is not a number", hint=_JSON_HINT)
 
 
 def _entries(result: dict[str, object], key: str) -> list[tuple[str, str | None]]:
@@ -132,7 +132,7 @@ def _entries(result: dict[str, object], key: str) -> list[tuple[str, str | None]
     found: list[tuple[str, str | None]] = []
     for entry in entries if isinstance(entries, list) else [entries]:
         if not isinstance(entry, dict) or not isinstance(message := entry.get("msg"), str):
-            raise PolicyProblem(f"answered with an entry of `{key}` without `msg`", hint=_JSON_HINT)
+            raise PolicyProblem(f"returned an entry of `{key}` without `msg`", hint=_JSON_HINT)
         metadata = entry.get("metadata")
         slug = metadata.get("slug") if isinstance(metadata, dict) else None
         found.append((message, slug if isinstance(slug, str) else None))

@@ -173,7 +173,7 @@ def _named_in_folder(command: Sequence[str], folder: Path) -> Iterator[str]:
     for word in words:
         if ".." in PurePosixPath(word).parts and not word.startswith("/") and "://" not in word:
             # The program would look beside its private folder, where anyone can write.
-            summary = f"an argument leads out of its folder: `{word}`"
+            summary = f"an argument points outside its folder: `{word}`"
             raise PolicyProblem(summary, hint="write a path below the folder, or an absolute path")
         if is_inner_path(word) and os.path.lexists(folder / word):
             yield word

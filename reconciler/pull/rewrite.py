@@ -323,7 +323,7 @@ def _own_workspaces(entries: list[dict[str, Any]], document: Sourced) -> list[di
 def _withdrawn(slug: str, environment: str | None) -> Diagnostic:
     return warning(
         "withdrawn-slug",
-        f"{slug}: environment {environment} takes it out with null; not pulled",
+        f"{slug}: environment {environment} excludes it with null, so it is not pulled",
         hint="remove the null from the overlay to declare it here",
     )
 

@@ -143,7 +143,7 @@ def _outside(slugs: list[str]) -> Diagnostic:
     return notice(
         "not-owned",
         f"outside the scope of this target, so not pulled: {named(slugs, limit=_NAMED)}",
-        hint="pass --all to pull them, too",
+        hint="pass --all to also pull them",
     )
 
 

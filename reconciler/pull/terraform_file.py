@@ -105,16 +105,16 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
         hint = SHOW if not text.lstrip().startswith("#") else f"{SHOW}; `-json` is missing"
         raise InvalidInput([error(UNREADABLE, f"{where} {what}", hint=hint, at=at)]) from None
     except _DuplicateName:
-        raise _refused(UNREADABLE, where, "has two members of one name", SHOW) from None
+        raise _refused(UNREADABLE, where, "has duplicate keys", SHOW) from None
     except (ValueError, RecursionError):
-        raise _refused(UNREADABLE, where, "holds JSON that cannot be read", SHOW) from None
+        raise _refused(UNREADABLE, where, "contains JSON that cannot be read", SHOW) from None
     if not isinstance(document, dict):
         raise _refused(NOT_A_STATE, where, "is not a Terraform state", SHOW)
     return document
 
 
 class _DuplicateName(ValueError):
-    """An object has two members of one name, of which only one would be seen."""
+    """An object has duplicate keys, of which only one would be seen."""
 
 
 def _without_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -135,17 +135,17 @@ def _refuse_other_documents(document: Mapping[str, Any], where: str) -> None:
         hint = f"{SHOW}, without the name of a plan"
         raise _refused(NOT_A_STATE, where, "is a plan, not a state", hint)
     if "provider_schemas" in document:
-        raise _refused(NOT_A_STATE, where, "holds schemas of providers, not a state", SHOW)
+        raise _refused(NOT_A_STATE, where, "contains provider schemas, not a state", SHOW)
     if "encrypted_data" in document:
         hint = "run `tofu show -json > state.json`, which decrypts it"
         raise _refused(NOT_A_STATE, where, "is an encrypted state", hint)
     if "format_version" in document:
         version = str(document["format_version"])
         if version.partition(".")[0] not in {"0", "1"}:
-            raise _refused(NOT_A_STATE, where, "has a format_version that is not known", SHOW)
+            raise _refused(NOT_A_STATE, where, "has an unknown format_version", SHOW)
         if document.get("values") is None:
-            hint = f"{SHOW}, with the backend and the workspace that hold the integrations"
-            raise _refused(NOT_A_STATE, where, "is the state of nothing: it has no values", hint)
+            hint = f"{SHOW}, with the backend and the workspace that contain the integrations"
+            raise _refused(NOT_A_STATE, where, "is an empty state: it has no values", hint)
     # Not a set, because the value can be of a type that cannot be hashed.
     elif document.get("version") in (1, 2, 3):
         hint = f"{SHOW} with Terraform 0.12 or later"

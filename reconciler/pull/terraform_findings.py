@@ -15,7 +15,7 @@ def unreadable_value(item: ManagedIntegration, names: Sequence[str]) -> Diagnost
     """Build the warning that the state has a placeholder in place of a value."""
     return warning(
         "terraform-value-hidden",
-        f"{item.slug}: the state does not hold the value of {', '.join(names)}",
+        f"{item.slug}: the state does not contain the value of {', '.join(names)}",
         hint="write the state with `terraform show -json`, which hides nothing, "
         "or store the value under its reference",
         at=item.resource.at,
@@ -40,8 +40,8 @@ def not_in_api(items: Sequence[ManagedIntegration], *, is_unreadable: bool = Fal
     return warning(
         "terraform-not-in-the-api",
         f"in the state and {what}, so not pulled: {slugs}",
-        hint="check that the key belongs to the same organisation; what was deleted on purpose "
-        "leaves the state with `terraform apply -refresh-only`",
+        hint="check that the key belongs to the same organisation; to remove from the state what "
+        "was deleted on purpose, run `terraform apply -refresh-only`",
         at=items[0].resource.at,
     )
 
@@ -52,7 +52,7 @@ def not_in_state(slugs: Sequence[str], at: SourceLocation) -> Diagnostic:
     return notice(
         "not-in-terraform",
         f"in the API and not in the state, so not pulled: {named(slugs, limit=_NAMED)}",
-        hint=f"to manage them, too, pull them by name: `{pull}`",
+        hint=f"to manage them as well, pull them by name: `{pull}`",
         at=at,
     )
 
@@ -106,8 +106,8 @@ def cannot_be_written(item: ManagedIntegration, fields: Sequence[str]) -> Diagno
     """Build the warning that an integration needs a field that is sensitive in the state."""
     return warning(
         "terraform-sensitive-field",
-        f"{item.slug}: {', '.join(fields)} is sensitive in the state, and no file can "
-        "do without it; not pulled",
+        f"{item.slug}: {', '.join(fields)} is sensitive in the state, and a file requires "
+        "it; not pulled",
         hint="mark the value with `nonsensitive()` in the configuration, or pull "
         f"`{item.slug}` by name",
         at=item.resource.at,
@@ -172,6 +172,6 @@ def secret_in_file(item: ManagedIntegration, path: Path, file: str) -> Diagnosti
     return error(
         "terraform-secret-in-file",
         f"{file} would contain the value that the state has for {show_path(path)} of {item.slug}",
-        hint="change that secret: the API shows its value in another field in clear",
+        hint="change that secret: the API shows its value in another field in clear text",
         at=item.resource.at,
     )

@@ -52,7 +52,7 @@ _CLASSES: Mapping[int, type[Answered]] = {
 _HINTS: Mapping[int, str] = {
     400: "compare the fields with the message; `reconcile validate` checks what can be checked",
     401: "check the target's api_key (usually the variable PORTKEY_API_KEY) and auth_header",
-    402: "have the owner of the organisation extend the subscription, which is used up",
+    402: "have the owner of the organisation extend the subscription, which is exhausted",
     403: "check the scopes and the workspace of the key with `reconcile doctor`",
     404: "check the target's base_url, and the slug if the path has one",
     409: "run `reconcile plan`: the slug is taken, or another resource depends on the integration",
@@ -173,18 +173,20 @@ def without_request_id(headers: Mapping[str, str]) -> Mapping[str, str]:
 def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
     """Return the reply, or raise the error that the response means."""
     if 300 <= answer.status < 400:
-        raise _nothing(sent, answer, "redirected", "was redirected, which is never followed")
+        raise _nothing(sent, answer, "redirected", "was redirected; redirects are never followed")
     if answer.status >= 400:
         _refuse(sent, answer, wall_clock=wall_clock)
     # The specification names 200 alone (remote/API.md §1.1); one client also accepts 204 (§1.6).
     if answer.status not in {200, 201, 202, 204}:
-        raise _nothing(sent, answer, "unexpected-status", "was answered with an unknown status")
+        raise _nothing(sent, answer, "unexpected-status", "returned an unknown status")
     body = _document(sent, answer) if answer.body.strip() else None
     # Every documented response to these two has a body, so this one is not from the API.
     if body is None and sent.method in {"GET", "POST"}:
-        raise _nothing(sent, answer, "empty-answer", "was answered with an empty body")
+        raise _nothing(sent, answer, "empty-answer", "returned an empty body")
     if body is not None and (not isinstance(body, dict) or body.get("success") is False):
-        raise _nothing(sent, answer, "unexpected-shape", "was answered in an undocumented form")
+        raise _nothing(
+            sent, answer, "unexpected-shape", "returned a response in an undocumented form"
+        )
     # Content that has a parser of its own holds secrets that only this parser drops.
     content = answer.body if sent.read_body is None else b""
     date = answer.headers.get("date")
@@ -196,15 +198,13 @@ def _document(sent: Sent, answer: RawAnswer) -> object:
     kind = content_type.lower()
     # A missing content type is tolerated, because the body must parse as JSON in any case.
     if kind and kind != "application/json" and not kind.endswith("+json"):
-        raise _nothing(
-            sent, answer, "not-json", f"was answered with {content_type} instead of JSON"
-        )
+        raise _nothing(sent, answer, "not-json", f"returned {content_type} instead of JSON")
     try:
         return (sent.read_body or read_json)(answer.body)
     except (ValueError, RecursionError):
         # The error of the library holds the whole body.
         pass
-    raise _nothing(sent, answer, "invalid-json", "was answered with invalid JSON")
+    raise _nothing(sent, answer, "invalid-json", "returned invalid JSON")
 
 
 class UnreadableNumber:
@@ -299,7 +299,7 @@ def _refuse(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> NoReturn:
     code = code if _without(code, secrets) == code else ""
     shown = code or f"http-{status}"
     raise kind(
-        f"{sent} was answered with {status} {code}".rstrip() + (f": {message}" if message else ""),
+        f"{sent} returned {status} {code}".rstrip() + (f": {message}" if message else ""),
         code=shown,
         hint=_FAULT_HINT if kind is ServerFault else _HINTS.get(status, ""),
         http_status=status,

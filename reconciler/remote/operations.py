@@ -131,9 +131,9 @@ _LIST_QUERY = (
 
 
 _AUDIT_QUERY = (
-    Parameter("start_time", "string", "First time of the window, ISO 8601.", required=True),
-    Parameter("end_time", "string", "Last time of the window, ISO 8601.", required=True),
-    Parameter("organisation_id", "string", "Organisation of the log.", required=True),
+    Parameter("start_time", "string", "Start of the time range, ISO 8601.", required=True),
+    Parameter("end_time", "string", "End of the time range, ISO 8601.", required=True),
+    Parameter("organisation_id", "string", "Organisation that owns the log.", required=True),
     Parameter("current_page", "integer", "Page to read, starting at 0.", minimum=0),
     Parameter("page_size", "integer", "Records per page.", minimum=0, maximum=100),
 )
@@ -155,8 +155,8 @@ _ROWS = (
         "GET",
         _COLLECTION,
         "List integrations",
-        "Reads one page of the integrations, with `total` over all pages. A row carries neither "
-        "configurations nor masks; get-integration does.",
+        "Reads one page of the integrations, with `total` over all pages. A row contains neither "
+        "configurations nor masks; get-integration returns them.",
         query=_LIST_QUERY,
         safe=True,
         raw=True,
@@ -166,8 +166,8 @@ _ROWS = (
         "POST",
         _COLLECTION,
         "Create an integration",
-        "Adds a provider account. The answer is a receipt with id and slug. Send a slug: without "
-        "one a lost response looks like a lost request.",
+        "Adds a provider account. The response contains only id and slug. Send a slug: without "
+        "one, a lost response cannot be distinguished from a lost request.",
         make_body=create_body,
         # The API has no idempotency key (remote/API.md §7): a second POST is a second create.
         idempotent=False,
@@ -178,7 +178,7 @@ _ROWS = (
         "GET",
         _ITEM,
         "Read an integration",
-        "Reads one integration in full. Secrets come back as masks only.",
+        "Reads one integration with all its fields. Secrets are returned only as masks.",
         safe=True,
         raw=True,
     ),
@@ -197,7 +197,7 @@ _ROWS = (
         "DELETE",
         _ITEM,
         "Delete an integration",
-        "Removes an integration with its stored credential for good. Providers that depend on it "
+        "Permanently removes an integration and its stored credential. Providers that depend on it "
         "stop working.",
         destructive=True,
         raw=True,
@@ -215,7 +215,7 @@ _ROWS = (
         "PUT",
         _MODELS,
         "Change the models of an integration",
-        "Enables, disables or adds the models that are sent; others stay as they are.",
+        "Enables, disables or adds the models that are sent; others are unchanged.",
         make_body=_any_object,
     ),
     Operation(
@@ -240,7 +240,7 @@ _ROWS = (
         "PUT",
         _WORKSPACES,
         "Change who may use an integration",
-        "Grants, limits or revokes the workspaces that are sent; others stay as they are.",
+        "Grants, limits or revokes the workspaces that are sent; others are unchanged.",
         make_body=_any_object,
     ),
     # What uses an integration (remote/API.md §11). The adapter offers none of these.

@@ -102,24 +102,24 @@ def remote_error(failure: Exception, *, what: str, base_url: str) -> RemoteError
             return InvalidCall(summary, code="bad-call", attempts=0)
         case TimeoutError():
             return NoAnswer(
-                f"{what}: no complete answer in time",
+                f"{what}: no complete response in time",
                 code="timeout",
                 hint="run again later: the API is slow or does not respond",
             )
         case TooLargeError():
             return NoAnswer(
-                f"{what}: the answer is larger than {BODY_LIMIT // 2**20} MiB",
+                f"{what}: the response is larger than {BODY_LIMIT // 2**20} MiB",
                 code="too-large",
                 hint=f"check {base_url}: the Admin API does not send such a response",
             )
         case UndecodableError():
             return NoAnswer(
-                f"{what}: the answer is compressed in a way that cannot be read",
+                f"{what}: the response is compressed in a way that cannot be read",
                 code="bad-encoding",
                 hint=f"check the proxies between this machine and {base_url}",
             )
     return NoAnswer(
-        f"{what}: the connection broke before the answer was complete",
+        f"{what}: the connection was closed before the response was complete",
         code="connection-lost",
         hint="run the command again: it reads the current state first",
     )

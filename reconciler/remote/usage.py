@@ -63,8 +63,8 @@ class _Denied(Exception):
     """The key may not read a list of `noun`, of one workspace or of all."""
 
     def __init__(self, noun: str, place: str, answer: str) -> None:
-        self.refusal = f"the key may not list {noun}: {answer}"
-        super().__init__(f"the key may not list {noun}{place}: {answer}")
+        self.refusal = f"the key is not allowed to list {noun}: {answer}"
+        super().__init__(f"the key is not allowed to list {noun}{place}: {answer}")
 
 
 async def read_usage(

@@ -49,7 +49,7 @@ def encode_body(tree: Tree) -> bytes:
     except (TypeError, ValueError, RecursionError):
         # The library's message may quote the value that it could not write.
         pass
-    raise _refused("contains a value that JSON cannot express")
+    raise _refused("contains a value that JSON cannot represent")
 
 
 def sent_secrets(tree: Value, field: FieldSchema | None = None) -> Iterator[str]:

@@ -62,7 +62,9 @@ class NotAllowed:
             if suggestion:
                 return suggestion
         pattern = f"{self.ref.scheme}:{_source(self.ref)}"
-        return f"if this reference is right, add '{pattern}' to the environment variable {VARIABLE}"
+        return (
+            f"if this reference is correct, add '{pattern}' to the environment variable {VARIABLE}"
+        )
 
     def as_error(self) -> SecretError:
         """Return the exception that stops an apply."""

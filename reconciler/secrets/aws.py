@@ -118,7 +118,7 @@ def _explain_answer(ref: SecretRef, answer: str) -> SecretError:
             code="secret-denied",
             hint="allow secretsmanager:GetSecretValue, and kms:Decrypt for a customer key",
         )
-    return SecretError(ref, f"AWS answered with {answer or 'an error'}", code="secret-failed")
+    return SecretError(ref, f"AWS returned {answer or 'an error'}", code="secret-failed")
 
 
 def _object(text: str) -> Mapping[str, object]:

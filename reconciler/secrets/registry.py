@@ -117,7 +117,10 @@ class EnvResolver:
         """Return how to set a variable in GitHub Actions, another CI, or a shell."""
         if self._environ.get("GITHUB_ACTIONS") == "true":
             if empty:
-                return f"create the secret {name} in GitHub; a secret that is not set arrives empty"
+                return (
+                    f"create the secret {name} in GitHub; GitHub passes a secret that is "
+                    f"not set as an empty string"
+                )
             return f"add `{name}: ${{{{ secrets.{name} }}}}` to the `env:` of the step"
         if self._environ.get("CI") == "true":
             return f"define {name} as a secret variable of the CI job"
@@ -299,7 +302,7 @@ def _not_answered(ref: SecretRef) -> SecretError:
 
 
 def _too_late(ref: SecretRef, time_limit: float) -> SecretError:
-    return SecretError(ref, f"no answer within {time_limit:g} seconds", code="secret-timeout")
+    return SecretError(ref, f"no response within {time_limit:g} seconds", code="secret-timeout")
 
 
 def _refuse_empty(ref: SecretRef, answer: Answer) -> Answer:

@@ -111,7 +111,7 @@ class SopsResolver:
         try:
             servers = servers_in(encrypted, kind)
         except UnknownServers as problem:
-            reason = f"the file cannot be handed to sops: {problem}"
+            reason = f"the file cannot be passed to sops: {problem}"
             return SecretError(ref, reason, code="secret-failed", hint=_HINT_FORM)
         named = self._context.environ.get(_HOSTS, "").lower().split(",")
         allowed = {host.strip() for host in named}
@@ -122,7 +122,7 @@ class SopsResolver:
                     ref,
                     f"the file names a server on {server.host}, which is not an allowed host",
                     code="host-not-allowed",
-                    hint=f"if this server is right, add {server.host} to the variable {_HOSTS}",
+                    hint=f"if this server is correct, add {server.host} to the variable {_HOSTS}",
                 )
         return servers
 

@@ -211,7 +211,7 @@ def explain(ref: SecretRef, problem: Exception, *, logging_in: bool = False) -> 
             hint = "check the role, its credentials and VAULT_AUTH_PATH"
         case hvac.exceptions.Forbidden() | hvac.exceptions.Unauthorized():
             code, reason = "secret-denied", "Vault denies reading this path"
-            hint = "give the token a policy with `read` on this path"
+            hint = "grant the token a policy with `read` on this path"
         case hvac.exceptions.VaultError():
             code, reason, hint = "secret-failed", "Vault returned an error", ""
         case requests.Timeout():

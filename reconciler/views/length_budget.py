@@ -116,7 +116,9 @@ class _Selection:
         if lost:
             parts.append(f"{lost} notes are not shown")
         if parts:
-            notes.append(f"> Cut to fit: {', '.join(parts)}. `reconcile show` shows everything.\n")
+            notes.append(
+                f"> Shortened to fit: {', '.join(parts)}. `reconcile show` shows everything.\n"
+            )
         return notes
 
     def _is_hidden(self, index: int) -> bool:

@@ -91,7 +91,7 @@ def promotion_text(value: Promotion, *, folder: str, checked: bool) -> str:
     else:
         lines.append("No file needs a change.")
     if value.left:
-        lines += ["", "Left to do by hand:"]
+        lines += ["", "To do manually:"]
         lines += [f"  {visible(item.slug)}: {_path(item)}" for item in value.left]
     return "\n".join(lines) + "\n"
 

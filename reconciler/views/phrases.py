@@ -60,7 +60,7 @@ PUSH_NOTE = "rotate: unverified, sent because of --push-secrets"
 ROTATE_NOTES = MappingProxyType(
     {
         ChangeOrigin.LOCAL: "rotate: the value behind the reference changed",
-        ChangeOrigin.REMOTE: "rotate: the API holds a different value than was last sent",
+        ChangeOrigin.REMOTE: "rotate: the API has a value other than the one last sent",
         ChangeOrigin.BOTH: "rotate: the values behind the reference and in the API both changed",
         ChangeOrigin.UNKNOWN: "rotate: the mask in the API does not match the value",
     }
@@ -195,7 +195,7 @@ STATUS_SYMBOLS = MappingProxyType(
 HALF_DONE = "half done: {}"
 NOT_TRIED = "{} not tried"
 BROKEN_FREEZE = "outside the change window, because: {}"
-UNSOAKED = "before its promotion was due, because: {}"
+UNSOAKED = "before the end of the soak time, because: {}"
 
 STATUS_ADVICE = MappingProxyType(
     {
@@ -238,11 +238,12 @@ SECTION_TITLES = MappingProxyType(
     }
 )
 UNMANAGED_NEW_LEDGER = (
-    "Integrations in no file ({}): unknown whether declared before, the ledger is new; "
+    "Integrations in no file ({}): not known whether declared before, because the ledger is new; "
     "pass --base REF"
 )
 UNMANAGED_UNREADABLE = (
-    "Integrations in no file ({}): unknown whether declared before, the ledger cannot be read"
+    "Integrations in no file ({}): not known whether declared before, "
+    "because the ledger cannot be read"
 )
 LEDGER_STATES = MappingProxyType({"fresh": "none yet"})
 """Ledger states that the header names differently."""
@@ -264,7 +265,7 @@ AFFECTED = "Affected ({})"
 REST_IN_ROWS = "The rest, one line each; -v shows all in full:"
 NOT_KNOWN = "unknown whether declared before"
 NEVER_DECLARED = "never declared"
-LEFT_ALONE = "Left alone: {}; -v lists them."
+LEFT_ALONE = "Left unchanged: {}; -v lists them."
 
 REDACTED = "(secret)"
 UNKNOWN_FIELD = "(not shown: unknown field)"
@@ -274,7 +275,7 @@ UNDO_WARNING = (
 )
 
 USED_BY = "used by"
-NOT_USED = "used by no provider and no config"
+NOT_USED = "not used by any provider or config"
 USAGE_UNKNOWN = "usage unknown: it could not be read completely"
 USAGE_INCOMPLETE = "there may be more: the usage could not be read completely"
 
@@ -285,8 +286,8 @@ RECREATED = "re-created from the file"
 
 BLOCKED_HERE = "Nothing is applied while an action is blocked: lift the block as shown."
 ON_YOUR_MACHINE = "On your machine, in a clone of the repository"
-NOT_RECORDED = "The ledger does not hold the whole run:"
-LEDGER_END = "End of the ledger, to keep elsewhere"
+NOT_RECORDED = "The ledger does not contain the complete run:"
+LEDGER_END = "End of the ledger, to store elsewhere"
 UNVERIFIED_HERE = "Unverified secrets ({}): not known to be in sync."
 
 NEXT_APPLY = "To apply this plan, run:"

@@ -164,9 +164,9 @@ def test_every_detail_is_made_of_whole_sentences() -> None:
     unknown = " It is unknown whether the call was carried out; read the integration to check."
     cases = {
         "The upstream gave no reason.": raw(400, b""),
-        "The upstream answered with 500." + unknown: raw(500, b""),
-        "The upstream answered with 500: broken." + unknown: refuses(500, "AB04", "broken"),
-        "The upstream answered with 503: Later!" + unknown: refuses(503, "AB04", "Later!"),
+        "The upstream responded with 500." + unknown: raw(500, b""),
+        "The upstream responded with 500: broken." + unknown: refuses(500, "AB04", "broken"),
+        "The upstream responded with 503: Later!" + unknown: refuses(503, "AB04", "Later!"),
     }
     asked = [Ports(wire=Wire(answer)).ask("PUT", ONE, json={}) for answer in cases.values()]
     assert [response.json()["detail"] for response in asked] == list(cases)

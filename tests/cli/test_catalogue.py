@@ -163,7 +163,7 @@ def test_a_url_is_downloaded_and_several_files_are_joined_by_provider(tmp_path: 
         urls = [there.url(f"pricing/{name}.json") for name in ("openai", "anthropic")]
         done = project.run("catalogue", "update", *urls)
         assert done.code == 0, done.err
-        assert "2 models of 2 providers, 0 with a date of retirement" in done.err
+        assert "2 models of 2 providers, 0 with a retirement date" in done.err
         document = json.loads((project.files / "catalogue.json").read_text())
         assert document == {
             name: {"default": price, f"{name}-1": price} for name in ("openai", "anthropic")
@@ -235,7 +235,7 @@ def test_no_redirect_leads_to_another_host_and_no_answer_is_too_large(tmp_path: 
             "round": "more than 3 redirects",
             "bare": "more than 3 redirects",
             "large": "larger than 16 MiB",
-            "absent": "the answer is 404",
+            "absent": "the response has the status 404",
         }.items():
             done = project.run("catalogue", "update", there.url(path))
             assert (path, done.code) == (path, 1)

@@ -228,7 +228,7 @@ def test_windows_that_allow_the_plan(tmp_path: Path, windows: list[dict[str, Any
         (
             {"freeze": {"until": "2027-01-02T08:00:00", "reason": "x"}},
             "invalid-value",
-            "`until` must be a date, or a time that names its zone",
+            "`until` must be a date, or a time with a time zone",
         ),
         ({"freeze": {"until": "2027-01-02", "reason": " "}}, "invalid-value", "`reason` is empty"),
         (

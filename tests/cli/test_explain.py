@@ -184,7 +184,7 @@ def test_a_field_wins_over_a_code_and_a_path_is_never_a_code() -> None:
 
 @pytest.mark.parametrize("option", [("--recursive",), ("--provider", "openai")])
 def test_options_for_fields_are_refused_with_a_code(option: tuple[str, ...]) -> None:
-    assert "for fields, not for codes" in explain("tab", *option, code=3)
+    assert "only be used with a field, not with a code" in explain("tab", *option, code=3)
 
 
 class Terminal(io.StringIO):

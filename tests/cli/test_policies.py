@@ -153,14 +153,14 @@ def test_a_warning_stops_nothing(tmp_path: Path) -> None:
         ("echo ok", "a text that is not the JSON of conftest"),
         ("echo '{}'", "JSON that is not a list of results"),
         ("echo '[]'", "checked no rule"),
-        ("echo '[1]'", "other values than results"),
+        ("echo '[1]'", "values that are not results"),
         ('echo \'[{"namespace": "other", "successes": 0}]\'', "checked no rule"),
         ("echo '[{\"failures\": [{}]}]'", "without `msg`"),
         ("exit 3", "ended with status 3 and no answer"),
         ("echo broken >&2; exit 1", "ended with status 1 and no answer: broken"),
         ("echo denied; exit 127", "ended with status 127"),
-        ("kill -9 $$", "was ended by signal 9"),
-        ("printf '\\377'", "did not answer in UTF-8"),
+        ("kill -9 $$", "was killed by signal 9"),
+        ("printf '\\377'", "wrote output that is not UTF-8"),
         ("yes | head -c 2000000", "wrote more than 1 MiB to stdout"),
         ("yes >&2", "wrote more than 1 MiB to stderr"),
         ("sleep 60 & exit 0", "left a process running"),
@@ -362,7 +362,7 @@ def test_an_argument_that_leads_out_of_the_folder_is_refused(tmp_path: Path, arg
     plan = project.plan(RECONCILE_ALLOWED_POLICIES=f"{project.judge} {argument}")
     assert verdicts(plan) == {"rule": "failed"}
     [found] = [d for d in plan["diagnostics"] if d["code"] == "policy-failed"]
-    assert "leads out of its folder" in found["summary"]
+    assert "points outside its folder" in found["summary"]
 
 
 def test_an_argument_with_dots_that_is_no_relative_path_is_passed_on(tmp_path: Path) -> None:

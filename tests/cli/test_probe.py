@@ -138,7 +138,7 @@ def test_a_dead_credential_is_not_green_until_it_is_corrected(tmp_path: Path) ->
     answer.write_text("1")
     dead = apply(project, SECRET_KEY=SECOND)
     assert (dead.code, writes(dead)) == (5, ["PUT /integrations/alpha"])
-    assert "credential-dead: the credential was written and is dead" in dead.out
+    assert "credential-dead: the credential was written and does not work" in dead.out
     assert "set env:SECRET_KEY to the previous value" in " ".join(dead.out.split())
     assert "reconcile --target here apply --probe --only alpha" in dead.out
     # The ledger does not take the dead credential for one in sync.
@@ -184,7 +184,7 @@ def test_output_of_a_probe_is_never_shown(tmp_path: Path) -> None:
     assert done.code == 5
     assert "canary" not in done.out + done.err
     shown = project.run("history", done.json["run"]).out
-    assert "the credential was written and is dead" in shown
+    assert "the credential was written and does not work" in shown
     assert "canary" not in shown
 
 

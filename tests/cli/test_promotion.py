@@ -349,7 +349,7 @@ def test_a_reason_overrides_and_stands_in_result_and_ledger(tmp_path: Path) -> N
     runs = on(made, "production", "history", "--format", "json").json["runs"]
     assert runs[-1]["allow_unsoaked"] == REASON
     shown = on(made, "production", "history", runs[-1]["run"]).out
-    assert f"before its promotion was due, because: {REASON}" in shown
+    assert f"before the end of the soak time, because: {REASON}" in shown
     (made.folder / "result.json").write_text(done.out)
     for style in ("text", "markdown", "html"):
         text = on(made, "production", "show", "result.json", "--format", style).out
@@ -371,7 +371,7 @@ def test_a_plan_names_the_time_and_keeps_its_digest(tmp_path: Path) -> None:
     jsonschema.Draft202012Validator(made.run("schema", "--kind", "plan").json).validate(planned)
     [found] = [d for d in planned["diagnostics"] if d["code"] == "not-soaked"]
     assert found["severity"] == "notice"
-    assert f"can be applied from {planned['soaked_at']} on" in found["summary"]
+    assert f"can be applied from {planned['soaked_at']}" in found["summary"]
     refusal = on(made, "production", "apply", "plan.json")
     assert (refusal.code, writes(refusal)) == (4, [])
     age(made, HOURS + 1)

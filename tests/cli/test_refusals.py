@@ -61,7 +61,7 @@ def planned(at: Scene) -> Path:
         (
             "wrong-target",
             other_organisation,
-            "here answers as organisation 00000000-0000-4000-8000-00000000ffff, and it was ",
+            "the integrations of here belong to organisation 00000000-0000-4000-8000-",
         ),
         ("expired-plan", old, "the plan was made at 20"),
         ("tampered-plan", edited, ""),

@@ -266,7 +266,7 @@ def test_a_missing_scope_is_named_to_the_one_who_asks(tmp_path: Path, scope: str
         done = scene.run("get", "openai-main", "--used-by", "--format", "json")
         assert done.code == 0
         assert done.json["used_by"] is None
-        assert f"the key may not list {scope.partition('.')[0]}: HTTP 403" in done.err
+        assert f"the key is not allowed to list {scope.partition('.')[0]}: HTTP 403" in done.err
         assert "notice[usage-unknown]" in done.err
         checks = scene.run("doctor", "--format", "json").json["checks"]
         [check] = [item for item in checks if item["name"] == "usage"]
@@ -293,7 +293,7 @@ def test_what_was_not_read_completely_is_never_unused(tmp_path: Path, fault: Fau
             assert action(plan, slug)["used_by"]["complete"] is False
             assert action(plan, slug)["blocked_by"] == ["in-use"]
         text = scene.run("plan").out
-        assert "used by no provider" not in text
+        assert "not used by any provider" not in text
         assert "could not be read completely" in " ".join(text.split())
         assert scene.run("apply", "--yes").code == 4
         assert scene.upstream.writes == []
@@ -346,7 +346,7 @@ def test_get_lists_the_users(tmp_path: Path) -> None:
         yaml = scene.run("get", "bedrock-us", "--used-by", "--format", "yaml").out
         assert "used_by:\n  complete: true\n  providers: []\n" in yaml
         assert (
-            "used by no provider and no config" in scene.run("get", "bedrock-us", "--used-by").out
+            "not used by any provider or config" in scene.run("get", "bedrock-us", "--used-by").out
         )
 
 

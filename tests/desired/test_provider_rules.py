@@ -256,10 +256,10 @@ def test_a_near_name_or_a_synonym_is_suggested(written: str, meant: str) -> None
 def test_a_name_that_resembles_none_gets_no_suggestion(written: str) -> None:
     (only,) = diagnostics(of(written))
     assert only.summary == (
-        f"`{written}` is not a known provider; it is sent as it is, "
+        f"`{written}` is not a known provider; it is sent unchanged, "
         "and its configuration is not checked"
     )
-    assert only.hint == f"if it is right, add `providers: [{written}]` to reconcile.yaml"
+    assert only.hint == f"if the id is correct, add `providers: [{written}]` to reconcile.yaml"
 
 
 def test_a_listed_provider_is_accepted() -> None:

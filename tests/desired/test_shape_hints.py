@@ -101,7 +101,7 @@ def test_a_limit_that_stands_beside_the_limits() -> None:
         ),
         (
             "models: {slug: gpt-5, enabled: true}\n",
-            "put `- ` before the first field, and indent the others as far",
+            "put `- ` before the first field, and indent the others by the same amount",
         ),
         (
             "lifecycle: {ignore: name}\n",

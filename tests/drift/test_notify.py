@@ -69,7 +69,7 @@ def test_a_redirect_is_not_followed_since_it_would_carry_the_token_along() -> No
 def test_a_channel_that_never_answers_times_out() -> None:
     with channels() as there:
         (failure,) = notify([there.url("silent"), there.url("good")], MESSAGE, timeout=1.0)
-        assert failure.summary == "channel 1 (json) was not notified: it did not answer in time"
+        assert failure.summary == "channel 1 (json) was not notified: it did not respond in time"
     assert there.reached == ["good", "silent"]
 
 

@@ -301,6 +301,6 @@ def test_a_variable_asks_for_writers_in_a_job(tmp_path: Path) -> None:
 def test_since_needs_who_and_a_time(tmp_path: Path) -> None:
     with writers(tmp_path) as at:
         alone = at.project.run("drift", "--since", "7d")
-        assert (alone.code, "--since can be used with --who only" in alone.err) == (3, True)
+        assert (alone.code, "--since can only be used with --who" in alone.err) == (3, True)
         unread = at.project.run("drift", "--who", "--since", "soon")
         assert (unread.code, "neither a date" in unread.err) == (3, True)

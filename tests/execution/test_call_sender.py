@@ -57,7 +57,9 @@ def ok(request_id: str | None = None, attempts: int = 1) -> Reply:
     return Reply(200, {}, request_id, attempts)
 
 
-LOST = NoAnswer("the connection broke", code="connection-lost", attempts=2, request_id="req-lost")
+LOST = NoAnswer(
+    "the connection was closed", code="connection-lost", attempts=2, request_id="req-lost"
+)
 REFUSED = Rejected("no", code="AB01", http_status=400, request_id="req-no")
 
 

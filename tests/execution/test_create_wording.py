@@ -23,7 +23,7 @@ from tests.execution.stories import (
 from tests.execution.test_creating import TWIN, echo
 from tests.runs import World
 
-BROKE = "POST /integrations: the connection broke before the answer was complete"
+BROKE = "POST /integrations: the connection was closed before the response was complete"
 MAY_ARRIVE = "a create without a response may have been carried out, or may still be"
 LATER = "wait a moment and run apply again: it checks first whether the integration exists"
 COMPARE = "compare both in the console and delete the duplicate"
@@ -124,8 +124,7 @@ def made_twice() -> World:
             "failed",
             ActionFailure(
                 "AB07",
-                "POST /integrations was answered with 409 AB07: "
-                "Integration with this slug already exists",
+                "POST /integrations returned 409 AB07: Integration with this slug already exists",
                 "plan again: the integration was created after the plan was made",
                 409,
             ),
@@ -157,7 +156,7 @@ def made_twice() -> World:
             "unknown",
             ActionFailure(
                 "AB04",
-                "GET /integrations/alpha was answered with 401 AB04: Internal server error; "
+                "GET /integrations/alpha returned 401 AB04: Internal server error; "
                 f"{MAY_ARRIVE} (already done: created, deleted)",
                 CHECK_KEY,
                 401,
@@ -203,7 +202,7 @@ def made_twice() -> World:
             ActionFailure(
                 "AB04",
                 "the integration was created, but completing it failed: "
-                "PUT /integrations/alpha was answered with 500 AB04: Internal server error",
+                "PUT /integrations/alpha returned 500 AB04: Internal server error",
                 LATER,
             ),
             id="found again and not completed",
@@ -224,8 +223,7 @@ def made_twice() -> World:
             "unknown",
             ActionFailure(
                 "AB04",
-                "POST /integrations was answered with 401 AB04: Internal server error; "
-                f"{MAY_ARRIVE}",
+                f"POST /integrations returned 401 AB04: Internal server error; {MAY_ARRIVE}",
                 CHECK_KEY,
                 401,
             ),

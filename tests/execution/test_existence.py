@@ -14,7 +14,7 @@ from tests.builders import observed
 
 DENIED = Forbidden("not for you", code="AB03", http_status=403)
 MISSING = NotFound("no such thing", code="AB08", http_status=404)
-BROKEN = NoAnswer("the connection broke", code="connection-lost")
+BROKEN = NoAnswer("the connection was closed", code="connection-lost")
 
 
 @dataclass

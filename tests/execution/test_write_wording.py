@@ -26,7 +26,7 @@ from tests.execution.test_deleting import (
 from tests.execution.test_stopping import Gate
 from tests.runs import World
 
-BROKE = "the connection broke before the answer was complete"
+BROKE = "the connection was closed before the response was complete"
 OPEN = "the call may or may not have been carried out"
 AGAIN = "run apply again: it reads first and makes only the remaining changes"
 LOOK_AGAIN = "plan again to see the changes; this run did not write to the integration"
@@ -93,7 +93,7 @@ CASES = [
         "failed",
         ActionFailure(
             "AB04",
-            "PUT /integrations/alpha/workspaces was answered with 400 AB04: Internal server error"
+            "PUT /integrations/alpha/workspaces returned 400 AB04: Internal server error"
             " (already done: fields)",
             "compare the fields with the message; `reconcile validate` checks what can be checked",
             400,
@@ -135,7 +135,7 @@ CASES = [
         "failed",
         ActionFailure(
             "AB07",
-            "DELETE /integrations/alpha was answered with 409 AB07: Internal server error",
+            "DELETE /integrations/alpha returned 409 AB07: Internal server error",
             "run `reconcile plan`: the slug is taken, or another resource depends on "
             "the integration",
             409,
@@ -147,8 +147,7 @@ CASES = [
         "failed",
         ActionFailure(
             "AB01",
-            "POST /integrations was answered with 400 AB01: Internal server error"
-            " (already done: deleted)",
+            "POST /integrations returned 400 AB01: Internal server error (already done: deleted)",
             CREATE_IS_LEFT,
             400,
         ),

@@ -179,7 +179,7 @@ def test_without_the_option_no_check_is_written_and_drift_has_none(reporter: Rep
     reporter.report("plan", CREATES, event=REQUEST)
     assert reporter.github.check_runs == {}
     done = check(reporter, "drift", "{}", event=SCHEDULE)
-    assert (done.code, "--plan and --result only" in done.err) == (3, True)
+    assert (done.code, "only be used with --plan and --result" in done.err) == (3, True)
 
 
 def test_the_commit_can_be_named_where_the_event_does_not(reporter: Reporter) -> None:

@@ -178,7 +178,7 @@ def test_no_line_of_a_note_is_a_quick_action(reporter: Reporter) -> None:
     ("variables", "code", "message"),
     [
         ({"GITLAB_TOKEN": ""}, 3, "GITLAB_TOKEN is not set"),
-        ({"GITLAB_TOKEN": "two words"}, 3, "has characters that no token has"),
+        ({"GITLAB_TOKEN": "two words"}, 3, "contains characters that a token cannot have"),
         ({"GITLAB_TOKEN": JOB_TOKEN}, 1, "the token was refused"),
         ({"CI_API_V4_URL": ""}, 3, "CI_API_V4_URL is not set"),
         ({"CI_API_V4_URL": "http://gitlab.example.test/api/v4"}, 3, "must begin with https://"),
@@ -228,4 +228,4 @@ def test_a_refusal_is_named_by_its_code(reporter: Reporter, status: int, code: s
 def test_one_kind_of_report_must_be_chosen(reporter: Reporter) -> None:
     done = reporter.run("report", "gitlab", "--environment", "production")
     assert done.code == 3
-    assert "give exactly one of --plan, --result and --drift" in done.err
+    assert "pass exactly one of --plan, --result and --drift" in done.err

@@ -281,7 +281,7 @@ def test_configurations_that_are_no_json_are_hidden_and_never_quoted(tmp_path: P
         resource(at.state, address)["values"]["configurations"] = '{"aws_secret": "canary'
         done = at.pull()
         assert done.code == 0
-        assert "does not hold the value of configurations" in done.err
+        assert "does not contain the value of configurations" in done.err
         assert (at.integrations / "team/eu/private/bedrock-eu.yaml").read_text() == BEDROCK
         assert at.leaks(done) == []
 
@@ -292,7 +292,7 @@ def test_a_name_that_is_sensitive_in_the_state_keeps_its_integration_out(tmp_pat
         done = at.pull()
         assert done.code == 5
         assert "warning[terraform-sensitive-field]: openai-main: name" in done.err
-        assert "no file can do without it; not pulled" in done.err
+        assert "a file requires it; not pulled" in done.err
         assert "openai-main.yaml" not in at.written
     assert "from = portkey_integration.main\n" not in done.out
 

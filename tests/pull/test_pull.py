@@ -463,6 +463,6 @@ def test_force_gives_up_where_an_overlay_would_contradict_the_new_document() -> 
 def test_nothing_is_taken_from_another_organisation_than_before() -> None:
     here = Repository(organisation="org-of-before")
     here.create("a")
-    with pytest.raises(Refused, match="it was org-of-before before"):
+    with pytest.raises(Refused, match="but to org-of-before before"):
         here.pull()
     assert here.files == {}

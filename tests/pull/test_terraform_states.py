@@ -39,17 +39,17 @@ NO_STATES = {
     "another object": (b'{"key": "canary"}', "is not a Terraform state"),
     "deeply nested": (b"[" * 100_000, "cannot be read"),
     "a number of many digits": (b'{"a": ' + b"1" * 5000 + b"}", "cannot be read"),
-    "two members of one name": (
+    "duplicate keys": (
         b'{"format_version": "1.0", "values": {}, "values": {"canary": 1}}',
-        "has two members",
+        "has duplicate keys",
     ),
     "NaN": (b'{"format_version": "1.0", "values": NaN}', "cannot be read"),
     "a plan": (json.dumps(PLAN).encode(), "is a plan, not a state"),
-    "schemas": (json.dumps(SCHEMAS).encode(), "holds schemas of providers"),
+    "schemas": (json.dumps(SCHEMAS).encode(), "contains provider schemas"),
     "version 3": (json.dumps(OLDER).encode(), "is a state of a version before 4"),
     "encrypted": (json.dumps(ENCRYPTED).encode(), "is an encrypted state"),
-    "another format": (b'{"format_version": "2.0", "values": {}}', "a format_version"),
-    "the state of nothing": (b'{"format_version": "1.0"}', "is the state of nothing"),
+    "another format": (b'{"format_version": "2.0", "values": {}}', "an unknown format_version"),
+    "an empty state": (b'{"format_version": "1.0"}', "is an empty state"),
     "no resources": (b'{"format_version": "1.0", "values": {}}', "manages no integration"),
 }
 

@@ -12,11 +12,11 @@ Refusal: TypeAlias = Forbidden | NotFound | Unauthorised
 
 
 def not_found() -> NotFound:
-    return NotFound("GET was answered with 404 AB08", code="AB08", http_status=404)
+    return NotFound("GET returned 404 AB08", code="AB08", http_status=404)
 
 
 def forbidden() -> Forbidden:
-    return Forbidden("GET was answered with 403 AB03", code="AB03", http_status=403)
+    return Forbidden("GET returned 403 AB03", code="AB03", http_status=403)
 
 
 class FakeAPI:

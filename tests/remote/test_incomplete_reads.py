@@ -191,11 +191,11 @@ def test_a_record_of_another_shape_is_told_by_every_way_of_reading(
 
 
 def refused() -> Forbidden:
-    return Forbidden("GET was answered with 403", code="AB03", http_status=403, request_id="r-1")
+    return Forbidden("GET returned 403", code="AB03", http_status=403, request_id="r-1")
 
 
 def assert_unreadable(error: IncompleteRead) -> None:
-    assert error.summary == "the list shows a, but reading it failed: GET was answered with 403"
+    assert error.summary == "the list shows a, but reading it failed: GET returned 403"
     assert error.hint == (
         "grant the key the `.read` scope for each listed integration; see `reconcile doctor`"
     )

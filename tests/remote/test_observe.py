@@ -109,7 +109,7 @@ def test_a_row_that_a_second_list_proves_gone_is_left_out(refusal: Refusal) -> N
 
 def test_any_other_failure_ends_the_reading_with_its_own_error() -> None:
     api = FakeAPI(names(50))
-    denied = Unauthorised("GET was answered with 401 AB05", code="AB05", http_status=401)
+    denied = Unauthorised("GET returned 401 AB05", code="AB05", http_status=401)
     for slug in names(50):
         api.refusals[OperationName.GET, slug] = denied
     with pytest.raises(Unauthorised):

@@ -47,7 +47,7 @@ def failure(
             401,
             "check the target's api_key (usually the variable PORTKEY_API_KEY) and auth_header",
         ),
-        (402, "have the owner of the organisation extend the subscription, which is used up"),
+        (402, "have the owner of the organisation extend the subscription, which is exhausted"),
         (
             403,
             LACKING,
@@ -70,31 +70,31 @@ def failure(
 )
 def test_a_refusal_names_the_call_the_status_the_code_and_the_words(status: int, hint: str) -> None:
     error = failure(status, refusal("AB99", "The API's words"))
-    assert error.summary == f"{WHAT} was answered with {status} AB99: The API's words"
+    assert error.summary == f"{WHAT} returned {status} AB99: The API's words"
     assert (error.hint, error.code, error.http_status) == (hint, "AB99", status)
 
 
 def test_a_refusal_without_code_or_words_names_its_status() -> None:
     bare = failure(500)
     assert isinstance(bare, ServerFault)
-    assert bare.summary == f"{WHAT} was answered with 500"
+    assert bare.summary == f"{WHAT} returned 500"
     assert (bare.code, bare.message) == ("http-500", "status 500")
     spoken = failure(400, {"success": False, "message": "no"})
-    assert spoken.summary == f"{WHAT} was answered with 400: no"
+    assert spoken.summary == f"{WHAT} returned 400: no"
 
 
 @pytest.mark.parametrize(
     ("method", "status", "body", "code", "says"),
     [
-        ("PUT", 300, b"", "redirected", "was redirected, which is never followed"),
-        ("PUT", 399, b"", "redirected", "was redirected, which is never followed"),
-        ("PUT", 199, b"{}", "unexpected-status", "was answered with an unknown status"),
-        ("PUT", 203, b"{}", "unexpected-status", "was answered with an unknown status"),
-        ("GET", 200, b" \n", "empty-answer", "was answered with an empty body"),
-        ("POST", 201, b"", "empty-answer", "was answered with an empty body"),
-        ("GET", 200, b"[]", "unexpected-shape", "was answered in an undocumented form"),
-        ("PUT", 200, NO, "unexpected-shape", "was answered in an undocumented form"),
-        ("GET", 200, b"{", "invalid-json", "was answered with invalid JSON"),
+        ("PUT", 300, b"", "redirected", "was redirected; redirects are never followed"),
+        ("PUT", 399, b"", "redirected", "was redirected; redirects are never followed"),
+        ("PUT", 199, b"{}", "unexpected-status", "returned an unknown status"),
+        ("PUT", 203, b"{}", "unexpected-status", "returned an unknown status"),
+        ("GET", 200, b" \n", "empty-answer", "returned an empty body"),
+        ("POST", 201, b"", "empty-answer", "returned an empty body"),
+        ("GET", 200, b"[]", "unexpected-shape", "returned a response in an undocumented form"),
+        ("PUT", 200, NO, "unexpected-shape", "returned a response in an undocumented form"),
+        ("GET", 200, b"{", "invalid-json", "returned invalid JSON"),
         ("GET", 403, b"{}", "not-json", "was refused by a server that is not the API"),
         ("GET", 404, b"<html>", "not-json", "was refused by a server that is not the API"),
     ],
@@ -111,7 +111,7 @@ def test_what_is_no_answer_of_the_api_says_how_one_can_tell(
 
 def test_a_page_is_named_by_the_kind_that_it_says_it_is() -> None:
     error = failure(200, b"{}", headers={"content-type": " Text/HTML ; q=1"})
-    assert error.summary == f"{WHAT} was answered with Text/HTML instead of JSON (status 200)"
+    assert error.summary == f"{WHAT} returned Text/HTML instead of JSON (status 200)"
     assert (error.code, error.hint) == ("not-json", FOREIGN)
 
 
@@ -146,7 +146,7 @@ def test_the_code_of_a_refusal_is_the_first_that_is_one(body: dict[str, Any], co
 
 def test_a_code_that_repeats_a_secret_is_left_out_as_a_whole() -> None:
     error = failure(400, refusal("X-canary-Y", "no"), secrets=("canary",))
-    assert (error.code, error.summary) == ("http-400", f"{WHAT} was answered with 400: no")
+    assert (error.code, error.summary) == ("http-400", f"{WHAT} returned 400: no")
 
 
 def test_an_id_that_repeats_a_secret_is_left_out() -> None:

@@ -67,9 +67,9 @@ LOOP["x"] = LOOP
     [
         ({"configurations": {"x": [Mask("sk*****xyz")]}}, "holds a Mask at configurations.x"),
         ({"key": SecretRef("env", "SECRET_A")}, "holds a SecretRef at key"),
-        ({"key": float("nan")}, "contains a value that JSON cannot express"),
-        ({"key": object()}, "contains a value that JSON cannot express"),
-        (LOOP, "contains a value that JSON cannot express"),
+        ({"key": float("nan")}, "contains a value that JSON cannot represent"),
+        ({"key": object()}, "contains a value that JSON cannot represent"),
+        (LOOP, "contains a value that JSON cannot represent"),
     ],
 )
 def test_what_is_no_value_is_never_sent(body: Any, says: str) -> None:

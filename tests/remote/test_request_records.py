@@ -138,7 +138,7 @@ def test_a_call_takes_its_own_time_at_most_and_never_more_than_the_run_has(
                 await api.call_once(GET)
         return caught.value.summary, asyncio.get_running_loop().time()
 
-    assert run_virtually(main()) == ("GET /integrations/a: no complete answer in time", seconds)
+    assert run_virtually(main()) == ("GET /integrations/a: no complete response in time", seconds)
 
 
 def test_a_run_lasts_a_quarter_of_an_hour_unless_told_otherwise() -> None:

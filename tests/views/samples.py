@@ -386,7 +386,7 @@ def staged_plan() -> Plan:
 def dead_result(of: Plan) -> ApplyResult:
     """Return the result of rotations of which the first was alive, and the second is dead."""
     alive, dead = of.actions
-    message = "the new credential is dead: the probe exited with 1; the old one stays in use"
+    message = "the new credential does not work: the probe exited with 1; the old one stays in use"
     hint = "set aws:ai/bedrock#key to a working credential, then apply again"
     failure = ActionFailure("credential-dead", message, hint)
     return ApplyResult(

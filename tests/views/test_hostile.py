@@ -107,7 +107,7 @@ def test_markdown_keeps_its_limit_its_summary_and_its_innocence(
     text = markdown.plan(plan, LOCAL, limit=limit)
     assert len(text.encode()) <= limit
     assert f"{len(names)} to create" in text or not names
-    assert ("Cut to fit" in text) == (text != markdown.plan(plan, LOCAL, limit=10**9))
+    assert ("Shortened to fit" in text) == (text != markdown.plan(plan, LOCAL, limit=10**9))
     assert_inert(text)
 
 

@@ -119,7 +119,7 @@ def test_hosts_come_before_everything_else_where_room_is_scarce(limit: int) -> N
     text = markdown.plan(plan, LOCAL, limit=limit)
     assert len(text.encode()) <= limit
     assert HOST in text
-    assert "Cut to fit" in text
+    assert "Shortened to fit" in text
     assert "must be reviewed from the artifact" not in text
 
 

@@ -70,7 +70,7 @@ def test_a_secret_that_is_sent_along_says_why() -> None:
     ("origin", "why"),
     [
         (ChangeOrigin.LOCAL, "the value behind the reference changed"),
-        (ChangeOrigin.REMOTE, "the API holds a different value than was last sent"),
+        (ChangeOrigin.REMOTE, "the API has a value other than the one last sent"),
         (ChangeOrigin.UNKNOWN, "the mask in the API does not match the value"),
     ],
 )

@@ -220,7 +220,7 @@ def _route(path: str, method: str, endpoint: Endpoint, *, requires_login: bool =
         context = context_of(scope)
         context.operation = "page"
         if scope["method"] not in {method, "HEAD" if method == "GET" else method}:
-            raise refuse("method-not-allowed", 405, f"This path takes {method}.", allow=method)
+            raise refuse("method-not-allowed", 405, f"This path accepts {method}.", allow=method)
         if requires_login and context.principal is None:
             challenge = {"www-authenticate": 'Bearer realm="reconcile"'}
             response: Response = _html(login_page(), status=401, headers=challenge)

@@ -50,7 +50,7 @@ def update(invocation: Invocation, *, sources: tuple[str, ...]) -> int:
     verb = "pinned" if pinned.changed else "unchanged:"
     invocation.console.info(
         f"{verb} {visible(pinned.file, None)}: {counted(pinned.models, 'model')} of "
-        f"{counted(pinned.providers, 'provider')}, {pinned.retiring} with a date of retirement; "
+        f"{counted(pinned.providers, 'provider')}, {pinned.retiring} with a retirement date; "
         f"{pinned.digest}"
     )
     return 0

@@ -19,7 +19,7 @@ def command(ctx: click.Context, *, shell: str) -> int:
 
     Besides commands and options, it completes targets, slugs, runs, environments, providers,
     fields, diagnostic codes and formats. The values come from the files and from a local ledger; no
-    secret is read and nothing is sent. To enable it:
+    secret is read and no request is sent. To enable completion:
 
     \b
       bash  echo 'eval "$(reconcile completion bash)"' >> ~/.bashrc

@@ -22,7 +22,7 @@ _CLEANING_UP = "removing what the probe created; press Ctrl-C again to stop imme
 @click.option(
     "--probe",
     is_flag=True,
-    help="Also create and remove temporary integrations, and record how the API answers",
+    help="Also create and remove temporary integrations, and record how the API responds",
 )
 @click.option(
     "--environment",
@@ -42,11 +42,11 @@ def command(
 ) -> int:
     """Check configuration, API key, scopes, pagination, clock and ledger.
 
-    What optional settings of the target need is checked as well: policies, change windows, the
-    catalogue, the probe of credentials, usage and the source of a promotion.
+    The requirements of optional settings of the target are also checked: policies, change windows,
+    the catalogue, the probe of credentials, usage and the source of a promotion.
 
-    If GITHUB_REPOSITORY and GITHUB_TOKEN are set, the environments of the workflows are checked,
-    too: only the default branch may receive the secrets of NAME and NAME-read.
+    If GITHUB_REPOSITORY and GITHUB_TOKEN are set, the environments of the workflows are also
+    checked: only the default branch may receive the secrets of NAME and NAME-read.
 
     Each check is ok, warn or fail, with a hint; the exit code is 1 if any check fails. Without
     --probe, only GET requests are sent. Commands of policies and probes are not run.

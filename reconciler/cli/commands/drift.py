@@ -54,7 +54,7 @@ class WhoOptions:
 
     def __post_init__(self) -> None:
         if self.since is not None and not self.who:
-            raise click.UsageError("--since can be used with --who only")
+            raise click.UsageError("--since can only be used with --who")
 
 
 who_options = grouped(
@@ -63,7 +63,7 @@ who_options = grouped(
     who=click.option(
         "--who",
         is_flag=True,
-        help="Read the audit log of the API, and name who changed each field",
+        help="Read the audit log of the API, and show who changed each field",
     ),
     since=click.option(
         "--since",
@@ -121,22 +121,22 @@ def command(
 ) -> int:
     """Report how the API differs from the files, and which side changed.
 
-    The exit code is 2 if anything differs. --notify takes a URL of apprise (slack://…). The URL
-    holds a token, so set RECONCILE_DRIFT_NOTIFY rather than passing it on the command line.
-    Channels are notified by every run that finds a difference; the fingerprint in the message shows
-    whether it is the same one. A channel that fails is a warning. The URL of --heartbeat holds a
-    token as well: set RECONCILE_DRIFT_HEARTBEAT.
+    The exit code is 2 if anything differs. --notify accepts a URL of apprise (slack://…). Every run
+    that finds a difference notifies the channels; the fingerprint in the message shows whether it
+    is the same difference as before. A channel that fails is a warning. The URLs of --notify and
+    --heartbeat contain tokens: set RECONCILE_DRIFT_NOTIFY and RECONCILE_DRIFT_HEARTBEAT instead of
+    passing them as options.
 
     Models and workspaces that no file declares are read as by `plan --audit`; an undeclared host
     or access is a warning.
 
-    Retirements in the catalogue are announced 90, 30, 7 and 1 days before, once each if there is a
+    Retirements in the catalogue are announced 90, 30, 7 and 1 days ahead, once each if there is a
     ledger. They change the exit code only with --fail-on.
 
-    With --incremental, integrations whose list entry has not changed are assumed to be as they were
-    last read, and the report counts them as not read. An apply always reads everything.
+    With --incremental, integrations whose list entry has not changed are not read again, and the
+    report counts them as not read. `apply` always reads everything.
 
-    With --who, the report names who changed each field since the last run, according to the audit
+    With --who, the report shows who changed each field since the last run, according to the audit
     log. The key must be allowed to read the log.
     """
     _check_urls(notify, heartbeat)

@@ -50,7 +50,9 @@ def command(
     explanation = _of_code(subject, style, width)
     if explanation is not None:
         if provider is not None or recursive:
-            raise click.UsageError("--provider and --recursive are for fields, not for codes.")
+            raise click.UsageError(
+                "--provider and --recursive can only be used with a field, not with a code."
+            )
         invocation.console.data(explanation)
         return 0
     from reconciler.desired.explain import explain

@@ -51,8 +51,8 @@ class FleetTelemetry(RunTelemetry):
 def command() -> None:
     """Plan, apply or check drift for many organisations.
 
-    fleet.yaml lists the members, each a folder and a target in it. Each member is run separately;
-    the exit code is the worst one, in the order 130 and 143, 5, 1, 3, 4, 2, 0.
+    fleet.yaml lists the members, each a folder and a target in it. Each member is run separately.
+    The exit code is the worst of all members, in the order 130 and 143, 5, 1, 3, 4, 2, 0.
     """
 
 
@@ -146,7 +146,10 @@ def apply(
     Without --yes, all members are planned first, and only the changes shown are applied.
     """
     if overrides.probe and no_ledger:
-        raise click.UsageError("--probe cannot be used with --no-ledger, which keeps no proof")
+        raise click.UsageError(
+            "--probe cannot be used with --no-ledger, because the ledger records which "
+            "credentials work"
+        )
     if await_approval:
         _only_for_temporal(selection, "--await-approval")
     # With --await-approval the plan is confirmed in Temporal, not here.

@@ -21,8 +21,8 @@ from reconciler.views.escape import visible
 def command(invocation: Invocation, *, check: bool) -> int:
     """Rewrite the files in canonical format, keeping comments.
 
-    The order of fields, the indentation and empty lines may change, the meaning of a file never
-    does. The names of changed files are printed. If any file cannot be read, no file is written.
+    The order of fields, the indentation and empty lines may change, but never the meaning of a
+    file. The names of changed files are printed. If any file cannot be read, no file is written.
     """
     changed = _changed(DirectorySource(invocation.dir))
     if not check:

@@ -114,7 +114,10 @@ def check_comment(invocation: Invocation, *, environment: str) -> int:
 
 @command.command("find-base", cls=Command)
 @click.option(
-    "--artifact", metavar="NAME", required=True, help="Name of the upload of a complete apply"
+    "--artifact",
+    metavar="NAME",
+    required=True,
+    help="Name of the artifact that a complete apply uploads",
 )
 @format_option("text", "json")
 @click.pass_obj
@@ -139,7 +142,9 @@ def find_base(invocation: Invocation, *, artifact: str, style: str) -> int:
         except GitHubForbidden as refused:
             hint = "grant the job actions: read"
             found = warning(
-                refused.code, f"earlier runs are not known: {refused.summary}", hint=hint
+                refused.code,
+                f"the earlier runs could not be determined: {refused.summary}",
+                hint=hint,
             )
             invocation.console.warning(diagnostics.as_text([found]))
             return None

@@ -52,8 +52,8 @@ def approved_plan(
     """Save the plan that was approved by merging, for `reconcile apply FILE`.
 
     The exit code is 4 if the commit is not the newest of its branch, or if no plan was approved and
-    the fresh plan does more than renew secrets. Reads GITLAB_TOKEN, CI_API_V4_URL, CI_PROJECT_ID,
-    CI_COMMIT_SHA and CI_COMMIT_BRANCH.
+    the current plan does more than send new values of secrets. The command reads GITLAB_TOKEN,
+    CI_API_V4_URL, CI_PROJECT_ID, CI_COMMIT_SHA and CI_COMMIT_BRANCH.
     """
     from reconciler.cli.gitlab_access import connected
     from reconciler.gitlab.approved_plan import approved_plan as find

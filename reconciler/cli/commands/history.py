@@ -105,7 +105,8 @@ def command(
     """List past runs on a target, newest last.
 
     RUN shows what one run changed, with the values before and after; secrets appear as references.
-    SLUG shows the life of one integration: who created, updated, replaced or deleted it, and when.
+    SLUG shows the history of one integration: who created, updated, replaced or deleted it, and
+    when.
 
     With --verify, the whole ledger is compared with its hashes; the exit code is 1 if any differs.
     """

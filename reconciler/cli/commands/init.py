@@ -57,9 +57,9 @@ _ORIGIN_HEAD = ".git/refs/remotes/origin/HEAD"
 def command(invocation: Invocation, *, with_workflows: bool, workflows_from: str | None) -> int:
     """Create an empty desired-state folder and, if requested, GitHub workflows.
 
-    The folder .reconcile/, which holds the simulator's state and the ledger, is added to
-    .gitignore. The file schema.json lets editors complete and check integrations, and those in
-    schemas/ the other files. Existing files are kept and listed, never overwritten.
+    The folder .reconcile/, which contains the simulator's state and the ledger, is added to
+    .gitignore. With schema.json and the files in schemas/, editors complete and check integrations
+    and the other files. Existing files are kept and listed, never overwritten.
     """
     console, folder = invocation.console, invocation.dir
     source = _source(workflows_from)

@@ -41,9 +41,9 @@ NOT_READ = "not read"
 def command(invocation: Invocation, *, files: tuple[Path, ...], style: str) -> int:
     """Merge the results of several shards into one.
 
-    Each FILE holds the output of `apply --shard I/N --format json`. The exit code is that of a
-    single run: 5 if any action failed, was skipped or has an unknown outcome, or if a shard failed
-    or left no result while others wrote.
+    Each FILE contains the output of `apply --shard I/N --format json`. The exit code is that of a
+    single run: 5 if any action failed, was skipped or has an unknown outcome, or if other shards
+    wrote and a shard failed or has no result.
     """
     results, failures = _read(files)
     merged = merge(results) if results else None

@@ -30,7 +30,7 @@ from reconciler.views import diagnostics, parity
     "patterns",
     metavar="[SLUG]...",
     nargs=-1,
-    description="Integrations to promote, also as patterns; all of them by default",
+    description="Slugs or patterns of the integrations to promote  [default: all]",
     shell_complete=completion_values.slugs,
 )
 @click.option(
@@ -51,7 +51,7 @@ def command(
 
     Fields that `differs` in reconcile.yaml lists stay unchanged. Only files in environments/ are
     edited, in place, and no integration is removed. A host and its credential are promoted together
-    or not at all. Work that is left to do by hand is printed.
+    or not at all. Changes that you must make by hand are printed.
     """
     sides = loaded_sides(invocation, origin, destination)
     done = promote(

@@ -72,13 +72,14 @@ def command(
     """Write files for existing integrations, and count the changes left to plan.
 
     Without a SLUG, every integration in the target's scope is pulled, except archived ones. A new
-    integration gets its own file, with a reference for each secret. An existing document is edited
-    in place: only lines whose declared value differs change, in overlays, too. A file that is new
-    or written with --force declares `workspaces: []` if no workspace has access. The exit code is
-    5 if an integration could not be pulled.
+    integration gets its own file, with a reference for each secret. An existing document, including
+    an overlay, is edited in place: only lines whose declared value differs are changed. A file that
+    is new or written with --force declares `workspaces: []` if no workspace has access. The exit
+    code is 5 if an integration could not be pulled.
 
-    FILE is the output of `terraform show -json`, or a state file. Secrets whose values it contains
-    are recorded in the ledger as fingerprints. The `removed` blocks for Terraform are printed.
+    With --from-terraform, FILE is the output of `terraform show -json`, or a state file. Secrets
+    whose values it contains are recorded in the ledger as fingerprints. The command prints the
+    `removed` blocks for Terraform.
     """
     if secret_template is not None and (problem := template_problem(secret_template)):
         raise click.BadParameter(problem, param_hint="--secret-template")

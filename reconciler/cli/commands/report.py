@@ -232,20 +232,20 @@ def _chosen(**files: Path | None) -> tuple[ReportKind, Path]:
     chosen = [(_KINDS[name], file) for name, file in files.items() if file is not None]
     if len(chosen) != 1:
         *others, last = [f"--{name.replace('_', '-')}" for name in _KINDS if name in files]
-        raise click.UsageError(f"give exactly one of {', '.join(others)} and {last}")
+        raise click.UsageError(f"pass exactly one of {', '.join(others)} and {last}")
     return chosen[0]
 
 
 def _check_extras(kind: ReportKind, extras: inputs.Extras) -> None:
     """Refuse options that the kind of report does not support, and invalid values."""
     if extras.check_run and kind not in {ReportKind.PLAN, ReportKind.RESULT}:
-        raise click.UsageError("--check-run can be used with --plan and --result only")
+        raise click.UsageError("--check-run can only be used with --plan and --result")
     if extras.commit is not None and not is_commit(extras.commit):
         raise click.UsageError("--commit must be a whole commit id of 40 or 64 hex digits")
     if extras.label is None:
         return
     if kind is not ReportKind.PLAN:
-        raise click.UsageError("--label can be used with --plan only")
+        raise click.UsageError("--label can only be used with --plan")
     if not 0 < len(extras.label.strip()) <= inputs.MAX_LABEL:
         raise click.UsageError(f"--label must have 1 to {inputs.MAX_LABEL} characters")
 

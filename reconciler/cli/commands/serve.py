@@ -131,8 +131,8 @@ def command(invocation: Invocation, /, *, style: str, **options: Any) -> int:
     """Serve the five integration operations over REST and MCP.
 
     Callers authenticate with the token in RECONCILE_SERVE_TOKEN or one of --token-file; the
-    target's API key is never sent to them. The first line on stdout holds the addresses, stderr
-    the access log. Stop it with SIGINT or SIGTERM.
+    target's API key is never sent to them. The first line on stdout contains the addresses. The
+    access log is written to stderr. Stop the server with SIGINT or SIGTERM.
     """
     console = invocation.console
 

@@ -66,8 +66,8 @@ def command(
 ) -> int:
     """Serve a simulator of the API on this machine.
 
-    The first line on stdout is the base URL. Any API key is accepted. Stop it with SIGINT or
-    SIGTERM.
+    The first line on stdout is the base URL. Any API key is accepted. Stop the server with SIGINT
+    or SIGTERM.
     """
     console = invocation.console
 

@@ -67,9 +67,9 @@ def command(
 ) -> int:
     """Plan how to restore the state before a run, without changing anything.
 
-    The files stay as they are, so the next apply of the files reverts an undo. With --edit-files,
-    the files are edited in place instead, to be committed and applied. Secret values are not
-    stored, so a credential that the run replaced cannot be restored.
+    The files are not changed, so the next apply of the files reverts the undo. With --edit-files,
+    the files are edited in place instead; commit and apply them. Secret values are not stored, so a
+    credential that the run replaced cannot be restored.
     """
     if edit_files:
         _check_edit(out, style)

@@ -45,7 +45,7 @@ class TemporalEngine:
         async with self.service.translated_errors():
             if tasks and not await self.service.has_workers(client):
                 queue = self.service.queue
-                self.notify(f"no worker listens on queue {queue}; start `reconcile worker`")
+                self.notify(f"no worker is listening on queue {queue}; start `reconcile worker`")
         waiting = iter(tasks)
 
         async def work() -> None:
@@ -104,7 +104,7 @@ async def _outcome(
         return outcome_of(await handle.result())
     except WorkflowFailureError as problem:
         if isinstance(problem.cause, CancelledError):
-            note = MemberNote("notice", "interrupted", "the run was stopped before it began")
+            note = MemberNote("notice", "interrupted", "the run was stopped before it started")
             return MemberOutcome(task.member, MemberStatus.INTERRUPTED, 130, notes=(note,))
         # It may have begun to write, so it counts as left half done.
         note = MemberNote("error", "workflow-failed", "the workflow ended without a report")
