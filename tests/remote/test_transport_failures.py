@@ -130,14 +130,14 @@ def refused_by_tls(reason: str | None) -> ssl.SSLError:
             TooLargeError(),
             NoAnswer,
             "too-large",
-            "the answer is larger than 10 MiB",
+            "the response is larger than 10 MiB",
             f"check {BASE}: the Admin API does not send such a response",
         ),
         (
             UndecodableError(),
             NoAnswer,
             "bad-encoding",
-            "the answer is compressed in a way that cannot be read",
+            "the response is compressed in a way that cannot be read",
             f"check the proxies between this machine and {BASE}",
         ),
         (
