@@ -294,7 +294,7 @@ def _check_target(name: str, target: Tree, document: Sourced, problems: ProblemC
                 "invalid-base-url",
                 f"`base_url` {problem}",
                 here.at("base_url"),
-                hint=_URL_HINT,
+                hint='write "simulator:"' if url == "simulator" else _URL_HINT,
                 hide=any(c in url for c in "@?#"),  # the URL may contain a secret
             )
         # A misspelt field is reported as unknown, and a second message would only repeat it.

@@ -350,7 +350,8 @@ class Documents:
     ) -> None:
         if type(fragment) is not dict:
             summary = f"a fragment must be a mapping with `workspaces`, not {describe(fragment)}"
-            self._problems.error("wrong-type", summary, origin)
+            hint = "write `workspaces:` below the slug, and the list indented below it"
+            self._problems.error("wrong-type", summary, origin, hint=hint)
             return
         for name in fragment:
             if name != "workspaces":

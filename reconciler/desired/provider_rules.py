@@ -147,7 +147,10 @@ class ProviderRules:
                     self._text(value, member, (*steps, name))
                 if value and facts.replaced_by is not None:
                     self._replaced(name, facts.replaced_by, (*steps, name))
-            elif isinstance(value, dict | list):
+            # A list in place of the mapping is reported as such; its fields would be unknown.
+            elif isinstance(value, dict | list) and not (
+                name == _CONFIGURATIONS and isinstance(value, list)
+            ):
                 self._values(value, member, (*steps, name))
         if "is_default" in field.fields:
             self._deployment(node, steps)

@@ -18,6 +18,11 @@ _LISTS = frozenset({FieldKind.KEYED_LIST, FieldKind.LIST, FieldKind.SINGLE})
 _SHORTEST_GUESSED = 6
 """Characters of a name that is compared with all fields; a shorter one resembles too many."""
 _PARENTS_NAMED = 3
+_IDENTITIES = frozenset(
+    {"id", "model", "model_id", "model_slug", "name", "slug"}
+    | {"workspace", "workspace_id", "workspace_name", "workspace_slug"}
+)
+"""Names that other tools use for the identity of a model or a workspace."""
 
 
 def field_elsewhere(name: str, at: Steps, schema: FieldSchema) -> str:
@@ -89,9 +94,23 @@ def named_entry(field: FieldSchema, entry: object) -> str | None:
     if field.key in entry:
         return None
     for name, value in entry.items():
-        if name not in field.entries.fields and (value is None or isinstance(value, Mapping)):
+        if name in field.entries.fields:
+            continue
+        if value is None or isinstance(value, Mapping):
+            return str(name)
+        # `- gpt-5: true`, but not a misspelt field.
+        others = {*field.entries.fields, *_IDENTITIES}
+        if len(entry) == 1 and nearest(str(name), others, strict=True) is None:
             return str(name)
     return None
+
+
+def meant_identity(field: FieldSchema, entry: object, name: str) -> str | None:
+    """Return the identity of an entry that `name` most likely means, such as `id` for `name`."""
+    if field.key is None or field.entries is None or not isinstance(entry, Mapping):
+        return None
+    is_free = field.key not in entry and name not in field.entries.fields
+    return field.key if is_free and name in _IDENTITIES else None
 
 
 def _entry_example(field: FieldSchema, value: object, *, hidden: bool) -> str:

@@ -61,6 +61,15 @@ def quoted(name: str) -> str:
     return f"`{name}`" if showable else "this name"
 
 
+def unusual_space(name: str) -> str:
+    """Return a hint for a character in a name that looks like a space, or like nothing."""
+    for character in name:
+        if character != " " and unicodedata.category(character) in {"Zs", "Cf"}:
+            title = unicodedata.name(character, "a character that cannot be seen").lower()
+            return f"replace the {title} (U+{ord(character):04X}) in it"
+    return ""
+
+
 def valid_slug(text: str) -> str:
     """Return a hint with the slug that is nearest to a text that is none."""
     plain = unicodedata.normalize("NFKD", text[:_LONGEST]).encode("ascii", "ignore").decode()

@@ -15,10 +15,11 @@ from reconciler.desired.shape_hints import (
     field_elsewhere,
     list_hint,
     map_hint,
+    meant_identity,
     named_entry,
     near_field_elsewhere,
 )
-from reconciler.desired.suggestions import nearest, one_of, quoted, valid_slug
+from reconciler.desired.suggestions import nearest, one_of, quoted, unusual_space, valid_slug
 from reconciler.domain.policy import DIGEST_PATTERN
 from reconciler.domain.schema import UNKNOWN, FieldSchema
 from reconciler.domain.secrets import LOOKS_SECRET
@@ -76,7 +77,7 @@ def report_errors(
     """
     explainer = _Explainer(schema, document, problems, prefix, what, tree=tree)
     found = [(problem, _steps(problem["loc"], tree)) for problem in errors]
-    misspelt = _misspelt(found, schema)
+    misspelt = _misspelt(found, schema, tree)
     for problem, steps in found:
         is_misspelt = problem["type"] == "missing" and steps in misspelt
         # Already reported, with a reason that pydantic cannot know.
@@ -84,18 +85,37 @@ def report_errors(
             explainer.explain(problem, steps)
 
 
-def _misspelt(found: "Iterable[tuple[ErrorDetails, Steps]]", schema: FieldSchema) -> set[Steps]:
+def _misspelt(
+    found: "Iterable[tuple[ErrorDetails, Steps]]", schema: FieldSchema, tree: object
+) -> set[Steps]:
     """Return the places of fields for which an unknown name beside them was most likely meant."""
     meant = set()
     for problem, steps in found:
         if problem["type"] != "extra_forbidden":
             continue
         name, around = str(steps[-1]), steps[:-1]
+        identity = _identity(around, name, schema, tree)
+        if identity is not None:
+            meant.add((*around, identity))
+            continue
         near = nearest(name, names_at(schema, around))
         # A name that is right in another place is not misspelt.
         if near is not None and not field_elsewhere(name, around, schema):
             meant.add((*around, near))
     return meant
+
+
+def _identity(around: Steps, name: str, schema: FieldSchema, tree: object) -> str | None:
+    """Return the identity for which another name stands in the entry of a list at `around`."""
+    if not around or not isinstance(around[-1], int):
+        return None
+    return meant_identity(schema_at(schema, around[:-1]), _value_at(tree, around), name)
+
+
+def _value_at(tree: Any, steps: Steps) -> Any:
+    for step in steps:
+        tree = tree[step]
+    return tree
 
 
 def _steps(loc: tuple[int | str, ...], tree: object) -> Steps:
@@ -174,7 +194,16 @@ class _Explainer:
     ) -> None:
         origin = self.document.origin_of((*self.prefix, *steps))
         hide = not key and is_hidden(self.schema, steps)
+        hint = hint or self._field_hint(code, steps)
         self.problems.error(code, summary, origin, hint=hint, key=key, hide=hide)
+
+    def _field_hint(self, code: str, steps: Steps) -> str:
+        """Return the command that describes the field of a value; "" if there is none."""
+        names = tuple(step for step in steps if isinstance(step, str))
+        if code not in {"invalid-value", "wrong-type"} or self.what != "an integration":
+            return ""
+        is_known = bool(names) and self.schema.at(names) is not UNKNOWN
+        return f"run `reconcile explain {'.'.join(names)}` for its values" if is_known else ""
 
     def _digest_hint(self, problem: "ErrorDetails") -> str:
         is_digest = problem.get("ctx", {}).get("pattern") == DIGEST_PATTERN
@@ -191,8 +220,11 @@ class _Explainer:
         around = name_of(steps[:-1], self.what)
         known = names_at(self.schema, steps[:-1])
         name = str(steps[-1])
+        identity = _identity(steps[:-1], name, self.schema, self.tree)
         hint = (
-            self._named_entry_hint(steps)
+            unusual_space(name)
+            or (f"did you mean `{identity}`?" if identity else "")
+            or self._named_entry_hint(steps)
             or field_elsewhere(name, steps[:-1], self.schema)
             or self.problems.did_you_mean(name, known)
             or near_field_elsewhere(name, self.schema)
@@ -216,10 +248,7 @@ class _Explainer:
         """Return the name that stands in place of a field in the entry of a list at `steps`."""
         if not steps or not isinstance(steps[-1], int):
             return None
-        node: Any = self.tree
-        for step in steps:
-            node = node[step]
-        return named_entry(schema_at(self.schema, steps[:-1]), node)
+        return named_entry(schema_at(self.schema, steps[:-1]), _value_at(self.tree, steps))
 
     def _missing_field(self, steps: Steps) -> None:
         around, name = name_of(steps[:-1], self.what), steps[-1]
@@ -250,6 +279,8 @@ class _Explainer:
         if expected in _MAPPINGS and len(steps) > 1 and isinstance(steps[-1], int):
             return entry_hint(schema_at(self.schema, steps[:-1]), given, hidden=hidden)
         if expected in _MAPPINGS and steps:
+            if isinstance(given, list) and given and all(isinstance(i, Mapping) for i in given):
+                return "remove the `- ` before each field"
             return map_hint(schema_at(self.schema, steps))
         return _type_hint(expected, given) if isinstance(given, str) else ""
 
@@ -258,7 +289,8 @@ class _Explainer:
         given, name = problem["input"], name_of(steps, self.what)
         choices = [c for c in _QUOTED.findall(expected) if c]
         if not choices:
-            self._report("invalid-value", f"{name} must be {expected}", steps)
+            hint = f"write {expected}"
+            self._report("invalid-value", f"{name} must be {expected}", steps, hint=hint)
         elif isinstance(given, str):
             near = self._other_word(given, steps) or self.problems.did_you_mean(given, choices)
             hint = (near + " " if near else "") + one_of(choices)
@@ -317,7 +349,8 @@ def describe(value: object) -> str:
 def _type_hint(expected: str, given: str) -> str:
     if expected == "bool":
         if given.lower() in _OLD_BOOLEANS:
-            return f"write `{_OLD_BOOLEANS[given.lower()]}`, without quotes"
+            case = "" if given.islower() else " in lower case"
+            return f"write `{_OLD_BOOLEANS[given.lower()]}`{case}, without quotes"
         return ""
     if expected not in {"int", "float"}:
         return ""

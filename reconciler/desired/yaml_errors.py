@@ -114,7 +114,62 @@ def describe_parser_error(error: YAMLError, data: bytes) -> YamlError:
         return YamlError("tab", "YAML cannot be indented with tabs", "use spaces", line, tab)
     problem = error.problem or "it is not complete"
     summary = f"not valid YAML: {problem}" + (f", {error.context}" if error.context else "")
-    return YamlError("syntax", summary, _SYNTAX_HINTS.get(problem, _SYNTAX_HINT), line, column)
+    place, hint = _missing_space(line, rows) or _cause(error, line, rows) or (None, "")
+    line, column = place or (line, column)
+    hint = hint or _SYNTAX_HINTS.get(problem, _SYNTAX_HINT)
+    return YamlError("syntax", summary, hint, line, column)
+
+
+_Cause = tuple[tuple[int, int] | None, str]
+"""Place of the mistake, None for that of the parser, and the hint."""
+
+
+def _missing_space(line: int, rows: list[str]) -> _Cause | None:
+    """Return the cause if a space is missing in this line or in the one above."""
+    for at in (line, line - 1):
+        row = rows[at] if 0 <= at < len(rows) else ""
+        if found := _NO_SPACE_AFTER_DASH.match(row):
+            return (at, found.end() - 1), "write a space after the `-`"
+        if found := _NO_SPACE_AFTER_COLON.match(row):
+            return (at, found.end() - 1), "write a space after the colon"
+    return None
+
+
+def _cause(error: MarkedYAMLError, line: int, rows: list[str]) -> _Cause | None:
+    """Return the cause of an error that the parser notices behind it."""
+    begin, row = error.context_mark, rows[line] if line < len(rows) else ""
+    if row.lstrip().startswith("```"):
+        return None, "remove the lines that begin with ```"
+    if begin is None:
+        above = next((r for r in reversed(rows[:line]) if r.strip()), "")
+        above_value = _HAS_VALUE.fullmatch(above)
+        is_deeper = above_value and _indent(row) > len(above_value[1])
+        return (
+            (None, "indent this line like the one above, which has a value") if is_deeper else None
+        )
+    place = begin.line, begin.column
+    match error.problem:
+        case "could not find expected ':'":
+            return place, "add a colon and a value, or indent the line below the value above"
+        case "found unexpected end of stream":
+            return place, "close the quote that begins here"
+        case "did not find expected ',' or '}'" | "did not find expected ',' or ']'":
+            # A line that is not indented further than that of the bracket is not part of it.
+            is_outside = begin.line < line and _indent(row) <= _indent(rows[begin.line])
+            hint = "close the bracket that begins here" if is_outside else ""
+            return (place, hint) if is_outside else (None, "add the missing comma or bracket")
+        case _:
+            return None
+
+
+def _indent(row: str) -> int:
+    return len(row) - len(row.lstrip())
+
+
+_NO_SPACE_AFTER_DASH = re.compile(r"\s*-[\w{\[\"']")
+_HAS_VALUE = re.compile(r"(\s*(?:- +)*)[A-Za-z_][\w-]*: +[^\s#|>].*")
+# Not `http://…`, and not a line that also has a colon with a space.
+_NO_SPACE_AFTER_COLON = re.compile(r"\s*(?:- )?[A-Za-z_][\w-]*:[^\s:/](?!.*:\s)(?!.*:$)")
 
 
 def _is_bracket_as_name(error: MarkedYAMLError, rows: list[str]) -> bool:
@@ -134,8 +189,7 @@ _SYNTAX_HINT = "check the brackets, quotes and indentation of this line and the 
 _SYNTAX_HINTS = {
     "mapping values are not allowed in this context": "quote a value that contains a colon, "
     "and check the indentation",
-    "found character that cannot start any token": "quote a value that begins with @ or `",
-    "could not find expected ':'": "add the missing colon to this line or the one above",
+    "found character that cannot start any token": "quote a value that begins with @, % or `",
     "found unexpected end of stream": "close the open quote or bracket",
 }
 

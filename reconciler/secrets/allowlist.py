@@ -61,6 +61,9 @@ class NotAllowed:
             suggestion = did_you_mean(self.ref.scheme, SCHEMES)
             if suggestion:
                 return suggestion
+        # Names of variables are case-sensitive.
+        if self.ref.scheme == "env" and self.ref.locator.upper().startswith("SECRET_"):
+            return f"did you mean `${{env:{self.ref.locator.upper()}}}`?"
         pattern = f"{self.ref.scheme}:{_source(self.ref)}"
         return (
             f"if this reference is correct, add '{pattern}' to the environment variable {VARIABLE}"

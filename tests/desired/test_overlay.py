@@ -127,7 +127,7 @@ def test_an_overlay_can_complete_an_integration() -> None:
             ("missing-field", PATCH, 1, 43),
         ),
         ("a: {key: sk-literal}\n", ("literal-secret", PATCH, 1, 10)),
-        ("a: {name: x\n", ("syntax", PATCH, 2, 1)),
+        ("a: {name: x\n", ("syntax", PATCH, 1, 4)),
     ],
 )
 def test_a_problem_names_the_file_that_the_value_came_from(

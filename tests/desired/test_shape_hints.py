@@ -132,3 +132,43 @@ def test_what_may_be_a_secret_is_not_part_of_the_example(lines: str) -> None:
     for found in problems_of(lines.format(secret)):
         assert found.severity is Severity.ERROR
         assert secret not in found.summary + found.hint
+
+
+@pytest.mark.parametrize(
+    ("lines", "hint"),
+    [
+        ("models: [gpt-5: true]\n", "write the entry as `- {slug: gpt-5, enabled: true}`"),
+        ("models:\n  - gpt-5: false\n", "write the entry as `- {slug: gpt-5, enabled: true}`"),
+        ("workspaces: [{name: ws-a, enabled: true}]\n", "did you mean `id`?"),
+        ("workspaces: [{slug: ws-a, enabled: true}]\n", "did you mean `id`?"),
+        ("workspaces: [{workspace_id: ws-a, enabled: true}]\n", "did you mean `id`?"),
+        ("models: [{id: gpt-5, enabled: true}]\n", "did you mean `slug`?"),
+        ("models: [{model: gpt-5, enabled: true}]\n", "did you mean `slug`?"),
+        ("models: [{slgu: gpt-5, enabled: true}]\n", "did you mean `slug`?"),
+        ("configurations:\n  - openai_project: p\n", "remove the `- ` before each field"),
+        ("configurations: [{openai_project: p}]\n", "remove the `- ` before each field"),
+        ("allow_all_models: True\n", "write `true` in lower case, without quotes"),
+        ("allow_all_models: yes\n", "write `true`, without quotes"),
+        ('allow_all_models: "false"\n', "write `false`, without quotes"),
+        ("\u00a0\u00a0description: x\n", "replace the no-break space (U+00A0) in it"),
+        ("des\u200bcription: x\n", "replace the zero width space (U+200B) in it"),
+    ],
+)
+def test_a_name_of_another_tool_or_a_wrong_shape_is_one_error(lines: str, hint: str) -> None:
+    assert hint_of(lines) == hint
+
+
+def test_access_without_the_name_of_its_list_is_told_it() -> None:
+    access = "a:\n  - {id: w, enabled: true}\n"
+    (only,) = loaded({"integrations/a.yaml": OPENAI, "access/a.yaml": access}).diagnostics
+    assert only.hint == "write `workspaces:` below the slug, and the list indented below it"
+
+
+def test_the_simulator_without_its_colon_is_told_how_it_is_written() -> None:
+    (only,) = loaded(config=CONFIG.replace('"simulator:"', "simulator")).diagnostics
+    assert only.hint == 'write "simulator:"'
+
+
+def test_another_version_of_the_configuration_is_told_the_one_that_exists() -> None:
+    (only,) = loaded(config=CONFIG.replace("version: 1", "version: 2")).diagnostics
+    assert only.hint == "write 1"
