@@ -87,7 +87,7 @@ def parse_document(text: str) -> dict[str, Any]:
     """Parse a row's JSON object; raises `LedgerError` for anything else."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise damaged()
@@ -104,7 +104,7 @@ def path_from_text(text: str) -> Path:
     """Parse the path of a row; raises `LedgerError` for anything else."""
     try:
         return tuple(str(part) for part in json.loads(text))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise damaged() from None
 
 

@@ -218,7 +218,7 @@ def _refusal(key: TargetKey, document: str) -> Refused:
 def _described(document: str) -> str:
     try:
         holder = Holder(**json.loads(document))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return ""  # the holder has locked the file but not written to it yet
     who = f", by {holder.actor}" if holder.actor else ""
     run = f", run {holder.run}" if holder.run else ""

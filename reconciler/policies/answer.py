@@ -82,13 +82,22 @@ def _results(text: str) -> list[object] | None:
     if not text.startswith(("[", "{")):
         return None
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_members)
     except (ValueError, RecursionError):
         return None
     if not isinstance(document, list):
         summary = "returned JSON that is not a list of results, as conftest prints it"
         raise PolicyProblem(summary, hint=_JSON_HINT)
     return document
+
+
+def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return the members of an object; raises `PolicyProblem` if two have the same name."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        # The last of two `failures` would hide the first.
+        raise PolicyProblem("answered with JSON that has a key twice", hint=_JSON_HINT)
+    return members
 
 
 def _from_results(results: list[object], *, status: int) -> list[_Raw]:

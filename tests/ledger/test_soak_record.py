@@ -66,6 +66,8 @@ def test_a_removal_has_a_time_of_its_own(ledger: Ledger) -> None:
         "",
         "[]",
         "{",
+        "[" * 100_000,
+        '{"a":' * 100_000,
         '{"a": 7}',
         '{"a": {"content": 7, "since": "2026-03-01T10:00:00Z", "checked": "2026-03-01T10:00:00Z"}}',
         '{"a": {"content": "x", "since": "soon", "checked": "2026-03-01T10:00:00Z"}}',

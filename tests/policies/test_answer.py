@@ -87,6 +87,8 @@ def test_what_an_answer_means(answer: Any, status: int, expected: Verdict) -> No
         ("no", -9),
         ([{"successes": 1}], -15),
         ("[" * 100_000, 0),
+        ('[{"failures": [{"msg": "f"}], "failures": [], "successes": 1}]', 0),
+        ('[{"successes": 1, "warnings": [{"msg": "w", "msg": "v"}]}]', 0),
     ],
 )
 def test_answers_that_prove_nothing(answer: Any, status: int) -> None:
