@@ -43,6 +43,7 @@ _PROTECTED = ("lifecycle", "protected")
 class Promotion:
     """Edited files by their path in the folder, and what they now declare.
 
+    `before` is what the files held that are not new, and `folder` the one of the overlays.
     `changes` are the differences that are gone, `created` the slugs that the target did not declare
     before, and `left` the differences that stay although `differs` does not cover them.
     """
@@ -51,6 +52,8 @@ class Promotion:
     target: Target
     changed: Mapping[str, bytes]
     new: frozenset[str]
+    before: Mapping[str, bytes]
+    folder: str
     changes: tuple[Difference, ...] = ()
     created: tuple[str, ...] = ()
     left: tuple[Difference, ...] = ()
@@ -96,7 +99,9 @@ def promote(
         source,
         target,
         changed=copy.changed,
-        new=frozenset(path for path in copy.changed if copy.is_new(path)),
+        new=copy.new,
+        before=copy.before,
+        folder=work.overlays.folder,
         changes=tuple(work.changes),
         created=tuple(work.created),
         left=tuple(work.left),

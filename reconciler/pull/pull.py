@@ -70,6 +70,7 @@ class SecretCheck:
 class PullResult:
     """Result of a pull. `changed` holds new and edited files by their path in the folder.
 
+    `before` is what the edited ones held.
     `new` are the paths that did not exist; `left_out` are requested slugs that no file could
     declare. `plan` is the plan of the changed files, without `not_compared`: declared integrations
     that were not requested, and for which only the list row was read.
@@ -78,6 +79,7 @@ class PullResult:
     slugs: tuple[str, ...]
     changed: Mapping[str, bytes]
     new: frozenset[str]
+    before: Mapping[str, bytes]
     plan: Plan
     secrets: tuple[SecretCheck, ...]
     diagnostics: tuple[Diagnostic, ...]
@@ -104,8 +106,7 @@ async def pull(
     """Read the API and return the files for which the next plan is empty.
 
     `desired` is what the files declare now; `terraform` limits the pull to what a state manages.
-    Raises `RemoteError` for an incomplete read, `Refused` for another organisation, and
-    `InvalidInput` for patterns without a match or invalid files.
+    Raises `RemoteError`, `Refused` for another organisation, and `InvalidInput` for the files.
     """
     among = terraform.slugs if terraform is not None else None
     candidates = Candidates(desired, options.patterns, options.everything, among)
@@ -128,7 +129,8 @@ async def pull(
     return PullResult(
         slugs=pulled,
         changed=copy.changed,
-        new=frozenset(path for path in copy.changed if copy.is_new(path)),
+        new=copy.new,
+        before=copy.before,
         plan=following.plan(last_applied, known, created_at=created_at, diagnostics=problems),
         secrets=tuple(_secret_checks(_only(after, pulled), observed, at_hand)),
         diagnostics=in_order(diagnostics + rewrite.diagnostics),

@@ -50,10 +50,14 @@ class RestoreTarget:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """Files by their path in the folder: new and edited ones, and those to delete."""
+    """Files by their path in the folder: new and edited ones, and those to delete.
+
+    `before` is what the files held that are not new.
+    """
 
     changed: Mapping[str, bytes]
     new: frozenset[str]
+    before: Mapping[str, bytes]
     removed: tuple[str, ...]
     diagnostics: tuple[Diagnostic, ...]
 
@@ -87,7 +91,8 @@ def restore(
         raise InvalidInput(found)
     return Restored(
         changed=files.changed,
-        new=frozenset(path for path in files.changed if files.is_new(path)),
+        new=files.new,
+        before=files.before,
         removed=files.removed,
         diagnostics=in_order(undo.diagnostics + rewrite.diagnostics),
     )

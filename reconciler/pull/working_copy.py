@@ -40,6 +40,17 @@ class WorkingCopy:
         return {p: c for p, c in sorted(self._now.items()) if self._before.get(p) != c}
 
     @property
+    def new(self) -> frozenset[str]:
+        """Paths of changed files that the source does not have."""
+        return frozenset(path for path in self.changed if self.is_new(path))
+
+    @property
+    def before(self) -> dict[str, bytes]:
+        """Changed and removed files as they were read; new files are missing."""
+        edited = self.changed.keys() | set(self.removed)
+        return {path: self._before[path] for path in sorted(edited) if path in self._before}
+
+    @property
     def removed(self) -> tuple[str, ...]:
         """Paths of the read files that will be deleted."""
         return tuple(sorted(self._before.keys() - self._now.keys()))
@@ -78,12 +89,17 @@ class WorkingCopy:
             self._now.pop(path, None)
 
 
-def write(directory: Path, changed: Mapping[str, bytes]) -> None:
+def write(
+    directory: Path, changed: Mapping[str, bytes], *, before: Mapping[str, bytes] | None = None
+) -> None:
     """Write files to disk, each whole; raise `InvalidInput` for the first that fails.
 
-    Nothing is written if the folder of any file is a symbolic link.
+    Nothing is written if the folder of any file is a symbolic link, or if a file is not as it was
+    read, which is `before`.
     """
     _refuse_links(directory, changed)
+    if before is not None:
+        _refuse_other_edits(directory, {*changed, *before}, before)
     for name, content in changed.items():
         # A link is kept: its target is replaced.
         path = Path(os.path.realpath(directory / name))
@@ -109,6 +125,48 @@ def remove(directory: Path, names: Iterable[str]) -> None:
             summary = f"{directory / name} cannot be removed: {why}"
             problem = error("cannot-remove", summary, hint=write_hint(reason))
             raise InvalidInput([problem]) from reason
+
+
+def refuse_links_out_of(folder: str, directory: Path, names: Iterable[str]) -> None:
+    """Raise `InvalidInput` for a file that is a link to a place outside of a folder."""
+    inside = Path(os.path.realpath(directory / folder))
+    problems = [
+        error(
+            "symlink",
+            f"{directory / name} is a symbolic link to a file outside of {folder}/, so editing it "
+            "would change another environment",
+            hint="replace it with a copy of the file",
+            at=SourceLocation(str(directory / name)),
+        )
+        for name in names
+        if not Path(os.path.realpath(directory / name)).is_relative_to(inside)
+    ]
+    if problems:
+        raise InvalidInput(problems)
+
+
+def _refuse_other_edits(directory: Path, names: Iterable[str], before: Mapping[str, bytes]) -> None:
+    """Raise `InvalidInput` for files that another program has edited since they were read."""
+    problems = [
+        error(
+            "file-changed",
+            f"{directory / name} was changed by another program meanwhile; no file was written",
+            hint="run the command again",
+            at=SourceLocation(str(directory / name)),
+        )
+        for name in sorted(names)
+        if _content(directory / name) != before.get(name)
+    ]
+    if problems:
+        raise InvalidInput(problems)
+
+
+def _content(path: Path) -> bytes | None:
+    """Return the content of a file, None if there is none that can be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def _refuse_links(directory: Path, names: Iterable[str]) -> None:

@@ -365,3 +365,15 @@ def test_files_that_would_not_load_are_not_written(tmp_path: Path) -> None:
     overlay(made, f"alpha: {{configurations: {{{entra}}}}}", "staging")
     assert made.run("promote", "staging", "production").code == 3
     assert read(made) == "{}\n"
+
+
+def test_an_overlay_that_is_a_link_to_another_environment_is_not_edited(tmp_path: Path) -> None:
+    made = environments(tmp_path)
+    overlay(made, "alpha: {description: new}", "staging")
+    other = overlay(made, "alpha: {description: old}", "development")
+    (made.files / OVERLAY).unlink()
+    (made.files / OVERLAY).symlink_to(other)
+    for options in ((), ("--check",)):
+        done = made.run("promote", "staging", "production", "--format", "json", *options)
+        assert (done.code, codes(done.json)) == (3, ["symlink"])
+        assert other.read_text() == "alpha: {description: old}\n"

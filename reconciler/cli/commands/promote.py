@@ -63,8 +63,9 @@ def command(
         patterns=patterns,
         today=settings.now().date(),
     )
+    working_copy.refuse_links_out_of(done.folder, invocation.dir, done.changed)
     if not check:
-        working_copy.write(invocation.dir, done.changed)
+        working_copy.write(invocation.dir, done.changed, before=done.before)
     console = invocation.console
     if style == "json":
         console.data(parity.promotion_json(done, checked=check))

@@ -97,7 +97,7 @@ def command(
 
     pulled, ledger, adoption = signals.run(work)
     steps = () if adoption is None else _recorded(invocation, adoption, pulled)
-    working_copy.write(invocation.dir, pulled.changed)
+    working_copy.write(invocation.dir, pulled.changed, before=pulled.before)
     if pulled.diagnostics:
         console = invocation.console
         console.warning(findings.as_text(pulled.diagnostics, verbose=console.verbosity > 0))

@@ -107,8 +107,9 @@ def _edit(invocation: Invocation, run: str, options: PlanOptions, *, style: str)
     from reconciler.views import changed_files
 
     done = _edited(invocation, run, options.selection)
-    working_copy.write(invocation.dir, done.restored.changed)
-    working_copy.remove(invocation.dir, done.restored.removed)
+    restored = done.restored
+    working_copy.write(invocation.dir, restored.changed, before=restored.before)
+    working_copy.remove(invocation.dir, restored.removed)
     console = invocation.console
     if style == "json":
         console.data(changed_files.undo_json(done.restored, run=run, diagnostics=done.diagnostics))
