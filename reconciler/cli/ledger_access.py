@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from reconciler.cli import settings
 from reconciler.cli.global_options import Invocation
-from reconciler.cli.run_facts import holder_of, run_facts
 from reconciler.cli.settings import Settings
 from reconciler.diagnostics import Diagnostic, SourceLocation, error, warning
 from reconciler.domain.policy import Target
@@ -21,7 +20,7 @@ from reconciler.errors import InvalidInput
 from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.errors import LedgerError, NoLedger
 from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location, TargetKey
-from reconciler.ledger.models import OwnWrites, RunFacts, SeenState
+from reconciler.ledger.models import Holder, OwnWrites, RunFacts, SeenState
 from reconciler.planning.plan import PlanTarget
 
 if TYPE_CHECKING:
@@ -298,7 +297,9 @@ class LedgerAccess:
         Raises `LedgerError`, and `Refused` if a run holds the lock.
         """
         key = key_of_planned(target)
-        holder = holder_of(run_facts(self.environment, run), since=since)
+        from reconciler.cli.run_facts import run_facts
+
+        holder = _holder(run_facts(self.environment, run), since=since)
         with self.open(read_only=False) as ledger, ledger.run_lock(key, holder):
             yield ledger, key
 
@@ -326,7 +327,7 @@ class LedgerAccess:
         key = key_of(target)
         with (
             self.open(read_only=False, limit_seconds=limit_seconds) as ledger,
-            ledger.run_lock(key, holder_of(facts, since=now())),
+            ledger.run_lock(key, _holder(facts, since=now())),
         ):
             # Read under the lock, because another run could change it before.
             past = _snapshot_of(ledger, key, staged=target.rotation.staged, is_locked=True)
@@ -349,7 +350,7 @@ class LedgerAccess:
 
         found: tuple[Diagnostic, ...] = ()
         with ExitStack() as held:
-            holder = holder_of(facts, since=now())
+            holder = _holder(facts, since=now())
             try:
                 # A lock that another run holds raises `Refused`, which is not caught here.
                 held.enter_context(file_lock(self.folder, key_of(target), holder))
@@ -399,3 +400,10 @@ def key_of_planned(target: PlanTarget) -> TargetKey:
 def known_organisation(past: LedgerSnapshot) -> str | None:
     """Return the organisation that responded before, None unless there is exactly one."""
     return next(iter(past.organisations)) if len(past.organisations) == 1 else None
+
+
+def _holder(facts: RunFacts, *, since: str) -> Holder:
+    # Imported late: getpass and socket take a millisecond, and a plan takes no lock.
+    from reconciler.cli.run_facts import holder_of
+
+    return holder_of(facts, since=since)

@@ -16,12 +16,7 @@ from uuid import uuid4
 
 from reconciler import git
 from reconciler.cli import settings
-from reconciler.cli.desired_source import (
-    DesiredSource,
-    FolderSource,
-    read_target,
-    repository_of,
-)
+from reconciler.cli.desired_source import DesiredSource, FolderSource, read_target, repository_of
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.ledger_access import (
     LedgerSnapshot,
@@ -30,7 +25,6 @@ from reconciler.cli.ledger_access import (
     state_folder,
 )
 from reconciler.cli.options import ReadingOptions
-from reconciler.cli.run_facts import run_facts
 from reconciler.cli.settings import Settings
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.policy import Target
@@ -212,6 +206,8 @@ async def prober_for(
 async def _facts_of(
     source: DesiredSource, name: str, *, repository: git.Repository, selection: Selection
 ) -> RunFacts:
+    from reconciler.cli.run_facts import run_facts  # only runs that write are recorded
+
     facts = run_facts(source.environment, name)
     # The source of the files has already looked up the commit, that of an undo has not.
     commit = facts.commit or await in_thread(lambda: git.head(repository))

@@ -7,7 +7,6 @@
     comment       one comment for each environment on a pull request
     issue         one drift issue for each environment or fleet
     check_run     one check run for each environment, with the counts as its title
-    labels        label of a pull request whose plan has changes
     outputs       job summary, annotations, $GITHUB_OUTPUT
     approvals     the plans that were approved by merging
     plan_comment  the comment `/plan`: who wrote it, and which commit it is about

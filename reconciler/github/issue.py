@@ -1,6 +1,6 @@
 """Drift issue: one for each environment and each fleet; opened, updated, closed and reopened.
 
-An `IssueTracker` does that on GitHub (here) or on GitLab (`reconciler.gitlab.issues`).
+An `IssueTracker` does that on GitHub (here) or on GitLab (`reconciler.gitlab.publish`).
 
 It shows the day of the last check, so that users notice if checks no longer run.
 

@@ -6,13 +6,14 @@ the job's summary.
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
+from urllib.parse import quote
 
 from reconciler.diagnostics import Diagnostic, warning
 from reconciler.drift.report import DriftReport
 from reconciler.execution.result import ApplyResult
 from reconciler.frozen_dataclass import dataclass
 from reconciler.github import outputs
-from reconciler.github.answers import required_number
+from reconciler.github.answers import required_number, text_at
 from reconciler.github.bodies import (
     ReportContext,
     ReportKind,
@@ -38,7 +39,6 @@ from reconciler.github.comment import upsert
 from reconciler.github.inputs import NO_EXTRAS, Document, Extras, FailedCommand, FleetReport
 from reconciler.github.issue import GitHubIssues, report_drift
 from reconciler.github.job import Job
-from reconciler.github.labels import set_label
 from reconciler.github.pull_request import merged_with
 from reconciler.planning.plan import Plan
 
@@ -229,7 +229,7 @@ async def _label(github: GitHub, plan: Plan, *, number: int, label: str) -> str:
     # The comparison of a plan without actions can be incomplete; then nothing is known.
     if not (plan.actions or plan.in_sync):
         return "label: unchanged"
-    done = await set_label(github, number=number, label=label, wanted=bool(plan.actions))
+    done = await _set_label(github, number=number, label=label, wanted=bool(plan.actions))
     return f"label: {done}"
 
 
@@ -239,3 +239,20 @@ async def _pull_request_number(github: GitHub, job: Job) -> int | None:
         return job.pull_request
     merged = await merged_with(github, job.merged_commit)
     return required_number(merged[0], "number") if merged else None
+
+
+async def _set_label(github: GitHub, *, number: int, label: str, wanted: bool) -> str:
+    """Add or remove the label, and return in one word what was done."""
+    path = f"/repos/{github.repository}/issues/{number}/labels"
+    # GitHub compares the names of labels without regard to case.
+    named = {(text_at(item, "name") or "").lower() for item in await github.pages(path)}
+    if (label.lower() in named) is wanted:
+        return "unchanged"
+    if wanted:
+        await github.send("POST", path, {"labels": [label]})
+        return "added"
+    try:
+        await github.send("DELETE", f"{path}/{quote(label, safe='')}")
+    except GitHubNotFound:
+        return "unchanged"  # removed by another in the meantime
+    return "removed"

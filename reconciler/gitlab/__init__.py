@@ -2,8 +2,6 @@
 
     publish        a report: the note on a merge request or the drift issue; read this first
     job            the CI job that reports: project, token, merge request, pipeline
-    note           one note for each environment on a merge request
-    issues         issues of the project, for the drift issue
     approved_plan  the plan of the merge request that was merged with a commit
     counts         counts for the merge request, as a report of Terraform has them
     client         the REST API and its errors

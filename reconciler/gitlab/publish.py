@@ -1,18 +1,22 @@
-"""Publication of a report: the note on a merge request, or the drift issue."""
+"""Publication of a report: the note on a merge request, or the drift issue.
+
+There is one note for each environment, found again and updated in place. It is found by its marker,
+in notes of the token's user only, since anyone may write a text that begins with the marker.
+"""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from reconciler.drift.report import DriftReport
 from reconciler.execution.result import ApplyResult
-from reconciler.github.bodies import ReportContext, ReportKind, Terms, marker_of, text_of
+from reconciler.frozen_dataclass import dataclass
+from reconciler.github.bodies import Marker, ReportContext, ReportKind, Terms, marker_of, text_of
 from reconciler.github.inputs import Document, FailedCommand
-from reconciler.github.issue import report_drift
+from reconciler.github.issue import LABEL, Issue, report_drift
+from reconciler.github.rest import JsonObject, RestError
 from reconciler.gitlab.approved_plan import merged_with
-from reconciler.gitlab.client import GitLab, required_id
-from reconciler.gitlab.issues import GitLabIssues
+from reconciler.gitlab.client import GitLab, GitLabUnreachable, required_id
 from reconciler.gitlab.job import GitLabJob
-from reconciler.gitlab.note import upsert
 
 TERMS = Terms(
     request="merge request",
@@ -48,7 +52,7 @@ async def publish(
         has_nothing_to_say = (
             isinstance(document, ApplyResult) and not document.outcomes and document.is_recorded
         )
-        done = await upsert(
+        done = await write_note(
             gitlab,
             merge_request=number,
             marker=marker_of(document, kind=kind, environment=context.environment),
@@ -66,3 +70,91 @@ async def _merge_request(gitlab: GitLab, job: GitLabJob, kind: ReportKind) -> in
         return None
     merged = await merged_with(gitlab, job.merged_commit, branch=job.branch)
     return required_id(merged[0], "iid") if merged else None
+
+
+async def write_note(
+    gitlab: GitLab, *, merge_request: int, marker: Marker, text: str, only_update: bool = False
+) -> str:
+    """Write the note or update the existing one, and return in one word what was done.
+
+    With `only_update` nothing is written where there is no note yet.
+    """
+    body = marker.line + text
+    path = f"{gitlab.path}/merge_requests/{merge_request}/notes"
+    user = await gitlab.user_id()
+    note = await _find_note(gitlab, path, marker=marker, user=user)
+    if note is None and only_update:
+        return "nothing"
+    if note is None:
+        try:
+            await gitlab.post(path, {"body": body})
+        except GitLabUnreachable:
+            # It may have arrived. A second note would never be updated, so look first.
+            if await _find_note(gitlab, path, marker=marker, user=user) is None:
+                await gitlab.post(path, {"body": body})
+        return "written"
+    if same_text(note["body"], body):
+        return "unchanged"
+    await gitlab.send("PUT", f"{path}/{required_id(note, 'id')}", {"body": body})
+    return "updated"
+
+
+def same_text(existing: str, body: str) -> bool:
+    """Return whether two texts are equal but for line ends and space around them."""
+    return existing.replace("\r\n", "\n").strip() == body.strip()
+
+
+async def _find_note(gitlab: GitLab, path: str, *, marker: Marker, user: int) -> JsonObject | None:
+    """Return the oldest note with the marker that the user has written."""
+    # The oldest one, so that after two jobs wrote at the same time both update the same note.
+    for note in await gitlab.pages(f"{path}?sort=asc&order_by=created_at"):
+        author, body = note.get("author"), note.get("body")
+        is_own = isinstance(author, dict) and author.get("id") == user
+        if is_own and isinstance(body, str) and marker.matches(body):
+            return note
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class GitLabIssues:
+    """Issues of a project; see `reconciler.github.issue.IssueTracker`."""
+
+    gitlab: GitLab
+
+    @property
+    def unreachable(self) -> type[RestError]:
+        """Return the error of a write that may have arrived or not."""
+        return GitLabUnreachable
+
+    async def labelled(self) -> list[Issue]:
+        """Return all issues with the label, open and closed."""
+        return [
+            Issue(required_id(item, "iid"), item.get("state") == "opened", item["description"])
+            for item in await self.gitlab.pages(f"{self._path}?scope=all&labels={LABEL}")
+            if LABEL in (item.get("labels") or []) and isinstance(item.get("description"), str)
+        ]
+
+    async def create(self, title: str, body: str) -> None:
+        """Open an issue with the label."""
+        # GitLab creates a label that the project does not have yet.
+        await self.gitlab.post(self._path, {"title": title, "description": body, "labels": LABEL})
+
+    async def update(self, number: int, body: str, *, is_open: bool | None) -> None:
+        """Set text and state of an issue; None leaves the state as it is."""
+        changes = {"description": body}
+        if is_open is not None:
+            changes |= {"state_event": "reopen" if is_open else "close"}
+        await self.gitlab.send("PUT", f"{self._path}/{number}", changes)
+
+    async def comments(self, number: int) -> list[str]:
+        """Return the comments on an issue, oldest first."""
+        path = f"{self._path}/{number}/notes?sort=asc&order_by=created_at"
+        return [str(item.get("body")) for item in await self.gitlab.pages(path)]
+
+    async def comment(self, number: int, text: str) -> None:
+        """Comment on an issue, which notifies its readers."""
+        await self.gitlab.post(f"{self._path}/{number}/notes", {"body": text})
+
+    @property
+    def _path(self) -> str:
+        return f"{self.gitlab.path}/issues"

@@ -1,11 +1,14 @@
 """Queries of past runs: the public form for `history`, and pre-images for `undo`."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, and_, func, select
 
+from reconciler.domain.calls import OperationName
+from reconciler.domain.state import SHADOW_SUFFIX
+from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger import target_rows
 from reconciler.ledger.codec import commits_of, parse_document, preimage_from_document
 from reconciler.ledger.errors import LedgerError
@@ -186,3 +189,32 @@ def _count_by_status(ended: list[dict[str, Any]]) -> dict[str, int]:
     """Count the outcomes of a run that ended before it stored a summary."""
     counts = Counter(outcome["status"] for outcome in ended)
     return {status: counts[status] for status in _STATUSES}
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowRuns:
+    """Runs by the slug of the shadow that they announced, and those that have not finished."""
+
+    by_slug: Mapping[str, frozenset[str]]
+    unfinished: frozenset[str] = frozenset()
+
+
+def shadow_runs(connection: Connection, target: int) -> ShadowRuns:
+    """Return the runs on a target that announced to create a shadow.
+
+    A call is recorded before it is sent, so a run that was killed right after it is known, too.
+    """
+    query = (
+        select(calls.c.slug, runs.c.run, runs.c.finished_at)
+        .join(runs, calls.c.run == runs.c.id)
+        .where(runs.c.target == target)
+        .where(calls.c.operation == OperationName.CREATE.value)
+        .where(calls.c.slug.endswith(SHADOW_SUFFIX, autoescape=True))
+    )
+    by_slug: dict[str, frozenset[str]] = {}
+    unfinished = set()
+    for row in connection.execute(query):
+        by_slug[row.slug] = by_slug.get(row.slug, frozenset()) | {row.run}
+        if row.finished_at is None:
+            unfinished.add(row.run)
+    return ShadowRuns(by_slug, frozenset(unfinished))

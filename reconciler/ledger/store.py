@@ -45,6 +45,7 @@ from reconciler.ledger.models import (
     SeenState,
 )
 from reconciler.ledger.run_history import (
+    ShadowRuns,
     actions_of,
     calls_of,
     count,
@@ -52,9 +53,9 @@ from reconciler.ledger.run_history import (
     history,
     images_of,
     made_by_runs,
+    shadow_runs,
 )
 from reconciler.ledger.run_recorder import Recorder
-from reconciler.ledger.shadows import ShadowRuns, shadow_runs
 from reconciler.ledger.sqlite_snapshot import MAX_FINISHED_RUNS
 from reconciler.ledger.verification import verify
 
