@@ -58,12 +58,12 @@ jobs:
       target: production
       environment: production
       directory: $directory
-      label: "" # or one that pull requests have while their plan has changes
+      label: "" # label of pull requests while their plan has changes
     # Secrets of the environment production-plan.
     secrets:
       PORTKEY_API_KEY: $${{ secrets.PORTKEY_API_KEY }}
       RECONCILE_LEDGER_URL: $${{ secrets.RECONCILE_LEDGER_URL }}
-      SECRET_VALUES: $${{ secrets.SECRET_VALUES }} # to warn if it can be read here
+      SECRET_VALUES: $${{ secrets.SECRET_VALUES }} # only to warn if the job can read it
 """
 
 _APPLY = """\

@@ -213,7 +213,7 @@ def _not_approved(excess: NotApproved) -> Diagnostic:
     return error(
         "not-approved",
         f"no approved plan contains this: {what}",
-        hint="review and approve the current plan: this change appeared after the approval",
+        hint="review and approve the current plan: the change appeared after the approval",
     )
 
 

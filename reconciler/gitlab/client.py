@@ -28,7 +28,7 @@ class GitLabUnreachable(GitLabError):
 
 
 class GitLabWrongToken(GitLabError):
-    """The token is not valid, or no longer."""
+    """The token is not valid or has expired."""
 
     default_code = "gitlab-token"
     default_hint = (

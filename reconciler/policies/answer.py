@@ -51,7 +51,7 @@ def findings_of(
     except UnicodeDecodeError:
         raise PolicyProblem("wrote output that is not UTF-8", hint=_JSON_HINT) from None
     if not 0 <= ended.status <= _LAST_STATUS:
-        hint = "run the command by hand to see its error"
+        hint = "run the command manually to see its error"
         raise PolicyProblem(_how_it_ended(ended, hide), hint=hint)
     results = _results(text)
     if results is not None:

@@ -356,7 +356,7 @@ def _shared(config: Config, target: Target, *, has_changes: bool) -> Iterable[Di
             "shared-environment",
             f"environments/{target.environment}/ also belongs to target {named(others, limit=4)}, "
             "whose desired state changes as well",
-            hint="give each target an environment of its own, or apply all of them",
+            hint="give each target its own environment, or apply all of them",
         )
 
 
@@ -421,5 +421,5 @@ def _not_editable(slug: str, overlays: Overlays) -> Diagnostic:
     return warning(
         "not-editable",
         f"{slug}: the values cannot be declared in {overlays.folder}/, which is unchanged",
-        hint="edit the overlay by hand; `reconcile parity` lists what differs",
+        hint="edit the overlay manually; `reconcile parity` lists what differs",
     )

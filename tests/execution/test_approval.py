@@ -91,7 +91,7 @@ def test_what_no_plan_contains_is_named_as_far_as_it_differs() -> None:
     have = (observed(description="old"),)
     fresh = plan(declared(description="new"), have=have)
     elsewise = plan(declared(description="other"), have=have)
-    hint = "review and approve the current plan: this change appeared after the approval"
+    hint = "review and approve the current plan: the change appeared after the approval"
     named = "no approved plan contains this: update alpha"
     assert said(plan(), fresh) == [("not-approved", named, hint)]
     difference = 'replace description "old" → "new"; the approved plan has: '
