@@ -32,6 +32,9 @@ _WORD = re.compile(r"[A-Za-z0-9_.-]+")
 _NAME_END = re.compile(r"[\"']?\s*:(?=[\s\"'{\[]|$)")
 _AFTER_WORD = re.compile(r"[\"']?\s*[:=]?\s*")
 _REFERENCE = re.compile(r"[\"']?\$\{[a-z][\w+-]*:[^\s{}\"']*\}[\"']?(?=\s*(?:[,}\]]|$))")
+_PRIVATE_IN_URL = re.compile(r"""(://)([^"']*)(?=@)|(://[^\s"'?#]*[?#])([^\s"']+)""")
+"""User name and password of a URL, or its query: another problem of the line may show them."""
+
 _KEY = re.compile(
     r"(?<![^\s{,\[\-])(?:\"[^\"]*\"|'[^']*'|[^\s\"'{}\[\],:#&*!|>%@`$-][^\s{}\[\],:]*)\s*:(?=[\s\"'{\[]|$)"
 )
@@ -76,6 +79,7 @@ def excerpt(
         shown = shown[:blank] + "…" * (first.start() - blank) + shown[first.start() :]
     # As many dots as characters, so that the marker keeps its column.
     shown = LOOKS_SECRET.sub(lambda m: "•" * len(m[0]), shown)
+    shown = _PRIVATE_IN_URL.sub(_without_private, shown)
     start, size = min(column, len(shown)), max(length, 1)
     if masked:
         shown = shown.rstrip() + " " + _MASK
@@ -83,6 +87,11 @@ def excerpt(
         if column >= len(shown) - len(_MASK) - 1:
             start, size = len(shown) - len(_MASK), len(_MASK)
     return _window(shown, start, size)
+
+
+def _without_private(url: re.Match[str]) -> str:
+    kept, hidden = (url[1], url[2]) if url[1] else (url[3], url[4])
+    return kept + "•" * len(hidden)
 
 
 @cache

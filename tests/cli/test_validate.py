@@ -1,5 +1,6 @@
 """`reconcile validate` checks the files for every target, and reports each problem once."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +96,40 @@ def test_a_value_of_an_unknown_field_of_the_configuration_is_not_shown(tmp_path:
         done = project.run("validate", "--format", style)
         assert done.code == 3
         assert canary not in done.out + done.err
+
+
+CANARY = "url-canary-4711"
+URLS = (
+    f"https://user:{CANARY}@models.example.com/v1",
+    f"https://{CANARY}@models.example.com",
+    f"https://user:{CANARY}/with@signs@models.example.com",
+    f"https://models.example.com/v1?code={CANARY}",
+    f"https://models.example.com/v1#{CANARY}",
+)
+
+
+@pytest.mark.parametrize("url", URLS)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_no_other_problem_shows_what_a_url_hides(
+    tmp_path: Path, url: str, indent: int | None
+) -> None:
+    project = Here(tmp_path)
+    target = {"base_url": url, "wrong": 1, "probe": {"gateway": {"base_url": url}, "wrong": 1}}
+    config = {"version": 1, "targets": {"a": target}}
+    model = {"slug": "m", "enabled": True, "is_custom": True, "wrong": 1}
+    fields = {
+        "configurations": {"custom_host": url},
+        "wrong": 1,
+        "models": [{**model, "configurations": {"custom_host": url}}],
+    }
+    project.write("reconcile.yaml", json.dumps(config, indent=indent))
+    done = project.run("validate")
+    assert done.code == 3
+    assert CANARY not in done.err + done.out
+    project.write("reconcile.yaml", {"version": 1, "targets": {"a": {"base_url": "simulator:"}}})
+    made = {"slug": "a", "name": "A", "ai_provider_id": "openai", "key": "${env:SECRET_A}"}
+    project.write("integrations/a.yaml", json.dumps({**made, **fields}, indent=indent))
+    done = project.run("validate")
+    assert done.code == 3
+    assert "unknown-field" in done.err + done.out
+    assert CANARY not in done.err + done.out
