@@ -7,11 +7,13 @@ our last run are by the same one; otherwise the answer is ambiguous. Which reque
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from reconciler.diagnostics import Diagnostic, notice
 from reconciler.domain.instants import parse_instant
+from reconciler.drift.earlier_checks import in_sync_at
 from reconciler.drift.own_requests import REQUESTS, OwnRequests
 from reconciler.drift.record_fit import (
     CREATION_MARGIN,
@@ -24,7 +26,7 @@ from reconciler.drift.record_fit import (
 from reconciler.drift.report import DriftReport
 from reconciler.drift.who import FieldWho, Reason, Verdict, Who, Writer
 from reconciler.frozen_dataclass import dataclass
-from reconciler.ledger.models import Confirmation, OwnCall, OwnWrites
+from reconciler.ledger.models import Confirmation, OwnCall, OwnWrites, SeenState
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, ChangeOrigin
 from reconciler.remote.audit_log import (
     Actor,
@@ -41,6 +43,8 @@ DEFAULT_WINDOW = timedelta(days=30)
 
 MARGIN = timedelta(hours=1)
 """Time that is read before and after a window, because the API's clock may differ from ours."""
+
+NOTHING_SEEN: Mapping[str, SeenState] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +88,26 @@ def _is_foreign(change: Change) -> bool:
 
 
 def window(
-    asked: Iterable[Question], own: OwnWrites, *, since: datetime | None, now: datetime
+    asked: Iterable[Question],
+    own: OwnWrites,
+    *,
+    since: datetime | None,
+    now: datetime,
+    seen: Mapping[str, SeenState] = NOTHING_SEEN,
 ) -> tuple[datetime, datetime]:
-    """Return the window of the log that these questions need."""
+    """Return the window of the log that these questions need; `seen` are earlier reads."""
     default = since or now - DEFAULT_WINDOW
     starts = [default]
     for question in asked:
         confirmation = own.confirmations.get(question.slug)
         began = parse_instant(confirmation.began_at) if confirmation is not None else None
-        starts.append(began or default)
+        start = began or default
+        checked_at, created_at = in_sync_at(question, seen), question.created_at
+        if checked_at is not None:
+            start = max(start, checked_at)
+        if created_at is not None:
+            start = max(start, created_at - CREATION_MARGIN)
+        starts.append(start)
     # The default counts only if a question needs it.
     oldest = min(starts[1:], default=default)
     return oldest - MARGIN, now + MARGIN
@@ -105,6 +120,7 @@ def attribute(
     *,
     since: datetime | None,
     now: datetime,
+    seen: Mapping[str, SeenState] = NOTHING_SEEN,
 ) -> Who:
     """Return the answers to all questions; without access to the log there are none."""
     if log.problem is LogProblem.REFUSED:
@@ -114,7 +130,7 @@ def attribute(
         unknown = (FieldWho(q.slug, q.path, Verdict.UNKNOWN, reason=reason) for q in asked)
         fields = tuple(unknown)
     else:
-        search = _Search(own, log, since=since, now=now)
+        search = _Search(own, log, since=since, now=now, seen=seen)
         fields = tuple(found for q in asked if (found := search.answer(q)) is not None)
     return Who(
         fields=fields,
@@ -142,9 +158,16 @@ class _Search:
     """Search of one log for the writers of differences."""
 
     def __init__(
-        self, own: OwnWrites, log: AuditLog, *, since: datetime | None, now: datetime
+        self,
+        own: OwnWrites,
+        log: AuditLog,
+        *,
+        since: datetime | None,
+        now: datetime,
+        seen: Mapping[str, SeenState],
     ) -> None:
         self._own = own
+        self._seen = seen
         self._begins = log.begins
         self._requests = OwnRequests(log, own.calls)
         self._since = since
@@ -181,6 +204,9 @@ class _Search:
     def _start(self, question: Question) -> _Start:
         """Return the time from which requests count, in the API's clock."""
         at, is_known, is_covered = self._last_confirmed(question)
+        checked_at = in_sync_at(question, self._seen)
+        if checked_at is not None and checked_at > at:
+            at, is_known, is_covered = checked_at, True, False
         created_at = question.created_at
         if created_at is not None and created_at - CREATION_MARGIN > at:
             # What was written to an earlier object with the slug is gone.

@@ -4,15 +4,22 @@ Three steps: what the ledger knows about our own writes, one window of the log, 
 both with the differences (`reconciler.drift.attribution`). Only `drift --who` needs this module.
 """
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from reconciler.diagnostics import Diagnostic
-from reconciler.drift.attribution import attribute, notice_of, questions, unknown_writers, window
+from reconciler.drift.attribution import (
+    NOTHING_SEEN,
+    attribute,
+    notice_of,
+    questions,
+    unknown_writers,
+    window,
+)
 from reconciler.drift.report import DriftReport
 from reconciler.drift.who import Who
-from reconciler.ledger.models import OwnWrites
+from reconciler.ledger.models import OwnWrites, SeenState
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.audit_log import read_audit_log
 
@@ -25,12 +32,14 @@ async def with_attribution(
     known_organisation: str | None,
     now: Callable[[], datetime],
     since: datetime | None = None,
+    seen: Mapping[str, SeenState] = NOTHING_SEEN,
 ) -> DriftReport:
     """Return a fresh report with who changed what, as the API's audit log shows it.
 
     `own_writes` reads the ledger for integrations, and returns None if it cannot be read. The log
-    is read from the last run that the ledger has; `since` is used for integrations without one. A
-    log that cannot be read is a notice.
+    is read from the last run that the ledger has; `since` is used for integrations without one.
+    `seen` are the reads of earlier checks, which can prove that a change is newer. A log that
+    cannot be read is a notice.
     """
     asked = questions(report)
     if not asked:
@@ -43,9 +52,10 @@ async def with_attribution(
         problem = unknown_writers(why, hint="the report is otherwise complete")
         return _with_notice(replace(report, who=Who(complete=False)), problem)
     asked_at = now()
-    first, last = window(asked, own, since=since, now=asked_at)
+    first, last = window(asked, own, since=since, now=asked_at, seen=seen)
     log = await read_audit_log(api, organisation=organisation, since=first, until=last, now=now)
-    attributed = replace(report, who=attribute(asked, own, log, since=since, now=asked_at))
+    found = attribute(asked, own, log, since=since, now=asked_at, seen=seen)
+    attributed = replace(report, who=found)
     return attributed if log.problem is None else _with_notice(attributed, notice_of(log))
 
 

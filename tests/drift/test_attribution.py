@@ -1,7 +1,7 @@
 """Who is named where the log is odd: never a guess, and nobody whom the records do not have."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,9 +9,10 @@ import pytest
 
 from reconciler import workflows
 from reconciler.domain.state import Declared, LastApplied, LastAppliedState
+from reconciler.drift.attribution import NOTHING_SEEN
 from reconciler.drift.audit_reading import with_attribution
 from reconciler.drift.who import FieldWho, Who
-from reconciler.ledger.models import Confirmation, OwnCall, OwnWrites
+from reconciler.ledger.models import Confirmation, OwnCall, OwnWrites, SeenState
 from reconciler.planning.plan import PlanOptions
 from tests.builders import KEY as SECRET
 from tests.builders import declared, desired
@@ -32,6 +33,8 @@ def moment(seconds: float) -> str:
 class Log:
     """An integration that was applied at the start, changed an hour later, and its log."""
 
+    asked_at = 2 * HOUR
+
     def __init__(self, *files: Declared) -> None:
         self.world = LoggedWorld()
         self.files = files or (DECLARED,)
@@ -46,8 +49,10 @@ class Log:
         self.world.log(**({"timestamp": moment(seconds)} | members))
         return self
 
-    def who(self, *, since: datetime | None = None) -> Who:
-        self.world.seconds = 2 * HOUR
+    def who(
+        self, *, since: datetime | None = None, seen: Mapping[str, SeenState] = NOTHING_SEEN
+    ) -> Who:
+        self.world.seconds = self.asked_at
         ids = {record["id"] for record in self.world.remote.integrations.values()}
         ours = frozenset(ids if self.own and self.own.confirmations else ())
         known = {d.slug: LastApplied(declared=d.fields, identities=ours) for d in self.files}
@@ -69,6 +74,7 @@ class Log:
                 known_organisation=session.known_organisation,
                 now=lambda: session.now,
                 since=since,
+                seen=seen,
             )
             assert attributed.who is not None
             return attributed.who

@@ -3,7 +3,7 @@
 The API is read and compared as for `plan`; nothing is written.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,7 @@ from reconciler.domain.instants import parse_instant
 from reconciler.drift.report import DriftReport
 from reconciler.execution.threads import in_thread
 from reconciler.frozen_dataclass import dataclass
-from reconciler.ledger.models import OwnWrites
+from reconciler.ledger.models import OwnWrites, SeenState
 from reconciler.planning.plan import PlanOptions
 from reconciler.views.diagnostics import as_text
 from reconciler.workflows import Session
@@ -176,8 +176,12 @@ async def _check(
         telemetry.set_target(session.desired.target.name, ledger=session.ledger)
         workflows.require_ledger(session)
         models = await drift_models(invocation, session)
-        report = await _compared(invocation, session, options, every=every)
-        report = await _attributed(invocation, session, report, attribution)
+        seen = None
+        if every is not None or attribution.who:
+            # Before this check replaces them.
+            seen = await _earlier_reads(invocation, session)
+        report = await _compared(invocation, session, options, every=every, seen=seen)
+        report = await _attributed(invocation, session, report, attribution, seen=seen or {})
         return report, session.ledger, models
 
 
@@ -230,8 +234,24 @@ def _send_heartbeat(invocation: Invocation, url: str) -> None:
         invocation.console.warning(as_text([failed]))
 
 
+async def _earlier_reads(
+    invocation: Invocation, session: Session
+) -> Mapping[str, SeenState] | None:
+    """Return what incremental checks have read before, None without a ledger."""
+    ledger_access = ledger_access_of(
+        invocation, invocation.environment or settings.from_environment()
+    )
+    # In a thread, because a database may hang.
+    return await in_thread(lambda: ledger_access.seen(session.desired.target))
+
+
 async def _compared(
-    invocation: Invocation, session: Session, options: PlanOptions, *, every: int | None
+    invocation: Invocation,
+    session: Session,
+    options: PlanOptions,
+    *,
+    every: int | None,
+    seen: Mapping[str, SeenState] | None,
 ) -> DriftReport:
     """Read everything, or with `every` what changed and a sample; see `workflows.drift`.
 
@@ -242,11 +262,6 @@ async def _compared(
         report = await workflows.drift(session, options)
         await _recorded(invocation, session, report, options, has_read=lambda _: True)
         return report
-    ledger_access = ledger_access_of(
-        invocation, invocation.environment or settings.from_environment()
-    )
-    # In a thread, because a database may hang.
-    seen = await in_thread(lambda: ledger_access.seen(session.desired.target))
     if seen is None:
         # Without a ledger, there is nothing to record the check in either.
         noted = replace(session, diagnostics=(*session.diagnostics, _no_ledger()))
@@ -254,11 +269,15 @@ async def _compared(
     from reconciler.drift.incremental import IncrementalRead
 
     incremental = IncrementalRead(seen, every=every)
+    # From before the reads: what changes after it can be missing in them.
+    began_at = workflows.timestamp(settings.now())
     report = await workflows.drift(session, options, incremental=incremental)
-    now = workflows.timestamp(settings.now())
+    ledger_access = ledger_access_of(
+        invocation, invocation.environment or settings.from_environment()
+    )
     read = incremental.read.values()
     if found := await in_thread(
-        lambda: ledger_access.save_seen_states(report.target, read, now=now)
+        lambda: ledger_access.save_seen_states(report.target, read, now=began_at)
     ):
         invocation.console.warning(as_text(found))
     await _recorded(invocation, session, report, options, has_read=incremental.has_read)
@@ -288,7 +307,12 @@ async def _recorded(
 
 
 async def _attributed(
-    invocation: Invocation, session: Session, report: DriftReport, attribution: WhoOptions
+    invocation: Invocation,
+    session: Session,
+    report: DriftReport,
+    attribution: WhoOptions,
+    *,
+    seen: Mapping[str, SeenState],
 ) -> DriftReport:
     """Return the report, with the attribution if `--who` is set."""
     if not attribution.who:
@@ -309,6 +333,7 @@ async def _attributed(
         known_organisation=session.known_organisation,
         now=lambda: session.now,
         since=parse_instant(attribution.since),
+        seen=seen,
     )
 
 

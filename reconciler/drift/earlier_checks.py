@@ -1,0 +1,58 @@
+"""What an earlier check proves about a difference: that a field was as declared when it was read.
+
+Pure. A request before that read cannot have made the change, so the audit log need not be read so
+far back. Only what was read then and shows its value proves this; whatever is in doubt does not.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from reconciler.domain.instants import parse_instant
+from reconciler.domain.state import Observed
+from reconciler.domain.tree import lookup
+from reconciler.drift.record_fit import Question
+from reconciler.ledger.models import SeenState
+from reconciler.planning.actions import ActionKind
+from reconciler.planning.normalize import normalize
+from reconciler.remote.audit_log import Place
+
+MARGIN = timedelta(hours=1)
+"""Time before a read that does not count: clocks differ, and an answer may be a little old."""
+
+
+def in_sync_at(question: Question, seen: Mapping[str, SeenState]) -> datetime | None:
+    """Return a time at which the subject of a question was certainly as declared, None without."""
+    state = seen.get(question.slug)
+    if state is None or not _was_in_sync(question, state.observed):
+        return None
+    read_at = parse_instant(state.read_at)
+    return None if read_at is None else read_at - MARGIN
+
+
+def _was_in_sync(question: Question, earlier: Observed) -> bool:
+    if not earlier.detailed or earlier.is_archived:
+        return False
+    if question.path is None:
+        # It existed then, and does not exist now.
+        return question.action.kind is ActionKind.CREATE
+    current = question.action.subject.observed
+    # An object with the same slug may have been deleted and created again.
+    if current is None or current.id is None or current.id != earlier.id:
+        return False
+    change = next((c for c in question.action.changes if c.path == question.path), None)
+    # A hidden value or a mask does not show whether it was the same.
+    if change is None or change.sensitive or not _has_read(question, earlier):
+        return False
+    before = lookup(normalize(earlier.fields), question.steps)
+    return before == change.after and before != change.before
+
+
+def _has_read(question: Question, earlier: Observed) -> bool:
+    """Return whether the part of an integration that has the field was read."""
+    match question.place:
+        case Place.MODELS:
+            return earlier.models_read
+        case Place.WORKSPACES:
+            return earlier.workspaces_read
+        case _:
+            return True
