@@ -82,9 +82,10 @@ class Catalogue:
         provider = provider_named(provider)
         for names in (self.exact, self.loose):
             listed = names.get(provider, {})
-            for name in spellings(provider, model):
-                if name in listed:
-                    return listed[name]
+            found = [listed[name] for name in spellings(provider, model) if name in listed]
+            if found:
+                # A name without a date does not hide that of its model, such as that of a profile.
+                return next((facts for facts in found if facts != ModelFacts()), found[0])
         return None
 
     def names(self, provider: str) -> list[str]:
@@ -145,8 +146,16 @@ def build(models: Mapping[str, Mapping[str, ModelFacts]]) -> Catalogue:
                 _join(ends[provider], rest, facts)
                 _, slash, rest = rest.partition("/")
     # A name of the file itself counts before one without its prefix.
-    whole = {provider: {**stripped[provider], **listed} for provider, listed in exact.items()}
+    whole = {provider: _preferred(listed, stripped[provider]) for provider, listed in exact.items()}
     return Catalogue(MappingProxyType(whole), MappingProxyType(ends))
+
+
+def _preferred(
+    names: dict[str, ModelFacts], others: Mapping[str, ModelFacts]
+) -> dict[str, ModelFacts]:
+    """Return all names; of a name in both, the first facts count unless they have no date."""
+    dated = {name: facts for name, facts in names.items() if facts != ModelFacts()}
+    return {**names, **others, **dated}
 
 
 def combined(known: ModelFacts | None, facts: ModelFacts) -> ModelFacts:

@@ -86,6 +86,23 @@ def test_a_model_is_found_under_the_name_that_files_use(
     assert with_models(named, listed).find(provider, declared) == SOON
 
 
+@pytest.mark.parametrize(
+    ("named", "dated", "bare", "provider"),
+    [
+        ("bedrock", "anthropic.claude-3:0", "us.anthropic.claude-3:0", "bedrock"),
+        ("vertex_ai", "vertex_ai/gemini-2.5-pro", "gemini-2.5-pro", "vertex-ai"),
+        ("gemini", "gemini-2.5-pro", "models/gemini-2.5-pro", "google"),
+    ],
+)
+def test_a_name_without_a_date_does_not_hide_the_date_of_the_same_model(
+    named: str, dated: str, bare: str, provider: str
+) -> None:
+    found = build({named: {bare: ModelFacts(), dated: SOON}})
+    assert found.find(provider, bare) == SOON
+    later = ModelFacts(date(2028, 1, 31))
+    assert build({named: {bare: later, dated: SOON}}).find(provider, bare) == later
+
+
 def test_regions_with_different_dates_prove_only_that_a_model_exists() -> None:
     later = ModelFacts(date(2028, 1, 31))
     regions = {"azure/eu/gpt-4o": SOON, "azure/us/gpt-4o": later}
