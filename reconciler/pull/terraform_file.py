@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import field
+from functools import cached_property
 from typing import Any
 
 from reconciler.diagnostics import SourceLocation, error
@@ -26,6 +27,7 @@ SHOW = "run `terraform show -json > state.json` in the folder of the configurati
 _NAME = r"[^\W\d][\w-]*"
 _KEY = r'\[(?:(?P<number>\d+)|"(?P<key>(?:[^"\\]|\\.)*)")\]'
 _MODULE = re.compile(rf"module\.(?P<name>{_NAME})(?:{_KEY})?(?:\.|$)")
+_ADDRESS = re.compile(r'"address"\s*:\s*("(?:[^"\\\x00-\x1f]|\\.)*")')
 _RESOURCE_NAME = re.compile(_NAME)
 _PROVIDER_OF_STATE = re.compile(r'provider\["([^"]+)"\]')
 
@@ -160,9 +162,21 @@ class _Reader:
     def __init__(self, where: str, text: str) -> None:
         self._where = where
         self._text = text
-        self._offset = 0
-        self._line = 1
-        self._line_start = 0
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[int, int]]:
+        """Return the line and column of each address, the first one if it occurs twice."""
+        found: dict[str, tuple[int, int]] = {}
+        line, line_start, offset = 1, 0, 0
+        # One pass: a search for each address would read the rest of the text each time.
+        for match in _ADDRESS.finditer(self._text):
+            start = match.start()
+            line += self._text.count("\n", offset, start)
+            line_start = self._text.rfind("\n", offset, start) + 1 or line_start
+            offset = start
+            # Terraform writes `&`, `<` and `>` with escapes.
+            found.setdefault(json.loads(match[1]), (line, start - line_start + 1))
+        return found
 
     def shown(self, document: Mapping[str, Any]) -> Iterator[Instance]:
         """Read the form of `terraform show -json`."""
@@ -259,20 +273,9 @@ class _Reader:
         )
 
     def _place(self, address: object) -> SourceLocation:
-        """Return where an address stands; resources are read in the order of the text."""
-        found = self._text.find(
-            f'"address":{json.dumps(address, ensure_ascii=False)}', self._offset
-        )
-        if found < 0:
-            found = self._text.find(
-                f'"address": {json.dumps(address, ensure_ascii=False)}', self._offset
-            )
-        if found < 0:
-            return SourceLocation(self._where)
-        self._line += self._text.count("\n", self._offset, found)
-        self._line_start = self._text.rfind("\n", 0, found) + 1
-        self._offset = found
-        return SourceLocation(self._where, self._line, found - self._line_start + 1)
+        """Return where an address stands."""
+        place = self._places.get(address) if isinstance(address, str) else None
+        return SourceLocation(self._where, *place) if place else SourceLocation(self._where)
 
     def _attributes(self, value: object) -> Mapping[str, Any]:
         # A state file that Terraform 0.11 wrote first has `attributes_flat` for some resources.

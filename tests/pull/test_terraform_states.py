@@ -20,7 +20,7 @@ from reconciler.pull.terraform_handover import handover
 from reconciler.pull.terraform_state import ManagedEntry, Resource, read_state
 from reconciler.pull.terraform_workspaces import match_workspaces
 from tests.cli.project import Here
-from tests.pull.terraforming import CANARIES, FOLDER, STATE, STATE_FILE, resource
+from tests.pull.terraforming import CANARIES, FOLDER, STATE, STATE_FILE, resource, resources
 
 SHOWN = json.dumps(STATE)
 PLAN = {"format_version": "1.2", "planned_values": {}, "resource_changes": [], "prior_state": STATE}
@@ -208,6 +208,22 @@ def test_the_place_of_a_bad_resource_is_that_of_its_address() -> None:
     assert at is not None
     line = bad.splitlines()[at.line - 1]
     assert line[at.column - 1 :] == '"address": "portkey_integration.main",'
+
+
+def test_the_place_of_an_address_that_terraform_writes_with_escapes_is_found() -> None:
+    state = copy.deepcopy(STATE)
+    first, second = (r for r in resources(state) if r["name"] == "spare")
+    first["address"], second["address"] = 'x.spare["a&b"]', 'x.spare["<é>"]'
+    text = json.dumps(state, indent=1, ensure_ascii=False)
+    for mark in "&<>":
+        text = text.replace(mark, f"\\u{ord(mark):04x}")
+    found = read_state(text.encode(), "state.json").integrations
+    places = [found[r["values"]["slug"]].resource.at for r in (first, second)]
+    lines = [text.splitlines()[at.line - 1][at.column - 1 :] for at in places]
+    assert lines == [
+        r""""address": "x.spare[\"a\u0026b\"]",""",
+        r""""address": "x.spare[\"\u003cé\u003e\"]",""",
+    ]
 
 
 def test_both_forms_of_a_state_say_the_same() -> None:
