@@ -48,9 +48,10 @@ def _decorated(
         "__init__": _init_until_compiled(made),
         "__repr__": _repr,
         **_comparisons(made, order=order),
-        **(_FROZEN_METHODS if frozen else {"__hash__": None}),
-        **(_STATE_METHODS if frozen and slots else {}),
     }
+    methods |= _FROZEN_METHODS if frozen else {"__hash__": None}
+    if frozen and slots:
+        methods |= _STATE_METHODS
     for name, method in methods.items():
         # A class that defines only `__eq__` has None as its `__hash__`.
         if made.__dict__.get(name) is None:
@@ -108,7 +109,9 @@ def _compiled_init(cls: type[Any]) -> Callable[..., None]:
     # Keyword-only fields may precede others in the class.
     positional = [_parameter(field) for field in fields if field.init and not field.kw_only]
     keywords = [_parameter(field) for field in fields if field.init and field.kw_only]
-    parameters = ["self", *positional, *(["*"] if keywords else []), *keywords]
+    parameters = ["self", *positional]
+    if keywords:
+        parameters += ["*", *keywords]
     lines = [f"_set(self, {field.name!r}, {_value(field)})" for field in fields if _is_set(field)]
     if hasattr(cls, "__post_init__"):
         lines.append("self.__post_init__()")

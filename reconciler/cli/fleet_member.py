@@ -246,7 +246,10 @@ class _Run:
 def _counts(result: ApplyResult) -> dict[str, int]:
     """Return the number of outcomes by status, and of credentials that a probe has proven."""
     probed = sum(outcome.is_probed for outcome in result.outcomes)
-    return {**result.summary, **({"probed": probed} if probed else {})}
+    counts = dict(result.summary)
+    if probed:
+        counts["probed"] = probed
+    return counts
 
 
 def _notes(diagnostics: Iterable[Diagnostic]) -> tuple[MemberNote, ...]:

@@ -25,8 +25,11 @@ def refuse_older_commit(
     other clone, such a commit may be the newer one.
     """
     ours = environment.commit
+    compared = list(commits)
+    if ours:
+        compared.append(ours)
     try:
-        order = compare_with_head(repository, [*commits, *([ours] if ours else [])])
+        order = compare_with_head(repository, compared)
     except git.GitError:
         return ()  # reading the files adds the warning `checkout-unverified`
     # A CI job names the commit of its repository. Files in a submodule have other commits.

@@ -401,14 +401,12 @@ def command_context(
 
 def plan_options_of(context: click.Context) -> tuple[str, ...]:
     """Return the words of a command line that decide what a plan contains."""
-    return tuple(
-        word
-        for param in context.command.params
-        # In the order of the command's own options, so that two suggestions never differ in their
-        # order.
-        if param.name in PLAN_PARAMETERS
-        for word in _words(param, context.params.get(param.name))
-    )
+    words: list[str] = []
+    # In the order of the command's own options, so that two suggestions never differ in it.
+    for param in context.command.params:
+        if param.name in PLAN_PARAMETERS:
+            words += _words(param, context.params.get(param.name))
+    return tuple(words)
 
 
 def _words(param: click.Parameter, value: object) -> list[str]:

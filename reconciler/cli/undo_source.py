@@ -111,15 +111,16 @@ class UndoSource:
 
     def _changed_later(self) -> list[Diagnostic]:
         ours = {image.slug for image in self._images}
-        return [
-            warning(
-                "changed-later",
-                f"run {item['run']} changed {', '.join(both)} afterwards; fields that both changed "
-                f"are restored to their values before run {self.run}",
-            )
-            for item in self._later
-            if (both := sorted(ours & _touched(item["outcomes"])))
-        ]
+        found = []
+        for item in self._later:
+            both = sorted(ours & _touched(item["outcomes"]))
+            if both:
+                summary = (
+                    f"run {item['run']} changed {', '.join(both)} afterwards; fields that both "
+                    f"changed are restored to their values before run {self.run}"
+                )
+                found.append(warning("changed-later", summary))
+        return found
 
 
 def _touched(outcomes: Iterable[Mapping[str, Any]]) -> set[str]:

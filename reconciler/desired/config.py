@@ -413,11 +413,12 @@ def _check_names(tree: Tree, document: Sourced, problems: ProblemCollector) -> N
 def _build(tree: Tree) -> Config:
     checked = built(ConfigFile, tree)
     targets = {}
+    of_file = checked.policies or ()
     sources = {t.promotion.source for t in checked.targets.values() if t.promotion is not None}
     for name, target in checked.targets.items():
         found = {"name": name, "base_url": _plain_url(target.base_url), "soaks": name in sources}
         # A target adds policies to those of the file, and cannot drop one of them.
-        policies = {"policies": (*(checked.policies or ()), *target.policies)}
+        policies = {"policies": (*of_file, *target.policies)}
         targets[name] = target.model_copy(update=found | policies)
     return Config(
         checked.default_target,

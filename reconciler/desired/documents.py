@@ -412,9 +412,10 @@ class _AddEntry(Protocol):
 
 def add_entries(document: Sourced, name: str, entries: list[Data], origin: SourceOrigin) -> Sourced:
     """Return a document with entries appended to a keyed list, as they are written."""
-    value = {**document.value, name: [*(document.value.get(name) or ()), *entries]}
+    earlier = document.value.get(name) or []
+    value = {**document.value, name: [*earlier, *entries]}
     moved = dict(document.moved)
-    first = len(value[name]) - len(entries)
+    first = len(earlier)
     # Without earlier entries, the list itself comes from the fragment.
     if not first:
         moved[name,] = origin

@@ -373,7 +373,8 @@ class ReferenceLocator:
 
 def api_key_location(source: FileSource, target: str, *place: str) -> SourceLocation:
     """Return where reconcile.yaml names a key of a target, by default its API key."""
-    origin = SourceOrigin(CONFIG_FILE, path=("targets", target, *(place or ("api_key",))))
+    place = place or ("api_key",)
+    origin = SourceOrigin(CONFIG_FILE, path=("targets", target, *place))
     return ProblemCollector(source).location_of(origin)
 
 

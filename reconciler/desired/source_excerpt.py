@@ -108,7 +108,11 @@ def _cut(text: str, end: int, *, closed: bool = False) -> int:
     for reference in _REFERENCE.finditer(text):
         references.update(dict.fromkeys(range(*reference.span()), reference.end()))
     opened = _CONFIGURATIONS.search(text)
-    closed_from = 0 if closed else opened.end() if opened else len(text)
+    closed_from = len(text)
+    if closed:
+        closed_from = 0
+    elif opened is not None:
+        closed_from = opened.end()
     while word := _WORD.search(text, position):
         if word.start() >= end:
             return end

@@ -131,7 +131,8 @@ def attribute(
         fields = tuple(unknown)
     else:
         search = _Search(own, log, since=since, now=now, seen=seen)
-        fields = tuple(found for q in asked if (found := search.answer(q)) is not None)
+        answers = [search.answer(question) for question in asked]
+        fields = tuple(answer for answer in answers if answer is not None)
     return Who(
         fields=fields,
         since=_text(log.since),

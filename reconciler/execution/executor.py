@@ -136,9 +136,10 @@ class _Execution:
             # A cancelled worker still emits how its action ended.
             await finished
         # An action's failure is part of its outcome, so a worker raises only for a defect.
-        defects = [problem for worker in workers if (problem := worker.exception())]
-        if defects:
-            raise defects[0]
+        for worker in workers:
+            defect = worker.exception()
+            if defect is not None:
+                raise defect
 
     async def _work(self, waiting: Iterable[Action]) -> None:
         for action in waiting:

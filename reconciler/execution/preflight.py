@@ -270,16 +270,13 @@ def require_writable(values: Mapping[SecretRef, Redacted], plan: Plan) -> None:
 
     Otherwise a replace would fail after the old integration was deleted.
     """
-    found = [
-        error(
-            problem.code,
-            f"{action.slug}: {problem.summary}",
-            hint="correct the value at its source; it is not shown",
-            at=action.source,
-        )
-        for action in plan.actions
-        if (problem := _unwritable(action, values)) is not None
-    ]
+    found = []
+    for action in plan.actions:
+        problem = _unwritable(action, values)
+        if problem is not None:
+            summary = f"{action.slug}: {problem.summary}"
+            hint = "correct the value at its source; it is not shown"
+            found.append(error(problem.code, summary, hint=hint, at=action.source))
     if found:
         raise InvalidInput(found, plan=plan)
 

@@ -145,21 +145,26 @@ class ApplyResult:
 
     def as_json(self) -> dict[str, Any]:
         """Return the result document, `kind: apply_result`."""
-        return {
+        document: dict[str, Any] = {
             "format_version": "1",
             "kind": "apply_result",
             "run": self.run,
-            **({} if self.shard is None else {"shard": self.shard}),
             "target": self.target.as_json(),
             "plan_digest": self.plan_digest,
             "summary": self.summary,
             "outcomes": [outcome.as_json() for outcome in self.outcomes],
-            **({} if self.ledger is None else {"ledger": _ledger_as_json(self.ledger)}),
-            **({} if self.break_freeze is None else {"break_freeze": self.break_freeze}),
-            **({} if self.allow_unsoaked is None else {"allow_unsoaked": self.allow_unsoaked}),
-            **({"policies": [item.as_json() for item in self.policies]} if self.policies else {}),
-            **({} if self.costs is None else {"costs": self.costs.as_json()}),
         }
+        # Each of these concerns few runs; without it, the key is left out.
+        optional = {
+            "shard": self.shard,
+            "ledger": None if self.ledger is None else _ledger_as_json(self.ledger),
+            "break_freeze": self.break_freeze,
+            "allow_unsoaked": self.allow_unsoaked,
+            "policies": [item.as_json() for item in self.policies] or None,
+            "costs": None if self.costs is None else self.costs.as_json(),
+        }
+        document |= {name: value for name, value in optional.items() if value is not None}
+        return document
 
 
 def _ledger_as_json(ledger: Anchor | ActionFailure) -> dict[str, Any]:

@@ -157,7 +157,9 @@ def added_entries(image: PreImage, now: LastApplied) -> LastApplied:
                 holder = holder.setdefault(part, {})
             # Its identity is enough, because it is declared only to be withdrawn.
             entry = {schema.at(place[:-1]).key: identity}
-            holder[name] = [*(e for e in holder.get(name, []) if e != entry), entry]
+            entries = holder.setdefault(name, [])
+            if entry not in entries:
+                entries.append(entry)
     if not added:
         return now
     # `merged` takes whole states, so each tree becomes the state of one slug, whatever its name.
@@ -202,12 +204,13 @@ def _granularity(path: Path) -> Path:
 def _without_secrets(value: Value, field: FieldSchema) -> Any:
     """Return a value without withheld parts, and without headers, which are restored one by one."""
     if isinstance(value, Mapping):
-        return {
-            name: _without_secrets(item, inner)
-            for name, item in value.items()
-            if not _is_withheld(inner := field.child(name), item)
-            and not (inner.facts.headers and isinstance(item, Mapping))
-        }
+        kept = {}
+        for name, item in value.items():
+            inner = field.child(name)
+            is_headers = inner.facts.headers and isinstance(item, Mapping)
+            if not is_headers and not _is_withheld(inner, item):
+                kept[name] = _without_secrets(item, inner)
+        return kept
     if isinstance(value, list | tuple):
         return [_without_secrets(item, field.entries or UNKNOWN) for item in value]
     return value

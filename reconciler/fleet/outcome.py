@@ -99,7 +99,7 @@ class MemberOutcome:
 
     def as_json(self) -> dict[str, object]:
         """Return the public form."""
-        return {
+        document: dict[str, object] = {
             "name": self.member,
             "target": self.target,
             "status": self.status.value,
@@ -110,9 +110,12 @@ class MemberOutcome:
             "diagnostics": [note.as_json() for note in self.notes],
             "duration_ms": self.duration_ms,
             "resumed": self.resumed,
-            **({} if self.break_freeze is None else {"break_freeze": self.break_freeze}),
-            **({} if self.allow_unsoaked is None else {"allow_unsoaked": self.allow_unsoaked}),
         }
+        if self.break_freeze is not None:
+            document["break_freeze"] = self.break_freeze
+        if self.allow_unsoaked is not None:
+            document["allow_unsoaked"] = self.allow_unsoaked
+        return document
 
 
 def outcome_from(document: Mapping[str, Any]) -> MemberOutcome:

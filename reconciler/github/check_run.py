@@ -84,14 +84,15 @@ def verdict_of(
 
 async def write_check_run(github: GitHub, check: CheckRun) -> str:
     """Write or update the check run, and return in one word what was done."""
-    content = {
+    content: dict[str, object] = {
         "name": check.name,
         "status": "completed",
         "conclusion": check.verdict.conclusion,
         "external_id": check.external_id,
         "output": {"title": check.verdict.title, "summary": check.summary},
-        **({"details_url": check.details_url} if check.details_url else {}),
     }
+    if check.details_url:
+        content["details_url"] = check.details_url
     existing = await _find(github, check)
     if existing is not None:
         number = required_number(existing, "id")

@@ -33,7 +33,9 @@ async def environment_checks(
         branch = await _default_branch(github, job)
     except GitHubError as problem:
         return [_unknown("environments", problem)]
-    writing = [environment, *([risky] if risky and risky != environment else [])]
+    writing = [environment]
+    if risky and risky != environment:
+        writing.append(risky)
     checks = [
         await _checked(name, _protected(github, name, branch, reviewed=True)) for name in writing
     ]

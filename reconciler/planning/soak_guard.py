@@ -102,7 +102,8 @@ def unsoaked(
         return Unsoaked((f"{why}, so it is unknown what was applied to {promotion.source}",))
     soak = timedelta(hours=promotion.soak_hours)
     guard = _Guard(desired, evidence, promotion.source, soak, now)
-    found = [reason for action in plan.actions if (reason := guard.reason(action)) is not None]
+    reasons = [guard.reason(action) for action in plan.actions]
+    found = [reason for reason in reasons if reason is not None]
     if not found:
         return None
     times = [reason.opens for reason in found if reason.opens is not None]

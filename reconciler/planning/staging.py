@@ -304,15 +304,16 @@ def _shadow_calls(slug: str, body: Mapping[str, Value], target: Target) -> tuple
     probe = target.probe
     workspace = probe.workspace if probe is not None else None
     sent = {name: _filled(to_wire(value, schema.child(name))) for name, value in body.items()}
-    provider: dict[str, Value] = {"create_default_provider": False}
+    none: dict[str, Value] = {"create_default_provider": False}
+    provider = none
     is_scoped = "workspace_id" in body
     if workspace is not None:
         # The gateway knows providers only; this one is removed with the shadow.
         provider = {"create_default_provider": True, "default_provider_slug": slug}
-    none: dict[str, Value] = {"create_default_provider": False}
-    create = Call(
-        OperationName.CREATE, body={"slug": slug, **sent, **(provider if is_scoped else none)}
-    )
+    # An integration that belongs to a workspace gets its provider with the create, any other one
+    # with the grant below.
+    at_create = provider if is_scoped else none
+    create = Call(OperationName.CREATE, body={"slug": slug, **sent, **at_create})
     if workspace is None or is_scoped:
         return (create,)
     granted: dict[str, Value] = {"workspaces": [{"id": workspace, "enabled": True}], **provider}

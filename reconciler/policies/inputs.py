@@ -109,12 +109,13 @@ def read_inputs(
     _require_checked_out(paths, left_out)
     files = _read_files(folder, paths)
     program = _program(policy.command[0], files, search_path=search_path, repository=repository)
+    hashes = {word: _hash_of_named(word) for word in policy.command[1:]}
     return PolicyInputs(
         policy,
         files,
         program,
         _hash_of_file(program) if program is not None else None,
-        {word: found for word in policy.command[1:] if (found := _hash_of_named(word))},
+        {word: found for word, found in hashes.items() if found},
     )
 
 

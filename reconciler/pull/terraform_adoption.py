@@ -6,6 +6,7 @@ unless the API shows that it stores another value or that the integration is ano
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field, replace
+from itertools import chain
 
 from reconciler.diagnostics import Diagnostic, SourceLocation
 from reconciler.domain.schema import any_provider_schema
@@ -193,14 +194,10 @@ class Adoption:
 
     def _note_ambiguous(self, matched: Matched) -> None:
         unclear = set(matched.ambiguous)
-        entries = [
-            entry
-            for managed in self.state.workspaces.values()
-            for entry in managed
-            if entry.id in unclear
-        ]
-        if entries:
-            self.diagnostics.append(findings.ambiguous_workspaces(entries))
+        entries = chain.from_iterable(self.state.workspaces.values())
+        found = [entry for entry in entries if entry.id in unclear]
+        if found:
+            self.diagnostics.append(findings.ambiguous_workspaces(found))
 
     def _compare(self, item: ManagedIntegration, seen: Observed) -> None:
         """Report where the API is not as the state says."""

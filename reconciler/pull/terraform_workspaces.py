@@ -92,12 +92,11 @@ class _Index:
 
 
 def _content(entry: Tree) -> _Content:
-    limits = {
-        (limit, name, canonical_json(plain(value)))
-        for limit, names in _COMPARED.items()
-        for name, value in _only(entry.get(limit)).items()
-        if name in names and not is_empty(value)
-    }
+    limits = set()
+    for limit, names in _COMPARED.items():
+        for name, value in _only(entry.get(limit)).items():
+            if name in names and not is_empty(value):
+                limits.add((limit, name, canonical_json(plain(value))))
     return is_enabled({"enabled": True, **entry}), frozenset(limits)
 
 

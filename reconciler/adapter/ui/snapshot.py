@@ -304,7 +304,9 @@ def _row(
     sync_status: SyncStatus,
 ) -> Row:
     # The observed name wins: it is the one that users of the gateway see.
-    fields = {**(declared.fields if declared else {}), **(observed.fields if observed else {})}
+    fields = dict(declared.fields) if declared else {}
+    if observed is not None:
+        fields |= observed.fields
     return Row(
         slug=slug,
         name=str(fields.get("name") or ""),
