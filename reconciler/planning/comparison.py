@@ -26,6 +26,7 @@ from reconciler.domain.tree import (
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import decides_host
 from reconciler.planning.identifier_forms import align
+from reconciler.planning.ignored import with_ignored_kept, without_paths, without_withdrawn
 from reconciler.planning.normalize import (
     END_OF_TIME,
     allows_all_models,
@@ -111,8 +112,8 @@ def compare(
     # Each side is normalized only once: one integration may list thousands of models.
     fields = normalize(declared.fields)
     known = normalize(remembered.declared) if remembered.declared is not None else None
-    past: Tree = known or {}
     ignored = frozenset(entry.path for entry in declared.lifecycle.ignore)
+    past = without_withdrawn(known or {}, ignored)
     schema = declared.schema
     # Ignored paths go first: access that is declared and ignored must not be completed below.
     compared = _compared(fields, ignored, schema)
@@ -121,6 +122,8 @@ def compare(
     stored, aligned = align(
         compared, normalize(observed.fields), compared if just_written else past
     )
+    if ignored:
+        compared = with_ignored_kept(compared, fields, stored, ignored, schema)
     desired, completed = normalize_access(compared, stored, past)
     # The API may have moved on a time that was just written, and only its own clock decides when.
     horizon = END_OF_TIME if just_written else now
@@ -142,7 +145,7 @@ def compare(
         observed_diff={} if observed_diff is _ABSENT else as_mapping(observed_diff),
         secrets=tuple(reduction.secrets),
         undeclared=_shortened(undeclared, schema, compared, stored),
-        undeclared_access=_undeclared_access(desired, compared, stored),
+        undeclared_access=_undeclared_access(desired, compared, stored, ignored),
         aligned=aligned,
     )
 
@@ -158,22 +161,6 @@ def _undeclared(
         and not _is_default(schema.at(path), value)
         and not _is_below(path, ignored)
     )
-
-
-def without_paths(tree: Tree, paths: Collection[Path]) -> dict[str, Value]:
-    """Return a tree without the values at or below these paths."""
-    # Grouped by first step, so that a map is copied once, however many of its entries are removed.
-    below: dict[str, list[Path]] = {}
-    for path in paths:
-        below.setdefault(path[0], []).append(path[1:])
-    result = dict(tree)
-    for name, rests in below.items():
-        inner = result.get(name)
-        if () in rests:
-            result.pop(name, None)
-        elif is_mapping(inner):
-            result[name] = without_paths(inner, rests)
-    return result
 
 
 def redirects(schema: FieldSchema, path: Path) -> bool:
@@ -330,7 +317,9 @@ def _is_in_effect(path: Path, desired: Tree, observed: Tree) -> bool:
     return any(is_enabled(entries.get(identity)) for entries in sides)
 
 
-def _undeclared_access(desired: Tree, compared: Tree, observed: Tree) -> tuple[Path, ...]:
+def _undeclared_access(
+    desired: Tree, compared: Tree, observed: Tree, ignored: Collection[Path]
+) -> tuple[Path, ...]:
     result: list[Path] = []
     for name in ("models", "workspaces"):
         # While the switch is on, every base model is enabled without being listed in a file.
@@ -341,6 +330,8 @@ def _undeclared_access(desired: Tree, compared: Tree, observed: Tree) -> tuple[P
         result += [
             (name, identity)
             for identity, entry in sorted(as_mapping(observed.get(name)).items())
-            if identity not in declared and is_enabled(entry)
+            if identity not in declared
+            and is_enabled(entry)
+            and not _is_below((name, identity), ignored)
         ]
     return tuple(result)
