@@ -108,6 +108,7 @@ DRIFT_MODULES = PLAN_MODULES + 10
 ONLY_FOR_WHO = {
     "reconciler.drift.attribution",
     "reconciler.drift.audit_reading",
+    "reconciler.drift.earlier_checks",
     "reconciler.drift.own_requests",
     "reconciler.drift.record_fit",
     "reconciler.ledger.own_writes",
