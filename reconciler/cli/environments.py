@@ -7,7 +7,7 @@ from reconciler.desired.config import Config
 from reconciler.desired.declarations import find_target
 from reconciler.desired.load import load_config, load_desired
 from reconciler.desired.source import FileSource
-from reconciler.diagnostics import has_errors
+from reconciler.diagnostics import error, has_errors
 from reconciler.domain.policy import Target
 from reconciler.errors import InvalidInput
 from reconciler.frozen_dataclass import dataclass
@@ -38,4 +38,9 @@ def loaded_sides(invocation: Invocation, source: str, target: str) -> Sides:
         if state is None:
             raise InvalidInput(problems)
         sides.append(side)
+    if source == target:
+        # Both sides would be equal whatever the files declare.
+        summary = f"`{source}` cannot be compared with itself"
+        hint = "name two environments, such as `staging production`"
+        raise InvalidInput([error("usage", summary, hint=hint)])
     return Sides(files, config, *sides)

@@ -67,7 +67,8 @@ async def prober_of(
     if probe is None:
         hint = f"add `probe` to the target in {CONFIG_FILE}, or omit --probe"
         summary = f"target {target.name} has no probe"
-        raise InvalidInput([error("no-probe", summary, hint=hint)])
+        at = _place(invocation, target)
+        raise InvalidInput([error("no-probe", summary, hint=hint, at=at)])
     if probe.command is not None:
         at = _place(invocation, target, "command")
         program, environ = _checked(probe, probe.command, environment, folder=invocation.dir, at=at)

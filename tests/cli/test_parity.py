@@ -64,6 +64,15 @@ def test_parity_shows_what_differs_and_exits_with_2(tmp_path: Path) -> None:
     assert item["to"] == {"declared": False}
 
 
+@pytest.mark.parametrize("command", ["parity", "promote"])
+def test_a_target_is_not_compared_with_itself(tmp_path: Path, command: str) -> None:
+    made = environments(tmp_path)
+    done = made.run(command, "staging", "staging")
+    assert (done.code, done.out) == (3, "")
+    assert "error[usage]: `staging` cannot be compared with itself" in done.err
+    assert "hint: name two environments" in done.err
+
+
 def test_parity_needs_no_api_and_shows_no_hidden_value(tmp_path: Path) -> None:
     made = environments(tmp_path)
     overlay(made, f"alpha: {{configurations: {{custom_headers: {{x-t: {HIDDEN}}}}}}}", "staging")

@@ -67,6 +67,7 @@ def test_a_target_without_a_probe_is_bad_input(tmp_path: Path) -> None:
     project.integration("alpha")
     done = apply(project)
     assert (done.code, "error[no-probe]" in done.err, writes(done)) == (3, True, [])
+    assert "desired-state/reconcile.yaml:5:" in done.err
 
 
 def test_a_probe_needs_the_ledger(tmp_path: Path) -> None:
