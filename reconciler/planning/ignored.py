@@ -18,7 +18,6 @@ from reconciler.domain.tree import (
 )
 from reconciler.planning.normalize import OFF, allows_all_models
 
-_SHARED = "global_workspace_access"
 _SWITCH = "enabled"
 _LISTS = ("models", "workspaces")
 
@@ -62,9 +61,11 @@ def with_ignored_kept(
     # A list of access that is declared empty is not cleared by members, but switched off below.
     walked = [path for path in ignored if path[0] not in _LISTS or desired.get(path[0])]
     result = _cleared_around(desired, stored, walked, schema)
-    if (_SHARED, _SWITCH) in ignored and _SHARED in declared:
-        access = as_mapping(result.get(_SHARED))
-        result[_SHARED] = {**access, _SWITCH: is_enabled(stored.get(_SHARED))}
+    for name in {path[0] for path in ignored if path[1:] == (_SWITCH,)} & declared.keys():
+        # Only access has a switch; a label may have the same name.
+        if _SWITCH in schema.child(name).fields:
+            access = as_mapping(result.get(name))
+            result[name] = {**access, _SWITCH: is_enabled(stored.get(name))}
     for name in _LISTS:
         entries, listed = as_mapping(declared.get(name)), as_mapping(stored.get(name))
         hidden = _ignored_entries(name, ignored)

@@ -69,6 +69,7 @@ ORGANISATION, BOTH = (
         ({"tags": {"x": "1"}}, {"tags": {"x": "2", "y": "3"}}, "tags/x"),
         ({"tags": {"x": "1"}}, {"tags": {}}, "tags/x"),
         ({"tags": {}}, {"tags": {"x": "1"}}, "tags/x"),
+        ({"tags": {"enabled": "1"}}, {"tags": {"enabled": "2"}}, "tags/enabled"),
         ({"tags": None}, {"tags": {"x": "1"}}, "tags/x"),
         ({"configurations": ORGANISATION}, {"configurations": BOTH}, ORGANISATION_PATH),
         ({"configurations": {}}, {"configurations": ORGANISATION}, ORGANISATION_PATH),
