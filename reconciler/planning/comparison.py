@@ -124,14 +124,9 @@ def compare(
     )
     if ignored:
         compared = with_ignored_kept(compared, fields, stored, ignored, schema)
-    desired, completed = normalize_access(compared, stored, past)
     # The API may have moved on a time that was just written, and only its own clock decides when.
     horizon = END_OF_TIME if just_written else now
-    if horizon is not None:
-        desired = moved_on(desired, completed, now=horizon)
-    # The fields of all providers, because another provider may have been declared before.
-    if past:
-        desired = _with_withdrawn(desired, completed, past, any_provider_schema())
+    desired, completed = _completed(compared, stored, past, horizon)
     reduction = _Reduction()
     desired_diff, observed_diff = reduction.reduce(desired, completed, (), schema)
     # Taken from `stored`, because the completed tree also has entries that the API does not list.
@@ -148,6 +143,22 @@ def compare(
         undeclared_access=_undeclared_access(desired, compared, stored, ignored),
         aligned=aligned,
     )
+
+
+def _completed(
+    compared: Tree, stored: Tree, past: Tree, now: datetime | None
+) -> tuple[dict[str, Value], dict[str, Value]]:
+    """Return both sides with complete access; the desired one without passed times.
+
+    What was withdrawn is declared empty.
+    """
+    desired, completed = normalize_access(compared, stored, past)
+    if now is not None:
+        desired = moved_on(desired, completed, now=now)
+    # The fields of all providers, because another provider may have been declared before.
+    if past:
+        desired = _with_withdrawn(desired, completed, past, any_provider_schema())
+    return desired, completed
 
 
 def _undeclared(
