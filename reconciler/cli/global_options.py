@@ -6,7 +6,8 @@ Options of single commands: `reconciler.cli.options`.
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -19,6 +20,9 @@ from reconciler.frozen_dataclass import dataclass
 from reconciler.views.escape import visible
 
 if TYPE_CHECKING:
+    from reconciler.execution.events import Event
+    from reconciler.execution.result import ApplyResult
+    from reconciler.planning.plan import Plan
     from reconciler.remote.api import RequestRecord
 
 Body = TypeVar("Body", bound=Callable[..., Any])
@@ -54,6 +58,55 @@ class Invocation:
                 on_request(record)
 
         return print_request
+
+    def observed(
+        self, *, command: str, run: str, metrics_file: Path | None = None
+    ) -> "RunObserver":
+        """Return the observer of a run, which logs and measures what was asked for."""
+        if metrics_file is None and self.console.json_log is None:
+            return RunObserver(self, run)
+        # Imported late, because few runs are observed.
+        from reconciler.cli.telemetry import RunTelemetry
+
+        return RunTelemetry(self, command=command, run=run, metrics_file=metrics_file)
+
+
+class RunObserver:
+    """Observer of one run that neither logs nor measures: `reconciler.cli.telemetry` does both.
+
+    It is used as a context manager around the run, which uses its `invocation`.
+    """
+
+    def __init__(self, invocation: Invocation, run: str) -> None:
+        self.invocation = invocation
+        self.run = run
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    def set_target(self, target: str, *, ledger: str = "") -> None:
+        """Store the target, which can be the default one, and the state of its ledger."""
+
+    def set_plan(self, plan: "Plan") -> None:
+        """Store and log the plan of a run that writes nothing."""
+
+    def log_ledger(self, result: "ApplyResult") -> None:
+        """Log the end of the run's ledger records, so that an audit log can prove them later."""
+
+    def emit(self, event: "Event") -> None:
+        """Store and log an event of an apply."""
+
+    def finish(self, code: int) -> int:
+        """Store the exit code and return it."""
+        return code
 
 
 class HelpFormatter(click.HelpFormatter):

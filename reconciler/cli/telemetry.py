@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from reconciler.cli import error_reporting, settings, signals
-from reconciler.cli.global_options import Invocation
+from reconciler.cli.global_options import Invocation, RunObserver
 from reconciler.diagnostics import error, warning
 from reconciler.errors import InvalidInput
 from reconciler.ledger.errors import LedgerError, NoLedger
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from reconciler.remote.api import RequestRecord
 
 
-class RunTelemetry:
-    """Listener of a run, used as a context manager around it.
+class RunTelemetry(RunObserver):
+    """Observer of a run that logs and measures it, and the requests of its `invocation`.
 
-    Use its `invocation`, whose requests are observed. Metrics are written however the run ends, so
+    Metrics are written however the run ends, so
     that an alert can use the exit code.
     """
 
@@ -41,7 +41,7 @@ class RunTelemetry:
             # A fleet as a whole has no run in a ledger, but its members do.
             known = {"run": run, "command": command} if run else {"command": command}
             self._console.json_log = self._console.json_log.with_context(**known)
-        self.invocation = replace(invocation, on_request=self._on_request)
+        super().__init__(replace(invocation, on_request=self._on_request), run)
 
     def __enter__(self) -> Self:
         _check_place(self._file)
@@ -63,11 +63,6 @@ class RunTelemetry:
         self.figures.ended_at = settings.now().timestamp()
         if self._file is not None:
             self._save(self._file)
-
-    @property
-    def run(self) -> str:
-        """Return the id of the run."""
-        return self.figures.run
 
     def set_target(self, target: str, *, ledger: str = "") -> None:
         """Store the target, which can be the default one, and the state of its ledger."""

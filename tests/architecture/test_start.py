@@ -69,6 +69,10 @@ UNUSED_BY_PLAN = {
     "tenacity",
     "typing_extensions",
     "reconciler.cli.older_commit",
+    "reconciler.cli.policy_access",
+    "reconciler.cli.run_facts",
+    "reconciler.cli.soaking",
+    "reconciler.cli.telemetry",
     "reconciler.desired.fmt",
     "reconciler.desired.source_excerpt",
     "reconciler.desired.yaml_edit",
@@ -87,6 +91,7 @@ UNUSED_BY_PLAN = {
     "reconciler.planning.documents",
     "reconciler.pull",
     "reconciler.views.drift_outline",
+    "reconciler.views.metrics",
     "reconciler.simulator",
 }
 """What a plan does not import, with or without a ledger in a file."""

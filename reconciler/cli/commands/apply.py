@@ -9,7 +9,7 @@ import click
 from reconciler.cli import exit_codes, notifications, output, signals, wiring
 from reconciler.cli.apply_run import RunDisplay, run_apply
 from reconciler.cli.console import Console
-from reconciler.cli.global_options import Command, Invocation, argument
+from reconciler.cli.global_options import Command, Invocation, RunObserver, argument
 from reconciler.cli.options import (
     ApprovalOptions,
     ReadingOptions,
@@ -21,7 +21,6 @@ from reconciler.cli.options import (
     reading,
 )
 from reconciler.cli.refusal_hints import suggesting_commands
-from reconciler.cli.telemetry import RunTelemetry
 from reconciler.cli.undo_source import UndoSource
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
@@ -84,8 +83,8 @@ def command(
         break_freeze=approval_options.break_freeze,
         allow_unsoaked=approval_options.allow_unsoaked,
     )
-    telemetry = RunTelemetry(
-        invocation, command="apply", run=wiring.new_run_id(), metrics_file=metrics_file
+    observer = invocation.observed(
+        command="apply", run=wiring.new_run_id(), metrics_file=metrics_file
     )
     run = _Run(
         invocation,
@@ -93,14 +92,14 @@ def command(
         reading,
         approval=approval,
         approval_options=approval_options,
-        telemetry=telemetry,
+        observer=observer,
         undone_run=_run_to_undo(saved, base=reading.base),
         style=style,
         channels=notify,
         context=command_context(invocation, click.get_current_context()),
     )
-    with telemetry, suggesting_commands(invocation, plans):
-        return telemetry.finish(signals.run(run.to_end, if_interrupted="nothing was written"))
+    with observer, suggesting_commands(invocation, plans):
+        return observer.finish(signals.run(run.to_end, if_interrupted="nothing was written"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ class _Run:
     reading: ReadingOptions
     approval: Approval
     approval_options: ApprovalOptions
-    telemetry: RunTelemetry
+    observer: RunObserver
     undone_run: str | None
     style: str
     channels: Sequence[str]
@@ -126,17 +125,17 @@ class _Run:
             source = await in_thread(partial(UndoSource, self.invocation, self.undone_run))
             options = source.options(options)
         async with wiring.run(
-            self.telemetry.invocation,
+            self.observer.invocation,
             self.reading,
             selection=options.selection,
-            name=self.telemetry.run,
+            name=self.observer.run,
             keeps_records=not self.approval_options.no_ledger,
             source=source,
             allow_older_commit=self.approval_options.allow_older_commit,
             probe=self.approval_options.probe,
         ) as (session, ledger_listener):
             applied, has_shown_plan = await self._apply(session, ledger_listener, options, handler)
-        self.telemetry.log_ledger(applied.result)
+        self.observer.log_ledger(applied.result)
         console = self.invocation.console
         continues = has_shown_plan and console.is_one_stream
         self._report(applied, ledger=session.ledger, continues=continues)
@@ -150,7 +149,7 @@ class _Run:
         handler: signals.SignalHandler,
     ) -> tuple[Applied, bool]:
         """Apply; return what was done, and whether the plan was shown."""
-        self.telemetry.set_target(session.desired.target.name, ledger=session.ledger)
+        self.observer.set_target(session.desired.target.name, ledger=session.ledger)
         cancel = CancelToken()
         display = RunDisplay(
             self.invocation.console,
@@ -165,9 +164,9 @@ class _Run:
                 session,
                 options,
                 self.approval,
-                run=self.telemetry.run,
+                run=self.observer.run,
                 ledger_listener=ledger_listener,
-                listeners=(display.emit, self.telemetry.emit),
+                listeners=(display.emit, self.observer.emit),
                 confirm=display.confirm,
                 cancel=cancel,
                 abort_on_error=self.approval_options.on_error == "abort",

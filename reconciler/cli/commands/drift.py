@@ -14,7 +14,7 @@ from reconciler import workflows
 from reconciler.cli import notifications, settings, signals, wiring
 from reconciler.cli.console import PLAN_FORMATS
 from reconciler.cli.drift_models import DriftModels, drift_models
-from reconciler.cli.global_options import Command, Invocation
+from reconciler.cli.global_options import Command, Invocation, RunObserver
 from reconciler.cli.ledger_access import ledger_access_of
 from reconciler.cli.model_gate import FAILED
 from reconciler.cli.options import (
@@ -27,7 +27,6 @@ from reconciler.cli.options import (
     reading_only,
 )
 from reconciler.cli.since import parse_since
-from reconciler.cli.telemetry import RunTelemetry
 from reconciler.diagnostics import Diagnostic, notice
 from reconciler.domain.instants import parse_instant
 from reconciler.drift.report import DriftReport
@@ -142,24 +141,24 @@ def command(
     _check_urls(notify, heartbeat)
     options = replace(options, expects_values=not reading.without_values)
     run = wiring.new_run_id()
-    telemetry = RunTelemetry(invocation, command="drift", run=run, metrics_file=metrics_file)
+    observer = invocation.observed(command="drift", run=run, metrics_file=metrics_file)
 
     every = sample_every if incremental else None
-    check = partial(_check, telemetry, reading, options, attribution, every=every)
-    with telemetry:
+    check = partial(_check, observer, reading, options, attribution, every=every)
+    with observer:
         report, ledger, models = signals.run(check, if_interrupted=_IF_INTERRUPTED)
         report, has_failed = models.added_to(report, reading.fail_on, options.selection)
-        telemetry.set_plan(report.plan)
+        observer.set_plan(report.plan)
         _show(invocation, report, style=style, ledger=ledger, channels=notify, heartbeat=heartbeat)
         # Last, so that a report that was not shown is made again.
         if found := models.remember(invocation, report):
             invocation.console.warning(as_text(found))
         code = 0 if report.in_sync else DIFFERENT
-        return telemetry.finish(FAILED if has_failed else code)
+        return observer.finish(FAILED if has_failed else code)
 
 
 async def _check(
-    telemetry: RunTelemetry,
+    observer: RunObserver,
     reading: ReadingOptions,
     options: PlanOptions,
     attribution: WhoOptions,
@@ -171,9 +170,9 @@ async def _check(
 
     `every` is set for an incremental check: it reads everything once in this number of runs.
     """
-    invocation = telemetry.invocation
+    invocation = observer.invocation
     async with wiring.session(invocation, reading, selection=options.selection) as session:
-        telemetry.set_target(session.desired.target.name, ledger=session.ledger)
+        observer.set_target(session.desired.target.name, ledger=session.ledger)
         workflows.require_ledger(session)
         models = await drift_models(invocation, session)
         seen = None

@@ -18,7 +18,6 @@ from reconciler.cli.options import (
     planning,
     reading_only,
 )
-from reconciler.cli.telemetry import RunTelemetry
 from reconciler.planning.plan import Plan, PlanOptions
 
 
@@ -56,15 +55,15 @@ def command(
     With --audit, models and workspaces that no file declares are read, with one API call for each
     list. An undeclared host or access is a warning; the actions and the digest stay the same.
     """
-    telemetry = RunTelemetry(
-        invocation, command="plan", run=wiring.new_run_id(), metrics_file=metrics_file
+    observer = invocation.observed(
+        command="plan", run=wiring.new_run_id(), metrics_file=metrics_file
     )
 
     async def work(_handler: signals.SignalHandler) -> tuple[Plan, str, bool]:
         async with wiring.session(
-            telemetry.invocation, reading, selection=options.selection
+            observer.invocation, reading, selection=options.selection
         ) as session:
-            telemetry.set_target(session.desired.target.name, ledger=session.ledger)
+            observer.set_target(session.desired.target.name, ledger=session.ledger)
             plan = await workflows.plan(
                 session, replace(options, audit=audit, expects_values=not reading.without_values)
             )
@@ -75,13 +74,13 @@ def command(
             plan = replace(plan, diagnostics=escalated(plan.diagnostics, failed))
             return plan, session.ledger, bool(failed)
 
-    with telemetry:
+    with observer:
         plan, ledger, has_failed = signals.run(
             work, if_interrupted="no plan was made, and nothing was written"
         )
         context = command_context(invocation, click.get_current_context(), saved_plan=out)
         plan = replace(plan, options=context.plan_options)
-        telemetry.set_plan(plan)
+        observer.set_plan(plan)
         if out is not None:
             output.save_plan(out, plan)
         console = invocation.console
@@ -89,4 +88,4 @@ def command(
         if out is not None:
             console.info(output.note_on_saved(plan, context, style=style))
         code = exit_codes.for_plan(plan) if detailed_exitcode else 0
-        return telemetry.finish(FAILED if has_failed else code)
+        return observer.finish(FAILED if has_failed else code)
