@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from reconciler.execution.ledger_listener import LedgerListener
     from reconciler.ledger.store import Ledger
     from reconciler.remote.api import MeasuredRate
+    from reconciler.remote.retry import RateLimiter
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +360,25 @@ class LedgerAccess:
                 found = (warning("not-locked", summary),)
             past = self.read_snapshot(target, limit_seconds=limit_seconds)
             yield replace(past, diagnostics=(*past.diagnostics, *found)), None
+
+
+@contextmanager
+def paced(
+    rate_limiter: "RateLimiter", stored: str | None, save: Callable[["MeasuredRate"], None] | None
+) -> Iterator[None]:
+    """Let calls begin at the rate that an earlier run measured, and save what it measures."""
+    if stored is not None:
+        from reconciler.ledger import measured_rate
+
+        known = measured_rate.from_text(stored, now=settings.now())
+        if known is not None:
+            rate_limiter.begin_at(known)
+    try:
+        yield
+    finally:
+        measured = rate_limiter.measured
+        if measured is not None and save is not None:
+            save(measured)
 
 
 def state_folder(invocation: Invocation) -> Path:

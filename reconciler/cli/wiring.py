@@ -6,8 +6,8 @@ result. This module makes no decisions about integrations.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from reconciler.cli.ledger_access import (
     LedgerSnapshot,
     known_organisation,
     ledger_access_of,
+    paced,
     state_folder,
 )
 from reconciler.cli.options import ReadingOptions
@@ -37,6 +38,7 @@ from reconciler.ledger.models import RunFacts
 from reconciler.planning.plan import Selection
 from reconciler.remote.api import Clock, MeasuredRate
 from reconciler.remote.client import Client, make_client
+from reconciler.remote.pagination import first_page
 from reconciler.secrets.allowlist import refuse_unknown_host
 from reconciler.secrets.registry import Resolution, Secrets
 from reconciler.views.escape import visible
@@ -51,7 +53,6 @@ if TYPE_CHECKING:
     from reconciler.simulator.factory import Dependencies
 
 __all__ = [
-    "IN_PROCESS",
     "client",
     "client_of",
     "clock",
@@ -63,11 +64,8 @@ __all__ = [
     "read_target",
     "run",
     "session",
-    "simulator_connection",
     "simulator_dependencies",
-    "simulator_file",
     "soak_evidence",
-    "state_folder",
 ]
 
 IN_PROCESS = "http://simulator/v1"
@@ -89,13 +87,18 @@ async def session(
     """
     source = source or FolderSource(invocation, reading)
     ledger_access, target = ledger_access_of(invocation, source.environment), source.target
-    if ledger_access.state is LedgerState.FRESH:
-        snapshot = LedgerSnapshot(LedgerState.FRESH)
-    else:
+    state = ledger_access.state
+
+    async def snapshot(api: Client) -> LedgerSnapshot:
+        if state is LedgerState.FRESH:
+            return LedgerSnapshot(state)
+        # A database can take as long as the API, so both are read at the same time.
+        api.begin(first_page())
         # In a thread, because a database may hang.
-        snapshot = await in_thread(
+        return await in_thread(
             lambda: ledger_access.read_snapshot(target, limit_seconds=reading.deadline)
         )
+
     async with _open(
         invocation,
         reading,
@@ -140,11 +143,15 @@ async def run(
         if compares_commits:
             snapshot = await _compared(snapshot, repository, source.environment)
         save_rate = partial(ledger_access.save_rate, target, writes=True)
+
+        async def read_before(_api: Client) -> LedgerSnapshot:
+            return snapshot  # nothing is read from the API before the target is locked
+
         async with _open(
             invocation,
             reading,
             source,
-            snapshot,
+            read_before,
             selection=selection,
             save_rate=save_rate if keeps_records else None,
             writes=True,
@@ -238,23 +245,25 @@ async def _open(
     invocation: Invocation,
     reading: ReadingOptions,
     source: DesiredSource,
-    snapshot: LedgerSnapshot,
+    read_snapshot: Callable[[Client], Awaitable[LedgerSnapshot]],
     *,
     selection: Selection,
     save_rate: Callable[[MeasuredRate], None] | None,
     writes: bool = False,
 ) -> AsyncIterator[Session]:
-    desired_input, environment = source.desired_input(snapshot), source.environment
-    desired = desired_input.desired
+    environment = source.environment
     secrets = secrets_of(environment, invocation)
     async with AsyncExitStack() as held:
         status = await held.enter_async_context(invocation.console.show_status())
-        api = open_client(invocation, environment, desired.target, reading, secrets, writes=writes)
+        api = open_client(invocation, environment, source.target, reading, secrets, writes=writes)
         await held.enter_async_context(api)
+        snapshot = await read_snapshot(api)
+        desired_input = source.desired_input(snapshot)
+        desired = desired_input.desired
         resolution = _resolved(secrets, desired, selection, reading, strict=writes)
         # An error of the API can quote a value that no call of this run has sent.
         api.keep_secret(resolution.values.values())
-        held.enter_context(_paced(api, snapshot.rate, save_rate))
+        held.enter_context(paced(api.rate_limiter, snapshot.rate, save_rate))
         yield Session(
             desired=desired,
             api=api,
@@ -307,25 +316,6 @@ def _policies(
     if not target.is_simulator:
         hidden.append(secrets.key_of(target))
     return policy_runner(invocation, environment, hidden=hidden)
-
-
-@contextmanager
-def _paced(
-    api: Client, stored: str | None, save: Callable[[MeasuredRate], None] | None
-) -> Iterator[None]:
-    """Let a client begin at the rate that an earlier run measured, and save what it measures."""
-    if stored is not None:
-        from reconciler.ledger import measured_rate
-
-        known = measured_rate.from_text(stored, now=settings.now())
-        if known is not None:
-            api.rate_limiter.begin_at(known)
-    try:
-        yield
-    finally:
-        measured = api.rate_limiter.measured
-        if measured is not None and save is not None:
-            save(measured)
 
 
 def _relevant(found: tuple[Diagnostic, ...], *, has_values: bool) -> tuple[Diagnostic, ...]:

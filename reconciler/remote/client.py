@@ -78,6 +78,7 @@ class Client:
         self._read_only = read_only
         self._call_timeout = call_timeout
         self._on_request = on_request
+        self._begun: tuple[Call, asyncio.Task[Reply | None]] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -100,11 +101,39 @@ class Client:
         await self._pool.drop_expired()
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Cancel a call that was begun, and close every connection."""
+        if self._begun is not None:
+            _, sending = self._begun
+            sending.cancel()
+            await asyncio.wait([sending])
         await self._pool.aclose()
+
+    def begin(self, call: Call) -> None:
+        """Send a read now; the next equal call returns its answer.
+
+        If it fails, that call is made as if this one had not been, so an error is raised only where
+        it is expected, and with the secrets known that it may quote.
+        """
+        prepared, content = self._prepare(call)
+        if not prepared.operation.safe or self._begun is not None:
+            raise ValueError("one read at a time can be begun")
+
+        async def send() -> Reply | None:
+            try:
+                return await self._until_not_throttled(prepared, content)
+            except RemoteError:
+                return None
+
+        self._begun = call, asyncio.ensure_future(send())
 
     async def call(self, call: Call) -> Reply:
         """Make one call and return its successful answer; see `IntegrationsAPI`."""
+        if self._begun is not None and self._begun[0] == call:
+            _, sending = self._begun
+            self._begun = None
+            answer = await sending
+            if answer is not None:
+                return answer
         # The body is encoded once, before the first attempt: a refused body sends nothing.
         prepared, content = self._prepare(call)
         reply, attempts = await self.retries.run(

@@ -227,6 +227,11 @@ class _Pass:
         return self.problem or f"total is {self.total}, but {self.count} were listed"
 
 
+def first_page(page_size: int = PAGE_SIZE) -> Call:
+    """Return the call with which a read of the whole list begins."""
+    return Call(OperationName.LIST, query={"current_page": 0, "page_size": page_size})
+
+
 async def list_all(
     api: IntegrationsAPI,
     *,
