@@ -143,15 +143,11 @@ async def run(
         if compares_commits:
             snapshot = await _compared(snapshot, repository, source.environment)
         save_rate = partial(ledger_access.save_rate, target, writes=True)
-
-        async def read_before(_api: Client) -> LedgerSnapshot:
-            return snapshot  # nothing is read from the API before the target is locked
-
         async with _open(
             invocation,
             reading,
             source,
-            read_before,
+            partial(_already_read, snapshot),
             selection=selection,
             save_rate=save_rate if keeps_records else None,
             writes=True,
@@ -164,6 +160,11 @@ async def run(
             if ledger_listener is not None:
                 _inform(ledger_listener, opened, probes=opens_prober)
             yield replace(opened, prober=prober, probes_writes=probe), ledger_listener
+
+
+async def _already_read(snapshot: LedgerSnapshot, _api: Client) -> LedgerSnapshot:
+    """Return a snapshot that was read under the lock, before anything is read from the API."""
+    return snapshot
 
 
 async def _compared(
