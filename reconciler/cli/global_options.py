@@ -59,17 +59,6 @@ class Invocation:
 
         return print_request
 
-    def observed(
-        self, *, command: str, run: str, metrics_file: Path | None = None
-    ) -> "RunObserver":
-        """Return the observer of a run, which logs and measures what was asked for."""
-        if metrics_file is None and self.console.json_log is None:
-            return RunObserver(self, run)
-        # Imported late, because few runs are observed.
-        from reconciler.cli.telemetry import RunTelemetry
-
-        return RunTelemetry(self, command=command, run=run, metrics_file=metrics_file)
-
 
 class RunObserver:
     """Observer of one run that neither logs nor measures: `reconciler.cli.telemetry` does both.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from reconciler.cli import completion_values
-from reconciler.cli.global_options import Invocation
+from reconciler.cli.global_options import Invocation, RunObserver
 from reconciler.cli.model_gate import FailOn, fail_on_option
 from reconciler.frozen_dataclass import dataclass
 
@@ -310,6 +310,18 @@ metrics_file = click.option(
     metavar="PATH",
     help="Write metrics of the run to this file, in Prometheus format",
 )
+
+
+def observed(
+    invocation: Invocation, *, command: str, run: str, metrics_file: Path | None
+) -> RunObserver:
+    """Return the observer of a run, which logs and measures what was asked for."""
+    if metrics_file is None and invocation.console.json_log is None:
+        return RunObserver(invocation, run)
+    # Imported late, because few runs are observed.
+    from reconciler.cli.telemetry import RunTelemetry
+
+    return RunTelemetry(invocation, command=command, run=run, metrics_file=metrics_file)
 
 
 OVERRIDES = {

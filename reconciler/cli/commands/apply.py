@@ -17,6 +17,7 @@ from reconciler.cli.options import (
     command_context,
     format_option,
     metrics_file,
+    observed,
     planning,
     reading,
 )
@@ -83,8 +84,8 @@ def command(
         break_freeze=approval_options.break_freeze,
         allow_unsoaked=approval_options.allow_unsoaked,
     )
-    observer = invocation.observed(
-        command="apply", run=wiring.new_run_id(), metrics_file=metrics_file
+    observer = observed(
+        invocation, command="apply", run=wiring.new_run_id(), metrics_file=metrics_file
     )
     run = _Run(
         invocation,

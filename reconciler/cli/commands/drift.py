@@ -23,6 +23,7 @@ from reconciler.cli.options import (
     format_option,
     grouped,
     metrics_file,
+    observed,
     planning,
     reading_only,
 )
@@ -141,7 +142,7 @@ def command(
     _check_urls(notify, heartbeat)
     options = replace(options, expects_values=not reading.without_values)
     run = wiring.new_run_id()
-    observer = invocation.observed(command="drift", run=run, metrics_file=metrics_file)
+    observer = observed(invocation, command="drift", run=run, metrics_file=metrics_file)
 
     every = sample_every if incremental else None
     check = partial(_check, observer, reading, options, attribution, every=every)

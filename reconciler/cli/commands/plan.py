@@ -15,6 +15,7 @@ from reconciler.cli.options import (
     command_context,
     format_option,
     metrics_file,
+    observed,
     planning,
     reading_only,
 )
@@ -55,8 +56,8 @@ def command(
     With --audit, models and workspaces that no file declares are read, with one API call for each
     list. An undeclared host or access is a warning; the actions and the digest stay the same.
     """
-    observer = invocation.observed(
-        command="plan", run=wiring.new_run_id(), metrics_file=metrics_file
+    observer = observed(
+        invocation, command="plan", run=wiring.new_run_id(), metrics_file=metrics_file
     )
 
     async def work(_handler: signals.SignalHandler) -> tuple[Plan, str, bool]:
