@@ -71,6 +71,13 @@ class ConfigFile(StrictSettings):
     )
 
 
+_RATIOS = {
+    "delete_ratio": "write `0.3` or `30%` for 30 percent",
+    "budget_increase": "write `0.5` or `50%` for 50 percent, or a larger percentage, as `200%`",
+}
+"""Hints for the limits that are ratios."""
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """The content of reconcile.yaml."""
@@ -238,7 +245,7 @@ def _check(tree: object, document: Sourced, problems: ProblemCollector) -> None:
                 if isinstance(gateway, dict):
                     _bind_key(gateway, ("targets", name, "probe", "gateway"), report)
                 _check_target(name, target, document, problems)
-                _check_increase(target.get("limits"), ("targets", name, "limits"), report)
+                _check_ratios(target.get("limits"), ("targets", name, "limits"), report)
         bind_references(tree, compiled(ConfigFile), report)
         _check_catalogue(tree.get("catalogue"), document.origin_of(("catalogue",)), problems)
         _check_names(tree, document, problems)
@@ -319,17 +326,16 @@ def _check_target(name: str, target: Tree, document: Sourced, problems: ProblemC
         problems.error("invalid-value", summary, here.at("environment"), hint=hint)
 
 
-def _check_increase(limits: Value, steps: Steps, report: ReportError) -> None:
+def _check_ratios(limits: Value, steps: Steps, report: ReportError) -> None:
     """Refuse a ratio above 1 that is no percentage: 50 is more often 50 % than 5,000 %."""
-    ratio = limits.get("budget_increase") if isinstance(limits, dict) else None
-    at = (*steps, "budget_increase")
-    if isinstance(ratio, str) and PERCENTAGE.fullmatch(ratio) is None:
-        summary = "`budget_increase` must be a ratio from 0 to 1, or a percentage"
-        report("invalid-value", summary, "write `0.5` or `50%` for 50 percent", at)
-    elif isinstance(ratio, int | float) and not isinstance(ratio, bool) and ratio > 1:
-        summary = "`budget_increase` is above 1, which stands for 100 percent"
-        hint = "write `0.5` or `50%` for 50 percent, and a larger ratio as a percentage, as `200%`"
-        report("invalid-value", summary, hint, at)
+    for name, hint in _RATIOS.items():
+        ratio = limits.get(name) if isinstance(limits, dict) else None
+        if isinstance(ratio, str) and PERCENTAGE.fullmatch(ratio) is None:
+            summary = f"`{name}` must be a ratio from 0 to 1, or a percentage"
+            report("invalid-value", summary, hint, (*steps, name))
+        elif isinstance(ratio, int | float) and not isinstance(ratio, bool) and ratio > 1:
+            summary = f"`{name}` is above 1, which stands for 100 percent"
+            report("invalid-value", summary, hint, (*steps, name))
 
 
 def _check_policies(tree: Tree, document: Sourced, problems: ProblemCollector) -> None:

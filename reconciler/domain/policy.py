@@ -119,12 +119,33 @@ _Share: TypeAlias = Annotated[
 ]
 
 
+def _fraction(value: object) -> object:
+    """Return a percentage as a number, and any other value as it is."""
+    percentage = PERCENTAGE.fullmatch(value) if isinstance(value, str) else None
+    return value if percentage is None else float(Decimal(percentage[1]) / 100)
+
+
+_Fraction: TypeAlias = Annotated[
+    float,
+    BeforeValidator(_fraction),
+    Field(ge=0, le=1, strict=True),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": 1},
+                {"type": "string", "pattern": r"^(100|[0-9]{1,2}(\.[0-9]{1,6})?) ?%$"},
+            ]
+        }
+    ),
+]
+
+
 class Limits(StrictSettings):
     """Limits of the changes of one run; only a strictly greater number exceeds a limit."""
 
     deletes: Annotated[int, Field(ge=0, strict=True)] = 3
     # Not applied below `guards.RATIO_COUNTS_FROM` owned integrations.
-    delete_ratio: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.3
+    delete_ratio: _Fraction = 0.3
     # No replace by default: the stored credential is deleted with the old integration.
     replaces: Annotated[int, Field(ge=0, strict=True)] = 0
     credential_changes: Annotated[int, Field(ge=0, strict=True)] = 10

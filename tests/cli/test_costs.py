@@ -146,6 +146,9 @@ def test_an_undo_that_raises_a_budget_is_guarded_too(tmp_path: Path) -> None:
         ({"budget_increase": "50"}, "invalid-value", "must be a ratio from 0 to 1, or a percent"),
         ({"budget_increase": "-5%"}, "invalid-value", "or a percentage"),
         ({"budget_increase": -0.5}, "invalid-value", "must be at least 0"),
+        ({"delete_ratio": 30}, "invalid-value", "write `0.3` or `30%` for 30 percent"),
+        ({"delete_ratio": "30"}, "invalid-value", "must be a ratio from 0 to 1, or a percentage"),
+        ({"delete_ratio": "101%"}, "invalid-value", "must be at most 1"),
         ({"budget_totals": 1}, "unknown-field", "did you mean `budget_total`?"),
     ],
 )
@@ -183,14 +186,14 @@ def test_a_percentage_needs_no_quotes_and_conforms_to_the_schema(tmp_path: Path)
     project.write(
         "reconcile.yaml",
         'version: 1\ntargets:\n  here:\n    base_url: "simulator:"\n'
-        "    limits: {budget_increase: 50%}\n",
+        "    limits: {budget_increase: 50%, delete_ratio: 30 %}\n",
     )
     assert project.run("validate").code == 0
     schema = project.run("schema", "--kind", "config").json
     found = jsonschema.Draft202012Validator(schema)
 
     def conforms(increase: object) -> bool:
-        limits = {"budget_increase": increase}
+        limits = {"budget_increase": increase, "delete_ratio": "12.5%"}
         target = {"base_url": "simulator:", "limits": limits}
         return bool(found.is_valid({"version": 1, "targets": {"here": target}}))
 

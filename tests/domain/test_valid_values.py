@@ -154,4 +154,6 @@ def test_a_built_target_has_its_types() -> None:
     assert target.prune is Prune.ALL
     assert target.limits == Limits(delete_ratio=1.0, budget_total=Decimal("0.3"))
     assert type(target.limits.delete_ratio) is float
+    limits = built(Limits, {"delete_ratio": "12.5 %", "budget_increase": "200%"})
+    assert (limits.delete_ratio, limits.budget_increase) == (0.125, Decimal(2))
     assert target.known_fields == {"openai": ("a",)}
