@@ -139,6 +139,8 @@ class Console:
         problem = None if self._out is None else _write(self._out, text)
         if problem is None:
             return
+        # Dropped after the first failure, so that a command with much output does not fail at each
+        # line.
         self._out = None
         if not isinstance(problem, BrokenPipeError):
             # The third argument is the file name, which the error report shows.
@@ -176,6 +178,7 @@ class Console:
             self._render_options(ledger, context),
             plan=plan,
             continues=continues,
+            # On a terminal, the user has typed the command a moment ago.
             names_simulator=is_default_target and is_simulator and self.stdout_width is None,
         )
         self.data(render("result", result, options, style=style))
@@ -277,6 +280,7 @@ class Console:
 
     def require_terminal(self, *, hint: str) -> None:
         """Raise `InvalidInput` with `hint` if the user cannot be asked."""
+        # The question is written to stderr, so that stdout holds only the result.
         for name, stream in (("stdin", self._in), ("stderr", self._err)):
             if not _is_terminal(stream):
                 summary = f"cannot ask for confirmation: {name} is not a terminal"
@@ -298,6 +302,7 @@ class Console:
         answer = self._in.readline()
         if not answer.endswith("\n"):  # Ctrl-D leaves the cursor behind the question
             self._err.write("\n")
+        # Anything else is a no, also the end of the input.
         return answer.strip().lower() in {"y", "yes"}
 
     def close(self) -> None:

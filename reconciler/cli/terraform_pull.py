@@ -28,6 +28,7 @@ def read_file(path: str) -> TerraformState:
 def adoption_of(invocation: Invocation, state: TerraformState, session: Session) -> Adoption:
     """Return the pull of a state; raises `LedgerError` if nothing could be recorded."""
     ledger = _ledger_of(invocation)
+    # First, because the state is worth nothing if its fingerprints cannot be stored at the end.
     ledger.require_writable()
     if isinstance(session.api, Client):
         # An error of the API can quote a stored value.
@@ -70,6 +71,7 @@ def _content_of(path: str) -> tuple[bytes, str]:
                 return stream.read(MAX_STATE + 1), "<stdin>"
         # Not `read_bytes`: a pipe, such as `<(terraform show -json)`, may not end.
         with Path(path).open("rb") as stream:
+            # One byte more than the limit shows that it was exceeded.
             return stream.read(MAX_STATE + 1), path
     except OSError as reason:
         summary = f"{path} cannot be read: {reason.strerror or 'the system refuses'}"

@@ -47,6 +47,8 @@ class UndoSource:
             if this is None:
                 raise InvalidInput([_unknown(run)])
             self._refuse_other_target(this["target"])
+            # All that is needed is read here: the ledger is closed before the API is read, which
+            # can take minutes.
             earlier = ledger.history(before=run, target=self.target.name)
             later = ledger.history(after=run, target=self.target.name)
             untouched = _untouched(this["outcomes"])
@@ -104,6 +106,7 @@ class UndoSource:
     def _is_ours(self, target: object) -> bool:
         """Compare a recorded target with this one; its first run may not know the organisation."""
         recorded = target if isinstance(target, dict) else {}
+        # Both: a target that was moved to another host has other integrations under the same slugs.
         return (recorded.get("name"), recorded.get("base_url")) == (
             self.target.name,
             self.target.base_url,

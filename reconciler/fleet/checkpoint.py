@@ -45,6 +45,7 @@ class Checkpoint:
     def completed(self, member: Member) -> MemberOutcome | None:
         """Return the earlier outcome in this run, if the member has not changed since."""
         outcome = self.outcomes.get(member.name)
+        # A member that failed is run again; that is what --resume is for.
         if outcome is None or not outcome.done:
             return None
         # With another folder, target or variable, the recorded outcome is not that of this member.
@@ -93,6 +94,7 @@ def resume(folder: Path, run: str, *, operation: FleetOperation) -> Checkpoint:
 
 
 def _fill(checkpoint: Checkpoint, document: Mapping[str, Any]) -> None:
+    # A later version may record less than this one relies on.
     if document["kind"] != "fleet_run" or document["format_version"] != "1":
         raise KeyError
     if document["command"] != checkpoint.operation.value:

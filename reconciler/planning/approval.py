@@ -35,6 +35,7 @@ def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved,
     sendable: set[Unverified] = set()
     for plan in approved:
         for action in plan.actions:
+            # The union of all plans: pull requests are approved one by one, and applied together.
             actions.setdefault((action.slug, action.kind), []).append(action)
         # A secret that an approved plan could not verify can turn out to be a different one.
         sendable |= {*plan.unverified, *_sent_by(plan)}
@@ -44,6 +45,7 @@ def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved,
         # Such an update can have no counterpart: where the approved plan was made, the secret was
         # unverified, and an unverified secret causes no action.
         rotates_only = all(_is_known_secret(action, c, sendable) for c in action.changes)
+        # By kind: who approved an update has not approved that the integration is replaced.
         if same is None and not (action.kind is ActionKind.UPDATE and rotates_only):
             excess.append(NotApproved(action.slug, action.kind))
             continue
@@ -97,6 +99,7 @@ def renews_secrets_only(fresh: Plan) -> bool:
     nothing to approve.
     """
     return (
+        # An undo sends secrets from before a run, which no file names.
         fresh.run is None
         and sends_secrets_only(fresh)
         and all(_keeps_references(action) for action in fresh.actions)

@@ -145,6 +145,8 @@ class _Draft:
         for slug, declared in sorted(self.desired.integrations.items()):
             if not self.options.selection.includes(slug):
                 continue
+            # Neither present nor absent: a create could make a duplicate, an update could lose what
+            # was not read.
             if slug in self.observed.unreadable:
                 record = self.observed.unreadable[slug]
                 self.diagnostics.append(messages.not_compared(declared, record))
@@ -239,6 +241,8 @@ class _Draft:
         costs, exceeded = self._costs(ordered)
         if exceeded is not None:
             violations.append(exceeded)
+        # After all actions are known, and before guards mark them: a rename shows as a delete and a
+        # create.
         self._note_renames(ordered)
         found = [item.diagnostic for item in violations]
         return guards.block(ordered, violations), costs, found
@@ -274,6 +278,7 @@ class _Draft:
         if part.action is None:
             notes = (*part.diagnostics, messages.declared_elsewhere(declared))
             return replace(part, diagnostics=notes)
+        # First among the codes: the other blocks do not matter where this repository may not write.
         codes = ("not-owned", *part.action.blocked_by)
         blocked = replace(part.action, blocked_by=codes, calls=())
         notes = (*part.diagnostics, messages.not_owned(declared))
@@ -317,6 +322,7 @@ class _Draft:
             now=self.now,
             audited=self.audit.seen.get(current.slug),
         )
+        # Reported here, because a delete is protected by the same rule and has its own wording.
         if part.action is not None and "protected" in part.action.blocked_by:
             extra.append(
                 messages.protected(declared.slug, "replaced (deleted and re-created)", declared)
@@ -351,6 +357,7 @@ class _Draft:
         """Report creates that equal an integration that is no longer declared."""
         gone = {a.slug for a in actions if a.kind is ActionKind.DELETE} | set(self.forgotten)
         observed = self.observed.integrations
+        # By name and provider: these survive a rename, while the slug is what changes.
         slugs = {_rename_key(observed[slug].fields): slug for slug in sorted(gone)}
         for action in actions:
             declared = action.subject.declared

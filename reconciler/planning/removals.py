@@ -77,6 +77,7 @@ def is_candidate(
     row: Observed, *, desired: DesiredState, last_applied: LastAppliedState, options: PlanOptions
 ) -> bool:
     """Return whether, according to its row in the list, an integration is deleted or replaced."""
+    # These are never deleted, so their details need not be read.
     if row.is_archived or not options.selection.includes(row.slug) or not owns(desired, row):
         return False
     declared = desired.integrations.get(row.slug)
@@ -96,6 +97,7 @@ def _is_replaced(declared: Declared, row: Observed) -> bool:
         # Ids of two forms may name one object, so they are no reason to replace it.
         if name not in declared.fields or ignored or differ_in_form(want, have):
             continue
+        # The list shows an empty field as null or leaves it out.
         if want != have and not (is_empty(want) and is_empty(have)):
             return True
     return False

@@ -99,6 +99,7 @@ def find_shadow(
     # What a file declares, or used to declare, is an integration like any other.
     if observed.slug in desired.integrations or last_applied.of(observed.slug).declared is not None:
         return None
+    # The name alone proves nothing, because anyone can create an integration with this suffix.
     run = marked_run(observed)
     if run is None or observed.is_archived:
         return None
@@ -139,6 +140,7 @@ def plan_leftovers(
             notes.append(_note_on(shadow))
             continue
         reason = f"{LEFT_OVER}{shadow.integration}"
+        # Wanted, so that the protection of the integration does not keep its shadow alive.
         actions.append(plan_delete(shadow.observed, LastApplied(), reason, is_wanted=True))
     return actions, notes
 
@@ -193,6 +195,7 @@ def with_staging(
 ) -> IntegrationPlan:
     """Return the plan of an integration whose credential is staged, or a block if it cannot be."""
     action = part.action
+    # A blocked action sends nothing, so there is no credential to try.
     if action is None or action.blocked_by or not _is_staged(action):
         return part
     declared = action.subject.declared
@@ -287,6 +290,7 @@ def _shadow_body(action: Action, declared: Declared, remembered: LastApplied) ->
         if not is_empty(value):
             body[name] = value
     shown = fields.get("name") or stored.get("name") or declared.slug
+    # Cut first, so that the mark at the end stays within the longest name that the API takes.
     body["name"] = f"{str(shown)[:_LONGEST_NAME]} (next)"
     return body
 

@@ -115,6 +115,7 @@ class Client:
         it is expected, and with the secrets known that it may quote.
         """
         prepared, content = self._prepare(call)
+        # A write must never be sent before it is announced, and one answer is all that waits.
         if not prepared.operation.safe or self._begun is not None:
             raise ValueError("one read at a time can be begun")
 
@@ -131,6 +132,7 @@ class Client:
         if self._begun is not None and self._begun[0] == call:
             _, sending = self._begun
             self._begun = None
+            # Waited for and not cancelled, because the request may be answered at any moment.
             answer = await sending
             if answer is not None:
                 return answer
@@ -140,6 +142,7 @@ class Client:
             partial(self._until_not_throttled, prepared, content),
             repeatable=prepared.operation.idempotent,
         )
+        # A reply says 1 by itself; copying each of thousands would cost more than it tells.
         return reply if attempts == 1 else replace(reply, attempts=attempts)
 
     async def call_once(self, call: Call) -> Reply:

@@ -64,6 +64,7 @@ def from_detail(
     if configurations:
         decode_values.shallow(configurations, "configurations")
         provider = str(fields["ai_provider_id"])
+        # Of the provider in the answer, which may be another one than the files declare.
         schema = integration_schema(provider, vouched=known_fields.get(provider, ()))
         fields["configurations"] = _unmasked(configurations, schema.child("configurations"))
     for field in _structured():
@@ -114,6 +115,7 @@ def with_parts(
     fields = dict(observed.fields)
     for part in (models, workspaces):
         if part is not None:
+            # Later reads win: the record's own copy of a list can be older than its sub-resource.
             fields |= part.fields
     return replace(
         observed,
@@ -146,6 +148,7 @@ def _record(
 def _fields() -> tuple[FieldSchema, ...]:
     """Return the fields of an integration that an answer may show."""
     fields = compiled(Integration).fields.values()
+    # A local field in an answer would be taken for what a file declares.
     return tuple(f for f in fields if not (f.facts.identity or f.facts.local or f.facts.write_only))
 
 
@@ -242,6 +245,7 @@ def _hidden(value: object) -> Value:
         return None
     if isinstance(value, str):
         mask = Mask(repaired(value))
+        # Text in the form of a mask is one, whatever the name of its field.
         return mask if mask.judge("") is not MaskVerdict.UNREADABLE else Redacted(value)
     return Redacted(canonical_json(value))
 
@@ -258,6 +262,7 @@ def _unmasked(tree: Mapping[str, object], schema: FieldSchema) -> dict[str, Valu
         # The mask overrides a plain value of the same name, whichever comes first.
         elif name not in fields:
             fields[name] = _visible(value, schema.child(name))
+    # Null and absent are the same in an answer, while in a file null clears a field.
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -285,6 +290,7 @@ def _visible(value: object, field: FieldSchema) -> Value:
         return cast(Value, closed(value))
     if isinstance(value, list):
         entries = field.entries or UNKNOWN
+        # A list inside configurations can hold secrets as well, such as a list of headers.
         return [_visible(item, entries) for item in value]
     # The answer was parsed from JSON, and every JSON value is a `Value`.
     return cast(Value, value)

@@ -37,6 +37,7 @@ def put_models(record: Record, body: object, now: str) -> Record:
     allow_all = body.get("allow_all_models", record["allow_all_models"])
     if not isinstance(allow_all, bool):
         raise invalid_request("allow_all_models is invalid")
+    # A write merges: a model that it does not list stays as it is (remote/API.md §5.1).
     models = dict(record["models"])
     for item in listed:
         _check_model(item)
@@ -53,6 +54,7 @@ def delete_models(
     """
     # A slug with a comma cannot be expressed (remote/API.md §5.1).
     slugs = [slug for slug in query.get("slugs", "").split(",") if slug]
+    # The query comes first, as in the specification.
     if not slugs and switches.models_delete == "query_or_body":
         slugs = _slugs_in_body(body)
     if not slugs:
@@ -165,6 +167,7 @@ def put_workspaces(
         _refuse_empty_usage_limits([*listed, access])
     shared = _shared_access(access, now, new_id) if access is not None else None
     workspaces = dict(record["workspaces"])
+    # Those of the body are not overridden: what the same request says about them counts.
     sent_keys = set()
     grants = []
     for item in listed:

@@ -102,6 +102,8 @@ class Organisation:
         raise refusal(404, "AB08", "Not found")
 
     def _visible(self, entry: StoredIntegration, *, stale: bool) -> Record | None:
+        # The state before the last write: a replica that lags behind shows an old record, not a
+        # damaged one.
         return entry.previous if stale or self._is_fresh(entry) else entry.record
 
     def _is_fresh(self, entry: StoredIntegration) -> bool:

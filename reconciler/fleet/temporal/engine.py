@@ -43,9 +43,11 @@ class TemporalEngine:
         """Carry out every task; if cancelled, cancel the running workflows."""
         client = await self.service.connect()
         async with self.service.translated_errors():
+            # A notice and no error: a worker can be started while the workflows wait.
             if tasks and not await self.service.has_workers(client):
                 queue = self.service.queue
                 self.notify(f"no worker is listening on queue {queue}; start `reconcile worker`")
+        # One iterator is the queue of all workers, which share this loop.
         waiting = iter(tasks)
 
         async def work() -> None:
@@ -65,6 +67,7 @@ class TemporalEngine:
         async with self.service.translated_errors():
             try:
                 handle = await self._start(client, task)
+            # Exit code 4, as for a lock: the other run has the member.
             except WorkflowAlreadyStartedError:
                 note = MemberNote("error", "locked", "another run of this member is in progress")
                 return MemberOutcome(task.member, MemberStatus.REFUSED, 4, notes=(note,))

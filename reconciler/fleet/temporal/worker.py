@@ -61,6 +61,7 @@ class Activities:
     async def _carry_out(self, message: WorkflowInput) -> Report:
         # Read for each task, because fleet.yaml can change while the worker runs.
         fleet, handler = self.fleet()
+        # Another fleet.yaml could name another organisation under the same member.
         if message.fleet and message.fleet != fleet.digest:
             return failed(message, "other-fleet", MemberStatus.REFUSED, 4)
         if fleet.member(message.member) is None:
@@ -73,6 +74,7 @@ class Activities:
         if is_retry and any(note.code == "locked" for note in outcome.notes):
             # The lost worker may still be running; its lock ends with its process.
             raise ApplicationError("the lost worker still holds the lock", type="locked")
+        # After the check above: an outcome that Temporal retries is not one.
         self.ended(outcome)
         return report_of(outcome)
 
