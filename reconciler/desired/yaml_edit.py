@@ -61,6 +61,12 @@ class FileEdit:
         place = self._locate(index, steps)
         start, end = place.node.start_mark.index, _last_end(self._text, place.node)
         written = _in_style_of(place, value)
+        colon = self._colon_above(index, steps, start)
+        if colon is not None:
+            # A list can begin in the column of its name, where no other value can stand.
+            first_line = self._text[colon : line_start(self._text, start)].rstrip("\r\n")
+            self._splice(colon, end, f" {written}{first_line}")
+            return
         # Behind `name:` without a value there is no space yet.
         if start == end and self._text[start - 1 : start] == ":":
             written = " " + written
@@ -122,6 +128,16 @@ class FileEdit:
         end = len(self._text) if is_last else _last_end(self._text, node)
         written = text if is_last else text.removesuffix("\n")
         self._splice(start, end, written.replace("\n", self._newline))
+
+    def _colon_above(self, index: int, steps: Steps, start: int) -> int | None:
+        """Return the end of the `name:` of a list that begins on a later line, None otherwise."""
+        holder = self._locate(index, steps[:-1]).node if steps else None
+        if not isinstance(holder, yaml.MappingNode):
+            return None
+        name, node = holder.value[_position(holder, steps[-1])]
+        colon = self._text.index(":", name.end_mark.index) + 1
+        is_list = isinstance(node, yaml.SequenceNode) and not node.flow_style
+        return colon if is_list and "\n" in self._text[colon:start] else None
 
     def _locate(self, index: int, steps: Steps) -> _NodeLocation:
         return _locate(compose(self._text)[index], steps)

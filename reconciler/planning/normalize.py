@@ -31,6 +31,8 @@ from reconciler.domain.tree import (
 
 OFF: Tree = {"enabled": False}
 
+SHARED_ACCESS = "global_workspace_access"
+
 NO_ACCESS: Tree = {"workspaces": [], "global_workspace_access": OFF}
 """Body that grants no access and revokes none."""
 

@@ -15,6 +15,7 @@ from reconciler.domain.schema import FieldKind, FieldSchema, any_provider_schema
 from reconciler.domain.secrets import Redacted, SecretRef, closed
 from reconciler.domain.tree import Path, Tree, Value, is_empty, is_mapping, leaves
 from reconciler.frozen_dataclass import dataclass
+from reconciler.planning.normalize import OFF, SHARED_ACCESS
 
 
 class Absent(Enum):
@@ -67,7 +68,15 @@ def differences(
     """
     relevant = [entry for entry in expected if entry.concerns(slug)]
     walk = _Walk(slug, relevant)
-    return list(walk.through(source, target, (), any_provider_schema()))
+    sides = _with_switch(source), _with_switch(target)
+    return list(walk.through(*sides, (), any_provider_schema()))
+
+
+def _with_switch(tree: Tree) -> Tree:
+    """Return a tree in which access of all workspaces that is declared empty is off."""
+    if SHARED_ACCESS in tree and is_empty(tree[SHARED_ACCESS]):
+        return {**tree, SHARED_ACCESS: OFF}
+    return tree
 
 
 def is_expected(difference: Difference, expected: Iterable[ExpectedDifference]) -> bool:

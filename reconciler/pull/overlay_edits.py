@@ -19,8 +19,9 @@ from reconciler.desired.yaml_reader import Plain, apply_types, read_yaml
 from reconciler.desired.yaml_writer import document as written_document
 from reconciler.domain.integration import Integration
 from reconciler.domain.schema import FieldKind, FieldSchema, any_provider_schema
-from reconciler.domain.tree import Path
+from reconciler.domain.tree import Path, is_empty, lookup
 from reconciler.frozen_dataclass import dataclass
+from reconciler.planning.normalize import OFF, SHARED_ACCESS
 from reconciler.pull.edits import follow
 from reconciler.pull.overlay_parts import OverlayParts, path_of
 from reconciler.pull.working_copy import WorkingCopy
@@ -228,6 +229,9 @@ def file_value(document: Sourced, path: Path, schema: FieldSchema) -> Any:
     In an overlay, null withdraws a declaration, so emptiness is declared by an empty value.
     """
     _, covered, raw = follow(document.value, path, schema)
+    if path[0] == SHARED_ACCESS and covered == 1 and is_empty(raw):
+        # No access is declared by the switch, which the field requires.
+        covered, raw = len(path), lookup({SHARED_ACCESS: OFF}, path)
     if covered < len(path):
         raise NotEditable
     field = schema.at(path)

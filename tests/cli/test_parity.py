@@ -386,3 +386,45 @@ def test_an_overlay_that_is_a_link_to_another_environment_is_not_edited(tmp_path
         done = made.run("promote", "staging", "production", "--format", "json", *options)
         assert (done.code, codes(done.json)) == (3, ["symlink"])
         assert other.read_text() == "alpha: {description: old}\n"
+
+
+LISTS = """\
+alpha:
+  workspaces:
+  - {id: ws-a, enabled: true}
+  models:
+  - slug: gpt-5
+    enabled: false
+"""
+
+
+@pytest.mark.parametrize("value", ["null", "[]"])
+def test_lists_in_the_column_of_their_names_are_edited(tmp_path: Path, value: str) -> None:
+    made = environments(tmp_path, models=[{"slug": "gpt-5", "enabled": True}])
+    overlay(made, LISTS)
+    overlay(made, f"alpha: {{workspaces: {value}, models: {value}}}", "staging")
+    promoted(made)
+    assert made.run("parity", "staging", "production").code == 0
+    assert made.run("validate").code == 0
+
+
+@pytest.mark.parametrize("ours", ["{enabled: true}", "{enabled: false}", "null"])
+@pytest.mark.parametrize("theirs", ["{enabled: true}", "{enabled: false}", "null"])
+def test_no_access_of_all_workspaces_has_two_forms(tmp_path: Path, ours: str, theirs: str) -> None:
+    made = environments(tmp_path, global_workspace_access=None)
+    overlay(made, f"alpha: {{global_workspace_access: {ours}}}", "staging")
+    overlay(made, f"alpha: {{global_workspace_access: {theirs}}}")
+    promoted(made)
+    assert made.run("parity", "staging", "production").code == 0
+    before = read(made)
+    promoted(made)
+    assert read(made) == before
+
+
+def test_access_that_the_base_declares_empty_is_off(tmp_path: Path) -> None:
+    made = environments(tmp_path, global_workspace_access=None)
+    overlay(made, "alpha: {global_workspace_access: {enabled: true}}")
+    promoted(made)
+    assert "enabled: false" in read(made)
+    overlay(made, "alpha: {global_workspace_access: {enabled: false}}")
+    assert made.run("parity", "staging", "production").code == 0

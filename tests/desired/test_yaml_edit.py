@@ -1,0 +1,54 @@
+"""Edits of one value: in every layout of YAML the file then has the new value, and nothing else."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from reconciler.desired.yaml_edit import FileEdit
+
+LAYOUTS = {
+    "list in the column of its name": "a:\n  x: 1\n  l:\n  - id: p\n    on: 1\n  - id: q\n  z: 2\n",
+    "list at the top": "l:\n- id: p\n- id: q\nz: 2\n",
+    "deeper list": "a:\n    x: 1\n    l:\n        - id: p\n          on: 1\n    z: 2\n",
+    "list with comments": "a:\n  l:  # why\n  # more\n  - id: p  # one\n\n  # two\n  z: 2\n",
+    "list at the end": "a:\n  z: 2\n  l:\n  - id: p",
+    "quoted name": 'a:\n  "l" :\n  - id: p\n  z: 2\n',
+    "list of lists": "a:\n  l:\n  - - 1\n    - 2\n  z: 2\n",
+    "list in a list": "a:\n- l:\n  - id: p\n  z: 2\n",
+    "list in brackets": "a: {l: [{id: p}], z: 2}\n",
+    "list in brackets below": "a:\n  l:\n    [{id: p}]\n  z: 2\n",
+    "mapping": "a:\n  l:\n    p: 1\n  z: 2\n",
+    "text": "a:\n  l: |\n    one\n    two\n  z: 2\n",
+    "text below": "a:\n  l:\n    one\n  z: 2\n",
+    "nothing": "a:\n  l:\n  z: 2\n",
+    "JSON": '{"a": {"l": [{"id": "p"}], "z": 2}}\n',
+}
+VALUES = [None, [], {}, False, 7, "", "one: two", [{"id": "r", "on": True}], {"p": {"q": None}}]
+
+
+def place(value: Any) -> tuple[Any, ...]:
+    """Return the steps to the field `l`, wherever it is."""
+    if "l" in value:
+        return ("l",)
+    inner = value["a"]
+    return ("a", 0, "l") if isinstance(inner, list) else ("a", "l")
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_value_is_replaced_in_every_layout(layout: str, newline: str) -> None:
+    text = LAYOUTS[layout].replace("\n", newline)
+    for value in VALUES:
+        expected = yaml.safe_load(text)
+        steps = place(expected)
+        holder = expected
+        for step in steps[:-1]:
+            holder = holder[step]
+        holder["l"] = value
+        edit = FileEdit(text.encode())
+        edit.replace(0, steps, value)
+        done = edit.result().decode()
+        assert yaml.safe_load(done) == expected, done
+        assert done.count("\n") == done.count(newline), done
+        assert done.endswith("\n") is text.endswith("\n")
