@@ -24,7 +24,8 @@ ReferenceCheck = Callable[[SecretRef], Diagnostic | None]
 _CACHED_FILES = 16
 _MAX_PER_FILE = 200
 """Reported problems of one file; more than this usually have one cause."""
-_MAX_SUGGESTIONS = 500
+_MAX_COMPARED = 100_000
+"""Words that searches for suggestions look at, in total: more would take seconds."""
 
 _DEFAULT_HINTS: Mapping[str, str] = MappingProxyType(
     {
@@ -99,7 +100,7 @@ class ProblemCollector:
         self.accepted_providers: Collection[str] = ()
         self.errors = 0
         self._reported: Counter[str | tuple[str, str]] = Counter()
-        self._suggestions = 0
+        self._compared = 0
 
     def display_path(self, file: str) -> str:
         """Return the displayed path of a file."""
@@ -164,8 +165,10 @@ class ProblemCollector:
 
     def did_you_mean(self, word: str, known: Iterable[str]) -> str:
         """Return a hint with the nearest known word; after many searches, which are slow, ""."""
-        self._suggestions += 1
-        return did_you_mean(word, known) if self._suggestions <= _MAX_SUGGESTIONS else ""
+        words = list(known)
+        is_first = not self._compared
+        self._compared += len(words)
+        return did_you_mean(word, words) if is_first or self._compared <= _MAX_COMPARED else ""
 
     def _is_within_limit(self, severity: Severity, file: str) -> bool:
         """Count a problem; refuse it if its file has many, unless it is the first error there."""

@@ -267,6 +267,16 @@ def test_an_instant_beyond_all_dates_is_one_that_cannot_be_read(folder: Folder, 
     assert [code for code, _ in folder.found()] == ["catalogue-date"]
 
 
+def test_names_are_suggested_only_while_few_were_compared(folder: Folder) -> None:
+    document = {f"model-{n:05}": {"litellm_provider": "openai"} for n in range(20_000)}
+    folder.catalogue(document)
+    folder.integration("main", models=models(*(f"modell-{n}" for n in range(150))))
+    hints = [found.hint for found in folder.load().diagnostics]
+    assert len(hints) == 150
+    assert hints[0].startswith("did you mean `model-")
+    assert hints[-1].startswith("correct the name, or declare it")
+
+
 TWICE = {
     "of one file": (b'{"gpt-4": {%s, "deprecation_date": "2026-12-06"}, "gpt-4": {%s}}', "error"),
     "of two dates": (
