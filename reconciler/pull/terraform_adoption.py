@@ -25,7 +25,7 @@ from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.normalize import normalize
 from reconciler.planning.removals import owns
 from reconciler.pull import terraform_findings as findings
-from reconciler.pull.terraform_scope import REQUIRED, ManagedScope, entries_of
+from reconciler.pull.terraform_scope import REQUIRED, ManagedScope, entries_of, new_values
 from reconciler.pull.terraform_state import ManagedIntegration, TerraformState
 from reconciler.pull.terraform_workspaces import Matched, match_workspaces
 
@@ -83,8 +83,8 @@ class Adoption:
     ) -> dict[str, Observed]:
         """Return the integrations to pull, each with the values that Terraform manages.
 
-        `requested` are the managed slugs that the command asks for. A document that exists is
-        edited in place, so its integration is returned whole.
+        `requested` are the managed slugs that the command asks for. A document that exists may
+        declare more than Terraform manages, so only what no file may hold is left out of it.
         """
         self._note_state(requested)
         self._note_gone(observed, requested)
@@ -101,10 +101,14 @@ class Adoption:
         for slug, seen in chosen.items():
             item = self.state.integrations[slug]
             self._compare(item, seen)
-            if slug in desired.integrations:
-                narrowed[slug] = seen
-            elif refused := sorted(item.marked & REQUIRED):
-                self.diagnostics.append(findings.cannot_be_written(item, refused))
+            declared = desired.integrations.get(slug)
+            refused = item.marked & REQUIRED
+            if declared is not None:
+                refused = new_values(refused, seen.fields, declared.fields)
+            if refused:
+                self.diagnostics.append(findings.cannot_be_written(item, sorted(refused)))
+            elif declared is not None:
+                narrowed[slug] = scope.without_marked(item, seen, declared.fields)
             else:
                 narrowed[slug] = scope.narrow(item, seen)
         return narrowed

@@ -3,7 +3,7 @@
 Every value comes from the API; the state decides which ones a file declares.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
 from reconciler.diagnostics import Diagnostic
@@ -22,6 +22,9 @@ Report = Callable[[Diagnostic], None]
 REQUIRED = frozenset({"slug", "name", "ai_provider_id", "workspace_id"})
 """Fields without which a file declares another integration, or none."""
 
+_IDENTITY = frozenset({"slug", "id", "enabled"})
+"""Members of an entry without which it declares nothing."""
+
 # It hides both ends, so it contradicts no value.
 _HIDDEN = Mask("*****")
 
@@ -33,6 +36,43 @@ class ManagedScope:
     state: TerraformState
     matched: Matched
     report: Report
+
+    def without_marked(self, item: ManagedIntegration, seen: Observed, held: Tree) -> Observed:
+        """Return an integration without marked values, except those that its document has.
+
+        `held` are the fields of the document.
+        """
+        fields = dict(seen.fields)
+        marked = new_values(item.marked - REQUIRED, fields, held)
+        if marked:
+            self.report(findings.left_unmanaged(item, sorted(marked)))
+        for name in marked:
+            del fields[name]
+        if is_mapping(fields.get("configurations")):
+            fields["configurations"] = self._closed(item, fields["configurations"])
+        ids = self.matched.ids
+        for part, managed in (("models", self.state.models), ("workspaces", self.state.workspaces)):
+            listed = entries_of(seen, part)
+            for entry in managed.get(item.slug, ()):
+                found = {entry.id} if part == "models" else ids.get(entry.id, frozenset())
+                own = _entries(held, part)
+                for identity in listed.keys() & found:
+                    self._drop_marked(entry, listed, identity, own.get(identity))
+            if part in fields:
+                fields[part] = list(listed.values())
+        return replace(seen, fields=fields)
+
+    def _drop_marked(
+        self, entry: ManagedEntry, listed: dict[str, Tree], identity: str, held: Tree | None
+    ) -> None:
+        """Remove what is marked of an entry, and all of it if no file may name it."""
+        if entry.is_marked and held is None:
+            self.report(findings.entry_cannot_be_written(entry))
+            del listed[identity]
+            return
+        current = listed[identity]
+        dropped = new_values(entry.marked - _IDENTITY, current, held or {})
+        listed[identity] = {name: v for name, v in current.items() if name not in dropped}
 
     def narrow(self, item: ManagedIntegration, seen: Observed) -> Observed:
         """Return an integration with the values that Terraform manages."""
@@ -110,9 +150,22 @@ class ManagedScope:
         return wanted
 
 
+def new_values(names: Iterable[str], fields: Tree, held: Tree) -> frozenset[str]:
+    """Return the names whose values a document does not have yet."""
+    return frozenset(
+        name
+        for name in names
+        if not is_empty(fields.get(name)) and fields.get(name) != held.get(name)
+    )
+
+
 def entries_of(seen: Observed, name: str) -> dict[str, Tree]:
     """Return the entries of a list of an observed integration by their id."""
-    entries = seen.fields.get(name)
+    return _entries(seen.fields, name)
+
+
+def _entries(fields: Tree, name: str) -> dict[str, Tree]:
+    entries = fields.get(name)
     key = "slug" if name == "models" else "id"
     return {
         str(entry[key]): entry

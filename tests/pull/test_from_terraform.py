@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from reconciler.ledger.location import TargetKey
 from reconciler.ledger.lock import file_lock
@@ -302,6 +303,57 @@ def test_a_description_that_is_sensitive_in_the_state_stays_unmanaged(tmp_path: 
         done = at.pull("spare-*")
         assert "description" not in (at.integrations / "spare-0.yaml").read_text()
         assert at.leaks(done) == []
+
+
+def test_a_file_that_exists_gets_no_value_that_is_sensitive_in_the_state(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        at.pull("spare-*")
+        forced = at.pull("--force", "spare-*")
+        assert forced.code == 0, forced.err
+        assert at.leaks(forced) == []
+        path = at.integrations / "spare-0.yaml"
+        path.write_text(path.read_text() + "description: another one\n")
+        edited = at.pull("spare-0")
+        assert edited.code == 0
+        assert "warning[terraform-sensitive-field]: spare-0: description" in edited.err
+        assert at.leaks(edited) == []
+        assert at.plan()["actions"] == []
+        # A value that the file has already is not taken away.
+        note = "description: canary note of the platform team\n"
+        path.write_text(path.read_text() + note)
+        assert at.pull("spare-0").code == 0
+        assert path.read_text().endswith(note)
+
+
+def test_a_file_that_exists_gets_no_required_value_that_is_sensitive(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        at.pull("spare-0")
+        path = at.integrations / "spare-0.yaml"
+        resource(at.state, "portkey_integration.spare[0]")["sensitive_values"]["name"] = True
+        assert at.pull("spare-0").code == 0
+        at.put("spare-0", name="canary name")
+        before = path.read_text()
+        done = at.pull("spare-0")
+        assert done.code == 5
+        assert "spare-0: name is sensitive in the state" in done.err
+        assert path.read_text() == before
+
+
+def test_a_file_that_exists_gets_no_entry_whose_identity_is_sensitive(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        at.pull("openai-limited")
+        path = at.integrations / "openai-limited.yaml"
+        document = yaml.safe_load(path.read_text())
+        document["models"] = [m for m in document["models"] if m["slug"] != "gpt-4o-mini"]
+        path.write_text(yaml.safe_dump(document))
+        address = 'portkey_integration_model_access.base["gpt-4o-mini"]'
+        resource(at.state, address)["sensitive_values"] = {"model_slug": True}
+        for words in (["openai-limited"], ["--force", "openai-limited"]):
+            done = at.pull(*words)
+            assert done.code == 0, done.err
+            assert "its identity is sensitive in the state; left unmanaged" in done.err
+            pulled = yaml.safe_load(path.read_text())["models"]
+            assert [m["slug"] for m in pulled] == [m["slug"] for m in document["models"]]
 
 
 def test_workspaces_that_cannot_be_told_apart_are_all_written(tmp_path: Path) -> None:
