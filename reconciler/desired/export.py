@@ -59,6 +59,7 @@ def export_integration(
     for name in sort_names(fields, schema.fields):
         field = schema.child(name)
         written = _value(_without_defaults(field, fields), (name,), field, names)
+        # An empty field is left out: in a file it would declare that the field must be empty.
         if not is_empty(written):
             tree[name] = written
     configurations = tree.get("configurations")
@@ -79,6 +80,8 @@ def grants_no_access(observed: Observed) -> bool:
     entries = _entries(observed.fields.get("workspaces"))
     # If fewer entries were read than the integration counts, one of the others may have access.
     is_whole = (observed.workspace_count or 0) <= len(entries)
+    # An empty list in the file revokes every access, so it is written only where that is so
+    # already.
     return is_whole and not any(entry.get("enabled") for entry in entries)
 
 
@@ -178,6 +181,7 @@ def _differs_from_base_model(model: Mapping[str, Value]) -> bool:
 
 
 def _value(value: Value, path: Path, field: FieldSchema, names: SecretNames) -> Value:
+    # A mask stands for a secret wherever it is, also in a field that no model describes.
     if isinstance(value, Mask) or (field.facts.secret and not is_empty(value)):
         return names.reference(path)
     if isinstance(value, Redacted):
@@ -214,6 +218,7 @@ def _list(
         name = str(item.get(key)) if key and isinstance(item, Mapping) else str(index)
         written.append((name, _value(item, (*path, name), inner, names)))
     if key:
+        # Sorted, because the order of the API can change from read to read (remote/API.md §9).
         written.sort(key=lambda pair: pair[0])
     return [value for _, value in written]
 

@@ -146,6 +146,7 @@ class YamlFile:
 
         With `key`, the span of the last step's name instead of its value.
         """
+        # By number, because an empty document between two others has none in the list.
         document = next((d for d in self.documents if d.index == index), None)
         if document is None:
             return Span(0, 0, 1)

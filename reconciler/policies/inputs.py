@@ -87,6 +87,7 @@ class PolicyInputs:
             path = folder / file.path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.content)
+            # The only permissions that Git records are executable or not.
             path.chmod(0o700 if file.is_executable else 0o600)
         first, *arguments = self.policy.command
         program = self.program if self.program is not None else folder / first
@@ -176,6 +177,8 @@ def _named_in_folder(command: Sequence[str], folder: Path) -> Iterator[str]:
             # The program would look beside its private folder, where anyone can write.
             summary = f"an argument points outside its folder: `{word}`"
             raise PolicyProblem(summary, hint="write a path below the folder, or an absolute path")
+        # A link counts by its name, whether or not it leads anywhere: it can be made to lead
+        # elsewhere later.
         if is_inner_path(word) and os.path.lexists(folder / word):
             yield word
 
@@ -189,6 +192,7 @@ def _read_files(folder: Path, paths: Sequence[str]) -> tuple[PolicyFile, ...]:
         for file in _files_below(root, root / path):
             is_empty = False
             name = file.relative_to(root).as_posix()
+            # A file can be listed itself and as part of a folder.
             if name in found:
                 continue
             found[name] = _read_file(file, name, limit=MAX_BYTES - size)

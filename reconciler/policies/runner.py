@@ -83,6 +83,7 @@ class PolicyRunner:
         return path_outside(self.environment.get("PATH", ""), self._repository)
 
     def _inputs(self, policy: PolicyCommand) -> PolicyInputs:
+        # Before any file is read: what the environment does not list is not looked at.
         require_allowed(policy.command, self.allowed)
         return read_inputs(
             policy,
@@ -112,6 +113,8 @@ class PolicyRunner:
         with _private_folder() as folder:
             try:
                 ended = await run(
+                    # In a folder of its own, so that a policy cannot read the rest of the
+                    # repository by a relative path.
                     inputs.write(folder),
                     stdin=codec.encode(plan).encode(),
                     environ=command_environment(self.environment, ()) | {"PATH": self._search_path},
@@ -120,6 +123,7 @@ class PolicyRunner:
                 )
             except ProcessFailure as failure:
                 raise PolicyProblem(failure.summary, hint=failure.hint) from None
+        # A finding can name only these; another name is looked for in its message.
         slugs = {action.slug for action in plan.actions}
         return findings_of(ended, slugs, partial(redact, needles=self._needles))
 

@@ -93,6 +93,7 @@ class Retries:
 
         Raises the last error, with the number of attempts.
         """
+        # Before the call, so that a run of one call already has a share of the budget.
         self.calls += 1
         try:
             return await send(), 1
@@ -130,6 +131,7 @@ class Retries:
 
         retrying = AsyncRetrying(
             sleep=self._timing.sleep,
+            # The pause and the clock are ours, so that tests run in virtual time.
             wait=self._wait,
             stop=self._is_enough,
             retry=retry_if_exception(is_transient),
@@ -256,6 +258,8 @@ class RateLimiter:
         now = self._timing.clock()
         self._accepted.append(sent_at)
         self._answered.append(now)
+        # The fastest answer shows how long after its sending the server counts a call at the
+        # latest.
         self._fastest = min(self._fastest, now - sent_at)
         self._streak = 0
 
@@ -265,6 +269,7 @@ class RateLimiter:
         if now < self._paused_until:
             await self._hold(self._paused_until - now)
             return False
+        # Measured once, by the first worker that goes on: later calls already have the new pace.
         if self._throttled_at is not None:
             self._measure(now, self._throttled_at)
         if self._rate == math.inf:
@@ -294,6 +299,7 @@ class RateLimiter:
     def pause(self, error: Throttled, *, sent_at: float) -> None:
         """Pause all calls after a 429; raise it if the pause is too long for a run."""
         self.throttled += 1
+        # Also for `Retry-After: 0`, at which every worker would try again at once.
         wait = error.retry_after or self._own_pause()
         if wait > LONGEST_PAUSE_SECONDS:
             error.hint = f"run again later: the API asks to wait {wait:.0f} s, too long for a run"
@@ -317,6 +323,7 @@ class RateLimiter:
             self._throttled_at = sent_at
             self._streak += 1
         self._throttled_at = max(self._throttled_at, sent_at)
+        # A server that asks to wait for a minute counts calls by the minute.
         self._window = max(WINDOW, asked)
 
     async def _hold(self, seconds: float) -> None:
@@ -348,6 +355,7 @@ class RateLimiter:
         count = sum(1 for sent in self._accepted if since < sent <= throttled_at)
         measured = count / self._window * MARGIN
         tried = self._pace(throttled_at) * STEP_DOWN
+        # Few accepted calls can be the rest of a limit that other clients share.
         self._guessing = count < (TRUSTED if self._rate == math.inf else TRUSTED_LATER)
         guess = min(FIRST_GUESS, max(tried / 2.0, LOWEST_GUESS))
         # Never above the pace that was just refused.

@@ -113,6 +113,7 @@ class _Pass(Generic[Row]):
                 record = mapping(row, "a row")
                 self.rows[_identity(row)] = decode(record)
             except WrongShape as problem:
+                # Counted like any other row, so that the list can still be proven complete.
                 self.damaged[_identity(row)] = problem.reason
 
     @property
@@ -139,6 +140,7 @@ class _Reader:
     async def read(self, wanted: Mapping[str, str | None]) -> UsageReading:
         """Return the usage; raises `_Denied`."""
         providers = [p for p in await self._providers() if p.is_active]
+        # Only a known slug is a reference: any other `@…` in a config is text.
         known = frozenset(provider.slug for provider in providers)
         configs = await self._list(
             OperationName.LIST_CONFIGS, "configs", lambda row: config_row(row, known)
@@ -150,6 +152,7 @@ class _Reader:
             for slug, identity in wanted.items()
         }
         places = {self._label(p.workspace) for users in by_slug.values() for p in users}
+        # Before the contents are read: each costs a call, and most configs are of other workspaces.
         relevant = [c for c in configs if c.is_active and self._is_near(c, places)]
         relevant = await self._with_references(relevant, known)
         return UsageReading(
@@ -214,6 +217,8 @@ class _Reader:
         owners: dict[str, str] = {}
         for workspace in workspaces:
             for form in (workspace.id, workspace.slug):
+                # People know a workspace by its slug, and the API names it by either form
+                # (remote/API.md §11.1).
                 self._labels[form] = workspace.slug
                 if owners.setdefault(form, workspace.id) != workspace.id:
                     self.gaps.append(f"the list of workspaces: several are called {form}")
@@ -237,6 +242,8 @@ class _Reader:
                 key = (provider.identity, place, provider.slug, provider.integration)
                 known = once.setdefault(key, provider)
                 if known.workspace != provider.workspace:
+                    # If one of both rows is active, the provider counts: a removal must not
+                    # overlook a user.
                     is_active = known.is_active or provider.is_active
                     once[key] = replace(known, workspace=None, is_active=is_active)
         return list(once.values())
@@ -318,6 +325,7 @@ class _Reader:
                     references, why = await self._references(config.slug, known)
                     if why:
                         unread[why] = unread.get(why, 0) + 1
+                # In the order of the answers; the result sorts them.
                 done.append(ConfigRow(config.slug, config.workspace, config.is_active, references))
 
         await gather_or_raise(work() for _ in range(self._concurrency))
