@@ -105,8 +105,10 @@ def _committed_at(invocation: Invocation, environment: Settings, file: str) -> d
             return None
     except GitError:
         return None
-    text = answer.strip().decode("ascii", "replace")
-    return datetime.fromtimestamp(int(text), UTC) if text.isdecimal() else None
+    try:
+        return datetime.fromtimestamp(int(answer), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None  # it was never committed, or has no valid time
 
 
 async def probe_check(invocation: Invocation, environment: Settings, target: Target) -> Check:

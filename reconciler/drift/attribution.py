@@ -102,7 +102,7 @@ def window(
         confirmation = own.confirmations.get(question.slug)
         began = parse_instant(confirmation.began_at) if confirmation is not None else None
         start = began or default
-        checked_at, created_at = in_sync_at(question, seen), question.created_at
+        checked_at, created_at = in_sync_at(question, seen, now=now), question.created_at
         if checked_at is not None:
             start = max(start, checked_at)
         if created_at is not None:
@@ -110,7 +110,8 @@ def window(
         starts.append(start)
     # The default counts only if a question needs it.
     oldest = min(starts[1:], default=default)
-    return oldest - MARGIN, now + MARGIN
+    # The API's clock may be far ahead.
+    return min(oldest, now) - MARGIN, now + MARGIN
 
 
 def attribute(
@@ -205,7 +206,7 @@ class _Search:
     def _start(self, question: Question) -> _Start:
         """Return the time from which requests count, in the API's clock."""
         at, is_known, is_covered = self._last_confirmed(question)
-        checked_at = in_sync_at(question, self._seen)
+        checked_at = in_sync_at(question, self._seen, now=self._now)
         if checked_at is not None and checked_at > at:
             at, is_known, is_covered = checked_at, True, False
         created_at = question.created_at

@@ -20,13 +20,16 @@ MARGIN = timedelta(hours=1)
 """Time before a read that does not count: clocks differ, and an answer may be a little old."""
 
 
-def in_sync_at(question: Question, seen: Mapping[str, SeenState]) -> datetime | None:
+def in_sync_at(
+    question: Question, seen: Mapping[str, SeenState], *, now: datetime
+) -> datetime | None:
     """Return a time at which the subject of a question was certainly as declared, None without."""
     state = seen.get(question.slug)
     if state is None or not _was_in_sync(question, state.observed):
         return None
     read_at = parse_instant(state.read_at)
-    return None if read_at is None else read_at - MARGIN
+    # The clock of a check in the future was wrong, so nothing is known about its time.
+    return None if read_at is None or read_at > now else read_at - MARGIN
 
 
 def _was_in_sync(question: Question, earlier: Observed) -> bool:

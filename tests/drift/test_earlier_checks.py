@@ -101,6 +101,11 @@ def test_a_time_that_cannot_be_read_is_not_used() -> None:
     assert verdict(log.who(seen=seen)) == "ambiguous bob ann"
 
 
+def test_a_check_by_a_clock_that_is_ahead_is_not_used() -> None:
+    log = Checked()
+    assert verdict(log.who(seen=log.seen(at=13 * DAY))) == "ambiguous bob ann"
+
+
 def test_a_check_before_the_last_run_changes_nothing() -> None:
     log = Checked()
     assert log.who(seen=log.seen(at=-DAY)) == log.who()

@@ -172,6 +172,8 @@ async def _check(
     `every` is set for an incremental check: it reads everything once in this number of runs.
     """
     invocation = observer.invocation
+    # Before the first page is requested: what changes after this time can be missing in the reads.
+    began_at = workflows.timestamp(settings.now())
     async with wiring.session(invocation, reading, selection=options.selection) as session:
         observer.set_target(session.desired.target.name, ledger=session.ledger)
         workflows.require_ledger(session)
@@ -180,7 +182,9 @@ async def _check(
         if every is not None or attribution.who:
             # Before this check replaces them.
             seen = await _earlier_reads(invocation, session)
-        report = await _compared(invocation, session, options, every=every, seen=seen)
+        report = await _compared(
+            invocation, session, options, every=every, seen=seen, began_at=began_at
+        )
         report = await _attributed(invocation, session, report, attribution, seen=seen or {})
         return report, session.ledger, models
 
@@ -252,6 +256,7 @@ async def _compared(
     *,
     every: int | None,
     seen: Mapping[str, SeenState] | None,
+    began_at: str,
 ) -> DriftReport:
     """Read everything, or with `every` what changed and a sample; see `workflows.drift`.
 
@@ -269,8 +274,6 @@ async def _compared(
     from reconciler.drift.incremental import IncrementalRead
 
     incremental = IncrementalRead(seen, every=every)
-    # From before the reads: what changes after it can be missing in them.
-    began_at = workflows.timestamp(settings.now())
     report = await workflows.drift(session, options, incremental=incremental)
     ledger_access = ledger_access_of(
         invocation, invocation.environment or settings.from_environment()
