@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -131,17 +131,21 @@ def test_the_number_of_calls_that_are_struck_is_the_one_in_the_list_of_promises(
     assert f"each of its {calls()} calls with {len(KINDS)} kinds of fault" in promises
 
 
-def links(file: Path) -> Iterator[str]:
+@cache
+def links(file: Path) -> list[str]:
     """Return the targets of links and pictures that are relative."""
+    found: list[str] = []
     for token in MarkdownIt().enable("table").parse(file.read_text(encoding="utf-8")):
         for inline in [token, *(token.children or ())]:
             if inline.type in {"html_block", "html_inline"}:
-                yield from re.findall(r'(?:src|srcset|href)="([^"]+)"', inline.content)
+                found += re.findall(r'(?:src|srcset|href)="([^"]+)"', inline.content)
             target = inline.attrGet("href") or inline.attrGet("src")
             if target and not re.match(r"https?://", str(target)):
-                yield str(target)
+                found.append(str(target))
+    return found
 
 
+@cache
 def anchors(file: Path) -> set[str]:
     """Return the names that GitHub gives to the headings of a document."""
     tokens = MarkdownIt().parse(file.read_text(encoding="utf-8"))
@@ -163,12 +167,12 @@ def test_every_relative_link_leads_somewhere(file: Path) -> None:
 
 
 def test_every_document_is_reached_from_the_front_page() -> None:
-    reached = {ROOT / "README.md"}
-    for _ in DOCUMENTS:
-        reached |= {
-            (file.parent / link.partition("#")[0]).resolve()
-            for file in reached
-            if file.suffix == ".md" and file.is_file()
-            for link in links(file)
-        }
+    reached: set[Path] = set()
+    unread = [ROOT / "README.md"]
+    while unread:
+        file = unread.pop()
+        reached.add(file)
+        if file.suffix == ".md" and file.is_file():
+            linked = {(file.parent / link.partition("#")[0]).resolve() for link in links(file)}
+            unread += linked - reached
     assert {file for file in DOCUMENTS if file.name != "pull_request_template.md"} <= reached

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.source import PACKAGE, ROOT
+from tests.architecture.source import PACKAGE, ROOT, nodes, parsed
 
 PLACES = ("reconciler", "tests", "desired-state", ".github", ".ci")
 COMPARED_BYTE_BY_BYTE = {"golden", "compatibility"}
@@ -57,7 +57,7 @@ def words(path: Path) -> str:
     if ".md" not in text and SIGN not in text:
         return ""  # parsing every module takes seconds
     is_test = PACKAGE not in path.parents
-    found = [*comments(text), *strings(ast.parse(text), is_test=is_test)]
+    found = [*comments(text), *strings(parsed(path), is_test=is_test)]
     return "\n".join(said for _, said in sorted(found))
 
 
@@ -70,8 +70,8 @@ def comments(text: str) -> Iterator[tuple[int, str]]:
 
 def strings(tree: ast.Module, *, is_test: bool) -> Iterator[tuple[int, str]]:
     """List the strings of a program that count, each with its line."""
-    docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
+    docstrings = {node.value for node in nodes(tree) if isinstance(node, ast.Expr)}
+    for node in nodes(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             counts = not is_test or node in docstrings or SIGN in node.value
             if counts:

@@ -184,7 +184,10 @@ READERS = {"get", "variable", "text", "first", "_get"}
 
 def constants(file: Path) -> Iterator[str]:
     """Return the names of a module that could be variables, except those of the reference."""
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    text = file.read_text("utf-8")
+    if not re.search(r"""["'][A-Z][A-Z0-9_]+["']""", text):
+        return  # parsing every module takes more than half a second
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             # Variables of git are set for it, never read.
             if re.fullmatch(r"(?!GIT_)[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", node.value):
