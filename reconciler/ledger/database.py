@@ -47,6 +47,7 @@ class Database:
     """Open database, whose failures are raised as `LedgerError`.
 
     `limit_seconds` is the maximum time of one statement. `where` names the ledger in messages.
+    With `is_unfinished`, commits are not synced.
     """
 
     def __init__(
@@ -56,13 +57,23 @@ class Database:
         read_only: bool,
         limit_seconds: float = LIMIT_SECONDS,
         where: str = "",
+        is_unfinished: bool = False,
     ) -> None:
         self.where = where or location.where
         self.is_shared = location.file is None
         self._hidden = location.hidden
         self._read_only = read_only
         self._file = location.file
-        self.engine = _engine(location, read_only=read_only, limit_seconds=limit_seconds)
+        self.engine = (
+            sqlite.engine_of(
+                self._file,
+                read_only=read_only,
+                limit_seconds=limit_seconds,
+                is_unfinished=is_unfinished,
+            )
+            if self._file is not None
+            else _server_engine(location, limit_seconds=limit_seconds)
+        )
         self._file_identity = None if self._file is None else _identity_of(self._file)
         self._joined: Connection | None = None
 
@@ -180,12 +191,14 @@ def prepare_file(file: Path, *, is_new: bool, read_only: bool) -> None:
         return
     unfinished = sqlite.create_unfinished(file)
     try:
-        database = Database(Location(file=unfinished), read_only=False, where=str(file))
+        location = Location(file=unfinished)
+        database = Database(location, read_only=False, where=str(file), is_unfinished=True)
         try:
             with database.writing() as connection:
                 create_tables(connection)
         finally:
             database.close()
+        sqlite.sync(unfinished)
         sqlite.put_in_place(unfinished, file)
     except LedgerError as problem:
         raise not_created(problem, where=str(file)) from None
@@ -214,10 +227,8 @@ def require_writable(url: str | None, *, path: Path) -> None:
         database.close()
 
 
-def _engine(location: Location, *, read_only: bool, limit_seconds: float) -> Engine:
-    if location.url is None:
-        assert location.file is not None  # noqa: S101 - a Location has one of the two
-        return sqlite.engine_of(location.file, read_only=read_only, limit_seconds=limit_seconds)
+def _server_engine(location: Location, *, limit_seconds: float) -> Engine:
+    assert location.url is not None  # noqa: S101 - a Location has a file or a URL
     try:
         from reconciler.ledger import postgres  # noqa: PLC0415  its driver is an extra
     except ModuleNotFoundError:

@@ -178,6 +178,6 @@ def migrate(connection: Connection) -> None:
 
 
 def create_tables(connection: Connection) -> None:
-    """Create the tables of a new ledger."""
-    metadata.create_all(connection)
+    """Create the tables of a new ledger, after `version_of` has found none of them."""
+    metadata.create_all(connection, checkfirst=False)
     connection.execute(insert(meta).values(name=VERSION_NAME, value=str(NEWEST)))

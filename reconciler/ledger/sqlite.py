@@ -17,14 +17,17 @@ from reconciler.ledger.sqlite_snapshot import uri_of
 BUSY_SECONDS = 5.0
 
 
-def engine_of(file: Path, *, read_only: bool, limit_seconds: float) -> Engine:
-    """Return an engine for an existing file."""
+def engine_of(
+    file: Path, *, read_only: bool, limit_seconds: float, is_unfinished: bool = False
+) -> Engine:
+    """Return an engine for an existing file; an unfinished one is synced with `sync`."""
     engine = create_engine(
         URL.create("sqlite", database=uri_of(file, read_only=read_only), query={"uri": "true"}),
         connect_args={"timeout": min(BUSY_SECONDS, limit_seconds), "isolation_level": None},
         hide_parameters=True,  # rows must not appear in messages
     )
-    event.listen(engine, "connect", _prepare_reader if read_only else _prepare_writer)
+    prepare = _prepare_reader if read_only else _prepare_writer
+    event.listen(engine, "connect", _prepare_creator if is_unfinished else prepare)
     # `isolation_level` None leaves transactions to this listener instead of the driver.
     event.listen(engine, "begin", _begin)
     return engine
@@ -56,6 +59,15 @@ def create_unfinished(file: Path) -> Path:
     return path
 
 
+def sync(file: Path) -> None:
+    """Wait until the file of a closed ledger is on disk."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def put_in_place(unfinished: Path, file: Path) -> None:
     """Move a complete ledger to its name, unless another process has created one meanwhile."""
     try:
@@ -73,6 +85,12 @@ def remove_unfinished(unfinished: Path) -> None:
     # On a full disk, SQLite leaves its log files behind.
     for suffix in ("", "-wal", "-shm"):
         unfinished.with_name(unfinished.name + suffix).unlink(missing_ok=True)
+
+
+def _prepare_creator(connection: sqlite3.Connection, _: object) -> None:
+    # A file under its final name would need a sync for each step; this one is synced once.
+    connection.execute("PRAGMA synchronous=OFF")
+    connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _prepare_writer(connection: sqlite3.Connection, _: object) -> None:
