@@ -8,22 +8,49 @@ import os
 import secrets
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.util import LRUCache
 
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.sqlite_snapshot import uri_of
 
 BUSY_SECONDS = 5.0
 
+_COMPILED: LRUCache[Any, Any] = LRUCache(500)
+"""Compiled statements of all files. Compiling them takes a third of the CPU of a small apply."""
+
+
+class LedgerDialect(SQLiteDialect_pysqlite):
+    """Dialect of all ledger files, so that what was compiled for one file serves for the others.
+
+    A process opens several: a new ledger before and after it gets its name, those of a fleet.
+    """
+
+    supports_statement_cache = True
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LedgerDialect)
+
+    def __hash__(self) -> int:
+        return hash(LedgerDialect)
+
+
+registry.register("sqlite.ledger", __name__, LedgerDialect.__name__)
+
 
 def engine_of(
     file: Path, *, read_only: bool, limit_seconds: float, is_unfinished: bool = False
 ) -> Engine:
     """Return an engine for an existing file; an unfinished one is synced with `sync`."""
+    uri = uri_of(file, read_only=read_only)
     engine = create_engine(
-        URL.create("sqlite", database=uri_of(file, read_only=read_only), query={"uri": "true"}),
+        URL.create("sqlite+ledger", database=uri, query={"uri": "true"}),
         connect_args={"timeout": min(BUSY_SECONDS, limit_seconds), "isolation_level": None},
+        execution_options={"compiled_cache": _COMPILED},
         hide_parameters=True,  # rows must not appear in messages
     )
     prepare = _prepare_reader if read_only else _prepare_writer

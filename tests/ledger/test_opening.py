@@ -1,5 +1,6 @@
 """Opening ledgers that are missing, old, too new, damaged, read-only or in use."""
 
+import logging
 import os
 import sqlite3
 import stat
@@ -104,6 +105,21 @@ def test_a_commit_is_in_the_log_and_synchronised(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger, ledger._database.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+def test_what_was_compiled_for_one_file_serves_for_the_next(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ledger_in(tmp_path / "a") as ledger:
+        record_run(ledger, "r-1", "a")
+    with (
+        caplog.at_level(logging.INFO, "sqlalchemy.engine"),
+        ledger_in(tmp_path / "b") as ledger,
+    ):
+        record_run(ledger, "r-1", "a")
+    statements = [record.getMessage() for record in caplog.records]
+    assert any(text.startswith("[cached since") for text in statements)
+    assert not any(text.startswith("[generated in") for text in statements)
 
 
 def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -65,8 +67,8 @@ def command(invocation: Invocation, *, with_workflows: bool, workflows_from: str
     source = _source(workflows_from)
     _refuse_blocked(folder)
     console.data(_write(folder, CONFIG_FILE, CONFIG))
-    for name, content in _schemas().items():
-        console.data(_write(folder, name, json.dumps(content, indent=2) + "\n"))
+    for name, text in _schemas().items():
+        console.data(_write(folder, name, text))
     (folder / "integrations").mkdir(exist_ok=True)
     console.data(_ignore(folder.parent))
     if with_workflows:
@@ -84,7 +86,8 @@ def command(invocation: Invocation, *, with_workflows: bool, workflows_from: str
     return 0
 
 
-def _schemas() -> dict[str, schema.Schema]:
+@cache
+def _schemas() -> Mapping[str, str]:
     """Return the JSON Schemas of files by the name of their file."""
     from reconciler.fleet.config import schema as fleet
 
@@ -94,10 +97,11 @@ def _schemas() -> dict[str, schema.Schema]:
         "config": schema.config(),
         "fleet": fleet(),
     }
-    return {
+    schemas = {
         SCHEMA_FILE: schema.integration(),
         **{f"{SCHEMAS_FOLDER}/{kind}.json": content for kind, content in others.items()},
     }
+    return {name: json.dumps(content, indent=2) + "\n" for name, content in schemas.items()}
 
 
 def _source(given: str | None) -> WorkflowSource:
