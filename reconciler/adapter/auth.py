@@ -100,6 +100,7 @@ class Tokens:
         The token is sent as `Authorization: Bearer` or, as by the official SDKs, in
         `x-portkey-api-key`; if both headers are sent, their tokens must be equal.
         """
+        # Also with a wrong token: a client that always sends one must not fail here.
         if not self.required:
             return ANONYMOUS
         # A set, because the same token in both headers is one credential.
@@ -138,6 +139,8 @@ def parse_tokens(text: str, *, file: str) -> tuple[Token, ...]:
             problems.append(
                 error("bad-token", token, hint=LINE_HINT, at=SourceLocation(file, number))
             )
+    # Without a line: both lines are right by themselves, and a message may not show which token it
+    # is.
     problems += _duplicates(found, file)
     if not found and not problems:
         problems.append(

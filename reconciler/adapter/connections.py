@@ -49,6 +49,7 @@ def raise_file_limit() -> int:
         # Some systems refuse an unlimited hard limit; the soft limit is then kept.
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # Read again, because some systems accept a value and set a lower one.
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return soft
 
@@ -98,6 +99,7 @@ class ConnectionTable:
 
         There is no room if all others have a request in progress.
         """
+        # A loop, because the limit can be exceeded by connections that wait for their 503.
         while len(self._open) >= self.limit and self._silent:
             self.shed()
         has_room = len(self._open) < self.limit
@@ -167,6 +169,7 @@ class Listener:
 
     def _accept(self) -> None:
         # Connections that are being opened are not in the table yet.
+        # A batch, so that a flood of connections does not keep the loop from serving open ones.
         for _ in range(_BATCH - len(self._opening)):
             try:
                 accepted, _address = self._socket.accept()

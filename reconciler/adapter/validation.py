@@ -76,6 +76,7 @@ def read_arguments(arguments: Mapping[str, object], schema: Schema) -> dict[str,
 def _read(value: object, schema: Schema, place: str) -> object:
     if isinstance(value, str):
         value = _parse_text(value, schema, place)
+    # By type, because the schemas of the operations have alternatives of different types only.
     branch = _matching_branch(value, schema)
     if isinstance(value, Mapping):
         return _read_object(value, branch, place)
@@ -98,6 +99,7 @@ def _read_object(value: Mapping[str, object], schema: Schema, place: str) -> dic
         member_place = f"{place}.{printable_name(name)}" if place else printable_name(name)
         read = _read(member, member_schema, member_place)
         is_optional = name in properties and name not in required
+        # Null that the schema accepts has a meaning, such as that of a limit that is lifted.
         if read is None and is_optional and "null" not in _types(member_schema):
             continue
         result[name] = read

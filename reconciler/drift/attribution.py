@@ -77,6 +77,7 @@ def questions(report: DriftReport) -> tuple[Question, ...]:
 
 def _questions(report: DriftReport, action: Action) -> Iterator[Question]:
     if action.kind in {ActionKind.CREATE, ActionKind.DELETE}:
+        # A file that was added or removed in Git explains itself.
         if report.origin(action.slug) is not ChangeOrigin.LOCAL:
             yield Question(action)
         return
@@ -191,12 +192,14 @@ class _Search:
     def answer(self, question: Question) -> FieldWho | None:
         """Return the answer, None for what is probably only new in Git."""
         start = self._start(question)
+        # Others and our own runs alike: if both wrote the field, the writer is ambiguous.
         matches = [
             *self._matches_of_others(question, start),
             *self._matches_of_runs(question),
         ]
         if matches:
             return _verdict(question, matches, is_proven=start.is_proven)
+        # Without a run that confirmed it, nothing was deleted in the API.
         is_new_in_git = self._own.confirmations.get(question.slug) is None
         if question.action.kind is ActionKind.CREATE and is_new_in_git:
             return None

@@ -48,6 +48,7 @@ class OwnRequests:
         self.records: dict[int, AuditRecord] = {}
         self._by_run: dict[str, list[timedelta]] = defaultdict(list)
         self._proven: dict[str, list[tuple[timedelta, timedelta]]] = defaultdict(list)
+        # First, because a request id is proof; what it claims also shows the offset of the clocks.
         self._claim_by_id()
         self._claim_by_time()
         self.foreign = tuple(
@@ -103,6 +104,8 @@ class OwnRequests:
         ended = parse_instant(call.ended_at) or started
         least, most = self._differences(call.run)
         first, last = started + least, ended + most
+        # A log without fractions has cut them off, so a record can seem to be up to a second
+        # earlier.
         if self._in_seconds:
             first = first.replace(microsecond=0)
         inside, near = [], []
@@ -115,6 +118,7 @@ class OwnRequests:
                 near.append(number)
         if known is not None:
             inside = [n for n in inside if self._log.records[n].actor == known.actor]
+            # With a record by id, only repetitions by the same actor are looked for.
             near = []
         # Concurrent creates have the same path, and each may have claimed the records of others.
         found = inside or near
@@ -128,6 +132,7 @@ class OwnRequests:
         proven = self._proven[run]
         if not proven:
             return self._log.ahead, self._log.ahead
+        # The difference lies within the bounds of every call, so within the narrowest.
         bounds = max(least for least, _ in proven), min(most for _, most in proven)
         return min(bounds), max(bounds)
 

@@ -68,13 +68,16 @@ async def requested_plan(
     comment = _comment_of(job, environment)
     if comment is None:
         return None
+    # Before anything of the pull request is looked at: a plan runs with secrets that can be read.
     if await _permission(github, comment.author) not in WRITERS:
         problem = f"{comment.author} may not write to {github.repository}"
         raise NotAllowed([_refusal(problem, "ask a maintainer to comment `/plan`")])
     request = await _mergeable(github, comment.number, pause)
+    # Only an open pull request has a merge commit to plan.
     if request.get("state") != "open":
         _refuse(f"pull request #{comment.number} is not open", "reopen it")
     head = required_text(request, "head", "sha")
+    # The author has named the commit that was reviewed.
     if comment.head is not None and comment.head != head:
         _refuse(f"the head of #{comment.number} is {head}", "review it and comment again")
     if comment.head is None:
@@ -131,6 +134,7 @@ def _comment_of(job: Job, environment: str) -> _Comment | None:
         return None
     words = found[1].split()
     heads = [word.lower() for word in words if is_commit(word.lower())]
+    # Without a name, the comment is for every environment, each in a job of its own.
     environments = tuple(word for word in words if not is_commit(word.lower()))
     if len(heads) > 1 or (environments and environment not in environments):
         return None
@@ -152,6 +156,7 @@ async def _mergeable(
     """Return the pull request once GitHub knows whether it can be merged."""
     path = f"/repos/{github.repository}/pulls/{number}"
     request = await github.get(path)
+    # GitHub answers null until a job in the background has tried the merge.
     for _ in range(_READS - 1):
         if request.get("mergeable") is not None or request.get("state") != "open":
             break

@@ -136,6 +136,7 @@ class RestClient:
         items: list[JsonObject] = []
         # The maximum; by default a page has 30 items.
         url: str | None = f"{self._base}{path}{'&' if '?' in path else '?'}per_page=100"
+        # One hundred pages of one hundred items are more than any list here has.
         for _ in range(MAX_PAGES):
             if url is None:
                 return items
@@ -191,6 +192,8 @@ class RestClient:
             wait=self._pause,
             stop=_is_enough,
             retry=self._should_retry(idempotent=repeatable or method in _IDEMPOTENT),
+            # The last answer is returned rather than raised, because it says more than the number
+            # of attempts.
             retry_error_callback=_last_answer,
         )
         answer: httpx.Response = await retrying(send)

@@ -123,7 +123,7 @@ class PolicyRunner:
                 )
             except ProcessFailure as failure:
                 raise PolicyProblem(failure.summary, hint=failure.hint) from None
-        # A finding can name only these; another name is looked for in its message.
+        # A finding can name only these; without one, it is looked for in the message.
         slugs = {action.slug for action in plan.actions}
         return findings_of(ended, slugs, partial(redact, needles=self._needles))
 
