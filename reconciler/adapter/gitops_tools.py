@@ -69,6 +69,7 @@ class GitopsTools:
         self, arguments: Arguments, work: Callable[[Session], Awaitable[Document]]
     ) -> Document:
         loaded = await self.files.load(_documents(arguments))
+        # Before a session is opened: with errors in the files there is nothing to compare.
         if loaded.state is None:
             raise ToolFailure(_error(loaded.diagnostics, exit_code=3))
         try:
@@ -158,6 +159,7 @@ def _tool(
 
 
 async def _plan(session: Session) -> Document:
+    # No options: an agent must not be able to lift a guard.
     return (await workflows.plan(session, PlanOptions())).as_json()
 
 

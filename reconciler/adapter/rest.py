@@ -85,6 +85,7 @@ def _metrics_endpoint(metrics: Metrics) -> Endpoint:
 
 
 def _openapi_endpoint() -> Endpoint:
+    # Once for all requests: the document does not depend on the caller.
     content = json.dumps(openapi.document()).encode()
 
     async def endpoint(_request: Request) -> Response:
@@ -117,6 +118,7 @@ class RestOperations:
         if operation.body is not None:
             # One message holds all of it, because the middleware has read the body already.
             body = self._body(operation, scope, (await receive())["body"])
+            # For the access log: a create names its integration only in the body.
             context.slug = slug or slug_in(body)
         call = Call(operation.name, slug, query, body)
         reply = await self._service.perform(call, context.caller)
@@ -173,6 +175,7 @@ def _route(scope: Scope) -> tuple[Operation, str | None]:
     """Return the operation and slug of a request, or raise the refusal (400, 404, 405)."""
     # h11 lets only ASCII pass in a request target.
     path = scope["raw_path"].decode("ascii").removeprefix(REST_PREFIX)
+    # A path with operations of other methods is answered with 405, any other with 404.
     rows = [row for row in RAW_OPERATIONS if row.method in allowed_methods(path)]
     try:
         found = match(scope["method"], path)

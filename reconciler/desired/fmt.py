@@ -171,6 +171,7 @@ def _line_end(text: str, at: int) -> int:
 
 
 def _scalar_spans(nodes: list[yaml.Node]) -> Iterator[tuple[int, int]]:
+    # A stack and no recursion, as in the reader: a file can be nested up to its limit.
     waiting = [node for node in nodes if node is not None]
     while waiting:
         node = waiting.pop()
@@ -179,6 +180,7 @@ def _scalar_spans(nodes: list[yaml.Node]) -> Iterator[tuple[int, int]]:
                 waiting += [key, value]
         elif isinstance(node, yaml.SequenceNode):
             waiting += node.value
+        # An empty value has no text.
         elif node.end_mark.index > node.start_mark.index:
             yield node.start_mark.index, node.end_mark.index
 
@@ -288,6 +290,7 @@ class _Layout:
     ) -> _Chunk:
         """Lay out an entry of a list that takes more than one line."""
         chunks = self._chunks(value, indent + 2, end, path)
+        # An entry of a list at the top belongs to no integration, so its order has no schema.
         if isinstance(value, yaml.MappingNode) and path:
             chunks = _in_order(chunks, self._entry_schema(path))
         # A comment in front of the first field would separate the dash from it.
@@ -303,11 +306,13 @@ class _Layout:
         here = self._schema
         for name in path[self._level :]:
             here = here.child(name)
+            # A path of YAML nodes has no step for an entry, that of the schema has.
             if here.kind in {FieldKind.KEYED_LIST, FieldKind.LIST, FieldKind.SINGLE}:
                 here = here.entries or UNKNOWN
         return here
 
     def _inline(self, head: str, value: yaml.Node, indent: int) -> list[str]:
+        # A block scalar keeps its form: people choose it for texts of several lines.
         if isinstance(value, yaml.ScalarNode) and value.style in {"|", ">"}:
             body = self._block_scalar(value, indent + 2)
             return [f"{head} {body[0]}", *body[1:]]

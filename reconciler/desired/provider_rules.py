@@ -62,6 +62,8 @@ class ProviderRules:
         # and nothing is demanded (remote/API.md §3).
         if type(given) is dict or (given is None and _CONFIGURATIONS in self.tree):
             self._configurations(given or {})
+        # Walked once for all rules about single values: one integration can list thousands of
+        # models.
         self._values(self.tree, self.schema, ())
         if self.problems.expects_creates and lacks_credential(self.tree):
             self._no_credential()
@@ -152,6 +154,7 @@ class ProviderRules:
                 name == _CONFIGURATIONS and isinstance(value, list)
             ):
                 self._values(value, member, (*steps, name))
+        # Only deployments have this field, whatever the name of their list.
         if "is_default" in field.fields:
             self._deployment(node, steps)
         elif node.get("type") == "tokens":
@@ -160,11 +163,13 @@ class ProviderRules:
     def _unknown_field(self, name: str, around: FieldSchema, place: Steps) -> None:
         hint = self.problems.did_you_mean(name, around.fields)
         if around.model is self.model and name in self.model.other_names:
+            # More certain than a similar name: the vendor itself uses this one elsewhere.
             hint = f"rename it to `{self.model.other_names[name]}`"
         elif around.model is self.model and name in self.schema.fields:
             hint = f"move it out of `configurations`: `{name}` is a field of the integration"
         elif not hint:
             hint = other_provider(name)
+        # `known_fields` does not accept such a name, so it is not suggested.
         if not hint and SECRET_NAME.search(name):
             hint = "write a secret as a reference, such as `${env:SECRET_…}`"
         elif not hint:

@@ -61,6 +61,7 @@ def bind_references(
     known = schema.fields
     for name, value in tree.items():
         field = known.get(name) or schema.child(name)
+        # Replaced while it is read, so that no later step of the loader sees a literal secret.
         tree[name] = _bind(value, field, name, (*steps, name), report)
 
 
@@ -96,6 +97,7 @@ def _bind_list(
     if field.is_known or not field.facts.redacted:
         entries = field.entries or field
         return [_bind(item, entries, name, (*steps, i), report) for i, item in enumerate(items)]
+    # Anywhere inside: the list is sent as it is, so a reference in it would be sent as text.
     if "${" in canonical_json(items):
         summary = f"`{name}` is a list in an unknown field and cannot contain a reference"
         report("reference-not-allowed", summary, "use a secret field or a header", steps)

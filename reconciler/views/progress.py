@@ -70,6 +70,7 @@ class LineProgress(QuietProgress):
             case RunStarted():
                 self._began = self._clock()
                 self._write(f"run {visible(event.run)}: {_actions(len(event.plan.actions))}")
+            # Skipped actions would fill the log with one line each, and the result counts them.
             case ActionEnded() if not _is_counted(event.outcome):
                 for line in _lines(event.outcome):
                     self._write(line)
@@ -142,6 +143,7 @@ class LiveProgress(QuietProgress):
                 # As `Text`, in which brackets are not markup; the terminal wraps it, so that it can
                 # be copied.
                 self._progress.console.print(Text(line), soft_wrap=True)
+            # At once, or the line could appear below a bar that is drawn again.
             self._progress.refresh()
 
 
