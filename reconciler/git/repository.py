@@ -174,6 +174,8 @@ def _failure(message: str) -> GitError:
     reason = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[0])
     remedy = next((line for line in lines if line.startswith("git config ")), None)
     hint = f"if you trust it, run `{remedy}`" if remedy else "`git status` there shows more"
+    if "not a git repository" in reason:
+        hint = "run `git status` there; outside of a repository, leave out the option for a commit"
     if "cannot use bare repository" in reason:
         hint = "remove HEAD, config, objects/ and refs/ from the folder of the files"
     return GitError(f"git: {reason}", code="git", hint=hint)

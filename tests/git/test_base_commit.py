@@ -388,3 +388,11 @@ def test_a_working_tree_that_lies_elsewhere_is_bad_input(tmp_path: Path) -> None
     git(project.folder, "config", "core.worktree", str(tmp_path / "other"))
     done = project.run("plan", "--base", "HEAD", "--format", "json")
     assert (done.code, done.json["diagnostics"][0]["code"]) == (3, "git")
+
+
+def test_without_a_repository_a_base_names_the_way_out(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    done = project.run("plan", "--base", "main")
+    assert done.code == 3
+    assert "hint: run `git status` there; outside of a repository, leave out" in done.err
