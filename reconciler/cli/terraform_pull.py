@@ -28,7 +28,7 @@ def read_file(path: str) -> TerraformState:
 def adoption_of(invocation: Invocation, state: TerraformState, session: Session) -> Adoption:
     """Return the pull of a state; raises `LedgerError` if nothing could be recorded."""
     ledger = _ledger_of(invocation)
-    # First: a pull that wrote its files and then no fingerprints would leave every secret unverified.
+    # First: a pull that writes files and then no fingerprints leaves every secret unverified.
     ledger.require_writable()
     if isinstance(session.api, Client):
         # An error of the API can quote a stored value.

@@ -374,10 +374,8 @@ class ActionRunner:
         self.ends_the_run = next(reasons, "")
         # The message of NotConfirmed already describes the doubt.
         left_open = "" if isinstance(problem, NotConfirmed) or not doubt else f"; {doubt}"
-        if self.shadow is not None and self.shadow.may_exist:
-            left_open += (
-                f"; its shadow {self.shadow.slug} may be left, and the next apply removes it"
-            )
+        if self.shadow is not None:
+            left_open += self.shadow.remains(problem)
         self.error = ActionFailure(
             code=problem.code,
             message=problem.summary + left_open + self._done_before(),

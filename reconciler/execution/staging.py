@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from reconciler.domain.calls import Call, Reply
 from reconciler.domain.identifiers import SLUG
 from reconciler.domain.state import Observed
+from reconciler.errors import ReconcilerError
 from reconciler.execution.call_sender import CallSender
 from reconciler.execution.cancellation import ChangedSincePlan, NotConfirmed
 from reconciler.execution.verification import READ_BACK_PAUSES, SETTLE_PAUSES, ExistenceCheck
@@ -37,6 +38,7 @@ def shadow_action(action: Action, staging: Staging) -> Action:
 class Shadow:
     """Shadow of one action; `may_exist` is True once it may have been created.
 
+    `is_edited` is True if another client has changed it so that it is not recognized any more.
     `doubt` is what would be unknown if the run ended now, else an empty string.
     """
 
@@ -47,11 +49,22 @@ class Shadow:
     existence: ExistenceCheck
     clock: Clock
     may_exist: bool = False
+    is_edited: bool = False
     doubt: str = ""
 
     @property
     def slug(self) -> str:
         return self.staging.slug
+
+    def remains(self, problem: ReconcilerError) -> str:
+        """Return what a problem leaves behind, as the end of its message; empty for nothing."""
+        if not self.may_exist:
+            return ""
+        if not self.is_edited:
+            return f"; its shadow {self.slug} may be left, and the next apply removes it"
+        # The problem may be that the shadow could not be removed.
+        is_named = problem.code == "shadow-conflict"
+        return "" if is_named else f"; {self._edited().summary}"
 
     @property
     def is_begun(self) -> bool:
@@ -142,8 +155,11 @@ class Shadow:
         found = await self._find(is_certain=is_certain)
         if found is None:
             return
-        if marked_run(found) != run:
-            raise self._conflict()
+        mark = marked_run(found)
+        if mark != run:
+            # A mark of another run is that of a leftover, which is still recognized.
+            self.is_edited = mark is None
+            raise self._edited() if self.is_edited else self._conflict()
         try:
             await self.sender.send(delete_calls(self.slug)[0])
         except (NotFound, Forbidden):
@@ -179,6 +195,13 @@ class Shadow:
             f"{self.slug} is now another integration; it was not changed",
             code="shadow-conflict",
             hint=f"check {self.slug} in the console, then plan again",
+        )
+
+    def _edited(self) -> ChangedSincePlan:
+        return ChangedSincePlan(
+            f"another client has edited the shadow {self.slug}, so it was not removed",
+            code="shadow-conflict",
+            hint=f"delete {self.slug} in the console: it may hold the new credential",
         )
 
     def _not_confirmed(self, why: str) -> NotConfirmed:

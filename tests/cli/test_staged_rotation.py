@@ -11,7 +11,10 @@ import jsonschema
 import pytest
 
 from reconciler.domain.policy import Rotation
+from reconciler.simulator.messages import Request
+from reconciler.simulator.switches import Switches
 from tests.cli.project import FIRST, SECOND, Here, built_once, writes
+from tests.cli.scene import scene
 from tests.end_to_end.harness import Done
 
 SHADOW = "alpha--next"
@@ -424,6 +427,46 @@ def test_the_schema_of_the_file_describes_a_rotation(tmp_path: Path) -> None:
     properties = schema["$defs"]["Rotation"]["properties"]
     assert properties.keys() == Rotation.model_fields.keys()
     assert all(properties[name]["description"] for name in properties)
+
+
+# -- edited by others --------------------------------------------------------------------
+
+GATEWAY = {"gateway": {"api_key": "${env:PORTKEY_API_KEY}"}, "workspace": "ws-p"}
+
+
+@pytest.mark.parametrize(
+    ("key", "code", "next_code"),
+    [
+        (SECOND, "shadow-conflict", "shadow-conflict"),
+        ("sk-dead-11112222", "credential-dead", "edited-shadow"),
+    ],
+)
+def test_a_shadow_that_is_edited_during_the_rotation_is_left_and_reported(
+    tmp_path: Path, key: str, code: str, next_code: str
+) -> None:
+    with scene(tmp_path, switches=Switches(dead_keys="*dead*")) as made:
+        made.file("alpha")
+        assert made.run("apply", "--yes").code == 0
+        made.config(prune="managed", probe=GATEWAY, rotation={"staged": True})
+        world = made.upstream.world
+
+        def edit(request: Request) -> None:
+            # Between the creation of the shadow and the probe of its credential.
+            if request.path == f"/integrations/{SHADOW}/workspaces":
+                world.put("PUT", f"/integrations/{SHADOW}", {"description": "mine"})
+
+        made.upstream.on_write = edit
+        made.project.environment["SECRET_KEY"] = key
+        done = made.run("apply", "--yes", "--format", "json")
+        made.upstream.on_write = None
+        assert (done.code, SHADOW in made.upstream.remote.integrations) == (5, True)
+        [outcome] = done.json["outcomes"]
+        error = outcome["error"]
+        assert error["code"] == code
+        assert f"another client has edited the shadow {SHADOW}" in error["message"]
+        assert "the next apply removes it" not in error["message"]
+        made.project.environment["SECRET_KEY"] = FIRST
+        assert next_code in made.run("plan").out
 
 
 # -- in flight ---------------------------------------------------------------------------
