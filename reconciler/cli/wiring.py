@@ -152,10 +152,9 @@ async def run(
             save_rate=save_rate if keeps_records else None,
             writes=True,
         ) as opened:
+            opens = partial(prober_for, wanted=opens_prober, deadline=reading.deadline)
             prober = await held.enter_async_context(
-                prober_for(
-                    invocation, source.environment, opened.desired.target, wanted=opens_prober
-                )
+                opens(invocation, source.environment, opened.desired.target)
             )
             if ledger_listener is not None:
                 _inform(ledger_listener, opened, probes=opens_prober)
@@ -197,18 +196,26 @@ def _inform(ledger_listener: "LedgerListener", opened: Session, *, probes: bool)
 
 @asynccontextmanager
 async def prober_for(
-    invocation: Invocation, environment: Settings, target: Target, *, wanted: bool
+    invocation: Invocation,
+    environment: Settings,
+    target: Target,
+    *,
+    wanted: bool,
+    deadline: float | None = None,
 ) -> AsyncIterator["Prober | None"]:
-    """Open the prober of a target, None if it is not wanted."""
+    """Open the prober of a target, None if it is not wanted; `deadline` is in seconds from now."""
     if not wanted:
         yield None
         return
     from reconciler.cli.probing import InProcess, prober_of  # few runs probe
+    from reconciler.execution.probers import ProberWithDeadline
+    from reconciler.remote.retry import Deadline
 
     in_process = InProcess(IN_PROCESS, lambda: simulator_connection(invocation))
+    ends_at = Deadline(settings.monotonic, deadline)
     opened = prober_of(invocation, environment, target, clock=clock(), in_process=in_process)
     async with opened as prober:
-        yield prober
+        yield ProberWithDeadline(prober, ends_at)
 
 
 async def _facts_of(

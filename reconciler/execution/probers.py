@@ -4,17 +4,19 @@ Neither shows what it received: the output of a command is dropped, and of an an
 counts. Everything but a clear answer is `unknown`.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 
-from reconciler.execution.credential_probe import ProbeRequest, ProbeResult, Verdict
+from reconciler.execution.credential_probe import Prober, ProbeRequest, ProbeResult, Verdict
 from reconciler.frozen_dataclass import dataclass
 from reconciler.limited_process import Limits, ProcessFailure, run
 from reconciler.remote.api import Clock
 from reconciler.remote.errors import RemoteError
 from reconciler.remote.gateway import GatewayAnswer, GatewayClient
+from reconciler.remote.retry import Deadline
 
 RETRY_PAUSES = (1.0, 3.0)
 """Seconds before each further request after an answer that can be temporary."""
@@ -98,3 +100,19 @@ class GatewayProber:
                     return answer
             await self.clock.sleep(pause)
         return await self.gateway.models(provider)
+
+
+@dataclass(frozen=True, slots=True)
+class ProberWithDeadline:
+    """Prober that stops at the deadline of the run, which may be before its own time limit."""
+
+    prober: Prober
+    deadline: Deadline
+
+    async def probe(self, request: ProbeRequest) -> ProbeResult:
+        """Probe as long as time is left; the probe is cancelled at the deadline."""
+        try:
+            async with asyncio.timeout(self.deadline.remaining):
+                return await self.prober.probe(request)
+        except TimeoutError:
+            return ProbeResult(Verdict.UNKNOWN, "the deadline of the run has passed")

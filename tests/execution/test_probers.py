@@ -13,10 +13,11 @@ import pytest
 
 from reconciler.domain.secrets import Redacted
 from reconciler.execution.credential_probe import Prober, ProbeRequest, ProbeResult, Verdict
-from reconciler.execution.probers import CommandProber, GatewayProber
+from reconciler.execution.probers import CommandProber, GatewayProber, ProberWithDeadline
 from reconciler.limited_process import Limits
 from reconciler.remote.exchange import Transport
 from reconciler.remote.gateway import GatewayClient
+from reconciler.remote.retry import Deadline
 from reconciler.simulator.auth import ApiService
 from reconciler.simulator.switches import Switches
 from reconciler.simulator.transport import SimulatorTransport
@@ -235,3 +236,26 @@ def test_a_default_provider_has_a_slug_of_its_own_in_the_simulated_gateway() -> 
     network = SimulatorTransport(ApiService(world.wire))
     request = ProbeRequest("alpha", "alpha", "openai", "ws-a", "prov")
     assert ask(gateway(network, world), request).verdict is Verdict.DEAD
+
+
+# -- the deadline of the run -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [0, 0.3])
+def test_a_probe_ends_at_the_deadline_of_the_run(tmp_path: Path, seconds: float) -> None:
+    """The program would write the file if it were still running after the probe."""
+    late = tmp_path / "late"
+    prober = python(f"import pathlib, time; time.sleep(600); pathlib.Path({str(late)!r}).touch()")
+    found = ask(ProberWithDeadline(prober, Deadline(time.monotonic, seconds)))
+    assert found == ProbeResult(Verdict.UNKNOWN, "the deadline of the run has passed")
+    assert not late.exists()
+
+
+@pytest.mark.parametrize("seconds", [None, 900])
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_probe_within_the_deadline_gives_its_own_answer(
+    seconds: float | None, status: int
+) -> None:
+    prober = python(f"raise SystemExit({status})")
+    bounded = ProberWithDeadline(prober, Deadline(time.monotonic, seconds))
+    assert ask(bounded) == ask(prober)
