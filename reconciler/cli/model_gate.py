@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FAILED = 3
 _UNKNOWN, _RETIRING, _RETIRED = "model-unknown", "model-retiring", "model-retired"
+_UNCLEAR = "catalogue-date"
 _CODES = (_UNKNOWN, _RETIRING, _RETIRED)
 _FORM = re.compile(r"(?P<code>[a-z-]+)(?::(?P<days>[0-9]{1,4})d)?")
 
@@ -31,7 +32,12 @@ class FailOn:
     days: int | None = None
 
     def covers(self, finding: "ModelFinding") -> bool:
-        """Return whether a model fails; one that has retired also fails `model-retiring`."""
+        """Return whether a model fails; one that has retired also fails `model-retiring`.
+
+        A date that cannot be read fails both, because it may be any.
+        """
+        if finding.state.value == _UNCLEAR:
+            return self.code != _UNKNOWN
         if self.code == _RETIRING and finding.retires is not None:
             return self.days is None or finding.days_left <= self.days
         return finding.state.value == self.code

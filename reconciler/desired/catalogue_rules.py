@@ -82,8 +82,9 @@ class ModelRules:
         if facts.is_unclear:
             summary = f"the catalogue has no valid retirement date for `{model.name}`"
             hint = "update the catalogue, or correct `deprecation_date` in its source"
-            origin = document.origin_of(model.steps)
-            self._problems.warning("catalogue-date", summary, origin, hint=hint)
+            found = self._report("catalogue-date", summary, hint, model, document)
+            slug, state = declared.slug, ModelState.UNCLEAR
+            self.findings.append(ModelFinding(state, slug, model.name, provider, diagnostic=found))
         elif facts.retires is not None:
             self._report_retirement(model, facts, declared.slug, provider, document)
 

@@ -39,11 +39,15 @@ class ModelState(StrEnum):
     UNKNOWN = "model-unknown"
     RETIRING = "model-retiring"
     RETIRED = "model-retired"
+    # The catalogue has a date that cannot be read, so it may be any of the two before.
+    UNCLEAR = "catalogue-date"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFinding:
     """Declared model that is unknown, retires or has retired; `days_left` is 0 or less if retired.
+
+    `retires` is None if it is unknown, or if its date cannot be read.
 
     `diagnostic` is None if its file has too many problems to report this one.
     """

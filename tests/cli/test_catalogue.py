@@ -318,6 +318,19 @@ def test_a_gate_fails_for_the_models_that_it_names(
         assert found["file"].endswith("integrations/alpha.yaml")
 
 
+def test_a_date_that_cannot_be_read_fails_the_gates_for_dates(tmp_path: Path) -> None:
+    project = pinned(tmp_path, gpt_4=None)
+    document = {"gpt-4": {"litellm_provider": "openai", "deprecation_date": "soon"}}
+    (tmp_path / "source.json").write_text(json.dumps(document))
+    assert project.run("catalogue", "update", "source.json").code == 0
+    for gate, code in (("model-retiring:7d", 3), ("model-retired", 3), ("model-unknown", 0)):
+        done = project.run("validate", "--fail-on", gate)
+        assert done.code == code
+        severity = "error" if code else "warning"
+        assert f"{severity}[catalogue-date]: the catalogue has no valid retirement" in done.out
+    assert "retiring" not in project.run("drift", "--format", "json").json
+
+
 def test_a_gate_can_look_further_ahead_and_sees_what_has_retired(tmp_path: Path) -> None:
     project = pinned(tmp_path, gpt_3=-20, gpt_4=150, gpt_5=400)
     for gate, failed in (("100d", ["gpt-3"]), ("200d", ["gpt-3", "gpt-4"])):
