@@ -18,7 +18,7 @@ from reconciler.frozen_dataclass import dataclass
 from reconciler.github.answers import number_at, required_text, text_at
 from reconciler.github.bodies import Marker, ReportKind, failure_reasons
 from reconciler.github.client import GitHub, GitHubForbidden, GitHubNotFound, JsonObject
-from reconciler.github.comment import upsert
+from reconciler.github.comment import GitHubComments, upsert
 from reconciler.github.inputs import FailedCommand
 from reconciler.github.job import Job, is_commit
 
@@ -101,11 +101,9 @@ async def answer(
         text = f"{failure_reasons(FailedCommand(refusal.exit_code, refusal.diagnostics))}"
     with suppress(GitHubForbidden):
         await upsert(
-            github,
-            number=job.pull_request,
+            GitHubComments(github, job.pull_request, job.login),
             marker=Marker(ReportKind.REQUEST, environment),
             text=text,
-            login=job.login,
             only_update=refusal is None,
         )
 

@@ -35,7 +35,7 @@ from reconciler.github.client import (
     GitHubNotFound,
     UnexpectedResponse,
 )
-from reconciler.github.comment import upsert
+from reconciler.github.comment import GitHubComments, upsert
 from reconciler.github.inputs import NO_EXTRAS, Document, Extras, FailedCommand, FleetReport
 from reconciler.github.issue import GitHubIssues, report_drift
 from reconciler.github.job import Job
@@ -189,11 +189,9 @@ async def _comment(
         isinstance(document, ApplyResult) and not document.outcomes and document.is_recorded
     )
     done = await upsert(
-        github,
-        number=number,
+        GitHubComments(github, number, job.login),
         marker=marker_of(document, kind=kind, environment=context.environment),
         text=text_of(document, kind=kind, context=context),
-        login=job.login,
         only_update=has_nothing_to_say,
     )
     return f"comment on #{number}: {done}"

@@ -1,7 +1,6 @@
 """Publication of a report: the note on a merge request, or the drift issue.
 
-There is one note for each environment, found again and updated in place. It is found by its marker,
-in notes of the token's user only, since anyone may write a text that begins with the marker.
+There is one note for each environment, found again and updated in place as the comment on GitHub.
 """
 
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from reconciler.drift.report import DriftReport
 from reconciler.execution.result import ApplyResult
 from reconciler.frozen_dataclass import dataclass
 from reconciler.github.bodies import Marker, ReportContext, ReportKind, Terms, marker_of, text_of
+from reconciler.github.comment import upsert
 from reconciler.github.inputs import Document, FailedCommand
 from reconciler.github.issue import LABEL, Issue, report_drift
 from reconciler.github.rest import JsonObject, RestError
@@ -52,9 +52,8 @@ async def publish(
         has_nothing_to_say = (
             isinstance(document, ApplyResult) and not document.outcomes and document.is_recorded
         )
-        done = await write_note(
-            gitlab,
-            merge_request=number,
+        done = await upsert(
+            GitLabNotes(gitlab, number),
             marker=marker_of(document, kind=kind, environment=context.environment),
             text=text_of(document, kind=kind, context=context),
             only_update=has_nothing_to_say,
@@ -72,47 +71,41 @@ async def _merge_request(gitlab: GitLab, job: GitLabJob, kind: ReportKind) -> in
     return required_id(merged[0], "iid") if merged else None
 
 
-async def write_note(
-    gitlab: GitLab, *, merge_request: int, marker: Marker, text: str, only_update: bool = False
-) -> str:
-    """Write the note or update the existing one, and return in one word what was done.
+@dataclass(frozen=True, slots=True)
+class GitLabNotes:
+    """Notes on a merge request; see `reconciler.github.comment.StickyComments`."""
 
-    With `only_update` nothing is written where there is no note yet.
-    """
-    body = marker.line + text
-    path = f"{gitlab.path}/merge_requests/{merge_request}/notes"
-    user = await gitlab.user_id()
-    note = await _find_note(gitlab, path, marker=marker, user=user)
-    if note is None and only_update:
-        return "nothing"
-    if note is None:
-        try:
-            await gitlab.post(path, {"body": body})
-        except GitLabUnreachable:
-            # It may have arrived. A second note would never be updated, so look first.
-            if await _find_note(gitlab, path, marker=marker, user=user) is None:
-                await gitlab.post(path, {"body": body})
-        return "written"
-    if same_text(note["body"], body):
-        return "unchanged"
-    await gitlab.send("PUT", f"{path}/{required_id(note, 'id')}", {"body": body})
-    return "updated"
+    gitlab: GitLab
+    merge_request: int
 
+    @property
+    def unreachable(self) -> type[RestError]:
+        """Return the error of a write that may have arrived or not."""
+        return GitLabUnreachable
 
-def same_text(existing: str, body: str) -> bool:
-    """Return whether two texts are equal but for line ends and space around them."""
-    return existing.replace("\r\n", "\n").strip() == body.strip()
+    async def find(self, marker: Marker) -> JsonObject | None:
+        """Return the oldest note with the marker that the token's user has written."""
+        user = await self.gitlab.user_id()
+        # The oldest one, so that after two jobs wrote at the same time both update the same note.
+        for note in await self.gitlab.pages(f"{self._path}?sort=asc&order_by=created_at"):
+            author, body = note.get("author"), note.get("body")
+            is_own = isinstance(author, dict) and author.get("id") == user
+            if is_own and isinstance(body, str) and marker.matches(body):
+                return note
+        return None
 
+    async def create(self, body: str) -> None:
+        """Write a note."""
+        await self.gitlab.post(self._path, {"body": body})
 
-async def _find_note(gitlab: GitLab, path: str, *, marker: Marker, user: int) -> JsonObject | None:
-    """Return the oldest note with the marker that the user has written."""
-    # The oldest one, so that after two jobs wrote at the same time both update the same note.
-    for note in await gitlab.pages(f"{path}?sort=asc&order_by=created_at"):
-        author, body = note.get("author"), note.get("body")
-        is_own = isinstance(author, dict) and author.get("id") == user
-        if is_own and isinstance(body, str) and marker.matches(body):
-            return note
-    return None
+    async def update(self, comment: JsonObject, body: str) -> None:
+        """Replace the text of a note."""
+        path = f"{self._path}/{required_id(comment, 'id')}"
+        await self.gitlab.send("PUT", path, {"body": body})
+
+    @property
+    def _path(self) -> str:
+        return f"{self.gitlab.path}/merge_requests/{self.merge_request}/notes"
 
 
 @dataclass(frozen=True, slots=True)

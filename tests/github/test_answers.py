@@ -10,7 +10,7 @@ from reconciler.github.answers import number_at, text_at
 from reconciler.github.approvals import ApprovalQuery, gather
 from reconciler.github.bodies import Marker, ReportContext, ReportKind
 from reconciler.github.client import GitHub, UnexpectedResponse
-from reconciler.github.comment import upsert
+from reconciler.github.comment import GitHubComments, upsert
 from reconciler.github.issue import LABEL, GitHubIssues, report_drift
 from reconciler.github.pull_request import Proposal, propose
 from tests.github.test_client import ask
@@ -63,7 +63,7 @@ def gathering(github: GitHub) -> Any:
 
 
 def commenting(github: GitHub) -> Any:
-    return upsert(github, number=1, marker=MARKER, text="new", login="bot")
+    return upsert(GitHubComments(github, 1, "bot"), marker=MARKER, text="new")
 
 
 def drifting(github: GitHub) -> Any:
