@@ -3,6 +3,7 @@
 A plan and a result name what was before and what comes after; a drift report names its two sides.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -25,11 +26,15 @@ Sides = tuple[str, str]
 """Names of the two sides of a comparison, such as `in the API` and `in Git`."""
 
 
-def lines_of(costs: Costs, slug: str, *, sides: Sides | None = None) -> tuple[str, ...]:
-    """Return the lines for one integration; access without a budget has none."""
-    budgets = [_budget(i, sides) for i in costs.budgets if i.slug == slug and i.is_limited]
-    prices = [_price(item, sides) for item in costs.prices if item.slug == slug]
-    return (*budgets, *prices)
+def lines_by_slug(costs: Costs, *, sides: Sides | None = None) -> Mapping[str, list[str]]:
+    """Return the lines of each integration; access without a budget has none."""
+    lines: dict[str, list[str]] = {}
+    for change in costs.budgets:
+        if change.is_limited:
+            lines.setdefault(change.slug, []).append(_budget(change, sides))
+    for price in costs.prices:
+        lines.setdefault(price.slug, []).append(_price(price, sides))
+    return lines
 
 
 def totals(costs: Costs, target: str, *, sides: Sides | None = None) -> tuple[str, ...]:

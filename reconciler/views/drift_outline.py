@@ -16,7 +16,7 @@ from reconciler.views.drift_states import counts_of, item_of, state_of, undeclar
 from reconciler.views.escape import visible
 from reconciler.views.findings import Finding, findings_of
 from reconciler.views.phrases import LISTED
-from reconciler.views.plan_outline import ActionItem, header_of, totals_of
+from reconciler.views.plan_outline import ActionItem, costs_by_slug, header_of, totals_of
 from reconciler.views.sections import (
     CommandContext,
     Section,
@@ -203,11 +203,13 @@ def _first(slugs: Sequence[str]) -> tuple[str, ...]:
 
 
 def _groups(report: DriftReport) -> Iterable[StateGroup]:
+    costs = costs_by_slug(report.plan.costs, sides=phrases.DRIFT_SIDES)
     for state, number in counts_of(report):
         items = [action for action in report.items if state_of(report, action) is state]
         words = phrases.DRIFT_STATES[state]
         title = f"{words[:1].upper()}{words[1:]} ({number})"
-        yield StateGroup(title, state.value, tuple(item_of(report, item) for item in items))
+        shown = tuple(item_of(report, item, costs.get(item.slug, ())) for item in items)
+        yield StateGroup(title, state.value, shown)
 
 
 def _counts(report: DriftReport) -> Iterable[tuple[str, int]]:

@@ -4,7 +4,7 @@ A report's items are the actions that would end the difference. Readers of drift
 so here each action is named by what happened, and by what an apply would do where that removes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 
@@ -14,7 +14,7 @@ from reconciler.domain.schema import any_provider_schema, parse_path
 from reconciler.drift.report import DriftReport
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, ChangeOrigin
 from reconciler.views import phrases
-from reconciler.views.plan_outline import ActionItem, ChangeItem, costs_of, of_action
+from reconciler.views.plan_outline import ActionItem, ChangeItem, of_action
 
 _ENTRY = 2
 """Steps of the path of an entry: its list and its key."""
@@ -79,8 +79,11 @@ def undeclared_grants(report: DriftReport) -> int:
     return sum(len(path) == _ENTRY and grants_access(path[0]) for path in paths if path)
 
 
-def item_of(report: DriftReport, action: Action) -> ActionItem:
-    """Return an action in the words of drift; its changes name their origin if it is mixed."""
+def item_of(report: DriftReport, action: Action, costs: Sequence[str] = ()) -> ActionItem:
+    """Return an action in the words of drift; its changes name their origin if it is mixed.
+
+    `costs` are the lines about its budgets and prices.
+    """
     # A resend follows from another change and has no origin of its own.
     origins = {change.origin for change in action.changes if change.op is not ChangeKind.RESEND}
     item = of_action(action, origins=phrases.DRIFT_NOTES if len(origins) > 1 else {})
@@ -97,7 +100,7 @@ def item_of(report: DriftReport, action: Action) -> ActionItem:
         word=word,
         changes=changes,
         drift_state=state.value,
-        costs=costs_of(report.plan.costs, action.slug, sides=phrases.DRIFT_SIDES),
+        costs=tuple(costs),
     )
     if report.who is None:
         return item

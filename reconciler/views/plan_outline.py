@@ -7,7 +7,7 @@ characters. The view of a format also escapes for that format. Fixed phrases:
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -193,6 +193,7 @@ def of_plan(
     for secret in plan.unverified:
         unverified.setdefault(secret.slug, []).append(secret.path)
     origins = phrases.ORIGIN_NOTES if plan.run is None else phrases.UNDO_NOTES
+    costs = costs_by_slug(plan.costs)
     return PlanOutline(
         title=phrases.PLAN_TITLE if plan.run is None else phrases.UNDO_TITLE,
         run=visible(plan.run or ""),
@@ -204,10 +205,9 @@ def of_plan(
         policies=policies_line(plan),
         counts=tuple(plan.summary.items()),
         actions=tuple(
-            _with_costs(
+            replace(
                 of_action(action, origins=origins, unverified=unverified.get(action.slug, ())),
-                plan,
-                action.slug,
+                costs=tuple(costs.get(action.slug, ())),
             )
             for action in plan.actions
         ),
@@ -221,17 +221,15 @@ def of_plan(
     )
 
 
-def _with_costs(item: ActionItem, plan: Plan, slug: str) -> ActionItem:
-    return replace(item, costs=costs_of(plan.costs, slug)) if plan.costs is not None else item
-
-
-def costs_of(costs: "Costs | None", slug: str, *, sides: "Sides | None" = None) -> tuple[str, ...]:
-    """Return the lines for the budgets and prices of one integration."""
+def costs_by_slug(
+    costs: "Costs | None", *, sides: "Sides | None" = None
+) -> Mapping[str, Sequence[str]]:
+    """Return the lines for the budgets and prices of each integration that changes any."""
     if costs is None:
-        return ()
-    from reconciler.views.cost_lines import lines_of  # noqa: PLC0415  few plans change costs
+        return {}
+    from reconciler.views.cost_lines import lines_by_slug  # noqa: PLC0415  few plans change costs
 
-    return lines_of(costs, slug, sides=sides)
+    return lines_by_slug(costs, sides=sides)
 
 
 def totals_of(

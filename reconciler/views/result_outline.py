@@ -3,7 +3,7 @@
 Actions and headers come from `reconciler.views.plan_outline`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from reconciler.diagnostics import counted
@@ -17,7 +17,7 @@ from reconciler.views.escape import shortened, visible
 from reconciler.views.plan_outline import (
     ActionItem,
     ChangeItem,
-    costs_of,
+    costs_by_slug,
     header_of,
     of_action,
     totals_of,
@@ -112,7 +112,7 @@ def of_result(
 ) -> ResultOutline:
     """Return the outline of a result; with the plan each outcome has its changes."""
     actions = {a.slug: of_action(a) for a in plan.actions} if plan else {}
-    counts = result.summary
+    counts, costs = result.summary, costs_by_slug(result.costs)
     # A run without actions is not recorded: `history` and `undo` would not know its id.
     is_in_history = bool(result.outcomes)
     return ResultOutline(
@@ -123,7 +123,10 @@ def of_result(
         summary=", ".join(f"{number} {status}" for status, number in counts.items()) + ".",
         counts=tuple(counts.items()),
         outcomes=tuple(
-            replace(of_outcome(outcome, actions.get(outcome.slug)), costs=_costs(result, outcome))
+            replace(
+                of_outcome(outcome, actions.get(outcome.slug)),
+                costs=_costs(outcome, costs.get(outcome.slug, ())),
+            )
             for outcome in result.outcomes
         ),
         half_done=_half_done(result.outcomes),
@@ -135,13 +138,13 @@ def of_result(
     )
 
 
-def _costs(result: ApplyResult, outcome: Outcome) -> tuple[str, ...]:
+def _costs(outcome: Outcome, lines: Sequence[str]) -> tuple[str, ...]:
     if outcome.status is not Status.APPLIED:
         return ()
-    lines = costs_of(result.costs, outcome.slug)
     # The plan lists all; a result has one line for each other fact about an action.
     more = len(lines) - phrases.LISTED
-    return lines if more <= 0 else (*lines[: phrases.LISTED], phrases.AND_MORE.format(more))
+    end = (phrases.AND_MORE.format(more),) if more > 0 else ()
+    return (*lines[: phrases.LISTED], *end)
 
 
 def _overrides(result: ApplyResult) -> Iterator[str]:
