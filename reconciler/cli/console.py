@@ -253,13 +253,14 @@ class Console:
         import asyncio
 
         from reconciler.cli import settings
-        from reconciler.views.status_line import StatusLine
 
         is_wanted = self.is_live and not self.quiet and self.json_log is None
         # A dumb terminal cannot erase, and one line at a time is enough.
         if not is_wanted or settings.variable("TERM") == "dumb" or self.status is not None:
             yield self.status
             return
+        from reconciler.views.status_line import StatusLine
+
         status = StatusLine(
             self.draw,
             clock=settings.monotonic,

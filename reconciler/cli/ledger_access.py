@@ -20,11 +20,11 @@ from reconciler.errors import InvalidInput
 from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.errors import LedgerError, NoLedger
 from reconciler.ledger.location import LIMIT_SECONDS, LedgerState, Location, TargetKey
-from reconciler.ledger.models import Holder, OwnWrites, RunFacts, SeenState
 from reconciler.planning.plan import PlanTarget
 
 if TYPE_CHECKING:
     from reconciler.execution.ledger_listener import LedgerListener
+    from reconciler.ledger.models import Holder, OwnWrites, RunFacts, SeenState
     from reconciler.ledger.store import Ledger
     from reconciler.remote.api import MeasuredRate
     from reconciler.remote.retry import RateLimiter
@@ -182,7 +182,7 @@ class LedgerAccess:
             staged=target.rotation.staged,
         )
 
-    def seen(self, target: Target) -> Mapping[str, SeenState] | None:
+    def seen(self, target: Target) -> "Mapping[str, SeenState] | None":
         """Return the integrations as they were last read, None without a ledger.
 
         An unreadable ledger counts as none; `read_snapshot` reports it.
@@ -202,9 +202,11 @@ class LedgerAccess:
         except LedgerError:
             return None
 
-    def own_writes(self, target: Target, slugs: Collection[str]) -> OwnWrites | None:
+    def own_writes(self, target: Target, slugs: Collection[str]) -> "OwnWrites | None":
         """Return what our runs confirmed and sent: nothing without a ledger, None if unreadable."""
         if self.state is LedgerState.FRESH:
+            from reconciler.ledger.models import OwnWrites
+
             return OwnWrites()
         try:
             with self.open(read_only=True) as ledger:
@@ -217,6 +219,8 @@ class LedgerAccess:
         self, target: PlanTarget, observed: Iterable[Observed], *, now: str
     ) -> tuple[Diagnostic, ...]:
         """Store integrations as they were read; a failure of the ledger is a warning."""
+        from reconciler.ledger.models import SeenState
+
         key = key_of_planned(target)
         items = {each.slug: SeenState(each, now) for each in observed}
         file = Location.of(self.url, default=self.file).file
@@ -314,7 +318,7 @@ class LedgerAccess:
     def recorded_run(
         self,
         target: Target,
-        facts: RunFacts,
+        facts: "RunFacts",
         now: Callable[[], str],
         *,
         limit_seconds: float = LIMIT_SECONDS,
@@ -338,7 +342,7 @@ class LedgerAccess:
     def locked_run(
         self,
         target: Target,
-        facts: RunFacts,
+        facts: "RunFacts",
         now: Callable[[], str],
         *,
         limit_seconds: float = LIMIT_SECONDS,
@@ -422,7 +426,7 @@ def known_organisation(past: LedgerSnapshot) -> str | None:
     return next(iter(past.organisations)) if len(past.organisations) == 1 else None
 
 
-def _holder(facts: RunFacts, *, since: str) -> Holder:
+def _holder(facts: "RunFacts", *, since: str) -> "Holder":
     # Imported late: getpass and socket take a millisecond, and a plan takes no lock.
     from reconciler.cli.run_facts import holder_of
 

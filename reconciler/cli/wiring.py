@@ -34,7 +34,6 @@ from reconciler.errors import InvalidInput
 from reconciler.execution.threads import entered, in_thread
 from reconciler.ledger.fingerprint_key import NO_PEPPER
 from reconciler.ledger.location import LedgerState
-from reconciler.ledger.models import RunFacts
 from reconciler.planning.plan import Selection
 from reconciler.remote.api import Clock, MeasuredRate
 from reconciler.remote.client import Client, make_client
@@ -47,6 +46,7 @@ from reconciler.workflows import Session, timestamp
 if TYPE_CHECKING:
     from reconciler.execution.credential_probe import Prober
     from reconciler.execution.ledger_listener import LedgerListener
+    from reconciler.ledger.models import RunFacts
     from reconciler.planning.soak_guard import SoakEvidence
     from reconciler.policies.runner import PolicyRunner
     from reconciler.remote.exchange import Transport
@@ -220,7 +220,7 @@ async def prober_for(
 
 async def _facts_of(
     source: DesiredSource, name: str, *, repository: git.Repository, selection: Selection
-) -> RunFacts:
+) -> "RunFacts":
     from reconciler.cli.run_facts import run_facts  # only runs that write are recorded
 
     facts = run_facts(source.environment, name)

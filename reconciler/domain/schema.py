@@ -251,21 +251,24 @@ def compiled(model: type[Model]) -> FieldSchema:
 
 
 def _field(name: str, info: DeclaredField) -> FieldSchema:
-    facts = next((item for item in info.metadata if isinstance(item, Facts)), NO_FACTS)
+    declared = next((item for item in info.metadata if isinstance(item, Facts)), NO_FACTS)
+    facts = _with_inherited(declared, NO_FACTS)
     described = _of_type(info.annotation, info.metadata)
     # A write-only false has an effect: in the entry of a workspace it overrides the common value
     # (remote/API.md §4).
     optional = not (facts.write_only or info.is_required())
-    schema = replace(
+    # All at once: copies take most of the time of compiling a schema.
+    return replace(
         described,
         name=name,
+        kind=FieldKind.HEADERS if facts.headers else described.kind,
         facts=facts,
+        fields=_inherited(described.fields, facts),
+        entries=_inherited_entries(described, facts),
+        type_name="map of headers" if facts.headers else described.type_name,
         info=info,
         false_is_absent=facts.default is False and optional,
     )
-    if facts.headers:
-        schema = replace(schema, kind=FieldKind.HEADERS, type_name="map of headers")
-    return _inheriting(schema, NO_FACTS)
 
 
 def _of_type(annotation: Any, metadata: Sequence[Any] = ()) -> FieldSchema:
@@ -346,31 +349,41 @@ def _longest(metadata: Sequence[Any]) -> int | None:
 
 def _inheriting(schema: FieldSchema, outer: Facts) -> FieldSchema:
     """Return a schema whose fields inherit the risk and the sub-resource of the outer field."""
-    facts = schema.facts
+    facts = _with_inherited(schema.facts, outer)
+    # Most fields inherit nothing, and copying each would take most of the time of compiling a
+    # schema.
+    if facts is schema.facts:
+        inherits_nothing = facts.risk is None and facts.sub_resource is None
+        if inherits_nothing or (schema.entries is None and not schema.fields):
+            return schema
+    return replace(
+        schema,
+        facts=facts,
+        fields=_inherited(schema.fields, facts),
+        entries=_inherited_entries(schema, facts),
+    )
+
+
+def _with_inherited(facts: Facts, outer: Facts) -> Facts:
+    """Return facts with the risk and the sub-resource of the outer field where they have none."""
     risk = facts.risk or outer.risk
     # Even in an object of lower risk, for example a secret in the settings of a provider.
     if facts.sensitive or facts.host or facts.endpoint:
         risk = RiskRule.CREDENTIAL
     part = facts.sub_resource or outer.sub_resource
-    entries = schema.entries
-    # Most fields inherit nothing, and copying each would take most of the time of compiling a
-    # schema.
     if risk is facts.risk and part is facts.sub_resource:
-        inherits_nothing = risk is None and part is None
-        if inherits_nothing or (entries is None and not schema.fields):
-            return schema
-    else:
-        facts = replace(facts, risk=risk, sub_resource=part)
-    return replace(
-        schema,
-        facts=facts,
-        fields=_inherited(schema.fields, facts),
-        entries=None if entries is None else _inheriting(entries, facts),
-    )
+        return facts
+    return replace(facts, risk=risk, sub_resource=part)
 
 
 def _inherited(fields: Mapping[str, FieldSchema], outer: Facts) -> Mapping[str, FieldSchema]:
+    if not fields:
+        return fields
     return MappingProxyType({name: _inheriting(field, outer) for name, field in fields.items()})
+
+
+def _inherited_entries(schema: FieldSchema, outer: Facts) -> FieldSchema | None:
+    return None if schema.entries is None else _inheriting(schema.entries, outer)
 
 
 _DOTTED_STEP = re.compile(r'[^.\[\]"\\]+')

@@ -7,6 +7,7 @@ as data, and a 404 means absence only in the API's own form (remote/API.md §1.7
 import json
 import math
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import NoReturn, Protocol, TypeAlias
@@ -223,8 +224,7 @@ def parse_json(body: bytes) -> object:
 
     NaN and lone surrogates are refused, because no output of ours can represent them.
     """
-    # `utf-8-sig` drops a byte order mark, which the parser would refuse.
-    document = _STRICT.decode(body.decode("utf-8-sig"))
+    document = _STRICT.decode(_text(body))
     if b"\\ud" in body or b"\\uD" in body:
         json.dumps(document, ensure_ascii=False).encode()
     return document
@@ -250,7 +250,12 @@ def read_json(body: bytes | str) -> object:
     A lone surrogate is kept, and a number that cannot be used becomes an `UnreadableNumber`: one
     bad value must not hide all other records of the response.
     """
-    return _TOLERANT.decode(body.decode("utf-8-sig") if isinstance(body, bytes) else body)
+    return _TOLERANT.decode(_text(body) if isinstance(body, bytes) else body)
+
+
+def _text(body: bytes) -> str:
+    """Decode UTF-8 without a byte order mark, which the parser would refuse."""
+    return body.removeprefix(BOM_UTF8).decode()
 
 
 def _no_constant(name: str) -> NoReturn:

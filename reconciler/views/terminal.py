@@ -13,16 +13,16 @@ from reconciler.domain.schema import parse_path
 from reconciler.execution.result import ApplyResult, Status
 from reconciler.planning.actions import ActionKind, Risk
 from reconciler.planning.plan import Plan
-from reconciler.views import phrases, plan_outline, result_outline
+from reconciler.views import phrases, plan_outline
 from reconciler.views.findings import Finding
 from reconciler.views.plan_outline import ActionItem
 from reconciler.views.render_options import RenderOptions
-from reconciler.views.result_outline import OutcomeItem, ResultOutline
 from reconciler.views.sections import DIGITS, Section, first_digits
 from reconciler.views.text_layout import TextLayout, columns, padded
 
 if TYPE_CHECKING:
     from reconciler.drift.report import DriftReport
+    from reconciler.views.result_outline import OutcomeItem, ResultOutline
 
 _KIND_STYLES = {
     ActionKind.CREATE: "green",
@@ -89,6 +89,8 @@ def result(value: ApplyResult, options: RenderOptions) -> str:
 
     Actions that were applied take one line each, and many of them one line together.
     """
+    from reconciler.views import result_outline  # a plan needs none
+
     shown = result_outline.of_result(
         value, ledger=options.ledger, plan=options.plan, context=options.context
     )
@@ -117,7 +119,7 @@ def result(value: ApplyResult, options: RenderOptions) -> str:
     return page.text()
 
 
-def _result_head(page: TextLayout, shown: ResultOutline, options: RenderOptions) -> None:
+def _result_head(page: TextLayout, shown: "ResultOutline", options: RenderOptions) -> None:
     titles = [f"{shown.title} {shown.run}".rstrip()]
     if not options.continues:
         titles.insert(0, shown.header)
@@ -315,7 +317,7 @@ def _sections(page: TextLayout, sections: Iterable[Section], *, only: str | None
             page.whole(section.command, indent=4)
 
 
-def _outcomes(page: TextLayout, shown: ResultOutline, options: RenderOptions) -> None:
+def _outcomes(page: TextLayout, shown: "ResultOutline", options: RenderOptions) -> None:
     """Add the outcomes; those with one reason follow each other, and it stands once."""
     by_reason: dict[tuple[str, ...], list[OutcomeItem]] = {}
     for item in shown.outcomes:
@@ -343,12 +345,12 @@ def _outcomes(page: TextLayout, shown: ResultOutline, options: RenderOptions) ->
                 page.line(f"{change.symbol} {change.text}", indent=4)
 
 
-def _shows_changes(items: Sequence[OutcomeItem], options: RenderOptions) -> bool:
+def _shows_changes(items: "Sequence[OutcomeItem]", options: RenderOptions) -> bool:
     """Return whether the changes that remain are shown: not those that the plan has shown above."""
     return len(items) == 1 and (options.verbose or not options.continues)
 
 
-def _outcome(page: TextLayout, item: OutcomeItem, *, column: int) -> None:
+def _outcome(page: TextLayout, item: "OutcomeItem", *, column: int) -> None:
     slug = padded(item.slug, column)
     status = (f"{item.symbol} {item.status.value:<7}", _STATUS_STYLES[item.status])
     page.line(status, f"  {item.kind.value:<7}  {slug}  {item.effort}".rstrip())
@@ -358,7 +360,7 @@ def _outcome(page: TextLayout, item: OutcomeItem, *, column: int) -> None:
         page.line(f"request ids: {', '.join(item.request_ids)}", indent=4)
 
 
-def _reason(page: TextLayout, item: OutcomeItem) -> None:
+def _reason(page: TextLayout, item: "OutcomeItem") -> None:
     if item.problem:
         page.line(item.problem, indent=4)
     if item.hint:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -33,10 +34,12 @@ from reconciler.domain.instants import parse_instant
 from reconciler.drift.report import DriftReport
 from reconciler.execution.threads import in_thread
 from reconciler.frozen_dataclass import dataclass
-from reconciler.ledger.models import OwnWrites, SeenState
 from reconciler.planning.plan import PlanOptions
 from reconciler.views.diagnostics import as_text
 from reconciler.workflows import Session
+
+if TYPE_CHECKING:
+    from reconciler.ledger.models import OwnWrites, SeenState
 
 DIFFERENT = 2
 _IF_INTERRUPTED = "no report was made, and nothing was written"
@@ -240,7 +243,7 @@ def _send_heartbeat(invocation: Invocation, url: str) -> None:
 
 async def _earlier_reads(
     invocation: Invocation, session: Session
-) -> Mapping[str, SeenState] | None:
+) -> Mapping[str, "SeenState"] | None:
     """Return what incremental checks have read before, None without a ledger."""
     ledger_access = ledger_access_of(
         invocation, invocation.environment or settings.from_environment()
@@ -255,7 +258,7 @@ async def _compared(
     options: PlanOptions,
     *,
     every: int | None,
-    seen: Mapping[str, SeenState] | None,
+    seen: Mapping[str, "SeenState"] | None,
     began_at: str,
 ) -> DriftReport:
     """Read everything, or with `every` what changed and a sample; see `workflows.drift`.
@@ -315,7 +318,7 @@ async def _attributed(
     report: DriftReport,
     attribution: WhoOptions,
     *,
-    seen: Mapping[str, SeenState],
+    seen: Mapping[str, "SeenState"],
 ) -> DriftReport:
     """Return the report, with the attribution if `--who` is set."""
     if not attribution.who:
@@ -326,7 +329,7 @@ async def _attributed(
         invocation, invocation.environment or settings.from_environment()
     )
 
-    async def own_writes(slugs: Collection[str]) -> OwnWrites | None:
+    async def own_writes(slugs: Collection[str]) -> "OwnWrites | None":
         return await in_thread(lambda: ledger_access.own_writes(session.desired.target, slugs))
 
     return await with_attribution(
