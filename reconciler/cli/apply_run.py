@@ -170,6 +170,7 @@ class RunDisplay:
     ) -> None:
         # Before anything is printed, because a live display would draw over it.
         self._progress.__exit__(kind, error, trace)
+        self._console.above = None
         if isinstance(error, Rejection) and isinstance(error.plan, Plan) and self._shows_plan:
             # The caller reports the diagnostics that stop the run, after the plan.
             rest = tuple(d for d in error.plan.diagnostics if d not in error.diagnostics)
@@ -238,8 +239,9 @@ def _progress(console: Console) -> QuietProgress:
         # Imported late, because commands that draw nothing must start without rich.
         from rich.console import Console as RichConsole
 
-        rich = RichConsole(
-            file=stream, no_color=not console.colors_stderr, width=console.stderr_width
-        )
-        return LiveProgress(rich, clock=settings.monotonic)
+        # Without a width, which rich reads again for each line: the terminal can be resized.
+        rich = RichConsole(file=stream, no_color=not console.colors_stderr)
+        live = LiveProgress(rich, clock=settings.monotonic)
+        console.above = live.print_above
+        return live
     return LineProgress(stream, clock=settings.monotonic)

@@ -81,6 +81,8 @@ class Console:
         self.lost: OSError | None = None
         self.json_log: JsonLog | None = None
         self.status: StatusLine | None = None
+        self.above: Callable[[str], bool] | None = None
+        """Writes a message above a display that is redrawn in place; False if there is none."""
 
     @classmethod
     def of_this_process(cls) -> "Console":
@@ -238,6 +240,8 @@ class Console:
 
     def _write_stderr(self, text: str) -> None:
         self._clear_status()
+        if self.above is not None and self.above(text):
+            return
         if self._err is not None and _write(self._err, text) is not None:
             self._err = None
 

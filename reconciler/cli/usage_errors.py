@@ -11,9 +11,11 @@ from reconciler.diagnostics import Diagnostic, error
 
 OTHER_OPTIONS: Mapping[str, str] = MappingProxyType(
     {
+        "address": "--host",
         "assume-yes": "--yes",
         "auto-approve": "--yes",
         "chdir": "--dir",
+        "bind": "--host",
         "check": "plan",
         "concurrency": "--parallelism",
         "config": "--dir",
@@ -30,6 +32,7 @@ OTHER_OPTIONS: Mapping[str, str] = MappingProxyType(
         "no-color": "--no-color",
         "no-colour": "--no-color",
         "output": "--format",
+        "port": "--rest-port",
         "preview": "plan",
         "refresh-only": "drift",
         "silent": "--quiet",

@@ -127,6 +127,13 @@ class LiveProgress(QuietProgress):
             case _:
                 pass
 
+    def print_above(self, text: str) -> bool:
+        """Print a message above the display, which would overwrite it; False if it is not shown."""
+        is_shown = self._progress.live.is_started
+        if is_shown:
+            self._progress.console.print(Text(text.rstrip("\n")), soft_wrap=True)
+        return is_shown
+
     def close(self) -> None:
         """Remove the display; lines printed above it are kept."""
         self._progress.stop()

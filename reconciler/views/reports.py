@@ -170,10 +170,21 @@ def _went_well(run: PublicRun) -> bool:
 def _notes(run: PublicRun) -> Iterable[str]:
     if run.get("undoes"):
         yield f"undoes run {visible(str(run['undoes']))}"
+    # An interrupted run can have hundreds of actions with one reason; `history RUN` lists them all.
+    same: dict[tuple[str, str, str], list[str]] = {}
     for outcome in run["outcomes"]:
         if outcome["status"] != Status.APPLIED:
             error = outcome["error"] or {"message": ""}
-            what = f"{outcome['status']}: {outcome['action']} {outcome['slug']}: {error['message']}"
-            yield visible(what)
+            key = (str(outcome["status"]), str(outcome["action"]), str(error["message"]))
+            same.setdefault(key, []).append(str(outcome["slug"]))
+    for (status, action, message), slugs in same.items():
+        yield f"{visible(status)}: {visible(action)} {_named(slugs)}: {visible(message)}"
+    unanswered: dict[str, list[str]] = {}
     for call in run["unanswered"]:
-        yield visible(f"no response recorded: {call['operation']} {call['slug']}")
+        unanswered.setdefault(str(call["operation"]), []).append(str(call["slug"]))
+    for operation, slugs in unanswered.items():
+        yield f"no response recorded: {visible(operation)} {_named(slugs)}"
+
+
+def _named(slugs: list[str]) -> str:
+    return named([visible(slug, limit=None) for slug in slugs], limit=_SLUGS_NAMED)

@@ -30,6 +30,7 @@ def said(*words: str) -> str:
         (("plan", "--concurrency", "3"), "--parallelism"),
         (("plan", "--json"), "--format json"),
         (("plan", "--verbos"), "--verbose"),
+        (("serve", "--port", "1"), "--rest-port"),
     ],
 )
 def test_an_option_of_another_tool_or_a_typo_names_the_right_one(
@@ -50,7 +51,7 @@ def test_an_option_that_is_like_none_suggests_none(words: tuple[str, ...]) -> No
 def test_each_suggestion_exists(name: str) -> None:
     meant = OTHER_OPTIONS[name].split()[0]
     options = {"-vv"}
-    for command in ("plan", "apply"):
+    for command in ("plan", "apply", "serve"):
         found = reconcile.get_command(None, command)  # type: ignore[arg-type]  it is not used
         assert found is not None
         options |= {option for param in found.params for option in param.opts}

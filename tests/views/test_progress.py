@@ -127,3 +127,18 @@ def test_an_outcome_without_an_attempt_has_no_duration() -> None:
     listen = LineProgress(stream, clock=ManualClock())
     listen(ActionEnded(plan.actions[0], Outcome("x", plan.actions[0].kind, Status.FAILED)))
     assert stream.getvalue() == "failed   integration/x (delete)\n"
+
+
+def test_a_message_during_a_run_stays_above_the_display() -> None:
+    console = terminal()
+    listen = LiveProgress(console, clock=ManualClock(), refresh=False)
+    # Without a display, the caller writes the message itself.
+    assert not listen.print_above("too early\n")
+    with listen:
+        listen(RunStarted("run-1", samples.mixed_plan()))
+        assert listen.print_above("finishing [the calls] in progress\n")
+        above, _, picture = written(console).rpartition("finishing [the calls] in progress\n")
+    assert "applying" in above
+    assert "applying" in picture
+    assert not listen.print_above("too late\n")
+    assert "too" not in written(console)
