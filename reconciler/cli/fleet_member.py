@@ -25,6 +25,7 @@ from reconciler.execution.result import ApplyResult
 from reconciler.execution.threads import in_thread
 from reconciler.fleet.config import Member
 from reconciler.fleet.outcome import (
+    NOT_NOW,
     FleetOperation,
     MemberNote,
     MemberOutcome,
@@ -148,7 +149,7 @@ class _Run:
             exit_codes.for_plan(plan) if matters else 0,
             digest=plan.digest,
             summary=MappingProxyType(plan.summary),
-            notes=_notes((*plan.diagnostics, *notes)),
+            notes=(*_notes((*plan.diagnostics, *notes)), *_times(plan.diagnostics)),
             change_digests=change_digests(plan) if task.operation is FleetOperation.PLAN else (),
         )
 
@@ -255,6 +256,13 @@ def _counts(result: ApplyResult) -> dict[str, int]:
 def _notes(diagnostics: Iterable[Diagnostic]) -> tuple[MemberNote, ...]:
     worth = [d for d in diagnostics if d.severity is not Severity.NOTICE]
     return tuple(MemberNote(d.severity.value, d.code, _located(d)) for d in worth[:MAX_NOTES])
+
+
+def _times(diagnostics: Iterable[Diagnostic]) -> tuple[MemberNote, ...]:
+    """Return the notices that an apply would be refused now."""
+    return tuple(
+        MemberNote(d.severity.value, d.code, d.summary) for d in diagnostics if d.code in NOT_NOW
+    )
 
 
 def _located(diagnostic: Diagnostic) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from reconciler.diagnostics import counted
 from reconciler.fleet.outcome import FleetResult, MemberOutcome, MemberStatus
-from reconciler.fleet.table import SYMBOLS, counts_of, errors_of, overrides_of
+from reconciler.fleet.table import SYMBOLS, counts_of, notes_of
 from reconciler.views.escape import visible
 from reconciler.views.markdown import code, fence, shown_name
 
@@ -69,14 +69,14 @@ def markdown(result: FleetResult, *, environment: str, limit: int) -> str:
     # The table takes up to half of the room, so that errors are shown, too.
     rows, hidden = _fitting([_row(member) for member in ranked[:_ROWS]], room // 2)
     hidden += max(0, len(ranked) - _ROWS)
-    failed = [member for member in ranked if _notes(member)]
-    notes, unseen = _fitting([_details(member) for member in failed], room - _size(rows))
+    noted = [member for member in ranked if notes_of(member)]
+    notes, unseen = _fitting([_details(member) for member in noted], room - _size(rows))
     text = head + "".join(rows)
     if hidden:
         text += f"\n{counted(hidden, 'further member')} not shown.\n"
     text += "".join(notes)
     if unseen:
-        text += f"\nErrors of {counted(unseen, 'further member')} not shown.\n"
+        text += f"\nNotes on {counted(unseen, 'further member')} not shown.\n"
     return text
 
 
@@ -87,13 +87,9 @@ def _row(member: MemberOutcome) -> str:
     return f"| {name} | {symbol} {member.status.value} | {counts_of(member)} |\n"
 
 
-def _notes(member: MemberOutcome) -> list[str]:
-    return [*overrides_of(member), *errors_of(member)]
-
-
 def _details(member: MemberOutcome) -> str:
     name = code(visible(member.member, limit=_MAX_NAME))
-    return f"\n{name}\n\n{fence(_notes(member))}"
+    return f"\n{name}\n\n{fence(notes_of(member))}"
 
 
 def _fitting(texts: Sequence[str], room: int) -> tuple[list[str], int]:

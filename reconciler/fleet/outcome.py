@@ -18,6 +18,10 @@ WORST_LAST = (0, 2, 4, 3, 1, 5, 143, 130)
 incomplete, interrupted."""
 
 
+NOT_NOW = frozenset({"outside-window", "not-soaked"})
+"""Codes of notices that a plan can be applied only later."""
+
+
 class FleetOperation(StrEnum):
     """Operation on every member of a fleet."""
 

@@ -4,7 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from reconciler.diagnostics import counted
-from reconciler.fleet.outcome import FleetOperation, FleetResult, MemberOutcome, MemberStatus
+from reconciler.fleet.outcome import (
+    NOT_NOW,
+    FleetOperation,
+    FleetResult,
+    MemberOutcome,
+    MemberStatus,
+)
 from reconciler.planning.actions import ActionKind
 from reconciler.views import phrases
 from reconciler.views.escape import visible
@@ -100,7 +106,7 @@ def _add_member(page: TextLayout, member: MemberOutcome, column: int) -> None:
     details = "  ".join(part for part in (counts_of(member), time) if part)
     name = padded(visible(member.member), column)
     page.line((f"{symbol} {member.status.value:<11}", style), f"  {name}  {details}".rstrip())
-    for text in (*overrides_of(member), *errors_of(member)):
+    for text in notes_of(member):
         page.line(text, indent=4)
 
 
@@ -117,6 +123,13 @@ def overrides_of(member: MemberOutcome) -> list[str]:
         (phrases.UNSOAKED, member.allow_unsoaked),
     )
     return [phrase.format(visible(reason, 300)) for phrase, reason in given if reason is not None]
+
+
+def notes_of(member: MemberOutcome) -> list[str]:
+    """Return everything that is shown below a member: overrides, times and errors."""
+    times = [note for note in member.notes if note.code in NOT_NOW and note.severity == "notice"]
+    waiting = [f"{note.code}: {visible(note.summary, 300)}".removesuffix(": ") for note in times]
+    return [*overrides_of(member), *waiting, *errors_of(member)]
 
 
 def errors_of(member: MemberOutcome) -> list[str]:

@@ -55,6 +55,21 @@ def test_a_frozen_member_is_applied_for_a_reason_that_only_it_records(tmp_path: 
     assert (run["run"], run["break_freeze"]) == (found["acme"]["run"], REASON)
 
 
+def test_a_plan_of_the_fleet_says_which_members_cannot_be_applied_now(tmp_path: Path) -> None:
+    project = frozen(tmp_path)
+    for command in ("plan", "drift"):
+        text = " ".join(project.run("fleet", command).out.split())
+        assert text.count("outside-window: target `here` does not accept this plan before") == 1
+        done = project.fleet(command)
+        assert codes(done) == {"acme": {"outside-window"}, "globex": set()}
+        shown = markdown(
+            decode_fleet_result(done.out, name="f.json"), environment="all", limit=60_000
+        )
+        assert "outside-window" in shown
+    applied = project.fleet("apply", "--yes", *FREEZE)
+    assert codes(applied) == {"acme": set(), "globex": set()}
+
+
 def test_the_table_has_the_reason_and_a_resumed_run_keeps_it(tmp_path: Path) -> None:
     project = frozen(tmp_path)
     (project.of("globex").files / "integrations/alpha.yaml").write_text("slug: [\n")

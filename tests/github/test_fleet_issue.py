@@ -170,7 +170,7 @@ def test_a_large_fleet_fits_and_the_failures_are_kept(reporter: Reporter) -> Non
     assert "| `bad-89` |" in body
     assert "**990 members: 90 failed, 900 in-sync.**" in body
     assert re.search(r"^\d+ further members not shown\.$", body, re.MULTILINE)
-    assert re.search(r"^Errors of \d+ further members not shown\.$", body, re.MULTILINE)
+    assert re.search(r"^Notes on \d+ further members not shown\.$", body, re.MULTILINE)
 
 
 def test_a_run_of_selected_members_neither_closes_nor_changes_the_issue(
