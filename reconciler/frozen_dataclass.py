@@ -100,6 +100,7 @@ def _assign(
         else:
             continue
         object.__setattr__(instance, field.name, value)
+    # What is left is not the name of a field.
     return not given
 
 

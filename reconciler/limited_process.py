@@ -82,6 +82,8 @@ async def run(
         process = _started(command, environ, folder, (given, stdout, stderr))
         try:
             await _until(lambda: process.poll() is not None, limits, stdout, stderr)
+            # A process that is left could still write after the answer was read, and outlive the
+            # job.
             lingering = Limits(LINGERING_SECONDS, limits.clock, limits.sleep)
             await _until(lambda: not _group_runs(process.pid), lingering, stdout, stderr)
         except TimeoutError:

@@ -88,6 +88,7 @@ async def serve(
         for server in servers:
             await server.is_up.wait()
         ready()
+        # A server that ends on its own stops the others, and `gather` raises its error.
         await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopped.cancel()

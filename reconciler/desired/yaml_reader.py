@@ -57,6 +57,7 @@ def infer_scalar(text: str) -> bool | int | float | str:
         return text == "true"
     number = _NUMBER.fullmatch(text)
     if number is None:
+        # Text becomes a mere `str`: a `Plain` would be typed once more.
         return str(text)
     if number[1] is None and number[2] is None:
         return int(text) if len(text.lstrip("-")) <= _MAX_DIGITS else str(text)

@@ -256,11 +256,14 @@ def is_chosen_by_users(provider: str, model: str) -> bool:
         return model.startswith(("projects/", "endpoints")) or model.isdecimal()
     if provider == "fireworks-ai":
         return model.startswith("accounts/") and not model.startswith(_FIREWORKS)
+    # OpenAI names fine-tuned models `ft:…`; the first ones were `davinci:ft-…` and the like.
     return model.startswith("ft:") or ":ft-" in model
 
 
 def retirement_date(value: object) -> date | None:
-    """Return the day of a date or an instant in a catalogue; raises `ValueError` for anything else.
+    """Return the day of a date or an instant in a catalogue.
+
+    Raises `TypeError` or `ValueError` for anything else.
 
     An instant counts by its day in UTC, so that no time zone of a machine matters.
     """

@@ -65,7 +65,9 @@ def _rule(model: type[Model], validator: FieldValidator | ModelValidator) -> Che
     function = validator.function
     if isinstance(validator, FieldValidator):
         name = validator.field
+        # Like pydantic, it does not check a default.
         return lambda given: name not in given or _passes(function, model, given[name])
+    # The rule reads the fields of an instance, and only values that are valid become one.
     defaults = {name: field.default for name, field in model.model_fields.items()}
     return lambda given: _passes(function, SimpleNamespace(**{**defaults, **given}))
 
@@ -247,6 +249,7 @@ def _built(annotation: Any, metadata: tuple[Any, ...], value: Any) -> Any:
             value = item.function(value)
     origin, arguments = get_origin(inner), get_args(inner)
     if origin in {Union, UnionType}:
+        # Unions without None are only checked (`lifecycle.ignore`), never built.
         members = [argument for argument in arguments if argument is not NoneType]
         return None if value is None else _built(members[0], (), value)
     if origin is tuple:
@@ -254,6 +257,7 @@ def _built(annotation: Any, metadata: tuple[Any, ...], value: Any) -> Any:
     if origin is dict:
         return {name: _built(arguments[1], (), item) for name, item in value.items()}
     if inner is float:
+        # A file may write a float without a fraction.
         return float(value)
     if isinstance(inner, type) and issubclass(inner, Enum):
         return inner(value)

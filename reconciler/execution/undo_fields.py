@@ -312,10 +312,18 @@ def _absent(image: PreImage, before: Mapping[str, Any]) -> Iterator[Path]:
             if path in image.added:
                 yield path
             continue
-        there = next(n for n in range(len(path) + 1) if n == len(path) or not _has(before, path, n))
-        is_entry = schema.at(path[:there]).key is not None
-        if there < len(path) and not is_entry:
-            yield path[: there + 1]
+        covered = _covered(before, path)
+        is_entry = schema.at(path[:covered]).key is not None
+        if covered < len(path) and not is_entry:
+            yield path[: covered + 1]
+
+
+def _covered(tree: Mapping[str, Any], path: Path) -> int:
+    """Return how many names of a path exist in a tree, counted from its start."""
+    for length in range(len(path)):
+        if not _has(tree, path, length):
+            return length
+    return len(path)
 
 
 def _has(tree: Mapping[str, Any], path: Path, length: int) -> bool:

@@ -189,7 +189,7 @@ class _MemberReader:
             self._error(
                 "conflict", "`target` and `targets` cannot be set together", (*steps, "targets")
             )
-        if part.targets is not None and len(set(part.targets)) != len(part.targets or ()):
+        if part.targets is not None and len(set(part.targets)) != len(part.targets):
             summary = "`targets` lists a target twice"
             self._error("duplicate-entry", summary, (*steps, "targets"), hint="remove one of them")
         if part.targets == ():

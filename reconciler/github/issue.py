@@ -221,6 +221,8 @@ async def _report_failed_check(
     context: ReportContext,
 ) -> str:
     """Report that the state is unknown, which does not close an issue."""
+    # The digest of the last report is kept, so that the next successful check notifies only of
+    # news.
     digest = (issue.digest if issue else None) or NO_DIGEST
     last_report = _last_report(issue.body) if issue else ""
     body = (

@@ -158,6 +158,7 @@ def _kind(problem: Exception) -> _Kind:
     by_state = _BY_STATE.get(getattr(cause, "sqlstate", None) or "")
     if by_state is not None:
         return by_state
+    # SQLite has no such states, and psycopg none for a server that was not reached.
     text = str(cause).lower() if cause is not None else ""
     for phrases, kind in _BY_TEXT:
         if any(phrase in text for phrase in phrases):

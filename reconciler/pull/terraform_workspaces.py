@@ -77,6 +77,7 @@ class _Index:
             for identity, entry in entries.items():
                 if identity not in without:
                     content = _content(entry)
+                    # With and without its limits; `fitting` falls back to the second.
                     for key in (content, content[0]):
                         self._ids.setdefault((slug, key), set()).add(identity)
 

@@ -231,6 +231,7 @@ class _Reading:
         self._add(rows)
         if self.calls == 1:
             self.total = _total(body.get("total"), on_page=len(rows))
+        # A server that ignores the page number returns the same records again and again.
         is_exhausted = len(self.records) == before
         is_counted = self.total is not None and len(self.records) >= self.total
         self.is_over = self.is_over or is_exhausted or is_counted
