@@ -9,6 +9,7 @@ from dataclasses import field, replace
 from itertools import chain
 
 from reconciler.diagnostics import Diagnostic, SourceLocation
+from reconciler.domain.policy import Prune
 from reconciler.domain.schema import any_provider_schema
 from reconciler.domain.secrets import Mask, MaskVerdict, Pepper, Redacted, SecretRef
 from reconciler.domain.state import (
@@ -194,7 +195,9 @@ class Adoption:
             if slug not in known and owns(desired, row)
         ]
         if others:
-            self.diagnostics.append(findings.not_in_state(others, SourceLocation(self.state.where)))
+            is_deleted = desired.target.prune is Prune.ALL
+            at = SourceLocation(self.state.where)
+            self.diagnostics.append(findings.not_in_state(others, at, is_deleted=is_deleted))
 
     def _note_ambiguous(self, matched: Matched) -> None:
         unclear = set(matched.ambiguous)

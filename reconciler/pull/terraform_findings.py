@@ -8,6 +8,7 @@ from reconciler.domain.schema import show_path
 from reconciler.domain.tree import Path
 from reconciler.pull.terraform_state import ManagedEntry, ManagedIntegration, Resource
 
+NOT_IN_TERRAFORM = "not-in-terraform"
 _NAMED = 5
 
 
@@ -46,21 +47,28 @@ def not_in_api(items: Sequence[ManagedIntegration], *, is_unreadable: bool = Fal
     )
 
 
-def not_in_state(slugs: Sequence[str], at: SourceLocation) -> Diagnostic:
-    """Build the notice that the API has integrations that Terraform does not manage."""
+def not_in_state(slugs: Sequence[str], at: SourceLocation, *, is_deleted: bool) -> Diagnostic:
+    """Build the finding that the API has integrations that Terraform does not manage.
+
+    `is_deleted` states that the target prunes what no file declares.
+    """
     pull = " ".join(("reconcile pull", *as_operands(slugs[:1])))
-    return notice(
-        "not-in-terraform",
-        f"in the API and not in the state, so not pulled: {named(slugs, limit=_NAMED)}",
-        hint=f"to manage them as well, pull them by name: `{pull}`",
-        at=at,
-    )
+    summary = f"in the API and not in the state, so not pulled: {named(slugs, limit=_NAMED)}"
+    if is_deleted:
+        return warning(
+            NOT_IN_TERRAFORM,
+            f"{summary}; `prune: all` makes the next apply delete them",
+            hint=f"set `prune: managed` for the target, or pull them by name: `{pull}`",
+            at=at,
+        )
+    hint = f"to manage them as well, pull them by name: `{pull}`"
+    return notice(NOT_IN_TERRAFORM, summary, hint=hint, at=at)
 
 
 def entry_not_in_state(slug: str, part: str, ids: Sequence[str], at: SourceLocation) -> Diagnostic:
     """Build the notice that an integration has access that Terraform does not manage."""
     return notice(
-        "not-in-terraform",
+        NOT_IN_TERRAFORM,
         f"{slug}: {part} that have access and are not in the state stay undeclared: "
         f"{named(ids, limit=_NAMED)}",
         hint="to manage them, add them to the file",

@@ -411,6 +411,16 @@ def test_integrations_outside_the_scope_are_left_to_terraform(tmp_path: Path) ->
         assert "from = portkey_integration.spare" not in done.out
 
 
+def test_what_the_next_apply_would_delete_is_a_warning(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        assert "notice[not-in-terraform]: in the API" in at.pull("--force").err
+        at.scene.config(prune="all")
+        done = at.pull()
+        assert "warning[not-in-terraform]: in the API and not in the state" in done.err
+        assert "outside; `prune: all` makes the next apply delete them" in done.err
+        assert "hint: set `prune: managed` for the target, or pull them by name" in done.err
+
+
 def test_a_pattern_selects_from_the_state(tmp_path: Path) -> None:
     with terraformed(tmp_path / "here") as at:
         done = at.pull("outside")
