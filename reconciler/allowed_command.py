@@ -21,7 +21,7 @@ ANY_ARGUMENTS = "*"
 
 @dataclass(frozen=True, slots=True)
 class AllowedCommands:
-    """Commands that a variable of the environment lists, each as its words.
+    """Commands that a variable of the environment lists, each as a list of words.
 
     Entries are separated by commas and compared word by word; an entry whose last word is `*`
     permits any further arguments.
@@ -77,12 +77,13 @@ def find_program(name: str, *, path: str) -> str | None:
 
 
 def find_program_outside(repository: Path, name: str, *, path: str) -> str | None:
-    """Return the path of a program that is no file of the repository, None if there is none.
+    """Return the path of a program outside the repository, None if there is none.
 
-    A program inside it is found only by its absolute path, because the environment lists that.
+    A program inside the repository is found only by its absolute path, because the environment
+    lists that path.
     """
     found = find_program(name, path=path_outside(path, repository))
-    # A link outside can lead into the repository.
+    # A link outside the repository can point into it.
     if found is None or (not name.startswith("/") and _is_inside(found, repository)):
         return None
     return found

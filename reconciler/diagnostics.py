@@ -9,14 +9,14 @@ from enum import StrEnum
 from reconciler.frozen_dataclass import dataclass
 
 LONGEST_VALUE = 200
-"""Maximum number of characters of a value that is shown whole."""
+"""Maximum number of characters of a value that is shown completely."""
 
 _HEAD = _TAIL = 60
 _AROUND = 20
 """Number of characters that are shown on both sides of a difference."""
 
 _LONGEST_DIFFERENCE = 400
-"""Maximum number of characters of a difference that is shown whole."""
+"""Maximum number of characters of a difference that is shown completely."""
 
 _SMALLEST_GAP = 40
 """A shorter gap is shown, because the note about it would be as long."""
@@ -53,7 +53,7 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. `code` is stable and public; the wording may change."""
+    """One finding. `code` is stable and public; the message may change."""
 
     severity: Severity
     code: str
@@ -128,12 +128,12 @@ def named(names: Sequence[str], *, limit: int, separator: str = ", ") -> str:
 
 
 def _left_out(count: int) -> str:
-    """Return the note in place of characters that are left out."""
+    """Return the note in place of omitted characters."""
     return f"…[{count} characters left out]…"
 
 
 def abridged(text: str, limit: int = LONGEST_VALUE) -> str:
-    """Return a text whole up to `limit` characters, else its head and tail around a note."""
+    """Return a text of up to `limit` characters, else its head and tail around a note."""
     if len(text) <= limit:
         return text
     side = max((limit - len(_left_out(len(text)))) // 2, 1)
@@ -151,7 +151,7 @@ def abridged_pair(before: str, after: str, limit: int = LONGEST_VALUE) -> tuple[
 
 
 def _around(text: str, start: int, alike_at_end: int, limit: int) -> str:
-    """Return the parts of a text that matter: both ends, and what differs from `start` on."""
+    """Return the relevant parts of a text: both ends, and what differs, beginning at `start`."""
     if len(text) <= limit:
         return text
     end = len(text) - alike_at_end

@@ -22,7 +22,7 @@ from reconciler.diagnostics import Diagnostic, Severity
 
 
 class ReconcilerError(Exception):
-    """A failure with a code for scripts, a message and a hint for people."""
+    """A failure with a code for scripts, and a message and a hint for users."""
 
     exit_code: ClassVar[int] = 1
 
@@ -36,7 +36,8 @@ class ReconcilerError(Exception):
 class Rejection(ReconcilerError):
     """Stop before the first write, explained by all diagnostics at once.
 
-    `plan` is the fresh plan if there is one (for a guard, an approval, a missing value), else None.
+    `plan` is the current plan if there is one (for a guard, an approval, a missing value), else
+    None.
     """
 
     def __init__(self, diagnostics: Sequence[Diagnostic], *, plan: object = None) -> None:
@@ -59,7 +60,7 @@ class Refused(Rejection):
 
 
 class CannotDecide(Rejection):
-    """The result cannot be determined, because something it depends on could not be read."""
+    """The result cannot be determined, because a part on which it depends could not be read."""
 
     exit_code: ClassVar[int] = 1
 

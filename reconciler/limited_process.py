@@ -1,9 +1,9 @@
 """Run one program with limits: without a shell, with given variables, in its own process group.
 
 Policies and probes are such programs; which of them may run: `reconciler.allowed_command`. Input
-and output are files and not pipes. So a program that reads nothing, writes a flood or leaves
-a process behind that keeps its output open cannot block the run. Every way out kills the whole
-process group.
+and output are files and not pipes. A program therefore cannot block the run if it reads nothing,
+writes too much or leaves a process behind that keeps its output open. The whole process group is
+killed in every case.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ MAX_OUTPUT = 1024 * 1024
 """Bytes that a program may write to stdout, and as many to stderr."""
 
 LINGERING_SECONDS = 1.0
-"""Time in which the other processes of a program that has ended must end, too."""
+"""Time in which all other processes of a program must end after the program has ended."""
 
 _ENDED = frozenset("ZX")
 """States of processes that have ended: zombie and dead."""
@@ -33,7 +33,7 @@ _LINGERING_HINT = "let the program wait for the processes that it starts"
 
 
 class ProcessFailure(Exception):
-    """A program did not come to its end within its limits; the summary follows its name."""
+    """A program did not end within its limits; the summary follows its name."""
 
     def __init__(self, summary: str, *, hint: str) -> None:
         super().__init__(summary)
@@ -70,7 +70,7 @@ async def run(
 ) -> Ended:
     """Run a program in a folder; raises `ProcessFailure` unless it ends in time.
 
-    Without `keeps_output`, what it writes is dropped: it may contain a secret.
+    Without `keeps_output`, its output is discarded, because it may contain a secret.
     """
     with (
         TemporaryFile() as given,
@@ -99,7 +99,7 @@ async def run(
 
 
 def _output(*, is_kept: bool) -> IO[bytes]:
-    # The null device has no size and reads as empty, like a file that nothing was written to.
+    # The null device has no size and reads as an empty file.
     return TemporaryFile() if is_kept else Path(os.devnull).open("r+b", buffering=0)
 
 
@@ -148,7 +148,7 @@ def _refuse_flood(stdout: IO[bytes], stderr: IO[bytes]) -> None:
 
 
 def _written(file: IO[bytes]) -> bytes:
-    # The program shares the position in the file, so it is at the end of what was written.
+    # The program shares the file position, so it is at the end of what was written.
     file.seek(0)
     return file.read(MAX_OUTPUT)
 
@@ -165,12 +165,13 @@ def _group_runs(group: int) -> bool:
 
 
 def _has_living_member(group: int) -> bool:
-    """Return whether a group has more than zombies, which the init of a container may not reap."""
+    """Return whether a group has processes other than zombies, which a container may not reap."""
     if not Path("/proc/self/stat").exists():
         return True
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            # After the name of the program, which can contain anything: state, parent, group.
+            # The fields after the name of the program, which can contain any character: state,
+            # parent, group.
             state, _, member_of, *_ = stat.read_text(errors="replace").rpartition(")")[2].split()
             if int(member_of) == group and state not in _ENDED:
                 return True
@@ -178,7 +179,7 @@ def _has_living_member(group: int) -> bool:
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
-    # The session is new, so the id of its group is that of the program.
+    # The session is new, so the id of its process group is the id of the program.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

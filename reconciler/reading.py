@@ -54,7 +54,8 @@ class PlanReader:
             whole = self.incremental.merge(await self._observe(wants))
             if whole is not None:
                 return whole
-        # Also if the list changed meanwhile, so that earlier details no longer belong to it.
+        # Also if the list has changed in the meantime, so that earlier details no longer belong to
+        # it.
         return await self._observe(self._wants)
 
     async def read_whole(self, slugs: Collection[str]) -> ObservedState:
@@ -111,9 +112,9 @@ class PlanReader:
         return observed
 
     def _wants(self, row: Observed) -> WantedDetails | None:
-        """Return the details to read for a row of the list, None if the row is enough.
+        """Return the details to read for a row of the list, None if the row is sufficient.
 
-        An integration that may be deleted is read whole, because the plan shows what is lost.
+        An integration that may be deleted is read completely, because the plan shows what is lost.
         """
         if self.desired.target.rotation.staged:
             from reconciler.planning.staging import find_shadow
@@ -143,7 +144,7 @@ def _everything(row: Observed) -> WantedDetails:
 
 
 def removed_unread(planned: Plan) -> frozenset[str]:
-    """Return the slugs that the plan deletes or replaces but that were not read whole."""
+    """Return the slugs that the plan deletes or replaces but that were not read completely."""
     return frozenset(
         action.slug
         for action in planned.actions
@@ -162,9 +163,9 @@ async def with_users(
     options: PlanOptions,
     concurrency: int,
 ) -> Plan:
-    """Return the plan with what uses the integrations, if the target asks for it.
+    """Return the plan with the users of integrations, if the target requests it.
 
-    Nothing is read for a plan whose actions concern no user.
+    Nothing is read for a plan whose actions affect no user.
     """
     if not target.reads_usage:
         return planned

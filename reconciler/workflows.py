@@ -49,12 +49,12 @@ class Session:
     """Parameters of a workflow.
 
     `secrets` are the available values, `missing` the reasons why others are not. `diagnostics` come
-    from the files, the allow-list and the ledger. `known_organisation` is the organisation that
-    this target had before, None on the first run. `last_applied` is what the files declared before,
-    and `ledger` the state of the ledger that outputs begin with. `undo` is set if the desired state
-    is that before a run. `prober` is set if written credentials are probed. `policies` runs those
-    of the target; without it none is run, and nothing is applied to a target that has some. `soak`
-    is what the ledger tells about the source of the target's promotion.
+    from the files, the allow-list and the ledger. `known_organisation` is the earlier organisation
+    of this target, None on the first run. `last_applied` is what the files declared before, and
+    `ledger` the state of the ledger that outputs show. `undo` is set if the desired state is that
+    before a run. `prober` is set if written credentials are probed. `policies` runs the policies of
+    the target; without it, no policy is run, and nothing is applied to a target with policies.
+    `soak` are the records about the source of the target's promotion.
     """
 
     desired: DesiredState
@@ -102,8 +102,8 @@ class Applied:
 async def plan(session: Session, options: PlanOptions) -> Plan:
     """Read the API and return the plan.
 
-    Raises `RemoteError` for an incomplete reading, `Refused` for another organisation than before,
-    and `InvalidInput` for missing values if the session requires secrets.
+    Raises `RemoteError` for an incomplete read, `Refused` for another organisation than before, and
+    `InvalidInput` for missing values if the session requires secrets.
     """
     planned, _ = await observe_and_plan(session, options)
     return planned
@@ -133,7 +133,7 @@ async def apply(
     cancel: "CancelToken",
     abort_on_error: bool = False,
 ) -> Applied:
-    """Make a fresh plan, check it, ask for confirmation if needed, and carry it out.
+    """Make a plan, check it, ask for confirmation if needed, and carry it out.
 
     Nothing is written before all checks have passed. Raises what `plan` raises, `Refused` for a
     guard, an approval, a closed window, a promotion or a declined confirmation, and `InvalidInput`
@@ -143,14 +143,14 @@ async def apply(
     from reconciler.execution.result import Status
 
     planned, observed = await _fresh_plan(session, options)
-    # Read again rather than taken from an approved plan: users can have been added since.
+    # Read again instead of taken from an approved plan, because users may have been added since.
     planned = await _with_usage(session, options, planned, observed)
     planned = await _judged(session, planned)
     _require_ready(session, planned, approval)
     # After all checks, so that a confirmed plan is not refused afterwards.
     if planned.actions and approval.asks:
         planned = await _confirmed(session, options, planned, observed, confirm)
-    # Checked again: the window may have closed while the question waited for its answer.
+    # Checked again, because the window may have closed during the confirmation.
     overrides = _require_time(session, planned, approval)
     result = await execute(
         planned,
@@ -166,7 +166,7 @@ async def apply(
     )
     organisation = observed.organisation_id
     if organisation is None and result.summary[Status.APPLIED] and not cancel.requested:
-        # An empty list does not name its organisation; now the list has a row.
+        # An empty list does not contain the organisation; now the list has a row.
         organisation = await _organisation(session.api)
     return Applied(planned, observed, result, organisation)
 
@@ -174,7 +174,7 @@ async def apply(
 async def _judged(session: Session, planned: Plan) -> Plan:
     """Return a plan with the verdicts of the target's policies, which can block it."""
     target = session.desired.target
-    # Without actions there is nothing to judge.
+    # Without actions, there is nothing to check.
     if not target.policies or not planned.actions:
         return planned
     from reconciler.planning.policy_guard import judged, not_judged
@@ -191,14 +191,14 @@ async def _confirmed(
     observed: ObservedState,
     confirm: Callable[[Plan], bool],
 ) -> Plan:
-    """Return the plan as confirmed; raise `Refused` if it is not, or something uses it by now."""
+    """Return the confirmed plan; raise `Refused` if it is declined or a removal is in use."""
     from reconciler.execution.preflight import refuse_blocked
 
     if not confirm(planned):
         raise Refused(
             [error("declined", "the run was not confirmed; nothing was written")], plan=planned
         )
-    # Checked again: something may use it since the question was asked.
+    # Checked again, because a removal may be in use since the confirmation.
     planned = await _with_usage(session, options, planned, observed)
     refuse_blocked(planned)
     return planned
@@ -270,7 +270,7 @@ async def drift(
 
     require_ledger(session)
     planned, _ = await _fresh_plan(session, replace(options, audit=True), incremental)
-    # With the verdicts, the fingerprint is the digest of the plan that heals the drift.
+    # With the verdicts, the fingerprint equals the digest of the plan that removes the drift.
     planned = await _judged(session, planned)
     return detect_drift(
         planned,
@@ -310,19 +310,20 @@ async def _fresh_plan(
         on_progress=session.on_progress,
     )
     observed = await reader.read()
-    # Before the plan is made, because in another organisation every integration looks deleted.
+    # Checked before the plan is made, because in another organisation every integration looks
+    # deleted.
     observed.require_organisation(session.known_organisation, target=session.desired.target.name)
     _refuse_unmatched(session, options.selection, observed)
     audit = await reader.audit(observed)
     planned = _make_plan(session, options, observed, audit, incremental)
     unread = removed_unread(planned)
     if unread:
-        # Their details showed that these are replaced, which the list does not show.
+        # Only their details, and not the list, showed that these integrations are replaced.
         observed = await reader.read_whole(unread)
         planned = _make_plan(session, options, observed, audit, incremental)
     if session.undo is not None:
         planned = session.undo.revise(planned, session.secrets)
-    # Last, because the error also shows the plan.
+    # Done last, because the error also shows the plan.
     if session.require_secrets:
         from reconciler.execution.preflight import require_values
 
@@ -363,7 +364,7 @@ def timestamp(moment: datetime) -> str:
 def _refuse_unmatched(session: Session, selection: Selection, observed: ObservedState) -> None:
     """Raise `InvalidInput` for patterns of `--only` without a match, which are usually typos.
 
-    Slugs of tombstones and those that Git declared before count as known without existing.
+    Slugs of tombstones and slugs that Git declared before are known, even if they do not exist.
     """
     if session.undo is not None:
         return  # its selection names the integrations of the run, which may no longer exist

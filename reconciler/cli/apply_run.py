@@ -114,7 +114,7 @@ async def _recorded(
 
 
 def _with_failure(applied: Applied, failure: ReconcilerError) -> Applied:
-    """Return the result with the error that the ledger does not hold all of it."""
+    """Return the result with the error that the ledger does not contain all of it."""
     # An apply reads the API first, so it needs no record to continue.
     hint = f"{failure.hint}; once the ledger works, run apply again: it makes only the changes left"
     found = error(
@@ -133,9 +133,9 @@ _CUT_SHORT = (
 
 
 class RunDisplay:
-    """Display of a run on stderr, which also connects the signals to it.
+    """Display of a run on stderr, and handler of signals during the run.
 
-    Until the first write a signal ends the command; from then on it asks the run to stop.
+    Until the first write, a signal ends the command; after that, it requests the run to stop.
     """
 
     def __init__(
@@ -178,14 +178,14 @@ class RunDisplay:
 
     def confirm(self, plan: Plan) -> bool:
         """Show the plan and ask for confirmation."""
-        # After a yes, the run would otherwise show the same plan again.
+        # Otherwise, the run would show the same plan again after the confirmation.
         self._shows_plan = False
         # Not `info`, because a plan that --quiet hides could not be reviewed.
         self._console.warning(self._as_text(plan))
         self.has_shown_plan = True
         hint = "review the plan, then use --yes"
         try:
-            # Reading the answer blocks the event loop, and with it the handlers of signals.
+            # Reading the answer blocks the event loop and therefore the signal handlers.
             with self._handler.suspended():
                 return self._console.confirm(question(plan), hint=hint)
         except InvalidInput as problem:
@@ -195,9 +195,9 @@ class RunDisplay:
     def emit(self, event: Event) -> None:
         """Handle an event of the run."""
         if isinstance(event, RunStarted):
-            # A cancelled call has an unknown outcome, so from now on the run stops by itself.
-            # From the event and not from the caller: only the executor knows when the first write
-            # begins.
+            # A cancelled call has an unknown outcome, so from now on the run stops by itself. The
+            # event decides this, not the caller: only the executor knows when the first write
+            # starts.
             self._handler.on_signal = self._ask_to_stop
             self._handler.if_interrupted = _CUT_SHORT.format(self._plan_again(event.plan))
             if self._console.status is not None:

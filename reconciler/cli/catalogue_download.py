@@ -1,7 +1,7 @@
 """Download of a catalogue of models, the only request that serves neither the API nor secrets.
 
 The host must be known or allowed by the environment, the connection encrypted, and a redirect must
-stay on the same origin. The answer is limited in size and time.
+stay on the same origin. The size and the time of the response are limited.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class CatalogueDownloadFailed(ReconcilerError):
-    """The catalogue could not be downloaded whole."""
+    """The catalogue could not be downloaded completely."""
 
     def __init__(self, reason: str, *, hint: str = "") -> None:
         super().__init__(
@@ -62,7 +62,7 @@ async def download_catalogue(
     """Return the content behind a URL; raises `CatalogueDownloadFailed`."""
     try:
         async with asyncio.timeout(timeout_seconds):
-            # The transport has the proxy and the CA; the environment must not add others.
+            # The transport configures the proxy and the CA; the environment must not add others.
             async with httpx.AsyncClient(
                 transport=transport, timeout=timeout_seconds, trust_env=False
             ) as client:
@@ -99,7 +99,7 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 async def _content(answer: httpx.Response, limit: int) -> bytes:
     content = bytearray()
-    # Counted after decompression, so that a small answer cannot fill the memory.
+    # Counted after decompression, so that a small response cannot fill the memory.
     async for chunk in answer.aiter_bytes():
         content += chunk
         if len(content) > limit:

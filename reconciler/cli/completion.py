@@ -1,7 +1,7 @@
-"""Shell completion: the scripts, and the answers to the requests that they make.
+"""Shell completion: the scripts, and the responses to their requests.
 
-A script runs `reconcile` with the variable `_RECONCILE_COMPLETE`, by the protocol of
-`click.shell_completion`. Where the values come from: `reconciler.cli.completion_values`.
+A script runs `reconcile` with the variable `_RECONCILE_COMPLETE`, as `click.shell_completion`
+defines it. Where the values come from: `reconciler.cli.completion_values`.
 """
 
 import io
@@ -20,7 +20,7 @@ from click.shell_completion import (
 
 PROGRAM = "reconcile"
 VARIABLE = "_RECONCILE_COMPLETE"
-"""Variable by which a script asks for values."""
+"""Variable with which a script requests values."""
 
 
 class _WholeWord(ShellComplete):
@@ -70,14 +70,15 @@ def script(program: click.Command, shell: str) -> str:
 
 
 def respond(program: click.Command, instruction: str, *, context: dict[str, Any]) -> str:
-    """Return the answer to a request of a script, such as `bash_complete`.
+    """Return the response to a request of a script, such as `bash_complete`.
 
-    A failure of any kind is an empty answer, because a message would be written into the command
-    line that is being typed. `context` has further arguments for the context of the program.
+    A failure of any kind gives an empty response, because a message would be written into the
+    command line that is being typed. `context` has further arguments for the context of the
+    program.
     """
     shell, _, request = instruction.partition("_")
     try:
-        # What an imported module prints would be taken for a value.
+        # Anything that an imported module prints would be treated as a value.
         with redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
             if request == "source":
                 return script(program, shell)
@@ -88,7 +89,7 @@ def respond(program: click.Command, instruction: str, *, context: dict[str, Any]
 
 
 def answer(program: click.Command, instruction: str, *, context: dict[str, Any]) -> None:
-    """Write the answer to a request to stdout."""
+    """Write the response to a request to stdout."""
     try:
         sys.stdout.write(respond(program, instruction, context=context))
         sys.stdout.flush()

@@ -1,8 +1,8 @@
 """Values that a shell completes, from the files and from a local ledger.
 
-A completion runs at each press of a key. So it reads no secret, opens no connection, resolves no
-reference, and finds nothing where a file is missing or broken. Each public function is the
-`shell_complete` of options and arguments; dependencies are imported when a value is asked for.
+A completion runs whenever Tab is pressed. It therefore reads no secret, opens no connection,
+resolves no reference, and returns nothing if a file is missing or invalid. Each public function is
+the `shell_complete` of options and arguments; dependencies are imported when a value is asked for.
 """
 
 import re
@@ -25,7 +25,7 @@ _FOLDERS_WITH_SLUGS = ("integrations/", "environments/")
 _SLUG = re.compile(
     rb"""^slug:[ \t]*["']?([A-Za-z0-9_-]{1,255})["']?[ \t]*(?:#.*)?\r?$""", re.MULTILINE
 )
-# Scripts insert values as they are: a shell would expand or split anything else.
+# Scripts insert values unquoted: a shell would expand or split any other character.
 _HARMLESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@/:+-]*")
 
 Values = Iterable[str] | Mapping[str, str]
@@ -184,7 +184,7 @@ def _runs(ctx: click.Context) -> dict[str, str]:
     from reconciler.cli import settings
     from reconciler.ledger.sqlite_snapshot import recent_runs
 
-    # The variable may be a URL with a password, and its ledger is behind a network.
+    # The variable may be a URL with a password, and its ledger is reached over the network.
     if settings.variable("RECONCILE_LEDGER_URL") is not None:
         return {}
     folder = _folder(ctx).absolute().parent / ".reconcile"
@@ -197,7 +197,7 @@ def _runs(ctx: click.Context) -> dict[str, str]:
 
 
 def _yaml(file: Path) -> dict[str, Any]:
-    """Return a file's first document, whatever its mistakes; without one, nothing."""
+    """Return the first document of a file, regardless of mistakes; empty if there is none."""
     from reconciler.desired.source import DirectorySource
     from reconciler.desired.yaml_reader import read_yaml
     from reconciler.domain.tree import plain

@@ -1,6 +1,6 @@
 """Standard streams of a command: stdout is for data, stderr for messages.
 
-Commands choose what is written, and `reconciler.views` formats it. This module writes it, knows
+Commands choose what is written, and `reconciler.views` formats it. This module writes it, detects
 whether a stream is a terminal, and redraws the status line there.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 _DEFAULT_COLUMNS = 80
-"""Columns of a terminal that does not know its size."""
+"""Columns of a terminal that does not report its size."""
 
 _REDRAW_SECONDS = 0.1
 """Time between two redraws of the status line."""
@@ -95,17 +95,17 @@ class Console:
 
     @property
     def stdout_width(self) -> int | None:
-        """Return the columns of the terminal that stdout is, None if it is none."""
+        """Return the columns of stdout, None if it is not a terminal."""
         return _columns(self._out)
 
     @property
     def stderr_width(self) -> int | None:
-        """Return the columns of the terminal that stderr is, None if it is none."""
+        """Return the columns of stderr, None if it is not a terminal."""
         return _columns(self._err)
 
     @property
     def is_one_stream(self) -> bool:
-        """Return whether stdout and stderr are read as one, on a terminal or in a log."""
+        """Return whether stdout and stderr are read together, on a terminal or in a log."""
         if self._out is None or self._err is None:
             return False
         try:
@@ -172,8 +172,9 @@ class Console:
     ) -> None:
         """Write a result to stdout in one of `PLAN_FORMATS`; its plan adds the changes.
 
-        `continues` says that the plan was shown in the same stream. In a log, a result of the
-        simulator could pass for one of production if `is_default_target`, so it says which it is.
+        `continues` states that the plan was shown in the same stream. With `is_default_target`, a
+        result of the simulator states in a log that it is one, because it could be mistaken for one
+        of production.
         """
         is_simulator = result.target.base_url.startswith("simulator:")
         options = replace(
@@ -249,9 +250,9 @@ class Console:
     async def show_status(
         self, *, verb: str = "reading", unit: str = ""
     ) -> AsyncIterator["StatusLine | None"]:
-        """Show a status line while the block reads; None where none may be shown.
+        """Show a status line while the block reads; None if none may be shown.
 
-        Without a terminal, with `--quiet` and with a JSON log there is none. What it shows:
+        There is no status line without a terminal, with `--quiet` or with a JSON log. Its content:
         `reconciler.views.status_line`.
         """
         import asyncio
@@ -311,7 +312,7 @@ class Console:
         return answer.strip().lower() in {"y", "yes"}
 
     def close(self) -> None:
-        """Flush both streams before the interpreter does so and reports a lost reader."""
+        """Flush both streams before the interpreter flushes them and reports a closed reader."""
         for stream in (sys.stdout, sys.stderr):
             try:
                 if stream is not None:
@@ -341,7 +342,7 @@ def _columns(stream: TextIO | None) -> int | None:
     chosen = settings.variable("COLUMNS") or ""
     if chosen.isdecimal() and int(chosen) > 0:
         return int(chosen)
-    # A stream in memory has no descriptor, and a serial line may not know its size.
+    # A stream in memory has no descriptor, and a serial line may not report its size.
     with suppress(OSError, ValueError):
         return os.get_terminal_size(stream.fileno()).columns or _DEFAULT_COLUMNS
     return _DEFAULT_COLUMNS

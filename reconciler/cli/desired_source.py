@@ -1,7 +1,7 @@
 """Sources of a desired state: the checked-out files, and those of a commit.
 
-Commands that only read files also use this module, so it imports nothing of the API or the ledger.
-A run to undo is another source: `reconciler.cli.undo_source`. Sessions are opened in
+Commands that only read files also use this module, so it does not import the API client or the
+ledger. A run to undo is another source: `reconciler.cli.undo_source`. Sessions are opened in
 `reconciler.cli.wiring`.
 """
 
@@ -45,7 +45,7 @@ def repository_of(invocation: Invocation, environment: Settings | None = None) -
 
 
 def checkout_of(invocation: Invocation, environment: Settings | None = None) -> Checkout:
-    """Return the files of the folder, including those that Git has but that are not checked out."""
+    """Return the files of the folder, and the tracked files that are not checked out."""
     there = DirectorySource(invocation.dir)
     try:
         missing = git.not_checked_out(repository_of(invocation, environment))
@@ -169,13 +169,13 @@ def _announce_override(invocation: Invocation, environment: Settings, target: Ta
 def _announce_unused_key(
     invocation: Invocation, environment: Settings, config: Config, target: Target
 ) -> None:
-    """Report variables for another target than the simulator that is used by default."""
+    """Report variables that are not used because the default target is the simulator."""
     if invocation.target is not None or not target.is_simulator:
         return
     keys = {other.api_key for other in config.targets.values() if other.api_key is not None}
     names = {"PORTKEY_API_KEY", "PORTKEY_BASE_URL"}
     names |= {key.locator for key in keys if key.scheme == "env"}
-    # CI systems set a secret that does not exist to an empty text.
+    # CI systems set a secret that does not exist to an empty string.
     given = sorted(name for name in names if environment.environment.get(name, "").strip())
     if not given:
         return

@@ -48,7 +48,8 @@ _LISTED = "run `reconcile validate` to list them with their locations"
 class DoctorRun:
     """One run of `doctor`. `probes` allows it to create and remove temporary integrations.
 
-    `announce` is called with what a probe would leave if it were interrupted now, else with "".
+    `announce` is called with a list of what a probe would leave behind if it were interrupted now,
+    or with "".
     """
 
     invocation: Invocation
@@ -65,7 +66,7 @@ class DoctorRun:
     async def run(self) -> Health:
         """Run every check and return the results."""
         target = self._target()
-        # Every other check needs a target, so their failures would say nothing new.
+        # Every other check needs a target, so its failure would add no information.
         if target is None:
             return Health(tuple(self.checks))
         self.checks += self._features(target)
@@ -118,7 +119,8 @@ class DoctorRun:
         yield from file_checks(self.invocation, self.environment, target)
 
     async def _api(self, target: Target) -> None:
-        # The check of the clock needs the Date header of a response, which only a listener sees.
+        # The check of the clock needs the Date header of a response, which only a listener
+        # receives.
         invocation = replace(self.invocation, on_request=self._on_request)
         secrets = wiring.secrets_of(self.environment, self.invocation)
         try:
@@ -132,11 +134,11 @@ class DoctorRun:
             api_checks = ApiChecks(api)
             await api_checks.run()
             self.checks += api_checks.results
-            # Without a response, there is no time to compare with.
+            # Without a response, there is no time to compare.
             if API_ANSWERS in self.checks:
                 self.checks.append(self._clock(target))
-            # Without the list, the key is not proven to be accepted, and the other checks would
-            # fail alike.
+            # Without the list, it is not proven that the key is accepted, and the other checks
+            # would fail, too.
             if api_checks.listing is None:
                 return
             self.organisation = api_checks.listing.organisation_id

@@ -55,7 +55,7 @@ class DriftModels:
 
 
 async def drift_models(invocation: Invocation, session: Session) -> DriftModels:
-    """Return the models of a session, with what the ledger remembers of them."""
+    """Return the models of a session, with what the ledger has recorded about them."""
     models = session.desired.models
     if not any(item.retires is not None for item in models):
         return DriftModels(models)

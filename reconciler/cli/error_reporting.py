@@ -34,7 +34,7 @@ class ErrorReport:
 
 
 def explain(problem: BaseException) -> ErrorReport:
-    """Return the report of any exception; for a foreign one, it has only the name of the type."""
+    """Return the report of an exception; for one of another package, it has only the type."""
     match problem:
         # Before its base class, because only a rejection has several diagnostics and a plan.
         case Rejection():
@@ -69,7 +69,8 @@ def explain(problem: BaseException) -> ErrorReport:
 def report(problem: BaseException, *, console: Console, as_json: bool) -> int:
     """Report an exception to the user and return the exit code.
 
-    A JSON document is written to stdout only if nothing else was, so there is never a second one.
+    A JSON document is written to stdout only if nothing else was written there, so there is never a
+    second one.
     """
     ending = explain(problem)
     in_document = as_json and not console.has_written
@@ -138,12 +139,12 @@ def _first_of_ours(group: BaseExceptionGroup[Any]) -> BaseException:
             waiting.extend(here.exceptions)
         else:
             flat.append(here)
-    # Our errors explain themselves; for a foreign one, only the type is shown.
+    # Our own errors explain the cause; for other exceptions, only the type is shown.
     return next((e for e in flat if isinstance(e, ReconcilerError)), flat[0])
 
 
 def _places(problem: BaseException) -> str:
-    """List the frames by file, line and function; no message, no source line, no value."""
+    """List the frames by file, line and function, without messages, source lines and values."""
     lines = [f"{type(problem).__name__}, most recent call last:"]
     # A negative limit keeps the innermost frames, where the defect is.
     import traceback  # loaded for a defect alone

@@ -15,7 +15,7 @@ def for_plan(plan: "Plan") -> int:
     """Return 0 if in sync, 2 if anything differs, 1 if neither is certain."""
     if plan.in_sync:
         return 0
-    # A plan without actions is not in sync if something it depends on could not be read.
+    # A plan without actions is not in sync if anything that it depends on could not be read.
     return DIFFERENT if plan.actions else _UNCERTAIN
 
 

@@ -1,7 +1,7 @@
-"""Checks of `doctor` for what only some targets have: change times, catalogue, probe, promotion.
+"""Checks of `doctor` for optional settings: change windows, catalogue, probe and promotion.
 
-Each is made only for a target with the setting. They read files, the ledger and Git; the only
-request is that of a gateway for its own models. All other checks: `reconciler.cli.doctor_run`.
+Each check runs only for a target with the setting. The checks read files, the ledger and Git; the
+only request is that to a gateway for its own models. All other checks: `reconciler.cli.doctor_run`.
 """
 
 from collections.abc import Iterator
@@ -22,11 +22,11 @@ from reconciler.planning.actions import Risk
 from reconciler.remote.errors import RemoteError
 
 OLD_CATALOGUE = timedelta(days=90)
-"""Age after which a catalogue may lack a retirement: vendors announce them months ahead."""
+"""Age after which a catalogue may be outdated: vendors announce retirements months ahead."""
 
 
 def file_checks(invocation: Invocation, environment: Settings, target: Target) -> Iterator[Check]:
-    """Yield the checks that need no API: policies, change times and the catalogue."""
+    """Yield the checks that need no API: policies, change windows and the catalogue."""
     if target.policies:
         yield _policies(invocation, environment, target)
     if target.has_change_times:
@@ -37,7 +37,7 @@ def file_checks(invocation: Invocation, environment: Settings, target: Target) -
 
 
 def _policies(invocation: Invocation, environment: Settings, target: Target) -> Check:
-    """Check whether every policy could be run; none is run, because there is no plan."""
+    """Check whether every policy could run; none is run, because there is no plan."""
     from reconciler.cli.policy_access import policy_runner  # few targets have policies
 
     try:
@@ -53,7 +53,7 @@ def _policies(invocation: Invocation, environment: Settings, target: Target) -> 
 
 
 def _change_times(target: Target) -> Check:
-    """Return when an apply is accepted; zones that this machine lacks fail the check `config`."""
+    """Check when an apply is accepted; zones that this machine lacks fail the check `config`."""
     from reconciler.domain.change_windows import closure
 
     risks = [risk.value for risk in Risk]
@@ -96,11 +96,11 @@ def _committed_at(invocation: Invocation, environment: Settings, file: str) -> d
     if not repository.exists:
         return None
     try:
-        # In a shallow clone, every file seems to be as new as its oldest commit.
+        # In a shallow clone, the oldest commit seems to have created every file.
         if is_shallow(repository):
             return None
         answer = repository.run("log", "-1", "--format=%ct", "--", file) or b""
-        # An edit that is not committed has another time.
+        # An uncommitted edit has a different time.
         if repository.run("status", "--porcelain", "--", file):
             return None
     except GitError:
@@ -112,7 +112,7 @@ def _committed_at(invocation: Invocation, environment: Settings, file: str) -> d
 
 
 async def probe_check(invocation: Invocation, environment: Settings, target: Target) -> Check:
-    """Check that the probe of a target is allowed and has all it needs; its command is not run."""
+    """Check that the probe of a target is allowed and complete; its command is not run."""
     from reconciler.execution.probers import GatewayProber
 
     name = "credential-probe"

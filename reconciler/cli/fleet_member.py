@@ -80,12 +80,12 @@ def _outcome_of(work: Callable[[], MemberOutcome], task: MemberTask) -> MemberOu
     """Run the work and return its outcome, whether it succeeds or raises."""
     try:
         return work()
-    # Both derive from BaseException, which the clause for all other failures does not catch.
+    # Both derive from BaseException, so the clause for all other failures does not catch them.
     except (asyncio.CancelledError, KeyboardInterrupt):
         note = MemberNote("notice", "interrupted", "stopped before the first write")
         return MemberOutcome(task.member, MemberStatus.INTERRUPTED, 130, notes=(note,))
     except Exception as problem:  # noqa: BLE001  one member's failure is its own, whatever it is
-        # As the separate command would report it, so that both have the same exit code.
+        # Reported as by the separate command, so that both have the same exit code.
         ending = error_reporting.explain(problem)
         return MemberOutcome(
             task.member,
@@ -112,7 +112,7 @@ class _Run:
         return asyncio.run(self._until(cancel))
 
     async def _until(self, cancel: CancelToken) -> MemberOutcome:
-        """Run until cancelled: at once before the first write, else after the calls in progress."""
+        """Run; a cancellation ends it at once before the first write, else after its calls."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
         def stop(reason: str) -> None:
@@ -203,7 +203,7 @@ class _Run:
         result = applied.result
         self._telemetry.log_ledger(result)
         code = exit_codes.for_result(applied.result)
-        # A stop request that came too late to skip anything does not turn success into a failure.
+        # A stop request that came too late to skip anything must not turn success into a failure.
         if not result.complete and cancel.requested:
             return self._applied(applied, MemberStatus.INTERRUPTED, 130)
         if code != 0:

@@ -215,10 +215,11 @@ selection = grouped("selection", FleetSelection, **_SELECTION)
 """Add the options that select members; the body receives `selection`."""
 
 allowed_effects = grouped("overrides", MemberOverrides, **ALLOWED_EFFECTS)
-"""Add the options that permit what a guard blocks; the body receives `overrides`."""
+"""Add the options that override guards; the body receives `overrides`."""
 
 overrides = grouped("overrides", MemberOverrides, **ALLOWED_EFFECTS, **OVERRIDES)
-"""Add also the options for the time of an apply and its probe; the body receives `overrides`."""
+"""Also add the options for the time of an apply and for its probe; the body receives `overrides`.
+"""
 
 temporal = grouped("temporal", TemporalOptions, **_TEMPORAL)
 """Add the options of Temporal; the body receives `temporal`."""

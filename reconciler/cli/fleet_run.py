@@ -102,7 +102,7 @@ class FleetRun:
         self._selection = selection
         self._engine = engine
         self._members = selection.members_of(fleet)
-        # A result of a part must not be taken for the state of the fleet.
+        # A partial result must not be treated as the state of the fleet.
         self._is_partial = len(self._members) < len(fleet.members)
         if not self._members:
             hint = f"compare --only and --exclude with the members in {selection.file}"
@@ -143,8 +143,7 @@ class FleetRun:
             self._checkpoint.run,
             self._task.operation,
             self._engine.name,
-            # An engine reports every task, including those that were not run, so no member is
-            # missing.
+            # An engine also reports tasks that were not run, so no member is missing.
             tuple(self._outcomes[member.name] for member in self._members),
             partial=self._is_partial,
         )

@@ -101,7 +101,7 @@ class RunObserver:
 class HelpFormatter(click.HelpFormatter):
     """Formatter that breaks no line inside an option, a name or a command in backticks."""
 
-    # Characters at which lines are not broken, in place of those at which they are.
+    # Replacements for characters at which lines must not be broken.
     _UNBROKEN = str.maketrans("- ", "\u2011\u00a0")
     _PLAIN = str.maketrans("\u2011\u00a0", "- ")
 
@@ -120,7 +120,7 @@ class HelpFormatter(click.HelpFormatter):
 
     def _unbroken(self, text: str) -> str:
         parts = text.replace("-", "\u2011").split("`")
-        # Every second part stands between two backticks.
+        # Every second part is between two backticks.
         parts[1::2] = [part.translate(self._UNBROKEN) for part in parts[1::2]]
         return "`".join(parts)
 
@@ -134,7 +134,7 @@ class HelpOption(click.Command):
         self.format_help(ctx, formatter)
         return formatter.getvalue().rstrip("\n")
 
-    # click keeps the option that the first context asks for, so the names are not left to one.
+    # click caches the help option of the first context, so the names are set here.
     def get_help_option_names(self, ctx: click.Context) -> list[str]:
         """Return both names, in the order of the help."""
         return ["-h", "--help"]
@@ -147,7 +147,7 @@ class HelpOption(click.Command):
         return option
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples, one command in a line, however long; then the closing text."""
+        """Write the examples, each command on one line of any length, and the closing text."""
         # Imported late, because only the help needs it.
         from reconciler.cli.command_examples import EXAMPLES
 
@@ -182,7 +182,7 @@ class CommandGroup(HelpOption, click.Group):
     """Group of commands that shows its help and exits with 3 if no command is given."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write each command with its whole first sentence, which click would cut."""
+        """Write each command with its whole first sentence, which click would truncate."""
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
         rows = [
             (name, (command.help or "").partition("\n")[0])
@@ -267,7 +267,8 @@ def _store_global_option(ctx: click.Context, param: click.Parameter, value: Any)
     """Store a global option; the last one applies, the command line before the environment."""
     assert param.name is not None  # noqa: S101  every option has a name; this tells the type checker
     source = ctx.get_parameter_source(param.name)
-    # click also calls back for defaults; one would replace a value given before the command's name.
+    # click also calls back for defaults; a default would replace a value given before the name of
+    # the command.
     if source not in {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}:
         return
     # A group and its command share `meta`, so options before and after the name meet here.

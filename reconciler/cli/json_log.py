@@ -1,7 +1,7 @@
 """Log with one JSON object per line, which `--log-format json` writes to stderr.
 
 A line has time, level and event, and run, target, slug, operation, duration and HTTP status if they
-are known. No field contains a body, a header, a value or text of the server.
+are known. No field contains a body, a header, a value or text from the server.
 """
 
 import json

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 class LedgerSnapshot:
     """Last-applied state of a target, as far as it could be read.
 
-    `organisations` are those that have responded for the target's name and host so far. `commits`
-    are those of the newest finished runs, newest first. `rate` is the row of
+    `organisations` are those that earlier reads of the target's name and host have returned.
+    `commits` are those of the newest finished runs, newest first. `rate` is the row of
     `reconciler.ledger.measured_rate`.
     """
 
@@ -59,14 +59,14 @@ def read_snapshot(
 ) -> LedgerSnapshot:
     """Read the state of a target; a ledger that cannot be read is `unreachable`, not empty.
 
-    With `staged`, the shadows of rotations are read, too.
+    With `staged`, the shadows of rotations are also read.
     """
     location = Location.of(url, default=path)
     state = location.state
     if state is LedgerState.FRESH:
         return LedgerSnapshot(state)
     try:
-        # The fast way does not read shadows.
+        # The fast path does not read shadows.
         fast = not staged and _snapshot_of_file(location, key, pepper=pepper, on_runner=on_runner)
         if fast:
             return fast
@@ -112,7 +112,7 @@ def _snapshot_of(
 def _snapshot_of_file(
     location: Location, key: TargetKey, *, pepper: str | None, on_runner: bool
 ) -> LedgerSnapshot | None:
-    """Read a local ledger without SQLAlchemy; return None where that cannot be done."""
+    """Read a local ledger without SQLAlchemy; return None if that is not possible."""
     if location.file is None:
         return None
     from reconciler.ledger.fingerprint_key import choose_pepper, no_pepper_warning
@@ -235,7 +235,7 @@ class LedgerAccess:
         )
 
     def save_rate(self, target: Target, rate: "MeasuredRate", *, writes: bool) -> None:
-        """Store the rate at which the next run begins, if the ledger can be written.
+        """Store the rate with which the next run starts, if the ledger can be written.
 
         A run that only reads neither creates nor migrates a ledger, and opens no database.
         """
@@ -271,7 +271,7 @@ class LedgerAccess:
         )
 
     def store(self, write: Callable[["Ledger"], None], *, if_lost: str) -> tuple[Diagnostic, ...]:
-        """Store something that only later runs need; a failure is a warning, ended by `if_lost`."""
+        """Store data that only later runs need; a failure is a warning that ends with `if_lost`."""
         try:
             with self.open(read_only=False) as ledger:
                 write(ledger)
@@ -415,7 +415,7 @@ def key_of(target: Target) -> TargetKey:
 
 
 def key_of_planned(target: PlanTarget) -> TargetKey:
-    """Return the key of the target of a plan, with the organisation that answered."""
+    """Return the key of the target of a plan, with the organisation that the API returned."""
     return TargetKey.of(
         name=target.name, base_url=target.base_url, organisation=target.organisation_id
     )

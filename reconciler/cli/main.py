@@ -1,7 +1,7 @@
 """Entry point of the command line: the list of commands, and the handler of every exception.
 
-A command's module is imported when the command is used, so `reconcile --help` costs little more
-than click. What an error looks like and which exit code it has: `reconciler.cli.error_reporting`.
+A command's module is imported when the command is used, so `reconcile --help` takes little longer
+than importing click. Format and exit codes of errors: `reconciler.cli.error_reporting`.
 """
 
 import gc
@@ -74,7 +74,7 @@ ENVIRONMENT_PREFIX = "RECONCILE"
 
 
 class Commands(CommandGroup):
-    """Group that knows its commands by name and imports only the requested one."""
+    """Group that lists its commands by name and imports only the requested one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the help."""
@@ -105,7 +105,7 @@ class Commands(CommandGroup):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the requested command; suggest a similar one for an unknown name."""
         name = args[0]
-        # An option in this place is an error of its own, which click reports.
+        # An option in this place is a different error, which click reports.
         if name and not name.startswith("-") and self.get_command(ctx, name) is None:
             near = _meant_command(name)
             ctx.fail(f"No such command {name!r}." + (f" Did you mean `{near}`?" if near else ""))
@@ -116,7 +116,7 @@ class Commands(CommandGroup):
         width = max(map(len, COMMANDS))
         for title, commands in COMMAND_GROUPS.items():
             with formatter.section(title):
-                # Padded, so that the texts of all groups begin in one column.
+                # Padded, so that the descriptions of all groups start in the same column.
                 formatter.write_dl([(name.ljust(width), text) for name, text in commands.items()])
 
 
@@ -181,7 +181,7 @@ def _run(arguments: Sequence[str], console: Console) -> int:
             obj=Invocation(console),
         )
     except click.Abort as abort:
-        # click raises Abort from a KeyboardInterrupt; the cause knows which signal it was.
+        # click raises Abort from a KeyboardInterrupt; the cause contains the signal.
         return _report(abort.__cause__ or abort, arguments, console)
     except Exception as error:  # noqa: BLE001  the outermost border: everything becomes a diagnostic
         return _report(error, arguments, console)
@@ -225,7 +225,7 @@ def main() -> NoReturn:
     # Before the first model is created, because pydantic reads the variable then.
     settings.keep_plugins_out()
     # For commands that use httpx, which imports its own command line if click, rich and pygments
-    # are installed: 23 ms. None makes that import fail, which httpx handles.
+    # are installed: 23 ms. The entry None makes that import fail, which httpx handles.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # documented use of None
     console = Console.of_this_process()
     _complete(console)

@@ -66,7 +66,7 @@ fail_on_option = click.option(
 
 
 def days_of(gates: Iterable[FailOn]) -> int | None:
-    """Return the days before a retirement that the gates look at, None for the default."""
+    """Return how many days before a retirement the gates apply, None for the default."""
     # The files are loaded once for all gates, so they are checked as far ahead as the farthest one.
     return max((gate.days for gate in gates if gate.days is not None), default=None)
 
@@ -90,7 +90,7 @@ def escalated(
     found = [
         replace(item, severity=Severity.ERROR) if item in reported else item for item in diagnostics
     ]
-    # A file with very many problems does not report each, but must still fail visibly.
+    # A file with very many problems does not report each of them, but must still fail.
     found += [
         error(item.state.value, f"{item.slug}: model `{item.model}` fails --fail-on")
         for item in failed

@@ -18,7 +18,7 @@ STALE_COMMIT = "stale-commit"
 def refuse_older_commit(
     repository: git.Repository, commits: Sequence[str], environment: Settings
 ) -> tuple[Diagnostic, ...]:
-    """Raise `Refused` if a finished run applied a descendant of the commit that is checked out.
+    """Raise `Refused` if a completed run applied a descendant of the checked-out commit.
 
     `commits` are those of the finished runs, newest first. Returns a warning if the last one is not
     on any branch of a complete clone that a CI job has just made, as after a force-push. In any
@@ -32,7 +32,8 @@ def refuse_older_commit(
         order = compare_with_head(repository, compared)
     except git.GitError:
         return ()  # reading the files adds the warning `checkout-unverified`
-    # A CI job names the commit of its repository. Files in a submodule have other commits.
+    # A CI job names the commit of its repository. Files in a submodule belong to another
+    # repository.
     if order is None or (ours in order.unknown and not order.is_shallow):
         return ()
     if order.newer:

@@ -3,8 +3,8 @@
 click derives an environment variable for every option from the names of the command and the option.
 Options that belong together are passed to a command as one value.
 
-A suggested `apply --expect-digest` finds the same digest only if it reads the same part of the same
-files. How a command line is written: `reconciler.views.sections`.
+A suggested `apply --expect-digest` computes the same digest only if it reads the same part of the
+same files. How a command line is written: `reconciler.views.sections`.
 """
 
 import math
@@ -127,7 +127,7 @@ def _not_empty(_ctx: click.Context, _param: click.Parameter, value: str | None) 
 
 
 def _reason(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    """Refuse an empty reason, or one that looks like a secret: it is published."""
+    """Refuse an empty reason, and one that looks like a secret, because it is published."""
     if value is None:
         return None
     from reconciler.domain.secrets import LOOKS_SECRET
@@ -247,7 +247,7 @@ class ReadingOptions:
 
     @property
     def without_values(self) -> bool:
-        """Return whether secrets are not resolved, without a warning that they have no value."""
+        """Return whether secrets are deliberately not resolved, so that no warning is needed."""
         return self.values == "none"
 
 
@@ -329,7 +329,7 @@ OVERRIDES = {
         "--break-freeze",
         metavar="REASON",
         callback=_reason,
-        # Only where it is written: a variable that stays set would break every freeze.
+        # Accepted only on the command line: a variable that stays set would break every freeze.
         allow_from_autoenv=False,
         help="Apply outside the target's windows and freeze, and record this reason",
     ),
@@ -346,10 +346,10 @@ OVERRIDES = {
         help="Probe each written credential, and write no other after a failure",
     ),
 }
-"""Options for the time of an apply and for its probe, by parameter."""
+"""Options for the time of an apply and for its probe, by parameter name."""
 
 ALLOWED_EFFECTS = {name: _PLANNING[name] for name in ("allow_budget", "allow_used")}
-"""Options that permit what a guard of a fleet's member blocks, by parameter."""
+"""Options that override the guards of a fleet member, by parameter name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,9 +412,9 @@ def command_context(
 
 
 def plan_options_of(context: click.Context) -> tuple[str, ...]:
-    """Return the words of a command line that decide what a plan contains."""
+    """Return the words of a command line that determine what a plan contains."""
     words: list[str] = []
-    # In the order of the command's own options, so that two suggestions never differ in it.
+    # In the order of the command's own options, so that all suggestions have the same order.
     for param in context.command.params:
         if param.name in PLAN_PARAMETERS:
             words += _words(param, context.params.get(param.name))
@@ -429,7 +429,7 @@ def _words(param: click.Parameter, value: object) -> list[str]:
             return []
         case True:
             return [option]
-        # Before `tuple()`: a shard is a pair of numbers, a repeatable option a tuple of texts.
+        # Before `tuple()`: a shard is a pair of numbers, a repeatable option is a tuple of strings.
         case (int(part), int(count)):
             return [option, f"{part}/{count}"]
         case tuple():

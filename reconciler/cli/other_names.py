@@ -54,4 +54,4 @@ OTHER_NAMES: Mapping[str, str] = MappingProxyType(
         "web": "serve",
     }
 )
-"""Equivalent command, with an option if needed, for the name that another tool uses."""
+"""Equivalent command, with an option if needed, by the name that another tool uses."""

@@ -21,7 +21,7 @@ _HOW_TO_READ = "check the path; it is relative to the current folder"
 _OWN_FILES = "name a file that reconcile wrote with --out or --format json"
 
 _LONE_SURROGATES = "backslashreplace"
-"""Error handler for lone surrogates, which UTF-8 cannot encode but JSON can escape."""
+"""Error handler for lone surrogates, which JSON can escape but UTF-8 cannot encode."""
 
 
 def plan_text(console: Console, plan: Plan, *, ledger: str, color: bool) -> str:
@@ -40,7 +40,7 @@ def note_on_saved(plan: Plan, context: "CommandContext", *, style: str) -> str:
     from reconciler.views.escape import visible
     from reconciler.views.sections import apply_command
 
-    # Every other format shows the command, unless there is nothing that could be applied.
+    # Every other format shows the command, unless nothing can be applied.
     if style != "json" or not plan.actions or plan.blocked:
         return f"saved the plan as {visible(context.saved_plan or 'PLAN', limit=None)}"
     command = apply_command(plan.target.name, context.saved_plan or "PLAN", context=context)
@@ -92,7 +92,7 @@ def _descriptor(path: Path) -> int | None:
 
 
 def read(path: Path, *, limit: int, code: str = "unreadable-plan", hint: str = _OWN_FILES) -> str:
-    """Read a text file of at most `limit` bytes that a user names.
+    """Read a text file that a user names, of at most `limit` bytes.
 
     `code` and `hint` describe a file that is not text; by default reconcile should have written it.
     """

@@ -21,7 +21,7 @@ from reconciler.policies.runner import PolicyRunner
 def policy_runner(
     invocation: Invocation, environment: Settings, *, hidden: Iterable[Redacted] = ()
 ) -> PolicyRunner:
-    """Return the runner of policies; no message of a policy may show a value of `hidden`."""
+    """Return the runner of policies; messages of policies never show a value of `hidden`."""
     return PolicyRunner(
         allowed_policies(environment.allowed_policies),
         invocation.dir,

@@ -60,8 +60,8 @@ async def prober_of(
 ) -> AsyncIterator[Prober]:
     """Open the prober of a target.
 
-    Raises `InvalidInput` if the target has none or it cannot work, and `Refused` for a command that
-    the environment does not allow or a host that may not receive the key.
+    Raises `InvalidInput` if the target has no probe or the probe cannot work, and `Refused` for a
+    command that the environment does not allow or a host that may not receive the key.
     """
     probe = target.probe
     if probe is None:
@@ -122,7 +122,8 @@ def _checked(
     repository = repository_around(folder)
     environ = command_environment(environment.environment, probe.variables)
     environ["PATH"] = path_outside(environ["PATH"], repository)
-    # Before the first write: afterwards, a credential could only be reported as unproven.
+    # Checked before the first write, because afterwards the credential could only be reported as
+    # unproven.
     program = find_program_outside(repository, command[0], path=environ["PATH"])
     if program is None:
         summary = f"the program `{command[0]}` of the probe is not installed"

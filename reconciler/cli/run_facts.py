@@ -13,7 +13,7 @@ _PULL_REQUEST = re.compile(r"refs/pull/(\d+)/")
 
 
 def run_facts(environment: Settings, run: str) -> RunFacts:
-    """Return who started and who approved the run, as far as the CI's environment names them."""
+    """Return who started and who approved the run, if the environment of the CI job names them."""
 
     def first(*names: str) -> str | None:
         found = (environment.environment.get(name, "").strip() for name in names)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _LIBRARIES = ("jsonschema", "mcp", "prometheus_client", "starlette", "uvicorn")
 
-# Otherwise a connection that the upstream has closed stays open until its next use.
+# Otherwise, a connection that the upstream has closed would stay open until its next use.
 _DROP_EXPIRED_SECONDS = 5
 TOKEN_VARIABLE = "RECONCILE_SERVE_TOKEN"  # noqa: S105  the name of a variable
 _TOKEN_FILE_LIMIT = 1024 * 1024
@@ -87,7 +87,7 @@ class Addresses:
     @property
     def page_url(self) -> str:
         """Return the URL of the web page, which a browser on this machine can open."""
-        # The address for all networks is no name that the page answers to.
+        # The page does not accept the address for all networks as its host name.
         local = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  replaced, not bound
         return f"http://{local.get(self.host, self._host)}:{self.rest_port}/"
 
@@ -116,7 +116,7 @@ async def serve(
 
     metrics = Metrics()
     config = middleware_config(invocation.console, options, metrics)
-    # Before anything opens a file: both sides share what the process may open.
+    # Before any file is opened, because both sides share the limit on open files.
     budget = connection_budget(raise_file_limit())
     served = ServedTarget.of(
         invocation, call_timeout=options.upstream_timeout, connections=budget.upstream
@@ -196,7 +196,7 @@ class _Ports:
     def _page(self) -> "PageRoutes":
         from reconciler.adapter.ui.routes import PageRoutes, Sessions
 
-        # In memory: a restart of the adapter logs everyone out, and no session can outlive its
+        # Kept in memory: a restart of the adapter ends every session, so no session can outlive its
         # token.
         sessions = Sessions(lambda: token_urlsafe(32), settings.monotonic)
         return PageRoutes(self.served.state_cache(), sessions, self.middleware_config.tokens)
@@ -219,7 +219,7 @@ class _Ports:
         tools = raw_tools(service, confirms=self.options.confirm_deletes)
         if self.options.with_gitops_tools:
             files = self.served.files()
-            # One lock for all callers: each of these tools reads the whole API.
+            # One lock for all callers, because each of these tools reads the whole API.
             tools += gitops_tools(GitopsTools(files, self.served.session, asyncio.Lock()))
         return tools
 
@@ -261,7 +261,7 @@ def middleware_config(
         seconds = settings.monotonic() - context.started
         metrics.count(context, seconds)
         moment = timestamp(settings.now())
-        # On stderr, like every message; stdout belongs to the addresses that scripts read.
+        # On stderr, like every message; stdout is only for the addresses, which scripts read.
         console.warning(telemetry.request_line(context, time=moment, seconds=seconds))
 
     def failed(request_id: str, problem: BaseException) -> None:
@@ -284,7 +284,7 @@ def _warn_if_exposed(console: Console, file: Path) -> None:
 
     try:
         status = file.stat()
-    # The tokens have been read; a file that has vanished since exposes none.
+    # The tokens have been read; a file that no longer exists exposes none.
     except OSError:
         return
     # The mode of a pipe, such as `<(…)` in a shell, does not show who can read it.

@@ -96,8 +96,8 @@ class SignalHandler:
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.remove_signal_handler(number)
-        # asyncio restores Python's handler of SIGINT, but SIGTERM would end the process without
-        # any cleanup.
+        # asyncio restores Python's handler of SIGINT. SIGTERM, however, would end the process
+        # without any cleanup.
         signal.signal(signal.SIGTERM, _terminate)
 
 

@@ -1,6 +1,6 @@
-"""Soak times in the ledger: content that the source of a target has in use, and its checks.
+"""Soak times in the ledger: content that is in use at the source of a target, and its checks.
 
-Loaded only for targets that are promoted, or that others are promoted from.
+Loaded only for targets with a promotion, and for their sources.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from reconciler.pull.parity import expected_differences
 
 
 def evidence_for(invocation: Invocation, environment: Settings, target: Target) -> SoakEvidence:
-    """Return what the ledger tells about the source of a target's promotion."""
+    """Return what the ledger has recorded about the source of a target's promotion."""
     promotion = target.promotion
     config, found = load_config(invocation.dir)
     if promotion is None or config is None or has_errors(found):
@@ -59,7 +59,7 @@ def record_drift(
 ) -> tuple[Diagnostic, ...]:
     """Record a drift check, whose plan is given; a failure is a warning."""
     access = ledger_access_of(invocation, invocation.environment or settings.from_environment())
-    # A command that only reads creates no ledger; without one nothing was applied either.
+    # A command that only reads creates no ledger; without a ledger, nothing was applied either.
     if access.state is LedgerState.FRESH:
         return ()
     check = of_drift(plan, desired, selection, has_read=has_read)
@@ -76,7 +76,7 @@ def _record(access: LedgerAccess, target: PlanTarget, check: SoakCheck) -> tuple
 
 
 def _soaked(entry: SoakEntry, applied: LastApplied | None) -> Soaked | None:
-    """Return what an entry proves; None if it is not about what was last applied."""
+    """Return what an entry proves; None if it does not describe what was last applied."""
     since, checked = parse_instant(entry.since), parse_instant(entry.checked)
     fields = applied.declared if applied is not None else None
     content = None if fields is None else content_of(fields)

@@ -21,7 +21,7 @@ STDIN = "-"
 
 
 def read_file(path: str) -> TerraformState:
-    """Read a state; raises `InvalidInput` if it cannot be read or is none."""
+    """Read a state; raises `InvalidInput` if it cannot be read or is not a state."""
     return read_state(*_content_of(path))
 
 
@@ -54,7 +54,7 @@ def _ledger_of(invocation: Invocation) -> LedgerAccess:
 def _future_pepper(ledger: LedgerAccess) -> Pepper | None:
     """Return a key for the plan that follows, None if the ledger will have none.
 
-    A ledger is created after everything else has succeeded, and its own key with it.
+    The ledger, with its own key, is created only after everything else has succeeded.
     """
     gets_key = ledger.pepper is not None or not ledger.environment.on_runner
     if ledger.state is not LedgerState.FRESH or not gets_key:

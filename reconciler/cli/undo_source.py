@@ -1,8 +1,8 @@
 """State before a run of the ledger as a desired state, for `undo` and its apply.
 
 What can be restored: `reconciler.execution.undo`. The ledger withholds literal values, so they are
-searched in the files and in earlier commits. A value counts only if it has the recorded fingerprint
-(`reconciler.execution.undo_fields`); missing ones are reported.
+looked up in the files and in earlier commits. A value counts only if it has the recorded
+fingerprint (`reconciler.execution.undo_fields`); missing ones are reported.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -54,8 +54,8 @@ class UndoSource:
             untouched = _untouched(this["outcomes"])
             images = ledger.pre_images(run)
             self._made = ledger.made_by_runs(run, [image.slug for image in images])
-        # A run records pre-images of everything that its plan changes, sent or not.
-        # The shadow of a rotation is not restored: only the run that made it needed it.
+        # A run records pre-images of everything that its plan changes, sent or not. The shadow of a
+        # rotation is not restored, because only the run that created it needed it.
         self._images = [
             image for image in images if image.slug not in untouched and not _is_shadow(image)
         ]
@@ -104,7 +104,7 @@ class UndoSource:
             raise Refused([problem])
 
     def _is_ours(self, target: object) -> bool:
-        """Compare a recorded target with this one; its first run may not know the organisation."""
+        """Compare a recorded target with this one; a first run may have no organisation."""
         recorded = target if isinstance(target, dict) else {}
         # Both: a target that was moved to another host has other integrations under the same slugs.
         return (recorded.get("name"), recorded.get("base_url")) == (

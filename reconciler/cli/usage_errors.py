@@ -41,7 +41,7 @@ OTHER_OPTIONS: Mapping[str, str] = MappingProxyType(
         "y": "--yes",
     }
 )
-"""The option of this program, or else its command, for the option of another tool."""
+"""Option of this program, or else its command, by the option of another tool."""
 
 _NOT_A_NUMBER = re.compile(r"is not a valid (integer|float|number)( range)?")
 

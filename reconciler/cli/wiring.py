@@ -179,7 +179,7 @@ async def _compared(
 def _is_probed(target: Target, *, wanted: bool, keeps_records: bool) -> bool:
     """Return whether a run probes credentials; staged ones are probed in any case."""
     if target.rotation.staged and not keeps_records:
-        # A shadow that a killed run leaves over is recognized by the ledger only.
+        # Only the ledger identifies a shadow that a killed run has left behind.
         summary = f"target {target.name} stages its rotations, which needs the ledger"
         hint = "omit --no-ledger, or set `rotation: {staged: false}` for this run"
         raise InvalidInput([error("staging-needs-ledger", summary, hint=hint)])
@@ -187,7 +187,7 @@ def _is_probed(target: Target, *, wanted: bool, keeps_records: bool) -> bool:
 
 
 def _inform(ledger_listener: "LedgerListener", opened: Session, *, probes: bool) -> None:
-    """Pass on what is known only now: the ledger is opened and locked before secrets are read."""
+    """Passed only now, because the ledger is opened and locked before secrets are read."""
     ledger_listener.values = opened.secrets
     ledger_listener.probes_credentials = probes
     ledger_listener.soaks = opened.desired.target.soaks
@@ -224,7 +224,7 @@ async def _facts_of(
     from reconciler.cli.run_facts import run_facts  # only runs that write are recorded
 
     facts = run_facts(source.environment, name)
-    # The source of the files has already looked up the commit, that of an undo has not.
+    # The source of the files has already looked up the commit; the source of an undo has not.
     commit = facts.commit or await in_thread(lambda: git.head(repository))
     return replace(facts, commit=commit, shard=selection.shard_label)
 
@@ -299,7 +299,7 @@ async def _open(
 async def soak_evidence(
     invocation: Invocation, environment: Settings, target: Target
 ) -> "SoakEvidence | None":
-    """Return what the ledger tells about the source of a promotion; None without one."""
+    """Return the records of the source of a promotion; None without a promotion."""
     if target.promotion is None:
         return None
     from reconciler.cli.soaking import evidence_for
@@ -327,7 +327,7 @@ def _policies(
 
 
 def _relevant(found: tuple[Diagnostic, ...], *, has_values: bool) -> tuple[Diagnostic, ...]:
-    """Return the diagnostics that apply to a run; without values, fingerprints do not matter."""
+    """Return the diagnostics that apply to a run; without values, no fingerprint is needed."""
     return tuple(item for item in found if has_values or item.code != NO_PEPPER)
 
 
@@ -346,7 +346,7 @@ async def client(
 
 
 def secrets_of(environment: Settings, invocation: Invocation) -> Secrets:
-    """Return the secrets of a run, which the environment allows and may hold."""
+    """Return the resolver of a run, limited to the references that the environment allows."""
     return Secrets(environment.environment, invocation.dir, allowed=environment.allowed_secrets)
 
 

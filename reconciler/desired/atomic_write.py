@@ -1,4 +1,4 @@
-"""Write a file whole or not at all: a reader sees the old content or the new one."""
+"""Atomic writes of files: a reader sees either the old content or the new one."""
 
 import contextlib
 import os
@@ -19,15 +19,16 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o666) -> None:
     try:
         with open(descriptor, "wb") as stream:  # noqa: PTH123  it is open already
             if path.exists():
-                # The new file keeps the permissions of the old one, but no set-user-ID or sticky
-                # bit.
+                # The new file keeps the permissions of the old one, except for set-user-ID and
+                # sticky bits.
                 os.fchmod(descriptor, stat.S_IMODE(path.stat().st_mode) & 0o777)
             stream.write(content)
             stream.flush()
-            # Before the rename: after a crash the name must not lead to an incomplete file.
+            # Synced before the rename: after a crash, the name must not refer to an incomplete
+            # file.
             os.fsync(descriptor)
         unfinished.replace(path)
-    # Ctrl-C as well must leave no unfinished file in the folder.
+    # Ctrl-C must also not leave an unfinished file in the folder.
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise

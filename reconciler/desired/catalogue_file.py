@@ -1,9 +1,9 @@
 """Read the catalogue of models that reconcile.yaml pins.
 
-The file has the shape of Portkey-AI/models (`general/`, `pricing/` or `combined/`, for one provider
-or for several below their names) or of LiteLLM (model_prices_and_context_window.json). Only the
-names of models and `deprecation_date` are read. A file with another digest than the pinned one is
-an error: it could hide a retirement.
+The file has the format of Portkey-AI/models (`general/`, `pricing/` or `combined/`, for one
+provider or for several below their names) or of LiteLLM (model_prices_and_context_window.json).
+Only the names of models and `deprecation_date` are read. A file with another digest than the pinned
+one is an error: it could hide a retirement.
 """
 
 import hashlib
@@ -26,12 +26,12 @@ from reconciler.domain.policy import PinnedCatalogue
 from reconciler.domain.providers import KNOWN_PROVIDERS
 
 MAX_CATALOGUE = 16 * 1024 * 1024
-"""Bytes of a catalogue; LiteLLM's has 1.6 MB."""
+"""Maximum size of a catalogue in bytes; that of LiteLLM has 1.6 MB."""
 
 UPDATE_HINT = "pin a catalogue with `reconcile catalogue update URL|FILE`"
 _SAMPLE = "sample_spec"
 _COMMON = "default"
-"""Entries of both shapes that are no models."""
+"""Entries of both formats that are not models."""
 
 _DATE = "deprecation_date"
 _READ = frozenset({_DATE, "litellm_provider", "provider", "name"})
@@ -41,13 +41,13 @@ Document = Mapping[str, Any]
 
 
 class UnreadableCatalogue(ValueError):
-    """Raised for content that is no catalogue; the text continues a sentence about the file."""
+    """Raised for content that is not a catalogue; the message follows the name of the file."""
 
 
 def read_catalogue(
     source: FileSource, pinned: PinnedCatalogue, problems: ProblemCollector, here: SourceOrigin
 ) -> Catalogue | None:
-    """Return the pinned catalogue; None, after reports at `here`, if it cannot be used."""
+    """Return the pinned catalogue; report at `here` and return None if it cannot be used."""
     try:
         content = source.read(pinned.file, limit=MAX_CATALOGUE)
     except UnreadableFile as problem:
@@ -94,9 +94,9 @@ def parse_catalogue(content: bytes, *, name: str) -> dict[str, dict[str, ModelFa
 
 
 def parse_json(content: bytes) -> Any:
-    """Return the document of a catalogue, its numbers as text; raises `UnreadableCatalogue`."""
+    """Return the document of a catalogue with numbers as strings; raises `UnreadableCatalogue`."""
     try:
-        # Numbers are prices, which are not read: as strings they cost nothing to parse.
+        # Numbers are prices, which are not used; as strings, they need no parsing.
         return json.loads(
             content,
             parse_float=str,
@@ -128,7 +128,7 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _says_the_same(name: str, first: object, second: object) -> bool:
-    """Return whether two entries of one name differ at most in what is not read, such as prices."""
+    """Return whether two entries of one name differ only in unused fields, such as prices."""
     if isinstance(first, dict) or isinstance(second, dict):
         return _what_is_read(first) == _what_is_read(second)
     return first == second or name not in _READ
@@ -157,7 +157,7 @@ def _models_of(document: object, *, provider: str | None) -> dict[str, dict[str,
         found: dict[str, dict[str, ModelFacts]] = {}
         for key, part in document.items():
             models = _models_of(part, provider=key)
-            # The name outside counts: inside a part, Portkey calls openai `open-ai`.
+            # The outer name is used, because inside a part, Portkey names openai `open-ai`.
             _merge(found, {key: _joined(models)})
         return found
     if not any("pricing_config" in item or "type" in item or "params" in item for item in entries):

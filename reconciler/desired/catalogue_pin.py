@@ -1,7 +1,7 @@
 """Pin a catalogue: write its file, and its digest into reconcile.yaml, in place.
 
-The catalogue is written first: if the second write fails, the first is taken back, and if the
-process ends in between, the digest does not match and every command reports this.
+The catalogue is written first: if the second write fails, the first one is undone. If the process
+ends in between, the digest does not match, and every command reports this.
 """
 
 import json
@@ -37,7 +37,7 @@ _OF_DIGESTS = frozenset({"invalid-value", "missing-field", "wrong-type"})
 
 @dataclass(frozen=True, slots=True)
 class CatalogueSource:
-    """Downloaded or read file; the name shows its provider if the content does not."""
+    """Downloaded or local file; its name shows the provider if the content does not."""
 
     name: str
     content: bytes
@@ -114,7 +114,7 @@ def _is_mapping(node: object) -> bool:
 def _joined(
     sources: Sequence[CatalogueSource],
 ) -> tuple[bytes, Mapping[str, Mapping[str, ModelFacts]]]:
-    """Return the content of the file: that of one source as it is, or several by provider."""
+    """Return the content of the file: one source unchanged, or several merged by provider."""
     parts: dict[str, CatalogueSource] = {}
     for source in sources:
         try:
@@ -141,7 +141,7 @@ def _joined(
 
 
 def _text_of(source: CatalogueSource) -> str:
-    """Return the JSON of a source, which was parsed before, with every number as it is."""
+    """Return the JSON of a source that was parsed before, with every number unchanged."""
     text = source.content.decode(json.detect_encoding(source.content))
     return text.removeprefix("\N{BYTE ORDER MARK}").strip()
 
@@ -156,7 +156,7 @@ def _names_itself(content: bytes) -> bool:
 
 
 def _path_of(folder: Path, file: str) -> Path:
-    """Return where the file is written; a link that leads elsewhere is refused."""
+    """Return where the file is written; a link to another place is refused."""
     real, path = os.path.realpath(folder), folder / file
     if os.path.realpath(path) != f"{real}/{file}":
         summary = f"{path} contains a symbolic link, which is not followed"
@@ -193,7 +193,7 @@ def _write(
         replace_file(path, content)
         try:
             replace_file(config, edited)
-        # Also on Ctrl-C: a catalogue that does not fit its digest makes every command fail.
+        # Also on Ctrl-C, because every command fails if a catalogue does not match its digest.
         except BaseException:
             if before is None:
                 path.unlink(missing_ok=True)

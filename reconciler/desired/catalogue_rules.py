@@ -1,9 +1,9 @@
 """Compare the models that an integration declares with the catalogue.
 
-Only what the catalogue can know is reported. Nothing is said about an integration or a model with a
-host of its own, about custom models that the catalogue does not list, and about names that users
-choose: deployments on Azure, ARNs of provisioned models, endpoints. A deployment on Azure is
-checked by the model that it names.
+Only names that a catalogue can list are checked. The following are skipped: integrations and models
+with their own host, custom models that the catalogue does not list, and names that users choose
+(deployments on Azure, ARNs of provisioned models, endpoints). A deployment on Azure is checked by
+the model that it names.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ from reconciler.frozen_dataclass import dataclass
 
 @dataclass(frozen=True, slots=True)
 class _DeclaredModel:
-    """Name of a model in a file. `is_vendors` states that it must be one of the vendor's."""
+    """Name of a model in a file. `is_vendors` states that it must be a name of the vendor."""
 
     name: str
     steps: Steps
@@ -62,7 +62,7 @@ class ModelRules:
         provider = declared.fields.get("ai_provider_id")
         if not isinstance(provider, str) or not self._catalogue.has_provider(provider):
             return
-        # Another host serves models under names of its own.
+        # Another host may serve models under its own names.
         if _has_own_host(as_mapping(declared.fields.get("configurations"))):
             return
         for model in _models_of(declared):
@@ -76,7 +76,7 @@ class ModelRules:
             if model.is_vendors:
                 self._report_unknown(model, declared.slug, provider, document)
             return
-        # The retirement of a model that is off harms nobody.
+        # The retirement of a disabled model has no effect.
         if not model.is_enabled:
             return
         if facts.is_unclear:
@@ -169,7 +169,7 @@ def _entries(value: Value) -> Iterator[tuple[int, Tree]]:
 
 
 def _has_own_host(configurations: Tree) -> bool:
-    """Return whether calls go to a host that any provider can have, instead of the vendor's."""
+    """Return whether calls are sent to a configured host instead of the host of the vendor."""
     fields = compiled(Configuration).fields
     return any(
         field.facts.host and not is_empty(configurations.get(name))
@@ -178,7 +178,7 @@ def _has_own_host(configurations: Tree) -> bool:
 
 
 def _decides_host(model: Tree, provider: str) -> bool:
-    """Return whether a model is served by a host of its own; an unknown setting can name one."""
+    """Return whether a model has its own host; an unknown setting counts as one."""
     settings = as_mapping(model.get("configurations"))
     schema = integration_schema(provider).at(("models", str(model.get("slug")), "configurations"))
     return any(

@@ -121,7 +121,7 @@ def read_config(source: FileSource, problems: ProblemCollector) -> Config | None
 
 
 def choose_target(config: Config, name: str | None) -> tuple[Target | None, tuple[Diagnostic, ...]]:
-    """Return the target of a name, or the default one; None with an error if there is none."""
+    """Return the named or default target; report an error and return None if there is none."""
     chosen = name or config.default_target
     if chosen is None:
         hint = "use --target with " + one_of(sorted(config.targets))
@@ -162,7 +162,7 @@ def url_problem(url: str, *, risk: str, allows_query: bool = False) -> str | Non
 
     `risk` is what could happen without encryption.
     """
-    # Searched in the text itself: urlsplit silently removes tabs and line breaks.
+    # Checked in the text itself, because urlsplit silently removes tabs and line breaks.
     if any(c.isspace() or not c.isprintable() for c in url) or "\\" in url:
         return "must not contain spaces, backslashes or control characters"
     try:
@@ -212,7 +212,7 @@ def _missing(problem: UnreadableFile, source: FileSource) -> UnreadableFile:
 
 
 def _folder_above(source: FileSource) -> str | None:
-    """Return the folder with the configuration, if a command was started below or inside it."""
+    """Return the folder with the configuration if the command was started in it or below it."""
     if not isinstance(source, DirectorySource):
         return None
     # Lexically, because `desired-state` does not exist within `desired-state`.
@@ -224,7 +224,7 @@ def _check(tree: object, document: Sourced, problems: ProblemCollector) -> None:
     reported: set[Steps] = set()
 
     def report(code: str, summary: str, hint: str, steps: Steps) -> None:
-        # A field that does not exist is reported as such, and what it holds has no rules.
+        # An unknown field is reported as such, and no rules apply to its value.
         if not schema_at(compiled(ConfigFile), steps).is_known:
             return
         reported.add(steps)
@@ -237,8 +237,8 @@ def _check(tree: object, document: Sourced, problems: ProblemCollector) -> None:
         targets = tree.get("targets")
         for name, target in targets.items() if isinstance(targets, dict) else ():
             if isinstance(target, dict):
-                # Before all other references: the rules of keys are the reverse of those of
-                # integrations.
+                # Before all other references, because the rules of API keys are the reverse of
+                # those of integrations.
                 _bind_key(target, ("targets", name), report)
                 probe = target.get("probe")
                 gateway = probe.get("gateway") if isinstance(probe, dict) else None
@@ -284,12 +284,12 @@ def _bind_key(target: dict[str, Value], steps: Steps, report: ReportError) -> No
 
 def _check_target(name: str, target: Tree, document: Sourced, problems: ProblemCollector) -> None:
     here = document.origin_of(("targets", name))
-    # The model has the field, because the loader fills it from the key; it would be accepted here.
+    # The loader fills this field from the key, so the model would accept it in the file.
     if "name" in target:
         summary = "`name` is not a field of a target"
         hint = "remove it; the name of a target is its key in `targets`"
         problems.error("unknown-field", summary, here.at("name"), hint=hint, key=True)
-    # The model has this field, too.
+    # The model would also accept this field.
     if "soaks" in target:
         summary, hint = "`soaks` is not a field of a target", "remove it"
         problems.error("unknown-field", summary, here.at("soaks"), hint=hint, key=True)
@@ -327,7 +327,7 @@ def _check_target(name: str, target: Tree, document: Sourced, problems: ProblemC
 
 
 def _check_ratios(limits: Value, steps: Steps, report: ReportError) -> None:
-    """Refuse a ratio above 1 that is no percentage: 50 is more often 50 % than 5,000 %."""
+    """Refuse a ratio above 1 that is not a percentage: 50 usually means 50 %, not 5,000 %."""
     for name, hint in _RATIOS.items():
         ratio = limits.get(name) if isinstance(limits, dict) else None
         if isinstance(ratio, str) and PERCENTAGE.fullmatch(ratio) is None:
@@ -378,7 +378,7 @@ def _check_known_fields(known: Value, here: SourceOrigin, problems: ProblemColle
 
 
 def _check_catalogue(catalogue: Value, here: SourceOrigin, problems: ProblemCollector) -> None:
-    """Refuse a path that leaves the folder of the files."""
+    """Refuse a path that points outside the folder of the files."""
     file = catalogue.get("file") if isinstance(catalogue, dict) else None
     if isinstance(file, str) and not is_catalogue_path(file):
         summary = "`file` must be the path of a JSON file in the folder of reconcile.yaml"
@@ -393,7 +393,7 @@ def is_catalogue_path(path: str) -> bool:
 
 
 def _is_folder_name(name: str) -> bool:
-    # The second part refuses `..`, should the pattern ever allow it.
+    # The second condition refuses `..` even if the pattern allowed it.
     return _NAME.fullmatch(name) is not None and PurePosixPath(name).name == name
 
 

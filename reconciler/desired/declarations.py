@@ -1,7 +1,7 @@
 """Declarations of each environment, as canonical trees with the origin of every value.
 
-The trees are those of merged documents that have been checked. Unlike a `DesiredState` they hold
-`lifecycle`, because two environments can differ in it.
+The trees are those of merged documents that have been checked. Unlike a `DesiredState`, they
+contain `lifecycle`, because two environments can differ in it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ from reconciler.domain.tree import Value
 
 
 def merged_documents(source: FileSource, environment: str | None) -> dict[str, Sourced]:
-    """Return the merged documents of an environment, or without one the base, by slug."""
+    """Return the merged documents by slug, of an environment or of the base."""
     documents = Documents(source, ProblemCollector(source)).merged(environment)
     return {str(document.value["slug"]): document for document in documents}
 

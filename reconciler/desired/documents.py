@@ -1,7 +1,7 @@
 """Collect the documents of a source by slug: integrations, access fragments, overlays.
 
-This module knows the folders, not the fields: of a document, only its slug is read here. How
-documents are merged: `desired.overlay`.
+This module handles folders and not fields: only the slug of a document is read here. How documents
+are merged: `desired.overlay`.
 """
 
 import re
@@ -46,7 +46,7 @@ _MAX_STRAYS = 10
 
 
 def is_in_layout(path: str) -> bool:
-    """Return whether a path is reconcile.yaml, a folder of the layout, or inside of one."""
+    """Return whether a path is reconcile.yaml, a folder of the layout, or inside such a folder."""
     return path == CONFIG_FILE or path.partition("/")[0] in _FOLDERS
 
 
@@ -63,7 +63,8 @@ def blocked_folders(source: FileSource) -> dict[str, UnreadableFile]:
         if path not in paths and not source.has_file(path):
             continue
         try:
-            # Read although it should be a folder: the reason of the failure says what stands there.
+            # Read although it should be a folder: the reason of the failure shows what is in its
+            # place.
             source.read(path)
         except UnreadableFile as problem:
             blocked[path] = problem
@@ -91,7 +92,7 @@ class Documents:
         self._blocked: set[str] = set()
         self._without_slug: list[Sourced] = []
         self._base: dict[str, Sourced] = {}
-        # Before the strays, which skip blocked folders.
+        # Before the check for stray files, which skips blocked folders.
         self._report_blocked()
         self._find_strays()
         if config is not None:
@@ -105,8 +106,7 @@ class Documents:
 
     def merged(self, environment: str | None) -> Iterator[Sourced]:
         """Return every integration of an environment, those without a slug first."""
-        # A copy: a patch replaces and deletes entries, and the next environment starts from the
-        # base.
+        # A copy, because a patch changes entries, and the next environment starts from the base.
         documents = dict(self._base)
         if environment is not None:
             self._overlay(environment, documents)
@@ -116,7 +116,7 @@ class Documents:
     def _overlay(self, environment: str, documents: dict[str, Sourced]) -> None:
         folder = f"{ENVIRONMENTS}/{environment}"
         paths = self._inside(folder)
-        # A folder that cannot be read has been reported, and need not be missing.
+        # A folder that cannot be read has already been reported, and may not be missing.
         if not paths and self._blocked.isdisjoint({ENVIRONMENTS, folder}):
             self._report_missing(environment, folder)
         for path in paths:
@@ -139,7 +139,7 @@ class Documents:
         if similar is not None:
             hint = f"did you mean `{similar}`?"
         where, summary = self._origin_of(environment), f"{folder}/ has no overlay"
-        # Without a folder the name is probably misspelled, and the base alone would be the wrong
+        # Without a folder, the name is probably misspelt, and the base alone would be the wrong
         # state.
         if self._source.has_folder(folder):
             self._problems.warning("missing-environment", summary, where, hint=hint)
@@ -166,7 +166,7 @@ class Documents:
 
     def _find_strays(self) -> None:
         """Report YAML files outside the folders; folders with other names can contain anything."""
-        # Without a configuration, this is probably another folder, whose files are in their place.
+        # Without a configuration, this is probably another folder, where these files belong.
         is_other_folder = not self._source.has_file(CONFIG_FILE)
         for path in self._paths:
             folder, _, rest = path.partition("/")
@@ -198,7 +198,8 @@ class Documents:
             self._problems.add_stray(path, summary, _other_file_hint(path))
         if len(found) > _MAX_STRAYS:
             path = found[_MAX_STRAYS]
-            # One line for the rest: a folder of images would otherwise bury the other problems.
+            # One line for the rest, because a folder of images would otherwise hide the other
+            # problems.
             summary = f"{path} and {len(found) - _MAX_STRAYS - 1} more files are not read"
             self._problems.add_stray(path, summary, _other_file_hint(path))
 
@@ -217,7 +218,7 @@ class Documents:
                 self._problems.warning("stray-file", summary, SourceOrigin(path), hint=hint)
 
     def _read(self, path: str) -> list[Document]:
-        """Return the documents of a file; none, after a report, if there is an error."""
+        """Return the documents of a file; report an error and return none if it is invalid."""
         # The limit was reported for the file that exceeded it.
         if self._bytes > MAX_TOTAL:
             return []
@@ -272,14 +273,14 @@ class Documents:
         sourced = Sourced(value, origin, document.line)
         slug = value.get("slug")
         if not isinstance(slug, str) or not SLUG.fullmatch(slug):
-            # Kept, since its other fields can still be checked.
+            # Kept, because its other fields can still be checked.
             self._without_slug.append(sourced)
             # An overlay may name the slug that is missing or misspelled here.
             self._incomplete = True
             return
         name = str(slug)
-        # The first one counts, in the order of paths, so that the report does not depend on the
-        # file system.
+        # The first one in the order of paths counts, so that the report does not depend on the file
+        # system.
         first = self._base.setdefault(name, sourced)
         if first is not sourced:
             location = self._problems.location_of(first.origin.at("slug"))

@@ -1,6 +1,6 @@
 """Documentation of fields, looked up in the schema.
 
-Everything is derived from the schema; nothing about a field is written here. How a field is
+Everything is derived from the schema; this module contains no facts about fields. How a field is
 displayed: `reconciler.views.field_reference`.
 """
 
@@ -151,8 +151,8 @@ def explain(path: str, *, provider: str | None = None, recursive: bool = False) 
         if step not in members:
             around = ".".join(steps[:number])
             summary = f"`{step}` is not a field of {around or 'an integration'}"
-            # If the first step is unknown, the last one says more: `config.aws_region` is found by
-            # its end.
+            # If the first step is unknown, the last one is more useful: `config.aws_region` is
+            # found by `aws_region`.
             word = steps[-1] if number == 0 else step
             hint = _hint(word, around, field, whole)
             raise InvalidInput([error("unknown-field", summary, hint=hint)])
@@ -165,7 +165,7 @@ _ROOT = "integration"
 
 
 def _hint(word: str, around: str, field: FieldSchema, whole: FieldSchema) -> str:
-    """Return a hint to the path of the field that was probably meant."""
+    """Return a hint with the path of the field that was probably meant."""
     # A map has no field that could be meant.
     if field.kind in _OPEN_KINDS:
         return f"run `reconcile explain {around}`; names inside are free"
@@ -220,7 +220,7 @@ def _explained(
 _CONFIGURATIONS = "configurations"
 _PATHS_NAMED = 3
 _SHORTEST_GUESSED = 6
-"""Characters of a word that is searched in all names; a shorter one resembles too many."""
+"""Minimum length of a word that is searched in all names; a shorter one resembles too many."""
 _OPEN_KINDS = frozenset({FieldKind.HEADERS, FieldKind.MAP, FieldKind.ANY})
 
 

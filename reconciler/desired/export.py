@@ -1,6 +1,6 @@
 """Export what the API reports as documents that the loader accepts.
 
-`export_integration` leaves out defaults and server bookkeeping and replaces masks by references.
+`export_integration` omits defaults and fields of the server, and replaces masks with references.
 `write_loadable` writes the result and removes values that no file can contain: the API accepts more
 than a file does (a `${…}` in a description, a lone surrogate, an unknown shape of a field). Removed
 values are reported and stay unmanaged.
@@ -26,7 +26,7 @@ from reconciler.domain.state import Observed
 from reconciler.domain.tree import Path, Tree, Value, is_empty
 from reconciler.frozen_dataclass import dataclass
 
-# Flags of models come as `1`, `"false"` or `true` (remote/API.md §5.1); others may do so too.
+# Flags of models can be `1`, `"false"` or `true` (remote/API.md §5.1); other flags may be, too.
 _WIRE_BOOLEANS: Mapping[int | str, bool] = {
     1: True,
     0: False,
@@ -42,8 +42,8 @@ def export_integration(
 ) -> dict[str, Value]:
     """Return the document of an integration, in the order of the schema.
 
-    A stored secret that also has a secret mapping is written as a reference, or as the mapping
-    with `keep_mappings`; a file may not hold both.
+    A stored secret that also has a secret mapping is written as a reference, or as the mapping with
+    `keep_mappings`; a file may not contain both.
     """
     fields = dict(observed.fields)
     if keep_mappings:
@@ -59,7 +59,7 @@ def export_integration(
     for name in sort_names(fields, schema.fields):
         field = schema.child(name)
         written = _value(_without_defaults(field, fields), (name,), field, names)
-        # An empty field is left out: in a file it would declare that the field must be empty.
+        # An empty field is omitted: in a file, it would declare that the field must be empty.
         if not is_empty(written):
             tree[name] = written
     configurations = tree.get("configurations")
@@ -69,7 +69,7 @@ def export_integration(
 
 
 def grants_no_access(observed: Observed) -> bool:
-    """Return whether the whole list of workspaces was read and none has or will get access."""
+    """Return whether the whole list was read and no workspace has or will get access."""
     if not observed.workspaces_read or observed.is_workspace_scoped:
         return False
     schema = integration_schema(str(observed.fields.get("ai_provider_id")))
@@ -78,10 +78,9 @@ def grants_no_access(observed: Observed) -> bool:
         if schema.child(name).has_switch and isinstance(value, Mapping) and value.get("enabled"):
             return False  # each new workspace gets access, and an empty list would take it back
     entries = _entries(observed.fields.get("workspaces"))
-    # If fewer entries were read than the integration counts, one of the others may have access.
+    # If fewer entries were read than the integration counts, a missing workspace may have access.
     is_whole = (observed.workspace_count or 0) <= len(entries)
-    # An empty list in the file revokes every access, so it is written only where that is so
-    # already.
+    # An empty list in the file revokes all access, so it is written only if there is no access.
     return is_whole and not any(entry.get("enabled") for entry in entries)
 
 
@@ -108,8 +107,8 @@ def write_loadable(
     """
     remaining = {name: _copy(item) for name, item in tree.items()}
     left_out: list[Steps] = []
-    # Ends, because each round removes a value or gives up. What is left is loaded again, since one
-    # problem can hide another.
+    # The loop ends, because each round removes a value or gives up. The rest is loaded again,
+    # because one problem can hide another.
     while True:
         text = document(remaining, comments=comments)
         objections = _refused_places(text, remaining, today)
@@ -173,7 +172,7 @@ def _entries(value: Value) -> list[Mapping[str, Value]]:
 
 
 def _differs_from_base_model(model: Mapping[str, Value]) -> bool:
-    """Return whether an entry declares more than a model that is off, as base models are."""
+    """Return whether an entry declares more than a disabled base model."""
     return any(
         name != "slug" and value is not False and not is_empty(value)
         for name, value in model.items()
@@ -181,11 +180,11 @@ def _differs_from_base_model(model: Mapping[str, Value]) -> bool:
 
 
 def _value(value: Value, path: Path, field: FieldSchema, names: SecretNames) -> Value:
-    # A mask stands for a secret wherever it is, also in a field that no model describes.
+    # A mask represents a secret in every place, including a field that no model describes.
     if isinstance(value, Mask) or (field.facts.secret and not is_empty(value)):
         return names.reference(path)
     if isinstance(value, Redacted):
-        # Only the name of a header or an unknown field shows whether it holds a secret.
+        # Only the name of a header or an unknown field shows whether it contains a secret.
         is_by_name = not field.name and SECRET_NAME.search(path[-1])
         return names.reference(path) if is_by_name else value
     if isinstance(value, Mapping):
@@ -224,7 +223,7 @@ def _list(
 
 
 def _without_next_reset(tree: dict[str, Value], field: FieldSchema) -> dict[str, Value]:
-    """Drop the time of the next reset, which the server changes at each periodic reset."""
+    """Remove the time of the next reset, which the server changes at each periodic reset."""
     if not tree.keys() & {"periodic_reset", "periodic_reset_days"}:
         return tree
     return {name: v for name, v in tree.items() if not field.child(name).facts.instant}
@@ -236,7 +235,7 @@ def _configurations(tree: Tree, schema: FieldSchema) -> dict[str, Value]:
     written: dict[str, Value] = {}
     for name in sort_names(tree, [*own, *Configuration.model_fields]):
         field, value = schema.child(name), tree[name]
-        # What the server adds (remote/API.md §1.4) is written only where something needs it.
+        # What the server adds (remote/API.md §1.4) is written only if another field needs it.
         if field.facts.server_added and field.facts.required_by not in tree:
             continue
         if field.is_flag and isinstance(value, int | str) and not isinstance(value, bool):
@@ -246,7 +245,7 @@ def _configurations(tree: Tree, schema: FieldSchema) -> dict[str, Value]:
 
 
 class _ErrorPlaces(ProblemCollector):
-    """A collector that keeps the places of errors and nothing else."""
+    """Collector that keeps only the places of errors."""
 
     def __init__(self) -> None:
         super().__init__(MemorySource({}))
@@ -276,7 +275,7 @@ def _refused_places(text: str, tree: Tree, today: date) -> list[Steps]:
     if parsed.faults:
         # A syntax error has a position but no path, so each field is parsed alone.
         broken = [(n,) for n in tree if read_yaml(document({n: tree[n]}).encode()).faults]
-        # The empty place makes `_drop` give up, for no field is wrong by itself.
+        # The empty place makes `_drop` give up, because no single field is wrong.
         return list(broken) or [()]
     problems = _ErrorPlaces()
     source = Sourced(parsed.documents[0].value, SourceOrigin(""))
@@ -284,13 +283,13 @@ def _refused_places(text: str, tree: Tree, today: date) -> list[Steps]:
     if declared is not None:
         meant = {name: value for name, value in tree.items() if name not in {"slug", "lifecycle"}}
         return list(_misread(declared.fields, meant, ()))
-    # Each once: for a place that is already gone, `_drop` would remove its parent.
+    # Each place only once: for a place that was already removed, `_drop` would remove its parent.
     return list(dict.fromkeys(problems.steps))
 
 
 def _misread(loaded: Value, meant: Value, steps: Steps) -> Iterator[Steps]:
-    """Find values that are read as another value, such as a number in a field of text."""
-    # Hidden values cannot be compared: each is equal to itself alone.
+    """Find values that are read as another value, such as a number in a text field."""
+    # Hidden values cannot be compared: each is equal only to itself.
     if isinstance(meant, Redacted):
         return
     if isinstance(meant, dict) and isinstance(loaded, dict):

@@ -26,7 +26,7 @@ _LEVELS = {INTEGRATIONS: 0, ACCESS: 1, ENVIRONMENTS: 1}
 def format_file(data: bytes, *, path: str) -> bytes:
     """Return the canonical form of a valid file; its folder, in `path`, decides its layout."""
     original = data.decode("utf-8").removeprefix(_BOM)
-    # Positions are counted with single newlines; the line ends return at the end.
+    # Positions are counted with single newlines; the original line endings are restored at the end.
     text = original.replace("\r\n", "\n")
     roots = compose(text)
     comments = _Comments(text, roots)
@@ -95,10 +95,10 @@ class _Comment:
 
 
 class _Comments:
-    """The comments of a text that have not been written yet; each is handed out once.
+    """Comments of a text that have not been written yet; each is returned once.
 
-    Outside of scalars a text holds only indicators, white space and comments, so a `#` there begins
-    a comment.
+    Outside of scalars, a text contains only indicators, white space and comments, so a `#` there
+    starts a comment.
     """
 
     def __init__(self, text: str, roots: list[yaml.Node]) -> None:
@@ -121,7 +121,7 @@ class _Comments:
         return taken
 
     def on_line(self, line: int, *, behind: int, ahead_of: int | None = None) -> str:
-        """Remove and return the one at the end of a line, between two positions, else ""."""
+        """Remove and return the comment at the end of a line, between two positions, else ""."""
         for index in range(len(self._waiting) - 1, -1, -1):
             comment = self._waiting[index]
             if comment.line > line or (ahead_of is not None and comment.start >= ahead_of):
@@ -146,7 +146,7 @@ def _find_comments(text: str, spans: list[tuple[int, int]]) -> Iterator[_Comment
         while (at := text.find("#", position, start)) >= 0:
             position = _line_end(text, at)
             begin = text.rfind("\n", 0, at) + 1
-            # Counted from the last comment on; from the beginning, it would take quadratic time.
+            # Counted from the last comment; counting from the start would take quadratic time.
             line, counted = line + text.count("\n", counted, at), at
             yield _Comment(
                 start=at,
@@ -189,7 +189,7 @@ def _scalar_spans(nodes: list[yaml.Node]) -> Iterator[tuple[int, int]]:
 class _Chunk:
     """The lines of a field or entry, and the comments above it.
 
-    `blank` puts a blank line above the comments, `gap` one between them and the lines.
+    `blank` adds a blank line above the comments, and `gap` one between the comments and the lines.
     """
 
     name: str
@@ -208,7 +208,7 @@ class _Chunk:
 class _Layout:
     """Layout of the documents of one text.
 
-    `level` is the depth at which the fields of integrations stand; None if there are none.
+    `level` is the depth of the fields of integrations; None if there are none.
     """
 
     def __init__(self, text: str, comments: _Comments, *, level: int | None) -> None:
@@ -312,7 +312,7 @@ class _Layout:
         return here
 
     def _inline(self, head: str, value: yaml.Node, indent: int) -> list[str]:
-        # A block scalar keeps its form: people choose it for texts of several lines.
+        # A block scalar keeps its form, which users choose for texts of several lines.
         if isinstance(value, yaml.ScalarNode) and value.style in {"|", ">"}:
             body = self._block_scalar(value, indent + 2)
             return [f"{head} {body[0]}", *body[1:]]
@@ -361,7 +361,8 @@ class _Layout:
         written = self._text[node.start_mark.index : node.end_mark.index].rstrip("\n")
         head, *lines = written.split("\n")
         indicators = head.partition("#")[0]
-        # `+` keeps trailing line breaks and a digit fixes the indent: neither survives a move.
+        # `+` keeps trailing line breaks and a digit fixes the indent: neither can be kept in a
+        # move.
         if "+" in indicators or any(c.isdigit() for c in indicators) or not node.value.strip():
             return [quoted(node.value) + _spaced(head[len(indicators) :])]
         column = min(len(line) - len(line.lstrip(" ")) for line in lines if line.strip(" "))
@@ -398,7 +399,7 @@ def _written(chunks: list[_Chunk], *, first: bool) -> list[str]:
 
 
 def _lines(comments: Iterable[_Comment], pad: str) -> list[str]:
-    """Write comments one below the other; a blank line between two of them stays."""
+    """Write comments one below the other, and keep blank lines between them."""
     lines: list[str] = []
     for comment in comments:
         if lines and comment.after_blank:

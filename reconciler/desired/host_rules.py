@@ -1,4 +1,4 @@
-"""Rules for the URL of a host, checked on its text alone.
+"""Rules for the URL of a host, based only on its text.
 
 The API checks a `custom_host` before it stores it, so that a gateway cannot be made to call its own
 network: Portkey-AI/docs-core: product/ai-gateway/custom-hosts.mdx. A URL that no deployment can
@@ -45,7 +45,7 @@ _INNER_ADDRESSES = tuple(
         "100:0:0:1::/64",
     )
 )
-# Translators read the last 32 bits of such an address as an IPv4 address (RFC 6052).
+# Address translators read the last 32 bits of such an address as an IPv4 address (RFC 6052).
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _NEVER_NAMES = frozenset({"metadata", "instance-data", "kubernetes"})
 _NEVER_DOMAINS = (
@@ -66,13 +66,13 @@ _INNER_ENDINGS = frozenset(
         *("invalid", "onion", "localhost", "svc"),
     }
 )
-# `0x7f.1` and `2130706433` are 127.0.0.1 to many resolvers.
+# Many resolvers interpret `0x7f.1` and `2130706433` as 127.0.0.1.
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+", re.IGNORECASE)
 _IN_A_URL = re.compile(r"[\x21-\x7e]+")
 _HOST_NAME = re.compile(
     r"[a-z0-9_%-]+(\.[a-z0-9_%-]+)*\.?|[0-9a-f]*:[0-9a-f:.]*(%.+)?", re.IGNORECASE
 )
-"""A name or an IPv6 address; encoded names have a rule of their own."""
+"""A name or an IPv6 address; encoded names have a separate rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def encoded(url: str) -> Objection | None:
 
 
 def private(url: str) -> Objection | None:
-    """Return the problem of a URL that leads into a network that the API blocks."""
+    """Return the problem of a URL whose host is in a network that the API blocks."""
     parts = urlsplit(url)
     # A trailing dot makes a name absolute; it is the same host.
     name = (parts.hostname or "").rstrip(".")
@@ -179,7 +179,7 @@ def _of_disguised_address(name: str) -> Objection | None:
 
 
 def _embedded(address: Address) -> IPv4Address | None:
-    """Return the IPv4 address that an IPv6 address carries."""
+    """Return the IPv4 address inside an IPv6 address."""
     if isinstance(address, IPv4Address):
         return None
     if address.ipv4_mapped is not None or address.sixtofour is not None:
@@ -199,7 +199,7 @@ def _is_in(
 
 def _of_name(name: str) -> Objection | None:
     labels = name.split(".")
-    # `xn--` marks Punycode, in which another host can be imitated.
+    # `xn--` marks Punycode, which can imitate another host name.
     if "%" in name or any(label.startswith("xn--") for label in labels):
         return _refused("a host in an encoded form")
     if name in _NEVER_NAMES or _is_below(name, _NEVER_DOMAINS):
@@ -213,5 +213,5 @@ def _of_name(name: str) -> Objection | None:
 
 
 def _is_below(name: str, domains: tuple[str, ...]) -> bool:
-    # For most names one call suffices; the domains are compared only after a match.
+    # For most names, one call is sufficient; the domains are compared only after a match.
     return name.endswith(domains) and any(f".{name}".endswith(f".{d}") for d in domains)

@@ -1,6 +1,6 @@
 """Text of the files that `reconcile init` writes: the configuration and the GitHub workflows.
 
-The workflows are the callers that .github/workflows/README.md shows. They hold no steps, so that
+The workflows are the callers that .github/workflows/README.md shows. They contain no steps, so that
 nothing is installed by name and an update is one commit.
 
 The command that writes them: `reconciler.cli.commands.init`.
@@ -202,7 +202,7 @@ def recorded_source(record: str | None) -> WorkflowSource | None:
 
 def workflows(folder: str, source: WorkflowSource, *, branch: str = "main") -> dict[str, str]:
     """Return the workflow files by name; `folder` holds the desired state, seen from the root."""
-    # A path filter is a pattern, in which these characters stand for others.
+    # A path filter is a pattern, in which these characters have a special meaning.
     pattern = re.sub(r"([\\*?+\[\]!])", r"\\\1", folder) + "/**"
     values = {
         "repository": source.repository,

@@ -1,4 +1,4 @@
-"""Build an integration from one merged document, and report everything that is wrong with it.
+"""Build an integration from one merged document, and report all its problems.
 
 Scalars become typed values, secrets become references, and every rule of the schema, of the
 provider and between fields is checked: duplicates, credentials, scope, ignored paths. Types,
@@ -46,7 +46,8 @@ def build_integration(
         hide = code != "reference-forbidden" and is_hidden(schema, steps)
         problems.error(code, summary, document.origin_of(steps), hint=hint, hide=hide)
 
-    # First, because the model expects references in secret fields and must not see a literal.
+    # Done first, because the model expects references in secret fields and must not receive a
+    # literal.
     bind_references(tree, schema, report)
     errors = errors_in(Integration, tree)
     if errors:
@@ -71,7 +72,7 @@ def build_integration(
 def _check_references(
     node: Any, steps: Steps, document: Sourced, problems: ProblemCollector
 ) -> None:
-    """Report the references in a mapping or a list that the caller objects to.
+    """Report the references in a mapping or a list to which the caller objects.
 
     Most values are scalars; the loop skips them without a call, because it visits every value.
     """
@@ -224,7 +225,7 @@ class CrossFieldRules:
             end = date.fromisoformat(until)
         except ValueError:
             return  # the model reports it
-        # `until` is the last day on which the exception holds.
+        # `until` is the last day on which the exception is valid.
         if end < self.today:
             self._error(
                 "expired-ignore",

@@ -1,7 +1,7 @@
-"""Load files into a `DesiredState`; a mistake of a user becomes a diagnostic, never an exception.
+"""Load files into a `DesiredState`; a mistake in a file becomes a diagnostic, never an exception.
 
-Every mistake of every file is found in one run; a state exists only if there is no error. What a
-single file may hold: `desired.yaml_reader`; what an integration may declare: `desired.validate` and
+Every mistake of every file is found in one run; a state exists only if there is no error. Content
+of a single file: `desired.yaml_reader`. Content of an integration: `desired.validate` and
 `desired.integration_builder`; patches of environments: `desired.overlay`.
 
 Positions are not kept. For a secret that has no value, which is rare, the files are read again to
@@ -59,7 +59,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """All problems of the files, and what the catalogue says about their models."""
+    """All problems of the files, and the catalogue's findings about their models."""
 
     diagnostics: tuple[Diagnostic, ...]
     models: "tuple[ModelFinding, ...]" = ()
@@ -77,10 +77,10 @@ def load(
 ) -> Loaded:
     """Load what the files declare for a target, the default one if no name is given.
 
-    `check_reference` may object to a reference; the objection is reported where the reference
-    stands. With `expects_creates`, warn of what prevents an integration from being created; a plan
-    decides this better, because it knows which integrations exist. Models of the catalogue that
-    retire within `retirement_days` are reported, by default within `catalogue.NOTICE_DAYS`.
+    `check_reference` may object to a reference; the objection is reported at the reference. With
+    `expects_creates`, report what prevents an integration from being created; a plan decides this
+    better, because it reads which integrations exist. Models of the catalogue that retire within
+    `retirement_days` are reported, by default within `catalogue.NOTICE_DAYS`.
     """
     source = as_source(files)
     problems = ProblemCollector(
@@ -98,7 +98,7 @@ def load(
         terms = _Terms.of(target)
         integrations = _build_all(documents, config, terms, today, problems, models=models)
     diagnostics = in_order(problems.diagnostics)
-    # Warnings do not prevent a plan; one error does, because what it hides could be taken for
+    # Warnings do not prevent a plan, but one error does, because what it hides could be treated as
     # deleted.
     if target is None or config is None or has_errors(diagnostics):
         return Loaded(config, None, diagnostics)
@@ -122,7 +122,7 @@ def load_desired(
     """Load the integrations for a target of a configuration that has been loaded."""
     source = as_source(files)
     problems = ProblemCollector(source)
-    # `read_config` would have set it, and is not called here.
+    # `read_config` would have set it, but is not called here.
     problems.accepted_providers = config.providers
     with _without_garbage_collection():
         documents = Documents(source, problems, config)
@@ -144,10 +144,11 @@ def load_readable(
     problems = ProblemCollector(files)
     with _without_garbage_collection():
         config = read_config(files, problems)
-        # The settings of that commit, because a file means what they made of it then.
+        # The settings of that commit are used, because they determined the meaning of the files.
         same = config.targets.get(target.name) if config is not None else None
         terms = _Terms.of(same or target)
-        # Without the configuration: a slug that is in `deletions` today was valid at that commit.
+        # Without the configuration, because a slug that is in `deletions` today was valid at that
+        # commit.
         documents = Documents(files, problems)
         integrations = _build_all(documents, None, terms, today, problems)
     ordered = {slug: integrations[slug] for slug in sorted(integrations)}
@@ -238,9 +239,9 @@ class _Terms:
 
 
 def _terms_of_all(targets: Iterable[Target]) -> list[_Terms]:
-    """Return the distinct terms of targets, ordered by environment."""
+    """Return the distinct settings of targets, ordered by environment."""
     terms = {}
-    # Targets with equal terms would report every problem twice.
+    # Targets with equal settings would report every problem twice.
     for target in targets:
         # As text, because keys are sorted below, and a mapping has no order.
         key = (target.environment or "", str(sorted(target.known_fields.items())))
@@ -276,7 +277,7 @@ def _build_all(
     for document in documents.merged(terms.environment):
         integration = build_integration(document, problems, today, terms.known_fields)
         if integration is not None:
-            # A duplicate slug is an error, so no integration replaces another one unnoticed.
+            # A duplicate slug is an error, so no integration silently replaces another one.
             declared[integration.slug] = integration
             _check_tombstone(integration.slug, document, config, problems)
             if models is not None:
@@ -291,7 +292,7 @@ def _model_rules(
     today: date,
     days: int | None,
 ) -> "ModelRules | None":
-    """Return the rules of the catalogue; None, after reports, without one that can be used."""
+    """Return the rules of the catalogue; report and return None if it cannot be used."""
     if config is None or config.catalogue is None:
         return None
     # Imported late, because few repositories pin a catalogue.
@@ -323,7 +324,7 @@ def _check_tombstone(
 def _state(
     source: FileSource, config: Config, target: Target, integrations: dict[str, Declared]
 ) -> DesiredState:
-    # By slug, so that nothing depends on the order of the files.
+    # Ordered by slug, so that nothing depends on the order of the files.
     ordered = {slug: integrations[slug] for slug in sorted(integrations)}
     locate = ReferenceLocator(source, config, target.environment)
     return DesiredState(target, MappingProxyType(ordered), config.tombstones, locate)
@@ -353,8 +354,8 @@ class ReferenceLocator:
         self._origins: dict[tuple[str, SecretRef], SourceOrigin] | None = None
 
     def __call__(self, slug: str, reference: SecretRef) -> SourceLocation | None:
-        """Return the location of a reference, None if the files no longer hold it."""
-        # Found on first use: most plans never ask where a reference stands.
+        """Return the location of a reference, None if the files no longer contain it."""
+        # Found on first use, because most plans never need the location of a reference.
         if self._origins is None:
             self._origins = dict(self._find_all())
         origin = self._origins.get((slug, reference))

@@ -30,7 +30,7 @@ def apply_patch(
 ) -> Sourced:
     """Return a document with the patch merged in; `document` is not changed."""
     merge = _Merge(dict(document.moved), document, report)
-    # Copied in depth, since the base is patched again for the next environment.
+    # A deep copy, because the base is patched again for the next environment.
     value = deepcopy(document.value)
     merge.into_map(value, patch, (), origin, any_provider_schema())
     return Sourced(value, document.origin, document.line, merge.moved)
@@ -109,7 +109,7 @@ class _Merge:
                 entry, at = entries.append(name, source)
                 self.into_map(entry, item, at, source, inside)
             else:
-                # Without the key, which is the same: its origin stays the file that declared the
+                # Without the key, which is equal: its origin remains the file that declared the
                 # entry.
                 change = {name: value for name, value in item.items() if name != identity}
                 self.into_map(entries.values[known], change, (*here, known), source, inside)
@@ -144,7 +144,8 @@ class _Entries:
             self.positions.setdefault(str(value[identity]), index)
         times = Counter(str(value[identity]) for value in self.values)
         self.duplicates = {name for name, count in times.items() if count > 1}
-        # While places are still those of the files: `close` moves origins by their index.
+        # Done while places are still those of the files, because `close` moves origins by their
+        # index.
         for index in range(len(self.values)):
             at = (*here, index)
             merge.moved.setdefault(at, merge.origin_of(at))

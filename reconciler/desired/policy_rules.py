@@ -13,7 +13,7 @@ from reconciler.diagnostics import SourceLocation
 from reconciler.domain.tree import Tree, Value
 
 MAX_POLICIES = 20
-"""Largest number of policies of a target; each starts a program for each plan."""
+"""Maximum number of policies of a target; each policy starts a program for each plan."""
 
 _CONFIG_FILE = "reconcile.yaml"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

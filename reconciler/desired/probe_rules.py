@@ -61,7 +61,7 @@ def _check_rotation(
             hint = "add `probe: {command: [PROGRAM, …]}` to the target, or remove `staged`"
             problems.error("missing-field", summary, here.at("staged"), hint=hint)
     elif probe.get("gateway") is not None and not probe.get("workspace"):
-        # The shadow has no provider of its own in any other workspace.
+        # In any other workspace, the shadow has no provider.
         summary = "`staged` with a gateway probe needs `workspace` in `probe`"
         hint = "add `workspace: ID` to `probe`: that of the gateway's key"
         problems.error("missing-field", summary, here.at("staged"), hint=hint)
@@ -78,7 +78,7 @@ def _check_command(command: Value, here: SourceOrigin, problems: ProblemCollecto
             summary = "a word of `command` is empty or has a NUL character"
             problems.error("invalid-value", summary, here.at(index), hint="remove the word")
     program = command[0] if command else None
-    # The files of a checkout are those of a pull request.
+    # The files of a checkout may be those of a pull request.
     if isinstance(program, str) and "/" in program and not program.startswith("/"):
         summary = "the program of a probe cannot be a relative path"
         hint = "write an absolute path, or the name of a program on PATH"

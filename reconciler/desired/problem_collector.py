@@ -1,7 +1,7 @@
 """Collector of problems, which finds the file and line of each value it reports.
 
-Positions are not kept while there is no problem: a file is parsed again when a problem needs a
-position in it. Origins survive merging, so that a problem names the file that has to be edited.
+Positions are not kept: a file is parsed again if a problem needs a position in it. Origins are kept
+during merging, so that a problem names the file that must be edited.
 """
 
 from collections import Counter
@@ -23,9 +23,9 @@ ReferenceCheck = Callable[[SecretRef], Diagnostic | None]
 
 _CACHED_FILES = 16
 _MAX_PER_FILE = 200
-"""Reported problems of one file; more than this usually have one cause."""
+"""Maximum number of reported problems of one file; more usually have one cause."""
 _MAX_COMPARED = 100_000
-"""Words that searches for suggestions look at, in total: more would take seconds."""
+"""Maximum number of words that are compared for suggestions in total; more would take seconds."""
 
 _DEFAULT_HINTS: Mapping[str, str] = MappingProxyType(
     {
@@ -57,7 +57,7 @@ class SourceOrigin:
 class Sourced:
     """A document with the origin of every value in it.
 
-    `moved` holds the origins of values that come from elsewhere, by their path in `value`.
+    `moved` contains the origins of values from other files, by their path in `value`.
     """
 
     value: Any
@@ -68,7 +68,8 @@ class Sourced:
     def origin_of(self, path: Steps) -> SourceOrigin:
         """Return the origin of the value at a path."""
         if self.moved:
-            # The longest start of the path first: the innermost value from elsewhere decides.
+            # The longest prefix of the path comes first, because the innermost value from another
+            # file determines the origin.
             for length in range(len(path), 0, -1):
                 start = self.moved.get(path[:length])
                 if start is not None:
@@ -82,7 +83,7 @@ class ProblemCollector:
     `errors` counts the errors of values, reported or not. `check_reference` may object to a
     reference that is otherwise valid. With `expects_creates`, problems are reported that matter
     only if an integration does not exist yet. `accepted_providers` are those that reconcile.yaml
-    lists although the public record does not.
+    lists although the public sources do not.
     """
 
     def __init__(
@@ -222,7 +223,7 @@ class ProblemCollector:
             try:
                 data = self._source.read(file)
             except UnreadableFile:
-                # It could be read before; problems of a file that has vanished since have no
+                # The file was readable before; problems of a file that no longer exists have no
                 # excerpt.
                 data = b""
             kept = (read_yaml(data), lines_of(data))

@@ -110,7 +110,7 @@ def _check_path(
             problems.error("invalid-value", summary, origin, hint=f"write `{whole}`")
             return
         if field.kind is FieldKind.OBJECT:
-            # What a pattern matches is known only from the files.
+            # Only the files show what a pattern matches.
             if is_pattern(step):
                 return
             if step not in field.fields:
@@ -148,7 +148,7 @@ def _source_of(target: object) -> str | None:
 
 
 def _returns_to(name: str, sources: Mapping[str, str | None]) -> bool:
-    """Return whether a chain of promotions comes back to the target that it begins with."""
+    """Return whether a chain of promotions leads back to its first target."""
     passed: set[str] = set()
     source = sources[name]
     while source is not None and source not in passed:

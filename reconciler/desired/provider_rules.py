@@ -1,8 +1,8 @@
 """Rules of a provider beyond the types of its fields.
 
-Required fields, documented forms, hosts, deployments and credentials: what the API is known to
-refuse with a 400 that names no field. What the API certainly refuses is an error; what only the
-vendor's own tools are recorded to refuse is a warning.
+Required fields, documented forms, hosts, deployments and credentials: values that the API is known
+to refuse with a 400 that names no field. A value that the API certainly refuses is an error; a
+value that only the vendor's own tools refuse is a warning.
 """
 
 import re
@@ -58,8 +58,8 @@ class ProviderRules:
             return
         self._id()
         given = self.tree.get(_CONFIGURATIONS)
-        # `configurations: null` declares that there are none; without the key the stored ones stay,
-        # and nothing is demanded (remote/API.md §3).
+        # `configurations: null` declares that there are none; without the key, the stored ones
+        # stay, and nothing is required (remote/API.md §3).
         if type(given) is dict or (given is None and _CONFIGURATIONS in self.tree):
             self._configurations(given or {})
         # Walked once for all rules about single values: one integration can list thousands of
@@ -79,7 +79,7 @@ class ProviderRules:
         hint = f"if the id is correct, add `providers: [{self.provider[:60]}]` to reconcile.yaml"
         if similar is not None:
             hint = f"did you mean `{similar}`? If not, add it to `providers` in reconcile.yaml"
-        # A text that cannot be a name may contain a secret, so it is not repeated.
+        # Text that cannot be a name may contain a secret, so it is not repeated.
         elif shown != f"`{self.provider}`":
             hint = "if the id is correct, add it to `providers` in reconcile.yaml"
         self.problems.warning(
@@ -95,7 +95,7 @@ class ProviderRules:
         origin = self._at(_CONFIGURATIONS)
         for missing in self.model.missing(given, mapped):
             summary = f"`configurations` of {self.provider} needs {_named(missing)}"
-            # A field that is written, but empty, is the place to look at.
+            # The location is the field itself if it is present but empty.
             is_written = missing.field in given
             at = self._at(_CONFIGURATIONS, missing.field) if is_written else origin
             self.problems.error("missing-field", summary, at, **_addition(missing))
@@ -149,12 +149,12 @@ class ProviderRules:
                     self._text(value, member, (*steps, name))
                 if value and facts.replaced_by is not None:
                     self._replaced(name, facts.replaced_by, (*steps, name))
-            # A list in place of the mapping is reported as such; its fields would be unknown.
+            # A list in place of the mapping is reported as such; all its fields would be unknown.
             elif isinstance(value, dict | list) and not (
                 name == _CONFIGURATIONS and isinstance(value, list)
             ):
                 self._values(value, member, (*steps, name))
-        # Only deployments have this field, whatever the name of their list.
+        # Only deployments have this field, regardless of the name of their list.
         if "is_default" in field.fields:
             self._deployment(node, steps)
         elif node.get("type") == "tokens":
@@ -163,7 +163,7 @@ class ProviderRules:
     def _unknown_field(self, name: str, around: FieldSchema, place: Steps) -> None:
         hint = self.problems.did_you_mean(name, around.fields)
         if around.model is self.model and name in self.model.other_names:
-            # More certain than a similar name: the vendor itself uses this one elsewhere.
+            # More certain than a similar name, because the vendor itself uses this name elsewhere.
             hint = f"rename it to `{self.model.other_names[name]}`"
         elif around.model is self.model and name in self.schema.fields:
             hint = f"move it out of `configurations`: `{name}` is a field of the integration"
@@ -222,8 +222,7 @@ class ProviderRules:
     def _host(self, text: str, field: FieldSchema, steps: Steps) -> None:
         found = host_rules.malformed(text)
         if found is None:
-            # The API is known to check the address of `custom_host`, of no other host
-            # (remote/API.md §3).
+            # The API is known to check only the address of `custom_host` (remote/API.md §3).
             is_custom = field.name == "custom_host"
             found = host_rules.private(text) if is_custom else host_rules.encoded(text)
         if found is not None:
@@ -271,7 +270,7 @@ class ProviderRules:
 
 
 def _is_before(text: str, today: date) -> bool:
-    """Return whether a text is an instant before the beginning of a day in UTC."""
+    """Return whether a text is an instant before the start of a day in UTC."""
     instant = parse_instant(text)
     if instant is None:
         return False  # the model reports it

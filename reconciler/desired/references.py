@@ -1,7 +1,7 @@
 """References in files: parse `${scheme:locator}`, keep literals out of secret fields, name secrets.
 
 Text that was only meant as a reference, such as `${SECRET_X}` or `$SECRET_X`, gets a hint. It may
-also be a secret, so a hint repeats a name only if it can be nothing but a name.
+also be a secret, so a hint repeats a name only if it is certainly a name.
 
 No value is read here. Which references an environment allows, and how they are resolved:
 `reconciler.secrets`.
@@ -61,13 +61,13 @@ def bind_references(
     known = schema.fields
     for name, value in tree.items():
         field = known.get(name) or schema.child(name)
-        # Replaced while it is read, so that no later step of the loader sees a literal secret.
+        # Replaced immediately, so that no later step of the loader receives a literal secret.
         tree[name] = _bind(value, field, name, (*steps, name), report)
 
 
 def _bind(value: Value, field: FieldSchema, name: str, steps: Steps, report: ReportError) -> Value:
     if isinstance(value, str):
-        # A reference in a plain field would be sent as text, so it is looked for as well.
+        # A reference in a plain field would be sent as text, so it is also reported.
         if field.facts.sensitive or "${" in value:
             return _leaf(value, field, name, steps, report)
     elif isinstance(value, dict):
@@ -192,7 +192,8 @@ class SecretNames:
 
     def _generate(self, path: Path) -> SecretRef:
         field = path[-1]
-        # Two names can become one variable, as `a-b` and `a_b` do; the second gets its whole path.
+        # Two names, such as `a-b` and `a_b`, can become the same variable; the second gets its
+        # whole path.
         if self._taken.setdefault(_variable(field), path) != path:
             field = "_".join(path)
         if self._template is None:
@@ -216,7 +217,8 @@ def template_problem(template: str) -> str | None:
 def _fill_template(template: str, slug: str, field: str) -> SecretRef:
     inner = template[2:-1]
     scheme, _, locator = inner.partition(":")
-    # A variable's name is narrower than the path of a secret manager, which takes a slug unchanged.
+    # The name of a variable allows fewer characters than the path of a secret manager, which
+    # accepts a slug unchanged.
     if scheme == "env":
         slug, field = _variable(slug), _variable(field)
     field = _NOT_IN_LOCATORS.sub("_", field)
@@ -232,10 +234,10 @@ FORMS = "write `${env:SECRET_…}`, `${vault:path#field}` or another `${scheme:l
 # Credentials of this tool and of CI: an integration must not send them to a vendor.
 RESERVED_PREFIXES = ("PORTKEY_", "GITHUB_", "ACTIONS_", "RECONCILE_")
 _LONGEST_NAME = 64
-# A key can consist of capitals and digits, so digits are shown only behind our own prefix.
+# A key can consist of capital letters and digits, so digits are shown only after our own prefix.
 _SHOWABLE = r"SECRET_[A-Z0-9_]+|[A-Z][A-Z_]*"
 
-# As texts, because compiling takes time and only a malformed reference needs them.
+# Kept as strings, because compiling takes time and only a malformed reference needs them.
 _BRACED = (
     r"\$\{\{?\s*(?:(?P<scheme>[A-Za-z][A-Za-z0-9+_-]*)\s*[:.](?![-=?+])\s*)?"
     r"(?P<name>[^{}]*?)\s*(?P<close>\}{0,2})"

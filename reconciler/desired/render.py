@@ -39,7 +39,7 @@ def render(
 ) -> RenderedIntegration:
     """Return an integration as plain data, with the locations of its leaves."""
     tree: dict[str, Value] = {"slug": integration.slug, **integration.fields}
-    # `integration.lifecycle` is parsed already; readers want it as it is written.
+    # `integration.lifecycle` is already parsed; the output shows it as it is written.
     if "lifecycle" in document.value:
         tree["lifecycle"] = apply_types(document.value["lifecycle"], compiled(LifecycleRules))
     fields = {name: _shown(value) for name, value in tree.items()}
@@ -56,7 +56,8 @@ def as_yaml(documents: Iterable[RenderedIntegration]) -> str:
     texts = []
     for document in documents:
         lines = list(_lines(document.fields, (), 0, document.origins))
-        # Beyond 60 columns a single long value would push the comments of all lines out of sight.
+        # Limited to 60 columns, because one long value would otherwise push the comments of all
+        # lines out of view.
         width = min(60, max((len(text) for text, _ in lines), default=0))
         texts.append("".join(_with_comment(text, place, width) for text, place in lines))
     return "---\n".join(texts)
@@ -109,7 +110,7 @@ def _leaf_steps(value: Value, steps: Steps) -> Iterator[Steps]:
 
 
 def _key_path(tree: Tree, steps: Steps) -> Path:
-    """Return a path in which the identity of an entry stands for its number."""
+    """Return a path with the identity of each entry in place of its number."""
     names: list[str] = []
     node: Any = tree
     field: FieldSchema = any_provider_schema()

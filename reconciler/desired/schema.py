@@ -22,7 +22,7 @@ Schema = dict[str, Any]
 _MAPPABLE = {"not": {"required": [MAPPINGS]}}
 """A secret mapping can fill a required field; without mappings the field must be set."""
 
-# Looser than the rules that `validate` applies, so that an editor never marks a correct value.
+# Less strict than the rules of `validate`, so that an editor never marks a correct value.
 # `patternErrorMessage` and `errorMessage` are for editors; JSON Schema ignores unknown keywords.
 _URL: Schema = {
     "pattern": r"^([Hh][Tt][Tt][Pp][Ss]?://[^\s/?#@]+([/?][^\s#]*)?)?$",
@@ -45,7 +45,7 @@ _ONE_RESET: Schema = {
         },
         "required": ["periodic_reset", "periodic_reset_days"],
     },
-    # No object is null; unlike `not`, a wrong type can have a message.
+    # An object is never null; unlike `not`, a wrong type can have a message.
     "then": {
         "type": "null",
         "errorMessage": "periodic_reset and periodic_reset_days cannot be set together.",
@@ -161,7 +161,7 @@ def integration() -> Schema:
         rules.append(_rule({"enum": sorted(providers)}, model))
     definitions[Configuration.__name__] = _configuration(Configuration, definitions)
     definitions["RequiredValue"] = _REQUIRED_VALUE
-    # The rest: providers without fields of their own, and those that this release does not know.
+    # The rest: providers without additional fields, and providers that this release does not know.
     rules.append(_rule({"not": {"enum": sorted(PROVIDERS)}}, Configuration))
     # Left open here: the rules choose the definition by `ai_provider_id`.
     properties["configurations"] = {
@@ -248,7 +248,7 @@ def overlay() -> Schema:
 
 
 def _by_slug(entry: Schema) -> Schema:
-    """Return the schema of a mapping by slug; an empty file is valid, too."""
+    """Return the schema of a mapping by slug; an empty file is also valid."""
     return {
         "type": ["object", "null"],
         "propertyNames": {"pattern": f"^{SLUG.pattern}$"},
@@ -257,7 +257,7 @@ def _by_slug(entry: Schema) -> Schema:
 
 
 def _patch(model: Schema) -> Schema:
-    """Return the schema of a model of which nothing is required and everything can be null."""
+    """Return the schema of a model without required fields, in which every field can be null."""
     patch = {key: value for key, value in model.items() if key != "required"}
     properties = model.get("properties")
     if properties is not None:
@@ -329,7 +329,7 @@ def _configuration(model: type[Configuration], definitions: Schema) -> Schema:
     """Return the schema of one provider's configurations; unknown fields are allowed."""
     schema = model.as_pydantic().model_json_schema()
     definitions |= schema.pop("$defs", {})
-    # A mask that was copied from a response is no value; an editor should say so.
+    # A mask that was copied from a response is not a value; an editor should report it.
     return schema | {"patternProperties": {f"^{MASK_PREFIX}": False}}
 
 

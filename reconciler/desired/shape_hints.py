@@ -16,7 +16,7 @@ _SHOWABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@*-]{0,59}")
 _CONFIGURATIONS = "configurations"
 _LISTS = frozenset({FieldKind.KEYED_LIST, FieldKind.LIST, FieldKind.SINGLE})
 _SHORTEST_GUESSED = 6
-"""Characters of a name that is compared with all fields; a shorter one resembles too many."""
+"""Minimum length of a name that is compared with all fields; a shorter one resembles too many."""
 _PARENTS_NAMED = 3
 _IDENTITIES = frozenset(
     {"id", "model", "model_id", "model_slug", "name", "slug"}
@@ -61,12 +61,12 @@ def entry_hint(entries: FieldSchema, value: object, *, hidden: bool = False) -> 
 
 
 def list_hint(field: FieldSchema, name: str, value: object, *, hidden: bool = False) -> str:
-    """Return how to write the list of a field that has another value; "" if there is no better."""
+    """Return how to write the list of a field that has another value; "" if that is unknown."""
     entry = field.entries
     if entry is None:
         return ""
     if isinstance(value, Mapping):
-        # Not `[]` for `{}`: an empty list takes away every model or workspace.
+        # Does not suggest `[]` for `{}`, because an empty list revokes every model or workspace.
         if not value:
             return ""
         if entry.fields and set(value) <= set(entry.fields):
@@ -88,7 +88,7 @@ def map_hint(field: FieldSchema) -> str:
 
 
 def named_entry(field: FieldSchema, entry: object) -> str | None:
-    """Return the name in `- ws-a: {…}`, an entry whose identity stands in place of a field."""
+    """Return the name in `- ws-a: {…}`, an entry whose identity is in place of a field."""
     if field.key is None or field.entries is None or not isinstance(entry, Mapping):
         return None
     if field.key in entry:
@@ -136,14 +136,15 @@ def _is_showable(text: str) -> bool:
 def _parents_of(name: str, schema: FieldSchema) -> list[tuple[str, ...]]:
     """Return the paths of the fields that have a member of this name, in the order of the models.
 
-    Fields inside of the prices of a model, four levels deep, are left out: they resemble too much.
+    Fields inside of the prices of a model, four levels deep, are omitted, because they resemble too
+    many names.
     """
     found = [path[:-1] for path, _ in schema.walk() if path[-1] == name]
     return [path for path in dict.fromkeys(found) if len(path) <= _PARENTS_NAMED]
 
 
 def _is_below(parent: tuple[str, ...], here: tuple[str, ...]) -> bool:
-    """Return whether a field is a member of the mapping at `here`, whatever its entries are named.
+    """Return whether a field is a member of the mapping at `here`, with any names of entries.
 
     The names of targets are part of `here` and not of the path of a field.
     """

@@ -72,7 +72,7 @@ class FileSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MemorySource:
-    """Files that are held in memory; `original` is the source they were copied from."""
+    """Files in memory; `original` is the source they were copied from."""
 
     files: Mapping[str, bytes]
     label: str = "desired-state"

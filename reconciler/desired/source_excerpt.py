@@ -1,8 +1,8 @@
 """Excerpt of the source line that a diagnostic points at, without secrets.
 
 The line may be invalid YAML, so words are examined, not structure: nothing is shown after the first
-word that suggests a secret, unless it is a reference. Too much is hidden rather than too little.
-How an excerpt is displayed: `reconciler.views.diagnostics`.
+word that suggests a secret, unless it is a reference. In doubt, more is hidden. How an excerpt is
+displayed: `reconciler.views.diagnostics`.
 """
 
 import re
@@ -22,7 +22,7 @@ _SENSITIVE = re.compile(
     re.IGNORECASE,
 )
 _HARMLESS_ELSEWHERE = frozenset({"auth_header", "credential_changes", "tokens"})
-"""Words of reconcile.yaml and of values that suggest a secret but are none."""
+"""Words of reconcile.yaml and of values that suggest a secret but are not one."""
 
 _CONFIGURATIONS = re.compile(r"""(?<![^\s{,\[\-"'])configurations["']?\s*:""")
 """Start of the fields of a provider, where an unknown name hides its value."""
@@ -33,7 +33,7 @@ _NAME_END = re.compile(r"[\"']?\s*:(?=[\s\"'{\[]|$)")
 _AFTER_WORD = re.compile(r"[\"']?\s*[:=]?\s*")
 _REFERENCE = re.compile(r"[\"']?\$\{[a-z][\w+-]*:[^\s{}\"']*\}[\"']?(?=\s*(?:[,}\]]|$))")
 _PRIVATE_IN_URL = re.compile(r"""(://)([^"']*)(?=@)|(://[^\s"'?#]*[?#])([^\s"']+)""")
-"""User name and password of a URL, or its query: another problem of the line may show them."""
+"""User name and password of a URL, or its query, which another problem of the line may show."""
 
 _KEY = re.compile(
     r"(?<![^\s{,\[\-])(?:\"[^\"]*\"|'[^']*'|[^\s\"'{}\[\],:#&*!|>%@`$-][^\s{}\[\],:]*)\s*:(?=[\s\"'{\[]|$)"
@@ -41,7 +41,7 @@ _KEY = re.compile(
 _BEFORE_KEY = re.compile(r"[\s\-{\[,?]*")
 _LOOK_BACK = 200
 _LONGEST_LINE = 4_000
-"""Characters of a line that is searched; longer ones could take quadratic time."""
+"""Maximum length of a line that is searched; longer lines could take quadratic time."""
 
 
 def excerpt(
@@ -143,7 +143,7 @@ def _hides_its_value(text: str, word: re.Match[str], *, closed: bool) -> bool:
 def _hides_something(text: str, *, closed: bool = False) -> bool:
     if len(text) > _LONGEST_LINE:
         return True
-    # The added word shows whether something behind the line would be hidden.
+    # The added word shows whether text after the line would be hidden.
     return _cut(text + " x", len(text) + 2, closed=closed) < len(text) + 2
 
 

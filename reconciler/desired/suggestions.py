@@ -24,8 +24,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def nearest(word: str, known: Iterable[str], *, strict: bool = False) -> str | None:
     """Return the nearest known word; None if none is near.
 
-    An abbreviation, such as `prod` or `prd` for `production`, counts if nothing is spelled alike.
-    With `strict` it does not, and at most a quarter of the letters may differ.
+    An abbreviation, such as `prod` or `prd` for `production`, counts if no word is spelt similarly.
+    With `strict`, it does not count, and at most a quarter of the letters may differ.
     """
     from difflib import get_close_matches  # noqa: PLC0415  few runs have a misspelled word
 
@@ -40,7 +40,7 @@ def nearest(word: str, known: Iterable[str], *, strict: bool = False) -> str | N
 
 
 def _abbreviates(word: str, long: str) -> bool:
-    """Return whether a word of three letters or more begins a longer one, or leaves letters out."""
+    """Return whether a word of at least three letters is a prefix or an abbreviation of another."""
     if len(word) < _SHORTEST_ABBREVIATION or len(word) >= len(long) or word[0] != long[0]:
         return False
     if long.startswith(word):
@@ -56,13 +56,13 @@ def meant_provider(word: str) -> str | None:
 
 
 def quoted(name: str) -> str:
-    """Return a name as messages show it; what cannot be a name may contain a secret."""
+    """Return a name as messages show it; text that cannot be a name may contain a secret."""
     showable = _NAME.fullmatch(name) and not LOOKS_SECRET.search(name)
     return f"`{name}`" if showable else "this name"
 
 
 def unusual_space(name: str) -> str:
-    """Return a hint for a character in a name that looks like a space, or like nothing."""
+    """Return a hint for a character in a name that looks like a space or is invisible."""
     for character in name:
         if character != " " and unicodedata.category(character) in {"Zs", "Cf"}:
             title = unicodedata.name(character, "a character that cannot be seen").lower()
@@ -71,7 +71,7 @@ def unusual_space(name: str) -> str:
 
 
 def valid_slug(text: str) -> str:
-    """Return a hint with the slug that is nearest to a text that is none."""
+    """Return a hint with the slug that is nearest to an invalid one."""
     plain = unicodedata.normalize("NFKD", text[:_LONGEST]).encode("ascii", "ignore").decode()
     slug = _NOT_IN_SLUGS.sub("-", plain).strip("-")
     if not slug or LOOKS_SECRET.search(text):

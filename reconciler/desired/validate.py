@@ -88,7 +88,7 @@ def report_errors(
 def _misspelt(
     found: "Iterable[tuple[ErrorDetails, Steps]]", schema: FieldSchema, tree: object
 ) -> set[Steps]:
-    """Return the places of fields for which an unknown name beside them was most likely meant."""
+    """Return the places of missing fields that an unknown name beside them most likely means."""
     meant = set()
     for problem, steps in found:
         if problem["type"] != "extra_forbidden":
@@ -99,14 +99,14 @@ def _misspelt(
             meant.add((*around, identity))
             continue
         near = nearest(name, names_at(schema, around))
-        # A name that is right in another place is not misspelt.
+        # A name that is valid in another place is not misspelt.
         if near is not None and not field_elsewhere(name, around, schema):
             meant.add((*around, near))
     return meant
 
 
 def _identity(around: Steps, name: str, schema: FieldSchema, tree: object) -> str | None:
-    """Return the identity for which another name stands in the entry of a list at `around`."""
+    """Return the identity for which another name is used in the list entry at `around`."""
     if not around or not isinstance(around[-1], int):
         return None
     return meant_identity(schema_at(schema, around[:-1]), _value_at(tree, around), name)
@@ -124,8 +124,8 @@ def _steps(loc: tuple[int | str, ...], tree: object) -> Steps:
     node = tree
     for position, part in enumerate(loc):
         is_last = position == len(loc) - 1
-        # What is not in the data names a member of a union; only the last part can be a missing
-        # field.
+        # A part that is not in the data names a member of a union; only the last part can be a
+        # missing field.
         if isinstance(node, dict) and (part in node or (is_last and not str(part).startswith("("))):
             steps.append(part)
             node = node.get(part)
@@ -207,7 +207,7 @@ class _Explainer:
 
     def _digest_hint(self, problem: "ErrorDetails") -> str:
         is_digest = problem.get("ctx", {}).get("pattern") == DIGEST_PATTERN
-        # A digest is never written by hand: the command that pins a catalogue writes it.
+        # Users do not write a digest: the command that pins a catalogue writes it.
         return "run `reconcile catalogue update URL|FILE`, which writes it" if is_digest else ""
 
     def _example_hint(self, kind: str, steps: Steps) -> str:
@@ -239,13 +239,13 @@ class _Explainer:
         )
 
     def _named_entry_hint(self, steps: Steps) -> str:
-        """Return a hint for `- ws-a: {…}`, where a name stands in place of a field."""
+        """Return a hint for `- ws-a: {…}`, where a name is in place of a field."""
         if steps[-1] != self._name_of_entry(steps[:-1]):
             return ""
         return entry_hint(schema_at(self.schema, steps[:-2]), steps[-1])
 
     def _name_of_entry(self, steps: Steps) -> str | None:
-        """Return the name that stands in place of a field in the entry of a list at `steps`."""
+        """Return the name that is in place of a field in the list entry at `steps`."""
         if not steps or not isinstance(steps[-1], int):
             return None
         return named_entry(schema_at(self.schema, steps[:-1]), _value_at(self.tree, steps))

@@ -1,9 +1,9 @@
 """Change single values in a YAML file without changing any other byte.
 
-Comments, order, quotes, indentation and line ends of a file belong to its authors. So the file is
-not written from parsed data: values are located by PyYAML's marks, and the text between the marks
-is replaced. Files have passed `desired.yaml_reader` before, so depth and size are bounded and there
-are no aliases. Whole new documents: `desired.yaml_writer`.
+Comments, order, quotes, indentation and line ends of a file belong to its authors. Therefore, the
+file is not written from parsed data: values are located by PyYAML's marks, and the text between the
+marks is replaced. Files have passed `desired.yaml_reader` before, so depth and size are bounded and
+there are no aliases. Whole new documents: `desired.yaml_writer`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True, slots=True)
 class _NodeLocation:
-    """A node of a file, and whether it stands within brackets of another one, or in JSON."""
+    """A node of a file, and whether it is within brackets of another one, or in JSON."""
 
     node: yaml.Node
     in_flow: bool
@@ -40,7 +40,7 @@ class FileEdit:
 
     def __init__(self, data: bytes) -> None:
         text = data.decode("utf-8")
-        # Set aside and written back, because an edit changes no other byte.
+        # Removed and restored later, because an edit changes no other byte.
         self._bom = _BOM if text.startswith(_BOM) else ""
         self._text = text[len(self._bom) :]
         # An edit of the last line may add or lose its line break; `result` restores it.
@@ -63,11 +63,11 @@ class FileEdit:
         written = _in_style_of(place, value)
         colon = self._colon_above(index, steps, start)
         if colon is not None:
-            # A list can begin in the column of its name, where no other value can stand.
+            # A list can begin in the column of its name; no other value can.
             first_line = self._text[colon : line_start(self._text, start)].rstrip("\r\n")
             self._splice(colon, end, f" {written}{first_line}")
             return
-        # Behind `name:` without a value there is no space yet.
+        # After `name:` without a value, there is no space yet.
         if start == end and self._text[start - 1 : start] == ":":
             written = " " + written
         self._splice(start, end, written)

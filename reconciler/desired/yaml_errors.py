@@ -16,7 +16,7 @@ BOM = b"\xef\xbb\xbf"
 MAX_FAULTS = 50
 """Reported errors of one file; more than this usually have one cause."""
 
-# Not allowed in YAML: C0 except tab and line breaks, DEL, C1 except NEL, two non-characters.
+# Not allowed in YAML: C0 except tab and line breaks, DEL, C1 except NEL, two noncharacters.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 
 _MESSAGES = {
@@ -56,7 +56,7 @@ _FATAL = frozenset({"alias", "too-deep", "too-many-nodes", "complex-key", "missi
 class YamlError:
     """An error in a file; line and column count from 0.
 
-    `fatal` if data are missing because of it, so that checking the rest would mislead.
+    `fatal` if data are missing because of it, so that further checks would be misleading.
     """
 
     code: str
@@ -104,7 +104,7 @@ def describe_parser_error(error: YAMLError, data: bytes) -> YamlError:
         return describe_refusal("too-deep", line, column)
     rows = data.removeprefix(BOM).decode("utf-8", "replace").splitlines()
     if _is_bracket_as_name(error, rows) and error.context_mark is not None:
-        # The parser notices up to 1,024 characters behind the bracket, or at the end of the file.
+        # The parser detects it up to 1,024 characters after the bracket, or at the end of the file.
         at = error.context_mark
         return YamlError("syntax", *_BRACKET_AS_NAME, at.line, at.column)
     row = rows[line] if line < len(rows) else ""
@@ -136,7 +136,7 @@ def _missing_space(line: int, rows: list[str]) -> _Cause | None:
 
 
 def _cause(error: MarkedYAMLError, line: int, rows: list[str]) -> _Cause | None:
-    """Return the cause of an error that the parser notices behind it."""
+    """Return the cause of an error that the parser detects after it."""
     begin, row = error.context_mark, rows[line] if line < len(rows) else ""
     if row.lstrip().startswith("```"):
         return None, "remove the lines that begin with ```"

@@ -33,7 +33,7 @@ from reconciler.desired.yaml_errors import MAX_FAULTS, YamlError
 from reconciler.domain.schema import UNKNOWN, FieldSchema
 from reconciler.frozen_dataclass import dataclass
 
-# Numbers of YAML 1.2's JSON schema: no leading zeros, octals or underscores, which YAML 1.1 has.
+# Numbers of YAML 1.2's JSON schema, without the leading zeros, octals and underscores of YAML 1.1.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 # Digits of the largest 64-bit integer.
 _MAX_DIGITS = 19
@@ -112,7 +112,7 @@ _LOADER: Final[ParserFactory] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of a file; line and column count from 0."""
+    """A range of a file; line and column count from 0."""
 
     line: int
     column: int
@@ -139,7 +139,7 @@ class YamlFile:
 
     @property
     def broken(self) -> bool:
-        """Whether a value is missing or wrong, so that checking further would mislead."""
+        """Whether a value is missing or wrong, so that further checks would be misleading."""
         return any(fault.fatal for fault in self.faults)
 
     def span(self, index: int, path: tuple[Step, ...], *, key: bool = False) -> Span:
@@ -199,8 +199,9 @@ def _parse(data: bytes, parser: ParserFactory) -> tuple[YamlFile, yaml.YAMLError
 def _parse_up_to(limit: MarkedYAMLError, data: bytes, parser: ParserFactory) -> YamlFile:
     """Parse the part of a file that precedes the parser's own nesting limit.
 
-    PyYAML 6.0.4 refuses 1,000 levels while it scans ahead, before it has delivered the event of the
-    33rd. Without the text behind the limit it delivers them, and the builder finds the place.
+    PyYAML 6.0.4 refuses 1,000 levels while it scans ahead, before it has returned the event of the
+    33rd level. Without the text after the limit, it returns these events, and the builder finds the
+    place.
     """
     text = data.decode("utf-8").removeprefix(_BOM)
     end = limit.problem_mark.index if limit.problem_mark is not None else 0
@@ -213,11 +214,11 @@ def _parse_up_to(limit: MarkedYAMLError, data: bytes, parser: ParserFactory) -> 
 
 
 class _Stop(Exception):
-    """Raised when the rest of a file is not worth reading."""
+    """Raised if the rest of a file does not need to be read."""
 
 
 class _Builder:
-    """Builds data from events; the stack is a list, so that depth needs no recursion."""
+    """Builder of data from events; the stack is a list, so that no recursion is needed."""
 
     def __init__(self, parsed: YamlFile) -> None:
         self.parsed = parsed
@@ -245,7 +246,7 @@ class _Builder:
                 self._start([], event)
             elif kind is AliasEvent:
                 self._refuse("alias", event)
-                # In its place, so that the name before it is used up.
+                # Added in its place, so that the name before it gets a value.
                 self._add(None, event)
             elif kind is DocumentStartEvent:
                 self.index += 1
@@ -257,7 +258,7 @@ class _Builder:
         value: str | None = event.value
         # A plain scalar has the style "" with libyaml and None with the parser in Python.
         if event.style is None or event.style == "":
-            # A name is a string, whatever it looks like.
+            # A name is always a string.
             if self.key is None and type(self.container) is dict:
                 if value == "<<":
                     self._refuse("merge-key", event)
@@ -386,7 +387,7 @@ def find_encoding_errors(data: bytes) -> list[YamlError]:
 
 def _conflicts(data: bytes) -> list[YamlError]:
     markers = [(m.start(), m[1][:1]) for m in _MARKER.finditer(data)]
-    # One report for each conflict, at its beginning; else at whatever marker is left.
+    # One report for each conflict, at its first marker.
     starts = [at for at, sign in markers if sign == b"<"] or [at for at, _ in markers]
     return [
         YamlError(

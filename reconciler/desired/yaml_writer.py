@@ -103,7 +103,7 @@ def _json_scalar(value: Value) -> str:
 
 
 def is_plain(text: str, *, within: bool = False) -> bool:
-    """Return whether every YAML parser reads a string without quotes as that string."""
+    """Return whether every YAML parser reads an unquoted string as that string."""
     # Other first characters can begin a number, a list entry, a quote or an indicator.
     if not text or not (text[0].isalpha() or text[0] in "_/") or text.endswith((" ", ":")):
         return False

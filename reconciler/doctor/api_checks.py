@@ -1,4 +1,4 @@
-"""Checks of the API with GET alone: it answers, the key can list and read, the list is complete."""
+"""Checks of the API with only GET: it responds, the key can list and read, the list is complete."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ _KEY_ACCEPTED = ok("key", "the key is accepted")
 
 _TOLERATED_SKEW_SECONDS = 30.0
 _MAX_SKEW_SECONDS = 120.0
-"""Above this skew a create whose response was lost is not recognised by its time."""
+"""With a greater skew, a create whose response was lost is not recognized by its time."""
 
 # The maximum of the API is unknown (remote/API.md §9).
 _LARGE_PAGE = 1000
@@ -48,7 +48,7 @@ class ReadPermission(Enum):
 
 @dataclass
 class ApiChecks:
-    """The checks that need reads alone; `listing` is None if the list could not be read."""
+    """Checks that only read; `listing` is None if the list could not be read."""
 
     api: IntegrationsAPI
     results: list[Check] = field(default_factory=list)
@@ -61,7 +61,7 @@ class ApiChecks:
         except (Unauthorised, Forbidden) as refusal:
             self.results += _refused(refusal)
             return
-        # Pages were answered, so the API and the key are in order; only the list is not.
+        # Pages were read, so the API and the key work; only the list is incomplete.
         except IncompleteRead as problem:
             self.results += [API_ANSWERS, _KEY_ACCEPTED]
             self.results.append(fail("paging", problem.summary, problem.hint))
@@ -106,8 +106,8 @@ class ApiChecks:
     ) -> tuple[str, Mapping[OperationName, ReadPermission]]:
         """Read the first of some integrations, or the next if one is listed and not found."""
         slug, answers = slugs[0], dict.fromkeys(_READS, ReadPermission.MISSING)
-        # A listed record can answer 404 permanently (remote/API.md §6), and then shows no
-        # permission.
+        # A listed record can permanently return 404 (remote/API.md §6), which shows nothing about
+        # permissions.
         for slug in slugs[:_MAX_ROWS_TRIED]:
             answers = {name: await self._try_read(name, slug) for name in _READS}
             if ReadPermission.MISSING not in answers.values():

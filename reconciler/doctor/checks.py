@@ -45,17 +45,17 @@ class Check:
 
 
 def ok(name: str, summary: str) -> Check:
-    """Build a check without a problem."""
+    """Build the result of a check without a problem."""
     return Check(name, CheckStatus.OK, summary)
 
 
 def warn(name: str, summary: str, hint: str) -> Check:
-    """Build a check whose problem does not stop a run."""
+    """Build the result of a check whose problem does not stop a run."""
     return Check(name, CheckStatus.WARN, summary, hint)
 
 
 def fail(name: str, summary: str, hint: str) -> Check:
-    """Build a check whose problem would stop a run."""
+    """Build the result of a check whose problem would stop a run."""
     return Check(name, CheckStatus.FAIL, summary, hint)
 
 
@@ -116,7 +116,7 @@ def ledger_check(
     try:
         try_write()
     except LedgerError as problem:
-        # Busy is no problem: a run is writing to the ledger, so it can be written to.
+        # A busy ledger is not a problem: a run is writing to it, so it is writable.
         if problem.code != BUSY:
             return fail("ledger", problem.summary, problem.hint)
     return check
@@ -131,7 +131,7 @@ def _check_records(
         hint = "run `reconcile history --verify`, which lists every altered run"
         return fail("ledger", altered[0].summary, hint)
     known = ledger.organisations(key)
-    # An empty list names no organisation, and a new target has none on record.
+    # An empty list has no organisation, and the ledger has none for a new target.
     if organisation is not None and known and organisation not in known:
         return fail(
             "ledger",

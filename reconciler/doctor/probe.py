@@ -1,7 +1,7 @@
 """Probe of the API: answers to open questions, found with temporary integrations.
 
-The questions are those of remote/API.md §9 that decide the form of a write. The credential is made
-up, so nothing of value is stored. Every integration is deleted, also after a failure.
+The questions are those of remote/API.md §9 that determine the form of a write. The credential is
+made up, so nothing of value is stored. Every integration is deleted, even after a failure.
 """
 
 import asyncio
@@ -78,7 +78,7 @@ class Probe:
             await self._ask_all()
         except RemoteError as failure:
             problem = failure
-        # Also after a cancellation: nothing may be left behind.
+        # Also done after a cancellation, so that nothing is left behind.
         finally:
             left = await self._clean_up()
         return self._name_providers(self._result(problem, left))
@@ -115,13 +115,13 @@ class Probe:
         return warn(check.name, summary, hint)
 
     async def _clean_up(self) -> list[TemporaryIntegration]:
-        """Remove everything, even if the probe is cancelled meanwhile."""
+        """Remove everything, even if the probe is cancelled in the meantime."""
         removing = asyncio.ensure_future(self.integrations.remove_all())
         try:
             return await asyncio.shield(removing)
         except asyncio.CancelledError:
-            # The second cancellation would end the wait, not the removal, which runs in a task of
-            # its own.
+            # A second cancellation would end the wait but not the removal, which runs in a separate
+            # task.
             await asyncio.wait({removing})
             raise
 
@@ -130,8 +130,8 @@ class Probe:
         is_honoured = created.slug == self.slug
         self.answers["chosen_slug"] = "honoured" if is_honoured else "replaced"
         self.slug = created.slug
-        # All on one integration, one after the other: each question starts from what the one before
-        # left.
+        # All questions use one integration, in sequence: each one starts from the state that the
+        # previous one left.
         questions: Mapping[str, Callable[[], Awaitable[str]]] = {
             # First, while `last_updated_at` is null (remote/API.md §1.1); the updates below set it.
             "access_touches_integration": self._access_touches,
@@ -156,7 +156,7 @@ class Probe:
         await self.integrations.create(f"{self.slug}-z")
         last = await self.integrations.create(f"{self.slug}-y")
         self.answers["sort_order"] = await _sort_order(self.api)
-        # Asked of a new integration, whose `last_updated_at` is still null.
+        # Tested on a new integration, whose `last_updated_at` is still null.
         self.answers["models_touch_integration"] = await self._models_touch(last.slug)
         self.answers["largest_page"] = await _largest_page(self.api)
         # Last, because the delete may be refused (remote/API.md §9) and leave an integration.
@@ -175,7 +175,7 @@ class Probe:
         return await self._touches(Call(OperationName.UPDATE_MODELS, slug, body=NO_MODELS))
 
     async def _touches(self, write: Call) -> str:
-        """Write to an integration without a time of update, and return whether it has one then.
+        """Write to an integration without an update time, and return whether it has one afterwards.
 
         A time that is already set proves nothing: it may stay the same because clocks are coarse.
         """
@@ -209,7 +209,7 @@ class Probe:
             other = await self.integrations.create(self.slug)
         except _REFUSALS as refusal:
             return _refusal_text(refusal)
-        # `create` notes what it made, so that a duplicate is removed as well.
+        # `create` records what it created, so that a duplicate is also removed.
         return "accepted" if other.slug == self.slug else f"created {other.slug} instead"
 
     async def _configurations(self) -> str:
@@ -220,7 +220,7 @@ class Probe:
         return "merge" if kept else "replace"
 
     async def _description(self, value: str | None) -> str:
-        # Set first, because clearing an empty description would show nothing.
+        # Set first, because clearing an empty description would not show any effect.
         await self._update({"description": "something"})
         try:
             await self._update({"description": value})
@@ -320,16 +320,16 @@ class Probe:
 
     async def _read_record(self) -> Mapping[str, object]:
         """Read the integration as raw JSON."""
-        # Not decoded: the decoder leaves out unknown fields.
+        # Not decoded, because the decoder omits unknown fields.
         reply = await self.api.call(Call(OperationName.GET, self.slug))
         return reply.body if isinstance(reply.body, Mapping) else {}
 
 
 async def _largest_page(api: IntegrationsAPI) -> str:
-    """Return the most rows on one page, as far as the number of integrations can show it."""
+    """Return the largest page, as far as the number of integrations can show it."""
     refused = ""
-    # A refused size says nothing about smaller ones.
-    # From the largest, because the first that is accepted answers the question.
+    # A refused size proves nothing about smaller sizes. Starts with the largest, because the first
+    # accepted size answers the question.
     for size in _PAGE_SIZES:
         try:
             rows, total = await _read_page(api, size)
@@ -364,7 +364,7 @@ async def _read_page(api: IntegrationsAPI, size: int) -> tuple[list[Mapping[str,
     body = reply.body if isinstance(reply.body, Mapping) else {}
     data, total = body.get("data"), body.get("total")
     rows = [row for row in data if isinstance(row, Mapping)] if isinstance(data, list) else []
-    # Without a total, the page counts as all there is, which answers no more than "at least".
+    # Without a total, the page may contain all rows, so the answer is only "at least".
     return rows, total if isinstance(total, int) else len(rows)
 
 

@@ -1,4 +1,4 @@
-"""The temporary integrations of a probe, and their removal, whatever fails on the way.
+"""The temporary integrations of a probe, and their removal, even after failures.
 
 Only integrations created here are changed or deleted. After a create whose response was lost, a
 record counts as created here only if it has the name that was sent: no other probe sends that name.
@@ -70,7 +70,7 @@ class TemporaryIntegrations:
     async def create(self, slug: str, *, with_provider: bool = False) -> TemporaryIntegration:
         """Create an integration, and return it with the slug that the API chose.
 
-        A cancelled create is awaited all the same: only its response has what must be removed.
+        A cancelled create is still awaited, because only its response shows what must be removed.
         """
         # Before the call, because an interruption from here on may leave the integration.
         self._announce(TemporaryIntegration(slug))
@@ -78,7 +78,7 @@ class TemporaryIntegrations:
             self.api.call(self._create_call(slug, with_provider=with_provider))
         )
         try:
-            # Shielded: a create that is on its way cannot be taken back.
+            # Shielded, because a create that was sent cannot be revoked.
             reply = await asyncio.shield(sending)
         except asyncio.CancelledError:
             await asyncio.wait({sending})
@@ -128,7 +128,8 @@ class TemporaryIntegrations:
                 for name, field in any_provider_schema().fields.items()
                 if field.facts.write_only and field.is_flag
             }
-        # One call: neither models nor workspaces are declared, which have calls of their own.
+        # One call, because neither models nor workspaces are declared, which would need separate
+        # calls.
         (create,) = create_calls(Declared(slug, fields, SourceLocation("(probe)")))
         return create
 

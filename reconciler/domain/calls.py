@@ -1,4 +1,4 @@
-"""Calls of the remote API as values: a plan holds them, the executor carries them out.
+"""Calls of the remote API as values: a plan contains them, and the executor carries them out.
 
 The body can contain `SecretRef` leaves, which become values only when the request is built. HTTP
 form of an operation: `reconciler.remote.operations`.

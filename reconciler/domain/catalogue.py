@@ -1,8 +1,8 @@
 """Catalogue of the models of providers and their retirement dates.
 
-A catalogue comes from a public file, in the shape of Portkey-AI/models or of LiteLLM
-(`reconciler.desired.catalogue_file`). It knows only the names of its providers, so a name that a
-user chooses (a deployment, an endpoint, a fine-tuned model) is never unknown to it.
+A catalogue comes from a public file of Portkey-AI/models or of LiteLLM
+(`reconciler.desired.catalogue_file`). It contains only names of providers, so a name that a user
+chooses (a deployment, an endpoint, a fine-tuned model) is never reported as unknown.
 """
 
 import re
@@ -88,7 +88,8 @@ class Catalogue:
             listed = names.get(provider, {})
             found = [listed[name] for name in spellings(provider, model) if name in listed]
             if found:
-                # A name without a date does not hide that of its model, such as that of a profile.
+                # A name without a date, such as that of a profile, does not hide the date of its
+                # model.
                 return next((facts for facts in found if facts != ModelFacts()), found[0])
         return None
 
@@ -116,7 +117,7 @@ _OTHER_NAMES: Mapping[str, str] = MappingProxyType(
 
 
 def provider_named(name: str) -> str:
-    """Return the id of a provider that a catalogue names; an unknown name is returned as it is."""
+    """Return the id of a provider that a catalogue names; an unknown name is returned unchanged."""
     if name in KNOWN_PROVIDERS:
         return _OTHER_NAMES.get(name, name)
     # LiteLLM splits some providers by kind: `vertex_ai-anthropic_models`.
@@ -157,7 +158,7 @@ def build(models: Mapping[str, Mapping[str, ModelFacts]]) -> Catalogue:
 def _preferred(
     names: dict[str, ModelFacts], others: Mapping[str, ModelFacts]
 ) -> dict[str, ModelFacts]:
-    """Return all names; of a name in both, the first facts count unless they have no date."""
+    """Return all names; for a name in both, the first facts count unless they have no date."""
     dated = {name: facts for name, facts in names.items() if facts != ModelFacts()}
     return {**names, **others, **dated}
 
@@ -242,7 +243,8 @@ _NAMES_OF_USERS = frozenset(
         *("modal", "ollama", "predibase", "sagemaker", "triton", "workers-ai"),
     }
 )
-"""Providers whose models are named by users: deployments, endpoints, models on own servers."""
+"""Providers whose models are named by users: deployments, endpoints, models on their own servers.
+"""
 
 
 def is_chosen_by_users(provider: str, model: str) -> bool:
@@ -265,7 +267,8 @@ def retirement_date(value: object) -> date | None:
 
     Raises `TypeError` or `ValueError` for anything else.
 
-    An instant counts by its day in UTC, so that no time zone of a machine matters.
+    An instant counts as its day in UTC, so that the result does not depend on the time zone of the
+    machine.
     """
     if value is None or value == "":
         return None

@@ -1,8 +1,8 @@
 """Change windows and the freeze of a target: whether a change may be applied at a time.
 
-A window is compared with the clock on the wall of its zone. A local time that a change of the clock
-leaves out never comes, and one that occurs twice is within the window both times. This module is
-loaded only for a target that has a window or a freeze.
+A window is compared with the local time of its zone. A local time that a clock change skips never
+occurs, and one that occurs twice is within the window both times. This module is loaded only for a
+target that has a window or a freeze.
 """
 
 import re
@@ -23,11 +23,11 @@ _MINUTES_A_DAY = 24 * 60
 _FORM = re.compile(r"(?:([A-Za-z,-]+) +)?([0-9]{2}):([0-9]{2})-([0-9]{2}):([0-9]{2})")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
-# Files beside the zones: the zone of this machine, no zone at all, and clocks with leap seconds.
+# Files of the database that are not usable zones: local time, no zone, leap-second clocks.
 _OF_ONE_MACHINE = re.compile(r"(?:localtime|posixrules|Factory)$|posix/|right/")
 
 _SEARCHED_DAYS = 15
-"""Days in which an opening is searched: the hours repeat weekly, and one week may lack an hour."""
+"""Days in which an opening is searched: hours repeat weekly, but a clock change can skip one."""
 
 
 class InvalidWindow(ValueError):
@@ -118,7 +118,7 @@ def time_zone(name: str) -> tzinfo:
         raise UnknownZone(name)
     try:
         return ZoneInfo(name)
-    # A name that is no zone can be that of a folder, or no valid path at all.
+    # A name that is not a zone can be the name of a folder, or an invalid path.
     except (LookupError, ValueError, OSError):
         raise UnknownZone(name) from None
 
@@ -126,7 +126,7 @@ def time_zone(name: str) -> tzinfo:
 def zone_of_freeze(freeze: Freeze, windows: Iterable[ChangeWindow]) -> str:
     """Return the name of the zone in which a freeze ends.
 
-    Without a zone of its own, it is the zone of the windows, or UTC without windows. Raises
+    Without a separate zone, it is the zone of the windows, or UTC without windows. Raises
     `InvalidWindow` if the windows have several zones.
     """
     if freeze.zone is not None:
@@ -140,7 +140,7 @@ def zone_of_freeze(freeze: Freeze, windows: Iterable[ChangeWindow]) -> str:
 def end_of_freeze(until: str, zone: tzinfo) -> datetime:
     """Return the instant at which a freeze ends: after the whole day of a date.
 
-    Raises `InvalidWindow` for a text that is neither a date nor a time that names its zone.
+    Raises `InvalidWindow` for text that is neither a date nor a time with a zone.
     """
     try:
         if not _DATE.fullmatch(until):
@@ -150,8 +150,9 @@ def end_of_freeze(until: str, zone: tzinfo) -> datetime:
         raise InvalidWindow("must be a date, or a time with a time zone") from None
     try:
         midnight = datetime.combine(day + timedelta(days=1), time(), zone)
-        # The later of two midnights: a day that the clock returns to is frozen whole. A midnight
-        # that is left out counts as the end of the gap, which is the later reading, too.
+        # The later of two midnights, so that a day on which the clock is set back is frozen
+        # completely. A skipped midnight counts as the end of the gap, which is also the later
+        # interpretation.
         return max(midnight.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
     except OverflowError:
         return datetime.max.replace(tzinfo=UTC)
@@ -188,7 +189,7 @@ def closure(
 
 
 def shown_time(moment: datetime, zone: str) -> str:
-    """Return an instant as a zone's clock shows it, with the offset: an hour can come twice."""
+    """Return an instant as local time with its offset, because an hour can occur twice."""
     local = moment.astimezone(time_zone(zone))
     offset = local.strftime("%z")
     day = f"{DAYS[local.weekday()]} {local:%Y-%m-%d %H:%M}"
@@ -203,7 +204,7 @@ def _minutes(hour: str, minute: str) -> int:
 
 
 def _weekdays(text: str) -> frozenset[int]:
-    """Parse days such as `Mon-Thu,Sat`; a range can go over the end of the week."""
+    """Parse days such as `Mon-Thu,Sat`; a range can span the end of the week."""
     found: set[int] = set()
     for part in text.split(","):
         first, dash, last = part.partition("-")
@@ -220,7 +221,7 @@ def _weekday(name: str) -> int:
 
 
 def _closed_risks(windows: Sequence[_Window], risks: Iterable[str], now: datetime) -> list[str]:
-    """Return the risks that a window concerns and that no open window allows."""
+    """Return the risks that windows restrict and that no open window allows."""
     closed = []
     for risk in sorted(risks):
         concerned = [window for window in windows if window.concerns(risk)]
@@ -265,7 +266,7 @@ def _starts(window: _Window, begin: datetime) -> Iterator[datetime]:
 
 
 def _clock_changes(zone: tzinfo, begin: datetime) -> Iterator[datetime]:
-    """Yield the instants at which the clock changes: a window can begin within a gap."""
+    """Yield the instants at which the clock changes: a window can start within a gap."""
     whole = begin.astimezone(UTC).replace(microsecond=0)
     for day in range(_SEARCHED_DAYS):
         before = whole + timedelta(days=day)

@@ -58,7 +58,7 @@ class ExpectedDifference:
 
 
 def parse_expected(text: str) -> ExpectedDifference | None:
-    """Parse an entry of `differs`; return None for a text that is none."""
+    """Parse an entry of `differs`; return None for any other text."""
     with_slugs = _WITH_SLUGS.fullmatch(text.strip())
     slugs, written = (with_slugs[1], with_slugs[2]) if with_slugs else ("*", text.strip())
     path = parse_path(written)

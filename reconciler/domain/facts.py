@@ -1,13 +1,13 @@
-"""Facts that models state about fields: their types and properties, and requirements of providers.
+"""Facts that models declare about fields: types, properties, and requirements of providers.
 
-A model of `reconciler.domain` states type and facts once for each of its fields: `Annotated[Text,
-Facts(immutable=True)]`. `reconciler.domain.schema` compiles them for validation, planning,
-requests, decoding and documentation. The types are strict: files are read by field type, so nothing
-is converted here.
+A model of `reconciler.domain` declares the type and the facts of each of its fields once:
+`Annotated[Text, Facts(immutable=True)]`. `reconciler.domain.schema` compiles them for validation,
+planning, requests, decoding and documentation. The types are strict: scalars are read according to
+the type of their field, so nothing is converted here.
 
 `Configuration` is the base of every provider's settings; the families in
 `reconciler.domain.providers` add the differences. A field that no family knows is allowed: the API
-grows faster than its public record, so such a field is reported and sent.
+changes faster than its public documentation, so such a field is reported and sent.
 """
 
 import re
@@ -175,13 +175,13 @@ HostLabel: TypeAlias = Annotated[
 HostLabels: TypeAlias = Annotated[
     str, Strict(), Field(pattern=r"^[^\s/:?#@]*$"), AfterValidator(_labels)
 ]
-"""Name that becomes the beginning of a host name."""
+"""Name that becomes the first part of a host name."""
 RegionName: TypeAlias = Annotated[
     str, Strict(), AfterValidator(_label), Field(json_schema_extra={"pattern": "^[A-Za-z0-9_-]*$"})
 ]
 """Name that selects a host of one vendor, as one label of the host name."""
 DeploymentName: TypeAlias = Annotated[str, Strict(), AfterValidator(_labels)]
-"""Name that a vendor uses as the beginning of a host name for some deployments."""
+"""Name that a vendor uses as the first part of a host name for some deployments."""
 Identifier: TypeAlias = Annotated[str, Strict(), Field(min_length=1)]
 
 
@@ -311,7 +311,7 @@ class Configuration(Model):
         def absent(field: str) -> bool:
             return field not in mapped and is_empty(given.get(field))
 
-        # Those of every mode first, as in the reference of the fields.
+        # The fields of every mode come first, as in the reference of the fields.
         lacking = [Missing(field) for field in always if absent(field)]
         mode = given.get(cls.mode_field) if cls.mode_field else None
         if isinstance(mode, str):

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 
 def parse_instant(text: object) -> datetime | None:
-    """Parse a time in ISO 8601, in UTC if it names no zone; return None for anything else."""
+    """Parse a time in ISO 8601, in UTC if it has no zone; return None for anything else."""
     try:
         return _in_utc(datetime.fromisoformat(text)) if isinstance(text, str) else None
-    # In the first and the last year, a zone can lead to a year that does not exist.
+    # In the first and the last year, the conversion can result in a year that does not exist.
     except (ValueError, OverflowError):
         return None
 
@@ -24,7 +24,7 @@ def parse_http_date(text: str | None) -> datetime | None:
     """Parse the time of an HTTP header such as `Date`; return None if it is absent or malformed."""
     if not text:
         return None
-    # Imported late, because most responses have no date that matters.
+    # Imported late, because the date of most responses is not used.
     from email.utils import parsedate_to_datetime
 
     try:

@@ -85,7 +85,7 @@ class RateLimit(StrictModel):
     """Rate at which a workspace may call."""
 
     type: Literal["requests", "tokens"] | None = Field(None, description="Unit of the count.")
-    # The specification lacks `rpw`, which the changelog adds (remote/API.md §5.2).
+    # The specification does not list `rpw`, which the changelog adds (remote/API.md §5.2).
     unit: Literal["rpm", "rph", "rpd", "rpw"] | None = Field(
         None, description="Per minute, hour, day or week."
     )
@@ -94,13 +94,13 @@ class RateLimit(StrictModel):
     )
 
 
-# A list of at most one entry, as the API has it (remote/API.md §5.2).
+# A list of at most one entry, as in the API (remote/API.md §5.2).
 UsageLimits: TypeAlias = Annotated[tuple[UsageLimit, ...], Field(max_length=1)]
 RateLimits: TypeAlias = Annotated[tuple[RateLimit, ...], Field(max_length=1)]
 
 
 class ModelConfiguration(StrictModel):
-    """Host of a model that is not served at the provider's address."""
+    """Host of a model that is not served by the provider's own host."""
 
     # The API adds fields here, as in the configurations of a provider: they are sent, but never
     # shown.
@@ -263,11 +263,11 @@ class Integration(StrictModel):
     description: Annotated[Text | None, Facts(risk=RiskRule.COSMETIC)] = Field(
         None, description="Purpose of the integration."
     )
-    # What an update does with an empty key is unknown (remote/API.md §2), so none is sent.
+    # The effect of an empty key in an update is unknown (remote/API.md §2), so it is never sent.
     key: Annotated[Reference, Facts(secret=True, clearing=Clearing.NEVER)] = Field(
         None, description="The provider's API key. If omitted, a stored key is kept."
     )
-    # Whether an update merges or replaces them is unknown (remote/API.md §2), so all are sent.
+    # It is unknown whether an update merges or replaces them (remote/API.md §2), so all are sent.
     configurations: Annotated[
         dict[str, Any] | None, Facts(sent_whole=True, risk=RiskRule.SETTING)
     ] = Field(None, description="Settings of the provider; its fields depend on `ai_provider_id`.")

@@ -2,9 +2,9 @@
 
 A class that inherits from `Model` has fields, each with a type, constraints and a description. Two
 things are derived from this one declaration: `reconciler.domain.valid_values` recognizes valid
-values, and `reconciler.domain.pydantic_models` builds the pydantic model that explains all others
-and makes the JSON Schema. Importing pydantic and building its models takes a third of the CPU of a
-small plan (tests/README.md), and most files are valid.
+values, and `reconciler.domain.pydantic_models` builds the pydantic model that explains invalid
+values and generates the JSON Schema. Importing pydantic and building its models takes a third of
+the CPU of a small plan (tests/README.md), and most files are valid.
 
 The names are those of pydantic: `Field`, `Strict`, `AfterValidator` and so on mean the same here.
 """
@@ -50,7 +50,7 @@ REQUIRED: Final = object()
 class FieldInfo:
     """Default, description and constraints of a field or of a type."""
 
-    # Types with metadata are members of sets, and these two need not be hashable.
+    # Types with metadata are stored in sets, but these two values may not be hashable.
     default: Any = field(default=REQUIRED, hash=False)
     description: str | None = None
     ge: float | None = None
@@ -118,7 +118,7 @@ class Discriminator:
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """What applies to all fields; `extra` is what happens to fields that are not declared."""
+    """Settings of all fields; `extra` is the treatment of undeclared fields."""
 
     extra: Literal["forbid", "ignore"] = "forbid"
 
@@ -168,12 +168,12 @@ class DeclaredField:
 
 
 class ModelType(type):
-    """Type of models; a type checker takes a class with it for a key of caches."""
+    """Metaclass of models; it makes their classes valid cache keys for a type checker."""
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
 class Model(metaclass=ModelType):
-    """Base of all models; instances are frozen and made of values that are valid already."""
+    """Base of all models; instances are frozen and built from values that are already valid."""
 
     model_config: ClassVar[ModelConfig] = ModelConfig()
     model_fields: ClassVar[Mapping[str, DeclaredField]] = MappingProxyType({})

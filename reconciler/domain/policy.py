@@ -90,11 +90,11 @@ _Decimal: TypeAlias = Annotated[
 
 
 PERCENTAGE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?) ?%")
-"""Share as text, such as `50%`."""
+"""Ratio as text, such as `50%`."""
 
 
 def _share(value: object) -> object:
-    """Return a share, given as a number or as a percentage, as a decimal."""
+    """Return a ratio, given as a number or as a percentage, as a decimal."""
     if not isinstance(value, str):
         return _exact(value)
     percentage = PERCENTAGE.fullmatch(value)
@@ -120,7 +120,7 @@ _Share: TypeAlias = Annotated[
 
 
 def _fraction(value: object) -> object:
-    """Return a percentage as a number, and any other value as it is."""
+    """Return a percentage as a number, and any other value unchanged."""
     percentage = PERCENTAGE.fullmatch(value) if isinstance(value, str) else None
     return value if percentage is None else float(Decimal(percentage[1]) / 100)
 
@@ -146,14 +146,14 @@ class Limits(StrictSettings):
     deletes: Annotated[int, Field(ge=0, strict=True)] = 3
     # Not applied below `guards.RATIO_COUNTS_FROM` owned integrations.
     delete_ratio: _Fraction = 0.3
-    # No replace by default: the stored credential is deleted with the old integration.
+    # No replace by default, because the stored credential is deleted with the old integration.
     replaces: Annotated[int, Field(ge=0, strict=True)] = 0
     credential_changes: Annotated[int, Field(ge=0, strict=True)] = 10
     access_removals: Annotated[int, Field(ge=0, strict=True)] = 10
     # No limits by default. The total applies to each period separately.
     budget_total: _Decimal | None = None
     budget_increase: _Share | None = None
-    # Setting it reads the usage, as `usage` does; with that alone, it is 0.
+    # Setting it enables reading of the usage, like `usage`; with only `usage`, it is 0.
     used_removals: Annotated[int, Field(ge=0, strict=True)] | None = None
     # One week.
     plan_age_hours: Annotated[float, Field(gt=0, strict=True)] = 168
@@ -190,7 +190,7 @@ class Freeze(StrictSettings):
 
 
 class GatewayProbe(StrictSettings):
-    """Gateway that is asked for the models of a provider; by default that of the target's URL."""
+    """Gateway that lists the models of a provider; by default that of the target's URL."""
 
     api_key: SecretRef | None = None
     base_url: str | None = None
@@ -210,16 +210,16 @@ class Probe(StrictSettings):
 
 
 class Rotation(StrictSettings):
-    """Way in which credentials are written: with `staged`, each is tried in a shadow first."""
+    """Way in which credentials are written: with `staged`, each is tested in a shadow first."""
 
-    # Strict, because a text such as "no" would otherwise be a truth value.
+    # Strict, because a string such as "no" would otherwise be converted to a boolean.
     staged: Annotated[bool, Field(strict=True)] = False
 
 
 class PolicyCommand(StrictSettings):
-    """Program that judges each plan before it is applied: how it is run is in `policies`.
+    """Program that checks each plan before it is applied; `reconciler.policies` runs it.
 
-    `files` are the paths, relative to the desired-state folder, of what the program may read.
+    `files` are the paths of what the program may read, relative to the desired-state folder.
     """
 
     name: str
@@ -229,7 +229,7 @@ class PolicyCommand(StrictSettings):
 
 
 class Promotion(StrictSettings):
-    """Target whose contents a target follows, and how long they must have been in use there."""
+    """Source of the content of a target, and how long the content must have been in use there."""
 
     soak_hours: Annotated[float, Field(ge=0, le=8784, strict=True, allow_inf_nan=False)]
 
@@ -239,7 +239,7 @@ class Promotion(StrictSettings):
         return str(self.__dict__["from"])
 
 
-# The name of this field is a keyword of Python, so it cannot stand in the class.
+# The name of this field is a keyword of Python, so it cannot be declared in the class.
 Promotion.model_fields = MappingProxyType(
     {"from": DeclaredField(str, (), REQUIRED), **Promotion.model_fields}
 )
@@ -269,7 +269,7 @@ class Target(StrictSettings):
 
     @property
     def reads_usage(self) -> bool:
-        """Return whether plans show what uses an integration; a limit alone is enough."""
+        """Return whether plans show what uses an integration; a limit alone is sufficient."""
         return self.usage or self.limits.used_removals is not None
 
     @property
@@ -279,7 +279,7 @@ class Target(StrictSettings):
 
     @property
     def has_change_times(self) -> bool:
-        """Return whether changes may be applied only at some times."""
+        """Return whether changes may be applied only at certain times."""
         return bool(self.windows) or self.freeze is not None
 
     def as_json(self, organisation_id: str | None) -> dict[str, object]:
@@ -299,7 +299,7 @@ class PinnedCatalogue(StrictSettings):
 
 
 class Tombstone(StrictSettings):
-    """Slug that must not exist, with the reason for readers of the file."""
+    """Slug that must not exist, with the reason for the readers of the file."""
 
     slug: str
     reason: str | None = None

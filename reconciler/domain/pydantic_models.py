@@ -79,7 +79,7 @@ def _called(function: Callable[..., Any], *values: Any) -> Any:
     try:
         return function(*values)
     except declared.InvalidValue as problem:
-        # As a value, because a brace in the text would be taken for a placeholder.
+        # Passed as a value, because a brace in the text would be treated as a placeholder.
         raise PydanticCustomError(problem.code, "{text}", {"text": problem.summary}) from None
 
 
@@ -106,7 +106,7 @@ def _type(annotation: Any) -> Any:
 
 
 def _metadata(item: Any) -> Any:
-    """Return what pydantic calls an item of the metadata, None for what does not concern it."""
+    """Return the pydantic form of an item of the metadata, None for an item without one."""
     match item:
         case declared.FieldInfo():
             return _constraints(item)

@@ -1,7 +1,7 @@
 """Schema: the facts of every field of an integration, compiled from the models.
 
 `integration_schema(provider)` is the root; `at` follows a path, and `show_path` formats it for
-people. A field that the models do not describe is `UNKNOWN`: treated as a secret and as a host,
+users. A field that the models do not describe is `UNKNOWN`: treated as a secret and as a host,
 because the API can add a field of either kind.
 """
 
@@ -33,7 +33,7 @@ from reconciler.frozen_dataclass import dataclass
 
 
 class FieldKind(Enum):
-    """Kind of value that a field holds."""
+    """Kind of value that a field contains."""
 
     SCALAR = "scalar"
     OBJECT = "object"
@@ -55,9 +55,9 @@ class FieldSchema:
     `key` distinguishes the entries of a keyed list. In paths and in canonical trees a keyed list is
     a map by that key, and a list of at most one entry is that entry. `entries` describes the
     members of a map or a list. `is_text` is True if a plain YAML scalar is a string. `type_name`
-    and `choices` name the type for people. `model` is the model of an object or of the entries
-    of a list, `info` is what it declares about the field. `false_is_absent` is True if false
-    is left out.
+    and `choices` describe the type for users. `model` is the model of an object or of the entries
+    of a list, `info` is what it declares about the field. `false_is_absent` is True if false is
+    equivalent to an absent field.
     """
 
     name: str
@@ -80,9 +80,10 @@ class FieldSchema:
 
     @property
     def is_updatable(self) -> bool:
-        """Whether an update of the integration itself can carry this field."""
+        """Whether an update of the integration itself can contain this field."""
         facts = self.facts
-        # Write-only fields go with the create and with the call for workspaces (remote/API.md §4).
+        # Write-only fields are sent with the create and with the call for workspaces (remote/API.md
+        # §4).
         fixed = facts.identity or facts.immutable or facts.write_only or facts.local
         return facts.sub_resource is None and not fixed
 
@@ -116,7 +117,7 @@ class FieldSchema:
             return found
         if self.kind is FieldKind.HEADERS:
             return _SECRET_HEADER if SECRET_HEADER.search(name) else _HEADER
-        # A field in `known_fields`: its members are plain, too, except names of secrets.
+        # A field in `known_fields`: its members are also plain, except names of secrets.
         if self.kind is FieldKind.ANY and not self.facts.sensitive:
             return UNKNOWN if SECRET_NAME.search(name) else self
         return self.entries or UNKNOWN
@@ -147,7 +148,7 @@ class FieldSchema:
 
 
 UNKNOWN = FieldSchema("", FieldKind.ANY, Facts(redacted=True, host=True, risk=RiskRule.CREDENTIAL))
-"""Schema of a field that no model describes. Its members are unknown, too."""
+"""Schema of a field that no model describes. Its members are also unknown."""
 
 _VOUCHED = FieldSchema("", FieldKind.ANY, Facts(risk=RiskRule.SETTING))
 _HEADER = FieldSchema(
@@ -229,8 +230,8 @@ def _integration_schema(provider: str, vouched: tuple[str, ...]) -> FieldSchema:
 
 
 def _configuration_fields(provider: str) -> Mapping[str, FieldSchema]:
-    # The schema of one provider decides what a file may contain, that of all providers what a path
-    # or a stored value means.
+    # The schema of one provider determines what a file may contain. The schema of all providers
+    # determines the meaning of a path or a stored value.
     if provider != _ANY_PROVIDER:
         return compiled(configuration_of(provider)).fields
     fields: dict[str, FieldSchema] = {}
@@ -290,7 +291,7 @@ def _of_type(annotation: Any, metadata: Sequence[Any] = ()) -> FieldSchema:
     if annotation is Any:
         return UNKNOWN
     if origin is Literal:
-        # The API uses the empty string for no choice; people omit the field.
+        # The API uses the empty string for no choice; in files, the field is omitted.
         choices = tuple(str(choice) for choice in arguments if choice != "")
         is_text = any(isinstance(choice, str) for choice in arguments)
         name = "string" if is_text else "integer"
@@ -325,7 +326,7 @@ def _of_union(members: list[FieldSchema]) -> FieldSchema:
 
 
 def _of_list(entry: FieldSchema, metadata: Sequence[Any]) -> FieldSchema:
-    # A list whose entries have an identity is compared as a map: its order means nothing to the
+    # A list whose entries have an identity is compared as a map: its order has no meaning for the
     # API.
     identity = next((n for n, child in entry.fields.items() if child.facts.identity), None)
     if identity is not None:
@@ -350,7 +351,7 @@ def _longest(metadata: Sequence[Any]) -> int | None:
 def _inheriting(schema: FieldSchema, outer: Facts) -> FieldSchema:
     """Return a schema whose fields inherit the risk and the sub-resource of the outer field."""
     facts = _with_inherited(schema.facts, outer)
-    # Most fields inherit nothing, and copying each would take most of the time of compiling a
+    # Most fields inherit nothing, and copying each field would take most of the time to compile a
     # schema.
     if facts is schema.facts:
         inherits_nothing = facts.risk is None and facts.sub_resource is None
@@ -419,7 +420,7 @@ def show_path(path: Path) -> str:
 def parse_path(text: str) -> Path | None:
     """Parse a path in the notation of `show_path`; return None for any other text.
 
-    Brackets are accepted around any key, as people write them in `lifecycle.ignore`.
+    Brackets are accepted around any key, as users write them in `lifecycle.ignore`.
     """
     path: list[str] = []
     position = 0

@@ -1,7 +1,7 @@
-"""Secrets: their names, their values that cannot be shown, and the masks that the API shows.
+"""Secrets: names, values that cannot be shown, and masks that the API returns.
 
-A `SecretRef` is a name and can appear anywhere. A `Redacted` holds a value between resolution and
-the request body and never appears in output. How a name is resolved: `reconciler.secrets`.
+A `SecretRef` is a name and can appear anywhere. A `Redacted` contains a value between resolution
+and the request body, and never appears in output. How a name is resolved: `reconciler.secrets`.
 """
 
 import hashlib
@@ -112,7 +112,7 @@ class Redacted:
         return f"{pepper.id}:{digest.hexdigest()}"
 
     def equals(self, other: object) -> bool:
-        """Compare with another value or with text that the API shows in the clear."""
+        """Compare with another value or with text that the API shows in clear text."""
         if isinstance(other, Opaque) and not isinstance(self, Opaque):
             return False  # a string is never equal to a value of another type
         text = other.reveal() if isinstance(other, Redacted) else str(other)
@@ -120,7 +120,7 @@ class Redacted:
         return hmac.compare_digest(_octets(self._value), _octets(text))
 
     def equals_as_json(self, other: object) -> bool:
-        """Compare with an object that the API shows in the clear, in any notation."""
+        """Compare with an object that the API shows in clear text, in any notation."""
         text = other.reveal() if isinstance(other, Redacted) else str(other)
         try:
             return bool(json.loads(self._value) == json.loads(text))
@@ -225,7 +225,7 @@ def _by_value(value: Any) -> Any:
 
 
 class Placeholder(Redacted):
-    """Generated value for a simulator: it can be sent and recognised, but proves nothing."""
+    """Generated value for a simulator: it can be sent and recognized, but proves nothing."""
 
     __slots__ = ()
 

@@ -49,7 +49,7 @@ class Lifecycle:
 class Declared:
     """Integration as the files declare it, after overlays.
 
-    `fields` holds only declared fields, without `slug` and `lifecycle`, with lists as lists, and
+    `fields` contains only declared fields, without `slug` and `lifecycle`, with lists as lists, and
     with a `SecretRef` or `Redacted` for each value that is sensitive by the schema. `vouched` are
     the configuration fields that the target treats as plain although no model describes them.
     """
@@ -74,16 +74,17 @@ class Declared:
 
 
 def lacks_credential(fields: Mapping[str, object]) -> bool:
-    """Return whether a create from these fields would be refused for lack of a credential.
+    """Return whether a create from these fields would be refused because it has no credential.
 
-    The API's message names no field. A provider that is not in the public record may need none.
+    The message of the API does not name a field. A provider that the public sources do not list may
+    need no credential.
     """
     provider = fields.get("ai_provider_id")
     return isinstance(provider, str) and knows_by_name(provider) and not has_credential(fields)
 
 
 def has_credential(fields: Mapping[str, object]) -> bool:
-    """Return whether these fields hold a credential, declare its absence, or need none.
+    """Return whether these fields contain a credential, declare its absence, or need none.
 
     An empty `key` also counts: it declares that there must be no key.
     """
@@ -181,12 +182,13 @@ class Observed:
     @property
     def is_workspace_scoped(self) -> bool:
         """Whether it belongs to one workspace, so that it cannot grant access to others."""
-        # Either is enough: in a row, the id can be null (remote/API.md §1.2) or the kind unknown.
+        # Either is sufficient: in a row, the id can be null (remote/API.md §1.2) or the kind
+        # unknown.
         return self.kind == "workspace" or bool(self.fields.get("workspace_id"))
 
     @property
     def is_whole(self) -> bool:
-        """Return whether everything that the API returns for it was read."""
+        """Return whether everything that the API returns for the integration was read."""
         parts_read = self.models_read and (self.workspaces_read or self.is_workspace_scoped)
         return self.detailed and parts_read
 
@@ -239,8 +241,8 @@ class ObservedState:
     def require_organisation(self, known: str | None, *, target: str) -> None:
         """Raise `Refused` if a target belongs to another organisation than before; None is unknown.
 
-        The ledger does not know its integrations, so everything that Git declares would count as
-        deleted, and everything that exists as foreign.
+        The ledger has no records of its integrations, so everything that Git declares would count
+        as deleted, and everything that exists would count as foreign.
         """
         found = self.organisation_id
         if None in (known, found) or known == found:
@@ -307,8 +309,8 @@ class LastApplied:
     def of_another_object(self) -> "LastApplied":
         """Return what is known about another object with the slug.
 
-        This object may or may not have a secret that was written to the former one, so the secret
-        is in doubt again.
+        This object may or may not have a secret that was written to the earlier object, so the
+        secret is in doubt again.
         """
         open_ = dict(self.unsettled)
         for path, record in self.secrets.items():
@@ -318,7 +320,7 @@ class LastApplied:
 
 
 SHADOW_SUFFIX = "--next"
-"""End of the slug of a shadow, in which a staged rotation tries a new credential first."""
+"""Suffix of the slug of a shadow, in which a staged rotation tests a new credential first."""
 
 LEDGER_UNREADABLE = "ledger-unreadable"
 """Code of the guard for a ledger that exists but cannot be read."""
@@ -357,8 +359,8 @@ _NOTHING = LastApplied()
 def merged(applied: LastAppliedState, declared_then: LastAppliedState) -> LastAppliedState:
     """Merge the applied state of the ledger with what Git declared at a commit.
 
-    If both hold a field or a secret, the applied one counts; entries of lists, integrations and
-    protection count if either has them, because losing one would keep what Git withdrew.
+    If both have a field or a secret, the applied one is used. Entries of lists, integrations and
+    protection are used if either has them; without them, the plan would keep what Git withdrew.
     """
     slugs = applied.integrations.keys() | declared_then.integrations.keys()
     return LastAppliedState(
@@ -384,7 +386,7 @@ def _joined(applied: LastApplied, then: LastApplied) -> LastApplied:
         declared=declared,
         protected=applied.protected or then.protected,
         secrets={**then.secrets, **applied.secrets},
-        # Only the ledger knows which values runs announced and which objects they wrote.
+        # Only the ledger has the values that runs announced and the objects that they wrote.
         unsettled=applied.unsettled,
         identities=applied.identities,
         declared_at=then.declared_at or applied.declared_at,
@@ -401,7 +403,7 @@ def _all_entries(applied: Tree, then: Tree, schema: FieldSchema) -> dict[str, Va
             lists[name] = {**first, **_all_entries(first, second, field)}
         elif key and isinstance(first, list | tuple) and isinstance(second, list | tuple):
             known = {entry.get(key) for entry in first if isinstance(entry, Mapping)}
-            # If both have an entry, the applied form counts.
+            # If both have an entry, the applied form is used.
             added = [e for e in second if isinstance(e, Mapping) and e.get(key) not in known]
             lists[name] = [*first, *added]
     return lists

@@ -1,7 +1,7 @@
 """Lone surrogates: halves of a character, which JSON can represent but UTF-8 cannot.
 
-The API returns one if a client cut a text in the middle of an emoji. Such a text is compared and
-sent back unchanged, shown escaped, and stored (in files and in the ledger) with U+FFFD in its
+The API returns one if a client has cut a string in the middle of an emoji. Such a text is compared
+and sent back unchanged, shown escaped, and stored (in files and in the ledger) with U+FFFD in its
 place.
 """
 

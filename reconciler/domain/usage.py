@@ -46,7 +46,7 @@ class UsingConfig:
 class Usage:
     """Everything that uses one integration.
 
-    If it is not `complete`, there may be more: nothing follows from what is missing.
+    If it is not `complete`, there may be more users, so a missing user proves nothing.
     """
 
     providers: tuple[UsingProvider, ...] = ()
@@ -80,7 +80,7 @@ class Usage:
 
 
 def _may_be_same(known: str | None, workspace: str) -> bool:
-    # Without the list of workspaces, nothing connects a slug with its UUID.
+    # Without the list of workspaces, a slug cannot be matched with its UUID.
     return known is None or known == workspace or differ_in_form(known, workspace)
 
 
@@ -88,8 +88,9 @@ def _may_be_same(known: str | None, workspace: str) -> bool:
 class UsageReading:
     """Result of one read of the usage.
 
-    `refusal` states why the key may not read it; `by_slug` is empty then. `gaps` are the parts that
-    could not be read completely. `workspaces` maps each form of a workspace's id to its slug.
+    `refusal` states why the key is not allowed to read it; `by_slug` is then empty. `gaps` are the
+    parts that could not be read completely. `workspaces` maps each form of a workspace's id to its
+    slug.
     """
 
     by_slug: Mapping[str, Usage] = field(default_factory=lambda: MappingProxyType({}))

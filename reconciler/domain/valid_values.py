@@ -1,7 +1,7 @@
 """Recognize values that are valid for a model, and build instances from them.
 
 A value that is not recognized may still be valid: pydantic decides
-(`reconciler.domain.pydantic_models`). What is recognized is valid for pydantic, too, which
+(`reconciler.domain.pydantic_models`). A recognized value is also valid for pydantic, which
 tests/domain/test_valid_values.py checks with generated values.
 """
 
@@ -51,7 +51,7 @@ def check_of(model: type[Model]) -> Check:
         for name, item in value.items():
             check = fields.get(name)
             if check is None:
-                # A name that is no string is never valid.
+                # A name that is not a string is never valid.
                 if forbids_others or type(name) is not str:
                     return False
             elif not check(item):
@@ -81,7 +81,7 @@ def _passes(function: Callable[..., Any], *values: Any) -> bool:
 
 
 def _check(annotation: Any, metadata: tuple[Any, ...] = ()) -> Check:
-    """Return the check of a type and of what is declared about it."""
+    """Return the check of a type and of its declared constraints."""
     inner, own = unwrapped(annotation)
     metadata = (*own, *metadata)
     for item in metadata:
@@ -164,7 +164,7 @@ def _one_of(choices: tuple[Any, ...]) -> Check:
 
 
 def _is_text(value: Any) -> bool:
-    # Half of a surrogate pair is no text for pydantic.
+    # pydantic does not accept a lone surrogate as text.
     return type(value) is str and (value.isascii() or _is_encodable(value))
 
 

@@ -1,9 +1,9 @@
 """Attribution: match differences with records of the audit log.
 
 Pure. The log shows who wrote to which part of an integration, but not which fields, because request
-bodies are dropped. So a field has one writer only if all requests that can have written it since
-our last run are by the same one; otherwise the answer is ambiguous. Which request fits:
-`reconciler.drift.record_fit`. Which requests are ours: `reconciler.drift.own_requests`.
+bodies are dropped. Therefore, a field has one writer only if all requests that could have written
+it since our last run are by the same writer. Otherwise, the answer is ambiguous. Which request
+fits: `reconciler.drift.record_fit`. Which requests are ours: `reconciler.drift.own_requests`.
 """
 
 from collections import defaultdict
@@ -39,7 +39,7 @@ from reconciler.remote.audit_log import (
 )
 
 DEFAULT_WINDOW = timedelta(days=30)
-"""Window without a run in the ledger; also how long a log is assumed to reach back."""
+"""Time range without a run in the ledger, and the assumed retention of the log."""
 
 MARGIN = timedelta(hours=1)
 """Time that is read before and after a window, because the API's clock may differ from ours."""
@@ -51,8 +51,8 @@ NOTHING_SEEN: Mapping[str, SeenState] = MappingProxyType({})
 class _Start:
     """Time from which a request counts.
 
-    `is_proven` states that an earlier one cannot have made the change or is in the log, and
-    `is_covered` that the log certainly reaches back so far.
+    `is_proven` states that an earlier request cannot have made the change or is in the log.
+    `is_covered` states that the log certainly covers the time since then.
     """
 
     at: datetime
@@ -62,7 +62,7 @@ class _Start:
 
 @dataclass(frozen=True, slots=True)
 class _Match:
-    """Request that fits, and how well; `key` is the same for requests that are of one writer."""
+    """Request that fits, and how well it fits; requests of the same writer have the same `key`."""
 
     writer: Writer
     fit: Fit
@@ -71,7 +71,7 @@ class _Match:
 
 
 def questions(report: DriftReport) -> tuple[Question, ...]:
-    """Return what the log can explain: not what only Git changed."""
+    """Return the differences that the log can explain, without those that only Git changed."""
     return tuple(question for action in report.items for question in _questions(report, action))
 
 
@@ -96,7 +96,7 @@ def window(
     now: datetime,
     seen: Mapping[str, SeenState] = NOTHING_SEEN,
 ) -> tuple[datetime, datetime]:
-    """Return the window of the log that these questions need; `seen` are earlier reads."""
+    """Return the time range of the log that the questions need; `seen` are earlier reads."""
     default = since or now - DEFAULT_WINDOW
     starts = [default]
     for question in asked:
@@ -124,7 +124,7 @@ def attribute(
     now: datetime,
     seen: Mapping[str, SeenState] = NOTHING_SEEN,
 ) -> Who:
-    """Return the answers to all questions; without access to the log there are none."""
+    """Return the answers to all questions; empty without access to the log."""
     if log.problem is LogProblem.REFUSED:
         fields: tuple[FieldWho, ...] = ()
     elif log.problem is LogProblem.INCOMPLETE:
@@ -182,10 +182,10 @@ class _Search:
             self._first_calls.setdefault(call.run, number)
         self._by_reference: dict[str | None, list[AuditRecord]] = defaultdict(list)
         for record in self._requests.foreign:
-            # Most records of a log, which no question has to look at.
+            # Most records of a log are of these resources, which concern no question.
             if record.place is Place.ELSEWHERE:
                 continue
-            # The last step of such a path names a workspace, and no integration.
+            # The last step of such a path names a workspace, not an integration.
             is_named = record.place is not Place.WORKSPACE
             self._by_reference[record.reference if is_named else None].append(record)
 
@@ -214,19 +214,21 @@ class _Search:
             at, is_known, is_covered = checked_at, True, False
         created_at = question.created_at
         if created_at is not None and created_at - CREATION_MARGIN > at:
-            # What was written to an earlier object with the slug is gone.
+            # Writes to an earlier object with this slug no longer have an effect.
             at, is_known = created_at - CREATION_MARGIN, False
             unnamed = self._by_reference.get(None, ())
             is_covered = any(is_creation(record, created_at) for record in unnamed)
         is_covered = is_covered or (self._begins is not None and self._begins <= at)
-        # A log that shows nothing so old may be quiet, or may have been cut.
+        # If a log has no record this old, there may have been no request, or old records were
+        # deleted.
         is_recent = self._now - at <= DEFAULT_WINDOW + MARGIN
         return _Start(at, is_covered or (is_known and is_recent), is_covered)
 
     def _last_confirmed(self, question: Question) -> tuple[datetime, bool, bool]:
         """Return when an integration was last as declared, and if that is known and in the log.
 
-        A run reads an integration right before its first write, and what it wrote counts from then.
+        A run reads an integration immediately before its first write, so its state counts from
+        then.
         """
         confirmation = self._own.confirmations.get(question.slug)
         began = parse_instant(confirmation.began_at) if confirmation is not None else None
@@ -254,7 +256,7 @@ class _Search:
             fit = fit_of(question, record)
             if fit is Fit.NONE or (record.at is not None and record.at < start.at):
                 continue
-            # Two records without an id may be of two writers.
+            # Two records without an id may belong to two writers.
             key = record.actor if record.actor.is_identified else object()
             yield _Match(_writer(record), fit, key, record.at)
 
@@ -286,12 +288,13 @@ class _Search:
         call = self._own.calls[number]
         if call.run == confirmation.run:
             return False
-        # Runs do not overlap, so a call of the confirming run orders those of all others.
+        # Runs do not overlap, so the order relative to one call of the confirming run is
+        # sufficient.
         first = self._first_calls.get(confirmation.run)
         if first is not None:
             return number > first
         began, sent = parse_instant(confirmation.began_at), parse_instant(call.started_at)
-        # The name of a run has whole seconds.
+        # The id of a run has a precision of seconds.
         return began is None or sent is None or sent >= began + timedelta(seconds=1)
 
 

@@ -1,7 +1,8 @@
 """Read the audit log for a drift report, and add the attribution.
 
-Three steps: what the ledger knows about our own writes, one window of the log, and the matching of
-both with the differences (`reconciler.drift.attribution`). Only `drift --who` needs this module.
+Three steps: what the ledger has recorded about our own writes, one time range of the log, and the
+matching of both with the differences (`reconciler.drift.attribution`). Only `drift --who` needs
+this module.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -34,18 +35,18 @@ async def with_attribution(
     since: datetime | None = None,
     seen: Mapping[str, SeenState] = NOTHING_SEEN,
 ) -> DriftReport:
-    """Return a fresh report with who changed what, as the API's audit log shows it.
+    """Return a new report with the writer of each change, according to the API's audit log.
 
     `own_writes` reads the ledger for integrations, and returns None if it cannot be read. The log
-    is read from the last run that the ledger has; `since` is used for integrations without one.
-    `seen` are the reads of earlier checks, which can prove that a change is newer. A log that
-    cannot be read is a notice.
+    is read from the last run in the ledger; `since` is used for integrations without a run. `seen`
+    are the reads of earlier checks, which can prove that a change is newer. A log that cannot be
+    read is reported as a notice.
     """
     asked = questions(report)
     if not asked:
         return replace(report, who=Who())
     own = await own_writes({question.slug for question in asked})
-    # An empty list does not name its organisation.
+    # An empty list does not contain the organisation.
     organisation = report.target.organisation_id or known_organisation
     if own is None or organisation is None:
         why = "the ledger cannot be read" if own is None else "the organisation is not known"

@@ -1,7 +1,7 @@
 """Drift reports from JSON text.
 
-As with plans (`reconciler.planning.codec`), a file is not trusted: its shape is checked and its
-fingerprint is computed again. `as_json` methods write the values, so a check needs no shapes.
+As with plans (`reconciler.planning.codec`), a file is not trusted: its structure is checked, and
+its fingerprint is computed again. `as_json` methods write the values, so a check needs no shapes.
 """
 
 from datetime import date
@@ -103,7 +103,7 @@ def decode_report(text: str, *, name: str) -> DriftReport:
     except (ValueError, RecursionError) as problem:
         raise _unreadable(name, what_is_wrong(problem)) from None
     is_intact = report.plan.has_digest(document["fingerprint"])
-    # `in_sync` is not part of the fingerprint, and an edited one would close an issue.
+    # `in_sync` is not part of the fingerprint, so an edited value could close an issue.
     if not is_intact or document["in_sync"] != report.in_sync:
         raise _unreadable(name, "its content does not match its fingerprint")
     return report

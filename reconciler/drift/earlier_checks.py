@@ -1,7 +1,7 @@
-"""What an earlier check proves about a difference: that a field was as declared when it was read.
+"""Proof by earlier checks: a field that now differs was as declared when it was read.
 
-Pure. A request before that read cannot have made the change, so the audit log need not be read so
-far back. Only what was read then and shows its value proves this; whatever is in doubt does not.
+Pure. A request before that read cannot have made the change, so the audit log does not need to be
+read that far back. Only a part that was read and shows its value is a proof.
 """
 
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ from reconciler.planning.normalize import normalize
 from reconciler.remote.audit_log import Place
 
 MARGIN = timedelta(hours=1)
-"""Time before a read that does not count: clocks differ, and an answer may be a little old."""
+"""Margin before a read: clocks differ, and a response may be slightly stale."""
 
 
 def in_sync_at(
     question: Question, seen: Mapping[str, SeenState], *, now: datetime
 ) -> datetime | None:
-    """Return a time at which the subject of a question was certainly as declared, None without."""
+    """Return a time at which the subject of a question was certainly as declared, else None."""
     state = seen.get(question.slug)
     if state is None or not _was_in_sync(question, state.observed):
         return None
@@ -39,11 +39,11 @@ def _was_in_sync(question: Question, earlier: Observed) -> bool:
         # It existed then, and does not exist now.
         return question.action.kind is ActionKind.CREATE
     current = question.action.subject.observed
-    # An object with the same slug may have been deleted and created again.
+    # An object with the same slug may have been deleted and re-created.
     if current is None or current.id is None or current.id != earlier.id:
         return False
     change = next((c for c in question.action.changes if c.path == question.path), None)
-    # A hidden value or a mask does not show whether it was the same.
+    # A hidden value or a mask does not show whether the value was the same.
     if change is None or change.sensitive or not _has_read(question, earlier):
         return False
     before = lookup(normalize(earlier.fields), question.steps)
@@ -51,7 +51,7 @@ def _was_in_sync(question: Question, earlier: Observed) -> bool:
 
 
 def _has_read(question: Question, earlier: Observed) -> bool:
-    """Return whether the part of an integration that has the field was read."""
+    """Return whether the part of an integration that contains the field was read."""
     match question.place:
         case Place.MODELS:
             return earlier.models_read

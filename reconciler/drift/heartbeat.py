@@ -32,10 +32,10 @@ def require_heartbeat(url: str) -> None:
 
 
 async def send_heartbeat(url: str, transport: httpx.AsyncBaseTransport) -> Diagnostic | None:
-    """Request a URL once, and return a warning if it did not answer with success."""
+    """Request a URL once, and return a warning unless it responds with success."""
     try:
         async with httpx.AsyncClient(
-            # The transport has the proxy and the CA; the environment must not add others.
+            # The transport configures the proxy and the CA; the environment must not add others.
             transport=transport,
             timeout=TIMEOUT_SECONDS,
             trust_env=False,

@@ -1,10 +1,9 @@
 """Incremental drift: read what has changed and a rotating sample, reuse earlier reads for the rest.
 
-Pure. The list has the last update of every integration. For an integration that has not changed
-since it was read in detail, that read is used, so the plan is the same, with every rule. Because
-the API does not promise to update the time with each change (of models or workspaces, for example),
-every run also reads again the integrations that were read longest ago. `reconciler.ledger` keeps
-the earlier reads.
+Pure. The list has the time of the last update of every integration. For an integration that has not
+changed since it was read in detail, that read is reused, so the plan is the same. The API does not
+guarantee a new time for each change (of models or workspaces, for example). Therefore, every run
+also reads the integrations that were read longest ago. `reconciler.ledger` keeps the earlier reads.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -38,7 +37,7 @@ class IncrementalRead:
 
     @property
     def not_read(self) -> int:
-        """Number of integrations that were assumed to be unchanged."""
+        """Number of integrations that are assumed to be unchanged."""
         return len(self._reused)
 
     def has_read(self, slug: str) -> bool:
@@ -62,7 +61,7 @@ class IncrementalRead:
         return filtered
 
     def merge(self, observed: ObservedState) -> ObservedState | None:
-        """Add the earlier reads to those of this run; None if the list has changed meanwhile."""
+        """Add the earlier reads to those of this run; return None if the list has changed."""
         rows = observed.integrations
         # `filter_wants` ran while the list was read; a row of an abandoned pass may no longer
         # exist.
@@ -85,7 +84,7 @@ class IncrementalRead:
             self.read[slug] = replace(self.read[slug], detailed=False)
 
     def diagnostics(self) -> list[Diagnostic]:
-        """Return a warning if an integration changed without a new time of update."""
+        """Return a warning if an integration changed without a new update time."""
         silent = sorted(
             slug
             for slug, now in self.read.items()
@@ -111,7 +110,7 @@ class IncrementalRead:
 
 
 def _covers(earlier: Observed, wanted: WantedDetails) -> bool:
-    """Return whether an earlier read has all wanted parts."""
+    """Return whether an earlier read contains all wanted parts."""
     return (
         earlier.detailed
         and (earlier.models_read or not wanted.models)

@@ -15,7 +15,7 @@ from reconciler.errors import InvalidInput
 from reconciler.frozen_dataclass import dataclass
 
 TIMEOUT_SECONDS = 30.0
-"""Timeout of all channels together: a run must not hang on a chat server."""
+"""Timeout of all channels together: a run must not wait for a chat server."""
 
 _CHANNEL_HINT = "use a URL such as slack://…; the documentation of apprise lists them"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31})://")
@@ -31,7 +31,7 @@ class Message:
 
 @dataclass(slots=True)
 class _Channel:
-    """One URL and its result; `problem` is None once the message was delivered."""
+    """One URL and its result; `problem` becomes None when the message is delivered."""
 
     name: str
     problem: str | None
@@ -39,7 +39,7 @@ class _Channel:
 
     def send(self, message: Message) -> None:
         """Deliver a message, and set `problem`."""
-        # apprise refused the URL, and `problem` names that already.
+        # apprise refused the URL, and `problem` already says so.
         if self.deliver is None:
             return
         try:
@@ -90,14 +90,14 @@ def notify(
     """
     apprise = _require_apprise()
     channels = [_channel(apprise, number, url) for number, url in enumerate(urls, start=1)]
-    # Daemon threads: a server that drips bytes delays neither the other channels nor the exit.
+    # Daemon threads, so that a slow server delays neither the other channels nor the exit.
     threads = [Thread(target=c.send, args=(message,), daemon=True) for c in channels]
     # One more thread joins them, so that a single timeout covers all channels.
     waiter = Thread(target=_join_all, args=(threads,), daemon=True)
     for thread in (*threads, waiter):
         thread.start()
     waiter.join(timeout)
-    # Read once: a late channel may still set its problem.
+    # Read only once, because a late channel may still set its problem.
     results = [(channel.name, channel.problem) for channel in channels]
     return tuple(
         warning("not-notified", f"{name} was not notified: {problem}")
@@ -115,7 +115,7 @@ def _channel(apprise: ModuleType, number: int, url: str) -> _Channel:
     """Open a channel; messages identify it by its number and its scheme."""
     scheme = _SCHEME.match(url)
     name = f"channel {number} ({scheme[1].lower()})" if scheme else f"channel {number}"
-    # Each channel has a thread already, and a redirect would send the token to another host.
+    # Each channel already has a thread, and a redirect would send the token to another host.
     asset = apprise.AppriseAsset(app_id="reconcile", async_mode=False, http_redirects=False)
     client = apprise.Apprise(asset=asset)
     if not client.add(url):

@@ -1,8 +1,8 @@
 """Own writes among the records of the audit log, and the offset of the API's clock.
 
 Pure. The ledger has every call of our runs with its times and, if the API named one, its request
-id. A record with that id is ours. Without it, a record is ours if it has the method and the path
-of a call and a time within it, and no browser sent it.
+id. A record with that id is ours. Without an id, a record is ours if it has the method and the path
+of a call and a time within that call, and was not sent by a browser.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ from reconciler.ledger.models import OwnCall
 from reconciler.remote.audit_log import UNNOTICEABLE, AuditLog, AuditRecord, Place, Source
 
 SKEW = timedelta(seconds=5)
-"""Allowance for the clocks if none of our writes shows their offset."""
+"""Assumed offset of the clocks if none of our writes shows it."""
 
 REQUESTS: Mapping[str, tuple[Place, str]] = MappingProxyType(
     {
@@ -28,15 +28,16 @@ REQUESTS: Mapping[str, tuple[Place, str]] = MappingProxyType(
         OperationName.UPDATE_WORKSPACES.value: (Place.WORKSPACES, "PUT"),
     }
 )
-"""Place in the path and method that the log shows for one of our writes."""
+"""Path and method of one of our writes as the log shows them, without the base path."""
 
 _Key = tuple[Place, str | None, str]
 
 
 class OwnRequests:
-    """Records of a log, divided into ours and those of others.
+    """Records of a log, divided into our own and those of others.
 
-    `foreign` are the records of others; `records` has the record of a call by its position.
+    `foreign` are the records of others; `records` has the record of each call, by the position of
+    the call.
     """
 
     def __init__(self, log: AuditLog, calls: Sequence[OwnCall]) -> None:
@@ -63,7 +64,7 @@ class OwnRequests:
         return moment + offset
 
     def shows(self, run: str) -> bool:
-        """Return whether the log has a write of a run, so that it covers the time since then."""
+        """Return whether the log contains a write of a run, and so covers the time since then."""
         return bool(self._by_run[run])
 
     def _claim_by_id(self) -> None:
@@ -94,7 +95,7 @@ class OwnRequests:
     def _within(
         self, call: OwnCall, candidates: Iterable[int], known: AuditRecord | None
     ) -> list[int]:
-        """Return the records that are certainly of a call: repeated requests have several.
+        """Return the records that certainly belong to a call; repeated requests have several.
 
         `known` is the record with the id of the call.
         """
@@ -120,7 +121,7 @@ class OwnRequests:
             inside = [n for n in inside if self._log.records[n].actor == known.actor]
             # With a record by id, only repetitions by the same actor are looked for.
             near = []
-        # Concurrent creates have the same path, and each may have claimed the records of others.
+        # Concurrent creates have the same path, so each may have matched the records of another.
         found = inside or near
         if not inside and any(number in self._owned for number in near):
             return []
@@ -137,9 +138,9 @@ class OwnRequests:
         return min(bounds), max(bounds)
 
     def _are_of_one(self, numbers: Sequence[int]) -> bool:
-        """Return whether records are certainly of one actor."""
+        """Return whether records certainly belong to one actor."""
         actors = {self._log.records[number].actor for number in numbers}
-        # An actor without an id may be anyone.
+        # An actor without an id cannot be identified.
         return len(numbers) == 1 or (len(actors) == 1 and actors.pop().is_identified)
 
     def _claim(self, number: int, position: int) -> None:
@@ -150,7 +151,7 @@ class OwnRequests:
         if record.at is not None and ended_at is not None:
             # The smallest difference of the clocks that this call allows.
             self._by_run[call.run].append(record.at - ended_at)
-        # Of repeated requests the last one was carried out.
+        # If a request was repeated, the last one was carried out.
         if known is None or (known.at is not None and record.at and record.at > known.at):
             self.records[position] = record
 

@@ -1,8 +1,8 @@
 """Match of a record of the audit log with a difference: by path, method, status and time.
 
 Pure. A record names an integration and a part of it (remote/API.md §12), so a request fits all
-fields of that part. A request whose effect is not known fits everything that it may have changed,
-but weakly.
+fields of that part. A request with an unknown effect is a weak match for everything that it may
+have changed.
 """
 
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from reconciler.planning.actions import Action, ActionKind
 from reconciler.remote.audit_log import READS, AuditRecord, Place
 
 CREATION_MARGIN = timedelta(seconds=5)
-"""Time by which a creation and its record may differ; both are of the API's clock."""
+"""Maximum difference between a creation and its record; both use the API's clock."""
 
 _PLACES = {
     **dict.fromkeys(fields_of(SubResource.MODELS), Place.MODELS),
@@ -26,7 +26,7 @@ _PLACES = {
 _WORKSPACES = "workspaces"
 _SUCCESS = range(200, 300)
 _REFUSED = range(300, 500)
-"""Statuses of requests that were not carried out; any other one may be of one that was."""
+"""Statuses of requests that were certainly not carried out."""
 
 _METHODS = {
     Place.INTEGRATION: frozenset({"PUT"}),
@@ -36,7 +36,7 @@ _METHODS = {
 
 
 class Fit(IntEnum):
-    """How well a request explains a difference; a weak one has an effect that is not known."""
+    """How well a request explains a difference; the effect of a weak match is not known."""
 
     NONE = 0
     WEAK = 1
@@ -45,7 +45,7 @@ class Fit(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Difference whose writer is sought; `path` is None for a whole integration."""
+    """Difference whose writer is to be found; `path` is None for a whole integration."""
 
     action: Action
     path: str | None = None
@@ -67,12 +67,12 @@ class Question:
 
     @property
     def place(self) -> Place:
-        """Return the part of the integration that has the field."""
+        """Return the part of the integration that contains the field."""
         return _PLACES.get(self.name, Place.INTEGRATION)
 
     @property
     def references(self) -> frozenset[str]:
-        """Return the texts under which a path can name the integration."""
+        """Return the identifiers by which a path can name the integration."""
         subject = self.action.subject
         ids = set(subject.remembered.identities)
         if subject.observed is not None and subject.observed.id is not None:
@@ -93,7 +93,7 @@ def fit_of(question: Question, record: AuditRecord) -> Fit:
     if record.method in READS or record.place is Place.ELSEWHERE or was_refused(record):
         return Fit.NONE
     fit = _fit_of_place(question, record)
-    # What a record lacks may be what shows that it does not fit.
+    # A field that a record lacks could have shown that it does not fit.
     is_certain = (
         record.at is not None
         and record.method != ""
@@ -123,7 +123,7 @@ def _fit_of_place(question: Question, record: AuditRecord) -> Fit:
     if record.place is Place.OTHER_PART:
         return Fit.WEAK
     if record.place is Place.INTEGRATION and record.method == "DELETE":
-        # It exists, so this was another object, or it was created again.
+        # The integration exists, so the request was for another object, or it was re-created.
         created_at = question.created_at
         is_past = created_at is not None and record.at is not None and record.at <= created_at
         return Fit.NONE if is_past else Fit.WEAK
@@ -144,13 +144,14 @@ def _fit_of_whole(question: Question, record: AuditRecord) -> Fit:
 
 
 def _fit_of_collection(question: Question, record: AuditRecord) -> Fit:
-    """Return how well a request to the collection fits: a create does not name its integration."""
+    """Return how well a request to the collection fits; a create does not name its integration."""
     if record.method != "POST":
         return Fit.WEAK
     observed = question.action.subject.observed
     created_at = question.created_at
     if created_at is None:
-        # Without a time, any create may be the one; our own objects were created by a run.
+        # Without a creation time, any create may be the right one; our own objects were created by
+        # a run.
         if observed is None or observed.created_at is not None:
             return Fit.NONE
         return Fit.NONE if observed.id in _identities(question) else Fit.WEAK

@@ -1,7 +1,7 @@
 """Drift report: what differs, where each change was made, and a fingerprint of the difference.
 
-Pure. `reconciler.planning` finds the differences; a report only attributes them. Reports are read
-back by `reconciler.drift.codec`.
+Pure. `reconciler.planning` finds the differences; a report only adds their origin.
+`reconciler.drift.codec` reads reports.
 """
 
 from collections.abc import Mapping
@@ -43,9 +43,9 @@ class DriftReport:
 
     `plan` would remove the difference, `origins` has the origin of each action by slug, and
     `not_read` counts the integrations that were assumed to be unchanged without a detailed read.
-    `partial` states that only selected integrations were compared. `who` has who changed what, None
-    if that was not asked for. `retiring` are the declared models that retire soon or have retired,
-    as far as the catalogue tells; they are not drift.
+    `partial` states that only selected integrations were compared. `who` is the attribution, None
+    if it was not requested. `retiring` are the declared models that retire soon or have retired
+    according to the catalogue; they are not drift.
     """
 
     plan: Plan
@@ -88,7 +88,7 @@ class DriftReport:
 
     @property
     def announced(self) -> tuple[Retirement, ...]:
-        """Retirements that this report announces: they have reached a threshold since the last."""
+        """Retirements that this report announces: they have reached a further threshold."""
         return tuple(item for item in self.retiring if item.is_due)
 
     def as_json(self) -> dict[str, Any]:
@@ -118,9 +118,9 @@ class DriftReport:
 def detect_drift(plan: Plan, *, not_read: int = 0, partial: bool = False) -> DriftReport:
     """Build the report of a plan, with the origin of each action.
 
-    The plan must be fresh: only then is it known whether Git ever declared a deleted slug.
-    `not_read` counts the integrations that were assumed to be unchanged. `partial` states that
-    only selected integrations were compared.
+    The plan must be newly made, because a saved plan does not show whether Git ever declared a
+    deleted slug. `not_read` counts the integrations that were assumed to be unchanged. `partial`
+    states that only selected integrations were compared.
     """
     origins = {action.slug: origin_of(action) for action in plan.actions}
     return DriftReport(plan, MappingProxyType(origins), not_read, partial)
@@ -129,14 +129,15 @@ def detect_drift(plan: Plan, *, not_read: int = 0, partial: bool = False) -> Dri
 def origin_of(action: Action) -> ChangeOrigin:
     """Return the origin of an action as a whole.
 
-    One change made in the API is enough, because an apply would undo it. Git is the only origin
-    only if no other is possible.
+    One change made in the API is enough, because an apply would undo it. The origin is Git only if
+    no other origin is possible.
     """
     if action.kind is ActionKind.DELETE:
-        # The changes of a delete are losses. A slug that Git once declared was removed from Git.
+        # The changes of a delete are losses. If Git once declared the slug, it was removed from
+        # Git.
         was_declared = action.subject.remembered.declared is not None
         return ChangeOrigin.LOCAL if was_declared else ChangeOrigin.UNKNOWN
-    # A secret that is sent again with another change has no origin of its own.
+    # A secret that is resent together with another change has no separate origin.
     origins = {change.origin for change in action.changes if change.op is not ChangeKind.RESEND}
     if ChangeOrigin.BOTH in origins or {ChangeOrigin.LOCAL, ChangeOrigin.REMOTE} <= origins:
         return ChangeOrigin.BOTH

@@ -1,7 +1,7 @@
 """Models that retire, as a drift report announces them: at 90, 30, 7 and 1 days, once each.
 
-Pure. The ledger remembers what was announced; without one, every check announces the last threshold
-again. The drift issue has a memory of its own: its text (`reconciler.github.issue`).
+Pure. The ledger records what was announced; without a ledger, every check announces the last
+threshold again. The drift issue stores this separately, in its text (`reconciler.github.issue`).
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from reconciler.domain.catalogue import ModelFinding
 
 RETIRING = "model-retiring"
-"""Code of the diagnostics that a report has only when it announces a retirement."""
+"""Code of the diagnostics that a report contains only if it announces a retirement."""
 
 THRESHOLDS = (90, 30, 7, 1)
 """Days before a retirement at which it is announced."""
@@ -37,7 +37,7 @@ class Retirement:
 
     @property
     def threshold(self) -> int:
-        """Return the last threshold that was reached; at first the greatest one."""
+        """Return the last threshold that was reached; before the first one, the greatest."""
         if self.days_left <= 0:
             return RETIRED
         reached = [days for days in THRESHOLDS if self.days_left <= days]
@@ -45,7 +45,7 @@ class Retirement:
 
     @property
     def key(self) -> str:
-        """Return the identity under which it is remembered; another date is another retirement."""
+        """Return the key under which it is recorded; another date is another retirement."""
         return f"{self.retires} {self.slug} {self.model}"
 
     def as_json(self) -> dict[str, object]:
@@ -81,7 +81,7 @@ def retirements_of(
 def announced_by(
     retirements: Iterable[Retirement], before: Mapping[str, int] = MappingProxyType({})
 ) -> dict[str, int]:
-    """Return what was announced after a report with these retirements; `before` is known already.
+    """Return what is announced once a report has these retirements; `before` was announced earlier.
 
     A clock that was set back does not make a threshold unannounced.
     """
@@ -100,6 +100,6 @@ def silent_findings(
         for item in models
         if item.state.value == RETIRING
         and item.retires is not None
-        # The days left are not part of the key, so 0 does for all of them.
+        # The days left are not part of the key, so 0 is sufficient for all of them.
         and Retirement(item.slug, item.model, item.retires, 0).key not in due
     )

@@ -22,7 +22,7 @@ class Verdict(StrEnum):
 
 
 class Reason(StrEnum):
-    """Reason of a verdict that names no writer, or further ones than the log shows."""
+    """Reason why a verdict names no writer, or allows for writers that the log does not show."""
 
     # No record fits, and the log does not reach back to the last run.
     LOG_BEGINS_LATER = "log-begins-later"
@@ -38,8 +38,8 @@ class Reason(StrEnum):
 class Writer:
     """Request that may have made a change: its time, who sent it, the method and the source.
 
-    `time` and `id` are None and `method` is empty where the log has none; `actor` and `source` are
-    values of `reconciler.drift.codec.WriterDocument`.
+    `time` and `id` are None and `method` is empty if the log does not have them; `actor` and
+    `source` are values of `reconciler.drift.codec.WriterDocument`.
     """
 
     time: str | None
@@ -85,7 +85,7 @@ class FieldWho:
 
 @dataclass(frozen=True)
 class Who:
-    """Answers for all fields that differ, and the window of the log that was read.
+    """Answers for all fields that differ, and the time range of the log that was read.
 
     `since` and `until` are None, and `calls` is 0, if nothing had to be read.
     """

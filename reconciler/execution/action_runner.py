@@ -1,7 +1,7 @@
 """Carry out one action: check that nothing changed, send the calls in order, verify the result.
 
-Only the runner changes its state. Its collaborators keep their own: `CallSender` knows which calls
-were answered, `ResourceVerifier` what was read, `Creation` what was created.
+Only the runner changes its state. Its collaborators keep their own: `CallSender` tracks which calls
+were answered, `ResourceVerifier` what was read, and `Creation` what was created.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -54,8 +54,8 @@ _RUN_ENDERS: Sequence[tuple[type[ReconcilerError], str]] = (
 class RunDependencies:
     """Dependencies that the actions of a run share.
 
-    `planned` are the slugs of all actions, so that no action mistakes the integration of another
-    for a stray. `probe` is set if written credentials are probed.
+    `planned` are the slugs of all actions, so that no action treats the integration of another
+    action as a stray. `probe` is set if written credentials are probed.
     """
 
     api: IntegrationsAPI
@@ -127,13 +127,12 @@ def dependencies_of(
 
 @dataclass
 class ActionRunner:
-    """One action that is carried out, and its outcome.
+    """Execution of one action, and its outcome.
 
-    `creation` is the create of a new integration, once it has begun. `written` is True when every
-    call was answered and only verification is left. `is_probed` is True once the credential that
-    was written is proven to be alive. `shadow` is set if the credential is tried in one first.
-    `ends_the_run` is the reason why no later
-    action can succeed, else empty.
+    `creation` is the create of a new integration, once it has started. `written` is True when every
+    call was answered and only verification is left. `is_probed` is True once the written credential
+    is proven to work. `shadow` is set if the credential is tested in a shadow first. `ends_the_run`
+    is the reason why no later action can succeed, else empty.
     """
 
     dependencies: RunDependencies
@@ -155,7 +154,8 @@ class ActionRunner:
             if self._probe is None:
                 await self._carry_out()
             else:
-                # Before the first read, because the integration can change during the wait.
+                # Waited for before the first read, because the integration can change during the
+                # wait.
                 async with self._probe.turn():
                     await self._carry_out()
         except ReconcilerError as problem:
@@ -242,7 +242,8 @@ class ActionRunner:
 
     async def _replace(self) -> None:
         delete_call, *rest = self.action.calls
-        # The new integration has another id; compared with the old id, it would be a namesake.
+        # The new integration has a new id; compared with the old id, it would count as another
+        # integration.
         self.verifier.expect(None)
         if await self._delete(delete_call):
             await self.verifier.prove_gone()
@@ -301,14 +302,15 @@ class ActionRunner:
         try:
             gone = await self._is_gone()
         except RemoteError:
-            # The failure of the delete is reported; a failed read only leaves the outcome unproven.
+            # The failure of the delete is reported; a failed read only means that the outcome is
+            # not proven.
             gone = False
         if not gone:
             _not_confirmed(problem)
         self.sender.settle()
 
     async def _is_gone(self) -> bool:
-        """Whether both a read and the list show that it is gone; a read alone may be stale."""
+        """Whether both a read and the list show that it was deleted; a read alone may be stale."""
         existence, slug = self.dependencies.existence, self.action.slug
         found = await existence.read(slug, certain=True)
         if found is not None:
@@ -326,7 +328,8 @@ class ActionRunner:
 
     async def _settle_write(self, call: Call, problem: RemoteError) -> None:
         """Check whether a write without a response was carried out, if a read can prove it."""
-        # With several calls, or with a secret, a read does not prove that this call arrived.
+        # With several calls, or with a secret, a read does not prove that this call was carried
+        # out.
         is_provable = len(self.action.calls) == 1 and not carries_secret(call)
         try:
             found = await self.verifier.read() if is_provable else None
@@ -352,8 +355,8 @@ class ActionRunner:
         return next(filter(None, doubts), "")
 
     async def _read_partial_create(self) -> None:
-        """Read what a partly failed create has left: a mask from a later read proves nothing."""
-        # After a rejected key or a passed deadline, this read would fail, too.
+        """Read the result of a partly failed create; a mask from a later read proves nothing."""
+        # After a rejected key or a passed deadline, this read would also fail.
         if self._created is None or self.ends_the_run:
             return
         self.verifier.expect(self._created.identity)
@@ -385,7 +388,7 @@ class ActionRunner:
 
     @property
     def _is_begun(self) -> bool:
-        """Whether a write was sent, be it to the shadow."""
+        """Whether a write was sent, including writes to the shadow."""
         return bool(self.sender.done) or (self.shadow is not None and self.shadow.is_begun)
 
     def interrupt(self) -> None:

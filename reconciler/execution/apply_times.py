@@ -1,6 +1,6 @@
 """Rules of a target about when a plan may be applied: change windows, freeze and promotion.
 
-A plan only notes them; an apply checks them before its first write.
+A plan only reports them; an apply checks them before its first write.
 """
 
 from datetime import datetime
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """Reasons for which a run is allowed against a rule; None where no rule was in the way."""
+    """Reasons that override a rule; None if the rule did not apply."""
 
     break_freeze: str | None = None
     allow_unsoaked: str | None = None
@@ -33,7 +33,7 @@ def require_time(
     evidence: "SoakEvidence | None",
     now: datetime,
 ) -> Overrides:
-    """Return the reasons that permit a plan now; raises `Refused` if one is missing."""
+    """Return the reasons that permit a plan now; raises `Refused` if a reason is missing."""
     target = desired.target
     # Collected, so that one refusal names every reason that has to be given.
     found: list[Diagnostic] = []
@@ -60,7 +60,7 @@ def require_time(
 def with_notices(
     plan: Plan, desired: DesiredState, *, evidence: "SoakEvidence | None", now: datetime
 ) -> Plan:
-    """Return a plan with the times from which it can be applied, if it cannot be now."""
+    """Return a plan with the times from which it can be applied, if it cannot be applied now."""
     target = desired.target
     if target.has_change_times:
         from reconciler.planning import window_guard

@@ -1,9 +1,9 @@
 """Batch ledger writes: events from concurrent workers share one commit.
 
-A commit takes as long as one or two calls, so sixteen workers with a commit each would queue up.
-With batches they share one commit, which runs in a thread while responses arrive. A call is still
-sent only after its intent is on disk: its worker awaits the result of `emit`. Every other event is
-written within BATCH_SECONDS. What is written: `reconciler.execution.ledger_listener`.
+A commit takes as long as one or two calls, so sixteen workers with separate commits would have to
+wait. With batches, they share one commit, which runs in a thread while responses arrive. A call is
+still sent only after its intent is on disk: its worker awaits the result of `emit`. Every other
+event is written within BATCH_SECONDS. What is written: `reconciler.execution.ledger_listener`.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ class BatchWriter:
     ) -> None:
         self._closed = True
         self._wake.set()
-        # A cancellation or Ctrl-C: the process must end soon, whatever the ledger does.
+        # After a cancellation or Ctrl-C, the process must end soon, regardless of the ledger.
         if kind is not None and not issubclass(kind, Exception):
             await asyncio.wait({self._worker}, timeout=HURRIED_SECONDS)
         else:
@@ -62,7 +62,7 @@ class BatchWriter:
         if not self._worker.done():
             self._worker.cancel()
             self.problem = self.problem or unanswered()
-        # A run whose start is not on record has sent nothing, so failing loses nothing. Later
+        # A run whose start is not recorded has sent nothing, so nothing is lost if it fails. Later
         # failures are part of the result instead.
         if self._start_unwritten and self.problem is not None and kind is None:
             raise self.problem
@@ -98,8 +98,8 @@ class BatchWriter:
     async def _write_batch(self, batch: list[tuple[Event, "asyncio.Future[None]"]]) -> None:
         events = [event for event, _ in batch]
         try:
-            # After one failure nothing is written any more: a record with a gap would be taken for
-            # a whole one.
+            # After a failure, nothing more is written, because a record with a gap would be treated
+            # as complete.
             if self.problem is None:
                 await in_thread(lambda: self._write(events))
                 self._start_unwritten = False
@@ -130,7 +130,7 @@ async def finished(work: "asyncio.Future[Any]", stop: CancelToken) -> bool:
 
 
 def unanswered() -> LedgerError:
-    """Return the error for a ledger that had not answered when the run had to end."""
+    """Return the error for a ledger that had not responded when the run had to end."""
     return LedgerError(
         "the ledger did not respond before the run had to end",
         code="ledger-timeout",

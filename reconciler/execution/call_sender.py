@@ -1,8 +1,8 @@
 """Send the writes of one action, and track their responses.
 
 A call is announced before it is sent, so that the ledger has the intent on disk first. A call
-without a response stays in `unanswered` until a read has shown whether it was carried out; an
-action that ends with such a call is `unknown`, whatever else happened.
+without a response stays in `unanswered` until a read has shown whether it was carried out. An
+action that ends with such a call is `unknown`.
 """
 
 from collections import Counter
@@ -64,7 +64,7 @@ class CallSender:
     unanswered: list[Call] = field(default_factory=list)
 
     async def send(self, call: Call, *, last_seen: Observed | None = None) -> Reply:
-        """Announce a call and send it; raise `Interrupted` once the run was asked to stop."""
+        """Announce a call and send it; raise `Interrupted` if the run was requested to stop."""
         # Checked before every call: an action of several calls stops between them, which
         # `half_done` shows.
         if self.cancel.requested:
@@ -102,8 +102,8 @@ class CallSender:
                 await recorded
         except ReconcilerError as problem:
             self.cancel.request(problem.summary)
-            # A call that is not on record is not sent: after a crash, nothing would show that it
-            # may have been carried out.
+            # A call that is not recorded is not sent: after a crash, nothing would show that it may
+            # have been carried out.
             raise Interrupted(problem.summary, code=problem.code, hint=problem.hint) from problem
 
     def settle(self) -> None:
@@ -128,10 +128,10 @@ class CallSender:
 
     @property
     def half_done(self) -> str:
-        """Return which calls were carried out and which were not; empty if none or all were."""
+        """Return which calls were carried out and which were not; empty if all or none were."""
         left = Counter(call.operation for call in self.action.calls)
         done = [call.operation for call in self.done]
-        # A stray under another slug was removed again, so nothing of the create is left.
+        # The integration with another slug was deleted again, so nothing of the create is left.
         if done.count(OperationName.DELETE) > left[OperationName.DELETE]:
             done.remove(OperationName.CREATE)
             done.remove(OperationName.DELETE)
@@ -147,12 +147,12 @@ class CallSender:
     def _account(self, ended: CallEnded, attempts: int) -> None:
         self.tries[ended.call.operation] += attempts
         if ended.request_id:
-            # Those of refused calls, too: they are what a support request needs.
+            # Including those of refused calls, which a support request needs.
             self.request_ids.append(ended.request_id)
         try:
             self.emit(ended)
         except ReconcilerError as problem:
-            # The call is over either way, and its answer still has to be checked.
+            # The call is complete in both cases; the content of the response is checked later.
             self.cancel.request(problem.summary)
 
 

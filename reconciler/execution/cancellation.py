@@ -9,7 +9,7 @@ from reconciler.errors import ReconcilerError
 
 
 class Interrupted(ReconcilerError):
-    """The run was asked to stop before this call was made."""
+    """The run was requested to stop before this call was made."""
 
 
 class ChangedSincePlan(ReconcilerError):
@@ -21,7 +21,7 @@ class NotConfirmed(ReconcilerError):
 
 
 class CancelToken:
-    """Request to start nothing new; `reason` is shown for everything that is skipped.
+    """Request to start nothing new; `reason` is shown for every skipped action.
 
     Any thread can request it; the first reason is kept.
     """
@@ -38,7 +38,7 @@ class CancelToken:
         return self._requested
 
     def request(self, reason: str) -> None:
-        """Ask the run to stop, and call every callback once in this thread."""
+        """Request the run to stop, and call every callback once in this thread."""
         with self._lock:
             self.reason = self.reason or reason
             self._requested = True

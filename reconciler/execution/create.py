@@ -1,8 +1,8 @@
 """Create an integration exactly once.
 
 The API has no idempotency key (remote/API.md §7), so a POST is repeated only after a read shows
-that the previous one was not carried out. A lost response is resolved by reading the chosen slug;
-an integration that the response names under another slug is a stray.
+that the previous one was not carried out. After a lost response, the chosen slug is read. An
+integration that the response names under another slug is a stray.
 """
 
 from collections.abc import Collection, Mapping
@@ -43,7 +43,7 @@ class Foreign(ReconcilerError):
 class Created:
     """An integration that this run certainly created under the declared slug.
 
-    `identity` is its id, None if no response named it; `warnings` are sentences for people.
+    `identity` is its id, None if no response contained it; `warnings` are sentences for users.
     """
 
     identity: str | None
@@ -54,9 +54,9 @@ class Created:
 class Creation:
     """Create of one action, from its first POST until its outcome is certain.
 
-    `planned` are the slugs of all actions, so that the integration of another action is not
-    mistaken for a stray. `doubt` describes what would be uncertain if the run ended now. `created`
-    is set as soon as the integration exists; the steps after that only rule out a duplicate.
+    `planned` are the slugs of all actions, so that the integration of another action is not treated
+    as a stray. `doubt` describes what would be uncertain if the run ended now. `created` is set as
+    soon as the integration exists; the steps after that only rule out a duplicate.
     """
 
     action: Action
@@ -79,14 +79,14 @@ class Creation:
 
     async def run(self) -> Created:
         """Make the integration exist exactly once, under our slug and with our credential."""
-        # The wall clock, because it is compared with the API's `created_at`.
+        # Uses the wall clock, because the time is compared with the API's `created_at`.
         self._began = self.clock.wall_clock()
         created = await self._post()
         self._settle()
         return created
 
     def _settle(self) -> None:
-        """Record that every POST is accounted for, so nothing is in doubt."""
+        """Record that the outcome of every POST is known, so nothing is in doubt."""
         self.doubt = ""
         self.sender.settle()
 
@@ -159,7 +159,8 @@ class Creation:
                 code="foreign-integration",
                 hint="plan again to compare it; it was not changed",
             )
-        # An equal integration may be older than our POST; the update below would replace its key.
+        # An equal integration may be older than our POST; and the update below would replace its
+        # key.
         if not self._in_window(found):
             raise NotConfirmed(
                 "an equal integration exists, but this run did not create it",
@@ -195,7 +196,7 @@ class Creation:
     async def _after_answer(self, reply: Reply) -> Created:
         """Compare the slug in the response with the requested one; remove a stray."""
         echoed = reply.body.get("slug") if isinstance(reply.body, Mapping) else None
-        # Equal slugs alone are proof: a response names what this very request made.
+        # Equal slugs are sufficient proof, because a response names what this request created.
         if echoed == self.slug:
             self.created = Created(created_id(reply, self.slug))
             await self._rule_out_twins()
@@ -232,7 +233,8 @@ class Creation:
 
     async def _is_removed(self, stray: str) -> bool:
         """Delete the integration that this create made under another slug, if that is certain."""
-        # An integration that existed before, or that another action creates, is not from this POST.
+        # An integration that existed before, or that another action creates, was not created by
+        # this POST.
         if stray in self.existence.listed or stray in self.planned:
             return False
         found = await self.existence.appearing(stray, self.clock)

@@ -1,9 +1,8 @@
 """Probe of written credentials: which actions are probed, one at a time, and what stops a run.
 
-A credential is proven by an answer that it is alive; an answer that cannot be had proves nothing.
-Actions that write a credential take turns, so that at most one credential is unproven, and after
-the first that is not alive, no further credential is written. How a probe is made:
-`reconciler.execution.probers`.
+Only a positive result proves that a credential works. Actions that write a credential take turns,
+so that at most one credential is unproven. After the first credential that is not proven to work,
+no further credential is written. How a probe is made: `reconciler.execution.probers`.
 """
 
 import asyncio
@@ -25,7 +24,7 @@ from reconciler.planning.normalize import normalize
 
 
 class Verdict(StrEnum):
-    """Result of a probe; `unknown` is not alive."""
+    """Result of a probe; `unknown` does not count as alive."""
 
     ALIVE = "alive"
     DEAD = "dead"
@@ -58,14 +57,14 @@ class ProbeRequest:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """Verdict with its reason, which holds neither output nor a secret."""
+    """Verdict with its reason, which contains neither output nor a secret."""
 
     verdict: Verdict
     reason: str = ""
 
 
 class Prober(Protocol):
-    """Anything that probes the credential of an integration; it never raises for its answer."""
+    """Interface of a prober; it returns every result instead of raising."""
 
     async def probe(self, request: ProbeRequest) -> ProbeResult:
         """Return whether the stored credential of an integration works."""
@@ -73,14 +72,14 @@ class Prober(Protocol):
 
 
 class CredentialUnproven(ReconcilerError):
-    """A written credential is dead, or could not be proven to work."""
+    """A written credential does not work, or could not be proven to work."""
 
 
 def writes_credential(action: Action) -> bool:
     """Return whether an action sends a secret, or changes which one is used and where."""
     if action.kind is ActionKind.DELETE:
         return False
-    # A create and a replace store every credential, whatever their list of changes says.
+    # A create and a replace store every credential, regardless of their list of changes.
     if action.kind is not ActionKind.UPDATE:
         return True
     if any(change.risk is Risk.CREDENTIAL for change in action.changes):
@@ -92,14 +91,15 @@ def writes_credential(action: Action) -> bool:
 class CredentialProbe:
     """Probe that the actions of a run share; `stopped` is why no further credential is written.
 
-    With `after_writes`, each written credential is probed, else only shadows are.
+    With `after_writes`, each written credential is probed, otherwise only shadows.
     """
 
     prober: Prober
     settings: Probe
     after_writes: bool = True
     stopped: str = ""
-    # One action at a time, so that a dead credential stops the others before they are written.
+    # One action at a time, so that a credential that does not work stops the others before they are
+    # written.
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @asynccontextmanager
@@ -119,7 +119,7 @@ class CredentialProbe:
         found = await self.prober.probe(request)
         if found.verdict is Verdict.ALIVE:
             return
-        # No further credential is written, because the same cause may spoil it, too.
+        # No further credential is written, because the same cause may affect it as well.
         is_dead = found.verdict is Verdict.DEAD
         what = "does not work" if is_dead else "could not be proven to work"
         self.stopped = (
@@ -145,7 +145,7 @@ def _way_back(action: Action, *, is_dead: bool) -> str:
 
 
 def _sources(action: Action) -> str:
-    """Return the references of an integration, by which its credential can be corrected."""
+    """Return the references of an integration, at which its credential can be corrected."""
     declared = action.subject.declared
     fields = normalize(declared.fields) if declared is not None else {}
     names = ", ".join(sorted({str(reference) for _, reference in references(fields)}))

@@ -1,7 +1,7 @@
 """Events of a run, for progress, the ledger and logs.
 
-A listener that keeps records can return an awaitable: at `RunStarted` the run waits for it before
-it begins, at `CallStarted` before the call is sent. A listener cannot change what a run does, but
+A listener that keeps records can return an awaitable. At `RunStarted`, the run waits for it before
+it starts; at `CallStarted`, before the call is sent. A listener cannot change what a run does, but
 its failure ends the run.
 """
 
@@ -18,7 +18,7 @@ from reconciler.planning.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """The run begins; no call was sent yet.
+    """The run starts; no call has been sent yet.
 
     `break_freeze` is the reason for which it runs outside the windows or the freeze of its target.
     """
@@ -46,8 +46,8 @@ class ActionStarted:
 class CallStarted:
     """A write will be sent once it is recorded.
 
-    `last_seen` is the whole integration as read right before its delete; None for other writes.
-    `of_shadow` marks a write to the shadow of a staged rotation: its action is in no plan.
+    `last_seen` is the whole integration as read immediately before its delete, None for other
+    writes. `of_shadow` marks a write to the shadow of a staged rotation: its action is in no plan.
     """
 
     action: Action
@@ -74,7 +74,7 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class ActionEnded:
-    """An action is over, however it ended."""
+    """An action has ended, with any outcome."""
 
     action: Action
     outcome: Outcome
@@ -94,7 +94,8 @@ Emit: TypeAlias = Callable[[Event], Awaitable[None] | None]
 def to_all(*listeners: Emit) -> Emit:
     """Combine listeners into one; each gets an event only if those before it accepted it.
 
-    At `RunStarted` each waits for the one before it: a run that cannot be recorded is not shown.
+    At `RunStarted`, each listener waits for the previous one, so that a run that cannot be recorded
+    is not shown.
     """
 
     def emit(event: Event) -> Awaitable[None] | None:

@@ -27,7 +27,8 @@ from reconciler.planning.plan import Plan
 if TYPE_CHECKING:
     from reconciler.planning.costs import Costs
 
-# Actions that remove something wait until all actions that can fail without a loss have succeeded.
+# Actions that remove something run only after all actions that can fail without a loss have
+# succeeded.
 _PHASES: tuple[Collection[ActionKind], ...] = (
     (ActionKind.CREATE, ActionKind.UPDATE),
     (ActionKind.REPLACE,),
@@ -50,7 +51,7 @@ async def execute(
     break_freeze: str | None = None,
     allow_unsoaked: str | None = None,
 ) -> ApplyResult:
-    """Carry out every action of a fresh plan and return the outcomes.
+    """Carry out every action of a plan and return the outcomes.
 
     `concurrency` is the maximum number of calls in flight; the client enforces it. `break_freeze`
     is only recorded. Raises only what a listener raises at `RunStarted`, before anything is
@@ -64,7 +65,7 @@ async def execute(
     execution = _Execution(dependencies, emit, concurrency, abort_on_error, cancel or CancelToken())
     for phase in _PHASES:
         await execution.carry_out([a for a in plan.actions if a.kind in phase])
-    # Every action has an outcome: a phase skips what its workers did not take.
+    # Every action gets an outcome: a phase marks actions that no worker took as skipped.
     outcomes = tuple(execution.outcomes[action.address] for action in plan.actions)
     result = ApplyResult(
         run=run,
@@ -120,9 +121,9 @@ class _Execution:
         )
 
     async def _wait(self, workers: list[asyncio.Task[None]]) -> None:
-        """Wait for the workers; after a request to stop, at most GRACE_SECONDS longer."""
-        # A request to stop must wake this wait: workers only see it between two actions, and an
-        # action can take as long as its retries.
+        """Wait for the workers; after a request to stop, wait at most GRACE_SECONDS longer."""
+        # A request to stop must end this wait: workers check it only between two actions, and the
+        # retries of an action can take long.
         stopped = asyncio.create_task(self.cancel.wait())
         finished = asyncio.create_task(asyncio.wait(workers))
         try:
@@ -162,7 +163,7 @@ class _Execution:
         self._end(action, outcome)
         if runner.ends_the_run:
             self.cancel.request(runner.ends_the_run)
-        # A skipped action counts as well: it was not carried out although its turn had come.
+        # A skipped action also counts, because it was not carried out although it was due.
         elif outcome.status is not Status.APPLIED and self.abort_on_error:
             self.cancel.request("stopped at the first failure, because of --on-error abort")
 

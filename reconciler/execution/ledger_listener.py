@@ -1,8 +1,8 @@
 """Record a run in the ledger while it happens, and confirm what it applied.
 
-A record is on disk when the listener returns, so that a call is recorded before it is sent. If the
+A record is on disk when the listener returns, so a call is recorded before it is sent. If the
 ledger fails during a run, `emit` raises. Confirmed values become the last-applied state of the next
-plan: declarations, and for written secrets only fingerprints and masks, which
+plan: declarations, and only fingerprints and masks of written secrets, which
 `reconciler.planning.credentials` compares.
 """
 
@@ -72,7 +72,7 @@ def record_in(recorder: "Recorder", *, fingerprints: Fingerprints = _no_fingerpr
             case RunStarted(plan=plan):
                 recorder.run_started(plan, overrides=event.overrides)
             case CallStarted(action=action, call=call, last_seen=last_seen):
-                # What a shadow receives says nothing about the secrets of its integration.
+                # The secrets of a shadow prove nothing about the secrets of its integration.
                 secrets = {} if event.of_shadow else fingerprints(call)
                 recorder.call_started(action, call, last_seen, secrets=secrets)
             case CallEnded(action=action):
@@ -84,8 +84,8 @@ def record_in(recorder: "Recorder", *, fingerprints: Fingerprints = _no_fingerpr
                     made=event.made,
                 )
             case ActionEnded(action=action, outcome=outcome):
-                # For an update the id is that of an older integration; as made by this run, an undo
-                # would delete it.
+                # The id of an update belongs to an older integration. If it were recorded as
+                # created, an undo would delete it.
                 made = outcome.identity if action.kind in _CREATING else None
                 recorder.action_ended(action, outcome.as_json(), made=made)
             case RunEnded(result=result):
@@ -130,9 +130,9 @@ class LedgerListener:
     def emit_all(self, events: Sequence[Event]) -> None:
         """Record events in one transaction; all are on disk when this returns, or none is."""
         for event in events:
-            # A run without any action would fill the history and change nothing.
+            # A run without any action changes nothing and would only fill the history.
             if isinstance(event, RunStarted) and event.plan.actions:
-                # Before the recorder: its rows belong to the target under its organisation.
+                # Before the recorder, because its rows belong to the target with its organisation.
                 self._learn(event.plan.target.organisation_id)
                 self._recorder = self._ledger.recorder(self._key, facts=self._facts, now=self._now)
                 self._listen = record_in(self._recorder, fingerprints=self._fingerprints)
@@ -148,7 +148,7 @@ class LedgerListener:
             for event in events:
                 self._listen(event)
             self._confirm(ended)
-        # After a failure, only a part was read, which is not the state of the integration.
+        # After a failure, only a part was read, which is not the complete state of the integration.
         self._acted |= {e.action.slug: e.outcome.seen_after if _applied(e) else None for e in ended}
 
     def close(
@@ -160,7 +160,7 @@ class LedgerListener:
         selection: Selection,
         organisation: str | None = None,
     ) -> None:
-        """Confirm what is in sync, store the state that was read, and forget what was deleted."""
+        """Confirm what is in sync, store the state that was read, and remove what was deleted."""
         self._ledger.require_lock()
         self._learn(organisation or plan.target.organisation_id)
         self._store_seen(observed)
@@ -182,14 +182,14 @@ class LedgerListener:
             self._ledger.record_soak(self._key, check, now=self._now())
 
     def _end_soaking(self, plan: Plan) -> None:
-        """Let the time begin again for what a run changes, before its first call."""
+        """Restart the soak time of what a run changes, before its first call."""
         if self.soaks:
             from reconciler.execution.soak_check import before_run  # noqa: PLC0415  few targets
 
             self._ledger.record_soak(self._key, before_run(plan), now=self._now())
 
     def anchor(self) -> Anchor | None:
-        """Return the end of the record; a copy stored elsewhere proves that nothing was removed."""
+        """Return the end of the record; a copy of it can prove that nothing was removed."""
         return self._ledger.anchor(self._key, shard=self._facts.shard)
 
     def _learn(self, organisation: str | None) -> None:
@@ -200,7 +200,7 @@ class LedgerListener:
     def _store_seen(self, observed: ObservedState) -> None:
         """Store the state of all that was read, after the writes if there were any."""
         now = self._now()
-        # What the run has acted on replaces what was read before; None drops it.
+        # State after an action replaces the state that was read before it; None removes it.
         states = {**observed.integrations, **self._acted}
         seen = {
             slug: SeenState(state, now)
@@ -229,14 +229,15 @@ class LedgerListener:
             return []
         if self.declared_in_git is None:
             return [found]
-        # Git's declaration, not that of the undo, because the next plan compares the files with it.
+        # The declaration of Git and not that of the undo, because the next plan compares the files
+        # with it.
         declared = self.declared_in_git.get(found.declared.slug)
         return [replace(found, declared=declared)] if declared is not None else []
 
     def _fingerprints(self, call: Call) -> Mapping[Path, str]:
         pepper = self._ledger.pepper
         if pepper is None and self.probes_credentials:
-            # Otherwise nothing would show the next plan that a credential was not proven.
+            # Otherwise, the next plan could not detect that a credential was not proven.
             return dict.fromkeys(secret_paths(call), CREDENTIAL_UNPROVEN)
         return secret_fingerprints(call, values=self.values, pepper=pepper)
 
@@ -272,7 +273,7 @@ def confirmed_by_action(
     removed = {change.path for change in action.changes if _removes_secret(change)}
     fields = normalize(subject.declared.fields)
     paths = {path for path, _ in itertools.chain(leaves(before), leaves(fields))}
-    # Only an update keeps the object, and with it the id that the plan saw.
+    # Only an update keeps the object, and therefore the id that the plan read.
     seen = subject.observed if action.kind is ActionKind.UPDATE else None
     return Confirmed(
         subject.declared,
@@ -285,7 +286,7 @@ def confirmed_by_action(
 def secret_fingerprints(
     call: Call, *, values: Mapping[SecretRef, Redacted], pepper: Pepper | None
 ) -> dict[Path, str]:
-    """Return the fingerprints of the secrets that a call carries, by path."""
+    """Return the fingerprints of the secrets in a call, by path."""
     if call.body is None or pepper is None:
         return {}
     found = {}
@@ -297,7 +298,7 @@ def secret_fingerprints(
 
 
 def secret_paths(call: Call) -> list[Path]:
-    """Return the paths of the secrets that a call carries."""
+    """Return the paths of the secrets in a call."""
     tree = normalize(call.body) if call.body is not None else {}
     return [path for path, leaf in leaves(tree) if isinstance(leaf, SecretRef | Redacted)]
 
@@ -317,13 +318,13 @@ def confirmed_by_partial_create(
         return None
     whole = confirmed_by_action(action, outcome, values=values, pepper=pepper)
     if outcome.error is not None and outcome.error.code in UNPROVEN_CODES:
-        # The next plan must send it again, although the API has it: it may not work.
-        # Without a record, the secret counts as never sent.
+        # The next plan must send the secret again, because it may not work. Without a record, the
+        # secret counts as never sent.
         whole = replace(whole, secrets={})
     left: set[str] = set()
     for operation in _PARTS.keys() - outcome.accepted:
         # A part that was not written must stay undeclared in the record: the next plan would
-        # otherwise take its absence for a change in the API.
+        # otherwise treat its absence as a change in the API.
         left |= _PARTS[operation]
     fields = {name: value for name, value in whole.declared.fields.items() if name not in left}
     return Confirmed(

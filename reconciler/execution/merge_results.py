@@ -31,13 +31,14 @@ def merge(results: Sequence[ApplyResult]) -> ApplyResult:
     a shard or a slug that occurs twice. Shards without a result: `missing_shards`.
     """
     problems = _different_targets(results)
-    # Shards of different numbers overlap by nature, so the slugs that occur twice would be noise.
+    # With different numbers of shards, some slugs always occur twice, so reporting them would not
+    # help.
     problems += _inconsistent_shards(results) or _duplicate_slugs(results)
     if problems:
         raise InvalidInput(problems)
     digests = sorted({result.plan_digest for result in results})
     first = results[0].target
-    # At most one: `_different_targets` has refused several.
+    # At most one, because `_different_targets` has refused several.
     organisation = next(iter(_organisations(results)), None)
     outcomes = itertools.chain.from_iterable(result.outcomes for result in results)
     return ApplyResult(
@@ -57,7 +58,7 @@ def merge(results: Sequence[ApplyResult]) -> ApplyResult:
 
 
 def _costs(parts: "Sequence[Costs]") -> "Costs | None":
-    """Return the changes of all shards, without sums: each shard knows only its own changes."""
+    """Return the changes of all shards, without sums: each shard has only its own changes."""
     if len(parts) < 2:
         return parts[0] if parts else None
     return replace(
@@ -68,13 +69,13 @@ def _costs(parts: "Sequence[Costs]") -> "Costs | None":
 
 
 def _joined(reasons: Iterable[str | None]) -> str | None:
-    """Return the reasons of all shards that ran against a rule, each once."""
+    """Return the distinct reasons with which shards overrode a rule."""
     given = [reason for reason in reasons if reason is not None]
     return "; ".join(dict.fromkeys(given)) or None
 
 
 def _ledger(results: Sequence[ApplyResult]) -> Anchor | ActionFailure | None:
-    """Return the first failure, or the end of a single record: shards have no common end."""
+    """Return the first failure, or the end of a single record; shards have no common end."""
     failure = next((r.ledger for r in results if isinstance(r.ledger, ActionFailure)), None)
     return failure or (results[0].ledger if len(results) == 1 else None)
 
@@ -87,16 +88,16 @@ def missing_shards(results: Sequence[ApplyResult]) -> tuple[int, list[str]]:
     present = {result.shard for result in results if result.shard is not None}
     if not present:
         return 0, []
-    # Every shard names the same number: `merge` refuses others.
+    # Every shard has the same number of shards, because `merge` refuses others.
     count = int(min(present).partition("/")[2])
-    # A file can claim any number of shards, so names are built one by one, only as many as needed.
+    # A file can claim any number of shards, so only as many names as needed are built.
     names = (f"{index}/{count}" for index in range(1, count + 1))
     missing = (name for name in names if name not in present)
     return count - len(present), list(itertools.islice(missing, _NAMED))
 
 
 def _organisations(results: Sequence[ApplyResult]) -> list[str]:
-    """Return the known organisations; a shard that read nothing does not know its organisation."""
+    """Return the known organisations; a shard that read nothing has no organisation."""
     return sorted({r.target.organisation_id for r in results if r.target.organisation_id})
 
 

@@ -1,4 +1,4 @@
-"""Every check between a fresh plan and its first write.
+"""Every check between a plan and its first write.
 
 A plan is carried out only if nothing blocks it, its approval covers it, and every secret value that
 its calls send is available and has the form that its field accepts.
@@ -33,7 +33,7 @@ CLOCK_SKEW = timedelta(minutes=10)
 """Maximum time by which the clock of the planning machine may be ahead of this one."""
 
 _LONGEST = 80
-"""Maximum length of a value that a message shows whole; a host is never shortened."""
+"""Maximum length of a value that a message shows completely; a host is never shortened."""
 
 _WHOLE_DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
@@ -42,9 +42,8 @@ _WHOLE_DIGEST = re.compile("sha256:[0-9a-f]{64}")
 class Approval:
     """Approval in place of a prompt: a digest to match, plans to stay within, or `--yes`.
 
-    `break_freeze` is the reason for which the run may be outside the windows and the freeze of its
-    target, `allow_unsoaked` that for which the source of its promotion does not count. They
-    approve no change.
+    `break_freeze` is the reason to run outside the windows or during the freeze of the target, and
+    `allow_unsoaked` the reason to ignore its soak time. They approve no change.
     """
 
     digest: str | None = None
@@ -99,16 +98,15 @@ def refuse_blocked(plan: Plan) -> None:
     if not plan.blocked:
         return
     codes = {code for action in plan.blocked for code in action.blocked_by}
-    # A code can also stand at a warning about an action that is not blocked.
+    # A warning about an action that is not blocked can have the same code.
     reasons = [d for d in plan.diagnostics if d.code in codes and d.severity is Severity.ERROR]
     raise Refused(reasons or list(plan.diagnostics), plan=plan)
 
 
 def refuse_unjudged(plan: Plan, target: Target) -> None:
-    """Raise `Refused` for a plan that the policies of its target have not judged."""
+    """Raise `Refused` for a plan without the verdicts of its target's policies."""
     known = [verdict.name for verdict in plan.policies]
-    # By names and in order: a caller that judged with other policies than those of the files has
-    # not judged this plan.
+    # Compared by name and order: verdicts of policies other than those of the files do not count.
     if plan.actions and known != [policy.name for policy in target.policies]:
         summary = f"the policies of target `{target.name}` were not run for this plan"
         hint = "run `apply` from the command line, which runs them"
@@ -121,8 +119,8 @@ def refuse_unjudged(plan: Plan, target: Target) -> None:
 def objections(
     approval: Approval, fresh: Plan, *, now: datetime, max_age_hours: float
 ) -> list[Diagnostic]:
-    """Return the reasons why an approval does not cover a fresh plan; empty if it does."""
-    # Alone, because a digest covers the target, the policies and every action.
+    """Return the reasons why an approval does not cover the current plan; empty if it does."""
+    # Checked alone, because a digest covers the target, the policies and every action.
     if approval.digest is not None and not fresh.has_digest(approval.digest):
         return [
             error(
@@ -146,8 +144,8 @@ def objections(
 
 
 def _digest_hint(given: str) -> str:
-    # Texts show the first digits for people. They approve nothing: another plan can be made that
-    # begins with the same ones.
+    # Text output shows only the first digits. They approve nothing, because a different plan with
+    # the same first digits can be constructed.
     if not _WHOLE_DIGEST.fullmatch(given):
         return "pass the whole digest: `reconcile -v plan` and --format json show all digits"
     return "review and approve the new plan: something changed after the approval"
@@ -268,7 +266,7 @@ def require_values(
 def require_writable(values: Mapping[SecretRef, Redacted], plan: Plan) -> None:
     """Raise `InvalidInput` for a value that its field cannot accept.
 
-    Otherwise a replace would fail after the old integration was deleted.
+    Otherwise, a replace would fail after the old integration was deleted.
     """
     found = []
     for action in plan.actions:

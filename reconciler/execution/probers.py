@@ -1,7 +1,7 @@
 """The two ways to probe a credential: a command, and the gateway's list of models.
 
-Neither shows what it received: the output of a command is dropped, and of an answer only the status
-counts. Everything but a clear answer is `unknown`.
+Neither shows what it received: the output of a command is discarded, and only the status of a
+response is used. Every unclear result is `unknown`.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from reconciler.remote.gateway import GatewayAnswer, GatewayClient
 from reconciler.remote.retry import Deadline
 
 RETRY_PAUSES = (1.0, 3.0)
-"""Seconds before each further request after an answer that can be temporary."""
+"""Seconds before each further request after a response that may be temporary."""
 
 _REFUSED = frozenset({401, 403})
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -27,7 +27,7 @@ _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class CommandProber:
-    """Probe by an allowed command, which reads the request as JSON and answers 0 if alive.
+    """Probe by an allowed command, which reads the request as JSON and exits with 0 if alive.
 
     The first word of the command is the absolute path of the program.
     """
@@ -43,18 +43,19 @@ class CommandProber:
                 self.command,
                 stdin=json.dumps(request.as_json()).encode(),
                 environ=self.environ,
-                # Not one that a pull request can fill.
+                # Not a folder that a pull request can write to.
                 folder=Path("/"),
                 limits=self.limits,
                 keeps_output=False,
             )
         except ProcessFailure as failure:
             return ProbeResult(Verdict.UNKNOWN, f"the probe {failure.summary}")
-        # A process that a signal ended has given no answer.
+        # A process that was killed by a signal has no result.
         if ended.status < 0:
             reason = f"the probe was killed by signal {-ended.status}"
             return ProbeResult(Verdict.UNKNOWN, reason)
-        # Any other status is an answer: the documentation of `probe.command` names 0 as alive.
+        # Any other status means that the credential does not work, as documented for
+        # `probe.command`.
         if ended.status:
             return ProbeResult(Verdict.DEAD, f"the probe exited with {ended.status}")
         return ProbeResult(Verdict.ALIVE)
@@ -74,12 +75,13 @@ class GatewayProber:
             if answer.models:
                 return ProbeResult(Verdict.ALIVE)
             if answer.models == 0:
-                # What anyone may see, so it does not prove that the credential was accepted.
+                # Anyone may read such a list, so it does not prove that the credential was
+                # accepted.
                 return ProbeResult(Verdict.UNKNOWN, "the provider lists no model")
             if answer.status not in _REFUSED:
                 reason = f"the gateway responded with {answer.status} for @{request.gateway_slug}"
                 return ProbeResult(Verdict.UNKNOWN, reason)
-            # The refusal can be that of the gateway's own key, which this request uses alone.
+            # The gateway may have refused its own key, so this request uses only that key.
             control = await self._models(None)
         except RemoteError as problem:
             return ProbeResult(Verdict.UNKNOWN, problem.summary)
@@ -91,8 +93,8 @@ class GatewayProber:
         for pause in RETRY_PAUSES:
             try:
                 answer = await self.gateway.models(provider)
-            # A probe that fails for a moment would stop every further credential of the run, so it
-            # is repeated.
+            # A temporary failure would stop every further credential of the run, so the probe is
+            # repeated.
             except RemoteError:
                 pass
             else:

@@ -54,15 +54,14 @@ class ActionFailure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one action ended; `warnings` are sentences for people.
+    """How one action ended; `warnings` are sentences for users.
 
-    `half_done` says which writes of an action that was not applied were carried out and which were
-    not; it is empty where none was. `is_probed` is True if a probe has shown that the credential
-    that the action wrote is alive.
-    `seen_after` is the last state that the API showed after the writes. `accepted` are the kinds of
-    writes that the API certainly carried out on an integration that this run created, however the
-    action ended. `identity` is the id of the integration that the run updated or created. These
-    three go to the ledger and are not part of the result document.
+    `half_done` lists which writes of an action that was not applied were carried out and which were
+    not; it is empty if none was. `is_probed` is True if a probe has shown that the credential that
+    the action wrote works. `seen_after` is the last state that the API showed after the writes.
+    `accepted` are the kinds of writes that the API certainly carried out on an integration that
+    this run created, however the action ended. `identity` is the id of the integration that the run
+    updated or created. These three go to the ledger and are not part of the result document.
     """
 
     slug: str
@@ -93,7 +92,7 @@ class Outcome:
             "error": self.error.as_json() if self.error else None,
             "warnings": list(self.warnings),
         }
-        # Left out when empty, so that documents of earlier releases stay as they were.
+        # Omitted if empty, so that documents equal those of earlier releases.
         if self.half_done:
             document["half_done"] = self.half_done
         if self.is_probed:
@@ -107,10 +106,10 @@ class ApplyResult:
 
     `shard` is `I/N` if the run was one of several shards; `lacking` is True if results of other
     shards are missing. `ledger` is the end of the run's record, or the reason why no record could
-    be kept; None if no record was requested. `break_freeze` is the reason for which the run was
-    outside the windows or the freeze of its target, None if it was not. `policies` are the verdicts
-    of its plan. `costs` are the changes of budgets and prices that were applied; they have sums
-    only if every action was.
+    be kept; None if no record was requested. `break_freeze` is the reason to run outside the
+    windows or during the freeze of its target, None if it was not needed. `policies` are the
+    verdicts of its plan. `costs` are the changes of budgets and prices that were applied; they have
+    sums only if every action was.
     """
 
     run: str
@@ -135,7 +134,7 @@ class ApplyResult:
 
     @property
     def is_recorded(self) -> bool:
-        """Whether the ledger holds the whole run; True if no record was requested."""
+        """Whether the ledger contains the whole run; True if no record was requested."""
         return not isinstance(self.ledger, ActionFailure)
 
     @property

@@ -1,6 +1,6 @@
 """Documents of results and errors, as commands print them as JSON.
 
-A saved document proves nothing: it is read only to be shown and merged. Plans are read by
+A saved document proves nothing; it is read only to be shown or merged. Plans are read by
 `reconciler.planning.codec`.
 """
 
@@ -75,7 +75,7 @@ def _shard(text: str) -> str:
     index, _, count = text.partition("/")
     if not 1 <= int(index) <= int(count):
         raise ValueError
-    # Written from the numbers, so that `01/4` and `1/4` are the same shard.
+    # Formatted from the numbers, so that `01/4` and `1/4` are the same shard.
     return f"{int(index)}/{int(count)}"
 
 
@@ -196,7 +196,8 @@ def decode_error(text: str, *, name: str) -> ErrorDocument:
     try:
         document = validated(_Shape, parse_json(text))
         return ErrorDocument(
-            # A command without a result never succeeded, whatever the document claims.
+            # A command without a result did not succeed, regardless of the exit code in the
+            # document.
             exit_code=document["exit_code"] or 1,
             diagnostics=tuple(diagnostic_from(item) for item in document["diagnostics"]),
             plan=plan_from(document["plan"]) if "plan" in document else None,

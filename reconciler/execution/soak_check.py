@@ -1,6 +1,6 @@
-"""Evidence of a run or a drift check for how long content has been in use without drift.
+"""Evidence of a run or a drift check about how long content has been in use without drift.
 
-Loaded only on a target that others are promoted from. What is recorded:
+Loaded only for a target that is the source of a promotion. What is recorded:
 `reconciler.ledger.soak_record`.
 """
 
@@ -13,7 +13,7 @@ from reconciler.planning.plan import Plan, Selection
 
 
 def before_run(plan: Plan) -> SoakCheck:
-    """Return the check of a run that begins: the time of all that it changes ends."""
+    """Return the check of a run that starts: the soak time of everything that it changes ends."""
     return SoakCheck(ended={action.slug for action in plan.actions})
 
 
@@ -40,7 +40,7 @@ def of_drift(
 ) -> SoakCheck:
     """Return the check of a drift report; `has_read` is False for what was assumed unchanged.
 
-    What only Git changed is no drift, and is not confirmed either.
+    A change that only Git made is not drift, but is not confirmed either.
     """
     differing = {action.slug for action in plan.actions}
     return SoakCheck(

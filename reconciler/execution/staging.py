@@ -1,8 +1,8 @@
 """Staged rotation of one integration: create its shadow, and remove it again.
 
-Until the new credential is proven, only the shadow has it, so a run that ends at any call leaves
-the old credential in use. Nothing is deleted or reused unless it is a shadow that this run or, by
-the ledger, an earlier one has created. What is staged: `reconciler.planning.staging`.
+Until the new credential is proven, only the shadow has it, so if a run ends at any call, the old
+credential stays in use. Nothing is deleted or reused unless it is a shadow that this run or, by the
+ledger, an earlier one has created. What is staged: `reconciler.planning.staging`.
 """
 
 from collections.abc import Mapping
@@ -74,7 +74,7 @@ class Shadow:
     async def create(self) -> None:
         """Create the shadow with the new credential, after removing a leftover of an earlier run.
 
-        Raises `ChangedSincePlan` for a stranger's integration of the same name.
+        Raises `ChangedSincePlan` for a foreign integration with the same name.
         """
         if self.staging.leftover is not None:
             self.may_exist = True
@@ -111,7 +111,7 @@ class Shadow:
             await self._remove_stray(echoed, reply)
 
     async def _find_after_loss(self, problem: RemoteError) -> None:
-        """Read what a create without an answer has made; raise its problem if that is unknown."""
+        """Read the result of a create without a response; raise its problem if that is unknown."""
         # The request may still be on its way, so a read right now would prove nothing.
         await self.clock.sleep(SETTLE_PAUSES[0])
         found = None
@@ -124,7 +124,7 @@ class Shadow:
                 code=problem.code,
                 hint=f"look for {self.slug} in the console, also with a suffix; run apply again",
             ) from None
-        # A create stores all or nothing, so the credential is there as well.
+        # A create stores all or nothing, so the credential is also stored.
         self.sender.settle()
 
     async def _remove_stray(self, echoed: object, reply: Reply) -> None:
@@ -134,7 +134,7 @@ class Shadow:
         identity = reply.body.get("id") if isinstance(reply.body, Mapping) else None
         hint = f"check whether {self.slug} is taken or reserved; set `rotation: {{staged: false}}`"
         message = f"the API created {echoed} instead of {self.slug}"
-        # Until it is gone, an interruption must leave its slug in the result.
+        # Until it is deleted, the result of an interrupted run must contain its slug.
         self.doubt = message
         if isinstance(echoed, str) and SLUG.fullmatch(echoed):
             found = await self.existence.appearing(echoed, self.clock)
@@ -174,7 +174,7 @@ class Shadow:
         self.sender.settle()
 
     async def _find(self, *, is_certain: bool) -> Observed | None:
-        """Return the shadow, None if there is none; raise `NotConfirmed` if it must be there."""
+        """Return the shadow, None if there is none; raise `NotConfirmed` if it must exist."""
         if not is_certain:
             return await self.existence.read_live(self.slug)
         found = await self.existence.appearing(self.slug, self.clock)

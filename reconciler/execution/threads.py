@@ -1,7 +1,7 @@
 """Run blocking work in threads, so that signals and deadlines reach the event loop.
 
-The threads are daemons: a database that hangs delays neither the loop nor the end of the process.
-`asyncio.to_thread` would not do, because its threads are joined when the process ends.
+The threads are daemons, so a database that hangs delays neither the loop nor the end of the
+process. `asyncio.to_thread` cannot be used, because its threads are joined when the process ends.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ HURRIED_SECONDS = 0.3
 async def in_thread(
     work: Callable[[], Result], *, abandoned: Callable[[Result], object] | None = None
 ) -> Result:
-    """Return the result of `work`; `abandoned` gets it if the waiter was cancelled."""
+    """Return the result of `work`; if the waiter was cancelled, `abandoned` is called with it."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[Result] = loop.create_future()
     handover = _Handover(abandoned)
@@ -100,7 +100,7 @@ class _Handover(Generic[Result]):
 async def entered(context: AbstractContextManager[Result]) -> AsyncIterator[Result]:
     """Enter and leave a context in threads; an error on leaving is not raised.
 
-    Leaving takes at most LEAVING_SECONDS, after an interruption HURRIED_SECONDS.
+    Leaving takes at most LEAVING_SECONDS, or HURRIED_SECONDS after an interruption.
     """
 
     def leave(_: object = None) -> None:

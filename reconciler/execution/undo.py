@@ -1,7 +1,7 @@
 """Plan the undo of a run from the pre-images in the ledger.
 
-An undo is a plan like any other: the pre-images become the desired state of what the run changed,
-and planning, guards and execution do the rest. A pre-image holds no secret; if the reference of a
+An undo is a normal plan: the pre-images become the desired state of what the run changed, and
+planning, guards and execution work as usual. A pre-image contains no secret; if the reference of a
 secret is known, it is declared again. An obstacle to restoring it blocks the action; a value that
 is not restored is a warning.
 """
@@ -68,7 +68,7 @@ class Obstacle:
 class UndoInputs:
     """One integration of the run: its pre-image, and what is known about it now.
 
-    `made` are the ids of the integrations that runs have created with its slug.
+    `made` are the ids of the integrations that runs have created under its slug.
     """
 
     image: PreImage
@@ -99,10 +99,10 @@ class UndoInputs:
         """Return the last-applied state to plan the undo with.
 
         What the run created counts as declared, so that it is withdrawn, but only under an id that
-        is known. The protection of today always holds.
+        is known. The current protection always applies.
         """
         if self.image.observed is not None:
-            # `UndoRevision` itself blocks another integration, whatever is declared for it.
+            # `UndoRevision` itself blocks another integration, regardless of its declaration.
             return replace(added_entries(self.image, self.now), identities=frozenset())
         if not self.created_ids:
             # Without an id, nothing proves that the run created it, so it is not withdrawn.
@@ -120,8 +120,9 @@ class UndoInputs:
 class UndoRevision:
     """The undo of a run, as a desired state and a revision of the plan that is made from it.
 
-    `desired` declares what the run changed or deleted as it was before; what the run created is
-    withdrawn. `declared_in_git` is what Git declares, which an undo does not change.
+    `desired` declares what the run changed or deleted as it was before the run; integrations that
+    the run created are withdrawn. `declared_in_git` is what Git declares, which an undo does not
+    change.
     """
 
     run: str
@@ -140,7 +141,7 @@ class UndoRevision:
     def revise(
         self, plan: Plan, values: Mapping[SecretRef, Redacted] = MappingProxyType({})
     ) -> Plan:
-        """Return a fresh plan with the reasons of the undo, blocking what cannot be restored.
+        """Return a plan with the reasons of the undo, blocking what cannot be restored.
 
         `values` are the available secret values, which may differ from those before the run.
         """
@@ -181,13 +182,14 @@ class UndoRevision:
         reason = f"run {self.run} {_VERBS[undone.image.kind]} it"
         codes = [*action.blocked_by, *(block.code for block in blocks)]
         if action.kind is ActionKind.CREATE:
-            # It existed like this before the run; a lost credential is a separate obstacle.
+            # The integration was in this state before the run; a lost credential is a separate
+            # obstacle.
             codes = [code for code in codes if code != MISSING_CREDENTIAL]
         return replace(action, reason=reason, source=None, blocked_by=tuple(dict.fromkeys(codes)))
 
 
 def options_for(images: Sequence[PreImage], options: PlanOptions) -> PlanOptions:
-    """Return the options that select only what the run changed and the caller asked for."""
+    """Return the options that select only what the run changed and the caller selected."""
     slugs = tuple(i.slug for i in images if options.selection.includes(i.slug))
     return replace(
         options,
@@ -248,7 +250,8 @@ def _declared_in_git(
 def _by_git(image: PreImage, last_applied: LastAppliedState) -> Declared | None:
     """Return what Git declares, merged with what it declared before the run.
 
-    Without the latter, the next apply would treat a withdrawn entry as one that Git never declared.
+    Without the earlier declaration, the next apply would treat a withdrawn entry as one that Git
+    never declared.
     """
     then = LastAppliedState({image.slug: LastApplied(declared=image.declared)})
     remembered = merged(last_applied, then).of(image.slug)
@@ -265,8 +268,8 @@ def _by_git(image: PreImage, last_applied: LastAppliedState) -> Declared | None:
 def obstacles(undone: UndoInputs, place: SourceLocation) -> list[Obstacle]:
     """Return the obstacles to restoring an integration that existed before the run."""
     image = undone.image
-    # Where the run only updated it, a create means that it was deleted after the run, and that is
-    # not this run's to undo.
+    # If the run only updated it, a create means that it was deleted after the run, which is not
+    # part of this undo.
     if image.kind is ActionKind.UPDATE:
         return [Obstacle(image.slug, NEWLY_MADE, _gone_since(image.slug, place))]
     findings = [
@@ -370,7 +373,7 @@ def _value_lost(image: PreImage, path: Path) -> Diagnostic:
 def other_values(
     undone: UndoInputs, action: Action, values: Mapping[SecretRef, Redacted]
 ) -> Iterator[Diagnostic]:
-    """Yield the warnings about secrets that may get another value than before the run."""
+    """Yield the warnings about secrets that may get a value other than that before the run."""
     image, pepper = undone.image, undone.pepper
     newly_made = action.kind in NEWLY_MADE
     named = set(lost_secrets(image, undone.now.declared, found=undone.found))

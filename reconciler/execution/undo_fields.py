@@ -1,8 +1,8 @@
 """Fields that restore an integration from its pre-image: all of them, or those that a run changed.
 
-A pre-image holds masks in place of secrets. References come from what Git declared then and
-declares now. A literal value, which only a header can have, is looked up in files: it counts only
-if it has the recorded fingerprint, so that it certainly is the stored value.
+A pre-image contains masks in place of secrets. References come from what Git declared then and
+declares now. A literal value, which only a header can have, is looked up in files. It is used only
+if it has the recorded fingerprint, so that it is certainly the stored value.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -54,8 +54,8 @@ class Literals:
     def of(self, image: PreImage, now: LastApplied, pepper: Pepper | None) -> Found:
         """Return the literals of an integration that have the recorded fingerprints."""
         if pepper is None:
-            # Without the pepper no fingerprint can be compared, and a literal in a file is not
-            # proof.
+            # Without the pepper, no fingerprint can be compared, and a literal in a file proves
+            # nothing.
             return NOTHING_FOUND
         written = {
             path: record.fingerprint
@@ -107,7 +107,7 @@ def fields_to_restore(image: PreImage, now: Tree | None, *, found: Found = NOTHI
     if image.kind is not ActionKind.UPDATE:
         return fields
     if isinstance(fields.get("models"), list):
-        # A list is sent as a whole, and a model that it leaves out would be switched off.
+        # A list is sent as a whole, so an omitted model would be disabled.
         fields["models"] += _implied_models(image)
     for path, secret in _secrets_along(image, now, fields, found):
         _put(fields, path, secret)
@@ -155,14 +155,14 @@ def added_entries(image: PreImage, now: LastApplied) -> LastApplied:
             holder = added
             for part in outer:
                 holder = holder.setdefault(part, {})
-            # Its identity is enough, because it is declared only to be withdrawn.
+            # The identity is sufficient, because the entry is declared only to be withdrawn.
             entry = {schema.at(place[:-1]).key: identity}
             entries = holder.setdefault(name, [])
             if entry not in entries:
                 entries.append(entry)
     if not added:
         return now
-    # `merged` takes whole states, so each tree becomes the state of one slug, whatever its name.
+    # `merged` expects whole states, so each tree becomes the state of one arbitrary slug.
     known, more = (
         LastAppliedState({"": LastApplied(declared=tree)}) for tree in (now.declared, added)
     )
@@ -171,7 +171,8 @@ def added_entries(image: PreImage, now: LastApplied) -> LastApplied:
 
 def _changed_back(image: PreImage) -> dict[str, Any]:
     assert image.observed is not None  # noqa: S101 - asked for what existed only
-    # Two forms: paths refer to the normalized one, and a declaration has the API's lists.
+    # Two forms are needed: paths refer to the normalized form, and a declaration has the API's
+    # lists.
     before, shown = image.observed.fields, normalize(image.observed.fields)
     fields: dict[str, Any] = {}
     for path in image.changed:
@@ -222,7 +223,7 @@ def _is_withheld_at(path: Path, before: Tree) -> bool:
 
 
 def _is_withheld(field: FieldSchema, value: Value) -> bool:
-    """Whether a pre-image holds no value of this field that could be sent again.
+    """Whether a pre-image contains no value of this field that could be sent again.
 
     The value of a field that the schema does not know is in the pre-image only if the target's
     `known_fields` lists the field.
@@ -237,7 +238,7 @@ def _secrets_along(
 ) -> Iterator[tuple[Path, Secret]]:
     """Yield the secrets to restore, and those that a write must also send."""
     then, present = _known_then(image, found), _known_now(image, now, found)
-    # Planning blocks a write that would send a stored key to another host, so the key is sent, too.
+    # Planning blocks a write that would send a stored key to another host, so the key is also sent.
     moves = any(decides_host(any_provider_schema(), path) for path in image.changed)
     models = {path[1] for path in image.changed if path[0] == "models" and len(path) > 1}
     # `then` comes second: a restored secret gets the reference from before the run.
@@ -246,7 +247,7 @@ def _secrets_along(
             continue
         changed_back = path in image.changed and path in then
         if changed_back and now is not None:
-            # The run's own change is undone already where Git declares the earlier reference again.
+            # If Git declares the earlier reference again, the change of the run is already undone.
             changed_back = not _same(then[path], present.get(path))
         along = path[0] == "configurations" and "configurations" in fields
         along = along or (path[0] == "models" and path[1] in models)
@@ -292,9 +293,10 @@ def _references(tree: Tree | None) -> dict[Path, SecretRef]:
 
 
 def _implied_models(image: PreImage) -> list[dict[str, Any]]:
-    """Return entries for base models that `allow_all_models` and not a list decided before."""
+    """Return entries for base models that previously followed `allow_all_models` and no list."""
     before = normalize(image.observed.fields) if image.observed is not None else {}
-    # Only base models follow the switch (remote/API.md §5.1), so custom ones are left out below.
+    # Only base models follow `allow_all_models` (remote/API.md §5.1), so custom ones are omitted
+    # below.
     listed, changed = as_mapping(before.get("models")), image.changed
     named = {path[1] for path in changed if path[0] == "models" and len(path) > 1}
     custom = {path[1] for path in changed if path[0] == "models" and path[2:] == ("is_custom",)}

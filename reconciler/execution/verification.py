@@ -1,6 +1,6 @@
 """Verification of one integration: whether it exists, is as planned, and shows what was sent.
 
-Such reads precede and follow every write. Secrets are not compared, because the API never shows
+These reads precede and follow every write. Secrets are not compared, because the API never shows
 them (`reconciler.planning.credentials`); a mask can only prove that a read is older than the write.
 """
 
@@ -26,7 +26,7 @@ from reconciler.remote.errors import Forbidden, RemoteError
 from reconciler.remote.observe import read_one
 
 SETTLE_PAUSES = (0.5, 1.0, 2.0)
-"""Seconds before each read that looks for what a create may have made; one POST for each."""
+"""Seconds before each read that checks what a create may have created; each allows one POST."""
 
 READ_BACK_PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
 """Seconds before each read after a write; a difference in the last read is a warning."""
@@ -41,11 +41,12 @@ _IDENTIFYING = frozenset({"name", "ai_provider_id", "configurations", "workspace
 class ExistenceCheck:
     """Reader of single integrations that distinguishes absence from denial.
 
-    A JSON 404 means absent. A 403 alone proves nothing, because the API answers 403 for what does
-    not exist, too (remote/API.md §1.7); with a complete list that lacks the slug it means absent.
+    A JSON 404 means absent. A 403 alone proves nothing, because the API also returns 403 for
+    integrations that do not exist (remote/API.md §1.7). Together with a complete list without the
+    slug, it means absent.
 
     `listed` are the slugs of the complete list that the plan was made from. `list_again` returns
-    those of a new complete list; it is called only where a read proves nothing.
+    those of a new complete list; it is called only if a read proves nothing.
     """
 
     api: IntegrationsAPI
@@ -58,8 +59,9 @@ class ExistenceCheck:
     ) -> Observed | None:
         """Return the current state of an integration, None if it is certainly absent.
 
-        Set `certain` for a slug that this run may have written: then only a new list is proof.
-        Raises `Forbidden` for an integration that is listed but may not be read.
+        Set `certain` for a slug that this run may have written: in that case, only a new list is
+        proof. Raises `Forbidden` for an integration that is listed but that the key is not allowed
+        to read.
         """
         try:
             return await read_one(
@@ -70,7 +72,7 @@ class ExistenceCheck:
                 known_fields=self.known_fields,
             )
         except Forbidden:
-            # The list costs a call for each page, so it is read again only where the old one proves
+            # The list takes a call for each page, so it is read again only if the old one proves
             # nothing.
             if (certain or slug in self.listed) and slug in await self.list_again():
                 raise
@@ -99,7 +101,7 @@ class ExistenceCheck:
         return None
 
     async def exists(self, slug: str, *, certain: bool = False) -> bool:
-        """Whether a slug is in use and not archived; a slug that may not be read is in use."""
+        """Whether a slug is in use and not archived; a slug that the key cannot read is in use."""
         try:
             found = await self.read(slug, certain=certain)
         except Forbidden:
@@ -146,7 +148,7 @@ class ResourceVerifier:
         )
 
     def is_namesake(self, found: Observed | None) -> bool:
-        """Whether another integration has taken the slug; ids in two forms prove nothing."""
+        """Whether another integration now has the slug; ids in different forms prove nothing."""
         if found is None or self.identity is None or found.id is None:
             return False
         return found.id != self.identity and not differ_in_form(found.id, self.identity)
@@ -180,7 +182,7 @@ class ResourceVerifier:
     async def read_whole(self) -> None:
         """Read the whole integration before a delete, so that an undo can restore it.
 
-        Parts that the plan has read are read right before the write in any case.
+        Parts that the plan has read are in any case read immediately before the write.
         """
         if self.action.subject.observed is not None and self.action.subject.observed.is_whole:
             return
@@ -196,11 +198,11 @@ class ResourceVerifier:
     async def read_back(self) -> None:
         """Read until the API shows what was sent; warn about what it does not show.
 
-        Raises `NotConfirmed` if it finally shows a namesake. At first, that can be the integration
-        from before the write: a read can be stale.
+        Raises `NotConfirmed` if the last read shows another integration with the slug. Earlier
+        reads can be stale and show the integration from before the write.
         """
         left, found = ["everything"], None
-        # The first pause is 0, so that even a run that is stopping reads once.
+        # The first pause is 0, so that a run that is stopping also reads once.
         for pause in READ_BACK_PAUSES:
             if pause and not await self._wait(pause):
                 break
@@ -213,7 +215,7 @@ class ResourceVerifier:
                 # Every write was answered, so a failed read is not a failure of the action.
                 self.warnings.append(f"the result could not be read back: {problem.summary}")
                 return
-            # A mask is compared last: while other fields are old, the mask is old, too.
+            # A mask is compared last: as long as other fields are stale, the mask is also stale.
             left = self.missing(found) or self._unseen_secrets(found)
             if not left:
                 return
@@ -231,7 +233,7 @@ class ResourceVerifier:
     def missing(self, found: Observed | None) -> list[str]:
         """Return the paths that are declared but not shown."""
         subject = self.action.subject
-        # A delete declares nothing, but does not come here; None is for the type checker.
+        # A delete declares nothing, but never gets here; None is for the type checker.
         if found is None or found.is_archived or subject.declared is None:
             return ["everything"]
         if self.is_namesake(found):
@@ -243,7 +245,7 @@ class ResourceVerifier:
         return unseen_secrets(self.action, found, self.values) if found is not None else []
 
     async def confirm_gone(self) -> None:
-        """Read until the integration is gone; warn if it is still shown at the end."""
+        """Read until the integration is deleted; warn if the last read still shows it."""
         try:
             if not await self._is_gone():
                 self.warnings.append("the API still returns the integration")
@@ -328,7 +330,7 @@ def unseen_secrets(
 def equals_declared(declared: Declared, found: Observed) -> bool:
     """Whether an integration has the declared name, provider, configurations and workspace.
 
-    Secrets are compared only if both sides hold the value itself.
+    Secrets are compared only if both sides contain the value itself.
     """
     comparison = compare(declared, found, LastApplied(), just_written=True)
     if any(change.path[0] in _IDENTIFYING for change in _differences(comparison)):
@@ -346,7 +348,7 @@ def _has_another_value(site: SecretLocation) -> bool:
 
 
 def created_between(found: Observed, began: float, ended: float) -> bool:
-    """Whether the API created it in a range of epoch seconds, allowing for clock skew."""
+    """Whether the API created it within a range of epoch seconds, allowing for clock skew."""
     created = parse_instant(found.created_at)
     # A time that is absent or cannot be parsed is no evidence of origin.
     if created is None:

@@ -1,8 +1,8 @@
 """Actions of a plan: what happens to each integration, with its changes, reason and risk.
 
-The values of a change are shortened for readers of views and of approvals so that they still see
-where two of them differ, and what is left out is counted. A value that decides where a credential
-is sent is never shortened: the end of a host name is the part that counts.
+Long values of a change are shortened for views and approvals: the part in which two values differ
+stays visible, and omitted characters are counted. A value that decides where a credential is sent
+is never shortened, because the end of a host name is the important part.
 """
 
 import re
@@ -43,15 +43,16 @@ _RANKS = {risk: rank for rank, risk in enumerate(Risk)}
 
 def highest(risks: list[Risk]) -> Risk | None:
     """Return the greatest risk, None if there is none."""
-    # By rank, because the members are texts and would compare by letters.
+    # By rank, because the members are strings and would compare alphabetically.
     return max(risks, key=lambda r: r.rank, default=None)
 
 
 def decides_host(schema: FieldSchema, path: Path) -> bool:
     """Return whether the value at a path decides which host gets a stored credential.
 
-    A secret mapping for a host decides it, too: the gateway reads the host name from elsewhere. So
-    does a mapping for a region, because no check sees the value that becomes part of the host name.
+    So does the value of a secret mapping for a host, because the gateway reads the host name from
+    elsewhere, and of a mapping for a region, because no check sees the value that becomes part of
+    the host name.
     """
     # Canonical mappings are keyed by `target_field`, so the second step names the field.
     if path[0] == MAPPINGS and len(path) > 1:
@@ -67,7 +68,7 @@ def risk_of_new(field: FieldSchema) -> Risk:
 
 def risk_of(field: FieldSchema, *, before: Value, after: Value, adds: bool) -> Risk:
     """Return the risk of a change of an existing integration; `adds` if no value existed."""
-    # A field without a rule is restrictive, never harmless.
+    # The risk of a field without a rule is restrictive, never harmless.
     rule = RiskRule.ACCESS if field.grants_access else field.facts.risk or RiskRule.RESTRICTIVE
     match rule:
         case RiskRule.COSMETIC:
@@ -80,7 +81,7 @@ def risk_of(field: FieldSchema, *, before: Value, after: Value, adds: bool) -> R
             return Risk.ADDITIVE if after else Risk.RESTRICTIVE
         case RiskRule.LIMIT:
             return Risk.ADDITIVE if _is_raised(before, after) else Risk.RESTRICTIVE
-        # Where there was no value, no caller can rely on the old one.
+        # If there was no value, no caller can rely on an old one.
         case RiskRule.SETTING:
             return Risk.ADDITIVE if adds else Risk.RESTRICTIVE
         case RiskRule.RESTRICTIVE:
@@ -117,7 +118,7 @@ class ChangeKind(StrEnum):
 
 
 class ChangeOrigin(StrEnum):
-    """Side that changed: the files, the API, both; unknown without ledger and `--base`."""
+    """Side that changed: the files, the API or both; unknown without a ledger and `--base`."""
 
     LOCAL = "local"
     REMOTE = "remote"
@@ -127,10 +128,10 @@ class ChangeOrigin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field's change, as plain JSON without secrets.
+    """Change of one field, as plain JSON without secrets.
 
-    A sensitive one shows references instead of before and after; it is an `unknown_field` if it is
-    sensitive because no model describes the field.
+    A sensitive change shows references instead of the values before and after. It is an
+    `unknown_field` if it is sensitive because no model describes the field.
     """
 
     path: str
@@ -181,7 +182,9 @@ class Precondition:
 
 
 TOMBSTONE = "tombstone: "
-"""Prefix of the reason of a delete that `deletions` requests; a saved plan has no other sign."""
+"""Prefix of the reason of a delete that `deletions` requests; a saved plan shows it in no other
+way.
+"""
 
 LEFT_OVER = "left over from a rotation of "
 """Prefix of the reason of a delete that removes a shadow."""
@@ -189,7 +192,7 @@ LEFT_OVER = "left over from a rotation of "
 
 @dataclass(frozen=True, slots=True)
 class ActionInputs:
-    """Values from which an action was derived, for guards before a write and checks after it."""
+    """Values from which an action was derived, for guards before and checks after a write."""
 
     declared: Declared | None = None
     observed: Observed | None = None
@@ -200,7 +203,7 @@ class ActionInputs:
 class Staging:
     """Shadow integration `slug` that an action creates, probes and removes.
 
-    `calls` create it; `leftover` is one of an earlier run, which is removed first.
+    `calls` create it; `leftover` is the shadow of an earlier run, which is removed first.
     """
 
     slug: str
@@ -217,10 +220,10 @@ class Staging:
 class Action:
     """Everything that happens to one integration, and the calls that carry it out.
 
-    Only a fresh plan has `calls`, `subject` and `staging`. They are not part of the public form and
-    do not count in equality: a saved plan is an approval, not a script. `used_by` is None if the
-    usage was not read or does not matter. `staged_by` is the slug of the shadow in which a new
-    credential is tried first.
+    Only a newly made plan has `calls`, `subject` and `staging`. They are not part of the public
+    form and are ignored in comparisons, because a saved plan is an approval, not a script.
+    `used_by` is None if the usage was not read or does not matter. `staged_by` is the slug of the
+    shadow in which a new credential is tried first.
     """
 
     slug: str
@@ -282,7 +285,7 @@ _URL = re.compile(r"\S*://\S*")
 
 
 def is_shown_whole(path: str, *values: object) -> bool:
-    """Return whether a change at this path is never shortened: hosts, headers, anything like a URL.
+    """Return whether a change at this path is never shortened: hosts, headers and similar fields.
 
     A field that no model describes counts as a host, and so does a path that cannot be parsed.
     """

@@ -1,7 +1,7 @@
-"""Comparison of a fresh plan with those that were approved.
+"""Comparison of the current plan with the plans that were approved.
 
-A saved plan is an approval: it must contain everything that is about to happen. What has been done
-in the meantime no longer needs an approval, so a smaller plan is always contained.
+A saved plan is an approval: it must contain everything that the current plan would do. Actions that
+have been done in the meantime need no approval, so a smaller plan is always covered.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from reconciler.planning.plan import Plan, Unverified
 
 @dataclass(frozen=True, slots=True)
 class NotApproved:
-    """Change in the fresh plan that no approved plan contains; without `change`, the whole action.
+    """Change that no approved plan contains; without `change`, it is the whole action.
 
     `approved` is the change that was approved for the same field, if any. `unrecorded` is True if a
     removal was approved by a plan that does not list what it removes, `other_staging` if only one
@@ -30,7 +30,7 @@ class NotApproved:
 
 
 def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved, ...]:
-    """Return what the fresh plan would do beyond the union of the approved plans."""
+    """Return what the current plan would do beyond the union of the approved plans."""
     actions: dict[tuple[str, ActionKind], list[Action]] = {}
     sendable: set[Unverified] = set()
     for plan in approved:
@@ -42,8 +42,8 @@ def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved,
     excess: list[NotApproved] = []
     for action in fresh.actions:
         same = actions.get((action.slug, action.kind))
-        # Such an update can have no counterpart: where the approved plan was made, the secret was
-        # unverified, and an unverified secret causes no action.
+        # Such an update can be missing in the approved plan: the secret was unverified when that
+        # plan was made, and an unverified secret causes no action.
         rotates_only = all(_is_known_secret(action, c, sendable) for c in action.changes)
         # By kind: who approved an update has not approved that the integration is replaced.
         if same is None and not (action.kind is ActionKind.UPDATE and rotates_only):
@@ -70,8 +70,8 @@ def beyond_approval(fresh: Plan, approved: Iterable[Plan]) -> tuple[NotApproved,
 def with_other_staging(fresh: Plan, approved: Iterable[Plan]) -> list[NotApproved]:
     """Return the actions that only one of both sides stages.
 
-    This also counts where a rotation needs no approval: a plan that was shown as staged must not be
-    applied without its shadow.
+    This is also checked if a rotation needs no approval: a plan that was shown as staged must not
+    be applied without its shadow.
     """
     ways: dict[tuple[str, ActionKind], set[str | None]] = {}
     for plan in approved:
@@ -93,10 +93,10 @@ def sends_secrets_only(plan: Plan) -> bool:
 
 
 def renews_secrets_only(fresh: Plan) -> bool:
-    """Return whether a fresh plan only sends secrets whose references are those last applied.
+    """Return whether a plan only sends secrets whose references are those last applied.
 
-    In that case only values in the secret store have changed, and no file, so a pull request has
-    nothing to approve.
+    In that case, only values in the secret store have changed and no files, so there is nothing to
+    approve in a pull request.
     """
     return (
         # An undo sends secrets from before a run, which no file names.
@@ -112,14 +112,14 @@ def _sends_secret(change: Change) -> bool:
 
 def _keeps_references(action: Action) -> bool:
     records = action.subject.remembered.secrets.items()
-    # Changes hold paths as text, records as steps.
+    # Changes have paths as strings, records have them as steps.
     applied = {show_path(path): str(record.reference) for path, record in records}
     return all(applied.get(change.path) == change.reference for change in action.changes)
 
 
 def _key(change: Change) -> tuple[str, ChangeKind, str]:
-    """Return what must be equal: path, op, before and after, and for a secret its references."""
-    # As text, since values may be lists and mappings, which have no hash, and since 1 == True.
+    """Return what must be equal: path, op, both values, and the references of a secret."""
+    # As text, because lists and mappings have no hash, and because 1 == True.
     shown = (change.before, change.after, change.reference, change.before_reference)
     return change.path, change.op, repr(shown)
 

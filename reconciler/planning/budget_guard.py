@@ -1,10 +1,11 @@
 """Guard for budgets: `limits.budget_total` and `limits.budget_increase` of a target.
 
-It blocks only actions that raise a budget, so that a target over its limit can still be lowered.
-Access without a budget, given or left behind by removing one, is an increase without bound.
+It blocks only actions that raise a budget, so that budgets can still be lowered on a target over
+its limit. Access without a budget, whether it is granted or the budget is removed, is an unlimited
+increase.
 
-The total is that of the whole target, for all shards alike. The increase is that of the selected
-integrations: if no shard exceeds it, the whole does not either.
+The total is that of the whole target, and is the same for all shards. The increase is that of the
+selected integrations: if no shard exceeds it, the whole run does not either.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ _MONTH_DAYS = (28, 31)
 
 @dataclass(frozen=True, slots=True)
 class BudgetEvidence:
-    """What the guard judges: the changes of all workspaces, and the sums that change.
+    """Input of the guard: the changes of all workspaces, and the sums that change.
 
     `before` are the sums of the budgets that the selected integrations have, by unit and period.
     """
@@ -104,7 +105,7 @@ def _rises(evidence: BudgetEvidence, limits: Limits) -> Iterator[str]:
     for change in evidence.changes:
         before, after = change.before, change.after
         # Amounts of different units or periods cannot be added, nor can the budget of an unknown
-        # number of new workspaces, so each of these changes is judged alone.
+        # number of new workspaces, so each of these changes is checked separately.
         if change.workspace is None or _changes_kind(before, after):
             if _rises_alone(before, after, limit):
                 yield f"the budget of {holder(change)} would rise by more than {percent(limit)}"
@@ -113,8 +114,8 @@ def _rises(evidence: BudgetEvidence, limits: Limits) -> Iterator[str]:
             continue
         _add(added, before, Decimal(-1))
         _add(added, after, Decimal(1))
-    # A selection without any budget yet is compared with the target, or one run for each
-    # integration could raise its sum without a limit.
+    # A selection without any budget is compared with the whole target. Otherwise, a separate run
+    # for each integration could raise the sum without a limit.
     whole = {(total.unit, total.period): total.before for total in evidence.totals}
     compared = {kind: base.get(kind) or whole.get(kind, Decimal(0)) for kind in added}
     yield from _over_increase(evidence.target, compared, added, limit)
@@ -133,7 +134,7 @@ def _over_increase(
 ) -> Iterator[str]:
     for kind, more in sorted(added.items()):
         before = base[kind]
-        # First budgets of a kind have nothing to compare with; `budget_total` limits them.
+        # There is nothing to compare the first budgets of a kind with; `budget_total` limits them.
         if before and more > before * limit:
             yield (
                 f"the budgets on {target} would rise by {percent(more / before)} "
@@ -179,7 +180,7 @@ def _days(period: str) -> tuple[int, int] | None:
 
 
 def holder(change: BudgetChange) -> str:
-    """Return who has a budget, for a sentence."""
+    """Return the holder of a budget, as part of a sentence."""
     return f"{change.workspace or 'each new workspace'} on {change.slug}"
 
 

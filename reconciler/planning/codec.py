@@ -1,7 +1,8 @@
 """Plans as JSON text, and back.
 
-A plan that was read from a file is not trusted: its shape is checked and its digest computed again.
-The parts of a fresh plan beyond its public form (calls, subjects) are not stored.
+A plan that was read from a file is not trusted: its structure is checked, and its digest is
+computed again. The parts of a plan that are not in its public form (calls, subjects) are not
+stored.
 """
 
 from collections.abc import Sequence
@@ -57,7 +58,7 @@ def encode(plan: Plan) -> str:
 def decode(text: str, *, name: str) -> Plan:
     """Parse the text of a plan; errors call it `name`.
 
-    Raises `UnreadablePlan` for a wrong shape and `TamperedPlan` for a wrong digest.
+    Raises `UnreadablePlan` for a wrong structure and `TamperedPlan` for a wrong digest.
     """
     try:
         # Not assigned to a name, so that the parsed document is freed before the plan is built.
@@ -76,7 +77,8 @@ def decode(text: str, *, name: str) -> Plan:
 
 
 def _of_this_version(document: object, name: str) -> object:
-    # Checked before the shape, so that a document of another kind or version is reported as such.
+    # Checked before the structure, so that a document of another kind or version is reported as
+    # such.
     if not isinstance(document, dict) or document.get("kind") != "plan":
         raise _unreadable(name, "not a plan")
     if document.get("format_version") != "1":

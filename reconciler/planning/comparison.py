@@ -47,7 +47,7 @@ class _Absent(Enum):
 
 _ABSENT: Final = _Absent.ABSENT
 _Reduced: TypeAlias = "Value | _Absent"
-# Flags of models come as numbers and as strings, too (remote/API.md §5.1).
+# Flags of models can also be numbers and strings (remote/API.md §5.1).
 _WIRE_BOOLEANS = {1: True, 0: False, "true": True, "false": False, "1": True, "0": False}
 _LISTS = frozenset({"models", "workspaces"})
 _HOLDERS = frozenset({FieldKind.KEYED_LIST, FieldKind.OBJECT})
@@ -57,8 +57,8 @@ _HOLDERS = frozenset({FieldKind.KEYED_LIST, FieldKind.OBJECT})
 class SecretLocation:
     """A place where a secret is declared, stored, or both.
 
-    For an object (`is_object`) a mask proves nothing: it is derived from the server's own JSON
-    text.
+    For an object (`is_object`), a mask proves nothing, because it is derived from the server's own
+    JSON text.
     """
 
     path: Path
@@ -69,14 +69,14 @@ class SecretLocation:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Both sides, reduced to what is declared and freed of secrets.
+    """Both sides, reduced to what is declared and without secrets.
 
-    `declared` is everything that the files say in canonical form, `past` what Git declared before
-    (None when unknown). `desired` and `observed` are complete canonical trees, the former with what
-    was withdrawn declared empty; `desired_diff` and `observed_diff` are the reduced ones that are
-    diffed. `secrets` are the places of secrets on either side. `undeclared_access` holds enabled
-    models and workspaces that Git never declared, `aligned` ids that the API reports in another
-    form.
+    `declared` is everything that the files declare in canonical form, and `past` what Git declared
+    before (None if unknown). `desired` and `observed` are complete canonical trees; in `desired`,
+    withdrawn values are declared empty. `desired_diff` and `observed_diff` are the reduced trees
+    that are compared. `secrets` are the places of secrets on either side. `undeclared_access` lists
+    enabled models and workspaces that Git never declared, and `aligned` lists ids that the API
+    reports in another form.
     """
 
     declared: Tree
@@ -92,7 +92,7 @@ class Comparison:
 
 
 def declared_tree(declared: Declared) -> dict[str, Value]:
-    """Return the canonical tree of what is compared: no write-only field, nothing ignored."""
+    """Return the canonical tree of what is compared, without write-only and ignored fields."""
     ignored = [entry.path for entry in declared.lifecycle.ignore]
     return _compared(normalize(declared.fields), ignored, declared.schema)
 
@@ -105,9 +105,9 @@ def compare(
     now: datetime | None = None,
     just_written: bool = False,
 ) -> Comparison:
-    """Compare one integration's two sides; `just_written` when the declared one was sent before.
+    """Compare the two sides of one integration; `just_written` if the declared side was just sent.
 
-    `now` decides which declared times have passed.
+    `now` determines which declared times have passed.
     """
     # Each side is normalized only once: one integration may list thousands of models.
     fields = normalize(declared.fields)
@@ -115,16 +115,18 @@ def compare(
     ignored = frozenset(entry.path for entry in declared.lifecycle.ignore)
     past = without_withdrawn(known or {}, ignored)
     schema = declared.schema
-    # Ignored paths go first: access that is declared and ignored must not be completed below.
+    # Ignored paths are removed first, because declared access that is ignored must not be completed
+    # below.
     compared = _compared(fields, ignored, schema)
-    # Ids come first, because access is completed by id. What was just written counts as last
+    # Ids are aligned first, because access is completed by id. What was just written counts as last
     # applied.
     stored, aligned = align(
         compared, normalize(observed.fields), compared if just_written else past
     )
     if ignored:
         compared = with_ignored_kept(compared, fields, stored, ignored, schema)
-    # The API may have moved on a time that was just written, and only its own clock decides when.
+    # The API may have advanced a time that was just written, and only its own clock determines
+    # when.
     horizon = END_OF_TIME if just_written else now
     desired, completed = _completed(compared, stored, past, horizon)
     reduction = _Reduction()
@@ -207,7 +209,7 @@ class _Reduction:
         self, desired: Value, observed: Value, path: Path, schema: FieldSchema
     ) -> tuple[_Reduced, _Reduced]:
         """Return the reduced sides at a path, `_ABSENT` for what counts as empty."""
-        # A mapping that no model describes is walked, so that each member is a secret of its own.
+        # A mapping that no model describes is walked, so that each member is a separate secret.
         if schema.facts.sensitive and (schema.is_known or not (is_mapping(desired) and desired)):
             # Values from before a field became sensitive, for example from an old ledger, may still
             # be plain.
@@ -273,13 +275,13 @@ def _with_withdrawn(
 
 
 def _is_below(path: Path, prefixes: Collection[Path]) -> bool:
-    """Return whether a path is one of these or continues one."""
+    """Return whether a path is one of these paths or is below one."""
     return bool(prefixes) and any(path[:end] in prefixes for end in range(1, len(path) + 1))
 
 
 def _covered(path: Path, desired: Value) -> bool:
     for step in path:
-        # A scalar and an empty object declare everything below them.
+        # A scalar or an empty object also declares everything below it.
         if not is_mapping(desired) or not desired:
             return True
         if step not in desired:
@@ -296,11 +298,12 @@ def _is_default(field: FieldSchema, value: Value) -> bool:
 def _shortened(
     paths: tuple[Path, ...], schema: FieldSchema, desired: Tree, observed: Tree
 ) -> tuple[Path, ...]:
-    """Name an undeclared entry once; in a declared one, name each value that no file sets.
+    """List an undeclared entry once; of a declared entry, list each value that no file sets.
 
-    An entry that neither is nor will be enabled grants no access, so it is not named.
+    An entry that neither is nor will be enabled grants no access, so it is not listed.
     """
-    # A dict as an ordered set: several leaves of one entry are shortened to the same path.
+    # A dict serves as an ordered set, because several leaves of one entry are shortened to the same
+    # path.
     result: dict[Path, None] = {}
     for path in paths:
         if path[0] not in _LISTS:
@@ -314,7 +317,7 @@ def _shortened(
 
 
 def _is_named_whole(field: FieldSchema) -> bool:
-    """Return whether a limit or price is named as a whole; hosts and headers are named singly."""
+    """Return whether a limit or price is listed as a whole; hosts and headers are not."""
     return field.kind is FieldKind.SINGLE or (
         field.kind is FieldKind.OBJECT
         and not any(member.facts.host for member in field.fields.values())
@@ -336,7 +339,7 @@ def _undeclared_access(
         # While the switch is on, every base model is enabled without being listed in a file.
         if name not in compared or (name == "models" and allows_all_models(compared, observed)):
             continue
-        # `desired` also holds what Git withdrew: the plan revokes it, so no warning is due.
+        # `desired` also contains what Git withdrew: the plan revokes it, so no warning is needed.
         declared = as_mapping(desired[name])
         result += [
             (name, identity)

@@ -1,10 +1,10 @@
-"""Changes of budgets and prices that a fresh plan makes, and whether they exceed the limits.
+"""Changes of budgets and prices that a plan makes, and whether they exceed the limits.
 
-Budgets are read from what the plan has read anyway. An integration that this run does not select
-counts as its file declares it, so that every shard sees the same sums.
+Budgets are taken from data that the plan reads anyway. An integration that this run does not select
+counts as declared in its file, so that every shard computes the same sums.
 
-A multiplier that is missing is inherited from `default`, and a missing `default` is 1, the listed
-price. Creating or deleting an integration changes no price.
+A missing multiplier is inherited from `default`, and a missing `default` is 1, the listed price.
+Creating or deleting an integration changes no price.
 """
 
 import re
@@ -43,13 +43,13 @@ _LISTED = Decimal(1)
 _PLAIN_NUMBER = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?")
 
 Budgets = Mapping[str | None, Budget]
-"""Budgets of an integration by workspace; the key None is that of each new workspace."""
+"""Budgets of an integration by workspace; the key None has the budget of each new workspace."""
 
 
 def costs_of(
     actions: Sequence[Action], desired: DesiredState, observed: ObservedState, options: PlanOptions
 ) -> tuple[Costs | None, GuardViolation | None]:
-    """Return the costs of a plan, None without any, and the guard that they violate."""
+    """Return the costs of a plan, None if there are none, and the violated guard."""
     with localcontext(EXACT):
         return _costs_of(actions, desired, observed, options)
 
@@ -81,13 +81,13 @@ def _costs_of(
 
 
 def trees_of(action: Action) -> tuple[Tree, Tree]:
-    """Return the canonical fields of an integration before and after an action of a fresh plan."""
+    """Return the canonical fields of an integration before and after an action of a plan."""
     subject = action.subject
     before = normalize(subject.observed.fields) if subject.observed is not None else {}
     if action.kind is ActionKind.DELETE:
         return before, {}
     if action.kind is ActionKind.UPDATE:
-        # Not the file alone, because a field that it leaves out keeps its value.
+        # Not only from the file, because a field that it omits keeps its value.
         return before, _changed(before, action.changes)
     declared = subject.declared
     return before, normalize(declared.fields) if declared is not None else {}
@@ -135,8 +135,8 @@ def _budget(access: Tree) -> Budget:
 def _amount(value: Value) -> Decimal | None:
     """Return the amount of a budget, None if there is none.
 
-    The API may show a number as text. Any other text allows nothing: as no budget at all, it would
-    allow everything, and no raise would exceed the limits.
+    The API may show a number as a string. Any other string counts as a budget of 0: if it counted
+    as no budget, everything would be allowed, and no increase would exceed the limits.
     """
     if value is None:
         return None
@@ -167,7 +167,7 @@ def _with(tree: Tree, path: Path, value: Value) -> Tree:
 class BudgetSums:
     """Sums of budgets by unit and period, before and after a plan; `unlimited` are counts.
 
-    `selected` are the sums before, of the integrations that the run selects.
+    `selected` are the sums of the selected integrations before the plan.
     """
 
     before: Mapping[tuple[str, str], Decimal]
@@ -223,7 +223,7 @@ class _Sum:
 
     def add(self, budgets: Budgets) -> None:
         for workspace, budget in budgets.items():
-            # How many workspaces will be made is unknown.
+            # The number of future workspaces is unknown.
             if workspace is None:
                 continue
             if budget.amount is None:
@@ -252,7 +252,7 @@ def _multipliers(slug: str, before: Tree, after: Tree) -> Iterator[PriceChange]:
     models = _models(after)
     own = sorted((old.keys() | new.keys()) - {_DEFAULT})
     sides = {kind: (old.get(kind, old_default), new.get(kind, new_default)) for kind in own}
-    # A kind that changes exactly as the default needs no line of its own.
+    # A kind that changes exactly like the default needs no separate line.
     apart = [kind for kind in own if sides[kind] != (old_default, new_default)]
     if old_default != new_default:
         yield PriceChange(

@@ -1,8 +1,9 @@
 """Costs of a plan, a result or drift: changes of budgets and prices, as values.
 
-Amounts are decimals and never floats, and JSON holds them as strings. How they follow from the
-actions: `reconciler.planning.cost_changes`, which is loaded only for a plan that changes access, a
-budget or a price. The guard: `budget_guard`. In words: `reconciler.views.cost_lines`.
+Amounts are decimals and never floats, and JSON holds them as strings.
+`reconciler.planning.cost_changes` computes them from the actions; it is loaded only for a plan that
+changes access, a budget or a price. The guard: `budget_guard`. The wording:
+`reconciler.views.cost_lines`.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from reconciler.frozen_dataclass import dataclass
 
 if TYPE_CHECKING:
-    # The shapes of documents are for pydantic, which this module does not need.
+    # The models of documents need pydantic, which this module does not import.
     from reconciler.planning.documents import (
         BudgetChangeDocument,
         BudgetDocument,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 EXACT = Context(prec=1100)
 """Context in which amounts are added and compared: no number of a file or of the API is rounded.
 
-The usual 28 digits are too few: rounding a share of two very different numbers would fail.
+The default of 28 digits is too small: rounding the ratio of two very different numbers would fail.
 """
 
 COST = "cost"
@@ -101,7 +102,7 @@ class BudgetTotal:
 
     @property
     def is_plain(self) -> bool:
-        """Return whether the API has added nothing to its unit and period that is free text."""
+        """Return whether the unit and the period are known values and not free text of the API."""
         is_known = self.period in _PERIODS or _is_number(self.period)
         return self.unit in {COST, "tokens"} and is_known
 
@@ -111,8 +112,8 @@ class PriceChange:
     """Change of a multiplier of an integration, or of the price of one model.
 
     `kind` names what is priced, such as `request_token`; empty for the default. None is the listed
-    price. `models` counts the models that it concerns, None if their number is unknown.
-    `unaffected` are the kinds that keep a multiplier of their own.
+    price. `models` is the number of affected models, None if it is unknown. `unaffected` are the
+    kinds that keep a separate multiplier.
     """
 
     slug: str
@@ -150,8 +151,8 @@ class PriceChange:
 class Costs:
     """Changes of budgets and prices in a plan, and the sums of budgets that change.
 
-    A sum covers the integrations that the files declare and those that the plan deletes. Access
-    without a budget is no part of it: `unlimited` counts such workspaces, before and after.
+    A sum covers the integrations that the files declare and those that the plan deletes. It does
+    not include access without a budget: `unlimited` counts such workspaces, before and after.
     """
 
     budgets: tuple[BudgetChange, ...] = ()
@@ -161,7 +162,7 @@ class Costs:
 
     @property
     def without_sums(self) -> "Costs":
-        """Return the costs of a plan that does not know all integrations of its target."""
+        """Return the costs of a plan that does not cover all integrations of its target."""
         return Costs(budgets=self.budgets, prices=self.prices)
 
     def of_slugs(self, slugs: Collection[str]) -> "Costs":
@@ -191,7 +192,7 @@ class Costs:
 
 
 def costs_from(document: "CostsDocument") -> Costs:
-    """Build the costs from their document; raises `ValueError` for an amount that is no number."""
+    """Build the costs from their document; raises `ValueError` for an invalid amount."""
     return Costs(
         budgets=tuple(
             BudgetChange(
@@ -244,13 +245,13 @@ def exact(value: object) -> Decimal | None:
 
 
 def as_text(amount: Decimal) -> str:
-    """Return a number in plain digits, without an exponent and without zeros at the end."""
+    """Return a number in plain digits, without an exponent and trailing zeros."""
     text = format(amount, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def rounded(percent: Decimal) -> Decimal:
-    """Return a percentage with at most one decimal place, and more if it would vanish."""
+    """Return a percentage with one decimal place at most, or with more if it would become 0."""
     with localcontext(EXACT):
         places = 1 if abs(percent) >= 1 else 4
         return round(percent, places)
@@ -264,7 +265,7 @@ def grouped(amount: Decimal) -> str:
 
 def period_text(period: str) -> str:
     """Return the period of a budget as the end of a sentence."""
-    # The API may show another name of a period.
+    # The API may return a period that this version does not know.
     other = f"every {period} days" if _is_number(period) else f"in the period {period}"
     return _PERIODS.get(period, other)
 

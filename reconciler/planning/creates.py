@@ -1,6 +1,6 @@
-"""Plan the creation of one integration, and find what a create or a replace lacks.
+"""Plan the creation of one integration, and find what is missing for a create or a replace.
 
-Nothing stored survives either, so only the file counts. Changes of an existing integration:
+Neither keeps anything that is stored, so only the file counts. Changes of an existing integration:
 `updates`. Deletes: `removals`.
 """
 
@@ -101,8 +101,8 @@ def _new_changes(declared: Declared, *, origin: ChangeOrigin) -> tuple[Change, .
 def creation_blocks(declared: Declared) -> list[Diagnostic]:
     """Return why the API would refuse to create this integration from its file alone."""
     provider = str(declared.fields.get("ai_provider_id"))
-    # One reason at a time: the authentication mode in configurations decides whether a key is
-    # needed (remote/API.md §3).
+    # Only one reason at a time, because the authentication mode in configurations decides whether a
+    # key is needed (remote/API.md §3).
     if is_empty(declared.fields.get("configurations")) and needs_configurations(provider):
         return [messages.missing_configurations(declared)]
     if lacks_credential(declared.fields):
@@ -120,7 +120,7 @@ def missing_values(declared: Declared, values: Mapping[SecretRef, Redacted]) -> 
 
 
 def replacement_blocks(declared: Declared, observed: Observed) -> list[Diagnostic]:
-    """Return why an integration cannot be deleted and created again from its file alone.
+    """Return why an integration cannot be deleted and re-created from its file alone.
 
     Nothing stored survives a replace, so only the requirements of the new record count.
     """
@@ -130,6 +130,6 @@ def replacement_blocks(declared: Declared, observed: Observed) -> list[Diagnosti
 
 
 def _stores_credential(observed: Observed) -> bool:
-    # Redacted, because a sensitive value that the API shows in the clear is wrapped when it is
-    # decoded.
+    # Redacted, because a sensitive value that the API shows in clear text is wrapped during
+    # decoding.
     return any(isinstance(value, Mask | Redacted) for _, value in leaves(observed.fields))

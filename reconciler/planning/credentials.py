@@ -1,9 +1,9 @@
-"""Secrets of one integration: what is known about each, and which of them a write carries.
+"""Secrets of one integration: what is known about each, and which of them a write contains.
 
-The API never shows a secret, so it is in sync, changed, or unverified on this evidence: a
-fingerprint and a mask from the ledger, the mask that the API shows now, and the value itself where
-it is available. Values are only compared. This module also finds what a write would lose. How the
-bodies are built: `write_calls`.
+The API never shows a secret. Whether it is in sync, changed or unverified is decided by this
+evidence: a fingerprint and a mask from the ledger, the mask that the API shows now, and the value
+itself if it is available. Values are only compared. This module also finds secrets that a write
+would lose. How the bodies are built: `write_calls`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ class SecretStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SecretAssessment:
-    """Knowledge about one secret, and the kind of change that writing it is.
+    """Assessment of one secret, and the kind of change if it is written.
 
     `in_doubt` is True if a run announced that it would send the secret and may or may not have done
     so.
@@ -66,10 +66,10 @@ class SecretAssessment:
 
 @dataclass(frozen=True, slots=True)
 class SecretEvidence:
-    """Everything that is known besides the two states.
+    """Evidence in addition to the two states.
 
-    `masks_moved` is True if every recorded mask differs now: the format changed, so a differing
-    mask proves nothing.
+    `masks_moved` is True if every recorded mask differs now. In that case, the format has changed,
+    so a differing mask proves nothing.
     """
 
     values: Mapping[SecretRef, Redacted]
@@ -108,7 +108,7 @@ def assess(
     value = evidence.values.get(reference) if isinstance(declared, SecretRef) else declared
     record = remembered.secrets.get(site.path)
     known = _Known(site.path, reference, value, record, is_object=site.is_object)
-    # First, because another reference is a change of the file, whether or not a value is at hand.
+    # First, because another reference is a change of the file, whether or not a value is available.
     if record is not None and record.reference != reference:
         return known.assessed(SecretStatus.CHANGED, ChangeKind.REPLACE, ChangeOrigin.LOCAL)
     # Nothing is stored: there is no record, or the mask that our write produced is gone. If no mask
@@ -117,7 +117,7 @@ def assess(
         return known.assessed(SecretStatus.CHANGED, ChangeKind.ADD)
     if value is None:
         return known.assessed(SecretStatus.UNVERIFIED)
-    # A value that the API shows in the clear is compared directly and leaves no doubt.
+    # A value that the API shows in clear text is compared directly, so the result is certain.
     if isinstance(stored, Mask) or is_empty(stored):
         announced = remembered.unsettled.get(site.path, frozenset())
         if _is_open(announced, record):
@@ -138,9 +138,9 @@ def secrets_to_send(
 ) -> list[tuple[SecretAssessment, ChangeKind]]:
     """Return the secrets that have to be written, each with the kind of its change.
 
-    A changed secret is sent. The others in `configurations` are sent again if that object is sent,
-    and all of them, including the key, if a host changes. A key that is declared empty is never
-    sent: what the API does with an empty key is unknown (remote/API.md §2).
+    A changed secret is sent. The other secrets in `configurations` are resent if that object is
+    sent, and all secrets, including the key, are resent if a host changes. A key that is declared
+    empty is never sent, because the effect of an empty key is unknown (remote/API.md §2).
     """
     assessments = [assessment for assessment in assessments if not keeps_key(assessment)]
     changed = {
@@ -213,7 +213,7 @@ class _Known:
     is_object: bool = False
 
     def equals(self, stored: object) -> bool:
-        """Return whether a value that the API shows in the clear equals the available one."""
+        """Return whether a value that the API shows in clear text equals the available one."""
         if self.value is None:
             return False
         return self.value.equals_as_json(stored) if self.is_object else self.value.equals(stored)
@@ -239,7 +239,7 @@ class _Known:
         ours = False
         if self.value is not None and pepper is not None:
             ours = self.value.fingerprint(pepper) in announced
-        # A placeholder is sent again, too; `differs` would leave it unverified.
+        # A placeholder is also sent again; `differs` would leave it unverified.
         if ours:
             found = self.assessed(SecretStatus.CHANGED, origin=ChangeOrigin.LOCAL)
         else:
@@ -259,7 +259,7 @@ def _assess_emptied(site: SecretLocation, record: SecretRecord | None) -> Secret
 def _is_open(announced: frozenset[str], record: SecretRecord | None) -> bool:
     """Return whether a run may have sent another value than the recorded one.
 
-    A value that was announced again and equals the recorded one leaves no doubt.
+    There is no doubt if the announced value equals the recorded one.
     """
     known = record.fingerprint if record is not None else None
     return any(fingerprint != known for fingerprint in announced)
@@ -279,7 +279,8 @@ def _assess_masked(
         case True if known.record and known.record.mask is None:
             # The write was never read back, so this mask may belong to another value.
             return known.in_doubt(frozenset(), evidence.pepper)
-        # The mask differs from the recorded one, which these two explain without another value.
+        # The mask differs from the recorded one, but these two cases explain that without a changed
+        # value.
         case True if evidence.masks_moved or known.is_object:
             return known.assessed(SecretStatus.UNVERIFIED)
         case True:
@@ -301,7 +302,7 @@ def _is_readable(record: SecretRecord | None, mask: Mask) -> bool:
 
 
 def _assess_hidden(known: _Known, value: Redacted, evidence: SecretEvidence) -> SecretAssessment:
-    """Assess a secret that a run wrote and of which the API does not even show a mask."""
+    """Assess a secret that a run wrote and for which the API does not show even a mask."""
     match _matches(known.record, value, evidence.pepper):
         case True:
             return known.assessed(SecretStatus.IN_SYNC)

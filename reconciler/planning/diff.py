@@ -1,8 +1,7 @@
 """Field-level differences between two canonical trees. The only importer of deepdiff.
 
-Equality of the canonical form decides first, and DeepDiff sees just the fields that differ: over
-10,000 equal integrations it would take most of a minute, equality takes a few hundredths of a
-second.
+Equality is checked first, and DeepDiff gets only the fields that differ. For 10,000 equal
+integrations, DeepDiff would take most of a minute; the check takes a few hundredths of a second.
 """
 
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from reconciler.frozen_dataclass import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One differing leaf; `had` and `has` are whether there was and will be a value."""
+    """One differing leaf; `had` and `has` state whether there was and will be a value."""
 
     path: Path
     before: Value
@@ -87,7 +86,7 @@ def _leaf_changes(path: Path, old: Tree, new: Tree) -> Iterator[FieldChange]:
 
 
 def _removed(value: Value, path: Path) -> Iterator[tuple[Path, Value]]:
-    """Yield the leaves, but name a removed entry of a keyed list as a whole."""
+    """Yield the leaves, but a removed entry of a keyed list as a whole."""
     is_entry = len(path) > 1 and any_provider_schema().at(path[:-1]).key is not None
     if is_mapping(value) and value and not is_entry:
         for name in sorted(value):

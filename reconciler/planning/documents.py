@@ -1,7 +1,7 @@
-"""Shapes of the JSON documents: they check what is read, and JSON Schemas are made from them.
+"""Models of the JSON documents: they validate what is read, and JSON Schemas are derived from them.
 
 `as_json` methods write the values. A document may have further keys, because later versions can add
-some; every release has written the keys that a shape requires. The shapes of results and drift
+some; every release has written the keys that a model requires. The models of results and drift
 reports: `reconciler.execution.result_documents`, `reconciler.drift.codec`.
 """
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Shape = TypeVar("Shape")
 
 _FREE_KEYS = "origins"
-"""Name of the object whose keys the document chooses, so no message repeats them."""
+"""Name of an object whose keys are not fixed, so that messages do not repeat them."""
 
 
 def _with_zone(text: str) -> str:
@@ -44,7 +44,8 @@ def _with_zone(text: str) -> str:
 # Strict, because pydantic otherwise accepts "3" and true as integers.
 Count = Annotated[StrictInt, Field(ge=0)]
 Position = Annotated[StrictInt, Field(ge=1)]
-# Patterns serve only the schemas: a reader computes a digest again instead of checking its form.
+# Patterns are only for the schemas: a reader computes the digest again instead of checking its
+# form.
 Digest = Annotated[str, Field(json_schema_extra={"pattern": "^sha256:[0-9a-f]{64}$"})]
 Time = Annotated[
     str,
@@ -193,7 +194,7 @@ class PriceChangeDocument(TypedDict):
 
 
 class CostsDocument(TypedDict):
-    """Changes of budgets and prices; an amount of null is unlimited, a budget of null no access."""
+    """Changes of budgets and prices; a null amount is unlimited, a null budget is no access."""
 
     budgets: list[BudgetChangeDocument]
     totals: list[BudgetTotalDocument]
@@ -272,13 +273,13 @@ def parse_json(text: str) -> object:
 
 
 def validated(shape: type[Shape], document: object) -> Shape:
-    """Return the validated document; raises `ValueError` if it has another shape."""
+    """Return the validated document; raises `ValueError` if it has another structure."""
     return cast("Shape", _adapter(cast("type", shape)).validate_python(document))
 
 
 @cache
 def _adapter(shape: type) -> TypeAdapter[object]:
-    # Built on first use, so that a command that reads no document does not pay for it.
+    # Built on first use, so that commands that read no document are not slower.
     return TypeAdapter(shape)
 
 
@@ -292,7 +293,8 @@ def what_is_wrong(problem: Exception) -> str:
 
 def _place(problem: ValidationError) -> str:
     place = ""
-    # Only the place: the rejected input may be a part of the document that must not be shown.
+    # Only the place, because the rejected input may be a part of the document that must not be
+    # shown.
     for part in problem.errors(include_input=False, include_url=False)[0]["loc"]:
         if isinstance(part, int):
             place += f"[{part}]"
@@ -335,7 +337,7 @@ def _refuse_constant(_name: str) -> NoReturn:
     raise ValueError
 
 
-# json.loads keeps the last of two equal keys; a person who reads the file may see the first.
+# json.loads keeps the last of two equal keys; a reader of the file may see only the first.
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     document = dict(pairs)
     if len(document) != len(pairs):

@@ -1,12 +1,12 @@
 """Guards: changes that need an explicit permission, as diagnostics.
 
-A guard never changes the plan. It names the actions that it blocks; one blocked action blocks the
-whole run.
+A guard never changes the plan. It lists the actions that it blocks, and one blocked action blocks
+the whole run.
 
 Limits apply to all shards of a run together. Deletes are known from the list alone, so every shard
 counts them for all shards. Changes that need details are counted within the shard and compared with
-its share of the limit, so all shards together never exceed the limit of the whole, although a
-single shard can be stopped by changes that happen to fall into it.
+its share of the limit. All shards together therefore never exceed the limit of the run, but a
+single shard can exceed its share by chance.
 """
 
 from collections.abc import Callable, Iterable
@@ -63,7 +63,7 @@ def check(
     unreadable: Iterable[Diagnostic] = (),
     nameless: int = 0,
 ) -> list[GuardViolation]:
-    """Apply the guards that consider a plan as a whole.
+    """Apply the guards that check the plan as a whole.
 
     `unreadable` lists the parts of the past that could not be read, each with the code of its
     guard; `nameless` counts the rows of the API's list without a readable slug.
@@ -109,8 +109,8 @@ def block(actions: Iterable[Action], findings: Iterable[GuardViolation]) -> tupl
     result = []
     for action in actions:
         codes = [f.diagnostic.code for f in fired if action.slug in f.slugs]
-        # Calls are kept: a blocked action is refused by its codes, and the plan still shows what it
-        # would do.
+        # Calls are kept, because the codes already block the action, and the plan still shows what
+        # it would do.
         result.append(replace(action, blocked_by=(*action.blocked_by, *codes)))
     return tuple(result)
 
@@ -157,7 +157,7 @@ def _unread(removals: list[Action], unreadable: list[Diagnostic]) -> list[GuardV
 
 
 def _nameless(actions: list[Action], rows: int) -> GuardViolation | None:
-    """Block actions that depend on knowing every slug: a row without one may be any integration."""
+    """Block actions that depend on all slugs: a row without one may be any integration."""
     if not actions or not rows:
         return None
     return GuardViolation(
@@ -174,7 +174,7 @@ def _nameless(actions: list[Action], rows: int) -> GuardViolation | None:
 def _empty(
     deletes: list[Action], counts: ChangeCounts, options: PlanOptions
 ) -> GuardViolation | None:
-    # A folder without any file is usually the wrong folder, however few the deletes are.
+    # A folder without any file is usually the wrong folder, even if there are few deletes.
     if counts.declared or not deletes or options.allow_empty:
         return None
     return GuardViolation(

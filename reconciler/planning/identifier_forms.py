@@ -1,13 +1,13 @@
-"""Ids that the API returns in another form than the written one: a UUID in place of a slug.
+"""Ids that the API returns in a form other than the written one: a UUID in place of a slug.
 
-The API accepts a workspace or a secret reference by slug and may report its UUID (remote/API.md
+The API accepts a workspace or a secret reference by slug and may return its UUID (remote/API.md
 §1.4, §4, §5.2), and no call converts one into the other. An entry that Git already declared and a
-run applied is recognised by its content; any other entry is planned, because writing it again by
-the declared id does no harm, but mistaking another workspace for it would.
+run applied is recognized by its content. Any other entry is planned: writing it again by the
+declared id is harmless, but mistaking another workspace for it is not.
 
-Entries are paired as follows: the most specific declaration, the one that the fewest listed entries
-fit, chooses first. Entries with equal content form one group, and only groups that share a value
-are compared, so that the time is proportional to the number of workspaces.
+The most specific declaration, which the fewest listed entries fit, is paired first. Entries with
+equal content form one group, and only groups that share a value are compared, so that the time is
+proportional to the number of workspaces.
 """
 
 from collections import deque
@@ -36,7 +36,7 @@ from reconciler.frozen_dataclass import dataclass
 
 def align(desired: Tree, observed: Tree, past: Tree) -> tuple[dict[str, Value], tuple[Path, ...]]:
     """Return `observed` with the ids that are declared, and the paths that were aligned."""
-    # Few files contain U+FFFD; for the others, the walk over every listed entry is skipped.
+    # Few files contain U+FFFD. For all others, the check of every listed entry is skipped.
     aligned = as_stored(desired, observed) if _has_replacement(desired) else dict(observed)
     paths: list[Path] = []
     if past:
@@ -56,9 +56,9 @@ def differing_forms(desired: Tree, observed: Tree) -> list[str]:
 
 
 def as_stored(desired: Tree, observed: Tree) -> dict[str, Value]:
-    """Return `observed` with U+FFFD in place of half a character wherever the files have it.
+    """Return `observed` with U+FFFD in place of lone surrogates, where the files have U+FFFD.
 
-    A file cannot hold half a character, so what was pulled from one would never be in sync.
+    A file cannot contain a lone surrogate, so a pulled file would otherwise never be in sync.
     """
     halves = {key: repaired(key) for key in observed if has_lone_surrogate(key)}
     # A repaired name that the API also lists is another entry, so both are left unchanged.
@@ -83,7 +83,7 @@ def _value_as_stored(desired: Value, observed: Value) -> Value:
 
 
 def _has_replacement(value: Value) -> bool:
-    """Return whether a string or a name in a declared tree holds U+FFFD."""
+    """Return whether a string or a name in a declared tree contains U+FFFD."""
     if isinstance(value, str):
         return not value.isascii() and REPLACEMENT in value
     if isinstance(value, dict):
@@ -127,11 +127,12 @@ def _align_workspaces(
     """
     # An entry without access has nothing to revoke, so it needs no match.
     unnamed = {i: entry for i, entry in observed.items() if is_uuid(i) and is_enabled(entry)}
-    # A workspace that is listed under its own slug needs no partner.
+    # A workspace that is listed under its own slug needs no match.
     granted = {i for i in past if is_enabled(past[i]) and not is_uuid(i) and i not in observed}
     kept = {i for i in granted if is_enabled(desired.get(i))}
     named: dict[str, str] = {}
-    # An entry that is paired with a kept workspace keeps its access, so revocations come first.
+    # An entry that is paired with a kept workspace keeps its access, so revocations are paired
+    # first.
     for group in (granted - kept, kept):
         free = {u: entry for u, entry in unnamed.items() if u not in named}
         named |= pair_by_content({i: past[i] for i in group}, free)
@@ -225,7 +226,8 @@ def _connect(ours: Iterable[_Group], theirs: Iterable[_Group]) -> None:
             index.setdefault(key, []).append(group)
     for group in ours:
         shared = [index.get(key, []) for key in _keys(group.content)]
-        # A partner shares every value, so the groups of the rarest value include all partners.
+        # A fitting group shares every value, so the groups with the rarest value include all of
+        # them.
         candidates = min(shared, key=len) if shared else everything
         group.partners = [other for other in candidates if fits(other.content, group.content)]
         group.size = sum(len(other.ids) for other in group.partners)

@@ -1,9 +1,8 @@
-"""Messages of planning: every diagnostic about a single integration, and about what an audit
-missed.
+"""Messages of planning: every diagnostic about a single integration, and about gaps of an audit.
 
-Messages about integrations that exist but cannot be read are at the end: such an integration counts
+Messages about integrations that exist but cannot be read are at the end. Such an integration counts
 neither as present nor as absent, and is never created, changed or deleted
-(`reconciler.remote.decode_values` finds them). Guards over many integrations have their messages in
+(`reconciler.remote.decode_values` finds them). The messages of guards over many integrations are in
 `guards`.
 """
 
@@ -215,7 +214,7 @@ def archived(declared: Declared) -> Diagnostic:
 
 
 def not_owned(declared: Declared) -> Diagnostic:
-    """Build the error that a declared slug lies outside the target's scope."""
+    """Build the error that a declared slug is outside the target's scope."""
     return error(
         "not-owned",
         f"{declared.slug} is outside the scope of this target",
@@ -254,7 +253,7 @@ def no_longer_managed(declared: Declared, name: str) -> Diagnostic:
 
 
 def protected(slug: str, what: str, declared: Declared | None) -> Diagnostic:
-    """Build the error that an integration is protected; `what` would happen to it."""
+    """Build the error that an integration is protected; `what` is what would happen to it."""
     return error(
         "protected",
         f"{slug} is protected, but would be {what}",
@@ -356,7 +355,7 @@ class HasUnreadable(Protocol):
 
 
 def left_alone(record: UnreadableIntegration, *, deleted: bool) -> Diagnostic:
-    """Build the message on an undeclared integration; `deleted` if a plan would delete it."""
+    """Build the message about an undeclared integration; `deleted` if a plan would delete it."""
     if deleted:
         hint = "it is not deleted, although no file declares it; repair or delete it in the console"
         return warning(record.code, _summary(record.slug, record), hint=hint)

@@ -1,12 +1,12 @@
 """Canonical form: both sides of a comparison are equal if they mean the same.
 
 A list with an identity becomes a mapping by that identity, a list of at most one entry becomes the
-entry, and numbers lose their accidental type (`normalize`). Models and workspaces are completed on
-both sides (`normalize_access`): for the API an absent workspace has no access, and an absent base
-model follows `allow_all_models`. Nothing is compared here; see `comparison`.
+entry, and numbers that are equal get the same type (`normalize`). Models and workspaces are
+completed on both sides (`normalize_access`): for the API, an absent workspace has no access, and an
+absent base model follows `allow_all_models`. Nothing is compared here; see `comparison`.
 
-The notation of a time does not matter. The API moves the time of the next reset forward when a
-reset happens, so a declared time that has passed is met by any later one (`moved_on`).
+The notation of a time does not matter. The API advances the time of the next reset at each reset,
+so any later time matches a declared time that has passed (`moved_on`).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -41,13 +41,13 @@ NO_MODELS: Tree = {"models": [], "allow_all_models": False}
 
 
 def normalize(tree: Tree) -> dict[str, Value]:
-    """Return a tree in canonical form; the order of lists with an identity is gone."""
+    """Return a tree in canonical form; lists with an identity lose their order."""
     fields = any_provider_schema().fields
     return {name: _canonical(value, fields.get(name, UNKNOWN)) for name, value in tree.items()}
 
 
 def as_list(key: str, entries: Mapping[str, Value]) -> list[dict[str, Value]]:
-    """Return a mapping by identity as the list that the API takes, ordered by identity."""
+    """Return a mapping by identity as the list that the API accepts, ordered by identity."""
     # Sorted, so that equal plans send equal bodies.
     return [{key: identity, **as_mapping(entries[identity])} for identity in sorted(entries)]
 
@@ -67,7 +67,7 @@ def normalize_access(
         kept = _stored(observed.get("global_workspace_access"), shared)
         ours["global_workspace_access"] = _without_excluded(shared, kept)
         theirs["global_workspace_access"] = kept
-    # Only what is declared is completed; an undeclared switch is not compared.
+    # Only declared parts are completed; an undeclared switch is not compared.
     if "allow_all_models" in desired:
         ours["allow_all_models"] = switch_is_on(desired)
         theirs["allow_all_models"] = switch_is_on(observed)
@@ -79,19 +79,19 @@ def normalize_access(
 
 
 def allows_all_models(desired: Tree, observed: Tree) -> bool:
-    """Return whether models that no list names are enabled after the plan is applied."""
+    """Return whether unlisted models are enabled after the plan is applied."""
     return switch_is_on(desired if "allow_all_models" in desired else observed)
 
 
 def models_switch(fields: Tree) -> dict[str, bool]:
-    """Return the switch for models that no list names as a write sends it, if it is declared."""
+    """Return the switch for unlisted models as a write sends it, if it is declared."""
     if "allow_all_models" not in fields:
         return {}
     return {"allow_all_models": switch_is_on(fields)}
 
 
 def switches_models(changed: Collection[Path]) -> bool:
-    """Return whether the switch for models that no list names is among the changes."""
+    """Return whether the switch for unlisted models is among the changes."""
     return ("allow_all_models",) in changed
 
 
@@ -103,7 +103,7 @@ def withdrawn(name: str, desired: Tree, past: Tree) -> set[str]:
 def is_deletable(model: str) -> bool:
     """Return whether the API can delete a custom model (remote/API.md §5.1).
 
-    Its `?slugs=` is split at commas, and a URL cannot express half a character.
+    The API splits `?slugs=` at commas, and a URL cannot contain a lone surrogate.
     """
     return "," not in model and not has_lone_surrogate(model)
 
@@ -120,8 +120,8 @@ def desired_digest(desired: DesiredState) -> str:
 def fingerprint(observed: Observed | None) -> str | None:
     """Return the digest of an observed integration including masks; None for an absent one.
 
-    The time of the last update is left out: a write that changed nothing does not matter. Half a
-    character counts as U+FFFD, as the ledger stores it.
+    The time of the last update is omitted, because a write that changed nothing does not matter. A
+    lone surrogate counts as U+FFFD, which the ledger stores in its place.
     """
     if observed is None:
         return None
@@ -136,7 +136,7 @@ def _canonical(value: Value, field: FieldSchema) -> Value:
         case bool() | int():
             return value
         case None:
-            # An empty list can come as null (remote/API.md §1.4, §5.2).
+            # An empty list can be returned as null (remote/API.md §1.4, §5.2).
             return {} if field.key is not None or field.kind is FieldKind.SINGLE else None
         case dict() | Mapping():
             return _members(value, field)
@@ -154,7 +154,7 @@ def _members(tree: Tree, field: FieldSchema, without: str | None = None) -> dict
     members = {}
     for name, item in tree.items():
         inner = fields.get(name, others)
-        # Such a flag means the same whether it is false or left out.
+        # For such a flag, false and absent mean the same.
         if name != without and not (item is False and inner.false_is_absent):
             members[name] = _canonical(item, inner)
     return members
@@ -167,7 +167,7 @@ def _entries(entries: Sequence[Value], field: FieldSchema) -> Value:
         # An entry that is no object has no identity; it is reported where the tree is read.
         mappings = [entry for entry in entries if isinstance(entry, Mapping)]
         return {str(entry.get(key)): _members(entry, inner, without=key) for entry in mappings}
-    # A limit comes as a list of at most one entry (remote/API.md §5.2).
+    # A limit is returned as a list of at most one entry (remote/API.md §5.2).
     if field.kind is FieldKind.SINGLE:
         return _canonical(entries[0], inner) if entries else {}
     return [_canonical(item, inner) for item in entries]
@@ -179,9 +179,10 @@ def _switched(access: Value) -> Tree:
 
 
 def _without_excluded(access: Tree, stored: Tree) -> Tree:
-    """Return an access whose limits declare empty what a declared member excludes.
+    """Return an access whose limits declare members empty if a declared member excludes them.
 
-    A write keeps the stored members of a limit, and the API refuses two that exclude each other.
+    A write keeps the stored members of a limit, and the API refuses members that exclude each
+    other.
     """
     result = access
     for name, excluded in _EXCLUDED.items():
@@ -211,8 +212,8 @@ _EXCLUDED = {
 def _stored(access: Value, desired: Tree) -> Tree:
     """Return what the API keeps; if a switch stays off, nothing else matters.
 
-    The API keeps the limits of a workspace that was revoked, and shows them when it is granted
-    again, so a grant is compared with them.
+    The API keeps the limits of a revoked workspace and shows them when access is granted again, so
+    a grant is compared with them.
     """
     if not is_mapping(access) or not access:
         return OFF
@@ -228,13 +229,13 @@ def _models(desired: Tree, observed: Tree, past: Tree) -> tuple[dict[str, Value]
     for slug, entry in declared.items():
         is_custom = as_mapping(entry).get("is_custom")
         theirs[slug] = listed.get(slug) or ({} if is_custom else unlisted)
-    # An empty list declares that there are none, so models that Git never declared are removed,
-    # too.
+    # An empty list declares that there are no models, so models that Git never declared are also
+    # removed.
     gone = set(listed) & withdrawn("models", desired, past) if declared else set(listed)
     for slug in gone:
         # A custom model can be deleted; a base model can only be switched off.
         if as_mapping(listed[slug]).get("is_custom") and is_deletable(slug):
-            # None requests a delete, OFF a write that disables.
+            # None requests a delete, OFF requests a write that disables the model.
             theirs[slug], ours[slug] = listed[slug], None
         elif is_enabled(listed[slug]):
             theirs[slug], ours[slug] = listed[slug], OFF
@@ -264,8 +265,8 @@ def normalized(text: str) -> str:
     moment = parse_instant(text)
     if moment is None:
         return text
-    # The API writes milliseconds (remote/API.md §1.1); finer digits stay, so that they still
-    # differ.
+    # The API writes milliseconds (remote/API.md §1.1); further digits are kept, so that such times
+    # still differ.
     precision = "microseconds" if moment.microsecond % 1000 else "milliseconds"
     return moment.isoformat(timespec=precision).replace("+00:00", "Z")
 
@@ -287,7 +288,7 @@ def _moved(desired: Value, observed: Value, path: Path, now: datetime) -> Value:
     is_any = path[0] == ANY_KEY
     names = desired.keys() & observed.keys() if is_any else {path[0]} & desired.keys()
     moved = {name: _moved(desired[name], observed.get(name), path[1:], now) for name in names}
-    # A tree in which nothing moves is returned uncopied: most trees are unchanged, and some are
+    # An unchanged tree is returned without a copy, because most trees are unchanged and some are
     # large.
     has_moved = any(moved[name] is not desired[name] for name in names)
     return {**desired, **moved} if has_moved else desired
@@ -311,4 +312,4 @@ def _instant_paths(schema: FieldSchema, path: Path = ()) -> Iterator[Path]:
 
 _INSTANTS = tuple(_instant_paths(compiled(Integration)))
 INSTANT_NAMES = frozenset(path[-1] for path in _INSTANTS)
-"""Names of all fields that hold a time."""
+"""Names of all fields that contain a time."""

@@ -29,7 +29,9 @@ Side: TypeAlias = "Value | Absent"
 
 _NOTHING: Tree = {}
 _WHOLE = frozenset({FieldKind.SINGLE, FieldKind.LIST})
-"""Kinds of values that an overlay replaces as a whole, so that no part of them differs alone."""
+"""Kinds of values that an overlay replaces as a whole, so that no part of them can differ
+separately.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Difference:
 
     @property
     def is_credential(self) -> bool:
-        """Return whether the field holds or names a credential."""
+        """Return whether the field contains or names a credential."""
         paths = self._leaf_paths()
         return _holds_reference(self.source, self.target) or any(map(_is_credential, paths))
 
@@ -63,8 +65,8 @@ def differences(
 ) -> list[Difference]:
     """Return the fields that differ, ordered by path.
 
-    What `expected` covers is included; it is separate from what it does not cover, also inside of a
-    part that only one side declares.
+    Differences that `expected` covers are included. They are separate from the others, even inside
+    a part that only one side declares.
     """
     relevant = [entry for entry in expected if entry.concerns(slug)]
     walk = _Walk(slug, relevant)
@@ -87,11 +89,11 @@ def is_expected(difference: Difference, expected: Iterable[ExpectedDifference]) 
 def unpaired(
     promoted: Iterable[Difference], kept: Iterable[Difference]
 ) -> tuple[list[Difference], list[Difference]]:
-    """Split changes of one integration into those to make and those to hold back.
+    """Split the changes of one integration into those to make and those to hold back.
 
-    A host is not changed without the credentials that belong to it, and no credential without the
-    host that it belongs to: otherwise the credential of one environment is sent to the host of the
-    other one. `kept` are the differences that stay.
+    A host is not changed without its credentials, and a credential is not changed without its host.
+    Otherwise, the credential of one environment would be sent to the host of the other. `kept` are
+    the differences that stay.
     """
     made, staying = list(promoted), list(kept)
     held: list[Difference] = []
@@ -107,7 +109,7 @@ def unpaired(
             return made, held
         made = [item for item in made if item not in alone]
         held += alone
-        # What is held back stays, too, and can separate further pairs.
+        # Changes that are held back also stay, and can separate further pairs.
         staying += alone
 
 
@@ -144,7 +146,7 @@ class _Walk:
         only = source if isinstance(target, Absent) else target
         if not (isinstance(source, Absent) or isinstance(target, Absent)):
             return False
-        # A part that only one side has is one difference, unless `differs` covers some of it.
+        # A part that only one side has is one difference, unless `differs` covers a part of it.
         is_split = any(entry.reaches_into(self.slug, path) for entry in self.expected)
         return is_mapping(only) and bool(only) and is_split
 
@@ -159,7 +161,8 @@ def _same(one: Side, other: Side) -> bool:
     if is_empty(one) and is_empty(other):
         return True
     if isinstance(one, Redacted):
-        # The other side can be shown, if only its target has the field in `known_fields`.
+        # The value of the other side can be shown if only its target lists the field in
+        # `known_fields`.
         return one.equals(closed(other)) if not isinstance(other, SecretRef) else False
     if isinstance(other, Redacted):
         return _same(other, one)
@@ -173,7 +176,7 @@ def _same(one: Side, other: Side) -> bool:
 
 
 def _is_host(path: Path) -> bool:
-    # The provider decides the usual host.
+    # The provider determines the default host.
     if path == ("ai_provider_id",):
         return True
     facts = any_provider_schema().at(path).facts
@@ -184,7 +187,7 @@ def _is_credential(path: Path) -> bool:
     if path[0] == MAPPINGS:
         return True
     facts = any_provider_schema().at(path).facts
-    # A header with a harmless name is hidden and no credential.
+    # A header with a harmless name is hidden, but is not a credential.
     in_headers = any_provider_schema().at(path[:-1]).facts.headers
     return facts.secret or (facts.redacted and not in_headers)
 

@@ -47,7 +47,7 @@ class Selection:
 
     @property
     def shard_label(self) -> str | None:
-        """Return the shard as `I/N`, None for the whole."""
+        """Return the shard as `I/N`, None without shards."""
         return f"{self.shard[0]}/{self.shard[1]}" if self.shard is not None else None
 
     def share(self, limit: int) -> int:
@@ -63,7 +63,8 @@ class Selection:
         if self.shard is None or needed < 1:
             return needed
         index, count = self.shard
-        # The inverse of `share`: with one less, the share of this shard is `needed - 1`.
+        # The inverse of `share`: with a limit that is lower by one, the share of this shard is
+        # `needed - 1`.
         return (needed - 1) * count + index
 
 
@@ -82,9 +83,9 @@ def unmatched_patterns(
 class PlanOptions:
     """Flags that change what is planned or allowed; None applies the target's rule.
 
-    `audit` reads models and workspaces that no file declares, only for findings: the actions and
-    the digest are the same without it. Without `expects_values`, there is no warning about a secret
-    without a value.
+    `audit` reads models and workspaces that no file declares. It only adds findings: the actions
+    and the digest are the same without it. Without `expects_values`, there is no warning about a
+    secret without a value.
     """
 
     selection: Selection = Selection()
@@ -109,7 +110,7 @@ class PlanOptions:
 
 
 NOT_JUDGED = "not-judged"
-"""The code of the warning that something the plan depends on could not be read."""
+"""The code of the warning that a part on which the plan depends could not be read."""
 
 NEW_LEDGER = "ledger-new"
 """The code of the notice that the ledger is too new to know what Git used to declare."""
@@ -188,8 +189,8 @@ class Plan:
     approved after it was made: its age counts from then. `soaked_at` is when the source of the
     promotion may have had the content long enough. `opens_at` is when the plan can be applied, if
     the windows or the freeze of the target did not allow it when it was made. `options` are the
-    words of the command line that decided what it contains. `costs` is set if it changes a budget
-    or a price. `policies` are the verdicts of the target's policies, in their order; a plan without
+    words of the command line that determined its content. `costs` is set if it changes a budget or
+    a price. `policies` are the verdicts of the target's policies, in their order; a plan without
     actions is not judged.
     """
 
@@ -214,7 +215,7 @@ class Plan:
 
     @cached_property
     def digest(self) -> str:
-        """Return the digest of the actions and verdicts, without times, reasons, preconditions.
+        """Return the digest of the actions and verdicts, without times, reasons and preconditions.
 
         Unverified secrets do not count either: they depend on the values that are available where
         the plan is made, and none of them is sent.
@@ -267,7 +268,7 @@ class Plan:
 
     @property
     def is_first(self) -> bool:
-        """Return whether the ledger does not know yet what Git declared before."""
+        """Return whether the ledger has not yet recorded what Git declared before."""
         return self._has(NEW_LEDGER)
 
     def _has(self, code: str) -> bool:
@@ -339,5 +340,5 @@ class Plan:
 
 
 def _shard_of(slug: str, count: int) -> int:
-    """Return the shard of a slug; it is stable across machines, versions and hash seeds."""
+    """Return the shard of a slug; it is the same on all machines, versions and hash seeds."""
     return int.from_bytes(hashlib.sha256(slug.encode()).digest()[:8], "big") % count + 1

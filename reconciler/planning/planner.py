@@ -76,7 +76,7 @@ def make_plan(
     # Without records, there are no masks to compare.
     moved = bool(last_applied.integrations) and masks_moved(last_applied, observed)
     evidence = SecretEvidence(values or {}, last_applied.pepper, moved)
-    # The plan's own time counts as now, so that equal inputs give equal plans.
+    # The time of the plan is used as the current time, so that equal inputs give equal plans.
     draft = _Draft(desired, observed, last_applied, options, evidence, created_at, audit)
     if evidence.masks_moved:
         draft.diagnostics.append(messages.masks_changed())
@@ -189,7 +189,7 @@ class _Draft:
                 self.unmanaged.append(slug)
 
     def add_shadows(self) -> None:
-        """Plan to delete shadows that a rotation has left over; report those that stay."""
+        """Plan to delete shadows that a rotation has left behind; report those that stay."""
         if not self.desired.target.rotation.staged:
             return
         from reconciler.planning.staging import edited_shadows, plan_leftovers
@@ -220,7 +220,7 @@ class _Draft:
             self.diagnostics.append(messages.foreign_tombstone(slug))
 
     def guarded(self) -> tuple[tuple[Action, ...], "Costs | None", list[Diagnostic]]:
-        """Return the ordered actions, blocked ones marked, their costs, and what guards found."""
+        """Return the ordered and marked actions, their costs, and the findings of guards."""
         ordered = sorted(self.actions, key=lambda action: (_ORDER[action.kind], action.slug))
         # The ratio compares the deletes of all shards with the integrations that all shards own.
         includes = self.options.selection.whole.includes
@@ -265,7 +265,7 @@ class _Draft:
         self.diagnostics += [
             item
             for item in part.diagnostics
-            # Where values are out of reach by design, a missing one is no finding.
+            # In a job without access to values, a missing value is not a finding.
             if self.options.expects_values or item.code != messages.MISSING_VALUE
         ]
 

@@ -1,8 +1,8 @@
 """Guard for the policies of a target: their verdicts block actions of a plan.
 
-A plan that was approved under some policies is applied only under the same ones, and only if none
-of them judges worse than when it was approved. This module is loaded only for a target that has
-policies, or for an approval with verdicts. How they are run: `reconciler.policies`.
+A plan that was approved under some policies is applied only under the same policies, and only if
+none of them has a worse verdict than when it was approved. This module is loaded only for a target
+that has policies, or for an approval with verdicts. How policies are run: `reconciler.policies`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +18,7 @@ CHANGED = "policy-changed"
 """Code of the refusal of an approval that was given under other policies."""
 
 NOT_RUN = "policy-not-run"
-"""Code of the warning that a plan was made where no policy is run."""
+"""Code of the warning that a plan was made by a program that runs no policies."""
 
 _NAMED = 5
 
@@ -57,8 +57,8 @@ def not_judged(plan: Plan, target: Target) -> Plan:
 
 
 def objections(approved: Iterable[Plan], fresh: Plan) -> Iterator[Diagnostic]:
-    """Yield the reasons why approvals do not hold under the policies of a fresh plan."""
-    # A plan without actions is not judged, and approves nothing.
+    """Yield the reasons why approvals are not valid under the policies of the current plan."""
+    # Policies do not run for a plan without actions, which approves nothing.
     plans = [plan for plan in approved if plan.actions]
     if not fresh.actions or not plans:
         return
@@ -75,9 +75,9 @@ def objections(approved: Iterable[Plan], fresh: Plan) -> Iterator[Diagnostic]:
 
 
 def _difference(before: list[PolicyVerdict | None], now: PolicyVerdict | None) -> str | None:
-    """Return what is different about a policy, worded to follow its name; None if nothing is.
+    """Return how a policy differs, worded to follow its name; None if it does not differ.
 
-    The plans of several shards have a verdict each, of which the worst counts.
+    The plan of each shard has a verdict, of which the worst counts.
     """
     known = [verdict for verdict in before if verdict is not None]
     if now is None:

@@ -1,7 +1,7 @@
-"""Verdicts of policies: what a program said about a plan.
+"""Verdicts of policies: the result of a program for a plan.
 
-They are part of the plan and of its digest. How a program is run: `reconciler.policies`. What a
-verdict does to a plan: `reconciler.planning.policy_guard`.
+They are part of the plan and of its digest. How a program is run: `reconciler.policies`. Effect of
+a verdict on a plan: `reconciler.planning.policy_guard`.
 """
 
 from dataclasses import field
@@ -17,12 +17,12 @@ class Verdict(StrEnum):
     PASSED = "passed"
     WARNED = "warned"
     DENIED = "denied"
-    # The program gave no answer that counts, so nothing is known about the plan.
+    # The program gave no valid answer, so nothing is known about the plan.
     FAILED = "failed"
 
     @property
     def rank(self) -> int:
-        """Return the position in the order of harm."""
+        """Return the position in the order of severity."""
         return list(Verdict).index(self)
 
 
@@ -30,7 +30,7 @@ DENIAL = "policy"
 """Code of a denial and of a warning by a policy."""
 
 FAILURE = "policy-failed"
-"""Code of the error that a policy gave no answer that counts."""
+"""Code of the error that a policy gave no valid answer."""
 
 NOT_ALLOWED = "policy-not-allowed"
 """Code of the error that the environment does not allow the command of a policy."""
@@ -38,7 +38,7 @@ NOT_ALLOWED = "policy-not-allowed"
 
 @dataclass(frozen=True, slots=True)
 class PolicyFinding:
-    """One finding of a policy; `slug` names the action that it is about, None the whole plan.
+    """One finding of a policy; `slug` names the action that it concerns, None the whole plan.
 
     `at` is the place in reconcile.yaml, if the finding is about the policy and not about the plan.
     """
@@ -72,7 +72,7 @@ class PolicyVerdict:
     def verdict(self) -> Verdict:
         """Return the verdict that follows from the worst finding."""
         errors = {item.code for item in self.findings if item.severity is Severity.ERROR}
-        # Any other error means that the program gave no answer that counts.
+        # Any other error means that the program gave no valid answer.
         if errors - {DENIAL}:
             return Verdict.FAILED
         if errors:

@@ -1,8 +1,8 @@
 """Plan a delete, and find what a delete or a replace removes.
 
-A plan is an approval, so it must name what is lost: every stored value that is not restored. That
-is known only for an integration that was read completely, and only the list decides which ones to
-read: `is_candidate`.
+A plan is an approval, so it must list what is lost: every stored value that is not restored. That
+is known only for an integration that was read completely, and only the list determines which ones
+to read: `is_candidate`.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ _SHORT_COMMIT = 12
 
 
 def owns(desired: DesiredState, current: Observed) -> bool:
-    """Return whether an existing integration lies in the scope of the target."""
+    """Return whether an existing integration is in the scope of the target."""
     workspace = current.fields.get("workspace_id")
     return desired.target.scope.owns(
         slug=current.slug, kind=current.kind, workspace_id=str(workspace) if workspace else None
@@ -108,7 +108,7 @@ def plan_delete(
 ) -> Action:
     """Plan the deletion of one integration.
 
-    One that was declared `protected` is blocked unless a tombstone names it (`is_wanted`).
+    The deletion of a `protected` integration is blocked unless a tombstone names it (`is_wanted`).
     """
     origin = ChangeOrigin.LOCAL if was_declared(remembered, current) else ChangeOrigin.UNKNOWN
     # A row has no configurations (remote/API.md §1.2), so its fingerprint would match no record.
@@ -151,10 +151,11 @@ def lost_and_recreated(
 ) -> list[Change]:
     """Return what a replace changes: the differences, the losses, and the secrets to send again.
 
-    It creates from the file alone. Values that only the API has are lost; values that both have are
-    sent again, and so is every secret of the file, whatever is known about the stored one.
+    A replace creates from the file alone. Values that only the API has are lost. Values that both
+    sides have are sent again, as is every secret of the file, regardless of what is known about the
+    stored one.
     """
-    # Everything else changes because the immutable field does, so it has the same origin.
+    # All other changes follow from the change of the immutable field, so they have the same origin.
     origin = next(change.origin for change in changes if change.path in immutable_fields())
     # Secrets are added below, together with all others of the file.
     changes = [
@@ -178,7 +179,7 @@ def lost_and_recreated(
 
 
 def _stored(tree: Tree, schema: FieldSchema) -> Iterator[tuple[Path, Value]]:
-    """Yield the leaves that have a meaning: nothing empty, no entry that grants no access."""
+    """Yield the leaves that have an effect: no empty value, no entry without access."""
     for path, value in leaves(_without_idle_entries(tree, schema)):
         facts = schema.at(path).facts
         is_default = len(path) == 1 and facts.default is not None and value == facts.default

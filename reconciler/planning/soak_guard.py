@@ -1,7 +1,7 @@
 """Guard for the promotion of a target: its source must have had the same content long enough.
 
-Like that of change windows it depends on the time: a plan only notes it, and an apply checks it
-when it begins. This module is loaded only for a target with a `promotion`.
+Like the guard for change windows, it depends on the time: a plan only reports it, and an apply
+checks it when it starts. This module is loaded only for a target with a `promotion`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,9 +45,9 @@ class Soaked:
 
 @dataclass(frozen=True, slots=True)
 class SoakEvidence:
-    """What the ledger tells about the source of a promotion, by slug.
+    """Records of the ledger about the source of a promotion, by slug.
 
-    `problem` is the reason why nothing is known. `expected` is what may differ.
+    `problem` is the reason why nothing is known. `expected` lists what may differ.
     """
 
     soaked: Mapping[str, Soaked] = field(default_factory=lambda: MappingProxyType({}))
@@ -71,7 +71,7 @@ class Unsoaked:
 
 
 def longest_trust(soak: timedelta) -> timedelta:
-    """Return the age up to which the newest check of the source counts."""
+    """Return the maximum age of the newest check of the source."""
     return max(soak, _SHORTEST_TRUST)
 
 
@@ -83,7 +83,7 @@ class _Reason:
 
     @property
     def hides(self) -> bool:
-        """Return whether some values are hidden, so that no run of the source records them."""
+        """Return whether some values are hidden, so that runs of the source do not record them."""
         return any(isinstance(item.source, Redacted) for item in self.differing)
 
 
@@ -107,7 +107,7 @@ def unsoaked(
     if not found:
         return None
     times = [reason.opens for reason in found if reason.opens is not None]
-    # A reason without a time may never pass by waiting, and then no time is promised.
+    # Waiting may never remove a reason without a time; in that case, no time is given.
     opens = max(times) if len(times) == len(found) else None
     return Unsoaked(
         tuple(reason.text for reason in found),
@@ -174,12 +174,13 @@ class _Guard:
 
     def _too_early(self, slug: str, soaked: Soaked) -> _Reason | None:
         opens = soaked.since + self.soak
-        # A machine whose clock is ahead has not seen the source later than now.
+        # A check in the future comes from a machine whose clock is ahead, so it counts as made now.
         checked = min(soaked.checked, self.now)
         if checked < opens:
             text = f"{slug}: in use at {self.source} since {_shown(soaked.since)}"
             return _Reason(f"{text}, last checked {_shown(checked)}", opens)
-        # Since an older check, the source may have drifted, so the time that passed proves nothing.
+        # The source may have drifted since an older check, so the time that has passed proves
+        # nothing.
         if self.now - checked > longest_trust(self.soak):
             return _Reason(f"{slug}: not checked at {self.source} since {_shown(checked)}", opens)
         return None
@@ -214,7 +215,7 @@ def _hint(found: Unsoaked, target: Target) -> str:
         return f"run {check} to confirm it, then apply again"
     if found.opens is not None:
         return f"run {check} after that time, then apply; or add --allow-unsoaked REASON"
-    # To apply it to the source again would not record a hidden value either.
+    # Applying it to the source again would not record a hidden value either.
     first = (
         "write hidden values as references"
         if found.hides

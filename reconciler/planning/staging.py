@@ -1,9 +1,9 @@
-"""Staged rotation: the shadow integration in which a new credential is tried first.
+"""Staged rotation: the shadow integration in which a new credential is tested first.
 
-An action that writes a credential of a target with `rotation.staged` first creates `SLUG--next`
-with the new credential, which is probed and removed again. A shadow is recognized by its name, by
-its description, which names the run that created it, and by the ledger, which has recorded that
-this run would create it. How it is carried out: `reconciler.execution.staging`.
+On a target with `rotation.staged`, an action that writes a credential first creates `SLUG--next`
+with the new credential, probes it, and later removes it. A shadow is recognized by its name, by its
+description, which names the run that created it, and by the ledger, which has recorded that this
+run would create it. How a rotation is carried out: `reconciler.execution.staging`.
 """
 
 import re
@@ -71,8 +71,8 @@ def _holds_secret(value: Value) -> bool:
 class Shadow:
     """Existing integration with the name and the description of a shadow.
 
-    `is_ours` is True if the ledger knows that its run would create it, `in_flight` if this run may
-    still be in progress.
+    `is_ours` is True if the ledger has recorded that its run would create it, `in_flight` if this
+    run may still be in progress.
     """
 
     observed: Observed
@@ -126,14 +126,14 @@ def find_shadows(
 def plan_leftovers(
     shadows: Mapping[str, Shadow], planned: Iterable[Action], selection: Selection
 ) -> tuple[list[Action], list[Diagnostic]]:
-    """Return the deletes of shadows that rotations have left over, and notices on those that stay.
+    """Return the deletes of shadows that rotations have left behind, and notices about the others.
 
     A staged action removes the shadow of its integration itself.
     """
     staged = {action.staged_by for action in planned}
     actions, notes = [], []
     for slug, shadow in sorted(shadows.items()):
-        # By the slug of the integration: its shard also rotates its credential.
+        # By the slug of the integration, because its shard also rotates its credential.
         if slug in staged or not selection.includes(shadow.integration):
             continue
         if shadow.in_flight or not shadow.is_ours:
@@ -158,11 +158,11 @@ def _note_on(shadow: Shadow) -> Diagnostic:
 def edited_shadows(
     unmanaged: Iterable[str], planned: Iterable[Action], last_applied: LastAppliedState
 ) -> list[Diagnostic]:
-    """Return warnings on integrations that were created as shadows and no longer look like one.
+    """Return warnings about integrations that were created as shadows and no longer look like one.
 
     Such a shadow still has a credential, and nothing removes it.
     """
-    # The error about a rotation that it blocks says the same.
+    # The error about the rotation that it blocks is sufficient.
     reported = {
         shadow_slug(action.slug) for action in planned if "shadow-conflict" in action.blocked_by
     }
@@ -203,7 +203,7 @@ def with_staging(
     slug = shadow_slug(action.slug)
     shadow = shadows.get(slug)
     body = _shadow_body(action, declared, remembered)
-    # An archived one counts as deleted; a create shows whether its slug is free.
+    # An archived integration counts as deleted; a create shows whether its slug is free.
     taken = slug in observed.live or slug in observed.unreadable
     other = desired.integrations.get(slug)
     found = _obstacle(declared, body, taken=taken, shadow=shadow, other=other)
@@ -269,9 +269,9 @@ def _masks(body: Mapping[str, Value]) -> list[Path]:
 
 
 def _shadow_body(action: Action, declared: Declared, remembered: LastApplied) -> dict[str, Value]:
-    """Return what decides whether the credential works, as the action leaves it.
+    """Return the fields that decide whether the credential works, as they are after the action.
 
-    It holds a mask for a secret that only the API has.
+    A secret that only the API has is a mask.
     """
     current = action.subject.observed
     fields: Tree
@@ -312,7 +312,7 @@ def _shadow_calls(slug: str, body: Mapping[str, Value], target: Target) -> tuple
     provider = none
     is_scoped = "workspace_id" in body
     if workspace is not None:
-        # The gateway knows providers only; this one is removed with the shadow.
+        # The gateway only has providers; this provider is removed with the shadow.
         provider = {"create_default_provider": True, "default_provider_slug": slug}
     # An integration that belongs to a workspace gets its provider with the create, any other one
     # with the grant below.

@@ -1,8 +1,8 @@
 """Remote values that no file declares, and whether they grant access or redirect credentials.
 
-A file without models leaves them unmanaged, so a plan does not read them; but a custom model may
-send a credential to a separate host. An audit reads such parts, too. It adds findings and never an
-action: the plan, its digest and its preconditions do not depend on it.
+A file without models leaves them unmanaged, so a plan does not read them. However, a custom model
+may send a credential to a separate host. An audit also reads such parts. It adds findings and never
+an action: the plan, its digest and its preconditions do not depend on it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -37,7 +37,7 @@ def undeclared_values(
 
 
 def _grants_access(schema: FieldSchema, path: Path) -> bool:
-    """Return whether a path names a whole workspace, or a switch for those in no list."""
+    """Return whether a path names a whole workspace, or a switch for unlisted workspaces."""
     # A whole workspace has access; deeper paths only limit it.
     is_workspace = path[0] == "workspaces" and len(path) == 2
     return is_workspace or (path[1:] == ("enabled",) and schema.child(path[0]).has_switch)
@@ -53,7 +53,8 @@ def workspaces_are_left_out(declared: Declared, observed: Observed) -> bool:
 def unlisted_workspaces(declared: Declared, observed: Observed) -> int:
     """Return how many workspaces have access if the file lists none; 0 if that is unknown.
 
-    Workspaces that the ledger records as applied count, too: without a list, nothing revokes them.
+    Workspaces that the ledger records as applied are also counted: without a list, nothing revokes
+    them.
     """
     if not workspaces_are_left_out(declared, observed):
         return 0
@@ -62,7 +63,8 @@ def unlisted_workspaces(declared: Declared, observed: Observed) -> int:
     if not observed.workspaces_read:
         return count
     listed = as_mapping(normalize(observed.fields).get("workspaces"))
-    # A listed entry can be without access; one that is counted but not listed may have access.
+    # A listed entry may have no access, and a workspace that is counted but not listed may have
+    # access.
     return count if count > len(listed) else sum(is_enabled(entry) for entry in listed.values())
 
 

@@ -1,4 +1,4 @@
-"""Plan an integration that is declared and exists: its changes, its secrets and its blocks."""
+"""Plan an integration that is declared and exists: its changes, secrets and obstacles."""
 
 from datetime import datetime
 
@@ -73,7 +73,8 @@ def plan_update(
     paths = [change.path for change in differing] + [assessment.path for assessment, _ in sent]
     replaced = _immutable_changes(comparison, differing)
     if replaced:
-        # Nothing of the old record survives, so the blocks of an in-place write do not apply.
+        # Nothing of the old record is kept, so the reasons that block an in-place write do not
+        # apply.
         changes = lost_and_recreated(declared, observed, comparison, changes)
         blocks = replacement_blocks(declared, observed)
         notes = missing_values(declared, evidence.values)
@@ -114,7 +115,8 @@ def _left_out(
 
     A replace because of the fields `replaced` removes them, as the action's changes show.
     """
-    # Reported for a replace as well: until it is applied, the host may get the credential.
+    # Also reported for a replace, because until it is applied, the credential may be sent to the
+    # host.
     warnings = _hosts_and_access(declared, comparison, remembered)
     if replaced:
         return IntegrationPlan(diagnostics=tuple(warnings))
@@ -130,7 +132,7 @@ def _changes(
     schema: FieldSchema,
     past: Tree | None,
 ) -> list[Change]:
-    """Return the changes of fields and, after them, the secrets that the write carries."""
+    """Return the changes of fields and, after them, the secrets that the write contains."""
     fields = [_field_change(change, schema, past) for change in differing]
     secrets = [secret_change(assessment, op, schema.at(assessment.path)) for assessment, op in sent]
     return [*fields, *secrets]
@@ -140,7 +142,7 @@ def _unverified(declared: Declared, assessments: list[SecretAssessment]) -> tupl
     return tuple(
         Unverified(declared.slug, show_path(assessment.path), assessment.shown_reference)
         for assessment in assessments
-        # A literal has no name by which it could be listed, and no store in which it changes.
+        # A literal has no name by which it could be listed, and no store in which it could change.
         if assessment.state is SecretStatus.UNVERIFIED and assessment.shown_reference
     )
 
@@ -150,7 +152,7 @@ def _notes_on_writing(
     assessments: list[SecretAssessment],
     sent: list[tuple[SecretAssessment, ChangeKind]],
 ) -> list[Diagnostic]:
-    """Return notes on what an in-place write lacks, and on what it leaves unchanged."""
+    """Return diagnostics about what an in-place write lacks, and about what it leaves unchanged."""
     notes = _missing_values(declared, sent)
     notes += _in_doubt(declared, sent)
     notes += _kept_keys(declared, assessments)
@@ -208,7 +210,7 @@ def _hosts_and_access(
         for path in comparison.undeclared
         if redirects(declared.schema, path)
     ]
-    # Without a record, Git may have declared the access before, so the wording must not claim
+    # Without a record, Git may have declared the access before, so the message must not claim
     # otherwise.
     is_past_known = remembered.declared is not None
     access = [
@@ -229,7 +231,7 @@ def _uncertain_forms(declared: Declared, comparison: Comparison) -> list[Diagnos
 def _unlisted_access(
     declared: Declared, observed: Observed, comparison: Comparison
 ) -> list[Diagnostic]:
-    """Return one warning for all workspaces with access that no file lists, by name if known."""
+    """Return one warning about all workspaces with access that no file lists, by name if known."""
     count = unlisted_workspaces(declared, observed)
     if not count:
         return []
@@ -304,7 +306,7 @@ def _immutable_changes(comparison: Comparison, differing: list[FieldChange]) -> 
     """Return the fields that differ and that no call can change in place."""
     if not differing:
         return []
-    # An id in its other form may name the same object, which must not be replaced because of that.
+    # An id in another form may name the same object, so it is no reason to replace it.
     changed = {change.path[0] for change in differing} - set(
         differing_forms(comparison.desired, comparison.observed)
     )

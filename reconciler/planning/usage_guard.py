@@ -1,8 +1,9 @@
 """Guard for usage: a plan shows the users of integrations, and removals in use are blocked.
 
-It is loaded only for a target that reads the usage. The usage is read once the actions are known,
-and counts in no digest: users come and go, and an approval of the same changes stays valid. The
-verdict is not approved with it: `apply` reads the usage again and applies this guard to its plan.
+It is loaded only for a target that reads the usage. The usage is read once the actions are known.
+It is not part of the digest: users change, but an approval of the same changes stays valid. The
+verdict of this guard is not part of the approval: `apply` reads the usage again and applies this
+guard to its plan.
 """
 
 from collections.abc import Iterable
@@ -33,7 +34,7 @@ _SCOPES_HINT = (
 def concerned(plan: Plan) -> list[Action]:
     """Return the actions whose users a reader of the plan needs to know.
 
-    They take something away, write a credential, replace or delete.
+    These actions revoke something, write a credential, replace or delete.
     """
     return [action for action in plan.actions if _is_concerned(action)]
 
@@ -41,7 +42,7 @@ def concerned(plan: Plan) -> list[Action]:
 def with_usage(plan: Plan, reading: UsageReading, *, limits: Limits, options: PlanOptions) -> Plan:
     """Return a plan that shows its users, with the actions blocked that would break them.
 
-    If the key may not read the usage, only a notice is added.
+    If the key is not allowed to read the usage, only a notice is added.
     """
     if reading.refusal:
         return replace(plan, diagnostics=in_order([*plan.diagnostics, *findings_of(reading)]))
@@ -106,7 +107,7 @@ def _violation(
 
 
 def _used_removals(action: Action, reading: UsageReading) -> int:
-    """Return how many removals of an action something may use."""
+    """Return how many removals of an action are possibly in use."""
     usage = action.used_by
     if usage is None:
         return 0
@@ -133,7 +134,7 @@ def _needs_shared_access(action: Action, usage: Usage, reading: UsageReading) ->
     for state in (action.subject.declared, action.subject.observed):
         entries = as_mapping(normalize(state.fields).get("workspaces")) if state else {}
         allowed.update(id_ for id_ in entries if is_enabled(entries[id_]))
-    # What the same action revokes counts on its own.
+    # Workspaces that the same action revokes are counted separately.
     kept = {reading.workspaces.get(id_, id_) for id_ in allowed}
     return not usage.complete or any(
         provider.workspace is None or provider.workspace not in kept for provider in usage.providers

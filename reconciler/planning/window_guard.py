@@ -1,7 +1,7 @@
 """Guard for the change windows and the freeze of a target.
 
-Unlike the guards of `reconciler.planning.guards` it depends on the time: a plan only notes it, and
-an apply checks it when it begins. This module is loaded only for a target that has either.
+Unlike the guards of `reconciler.planning.guards`, it depends on the time: a plan only reports it,
+and an apply checks it when it starts. This module is loaded only for a target that has either.
 """
 
 from dataclasses import replace
@@ -25,7 +25,7 @@ def closure_of(plan: Plan, target: Target, *, now: datetime) -> Closure | None:
 def risks_of(plan: Plan) -> frozenset[str]:
     """Return the risks of all changes, not only the highest of each action.
 
-    Otherwise a change could pass a window for its risk beside a change of a higher risk.
+    Otherwise, a change with a higher risk could hide a change whose risk needs a window.
     """
     risks = {action.risk for action in plan.actions}
     for action in plan.actions:

@@ -37,18 +37,18 @@ from reconciler.planning.normalize import (
 def create_calls(declared: Declared) -> tuple[Call, ...]:
     """Return the calls that create an integration; nothing empty is sent."""
     fields, schema = normalize(declared.fields), any_provider_schema()
-    # Always with the slug: a generated slug would match no file (remote/API.md §1.3).
+    # The slug is always sent, because a generated slug would match no file (remote/API.md §1.3).
     body: dict[str, Value] = {"slug": declared.slug, **_default_provider(fields, schema)}
     for name, value in fields.items():
         field = schema.child(name)
         is_sent = field.facts.sub_resource is None and not field.facts.write_only
-        # Empty values are left out: a new record lacks them anyway, and the API may refuse an empty
-        # one.
+        # Empty values are omitted: a new record does not have them anyway, and the API may refuse
+        # them.
         if is_sent and not is_empty(value):
             body[name] = _without_nulls(to_wire(value, field))
     calls = [Call(OperationName.CREATE, body=body)]
     models = as_mapping(fields.get("models"))
-    # A new integration allows all models, so the switch alone is reason enough for a call.
+    # A new integration allows all models, so the switch alone can require a call.
     if models or not allows_all_models(fields, {}):
         calls.append(_models_call(declared, fields, models))
     workspaces = as_mapping(fields.get("workspaces"))
@@ -62,7 +62,7 @@ def create_calls(declared: Declared) -> tuple[Call, ...]:
 
 
 def _without_nulls(value: Value) -> Value:
-    """Return a tree without members that are declared null, which a new record lacks anyway."""
+    """Return a tree without null members, which a new record does not have anyway."""
     if is_mapping(value):
         return {name: _without_nulls(item) for name, item in value.items() if item is not None}
     return value
@@ -82,7 +82,7 @@ def update_calls(
     body = _update_body(any_provider_schema(), comparison, tops)
     if body:
         calls.append(Call(OperationName.UPDATE, declared.slug, body=body))
-    # Models first: a workspace that gets access finds them as declared.
+    # Models are written first, so that they are as declared when a workspace gets access.
     if tops & fields_of(SubResource.MODELS):
         calls += _model_updates(declared, comparison, changed)
     if tops & fields_of(SubResource.WORKSPACES):
@@ -113,9 +113,9 @@ def merged(
     """Return the declared values merged over the stored ones.
 
     A field that is declared empty becomes the empty value of its type, so that servers that merge
-    and servers that replace end up with the same state. It is omitted if that is certain to remove
-    it: an entry of a keyed list, and (`leaves_out`) a member in a list that is replaced as a whole.
-    A header is omitted, too: an empty one would still be sent to the provider.
+    and servers that replace end up with the same state. It is omitted if that certainly removes it:
+    an entry of a keyed list, and (`leaves_out`) a member in a list that is replaced as a whole. A
+    header is also omitted, because an empty header would still be sent to the provider.
     """
     if is_mapping(desired) and desired:
         return _merged_members(desired, as_mapping(observed), field, leaves_out=leaves_out)
@@ -189,7 +189,7 @@ def lost_masks(comparison: Comparison, changed: Collection[Path]) -> tuple[Path,
     lost: list[Path] = []
     for place in sorted(sent):
         written = leaves(_whole(comparison, place), place)
-        # A mask is no value, and must not be sent back (remote/API.md §2).
+        # A mask is not a value, and must not be sent back (remote/API.md §2).
         lost += [path for path, value in written if isinstance(value, Mask)]
     return tuple(lost)
 
@@ -215,7 +215,7 @@ def _model_updates(
     wanted, listed = as_mapping(desired.get("models")), as_mapping(observed.get("models"))
     touched = {path[1] for path in changed if path[0] == "models"}
     if switches_models(changed) and not allows_all_models(desired, observed):
-        # Models that only the switch had enabled would be disabled with it.
+        # Models that are enabled only by the switch would be disabled together with it.
         touched |= {slug for slug, entry in wanted.items() if is_enabled(entry)}
     entry = any_provider_schema().child("models").entries or UNKNOWN
     gone: list[str] = []
@@ -232,8 +232,8 @@ def _model_updates(
         calls.append(_models_call(declared, desired, kept))
     if gone:
         query = {"slugs": ",".join(gone)}
-        # Deletes last: a refused delete, of a model in use, must not keep the other models from
-        # being written.
+        # Deletes are last, so that a refused delete (of a model in use) does not prevent writes of
+        # other models.
         calls.append(Call(OperationName.DELETE_MODELS, declared.slug, query=query))
     return calls
 
@@ -292,7 +292,7 @@ def _write_only(fields: Tree, schema: FieldSchema) -> dict[str, Value]:
 def _default_provider(fields: Tree, schema: FieldSchema) -> dict[str, Value]:
     """Return the write-only fields, which request that a write also creates a provider.
 
-    Flags are always sent: the API's own default is to create providers that are not managed.
+    Flags are always sent, because by default the API creates providers that are not managed.
     """
     body: dict[str, Value] = {}
     for name, field in schema.fields.items():

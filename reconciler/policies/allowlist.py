@@ -3,11 +3,11 @@
 A pull request can edit reconcile.yaml and all files next to it, but not the environment, so the
 environment decides what is run. An entry is a whole command, compared word by word, and not the
 name of a program: one more argument turns a harmless program into a shell (`python3 -c …`), makes
-it fetch rules from elsewhere (`conftest test --update URL`), or pass every plan (`conftest
-test --no-fail`). An entry that ends with `*` permits all of that, so it is for programs that take
-no such arguments.
+it fetch rules from elsewhere (`conftest test --update URL`), or pass every plan (`conftest test
+--no-fail`). An entry that ends with `*` permits all of that, so it is for programs that take no
+such arguments.
 
-What this protects from, and what it does not:
+What this protects against, and what it does not:
 
 - A program that the list does not name is never started. A name without a slash is looked up in the
   folders of PATH outside the repository, so that no file of a pull request takes its place. A

@@ -23,12 +23,12 @@ from reconciler.planning.policy_verdict import DENIAL, PolicyFinding
 from reconciler.policies.errors import PolicyProblem
 
 MAX_FINDINGS = 100
-"""Findings of a policy that a plan shows; more of them are counted."""
+"""Maximum number of findings of a policy that a plan shows; further ones are only counted."""
 
 LONGEST_MESSAGE = 500
 _LONGEST_REASON = 200
 _LAST_STATUS = 125
-"""Highest status that a program chooses; 126 and more mean that a shell could not run it."""
+"""Highest status that a program can choose; 126 and higher mean that a shell could not run it."""
 
 _JSON_HINT = "print nothing if the plan passes, or the output of `conftest test --output json`"
 _SLUG = re.compile(r"[A-Za-z0-9_-]+")
@@ -41,9 +41,9 @@ _Raw: TypeAlias = tuple[Severity, str, str | None]
 def findings_of(
     ended: Ended, slugs: Collection[str], hide: Callable[[str], str]
 ) -> tuple[PolicyFinding, ...]:
-    """Return the denials and warnings of an answer, sorted; `slugs` are those of the actions.
+    """Return the sorted denials and warnings of an answer; `slugs` are those of the actions.
 
-    `hide` returns a text without secrets. Raises `PolicyProblem` if the answer does not tell
+    `hide` returns a string without secrets. Raises `PolicyProblem` if the answer does not show
     whether the plan passes.
     """
     try:
@@ -78,7 +78,7 @@ def _how_it_ended(ended: Ended, hide: Callable[[str], str]) -> str:
 
 
 def _results(text: str) -> list[object] | None:
-    """Return the results of conftest, None for a text that is not JSON."""
+    """Return the results of conftest, None for output that is not JSON."""
     if not text.startswith(("[", "{")):
         return None
     try:
@@ -137,7 +137,7 @@ def _successes(result: dict[str, object]) -> int:
 
 def _entries(result: dict[str, object], key: str) -> list[tuple[str, str | None]]:
     """Return the messages of a kind, each with the slug that its metadata names."""
-    # Null is how conftest writes an empty list; any other value could be a number of failures.
+    # conftest writes an empty list as null; any other value could be a number of failures.
     entries = [] if result.get(key) is None else result[key]
     found: list[tuple[str, str | None]] = []
     for entry in entries if isinstance(entries, list) else [entries]:
@@ -152,10 +152,10 @@ def _entries(result: dict[str, object], key: str) -> list[tuple[str, str | None]
 def _finding(item: _Raw, slugs: Collection[str], hide: Callable[[str], str]) -> PolicyFinding:
     severity, message, slug = item
     if slug not in slugs:
-        # Of several slugs in a message, none is known to be the one that it is about.
+        # If a message contains several slugs, it is not known which one it is about.
         named = set(_SLUG.findall(message)) & set(slugs)
         slug = named.pop() if len(named) == 1 else None
-    # Before it is shortened, because a part of a secret would not be recognised.
+    # Before it is shortened, because a part of a secret would not be found.
     text = abridged(hide(" ".join(message.split())), LONGEST_MESSAGE)
     return PolicyFinding(severity, code=DENIAL, message=text or "no message", slug=slug)
 
@@ -168,7 +168,7 @@ def _limited(found: list[PolicyFinding]) -> tuple[PolicyFinding, ...]:
     )
     if len(unique) <= MAX_FINDINGS:
         return tuple(unique)
-    # Errors come first, so that the note replaces an error only if there are too many of them.
+    # Errors come first, so that the note replaces an error only if there are too many errors.
     note = f"and {len(unique) - MAX_FINDINGS} more findings"
     kept, left = unique[:MAX_FINDINGS], unique[MAX_FINDINGS]
     return (*kept, PolicyFinding(left.severity, code=DENIAL, message=note))

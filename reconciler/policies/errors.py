@@ -6,10 +6,10 @@ from reconciler.planning.policy_verdict import FAILURE, NOT_ALLOWED
 
 
 class PolicyProblem(Exception):
-    """Reason why nothing is known about a plan; it becomes an error that blocks the plan.
+    """Reason why a policy has no verdict on a plan; it becomes an error that blocks the plan.
 
-    The summary follows the name of the policy, and depends on nothing but the policy and the plan:
-    it is part of the digest.
+    The summary follows the name of the policy. It must depend only on the policy and the plan,
+    because it is part of the digest.
     """
 
     code: ClassVar[str] = FAILURE

@@ -1,8 +1,9 @@
 """Inputs of a policy: its command, its program and the files that it reads.
 
-All of it is read once, hashed, and copied into a private folder in which the program runs. So what
-was hashed is what is run, even if the checkout changes meanwhile, and a file that the policy
-does not list cannot influence it. Only regular files are read: a link could lead anywhere.
+All inputs are read once, hashed, and copied into a private folder in which the program runs. The
+program therefore uses exactly what was hashed, even if the checkout changes in the meantime, and a
+file that the policy does not list cannot influence it. Only regular files are read, because a link
+could point anywhere.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ from reconciler.policies.errors import PolicyProblem
 
 MAX_FILES = 2_000
 MAX_BYTES = 64 * 1024 * 1024
-"""Bytes of all files of a policy together."""
+"""Maximum total size of the files of a policy, in bytes."""
 
 MAX_PROGRAM_BYTES = 1024 * 1024 * 1024
 _CHUNK = 1024 * 1024
@@ -45,7 +46,7 @@ class PolicyFile:
 
     @property
     def identity(self) -> dict[str, object]:
-        """Return what counts for the digest of the policy."""
+        """Return the part of the file that the digest of the policy covers."""
         return {
             "path": self.path,
             "executable": self.is_executable,
@@ -55,9 +56,9 @@ class PolicyFile:
 
 @dataclass(frozen=True, slots=True)
 class PolicyInputs:
-    """Everything that a policy is run with; `program` is None if it is one of the files.
+    """All inputs of a policy; `program` is None if it is one of the files.
 
-    `named` holds the hashes of what its arguments name by absolute paths.
+    `named` contains the hashes of what its arguments name by absolute paths.
     """
 
     policy: PolicyCommand
@@ -102,7 +103,7 @@ def read_inputs(
     repository: Path,
     left_out: LeftOut,
 ) -> PolicyInputs:
-    """Read a policy; `search_path` has only folders outside of `repository`.
+    """Read a policy; `search_path` contains only folders outside `repository`.
 
     Raises `PolicyProblem` for a program or a file that cannot be used.
     """
@@ -121,7 +122,7 @@ def read_inputs(
 
 
 def _require_checked_out(paths: Sequence[str], left_out: LeftOut) -> None:
-    """Raise `PolicyProblem` for a file that Git has and the folder lacks: it may hold a rule."""
+    """Raise `PolicyProblem` for a tracked file that is not checked out: it may contain a rule."""
     try:
         missing = left_out(paths)
     except ReconcilerError as problem:
@@ -138,7 +139,7 @@ def _program(
     """Return the path of the program, None for one of the files of the policy."""
     if "/" in name:
         if name.startswith("/"):
-            # Listed by its path, so it may be anywhere.
+            # The allow-list contains the path, so the program may be anywhere.
             return _executable(Path(os.path.realpath(name)), name)
         path = str(Path(name))
         if any(file.path == path and file.is_executable for file in files):
@@ -174,7 +175,7 @@ def _named_in_folder(command: Sequence[str], folder: Path) -> Iterator[str]:
         words += [argument, argument.partition("=")[2]]
     for word in words:
         if ".." in PurePosixPath(word).parts and not word.startswith("/") and "://" not in word:
-            # The program would look beside its private folder, where anyone can write.
+            # The program would read files beside its private folder, where anyone can write.
             summary = f"an argument points outside its folder: `{word}`"
             raise PolicyProblem(summary, hint="write a path below the folder, or an absolute path")
         # A link counts by its name, whether or not it leads anywhere: it can be made to lead
@@ -259,7 +260,7 @@ def _hash_of_named(word: str) -> str | None:
         return None  # a device, such as /dev/stdin, or what the program will create
     hashes: dict[str, str] = {}
     number = 0
-    # Links are followed, as the program does; one in a circle ends at the limit.
+    # Links are followed, as the program does; the limit ends a circular link.
     for folder, folders, files in os.walk(path, followlinks=True):
         number += len(folders) + len(files)
         if number > MAX_FILES:

@@ -1,8 +1,8 @@
 """Run the policies of a target on a plan, and return their verdicts.
 
-A policy that gives no answer that counts (it is not allowed, missing, killed, late, or prints
-something else) still has a verdict, which blocks the plan. What the list of the environment
-protects from: `reconciler.policies.allowlist`.
+A policy without a valid answer (it is not allowed, missing, killed, too slow, or prints something
+else) still has a verdict, which blocks the plan. What the allow-list protects against:
+`reconciler.policies.allowlist`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -42,9 +42,9 @@ from reconciler.remote.wire_secrets import Needles, needles_of, parts_of, redact
 class PolicyRunner:
     """Runner of the policies in a desired-state folder.
 
-    `location_of` returns where reconcile.yaml declares a policy of a target, `left_out` the files
-    that are not checked out. `secrets` are values that no message may show: a program can read
-    files that hold one.
+    `location_of` returns where reconcile.yaml declares a policy of a target, and `left_out` returns
+    the files that are not checked out. `secrets` are values that no message may show, because a
+    program can read files that contain one.
     """
 
     allowed: AllowedCommands
@@ -130,11 +130,12 @@ class PolicyRunner:
 
 @contextmanager
 def _private_folder() -> Iterator[Path]:
-    """Yield a new folder, which is removed afterwards as far as its program left it removable."""
+    """Yield a new folder, which is removed afterwards if that is possible."""
     folder = TemporaryDirectory(prefix="reconcile-policy-", ignore_cleanup_errors=True)
     try:
         yield Path(folder.name)
     finally:
-        # A program can replace the folder, or nest others too deep in it. That is no verdict.
+        # A program can replace the folder, or nest folders too deep in it. That does not affect the
+        # verdict.
         with suppress(OSError, RecursionError):
             folder.cleanup()

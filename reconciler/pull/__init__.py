@@ -1,1 +1,1 @@
-"""Take over into files what the API has: read, write or edit, and prove that nothing differs."""
+"""Adoption of the state of the API in files: read, write or edit, and verify with a plan."""

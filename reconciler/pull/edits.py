@@ -1,7 +1,7 @@
 """Edits with which the files declare the API's state.
 
-A declared value that differs is replaced where it is written, even in an overlay. Undeclared values
-stay undeclared, except new entries of a declared list.
+A declared value that differs is replaced in the file that declares it, even in an overlay.
+Undeclared values stay undeclared, except new entries of a declared list.
 """
 
 from collections.abc import Mapping
@@ -105,7 +105,7 @@ def follow(value: Any, path: Path, schema: FieldSchema) -> tuple[Steps, int, Any
 
 def _order(key: tuple[EditKind, SourceOrigin]) -> Any:
     kind, origin = key
-    # Indexes and names cannot be compared with each other, hence three values for a step.
+    # Indexes and names cannot be compared with each other, so each step has three values.
     steps = [(isinstance(s, int), s if isinstance(s, int) else 0, str(s)) for s in origin.path]
     if kind is not EditKind.REMOVE:
         return kind, origin.file, origin.index, steps
@@ -144,8 +144,8 @@ class _Finder:
             if is_empty(stored):
                 return self._removed(site.path)
             if isinstance(stored, Mask):
-                # A mask never proves that two values are equal (remote/API.md §1.4), so nothing is
-                # edited in doubt.
+                # A mask never proves that two values are equal (remote/API.md §1.4), so in doubt
+                # nothing is edited.
                 if declared.judged_by(stored) is not MaskVerdict.CONTRADICTS:
                     return []
                 return self._set(site.path, naming.reference(site.path))

@@ -1,8 +1,8 @@
 """Edits of the overlays of one environment, which make one field declare a value or nothing.
 
-The patches of an integration can stand in several files and documents, which are merged in their
-order. A field is edited in the patch that decides it; a field that only the base decides is added
-to a patch. The base is never edited.
+The patches of an integration can be in several files and documents, which are merged in order. A
+field is edited in the patch that determines it; a field that only the base declares is added to a
+patch. The base is never edited.
 """
 
 from collections import Counter
@@ -55,7 +55,7 @@ class _Found:
 
     @property
     def is_open(self) -> bool:
-        """Whether the patch leaves what is at the path to the patches before it."""
+        """Whether the patch does not affect the path, so that earlier patches determine it."""
         if isinstance(self.node, dict):
             return self.node.get(REMOVE) != _TRUE
         return isinstance(self.node, list) and bool(self.node)
@@ -91,7 +91,8 @@ class Overlays:
         """Make the overlays declare a value at a path; `name` is the file for a new patch."""
         slug = str(base.value["slug"])
         best: _Found | None = None
-        # From the last one: it wins the merge, so an edit of an earlier patch might have no effect.
+        # Starts with the last patch, which takes precedence, so an edit of an earlier one might
+        # have no effect.
         for patch in reversed(self.patches(slug)):
             found = _find(patch, path)
             if found.covered == len(path):
@@ -100,7 +101,8 @@ class Overlays:
             if not found.is_open:
                 self._replace_closed(found, path, value)
                 return
-            # The patch that contains most of the path keeps what belongs together in one place.
+            # The patch that contains most of the path is used, so that related values stay
+            # together.
             if best is None or found.covered > best.covered:
                 best = found
         self._insert(best, slug, path, value, name=name)
@@ -144,7 +146,7 @@ class Overlays:
     # -- edits -----------------------------------------------------------------------------
 
     def _replace_closed(self, found: _Found, path: Path, value: Any) -> None:
-        """Replace what withdraws or replaces a part that the path goes through."""
+        """Replace a value that withdraws or replaces a part of the path."""
         nested = _nested(path, found.covered, value)
         if isinstance(found.node, dict):
             # An entry that is removed is declared again, with its key.
@@ -159,12 +161,12 @@ class Overlays:
             self._edit(found, lambda edit, at: edit.remove(at.index, at.path))
 
     def _insert(self, best: _Found | None, slug: str, path: Path, value: Any, *, name: str) -> None:
-        """Add a value to a patch that does not have it, or a patch."""
+        """Add a value to a patch that does not have it, or add a patch."""
         if best is None:
             self._add_patch(slug, _nested(path, 0, value), name)
             return
         nested = _nested(path, best.covered, value)
-        # A list has no place to name, and its order does not matter for entries with a key.
+        # A list needs no position, because the order of entries with a key does not matter.
         if isinstance(best.node, list):
             self._edit(best, lambda edit, at: edit.append(at.index, at.path, nested[0]))
         elif best.node:
@@ -183,7 +185,7 @@ class Overlays:
         text = written_document({slug: patch})
         whole = self.parts.whole(path)
         if whole is None:
-            # A file that holds something else must not be overwritten.
+            # A file with other content must not be overwritten.
             if not self.parts.is_divided(path) and (files.has(path) or files.source_has(path)):
                 raise NotEditable
             self.parts.add(path, slug, text, heading=self._modeline(path))
@@ -216,8 +218,8 @@ class Overlays:
         edit = FileEdit(before)
         try:
             change(edit)
-        # The editor finds places by the paths of values, and a document that a person wrote can
-        # lack a place, or have another kind of node there.
+        # The editor finds places by the paths of values, and a document may not have a place, or
+        # have another kind of node there.
         except (KeyError, IndexError, ValueError, AttributeError, TypeError) as problem:
             raise NotEditable from problem
         self.parts.write(part, with_comments(before, edit.result()))
@@ -230,7 +232,7 @@ def file_value(document: Sourced, path: Path, schema: FieldSchema) -> Any:
     """
     _, covered, raw = follow(document.value, path, schema)
     if path[0] == SHARED_ACCESS and covered == 1 and is_empty(raw):
-        # No access is declared by the switch, which the field requires.
+        # The absence of access is declared by the switch, which the field requires.
         covered, raw = len(path), lookup({SHARED_ACCESS: OFF}, path)
     if covered < len(path):
         raise NotEditable
@@ -280,8 +282,8 @@ def _nested(path: Path, covered: int, value: Any) -> Any:
 
 
 def with_comments(before: bytes, after: bytes) -> bytes:
-    """Return an edited file with the comments of what the edit removed, on lines of their own."""
-    # Counted and not compared as sets: the same comment can stand in several places.
+    """Return an edited file with the comments that the edit removed, on separate lines."""
+    # Counted and not compared as sets: the same comment can occur several times.
     remaining = Counter(comments_of(after))
     lost = []
     for comment in comments_of(before):
@@ -301,7 +303,7 @@ def with_comments(before: bytes, after: bytes) -> bytes:
     newline = "\r\n" if "\r\n" in new else "\n"
     lines = "".join(f"{indent}{comment}{newline}" for comment in lost)
     kept = (new[:start] + lines + new[start:]).encode("utf-8")
-    # In a place where it would be text, such as within quotes, a comment cannot be kept.
+    # A comment cannot be kept where it would become text, such as within quotes.
     return kept if _values(kept) == _values(after) else after
 
 

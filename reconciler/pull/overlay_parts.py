@@ -60,21 +60,21 @@ class OverlayParts:
         return _name(path, _BEGINNING) if path in self._undivided else None
 
     def add(self, path: str, slug: str, text: str, *, heading: str = "") -> None:
-        """Add the patch of an integration at the end of a file, which is made if necessary."""
+        """Add the patch of an integration at the end of a file, which is created if necessary."""
         parts = self._parts.setdefault(path, {_BEGINNING: heading.encode()})
         before = b"".join(parts.values())
         newline = "\r\n" if b"\r\n" in before else "\n"
         written = text.replace("\n", newline).encode()
         left = parts.get(slug)
         if left is not None:
-            # Where a patch was removed, comments can be left, also those of the next patch.
+            # A removed patch can leave comments, including those of the next patch.
             parts[slug] = written + left
             return
         is_complete = not before or before.endswith(b"\n")
         parts[slug] = (b"" if is_complete else newline.encode()) + written
 
     def snapshot(self) -> _Parts:
-        """Return the current texts, to go back to."""
+        """Return a snapshot of the current texts."""
         return {path: dict(parts) for path, parts in self._parts.items()}
 
     def go_back(self, snapshot: _Parts) -> None:

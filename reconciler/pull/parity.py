@@ -38,7 +38,7 @@ class Parity:
 
     @property
     def in_parity(self) -> bool:
-        """Return whether nothing differs but for what `differs` covers."""
+        """Return whether `differs` covers all differences."""
         return not self.found
 
 

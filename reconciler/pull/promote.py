@@ -43,9 +43,10 @@ _PROTECTED = ("lifecycle", "protected")
 class Promotion:
     """Edited files by their path in the folder, and what they now declare.
 
-    `before` is what the files held that are not new, and `folder` the one of the overlays.
-    `changes` are the differences that are gone, `created` the slugs that the target did not declare
-    before, and `left` the differences that stay although `differs` does not cover them.
+    `before` is the previous content of files that are not new, and `folder` is that of the
+    overlays. `changes` are the differences that were removed, `created` the slugs that the target
+    did not declare before, and `left` the differences that remain although `differs` does not cover
+    them.
     """
 
     source: Target
@@ -72,14 +73,14 @@ def promote(
 ) -> Promotion:
     """Return the edited overlays; nothing is written.
 
-    `patterns` select slugs, all without any. Raises `InvalidInput` for a target without overlays, a
-    pattern without a match, and for edited files that do not load.
+    `patterns` select slugs; without patterns, all are selected. Raises `InvalidInput` for a target
+    without overlays, a pattern without a match, and for edited files that do not load.
     """
     if target.environment is None:
         raise InvalidInput([_no_overlays(target)])
     work = _Promotion(WorkingCopy(files), source, target, target.environment, expected)
-    # Slugs are independent of each other: one that cannot be edited is put back and reported, and
-    # the others go on.
+    # Slugs are independent of each other: the edits of one that fails are reverted and reported,
+    # and the others continue.
     slugs = _selected(patterns, work.declared)
     for slug in slugs:
         work.promote(slug)
@@ -89,8 +90,7 @@ def promote(
     outside = [path for path in copy.changed if not path.startswith(work.overlays.folder + "/")]
     assert not outside, outside  # noqa: S101 - only overlays are edited
     if copy.changed:
-        # Loaded as the next command will, so that a wrong edit is refused before anything is
-        # written.
+        # Loaded as by the next command, so that a wrong edit is refused before anything is written.
         after, found = load_desired(copy.source, config, target, today)
         if after is None:
             raise InvalidInput(found)
@@ -149,8 +149,8 @@ class _Promotion:
             return
         before = self._tree(self.now[slug], self.target)
         found = differences(slug, self._wanted(slug), before, self.expected)
-        # `unpaired` needs both: a host that stays and a credential that is copied would meet at the
-        # target.
+        # `unpaired` needs both, because a host that stays and a credential that is copied would be
+        # combined at the target.
         kept = [item for item in found if is_expected(item, self.expected)]
         made, held = unpaired((item for item in found if item not in kept), kept)
         if held:
@@ -161,7 +161,7 @@ class _Promotion:
         if self._edit(slug, before, held):
             self.changes += made
             self.diagnostics += _promoted_hosts(slug, made)
-            # Only after the edit: before it, the new entries are not in the files.
+            # Only after the edit, because the files do not contain the new entries before.
             self._missing_values(slug, before, kept)
             if any(_unprotects(item) for item in made):
                 self.diagnostics.append(_unprotected(slug))
@@ -169,7 +169,7 @@ class _Promotion:
             self.left += made
 
     def _promote_existence(self, slug: str) -> None:
-        """Declare an integration that only the source declares, unless it needs own values."""
+        """Declare an integration that only the source declares, unless it needs its own values."""
         whole = Difference(
             slug,
             (),
@@ -178,12 +178,12 @@ class _Promotion:
         )
         if is_expected(whole, self.expected):
             return
-        # A promotion adds and changes; removing what only the target declares is left to people.
+        # A promotion adds and changes; users must remove what only the target declares.
         if slug not in self.wanted:
             self.left.append(whole)
             self.diagnostics.append(_only_in_target(slug, self.source, self.target, self.overlays))
             return
-        # Compared with nothing, so that each part that `differs` covers is separate.
+        # Compared with an empty tree, so that each part that `differs` covers is separate.
         parts = differences(slug, self._wanted(slug), {}, self.expected)
         own = [item for item in parts if is_expected(item, self.expected)]
         if own_pair := [item for item in own if item.sends_elsewhere or item.is_credential]:
@@ -207,7 +207,7 @@ class _Promotion:
                 # The source declares it and the target does not, so an overlay of the target
                 # withdraws it with null.
                 self.overlays.restore(slug)
-                # Values of the target where those of the source do not count.
+                # Values of the target that replace those of the source.
                 before = self._current(slug)
             self._edit_fields(slug, before, {item.path for item in held})
         except NotEditable:
@@ -220,16 +220,17 @@ class _Promotion:
         """Edit one field after the other; raises `NotEditable` if that does not end."""
         wanted, base = self.wanted[slug], self.base[slug]
         schema = self._schema(wanted)
-        # As the source names the file, so that both environments look alike in a review.
+        # Named like the file of the source, so that both environments look alike in a review.
         name = name_of_overlay(self.others.patches(slug) if self.others else [], slug)
-        # One edit a round, compared from the start: an edit can expose a field of the base or
-        # complete a list, so later differences are not known in advance.
+        # One edit in each round, followed by a new comparison: an edit can expose a field of the
+        # base or complete a list, so later differences are not known in advance.
         for _ in range(_MAX_EDITS):
             current = self._current(slug)
             found = differences(slug, self._wanted(slug), current, self.expected)
             left = [d for d in found if not self._stays(d, held)]
             exposed = [] if left else self._exposed(slug, current, before, held)
-            # Before success is reported: what an edit exposed must not reach the target.
+            # Checked before success is reported, because an exposed field must not reach the
+            # target.
             if exposed:
                 self.overlays.withdraw(base, exposed[0].path, name=name)
             elif not left:
@@ -249,15 +250,15 @@ class _Promotion:
     ) -> list[Difference]:
         """Return fields of the base that an edit exposed although the target must not get them.
 
-        A new entry of a list takes such a field from the base, because its absence can mean
-        something else, as that of a budget does; but never a host or a credential. Raises
+        A new entry of a list takes such a field from the base, because its absence can have a
+        different meaning (for example for a budget), but never a host or a credential. Raises
         `NotEditable` if a field that must stay has changed.
         """
         exposed = []
         for item in differences(slug, current, before, self.expected):
             if not self._stays(item, held):
                 continue
-            # A value that was there is gone or is another one, which no further edit puts back.
+            # A value was removed or changed, and no further edit restores it.
             if not isinstance(item.target, Absent) or isinstance(item.source, Absent):
                 raise NotEditable
             entry = any_provider_schema().entry_of(item.path)
@@ -298,13 +299,13 @@ class _Promotion:
         provider = document.value.get("ai_provider_id")
         if not isinstance(provider, str):
             return any_provider_schema()
-        # Of the source: the values that are copied are read under its settings.
+        # The settings of the source, because the copied values are read with them.
         vouched = self.source.known_fields.get(provider, ())
         return integration_schema(provider, vouched=vouched)
 
 
 def _selected(patterns: Sequence[str], declared: Collection[str]) -> list[str]:
-    """Return the slugs that patterns match, all without any; raises `InvalidInput` for none."""
+    """Return the slugs that match, all without patterns; raises `InvalidInput` if none does."""
     unmatched = [p for p in patterns if not any(fnmatchcase(slug, p) for slug in declared)]
     if unmatched:
         hint = "check the spelling; `reconcile parity` lists what differs"
@@ -321,7 +322,7 @@ def _selected(patterns: Sequence[str], declared: Collection[str]) -> list[str]:
 
 def _unprotects(item: Difference) -> bool:
     """Return whether a difference is that only the target protects an integration."""
-    # A difference can stand at `lifecycle` as a whole, if only one side declares it.
+    # If only one side declares `lifecycle`, the difference is the whole field.
     if item.path[:1] != _PROTECTED[:1] or isinstance(item.target, Absent):
         return False
     if item.path == _PROTECTED:

@@ -44,9 +44,9 @@ Values = Callable[[Iterable[Declared]], Mapping[SecretRef, Redacted]]
 class PullOptions:
     """What to pull and how to write it.
 
-    Without `patterns`, all integrations in scope are pulled, with `everything` also those outside.
-    `force` writes existing documents whole. `template` is the pattern of reference names, and
-    `keep_mappings` writes secret mappings in place of references.
+    Without `patterns`, all integrations in scope are pulled; with `everything`, those outside the
+    scope are also pulled. `force` rewrites existing documents. `template` is the pattern of
+    reference names, and `keep_mappings` writes secret mappings in place of references.
     """
 
     patterns: tuple[str, ...] = ()
@@ -68,12 +68,12 @@ class SecretCheck:
 
 @dataclass(frozen=True, slots=True)
 class PullResult:
-    """Result of a pull. `changed` holds new and edited files by their path in the folder.
+    """Result of a pull. `changed` are the new and edited files by their path in the folder.
 
-    `before` is what the edited ones held.
-    `new` are the paths that did not exist; `left_out` are requested slugs that no file could
-    declare. `plan` is the plan of the changed files, without `not_compared`: declared integrations
-    that were not requested, and for which only the list row was read.
+    `before` is the previous content of edited files. `new` are the paths that did not exist;
+    `left_out` are requested slugs that no file could declare. `plan` is the plan of the changed
+    files, without `not_compared`: declared integrations that were not requested, and for which only
+    the list row was read.
     """
 
     slugs: tuple[str, ...]
@@ -119,7 +119,7 @@ async def pull(
         rewrite.folders = terraform.folders
     pulled = rewrite.declare(chosen)
     after, problems = _load(copy, config, desired, today)
-    # The plan proves the result: `pull` promises that the next plan is empty.
+    # The plan verifies the result, because `pull` guarantees that the next plan is empty.
     following = _following(after, observed)
     known = at_hand = values(following.desired.integrations.values())
     if terraform is not None:
@@ -193,7 +193,7 @@ class _Following:
             observed=self.observed,
             last_applied=last_applied,
             values=values,
-            # No options of the command: the files are right if a plain `reconcile plan` is empty.
+            # Without the options of the command, because a plain `reconcile plan` must be empty.
             options=PlanOptions(),
             created_at=created_at,
             diagnostics=diagnostics,
@@ -202,7 +202,7 @@ class _Following:
 
 def _following(after: DesiredState, observed: ObservedState) -> _Following:
     live = observed.live
-    # A row of the list lacks most fields, so it would seem to differ in all of them.
+    # A row of the list does not have most fields, so it would seem to differ in all of them.
     unread = tuple(s for s in after.integrations if s in live and not live[s].detailed)
     declared = {s: d for s, d in after.integrations.items() if s not in unread}
     rows = {s: row for s, row in observed.integrations.items() if s not in unread}

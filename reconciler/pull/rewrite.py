@@ -1,6 +1,6 @@
 """Edit a copy of the files so that they declare the observed state.
 
-A slug without a document gets a new file. An existing document is edited in place, or written whole
+A slug without a document gets a new file. An existing document is edited in place, or rewritten
 with `--force`.
 """
 
@@ -96,9 +96,9 @@ class Rewrite:
                 self.diagnostics.append(_withdrawn(slug, self._desired.target.environment))
             elif self._create(current):
                 pulled.append(slug)
-        # New files have just been written whole, so only older documents are edited.
+        # New files have just been written completely, so only older documents are edited.
         existing = {s: observed[s] for s in pulled if s in self._desired.integrations}
-        # Withdrawing a value in an overlay exposes the one below it, which is then edited, too.
+        # Withdrawing a value in an overlay exposes the value below it, which is then also edited.
         # No edit is made twice, so the rounds end.
         while self._edit(existing):
             pass
@@ -136,7 +136,7 @@ class Rewrite:
         return text is not None
 
     def _rewrite(self, observed: Observed, document: Sourced) -> None:
-        """Write a document whole, with the fields that the API never reports."""
+        """Rewrite a document, with the fields that the API never reports."""
         tree = self._exported(observed) | _own_fields(document)
         if "workspaces" in tree:
             tree["workspaces"] = _own_workspaces(tree["workspaces"], document)
@@ -312,7 +312,7 @@ def _own_workspaces(entries: list[dict[str, Any]], document: Sourced) -> list[di
     own: dict[str, dict[str, Any]] = {}
     elsewhere = set()
     for index, entry in enumerate(given if isinstance(given, list) else ()):
-        # An entry of a fragment stays there; written here, too, it would occur twice.
+        # An entry of a fragment stays there; if it were also written here, it would occur twice.
         if document.origin_of(("workspaces", index)).file != document.origin.file:
             elsewhere.add(entry["id"])
         else:

@@ -84,16 +84,17 @@ class Adoption:
     ) -> dict[str, Observed]:
         """Return the integrations to pull, each with the values that Terraform manages.
 
-        `requested` are the managed slugs that the command asks for. A document that exists may
-        declare more than Terraform manages, so only what no file may hold is left out of it.
+        `requested` are the managed slugs that the command asks for. An existing document may
+        declare more than Terraform manages, so only values that no file may contain are omitted
+        from it.
         """
         self._note_state(requested)
         self._note_gone(observed, requested)
-        # With patterns, the user wants a part, and everything else would be listed as unmanaged.
+        # With patterns, only a part is requested, and everything else would be listed as unmanaged.
         if set(requested) == self.slugs:
             self._note_unmanaged(observed, desired)
-        # All at once: a state names workspaces by slug or UUID, and each integration shows only its
-        # own.
+        # All integrations together: a state names workspaces by slug or UUID, and each integration
+        # shows only its own workspaces.
         workspaces = {slug: entries_of(seen, "workspaces") for slug, seen in chosen.items()}
         matched = match_workspaces(self.state.workspaces, workspaces)
         self._note_ambiguous(matched)
@@ -123,7 +124,7 @@ class Adoption:
     ) -> tuple[LastAppliedState, dict[SecretRef, Redacted]]:
         """Return the last-applied state with the secrets of the state, and their values.
 
-        What the ledger already knows about a secret is kept.
+        Existing records of the ledger about a secret are kept.
         """
         values: dict[SecretRef, Redacted] = {}
         records = dict(last_applied.integrations)
@@ -137,7 +138,7 @@ class Adoption:
             self._known[slug] = {path: known for path, known in masked.items() if path not in kept}
             if self.pepper is not None:
                 made = {path: known.record(self.pepper) for path, known in masked.items()}
-                # Kept ones last, so that they win.
+                # Existing records come last, so that they take precedence.
                 records[slug] = replace(before, secrets={**before.secrets, **made, **kept})
         pepper = last_applied.pepper or self.pepper
         return replace(last_applied, integrations=records, pepper=pepper), values
@@ -150,12 +151,12 @@ class Adoption:
         }
 
     def refuse_secrets_in(self, files: Mapping[str, bytes]) -> None:
-        """Raise `InvalidInput` if a file is about to hold a secret of the state.
+        """Raise `InvalidInput` if a file would contain a secret of the state.
 
         Everything that is written comes from the API, so this finds a secret that the API shows in
-        clear in another field.
+        clear text in another field.
         """
-        # One search for each secret, whatever the number of files.
+        # One search for each secret, regardless of the number of files.
         everything = b"\0".join(files.values())
         for item in self.state.integrations.values():
             for path, value in item.secrets.items():
@@ -177,7 +178,7 @@ class Adoption:
             self.diagnostics.append(findings.deposed_objects(state.deposed, at))
 
     def _note_gone(self, observed: ObservedState, requested: Collection[str]) -> None:
-        """Report managed integrations that the API lacks, and those that it cannot show."""
+        """Report managed integrations that the API does not have or cannot show."""
         managed = [self.state.integrations[slug] for slug in sorted(requested)]
         gone = [item for item in managed if item.slug not in observed.listed]
         unreadable = [item for item in managed if item.slug in observed.unreadable]
@@ -207,14 +208,14 @@ class Adoption:
             self.diagnostics.append(findings.ambiguous_workspaces(found))
 
     def _compare(self, item: ManagedIntegration, seen: Observed) -> None:
-        """Report where the API is not as the state says."""
+        """Report where the API differs from the state."""
         if item.id is not None and seen.id is not None and item.id != seen.id:
             self._replaced.add(item.slug)
             self.diagnostics.append(findings.another_integration(item))
         differing = []
         for name, value in sorted(item.plain.items()):
             facts = any_provider_schema().child(name).facts
-            # Of an id with two forms, each side may have another one.
+            # If an id has two forms, each side may have a different form.
             if not facts.two_forms and value != seen.fields.get(name, facts.default):
                 differing.append(name)
         if differing:
@@ -230,7 +231,7 @@ class Adoption:
         found = {}
         for path, value in item.secrets.items():
             reference, shown = lookup(fields, path), lookup(stored, path)
-            # Without a mask nothing shows that the API stores a value at all.
+            # Without a mask, nothing proves that the API stores a value.
             if not isinstance(reference, SecretRef) or is_empty(shown):
                 continue
             if _differs(value, shown, is_object=declared.schema.at(path).facts.secret_object):
@@ -244,6 +245,7 @@ class Adoption:
 def _differs(value: Redacted, shown: Value, *, is_object: bool) -> bool:
     """Return whether the API certainly stores another value."""
     if isinstance(shown, Mask):
-        # The mask of an object is made from the server's own notation, so it contradicts nothing.
+        # The mask of an object is derived from the server's own notation, so it contradicts
+        # nothing.
         return not is_object and value.judged_by(shown) is MaskVerdict.CONTRADICTS
     return not (value.equals_as_json(shown) if is_object else value.equals(shown))

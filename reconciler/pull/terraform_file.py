@@ -1,8 +1,8 @@
 """Read a Terraform state: the output of `terraform show -json`, or a state file of version 4.
 
 Both forms become `Instance`s, one for each instance of a managed resource. Data sources and outputs
-are not read. A state holds secrets in clear, so no message quotes a value of it, and an `Instance`
-prints none.
+are not read. A state contains secrets in clear text, so messages do not quote its values, and an
+`Instance` does not print any.
 """
 
 import json
@@ -45,7 +45,7 @@ class Instance:
     """One instance of a managed resource.
 
     `configured` is the address without the keys of `count` and `for_each`. `sensitive` are the
-    attributes that the state marks as sensitive, wholly or in part. `is_deposed` marks an object
+    attributes that the state marks as sensitive, completely or partly. `is_deposed` marks an object
     that Terraform has replaced and not yet destroyed.
     """
 
@@ -80,8 +80,8 @@ def _decoded(content: bytes, where: str) -> str:
         limit = f"{MAX_STATE // (1024 * 1024)} MiB"
         hint = "pass a state of this configuration only, without the states of other projects"
         raise _refused(UNREADABLE, where, f"is larger than {limit}", hint)
-    # `>` of PowerShell 5 writes UTF-16, the most likely cause on Windows, so it gets a hint of its
-    # own.
+    # `>` of PowerShell 5 writes UTF-16, the most likely cause on Windows, so it has a separate
+    # hint.
     if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         hint = "write it as UTF-8; in PowerShell, use `| Out-File -Encoding utf8` instead of `>`"
         raise _refused(UNREADABLE, where, "is UTF-16, not UTF-8", hint)
@@ -99,7 +99,7 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
             text, parse_constant=_refuse_constant, object_pairs_hook=_without_duplicates
         )
     except json.JSONDecodeError as problem:
-        # Not `from` the cause: it holds the whole text, secrets included.
+        # Not raised `from` the cause, which contains the whole text, including secrets.
         at = SourceLocation(where, problem.lineno, problem.colno)
         # A pipe that was closed early leaves valid JSON up to its end.
         is_cut_off = problem.pos >= len(text.rstrip())
@@ -132,7 +132,7 @@ def _refuse_constant(_: str) -> None:
 
 def _refuse_other_documents(document: Mapping[str, Any], where: str) -> None:
     """Raise for JSON that Terraform writes and that is not a state, and for any other."""
-    # Before the version is looked at: plans have a `format_version` as well.
+    # Before the version is checked, because plans also have a `format_version`.
     if document.keys() & {"resource_changes", "planned_values", "prior_state"}:
         hint = f"{SHOW}, without the name of a plan"
         raise _refused(NOT_A_STATE, where, "is a plan, not a state", hint)
@@ -168,7 +168,7 @@ class _Reader:
         """Return the line and column of each address, the first one if it occurs twice."""
         found: dict[str, tuple[int, int]] = {}
         line, line_start, offset = 1, 0, 0
-        # One pass: a search for each address would read the rest of the text each time.
+        # One pass, because a search for each address would read the rest of the text each time.
         for match in _ADDRESS.finditer(self._text):
             start = match.start()
             line += self._text.count("\n", offset, start)
@@ -186,7 +186,7 @@ class _Reader:
             yield from self._shown_module(self._mapping(root, "root_module"), "")
 
     def _shown_module(self, module: Mapping[str, Any], address: str) -> Iterator[Instance]:
-        # Modules are nested, and a list in place of recursion keeps any depth readable.
+        # Modules are nested, and a list instead of recursion allows any depth.
         waiting = [(module, address)]
         while waiting:
             current, where = waiting.pop()
@@ -233,7 +233,8 @@ class _Reader:
                     provider=provider.group(1) if provider else "",
                     sensitive=_sensitive_paths(marks, attributes),
                     depends_on=instance.get("dependencies"),
-                    # The file has no addresses, so the summary of a finding names it instead.
+                    # The file has no positions of addresses, so the summary of a finding names the
+                    # resource.
                     at=SourceLocation(self._where),
                     is_deposed=instance.get("deposed") is not None,
                 )
@@ -330,7 +331,7 @@ def _sensitive_paths(paths: object, attributes: Mapping[str, Any]) -> frozenset[
             case [{"type": "get_attr", "value": str(name)}, *_]:
                 found.add(name)
             case _:
-                # An empty path marks the whole resource, another form may do so, too.
+                # An empty path marks the whole resource, and an unknown form may also do so.
                 found.update(attributes)
     return frozenset(found)
 

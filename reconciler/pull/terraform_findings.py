@@ -176,7 +176,7 @@ def deposed_objects(addresses: Sequence[str], at: SourceLocation) -> Diagnostic:
 
 
 def secret_in_file(item: ManagedIntegration, path: Path, file: str) -> Diagnostic:
-    """Build the error that a file would hold a secret of the state."""
+    """Build the error that a file would contain a secret of the state."""
     return error(
         "terraform-secret-in-file",
         f"{file} would contain the value that the state has for {show_path(path)} of {item.slug}",

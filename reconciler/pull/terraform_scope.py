@@ -20,12 +20,12 @@ from reconciler.pull.terraform_workspaces import Matched
 Report = Callable[[Diagnostic], None]
 
 REQUIRED = frozenset({"slug", "name", "ai_provider_id", "workspace_id"})
-"""Fields without which a file declares another integration, or none."""
+"""Fields that identify an integration, or without which it is not valid."""
 
 _IDENTITY = frozenset({"slug", "id", "enabled"})
 """Members of an entry without which it declares nothing."""
 
-# It hides both ends, so it contradicts no value.
+# It hides both ends, so it does not contradict any value.
 _HIDDEN = Mask("*****")
 
 
@@ -65,7 +65,7 @@ class ManagedScope:
     def _drop_marked(
         self, entry: ManagedEntry, listed: dict[str, Tree], identity: str, held: Tree | None
     ) -> None:
-        """Remove what is marked of an entry, and all of it if no file may name it."""
+        """Remove the marked values of an entry, and the whole entry if no file may contain it."""
         if entry.is_marked and held is None:
             self.report(findings.entry_cannot_be_written(entry))
             del listed[identity]
@@ -100,7 +100,7 @@ class ManagedScope:
         closed: dict[str, Value] = {}
         for name, inner in value.items():
             if isinstance(inner, Opaque):
-                # A reference resolves to text, which never equals a value of another type.
+                # A reference resolves to a string, which never equals a value of another type.
                 self.report(findings.left_unmanaged(item, [f"configurations.{name}"]))
             else:
                 closed[name] = self._closed(item, inner)
@@ -143,7 +143,7 @@ class ManagedScope:
             wanted |= dict.fromkeys(found, entry)
         part = "models" if managed is self.state.models else "workspaces"
         others = [i for i, e in listed.items() if i not in wanted and is_enabled(e)]
-        # While every model may be called, the API lists each of them as enabled.
+        # If all models are allowed, the API lists each of them as enabled.
         if others and not (part == "models" and allows_all_models(item.plain)):
             at = item.resource.at
             self.report(findings.entry_not_in_state(item.slug, part, sorted(others), at))
@@ -179,5 +179,5 @@ def _by_id(item: tuple[str, ManagedEntry]) -> str:
 
 
 def _entry(listed: Tree, key: str, managed: ManagedEntry) -> dict[str, Value]:
-    """Return the fields of an entry of the API that its resource has, too."""
+    """Return the fields of an entry of the API that its resource also has."""
     return {name: item for name, item in listed.items() if name == key or name in managed.values}

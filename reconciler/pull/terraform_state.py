@@ -61,7 +61,7 @@ class ManagedIntegration:
     `managed` are the fields that it sets, `plain` their values that are not sensitive, and `marked`
     those that the state marks as sensitive although no file may hold a reference there. `secrets`
     are the values by canonical path. `unreadable` are the attributes whose value is not in the
-    state: a placeholder, or text that is no JSON.
+    state: a placeholder, or text that is not JSON.
     """
 
     resource: Resource
@@ -105,7 +105,7 @@ class OtherResource:
 
 @dataclass(frozen=True, slots=True)
 class TerraformState:
-    """Everything that a state says about integrations, by slug.
+    """Everything that a state contains about integrations, by slug.
 
     `access_only` are resources for the access of integrations that this state does not manage, by
     the id that they name. `others` are the provider's remaining resources, and `deposed` the
@@ -219,7 +219,8 @@ def _integration(instance: Instance, problems: list[Diagnostic]) -> ManagedInteg
         managed=frozenset(managed),
         # Only scalars are compared with the API: a state has objects in another notation.
         plain={name: attributes[name] for name in plain - instance.sensitive},
-        # The provider marks this one for the secrets in it, which our schema tells apart.
+        # The provider marks this attribute because it contains secrets, which our schema
+        # distinguishes.
         marked=(instance.sensitive & (managed | {"slug"})) - {"configurations"},
         secrets=secrets,
         unreadable=tuple(sorted(unreadable)),
@@ -227,7 +228,7 @@ def _integration(instance: Instance, problems: list[Diagnostic]) -> ManagedInteg
 
 
 def _configurations(text: object) -> dict[str, Value] | None:
-    """Parse the JSON of an attribute; return None if it is none, and {} if it is not set."""
+    """Parse the JSON of an attribute; return None if it is invalid, and {} if it is not set."""
     if text is None or text == "":
         return {}
     if not isinstance(text, str):
@@ -242,8 +243,8 @@ def _configurations(text: object) -> dict[str, Value] | None:
 def _secrets(tree: Tree, schema: FieldSchema) -> dict[Path, Redacted]:
     """Return the sensitive texts of a tree by canonical path.
 
-    Members of an object, such as a service account, are left out: a fingerprint is made of the text
-    that a reference resolves to, and a state does not show in which notation that is.
+    Members of an object, such as a service account, are omitted: a fingerprint is computed from the
+    text to which a reference resolves, and a state does not show its notation.
     """
     found = {}
     for path, leaf in leaves(normalize(tree)):
@@ -275,7 +276,7 @@ class _Access:
         }
 
     def add(self, instance: Instance) -> None:
-        """Add a resource if it is one for access."""
+        """Add a resource if it manages access."""
         if instance.type not in self.entries:
             return
         name = "model_slug" if instance.type == MODEL_ACCESS else "workspace_id"

@@ -1,9 +1,9 @@
 """The workspaces of the API that a Terraform state names by UUID.
 
-A state holds the UUID of a workspace, the API usually reports its slug (remote/API.md §5.2), and no
-call of this tool converts one into the other. A workspace of the state is one that fits in every
-integration that it may use. What fits several stays ambiguous: all of them are written, because a
-file that lists what the API grants changes nothing.
+A state contains the UUID of a workspace; the API usually reports its slug (remote/API.md §5.2), and
+no call of this tool converts one into the other. A workspace of the state is matched with one that
+fits in every integration that it may use. If several fit, the match is ambiguous, and all of them
+are written, because a file that lists what the API grants changes nothing.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -37,7 +37,7 @@ _Content: TypeAlias = tuple[bool, frozenset[tuple[str, str, str]]]
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """Ids of the API for each id of the state: one, several if it is unclear, or none."""
+    """Ids of the API for each id of the state: one, several if it is ambiguous, or none."""
 
     ids: Mapping[str, frozenset[str]]
 
@@ -85,7 +85,8 @@ class _Index:
         """Return the workspaces with the access of the state in each of these integrations."""
         contents = {slug: _content(entry.values) for slug, entry in grants.items()}
         found = self._in_all(contents)
-        # Limits can have been changed outside Terraform, so they count only while they help.
+        # Limits may have been changed outside Terraform, so they are used only if a workspace
+        # matches them.
         return found or self._in_all({slug: content[0] for slug, content in contents.items()})
 
     def _in_all(self, keys: Mapping[str, object]) -> set[str]:

@@ -52,7 +52,7 @@ class RestoreTarget:
 class Restored:
     """Files by their path in the folder: new and edited ones, and those to delete.
 
-    `before` is what the files held that are not new.
+    `before` is the previous content of files that are not new.
     """
 
     changed: Mapping[str, bytes]
@@ -75,14 +75,14 @@ def restore(
 
     `desired` is what the files declare now. Raises `InvalidInput` if the result does not load.
     """
-    # Edits are made in memory and written at the end, all or none.
+    # Edits are made in memory and written together at the end.
     files = WorkingCopy(source)
     undo = _UndoEdits(files, desired, targets)
     rewrite = Rewrite(
         files, desired, options=PullOptions(), last_applied=undo.references(), today=today
     )
     rewrite.declare(undo.states())
-    # After the rewrite, which sees secrets as masks and therefore keeps every reference.
+    # Done after the rewrite, which reads secrets as masks and therefore keeps every reference.
     undo.restore_references()
     for slug in gone:
         undo.drop(slug)
@@ -186,8 +186,8 @@ class _UndoEdits:
         found = [d for d in documents if d.value.get("slug") == slug]
         for document in found:
             file = document.origin.file
-            # The file is deleted as a whole, with its comments; in a shared one, the user decides
-            # what goes.
+            # The file is deleted as a whole, with its comments; in a shared file, the user decides
+            # what to remove.
             if sum(other.origin.file == file for other in documents) == 1:
                 self._files.drop(file)
             else:
@@ -230,7 +230,8 @@ def _over(under: Tree, over: Tree) -> dict[str, Any]:
     for name, value in over.items():
         below = result.get(name)
         if value is None:
-            # Not declared null: the file should look as before the run, not reset the field.
+            # Not declared as null, because the file should be as before the run and not reset the
+            # field.
             result.pop(name, None)
         elif isinstance(value, Mapping) and isinstance(below, Mapping):
             result[name] = _over(below, value)

@@ -46,7 +46,7 @@ class WorkingCopy:
 
     @property
     def before(self) -> dict[str, bytes]:
-        """Changed and removed files as they were read; new files are missing."""
+        """Original content of changed and removed files, without new files."""
         edited = self.changed.keys() | set(self.removed)
         return {path: self._before[path] for path in sorted(edited) if path in self._before}
 
@@ -92,10 +92,10 @@ class WorkingCopy:
 def write(
     directory: Path, changed: Mapping[str, bytes], *, before: Mapping[str, bytes] | None = None
 ) -> None:
-    """Write files to disk, each whole; raise `InvalidInput` for the first that fails.
+    """Write files to disk atomically; raise `InvalidInput` for the first that fails.
 
-    Nothing is written if the folder of any file is a symbolic link, or if a file is not as it was
-    read, which is `before`.
+    Nothing is written if the folder of any file is a symbolic link, or if a file differs from
+    `before`, its content when it was read.
     """
     _refuse_links(directory, changed)
     if before is not None:

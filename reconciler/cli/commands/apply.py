@@ -202,7 +202,7 @@ def _exit_code(console: Console, applied: Applied) -> int:
 def _run_to_undo(plans: Collection[Plan], *, base: str | None) -> str | None:
     """Return the run that the plans undo, None for plans of files."""
     runs = {plan.run for plan in plans}
-    # Also if there is no plan, so that the set is empty.
+    # Also done if there is no plan; the set is then empty.
     if runs <= {None}:
         return None
     if len(runs) > 1 or base is not None:

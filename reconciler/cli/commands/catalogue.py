@@ -42,7 +42,7 @@ def update(invocation: Invocation, *, sources: tuple[str, ...]) -> int:
     """Download or copy a catalogue, and pin it in reconcile.yaml.
 
     The catalogue is written unchanged to the folder, and its digest to reconcile.yaml. Several
-    files are joined by provider. A URL must begin with https://, and its host must be
+    files are merged by provider. A URL must begin with https://, and its host must be
     configs.portkey.ai or listed in RECONCILE_ALLOWED_CATALOGUES.
     """
     read = [_read(source) for source in sources]

@@ -1,6 +1,6 @@
 """`reconcile drift`: report how the API differs from the files.
 
-The API is read and compared as for `plan`; nothing is written.
+The API is read and compared as in `plan`. Nothing is written.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -216,7 +216,7 @@ def _show(
     console.show_drift(report, style=style, ledger=ledger, context=context)
     if heartbeat is not None:
         _send_heartbeat(invocation, heartbeat)
-    # A retirement is news once for each threshold, also where nothing differs.
+    # A retirement is reported once for each threshold, even if nothing differs.
     if not report.in_sync or report.announced:
         notifications.drift(console, channels, report, ledger=ledger, context=context)
 

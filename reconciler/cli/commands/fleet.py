@@ -183,7 +183,7 @@ def _run(
     console = telemetry.invocation.console
     engine = _engine(console, selection, temporal, fleet, waits=waits)
     options = selection.options + override_words(task.overrides)
-    # A suggested command for local runs must not carry options that only Temporal has.
+    # A suggested command for local runs must not contain options that only Temporal has.
     if selection.engine != LOCAL:
         options += temporal.options
 

@@ -52,7 +52,8 @@ def command(
     """Print one integration as the API returns it.
 
     Secrets are masked as the API masks them. With --used-by, `used_by` lists the providers and
-    configs that use the integration; it is null, with a warning, if the key may not read them.
+    configs that use the integration; it is null, with a warning, if the key is not allowed to read
+    them.
     """
     if SLUG.fullmatch(slug) is None:
         hint = "use 1 to 255 letters, digits, `_` or `-`"

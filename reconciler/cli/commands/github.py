@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _RECENT = 50
-"""Number of runs to read first; it is rare that all of them are incomplete."""
+"""Number of runs to read first; rarely, all of them are incomplete."""
 
 
 @click.group("github", cls=CommandGroup, hidden=True)
@@ -46,8 +46,8 @@ def command() -> None:
 def check_commit(invocation: Invocation, *, style: str) -> int:
     """Check that the job works on the newest commit of the branch that triggered it.
 
-    The exit code is 4 if it does not, because an old job was started again, or if the job was
-    started manually on another branch than the default branch.
+    The exit code is 4 if it does not, for example because an old job was started again, or if the
+    job was started manually on a branch other than the default branch.
     """
     from reconciler.github.commits import require_newest_commit
     from reconciler.views import json
@@ -76,9 +76,9 @@ def check_commit(invocation: Invocation, *, style: str) -> int:
 def check_comment(invocation: Invocation, *, environment: str) -> int:
     """Check that the comment `/plan` of the event may start a plan, and which commit it is about.
 
-    The step's outputs are `head`, `base` and `merge`; they are empty for any other comment, also
-    for one whose author may not write to the repository. The exit code is 4 if the head may have
-    been pushed after the comment, or cannot be merged.
+    The step's outputs are `head`, `base` and `merge`; they are empty for any other comment,
+    including one whose author has no write access to the repository. The exit code is 4 if the head
+    may have been pushed after the comment, or cannot be merged.
     """
     from reconciler.github.outputs import append_outputs
     from reconciler.github.plan_comment import NotAllowed, RequestedPlan, answer, requested_plan
@@ -107,7 +107,8 @@ def check_comment(invocation: Invocation, *, environment: str) -> int:
         outputs = {"head": found.head, "base": found.base, "merge": found.merge}
         invocation.console.info(f"planning {found.head} of pull request #{found.number}")
     if job.output is not None:
-        # A random delimiter, because a value that contains a known one could set further outputs.
+        # A random delimiter, because a value that contains a known delimiter could set further
+        # outputs.
         append_outputs(job.output, outputs, delimiter=secrets.token_hex)
     return 0
 
@@ -124,8 +125,8 @@ def check_comment(invocation: Invocation, *, environment: str) -> int:
 def find_base(invocation: Invocation, *, artifact: str, style: str) -> int:
     """Print the commit that was applied last, for --base; nothing if there is none.
 
-    It is the newest commit of the clone that the ledger or an upload of an earlier run names, else
-    the one before the push. The step's output is `base`.
+    It is the newest commit of the clone that the ledger or an artifact of an earlier run names,
+    else the commit before the push. The step's output is `base`.
     """
     from reconciler.github.client import GitHubForbidden
     from reconciler.github.commits import last_applied_commit
@@ -204,8 +205,9 @@ def gather_plans(
 ) -> int:
     """Save the plans that were approved by merging, for `reconcile apply DIR/*.json`.
 
-    The exit code is 4 if there is none and the fresh plan does more than renew secrets. The step's
-    outputs are `pull_request`, `author` and `approver`, for the record of the run.
+    The exit code is 4 if there is none and the current plan does more than send new values of
+    secrets. The step's outputs are `pull_request`, `author` and `approver`, for the record of the
+    run.
     """
     from reconciler.github.approvals import ApprovalQuery, gather
     from reconciler.github.outputs import append_outputs
@@ -227,8 +229,8 @@ def gather_plans(
     if not (gathered.approved or fresh.in_sync or sends_secrets_only(fresh)):
         raise Refused([_not_approved(job)], plan=fresh)
     plans = {f"pull-request-{item.number}": item.plan for item in gathered.approved}
-    # Without an approved plan nothing differs, or only secrets are renewed, which needs no
-    # approval: `apply` gets a plan that approves nothing, and checks that itself.
+    # Without an approved plan, either nothing differs or only secrets are renewed, which needs no
+    # approval. `apply` then gets a plan that approves nothing, and checks this itself.
     _save(out, plans or {"nothing-to-do": replace(fresh, actions=(), unverified=())})
     if job.output is not None:
         append_outputs(job.output, _facts(gathered), delimiter=secrets.token_hex)
@@ -329,10 +331,10 @@ def _last_applied(invocation: Invocation, target: str) -> str | None:
     ledger_access = wiring.ledger_access_of(invocation, settings.from_environment())
     try:
         with ledger_access.open(read_only=True) as ledger:
-            # Almost always among the newest; the whole history is read only if it is not.
+            # Almost always among the newest runs; otherwise, the whole history is read.
             newest = _complete(ledger.history(target=target, limit=_RECENT))
             return newest or _complete(ledger.history(target=target))
-    # An upload of an earlier run may still name the commit.
+    # An artifact of an earlier run may still name the commit.
     except LedgerError:
         return None
 

@@ -76,7 +76,7 @@ def approved_plan(
         found = signals.run(work)
     except Refused as refused:
         raise Refused(refused.diagnostics, plan=fresh) from None
-    # Where nothing differs, or only secrets are renewed, `apply` gets a plan that approves nothing.
+    # If nothing differs or only secrets are renewed, `apply` gets a plan that approves nothing.
     chosen = found.plan if found else replace(fresh, actions=(), unverified=())
     output.save(out, codec.encode(chosen))
     if style == "json":
@@ -92,7 +92,7 @@ def approved_plan(
 
 
 def _facts(found: "ApprovedPlan") -> dict[str, object]:
-    """Return what the output says about an approved plan."""
+    """Return the output about an approved plan."""
     return {
         "merge_request": found.merge_request,
         "digest": found.plan.digest,

@@ -26,7 +26,7 @@ NEWEST = 50
 
 @dataclass(frozen=True, slots=True)
 class ListOptions:
-    """Options that select runs of a list."""
+    """Options that select the runs to list."""
 
     since: str | None = None
     before: str | None = None
@@ -40,14 +40,14 @@ class ListOptions:
     @property
     def max_runs(self) -> int | None:
         """Return how many runs are listed at most, None for all."""
-        # A period is a limit of its own.
+        # A period already limits the list.
         if self.limit is None and not self.everything and self.since is None:
             return NEWEST
         return self.limit
 
     @property
     def are_given(self) -> bool:
-        """Return whether any of them was given."""
+        """Return whether any of the options was given."""
         return self != ListOptions()
 
 
@@ -198,9 +198,9 @@ def _listed(
 
 
 def _show(reading: _Reading, subject: str, options: ListOptions) -> None:
-    """Print one run, or the life of one integration; a run comes first."""
+    """Print one run, or the history of one integration; an id of a run takes precedence."""
     with reading.ledger_access.open(read_only=True) as ledger:
-        # A slug can look like the id of a run; the id is looked up first, because a run is named
+        # A slug can look like the id of a run; the id is looked up first, because it must match
         # exactly.
         run = next(iter(ledger.history(run=subject, target=reading.target.name)), None)
         if run is None:
@@ -247,7 +247,7 @@ def _show_life(reading: _Reading, ledger: "Ledger", slug: str, options: ListOpti
 
 
 def _unknown(subject: str, target: str, *, code: str) -> Diagnostic:
-    """Build the error for a run or an integration that no record names."""
+    """Build the error for a run or an integration that is not recorded."""
     what = "a run" if code == "unknown-run" else "a run or an integration"
     return error(
         code,

@@ -136,7 +136,7 @@ def _default_branch(root: Path) -> str:
 
 
 def _refuse_blocked(folder: Path) -> None:
-    """Raise `InvalidInput` for folders of the layout that every other command would refuse."""
+    """Raise `InvalidInput` for folders that every other command would refuse."""
     source = DirectorySource(folder)
     findings = ProblemCollector(source)
     for path, problem in blocked_folders(source).items():
@@ -146,7 +146,7 @@ def _refuse_blocked(folder: Path) -> None:
 
 
 def _owners(root: Path, inside: str) -> str:
-    """Build the hint to name reviewers of limits and workflows, which only users know."""
+    """Build the hint to set reviewers of limits and workflows, whom only users know."""
     rules = f"{inside}/{CONFIG_FILE}".replace(" ", r"\ "), ".github/"
     lines = [f"/{path}  @YOUR-ORG/YOUR-TEAM" for path in rules]
     found = next((name for name in _CODEOWNERS if (root / name).is_file()), None)
@@ -178,14 +178,14 @@ def _ignore(folder: Path) -> str:
     known = {line.strip().strip(b"/") for line in before.splitlines()}
     if STATE_FOLDER.strip("/").encode() in known:
         return f"kept  {visible(str(path), limit=None)}"
-    # If the last line lacks its line break, the entry would become part of it.
+    # If the last line has no line break, the entry would become part of it.
     gap = b"" if not before or before.endswith(b"\n") else b"\n"
     working_copy.write(folder, {_IGNORE: before + gap + f"{STATE_FOLDER}\n".encode()})
     return f"added {STATE_FOLDER} to {visible(str(path), limit=None)}"
 
 
 def _root(folder: Path) -> Path:
-    """Return the root of the repository, which holds .github."""
+    """Return the root of the repository, which contains .github."""
     beside = folder.absolute().parent
     return next((p for p in (beside, *beside.parents) if (p / ".git").exists()), beside)
 

@@ -67,7 +67,8 @@ def exit_code(merged: ApplyResult | None, failures: list[ErrorDocument]) -> int:
     """Return the exit code that a single run would have had."""
     outcomes = merged.outcomes if merged is not None else ()
     written = any(outcome.status is not Status.SKIPPED for outcome in outcomes)
-    # A shard that failed before its first write is a partial apply if another one has written.
+    # If another shard has written, a shard that failed before its first write makes the apply
+    # partial.
     if (merged is not None and exit_codes.for_result(merged)) or (failures and written):
         return exit_codes.INCOMPLETE
     return max((failure.exit_code for failure in failures), default=0)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 INCOMPLETE = 5
 
 _NOTHING = Selection(exclude=("*",))
-"""Selects nothing, because the secrets are resolved after the files have changed."""
+"""No secret is selected, because secrets are resolved after the files have changed."""
 
 
 @click.command("pull", cls=Command)
@@ -83,10 +83,10 @@ def command(
     """
     if secret_template is not None and (problem := template_problem(secret_template)):
         raise click.BadParameter(problem, param_hint="--secret-template")
-    # What Terraform maps to a secret manager, it does not set.
+    # Terraform does not set a secret that it maps to a secret manager.
     keep_mappings = secret_mappings or from_terraform is not None
     options = PullOptions(patterns, everything, force, secret_template, keep_mappings)
-    # Before the API is read, so that a bad file costs nothing.
+    # Before the API is read, so that an invalid file costs no API call.
     state = None if from_terraform is None else _state_in(from_terraform)
 
     async def work(_handler: signals.SignalHandler) -> "tuple[PullResult, str, Adoption | None]":
@@ -122,7 +122,7 @@ def _adoption(invocation: Invocation, state: "TerraformState", session: Session)
 def _recorded(invocation: Invocation, adoption: "Adoption", pulled: PullResult) -> Iterable[str]:
     """Record the secrets of a Terraform state, and return the lines about leaving Terraform.
 
-    Before the files are written, so that nothing is left behind if the ledger refuses.
+    Before the files are written, so that no file is left behind if the ledger fails.
     """
     from reconciler.cli.terraform_pull import record
     from reconciler.pull.terraform_handover import handover

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from reconciler.github.inputs import Document
     from reconciler.gitlab.job import GitLabJob
 
-# A problem with a file is reported on GitHub, so nothing is refused before that.
+# A problem with a file is reported on GitHub, so the option does not check the file.
 _FILE = click.Path(path_type=Path)
 _LONGEST_NAME = 255
 _LEDGERS = ("shared", "local", "fresh")
@@ -179,7 +179,7 @@ def gitlab(
 
     kind, file = _chosen(**files)
     document, unreadable = _document(kind, file, environment)
-    # First, since the widget shows the counts whatever becomes of the note.
+    # First, because the widget shows the counts even if the note fails.
     counts = counts_of(document)
     if terraform_report is not None and counts is not None:
         output.save(terraform_report, counts)
@@ -190,7 +190,7 @@ def gitlab(
         return await publish(job, document, kind=kind, context=context, connect=connected_to_gitlab)
 
     invocation.console.info(signals.run(work))
-    # Only now: the report that nothing was left is published first.
+    # Raised only now, because the report about the missing document is published first.
     if unreadable is not None:
         raise unreadable
     return 0
@@ -255,7 +255,7 @@ def _document(
 ) -> "tuple[Document, ReconcilerError | None]":
     """Return the document to report, and the reason if it could not be read.
 
-    A command that was stopped leaves an empty or truncated file. That is reported, too: otherwise
+    A command that was stopped leaves an empty or truncated file. That is also reported; otherwise,
     the previous report would remain.
     """
 
@@ -336,7 +336,7 @@ def _context(
 def _gitlab_context(
     invocation: Invocation, job: "GitLabJob", environment: str, document: "Document"
 ) -> ReportContext:
-    """Return the context on GitLab, where a new pipeline is what a workflow is on GitHub."""
+    """Return the context on GitLab, where a new pipeline has the role of a workflow on GitHub."""
     from reconciler.gitlab.publish import TERMS
 
     return ReportContext(
@@ -364,7 +364,7 @@ def _checked_name(environment: str) -> str:
 def _ledger_state(invocation: Invocation) -> str:
     """Return the ledger's state from the workflow, else from this machine."""
     known = settings.variable("RECONCILE_LEDGER_STATE")
-    # The reporting job can run on another machine than the one with the ledger.
+    # The reporting job can run on a machine without the ledger.
     return known if known in _LEDGERS else wiring.ledger_state(invocation)
 
 

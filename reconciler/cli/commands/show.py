@@ -54,7 +54,7 @@ def _options_of(plan: Plan) -> tuple[str, ...]:
     """Return the options that decided what a plan contains; its digest does not protect them."""
     from reconciler.cli.commands.plan import command as plan_command
 
-    # Parsed as `plan` would, so that an edited file suggests no other word. Such parsing raises and
-    # prints nothing.
+    # Parsed as by `plan`, so that an edited file cannot suggest any other word. `resilient_parsing`
+    # neither raises nor prints.
     parsed = plan_command.make_context("plan", list(plan.options), resilient_parsing=True)
     return plan_options_of(parsed)

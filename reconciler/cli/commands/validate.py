@@ -49,7 +49,8 @@ def _findings(
         checkout_of(invocation).files,
         target_name=invocation.target,
         today=settings.now().date(),
-        # The environment decides which references are allowed, so this module provides the check.
+        # The environment determines which references are allowed, so this module provides the
+        # check.
         check_reference=allowed.warning_about,
         expects_creates=True,
         retirement_days=days_of(gates),

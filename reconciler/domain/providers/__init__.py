@@ -124,12 +124,12 @@ def configuration_of(provider: str) -> type[Configuration]:
 
 
 def is_known(provider: str) -> bool:
-    """Return whether the public record has this id; some deployments use UUIDs instead."""
+    """Return whether the public sources list this id; some deployments use UUIDs instead."""
     return provider in KNOWN_PROVIDERS or _UUID.fullmatch(provider) is not None
 
 
 def knows_by_name(provider: str) -> bool:
-    """Return whether the public record has this id, so that its requirements are known."""
+    """Return whether the public sources list this id, so that its requirements are known."""
     return provider in KNOWN_PROVIDERS
 
 

@@ -57,7 +57,8 @@ class AzureAuthentication(Configuration):
         Literal["default", "entra", "entraFederated", "managed", "workload"] | None,
         Facts(
             risk=RiskRule.CREDENTIAL,
-            # A gateway's configuration calls the key's mode by another word than an integration.
+            # The configuration of a gateway has another name for the mode of the key than an
+            # integration.
             other_words=(("apiKey", "default"), ("api_key", "default")),
             example="default",
             source=_MODES,
@@ -90,7 +91,7 @@ class AzureAuthentication(Configuration):
 class AzureDeployment(StrictModel):
     """One deployment of a model in an Azure OpenAI resource."""
 
-    # A field that is new at the vendor is sent, and closed.
+    # A new field of the vendor is sent, and treated as a secret and a host.
     model_config = ModelConfig(extra="ignore")
 
     azure_deployment_name: Annotated[
@@ -141,7 +142,7 @@ class AzureOpenAI(AzureAuthentication):
 class AzureFoundry(AzureAuthentication):
     """Azure AI Foundry: one URL.
 
-    Before there was a URL, a deployment was named by its parts; records of that shape still exist.
+    Before the URL existed, a deployment was named by its parts; such records still exist.
     """
 
     required = ("azure_auth_mode", "azure_foundry_url")
@@ -196,7 +197,7 @@ class AzureFoundry(AzureAuthentication):
 
     @classmethod
     def needs_key(cls, given: Mapping[str, object]) -> bool:
-        """Return whether a key is needed; one that is named by its parts has no other mode."""
+        """Return whether a key is needed; a deployment named by its parts has no other mode."""
         if "azure_deployment_type" in given and given.get("azure_auth_mode") is None:
             return given.get("is_key_required") is not False
         return super().needs_key(given)
