@@ -45,7 +45,7 @@ class Fit(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Difference whose writer is to be found; `path` is None for a whole integration."""
+    """Difference for which a writer is searched; `path` is None for a whole integration."""
 
     action: Action
     path: str | None = None

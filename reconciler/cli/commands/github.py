@@ -205,9 +205,8 @@ def gather_plans(
 ) -> int:
     """Save the plans that were approved by merging, for `reconcile apply DIR/*.json`.
 
-    The exit code is 4 if there is none and the current plan does more than send new values of
-    secrets. The step's outputs are `pull_request`, `author` and `approver`, for the record of the
-    run.
+    The exit code is 4 if there is none and the current plan does more than renew secrets. The
+    step's outputs are `pull_request`, `author` and `approver`, for the record of the run.
     """
     from reconciler.github.approvals import ApprovalQuery, gather
     from reconciler.github.outputs import append_outputs
