@@ -154,8 +154,7 @@ class ActionRunner:
             if self._probe is None:
                 await self._carry_out()
             else:
-                # Waited for before the first read, because the integration can change during the
-                # wait.
+                # Before the first read, because the integration can change during this wait.
                 async with self._probe.turn():
                     await self._carry_out()
         except ReconcilerError as problem:
@@ -242,8 +241,7 @@ class ActionRunner:
 
     async def _replace(self) -> None:
         delete_call, *rest = self.action.calls
-        # The new integration has a new id; compared with the old id, it would count as another
-        # integration.
+        # The new integration has a new id, so it would not match the old one.
         self.verifier.expect(None)
         if await self._delete(delete_call):
             await self.verifier.prove_gone()
@@ -302,8 +300,7 @@ class ActionRunner:
         try:
             gone = await self._is_gone()
         except RemoteError:
-            # The failure of the delete is reported; a failed read only means that the outcome is
-            # not proven.
+            # The failure of the delete is reported; after a failed read, it is only not proven.
             gone = False
         if not gone:
             _not_confirmed(problem)
@@ -328,8 +325,7 @@ class ActionRunner:
 
     async def _settle_write(self, call: Call, problem: RemoteError) -> None:
         """Check whether a write without a response was carried out, if a read can prove it."""
-        # With several calls, or with a secret, a read does not prove that this call was carried
-        # out.
+        # With several calls or a secret, a read does not prove that this call took effect.
         is_provable = len(self.action.calls) == 1 and not carries_secret(call)
         try:
             found = await self.verifier.read() if is_provable else None
