@@ -73,8 +73,7 @@ def plan_update(
     paths = [change.path for change in differing] + [assessment.path for assessment, _ in sent]
     replaced = _immutable_changes(comparison, differing)
     if replaced:
-        # Nothing of the old record is kept, so the reasons that block an in-place write do not
-        # apply.
+        # Nothing of the old record is kept, so an in-place write has no obstacle here.
         changes = lost_and_recreated(declared, observed, comparison, changes)
         blocks = replacement_blocks(declared, observed)
         notes = missing_values(declared, evidence.values)
