@@ -75,6 +75,7 @@ async def download_catalogue(
 
 
 async def _follow(client: httpx.AsyncClient, url: httpx.URL, limit: int) -> bytes:
+    # Redirects are followed here, because httpx would follow one to any host.
     origin = _origin(url)
     for _ in range(_MOST_REDIRECTS + 1):
         async with client.stream(

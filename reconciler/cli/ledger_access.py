@@ -191,6 +191,8 @@ class LedgerAccess:
         if location.state is LedgerState.FRESH:
             return None
         if location.file is not None:
+            # Read without SQLAlchemy, which takes long to import; what this cannot read is read
+            # below.
             from reconciler.ledger.sqlite_snapshot import read_seen_states
 
             seen = read_seen_states(location.file, key_of(target))

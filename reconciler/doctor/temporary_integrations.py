@@ -138,6 +138,7 @@ class TemporaryIntegrations:
         problem = None if sending.cancelled() else sending.exception()
         if problem is None and not sending.cancelled():
             self._record_created(slug, sending.result())
+        # Cancelled or without an answer, the create may have arrived.
         elif not isinstance(problem, RemoteError) or problem.outcome_unknown:
             self.has_lost_answer = True
             self._add(TemporaryIntegration(slug))

@@ -69,6 +69,7 @@ class OwnRequests:
 
     def _claim_by_id(self) -> None:
         by_id = {call.request_id: number for number, call in enumerate(self._calls)}
+        # A call without an answer has no id.
         by_id.pop(None, None)
         for number, record in enumerate(self._log.records):
             if record.request_id not in by_id:
@@ -78,11 +79,14 @@ class OwnRequests:
             call = self._calls[position]
             started, ended = parse_instant(call.started_at), parse_instant(call.ended_at)
             if record.at is not None and started is not None and ended is not None:
+                # How much the API's clock is ahead of the run's: at least the first, at most the
+                # second.
                 self._proven[call.run].append((record.at - ended, record.at - started))
 
     def _claim_by_time(self) -> None:
         by_key: dict[_Key, list[int]] = defaultdict(list)
         for number, record in enumerate(self._log.records):
+            # A run sends its requests with an API key, never through the user interface.
             if record.at is not None and record.source is not Source.UI:
                 by_key[record.place, record.reference, record.method].append(number)
         for position, call in enumerate(self._calls):

@@ -77,6 +77,7 @@ class Shadow:
         Raises `ChangedSincePlan` for a foreign integration with the same name.
         """
         if self.staging.leftover is not None:
+            # If the removal fails, the leftover is what the message names.
             self.may_exist = True
             await self._remove(marked_run(self.staging.leftover) or "", is_certain=False)
             self.may_exist = False

@@ -191,6 +191,7 @@ class ResourceVerifier:
                 self.action.slug, models=True, workspaces=True
             )
         except RemoteError:
+            # The delete is not refused: a key that may delete need not be allowed to read access.
             self.warnings.append("access could not be read, so undo cannot restore it")
 
     # -- after the writes ----------------------------------------------------------------

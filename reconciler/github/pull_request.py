@@ -91,6 +91,7 @@ async def _set_branch(github: GitHub, branch: str, commit: str) -> None:
     path = f"/repos/{github.repository}/git/refs"
     name = quote(branch, safe="/")
     try:
+        # GitHub reads a reference below `git/ref` and writes it below `git/refs`.
         await github.get(f"/repos/{github.repository}/git/ref/heads/{name}")
     except GitHubNotFound:
         await github.post(path, {"ref": f"refs/heads/{branch}", "sha": commit})

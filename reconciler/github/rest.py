@@ -276,6 +276,7 @@ class RestClient:
             if state.outcome.failed:
                 return idempotent and isinstance(state.outcome.exception(), self.errors.unreachable)
             answer = state.outcome.result()
+            # A request beyond the rate limit was not carried out, so even a POST can be sent again.
             return _is_rate_limit(answer) or (
                 idempotent and answer.status_code in _TRANSIENT_STATUS
             )

@@ -45,4 +45,5 @@ def from_text(text: str | None, *, now: datetime) -> MeasuredRate | None:
         _SLOWEST <= rate.calls_per_second <= _FASTEST
         and 1 <= rate.window_seconds <= LONGEST_PAUSE_SECONDS
     )
+    # A time in the future was written by a clock that is wrong, so its age is unknown.
     return rate if is_plausible and timedelta(0) <= age <= MAX_AGE else None

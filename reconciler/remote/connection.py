@@ -294,6 +294,7 @@ class _Channel(asyncio.Protocol):
         """Send a request and read the whole answer."""
         self._send(method, target, headers, content)
         head = await self._head()
+        # Values have no certain encoding, and Latin-1 can decode every byte.
         named = [(name.decode(), value.decode("latin-1")) for name, value in head.headers]
         body = Body(head.status_code, named)
         while not isinstance(event := await self._event(), h11.EndOfMessage):
@@ -339,6 +340,7 @@ class _Channel(asyncio.Protocol):
                 event = self._http.next_event()
         except h11.RemoteProtocolError as problem:
             raise BrokenConnection from problem
+        # h11 pauses where bytes follow that are not part of the answer.
         if not isinstance(event, h11.Event):
             raise BrokenConnection
         return event

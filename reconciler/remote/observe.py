@@ -190,6 +190,7 @@ async def _hidden(
 ) -> dict[str, UnreadableIntegration]:
     """Return the integrations that the list does not show and that are not proven absent."""
     found: dict[str, UnreadableIntegration] = {}
+    # All workers take from one iterator, so no slug is read twice.
     waiting = iter(slugs)
 
     async def work() -> None:

@@ -266,6 +266,7 @@ def _found(runs: Sequence[str], needles: Needles) -> set[int]:
         decoded = [_decoded_once(run) for run in runs]
         if decoded == list(runs):
             return found
+        # What is encoded even more often cannot be compared, so it is redacted in doubt.
         if step == MOST_STEPS:
             found |= {i for i, run in enumerate(runs) if decoded[i] != run}
         runs = decoded
@@ -381,6 +382,7 @@ def _encoded(secret: str) -> Iterator[str]:
     octets = secret.encode("utf-8", "surrogatepass")
     yield octets.hex()
     for offset in range(3):
-        # Characters at the ends also hold bits of the neighbours; 6 bits make a character.
+        # Characters at the ends also hold bits of the neighbours; 6 bits make a character. So the
+        # first is rounded up, and the end down.
         first, end = -(-offset * 8 // 6), (offset + len(octets)) * 8 // 6
         yield _skeleton(b64encode(bytes(offset) + octets).decode()[first:end])

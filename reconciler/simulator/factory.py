@@ -76,6 +76,7 @@ def read_script(path: Path) -> Script:
 def _describe(problem: Exception) -> str:
     if isinstance(problem, OSError):
         return problem.strerror or "it cannot be read"
+    # A file that is not UTF-8 raises a `ValueError`, too, but no value of it was read.
     if isinstance(problem, ValueError) and not isinstance(problem, UnicodeDecodeError):
         return f"a value cannot be read as a date or number: {problem}"
     mark = getattr(problem, "problem_mark", None)

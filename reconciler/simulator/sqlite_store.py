@@ -184,6 +184,7 @@ class SqliteStore:
         except OSError as reason:
             why = reason.strerror or "unknown reason"
             raise SimulatorStateError(self._path, why, hint=write_hint(reason)) from reason
+        # A `ValueError` is JSON in the file that was damaged.
         except (sqlite3.Error, ValueError) as reason:
             full = getattr(reason, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
             hint = write_hint(OSError(errno.ENOSPC, "")) if full else ""

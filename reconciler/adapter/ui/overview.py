@@ -1,5 +1,6 @@
 """What the overview lists: a search, the integrations that need attention first, and one page."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -94,7 +95,7 @@ def needs_attention(row: Row) -> bool:
 def page_of(rows: Iterable[Row], search: Search, number: int) -> Page:
     """Return a page of the matching rows, most urgent first; the last one if there are fewer."""
     found = sorted((row for row in rows if search.matches(row)), key=_urgency)
-    page_count = max(1, -(-len(found) // ROWS_PER_PAGE))
+    page_count = max(1, math.ceil(len(found) / ROWS_PER_PAGE))
     number = min(max(1, number), page_count)
     start = (number - 1) * ROWS_PER_PAGE
     shown = found[start : start + ROWS_PER_PAGE]
