@@ -107,6 +107,9 @@ class Commands(CommandGroup):
         name = args[0]
         # An option in this place is a different error, which click reports.
         if name and not name.startswith("-") and self.get_command(ctx, name) is None:
+            if name.lower() in _DELETES:
+                hint = "To delete an integration, remove its file and apply"
+                ctx.fail(f"No such command {name!r}. {hint}")
             near = _meant_command(name)
             ctx.fail(f"No such command {name!r}." + (f" Did you mean `{near}`?" if near else ""))
         return super().resolve_command(ctx, args)
@@ -118,6 +121,10 @@ class Commands(CommandGroup):
             with formatter.section(title):
                 # Padded, so that the descriptions of all groups start in the same column.
                 formatter.write_dl([(name.ljust(width), text) for name, text in commands.items()])
+
+
+_DELETES = frozenset({"delete", "destroy", "remove", "rm"})
+"""Names of commands that other tools have for what the absence of a file declares here."""
 
 
 def _meant_command(name: str) -> str | None:

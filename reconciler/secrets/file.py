@@ -49,7 +49,8 @@ def read_inside(ref: SecretRef, path: Path, *, root: Path) -> bytes | SecretErro
         real = path.resolve(strict=True)
     # RuntimeError: a loop of links, before Python 3.13; ValueError: a null byte in the path.
     except (OSError, RuntimeError, ValueError):
-        return SecretError(ref, "the file does not exist", code="secret-file-missing")
+        hint = "create the file, or correct the path in the reference"
+        return SecretError(ref, "the file does not exist", code="secret-file-missing", hint=hint)
     # The reference was checked as written, but a link can lead to a forbidden place.
     if not real.is_relative_to(root) or is_forbidden(SecretRef("file", str(real))):
         return SecretError(

@@ -245,6 +245,9 @@ UNMANAGED_UNREADABLE = (
     "Integrations in no file ({}): not known whether declared before, "
     "because the ledger cannot be read"
 )
+LEDGER_NOT_READ = "not read"
+"""State of the ledger for a document that was saved, which the header leaves out."""
+
 LEDGER_STATES = MappingProxyType({"fresh": "none yet"})
 """Ledger states that the header names differently."""
 

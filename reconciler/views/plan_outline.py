@@ -172,7 +172,9 @@ def header(*, target: str, base_url: str, ledger: str) -> str:
     """Return the first line of every text output: target, host and ledger state."""
     # Whole, because a shortened host could be mistaken for another one.
     host = visible(_host(base_url), limit=None)
-    return f"target {visible(target, limit=None)} · host {host} · {ledger_state(ledger)}"
+    # `show` reads a saved document and no ledger, whose state then says nothing.
+    state = "" if ledger == phrases.LEDGER_NOT_READ else f" · {ledger_state(ledger)}"
+    return f"target {visible(target, limit=None)} · host {host}{state}"
 
 
 def ledger_state(ledger: str) -> str:

@@ -37,7 +37,10 @@ def test_an_initialised_folder_is_valid_and_there_is_nothing_to_do(folder: Path)
     assert "reconcile --target production pull" in err
     assert (folder / ".gitignore").read_text() == ".reconcile/\n"
     assert "default_target" not in (folder / "desired-state/reconcile.yaml").read_text()
-    assert outcome("validate")[:2] == (0, "desired-state: no problem found\n")
+    assert outcome("validate")[:2] == (
+        0,
+        "desired-state: no problem found; no integration is declared in integrations/\n",
+    )
     code, out, _ = outcome("plan", "--target", "simulator")
     assert code == 0
     assert "No changes" in out

@@ -33,6 +33,13 @@ def test_the_command_that_another_tool_calls_so_is_suggested(typed: str, meant: 
     assert f"no such command '{typed}'. Did you mean `{meant}`?" in err
 
 
+@pytest.mark.parametrize("typed", ["destroy", "delete", "remove", "rm"])
+def test_who_wants_to_delete_is_told_how(typed: str) -> None:
+    code, _, err = said(typed)
+    assert code == 3
+    assert "To delete an integration, remove its file and apply" in err
+
+
 @pytest.mark.parametrize("name", sorted(OTHER_NAMES))
 def test_a_name_of_another_tool_leads_to_a_command_and_is_none_itself(name: str) -> None:
     assert name not in COMMANDS

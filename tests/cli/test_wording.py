@@ -87,3 +87,28 @@ def test_a_place_is_never_broken(tmp_path: Path) -> None:
     (project.files / "integrations" / "moved.yaml").rename(place / "alpha.yaml")
     said = project.run("plan", "--no-color").out
     assert f"source: desired-state/integrations/{deep}alpha.yaml:1\n" in said
+
+
+def test_a_saved_plan_is_shown_without_a_ledger_that_was_not_read(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha")
+    assert project.run("plan", "--out", "plan.json").code == 0
+    for style in ("text", "markdown", "html"):
+        shown = project.run("show", "plan.json", "--format", style).out
+        assert "host simulator" in shown
+        assert "ledger:" not in shown
+
+
+def test_a_missing_file_of_a_secret_has_a_hint(tmp_path: Path) -> None:
+    project = Here(tmp_path, RECONCILE_ALLOWED_SECRETS="file:absent")
+    project.integration("alpha", key="${file:absent}")
+    done = project.run("plan", "--require-secrets")
+    assert done.code == 3
+    assert "hint: create the file, or correct the path in the reference" in done.out + done.err
+
+
+def test_valid_without_any_integration_is_said(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    assert "no integration is declared" in project.run("validate").out
+    project.integration("alpha")
+    assert "no integration is declared" not in project.run("validate").out

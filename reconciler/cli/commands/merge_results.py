@@ -23,8 +23,7 @@ from reconciler.execution.result_documents import (
 from reconciler.planning.codec import MAX_PLAN_BYTES
 from reconciler.views import json
 from reconciler.views.diagnostics import as_text
-
-NOT_READ = "not read"
+from reconciler.views.phrases import LEDGER_NOT_READ
 
 
 @click.command("merge-results", cls=Command)
@@ -54,7 +53,7 @@ def command(invocation: Invocation, *, files: tuple[Path, ...], style: str) -> i
     if merged is not None:
         shown = replace(merged, lacking=bool(failures))
         context = command_context(invocation, click.get_current_context())
-        console.show_result(shown, style=style, ledger=NOT_READ, context=context)
+        console.show_result(shown, style=style, ledger=LEDGER_NOT_READ, context=context)
     elif style == "json":
         console.data(json.error(problems, exit_code=code))
         return code

@@ -12,8 +12,7 @@ from reconciler.cli.options import command_context, format_option, plan_options_
 from reconciler.execution.result_documents import decode_result, document_kind
 from reconciler.planning import codec
 from reconciler.planning.plan import Plan
-
-NOT_READ = "not read"
+from reconciler.views.phrases import LEDGER_NOT_READ
 
 
 @click.command("show", cls=Command)
@@ -36,17 +35,17 @@ def command(invocation: Invocation, *, file: Path, style: str) -> int:
     match document_kind(text):
         case "apply_result":
             result = decode_result(text, name=str(file))
-            console.show_result(result, style=style, ledger=NOT_READ, context=context)
+            console.show_result(result, style=style, ledger=LEDGER_NOT_READ, context=context)
         case "drift_report":
             from reconciler.drift.codec import decode_report
 
             report = decode_report(text, name=str(file))
-            console.show_drift(report, style=style, ledger=NOT_READ, context=context)
+            console.show_drift(report, style=style, ledger=LEDGER_NOT_READ, context=context)
         # Also used for a file that is not a document: the codec of plans explains the error.
         case _:
             plan = codec.decode(text, name=str(file))
             context = replace(context, plan_options=_options_of(plan))
-            console.show_plan(plan, style=style, ledger=NOT_READ, context=context)
+            console.show_plan(plan, style=style, ledger=LEDGER_NOT_READ, context=context)
     return 0
 
 

@@ -9,7 +9,9 @@ from reconciler.cli.error_reporting import name_explain
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.model_gate import FAILED, FailOn, days_of, escalated, fail_on_option, failing
 from reconciler.cli.options import format_option
+from reconciler.desired.documents import INTEGRATIONS
 from reconciler.desired.load import check_with_models
+from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, has_errors
 from reconciler.secrets.allowlist import AllowList
 from reconciler.views import diagnostics
@@ -61,4 +63,12 @@ def _findings(
 
 def _as_text(invocation: Invocation, found: tuple[Diagnostic, ...]) -> str:
     verdict = f"{invocation.dir}: {diagnostics.count(found) or 'no problem found'}"
+    # Files in a wrong folder would otherwise seem to be valid.
+    if not found and not _declares_any(invocation):
+        verdict += f"; no integration is declared in {INTEGRATIONS}/"
     return "\n".join([diagnostics.as_text(found), verdict]) if found else verdict
+
+
+def _declares_any(invocation: Invocation) -> bool:
+    paths = DirectorySource(invocation.dir).paths()
+    return any(path.startswith(f"{INTEGRATIONS}/") for path in paths)
