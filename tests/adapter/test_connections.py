@@ -18,6 +18,7 @@ from reconciler.adapter.request_context import RequestContext
 from reconciler.adapter.server import ServerLimits, open_listener, serve
 from tests.adapter.ports import Ports, Wire, says
 from tests.adapter.test_server import LIST, Served, over_sockets
+from tests.contract.api import NO_TLS
 
 HEALTH = b"GET /healthz HTTP/1.1"
 CLOSE = b"Connection: close"
@@ -209,7 +210,7 @@ def test_connections_are_counted_over_both_ports() -> None:
     async def work() -> None:
         async with (
             two_ports(ServerLimits(connections=2)) as (rest, mcp),
-            httpx.AsyncClient() as client,
+            httpx.AsyncClient(verify=NO_TLS) as client,
         ):
             silent = [await asyncio.open_connection("127.0.0.1", rest) for _ in range(2)]
             for port in (mcp, rest):

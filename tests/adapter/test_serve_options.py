@@ -19,6 +19,7 @@ from reconciler.cli.global_options import Invocation
 from reconciler.cli.main import run
 from reconciler.errors import InvalidInput
 from tests.adapter.ports import READER, WRITER, bearer
+from tests.contract.api import NO_TLS
 from tests.end_to_end.harness import Project
 from tests.end_to_end.upstream import serving as upstream_serving
 
@@ -64,7 +65,7 @@ class Running:
 
     def client(self, token: str = WRITER) -> httpx.AsyncClient:
         root = self.at.rest_url.removesuffix("/v1")
-        return httpx.AsyncClient(base_url=root, headers=bearer(token))
+        return httpx.AsyncClient(base_url=root, headers=bearer(token), verify=NO_TLS)
 
 
 @asynccontextmanager
@@ -160,7 +161,10 @@ def test_a_foreign_address_has_its_own_hint(project: Project) -> None:
 
 def test_without_authentication_it_serves_loopback_with_a_warning(project: Project) -> None:
     async def work() -> None:
-        async with running(insecure_no_auth=True) as adapter, httpx.AsyncClient() as client:
+        async with (
+            running(insecure_no_auth=True) as adapter,
+            httpx.AsyncClient(verify=NO_TLS) as client,
+        ):
             response = await client.get(f"{adapter.at.rest_url}/integrations")
             assert response.status_code == 200
         assert "insecure" in adapter.log_lines[0]

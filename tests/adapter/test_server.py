@@ -13,6 +13,7 @@ import pytest
 from reconciler.adapter.request_context import Application
 from reconciler.adapter.server import ServerLimits, open_listener, serve
 from tests.adapter.ports import WRITER, Ports, Stuck, Wire, says
+from tests.contract.api import NO_TLS
 
 LIST = b"/v1/integrations"
 USUAL = ServerLimits()
@@ -182,7 +183,9 @@ def test_an_absolute_target_does_not_replace_the_host_header() -> None:
 def test_the_host_is_checked_on_every_bind_address() -> None:
     async def work(served: Served) -> list[int]:
         url = f"http://127.0.0.1:{served.port}/v1/integrations"
-        async with httpx.AsyncClient(headers={"x-portkey-api-key": WRITER}) as client:
+        async with httpx.AsyncClient(
+            headers={"x-portkey-api-key": WRITER}, verify=NO_TLS
+        ) as client:
             hosts = [f"127.0.0.1:{served.port}", "evil.test", f"0.0.0.0:{served.port}"]
             answers = [await client.get(url, headers={"host": host}) for host in hosts]
         return [answer.status_code for answer in answers]

@@ -210,7 +210,12 @@ def test_a_forks_token_leaves_the_summary_and_a_warning(reporter: Reporter) -> N
     ("variables", "code", "diagnostic"),
     [
         ({"GITHUB_TOKEN": "ghs_canary_wrong"}, 1, "github-token"),
-        ({"GITHUB_API_URL": "http://127.0.0.1:9"}, 1, "github-unreachable"),
+        pytest.param(
+            {"GITHUB_API_URL": "http://127.0.0.1:9"},
+            1,
+            "github-unreachable",
+            marks=pytest.mark.slow,  # retries
+        ),
         ({"GITHUB_TOKEN": ""}, 3, "github-environment"),
         ({"GITHUB_TOKEN": "with\nline"}, 3, "github-environment"),
         ({"GITHUB_REPOSITORY": "acme/../.."}, 3, "github-environment"),

@@ -233,7 +233,7 @@ def test_a_commit_that_is_not_the_head_any_more_is_not_planned(here: Commenting)
     assert (here.comment(f"/plan {'d' * 40}").code, here.planned) == (4, {})
 
 
-@pytest.mark.parametrize("status", [401, 403, 500])
+@pytest.mark.parametrize("status", [401, 403, pytest.param(500, marks=pytest.mark.slow)])
 def test_a_permission_that_github_does_not_state_is_none(here: Commenting, status: int) -> None:
     here.github.script = lambda call: Answer(status, {}) if "permission" in call.path else None
     assert here.comment("/plan").code == 1

@@ -185,6 +185,7 @@ def test_where_nothing_differs_no_approval_is_needed(reporter: Reporter) -> None
     assert saved["actions"] == []
 
 
+@pytest.mark.slow  # retries
 def test_a_fault_of_gitlab_is_no_approval(reporter: Reporter) -> None:
     merged(reporter.gitlab)
     reporter.gitlab.script = lambda call: Answer(500) if "/artifacts/" in call.path else None

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,6 +88,7 @@ def test_secrets_that_another_tool_wrote_are_known_until_a_run_writes_them(tmp_p
         _records_of_another_tool(ledger)
 
 
+@pytest.mark.needs_system
 def test_a_shared_ledger_knows_what_another_tool_wrote(url: str, tmp_path: Path) -> None:
     with ledger_in(tmp_path, url=url) as ledger:
         _records_of_another_tool(ledger)

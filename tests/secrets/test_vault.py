@@ -203,7 +203,7 @@ def test_a_vault_that_does_not_answer_is_given_up() -> None:
     ref = "vault:secret/ai/main#key"
     with silent_server() as address:
         environ = {"VAULT_ADDR": address, "VAULT_TOKEN": ROOT_TOKEN}
-        found = resolve(ref, environ=environ, allow=ALLOW, timeout=1)
+        found = resolve(ref, environ=environ, allow=ALLOW, timeout=0.2)
     assert codes(found) == {ref: "secret-timeout"}
 
 

@@ -21,7 +21,7 @@ from reconciler.simulator.factory import (
 )
 from reconciler.simulator.faults import Fault, FaultKind, InvalidFaults
 from reconciler.simulator.switches import InvalidSwitch, Switches
-from tests.contract.api import KEY, ManualClock, openai
+from tests.contract.api import KEY, NO_TLS, ManualClock, openai
 
 
 def dependencies() -> Dependencies:
@@ -55,7 +55,7 @@ def ask(path: str = "", /, **options: Any) -> httpx.Response:
         await asyncio.wait(started, return_when=asyncio.FIRST_COMPLETED)
         if server.done():
             await server
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client:
             response = await client.get(f"{await url}/integrations{path}", headers=KEY)
         stop.set()
         await server

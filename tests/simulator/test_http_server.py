@@ -12,7 +12,7 @@ from reconciler.simulator.asgi import Message, Receive, Send, SimulatorApp
 from reconciler.simulator.auth import ApiService
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript, Wire
 from reconciler.simulator.http_server import serve
-from tests.contract.api import KEY, make_remote, openai
+from tests.contract.api import KEY, NO_TLS, make_remote, openai
 
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
@@ -72,7 +72,9 @@ def test_pipelined_requests_are_answered_in_order() -> None:
 
 def test_one_connection_serves_many_requests() -> None:
     async def client(port: int) -> set[int]:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=KEY) as http:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", headers=KEY, verify=NO_TLS
+        ) as http:
             return {(await http.get("/v1/integrations")).status_code for _ in range(50)}
 
     assert run_served(application(), client) == {200}
@@ -86,7 +88,9 @@ def test_a_body_in_chunks_is_read_whole() -> None:
             for start in range(0, len(content), 1000):
                 yield content[start : start + 1000]
 
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=KEY) as http:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", headers=KEY, verify=NO_TLS
+        ) as http:
             return (await http.post("/v1/integrations", content=chunks())).status_code
 
     assert run_served(application(), client) == 400  # descriptions end at 100,000 characters
@@ -152,7 +156,10 @@ def test_a_broken_connection_is_broken_for_the_client(
 ) -> None:
     async def client(port: int) -> list[int]:
         async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", headers=KEY, timeout=httpx.Timeout(5, read=0.2)
+            base_url=f"http://127.0.0.1:{port}",
+            headers=KEY,
+            timeout=httpx.Timeout(5, read=0.2),
+            verify=NO_TLS,
         ) as http:
             with pytest.raises(error):
                 await http.get("/v1/integrations")

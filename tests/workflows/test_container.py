@@ -112,7 +112,7 @@ class Health(BaseHTTPRequestHandler):
 def answering(status: int) -> Iterator[tuple[int, type[Health]]]:
     handler = type("Answering", (Health,), {"status": status})
     with HTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield server.server_port, handler
