@@ -429,7 +429,9 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         pytest.param('P="$PWD"; cd /; rm -r "$P"; ln -s "{kept}" "$P"', id="or by a link"),
         pytest.param("mkdir d; : > d/x; chmod 0 d .", id="takes permissions away"),
         pytest.param(
-            "i=0; while [ $i -lt 1200 ]; do mkdir d; cd d; i=$((i+1)); done", id="nests too deep"
+            "i=0; while [ $i -lt 1200 ]; do mkdir d; cd d; i=$((i+1)); done",
+            id="nests too deep",
+            marks=pytest.mark.slow,
         ),
     ],
 )

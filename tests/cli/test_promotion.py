@@ -404,6 +404,7 @@ def test_a_damaged_record_counts_as_none(tmp_path: Path) -> None:
     refused(made)
 
 
+@pytest.mark.slow  # starts three processes
 def test_nothing_is_recorded_without_a_promotion(tmp_path: Path) -> None:
     made = Here(tmp_path)
     made.integration("alpha")

@@ -15,7 +15,7 @@ from tests.desired.building import OPENAI, loaded, places
 
 PARSERS = [
     pytest.param(yaml.CSafeLoader, id="libyaml"),
-    pytest.param(yaml.SafeLoader, id="pure Python"),
+    pytest.param(yaml.SafeLoader, id="pure Python", marks=pytest.mark.slow),  # of few installations
 ]
 DEEP = "[" * 100_000
 

@@ -137,7 +137,9 @@ def pages(count: int) -> int:
     return max(1, -(-count // 100))
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(
+    "seed", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)]
+)
 def test_of_a_thousand_integrations_the_shown_users_are_the_true_ones(seed: int) -> None:
     made = graph(seed, integrations=1000, workspaces=25, configs=300)
     reading = read(made.world, ids(made.world))
