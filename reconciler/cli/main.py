@@ -144,12 +144,14 @@ def _imported(name: str) -> ModuleType:
     """
     if name in sys.modules:
         return sys.modules[name]
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         return import_module(name)
     finally:
         gc.freeze()
-        gc.enable()
+        if was_enabled:
+            gc.enable()
 
 
 @click.group(

@@ -267,6 +267,7 @@ def test_an_instant_beyond_all_dates_is_one_that_cannot_be_read(folder: Folder, 
     assert [code for code, _ in folder.found()] == ["catalogue-date"]
 
 
+@pytest.mark.slow
 def test_names_are_suggested_only_while_few_were_compared(folder: Folder) -> None:
     document = {f"model-{n:05}": {"litellm_provider": "openai"} for n in range(20_000)}
     folder.catalogue(document)

@@ -133,7 +133,10 @@ def problems_in(folder: Path, *, urls: bool, values: list[str]) -> dict[str, set
     }
 
 
-@pytest.mark.parametrize(("urls", "values"), [(False, INTO_A_NAME), (True, INTO_A_URL)])
+@pytest.mark.parametrize(
+    ("urls", "values"),
+    [(False, INTO_A_NAME), pytest.param(True, INTO_A_URL, marks=pytest.mark.slow)],
+)
 def test_another_host_cannot_be_smuggled_into_a_field(
     tmp_path: Path, urls: bool, values: list[str]
 ) -> None:

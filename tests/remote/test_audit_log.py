@@ -172,6 +172,7 @@ def test_a_masked_or_missing_id_identifies_nobody(identity: object, is_identifie
     assert parsed(user_id=identity).actor.is_identified is is_identified
 
 
+@pytest.mark.slow
 @given(st.dictionaries(NAMES | st.text(max_size=5), JSON_VALUES))
 def test_any_record_can_be_read(record: dict[str, Any]) -> None:
     page: Any = read_page(json.dumps({"records": [record]}).encode())

@@ -101,6 +101,7 @@ def test_a_mention_of_a_certain_provider_is_counted_once() -> None:
 
 
 @settings(max_examples=50)
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none()

@@ -157,6 +157,7 @@ def test_of_a_thousand_integrations_the_shown_users_are_the_true_ones(seed: int)
     assert reading.calls <= further + 3
 
 
+@pytest.mark.slow
 def test_a_plan_of_a_thousand_deletes_shows_the_same_and_keeps_what_is_used() -> None:
     made = graph(4, integrations=1000, workspaces=25, configs=100)
     files = desired(declared("new"), prune=Prune.ALL, usage=True)
