@@ -15,6 +15,7 @@ from reconciler.cli import error_reporting, exit_codes, settings, wiring
 from reconciler.cli.apply_run import run_apply
 from reconciler.cli.console import Console
 from reconciler.cli.global_options import Invocation
+from reconciler.cli.model_gate import FAILED, escalated, failing, parse_fail_on
 from reconciler.cli.options import ReadingOptions
 from reconciler.cli.telemetry import RunTelemetry
 from reconciler.diagnostics import Diagnostic, Severity
@@ -103,7 +104,10 @@ class _Run:
     def __init__(self, task: MemberTask, telemetry: RunTelemetry, parallelism: int) -> None:
         self._task = task
         self._telemetry = telemetry
-        self._reading = ReadingOptions(parallelism=parallelism, deadline=task.deadline)
+        self._gates = tuple(parse_fail_on(value) for value in task.fail_on)
+        self._reading = ReadingOptions(
+            parallelism=parallelism, deadline=task.deadline, fail_on=self._gates
+        )
         self._run_cancel: CancelToken | None = None
 
     def to_end(self, cancel: CancelToken) -> MemberOutcome:
@@ -140,13 +144,19 @@ class _Run:
                 workflows.require_ledger(session)
             plan = await workflows.plan(session, self._options())
             notes = await self._recorded(session, plan)
+            failed = failing(self._gates, session.desired.models) if self._gates else ()
+        plan = replace(plan, diagnostics=escalated(plan.diagnostics, failed))
         self._telemetry.set_plan(plan)
         task = self._task
         matters = task.operation is FleetOperation.DRIFT or task.differences_matter
+        status = MemberStatus.IN_SYNC if plan.in_sync else MemberStatus.DIFFERENT
+        code = exit_codes.for_plan(plan) if matters else 0
+        if failed:
+            status, code = MemberStatus.INVALID, FAILED
         return MemberOutcome(
             task.member,
-            MemberStatus.IN_SYNC if plan.in_sync else MemberStatus.DIFFERENT,
-            exit_codes.for_plan(plan) if matters else 0,
+            status,
+            code,
             digest=plan.digest,
             summary=MappingProxyType(plan.summary),
             notes=(*_notes((*plan.diagnostics, *notes)), *_times(plan.diagnostics)),

@@ -1,6 +1,6 @@
 """Options that the commands of a fleet and its workers share, with their values."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,6 +107,11 @@ class TemporalOptions:
             key=Redacted(key) if key else None,
             tls=self.tls,
         )
+
+
+def fail_on_words(gates: Iterable[str]) -> tuple[str, ...]:
+    """Return the options with which another command has the same gates for models."""
+    return tuple(f"--fail-on={gate}" for gate in gates)
 
 
 def override_words(overrides: MemberOverrides) -> tuple[str, ...]:

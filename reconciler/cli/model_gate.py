@@ -31,6 +31,9 @@ class FailOn:
     code: str
     days: int | None = None
 
+    def __str__(self) -> str:
+        return self.code if self.days is None else f"{self.code}:{self.days}d"
+
     def covers(self, finding: "ModelFinding") -> bool:
         """Return whether a model fails; one that has retired also fails `model-retiring`.
 
@@ -43,7 +46,8 @@ class FailOn:
         return finding.state.value == self.code
 
 
-def _parsed(value: str) -> FailOn:
+def parse_fail_on(value: str) -> FailOn:
+    """Parse a value of the option; raise `BadParameter` for any other text."""
     found = _FORM.fullmatch(value)
     if found is None or found["code"] not in _CODES:
         raise click.BadParameter(
@@ -60,7 +64,7 @@ fail_on_option = click.option(
     "--fail-on",
     metavar="CODE[:DAYSd]",
     multiple=True,
-    type=_parsed,
+    type=parse_fail_on,
     help="Treat a warning about models as an error: model-unknown, model-retiring:7d; repeatable",
 )
 

@@ -77,7 +77,9 @@ def table(
         page.line("To finish the run:")
         page.whole(suggested_command(None, "fleet", *words), indent=4)
     elif result.operation is FleetOperation.PLAN and result.summary["different"]:
-        command = suggested_command(None, "fleet", "apply", *options)
+        # An apply has no gate for models.
+        kept = [word for word in options if not word.startswith("--fail-on=")]
+        command = suggested_command(None, "fleet", "apply", *kept)
         page.whole(f"To apply, run: {command}")
     return page.text()
 

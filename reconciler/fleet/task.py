@@ -34,7 +34,7 @@ class MemberTask:
     """Part of one member in a run of the fleet.
 
     `approved` holds the digests of the changes that may be applied; if it is None, the files
-    decide. `deadline` is in seconds.
+    decide. `deadline` is in seconds. `fail_on` are values of `--fail-on`.
     """
 
     member: str
@@ -44,6 +44,7 @@ class MemberTask:
     keeps_records: bool = True
     differences_matter: bool = False
     overrides: MemberOverrides = MemberOverrides()
+    fail_on: tuple[str, ...] = ()
 
 
 TaskHandler = Callable[[MemberTask, CancelToken], MemberOutcome]

@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.fleet.markdown import markdown
 from reconciler.fleet.outcome import decode_fleet_result
+from tests.cli.test_catalogue import pinned
 from tests.cli.test_change_windows import FROZEN, REASON
 from tests.cli.test_costs import raised
 from tests.cli.test_usage import graph
@@ -184,6 +185,47 @@ def test_a_budget_beyond_the_limits_needs_the_flag(tmp_path: Path) -> None:
     assert project.run("fleet", "apply", "--yes", "--allow-budget").code == 0
 
 
+def gated(folder: Path) -> FleetProject:
+    """Return a fleet of two members, of which the first declares a model that retires."""
+    project = FleetProject(folder)
+    project.member("acme")
+    made = pinned(folder / "acme", gpt_4=5, gpt_5=None)
+    assert made.files == project.of("acme").files
+    project.member("globex")
+    return project
+
+
+@pytest.mark.parametrize("command", [("plan",), ("plan", "--detailed-exitcode"), ("drift",)])
+def test_models_that_retire_fail_the_gate_of_their_member(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    project = gated(tmp_path)
+    done = project.fleet(*command, "--fail-on", "model-retiring:7d")
+    assert done.code == 3
+    found = members(done)
+    assert (found["acme"]["status"], found["acme"]["exit_code"]) == ("invalid", 3)
+    assert found["acme"]["summary"]["create"] == 1
+    errors = [d for d in found["acme"]["diagnostics"] if d["severity"] == "error"]
+    assert [d["code"] for d in errors] == ["model-retiring"]
+    assert found["globex"]["status"] == "different"
+    assert project.fleet(*command, "--fail-on", "model-retiring:3d").code in {0, 2}
+    assert project.fleet(*command).code in {0, 2}
+
+
+def test_a_gate_is_repeated_only_where_the_command_has_it(tmp_path: Path) -> None:
+    project = gated(tmp_path)
+    gates = ("--fail-on", "model-retiring:7d", "--fail-on", "model-unknown")
+    failed = project.run("fleet", "plan", *gates)
+    assert "model-retiring: " in failed.out
+    words = "--fail-on=model-retiring:7d --fail-on=model-unknown --resume"
+    assert f"reconcile fleet plan {words}" in failed.out
+    passed = project.run("fleet", "plan", "--fail-on", "model-unknown")
+    assert "To apply, run: reconcile fleet apply\n" in passed.out
+    assert project.run("fleet", "apply", *gates).code == 3
+    wrong = project.run("fleet", "drift", "--fail-on", "model")
+    assert (wrong.code, "is not one of model-unknown" in wrong.err) == (3, True)
+
+
 def test_a_task_reaches_a_worker_with_its_overrides() -> None:
     messages = pytest.importorskip("reconciler.fleet.temporal.messages")
     from reconciler.fleet.outcome import FleetOperation
@@ -192,7 +234,8 @@ def test_a_task_reaches_a_worker_with_its_overrides() -> None:
     overrides = MemberOverrides(
         allow_budget=True, allow_used=True, break_freeze="a", allow_unsoaked="b", probe=True
     )
-    task = MemberTask("acme", FleetOperation.APPLY, overrides=overrides)
+    gates = ("model-retiring:7d",)
+    task = MemberTask("acme", FleetOperation.APPLY, overrides=overrides, fail_on=gates)
     assert messages.member_task(messages.workflow_input(task, fleet="")) == task
 
 

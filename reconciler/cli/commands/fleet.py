@@ -1,5 +1,6 @@
 """`reconcile fleet plan|apply|drift`: run the members of fleet.yaml, with one exit code."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from reconciler.cli.fleet_options import (
     MemberOptions,
     TemporalOptions,
     allowed_effects,
+    fail_on_words,
     override_words,
     overrides,
     selection,
@@ -19,6 +21,7 @@ from reconciler.cli.fleet_options import (
 )
 from reconciler.cli.fleet_run import Engine, FleetRun, LocalEngine
 from reconciler.cli.global_options import CommandGroup, Invocation
+from reconciler.cli.model_gate import FailOn, fail_on_option
 from reconciler.cli.options import format_option, metrics_file
 from reconciler.cli.telemetry import RunTelemetry
 from reconciler.diagnostics import error
@@ -60,6 +63,7 @@ def command() -> None:
 @format_option("text", "json")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are changes")
 @allowed_effects
+@fail_on_option
 @metrics_file
 @selection
 @temporal
@@ -70,6 +74,7 @@ def plan(
     style: str,
     detailed_exitcode: bool,
     overrides: MemberOverrides,
+    fail_on: tuple[FailOn, ...],
     metrics_file: Path | None,
     selection: FleetSelection,
     temporal: TemporalOptions,
@@ -81,6 +86,7 @@ def plan(
         deadline=selection.deadline,
         differences_matter=detailed_exitcode,
         overrides=overrides,
+        fail_on=tuple(map(str, fail_on)),
     )
     with FleetTelemetry(invocation, task.operation, metrics_file) as telemetry:
         return _run(telemetry, selection, temporal, task, style=style)
@@ -93,6 +99,7 @@ def plan(
     metavar="CRON",
     help="Schedule the check in Temporal with this cron expression; `off` removes the schedule",
 )
+@fail_on_option
 @metrics_file
 @selection
 @temporal
@@ -102,15 +109,21 @@ def drift(
     *,
     style: str,
     schedule: str | None,
+    fail_on: tuple[FailOn, ...],
     metrics_file: Path | None,
     selection: FleetSelection,
     temporal: TemporalOptions,
 ) -> int:
     """Report which members differ from their files; the exit code is 2 if any does."""
+    task = MemberTask(
+        "",
+        FleetOperation.DRIFT,
+        deadline=selection.deadline,
+        fail_on=tuple(map(str, fail_on)),
+    )
     if schedule is not None:
         _only_for_temporal(selection, "--schedule")
-        return _schedule(invocation.console, selection, temporal, schedule)
-    task = MemberTask("", FleetOperation.DRIFT, deadline=selection.deadline)
+        return _schedule(invocation.console, selection, temporal, task, cron=schedule)
     with FleetTelemetry(invocation, task.operation, metrics_file) as telemetry:
         return _run(telemetry, selection, temporal, task, style=style)
 
@@ -182,7 +195,7 @@ def _run(
     fleet = fleet_run.read(selection.file)
     console = telemetry.invocation.console
     engine = _engine(console, selection, temporal, fleet, waits=waits)
-    options = selection.options + override_words(task.overrides)
+    options = selection.options + override_words(task.overrides) + fail_on_words(task.fail_on)
     # A suggested command for local runs must not contain options that only Temporal has.
     if selection.engine != LOCAL:
         options += temporal.options
@@ -216,7 +229,12 @@ def _engine(
 
 
 def _schedule(
-    console: Console, selection: FleetSelection, temporal: TemporalOptions, cron: str
+    console: Console,
+    selection: FleetSelection,
+    temporal: TemporalOptions,
+    task: MemberTask,
+    *,
+    cron: str,
 ) -> int:
     members = [member.name for member in selection.members_of(fleet_run.read(selection.file))]
     service = temporal.service()
@@ -224,9 +242,7 @@ def _schedule(
 
     tasks = [
         # Without the digest of fleet.yaml, which will change while the schedule stays.
-        messages.workflow_input(
-            MemberTask(name, FleetOperation.DRIFT, deadline=selection.deadline), fleet=""
-        )
+        messages.workflow_input(replace(task, member=name), fleet="")
         for name in members
     ]
 

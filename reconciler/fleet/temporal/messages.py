@@ -41,6 +41,7 @@ class WorkflowInput:
     break_freeze: str | None = None
     allow_unsoaked: str | None = None
     probe: bool = False
+    fail_on: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def workflow_input(task: MemberTask, *, fleet: str, await_approval: bool = False
         break_freeze=task.overrides.break_freeze,
         allow_unsoaked=task.overrides.allow_unsoaked,
         probe=task.overrides.probe,
+        fail_on=list(task.fail_on),
     )
 
 
@@ -96,6 +98,7 @@ def member_task(message: WorkflowInput) -> MemberTask:
             allow_unsoaked=message.allow_unsoaked,
             probe=message.probe,
         ),
+        fail_on=tuple(message.fail_on),
     )
 
 
