@@ -9,7 +9,6 @@ import re
 from datetime import UTC, date, datetime
 from typing import TypedDict
 
-from reconciler.desired import host_rules
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
 from reconciler.desired.references import holds_reference
 from reconciler.desired.shape_hints import other_provider
@@ -220,6 +219,8 @@ class ProviderRules:
             )
 
     def _host(self, text: str, field: FieldSchema, steps: Steps) -> None:
+        from reconciler.desired import host_rules  # noqa: PLC0415  few integrations name a host
+
         found = host_rules.malformed(text)
         if found is None:
             # The API is known to check only the address of `custom_host` (remote/API.md §3).
