@@ -176,7 +176,7 @@ def _failure(message: str) -> GitError:
     hint = f"if you trust it, run `{remedy}`" if remedy else "`git status` there shows more"
     if "not a git repository" in reason:
         hint = "run `git status` there; outside of a repository, leave out the option for a commit"
-    # Git was told to refuse one (`run`): its `config` could name programs to run.
+    # `run` makes Git refuse one: its `config` could name programs to run.
     if "cannot use bare repository" in reason:
         hint = "remove HEAD, config, objects/ and refs/ from the folder of the files"
     return GitError(f"git: {reason}", code="git", hint=hint)

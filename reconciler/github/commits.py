@@ -32,7 +32,7 @@ async def require_newest_commit(github: GitHub, job: Job) -> None:
         _refuse(
             job, f"commit {commit} is not the newest commit of a branch: {job.ref} is not a branch"
         )
-    # Whoever may start a job can choose any branch, also one that nobody has reviewed.
+    # A user who may start a job can choose any branch, also one that nobody has reviewed.
     if job.event_name == _BY_HAND:
         await _require_default_branch(github, job, branch)
     try:
