@@ -111,6 +111,14 @@ class Redacted:
         digest = hmac.new(key, _octets(self._value), hashlib.sha256)
         return f"{pepper.id}:{digest.hexdigest()}"
 
+    def fingerprint_as_json(self, pepper: Pepper) -> str:
+        """Return the fingerprint of canonical JSON, which is the same for every notation."""
+        try:
+            value = json.loads(self._value)
+        except (ValueError, RecursionError):
+            return self.fingerprint(pepper)
+        return Redacted(json.dumps(value, sort_keys=True, ensure_ascii=False)).fingerprint(pepper)
+
     def equals(self, other: object) -> bool:
         """Compare with another value or with text that the API shows in clear text."""
         if isinstance(other, Opaque) and not isinstance(self, Opaque):

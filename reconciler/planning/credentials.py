@@ -270,7 +270,7 @@ def _assess_masked(
 ) -> SecretAssessment:
     # The mask of an object has no visible ends, so it contradicts no value.
     verdict = MaskVerdict.UNREADABLE if known.is_object else value.judged_by(mask)
-    match _matches(known.record, value, evidence.pepper):
+    match _matches(known, value, evidence.pepper):
         case False:
             return known.differs(ChangeOrigin.LOCAL)
         case True if known.record and known.record.mask == mask:
@@ -303,7 +303,7 @@ def _is_readable(record: SecretRecord | None, mask: Mask) -> bool:
 
 def _assess_hidden(known: _Known, value: Redacted, evidence: SecretEvidence) -> SecretAssessment:
     """Assess a secret that a run wrote and for which the API does not show even a mask."""
-    match _matches(known.record, value, evidence.pepper):
+    match _matches(known, value, evidence.pepper):
         case True:
             return known.assessed(SecretStatus.IN_SYNC)
         case False:
@@ -312,10 +312,14 @@ def _assess_hidden(known: _Known, value: Redacted, evidence: SecretEvidence) -> 
             return known.assessed(SecretStatus.UNVERIFIED)
 
 
-def _matches(record: SecretRecord | None, value: Redacted, pepper: Pepper | None) -> bool | None:
+def _matches(known: _Known, value: Redacted, pepper: Pepper | None) -> bool | None:
     """Compare fingerprints; None if there is no record, or if it was made with another pepper."""
+    record = known.record
     if record is None or record.fingerprint is None or pepper is None:
         return None
     if record.fingerprint.partition(":")[0] != pepper.id:
         return None
-    return record.fingerprint == value.fingerprint(pepper)
+    if record.fingerprint == value.fingerprint(pepper):
+        return True
+    # The record can come from a Terraform state, which does not keep the notation of an object.
+    return known.is_object and record.fingerprint == value.fingerprint_as_json(pepper)

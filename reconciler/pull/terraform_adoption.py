@@ -39,15 +39,18 @@ class KnownSecret:
     """Secret whose value the state contains, with the mask that the API shows for it.
 
     A value that the API shows in clear has no mask; it needs no record, because it can be compared.
+    The notation of an object (`is_object`) is not known.
     """
 
     reference: SecretRef
     value: Redacted
     mask: Mask | None
+    is_object: bool
 
     def record(self, pepper: Pepper) -> SecretRecord:
         """Return the record of this secret for the ledger."""
-        return SecretRecord(self.reference, self.value.fingerprint(pepper), self.mask)
+        made = self.value.fingerprint_as_json if self.is_object else self.value.fingerprint
+        return SecretRecord(self.reference, made(pepper), self.mask)
 
 
 @dataclass
@@ -234,11 +237,12 @@ class Adoption:
             # Without a mask, nothing proves that the API stores a value.
             if not isinstance(reference, SecretRef) or is_empty(shown):
                 continue
-            if _differs(value, shown, is_object=declared.schema.at(path).facts.secret_object):
+            is_object = declared.schema.at(path).facts.secret_object
+            if _differs(value, shown, is_object=is_object):
                 self.diagnostics.append(findings.secret_differs(item, path))
             else:
                 mask = shown if isinstance(shown, Mask) else None
-                found[path] = KnownSecret(reference, value, mask)
+                found[path] = KnownSecret(reference, value, mask, is_object)
         return found
 
 

@@ -20,7 +20,7 @@ from reconciler.domain.identifiers import SLUG
 from reconciler.domain.integration import Integration
 from reconciler.domain.schema import FieldKind, FieldSchema, integration_schema
 from reconciler.domain.secrets import Redacted
-from reconciler.domain.tree import Path, Tree, Value, is_empty, leaves
+from reconciler.domain.tree import Path, Tree, Value, is_empty, leaves, lookup, plain
 from reconciler.errors import InvalidInput
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.normalize import normalize
@@ -231,6 +231,8 @@ def _configurations(text: object) -> dict[str, Value] | None:
     """Parse the JSON of an attribute; return None if it is invalid, and {} if it is not set."""
     if text is None or text == "":
         return {}
+    if isinstance(text, dict):
+        return text
     if not isinstance(text, str):
         return None
     try:
@@ -241,16 +243,14 @@ def _configurations(text: object) -> dict[str, Value] | None:
 
 
 def _secrets(tree: Tree, schema: FieldSchema) -> dict[Path, Redacted]:
-    """Return the sensitive texts of a tree by canonical path.
-
-    Members of an object, such as a service account, are omitted: a fingerprint is computed from the
-    text to which a reference resolves, and a state does not show its notation.
-    """
-    found = {}
+    """Return the sensitive values of a tree by canonical path; an object is its JSON."""
+    found: dict[Path, Redacted] = {}
     for path, leaf in leaves(normalize(tree)):
         at = [schema.at(path[:length]).facts for length in range(1, len(path) + 1)]
-        is_in_object = any(facts.secret_object for facts in at[:-1])
-        if at and at[-1].sensitive and not is_in_object and isinstance(leaf, str) and leaf:
+        whole = next((n for n, facts in enumerate(at, start=1) if facts.secret_object), None)
+        if whole is not None and whole < len(path):
+            found[path[:whole]] = Redacted(json.dumps(plain(lookup(tree, path[:whole]))))
+        elif at and at[-1].sensitive and isinstance(leaf, str) and leaf:
             found[path] = Redacted(leaf)
     return found
 

@@ -476,26 +476,39 @@ def test_every_sensitive_value_of_configurations_is_a_reference(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("is_text", [True, False])
-def test_a_service_account_is_fingerprinted_if_the_state_has_its_text(
+def test_a_service_account_is_fingerprinted_in_any_notation(
     tmp_path: Path, *, is_text: bool
 ) -> None:
-    account = {"client_email": "canary@example.com", "private_key": "canary-private-key"}
-    text = json.dumps(account, indent=2)
+    account = {"private_key": "canary-private-key", "client_email": "canary@example.com", "é": 1}
     configurations = {
         "vertex_auth_type": "serviceAccount",
         "vertex_project_id": "project",
         "vertex_region": "europe-west4",
-        "vertex_service_account_json": text if is_text else account,
+        "vertex_service_account_json": json.dumps(account, indent=2) if is_text else account,
     }
     with terraformed(tmp_path / "here") as at:
         at.add("vertex", "vertex-ai", configurations=configurations)
         done = at.pull("vertex")
         assert done.code == 0, done.err
-        unknown = 0 if is_text else 1
-        assert f"1 integration, 0 differences, {unknown} secret" in done.out
-        plan = at.plan(SECRET_VERTEX_VERTEX_SERVICE_ACCOUNT_JSON=text)
-        assert plan["actions"] == []
-        assert len(plan["unverified"]) == unknown
+        assert "1 integration, 0 differences, 0 secrets unverified" in done.out
+        for text in (json.dumps(account), json.dumps(account, sort_keys=True, indent=4)):
+            plan = at.plan(SECRET_VERTEX_VERTEX_SERVICE_ACCOUNT_JSON=text)
+            assert (plan["actions"], plan["unverified"]) == ([], [])
+        other = json.dumps({**account, "private_key": "canary-another-key"})
+        [action] = at.plan(SECRET_VERTEX_VERTEX_SERVICE_ACCOUNT_JSON=other)["actions"]
+        assert [c["op"] for c in action["changes"]] == ["rotate"]
+        assert at.leaks(done) == []
+
+
+def test_configurations_that_the_state_holds_as_an_object_are_read(tmp_path: Path) -> None:
+    with terraformed(tmp_path / "here") as at:
+        address = 'module.team["eu"].module.private.portkey_integration.bedrock'
+        values = resource(at.state, address)["values"]
+        values["configurations"] = json.loads(values["configurations"])
+        done = at.pull("bedrock-eu")
+        assert done.code == 0, done.err
+        assert "1 integration, 0 differences, 0 secrets unverified" in done.out
+        assert at.plan()["unverified"] == []
         assert at.leaks(done) == []
 
 
