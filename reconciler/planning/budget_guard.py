@@ -117,7 +117,8 @@ def _rises(evidence: BudgetEvidence, limits: Limits) -> Iterator[str]:
     # A selection without any budget is compared with the whole target. Otherwise, a separate run
     # for each integration could raise the sum without a limit.
     whole = {(total.unit, total.period): total.before for total in evidence.totals}
-    compared = {kind: base.get(kind) or whole.get(kind, Decimal(0)) for kind in added}
+    first = {kind: whole.get(kind, Decimal(0)) for kind in added if not evidence.before.get(kind)}
+    compared = {kind: first.get(kind, base.get(kind, Decimal(0))) for kind in added}
     yield from _over_increase(evidence.target, compared, added, limit)
 
 

@@ -468,6 +468,13 @@ GUARDED: list[tuple[Any, Any, dict[str, Any], bool]] = [
     (workspaces(a=limit(500)), workspaces(a=limit(500, "weekly")), {"budget_increase": 2}, True),
     (workspaces(a=limit(500)), workspaces(a=limit(500, None)), {"budget_increase": 0}, False),
     (workspaces(a=limit(500, None)), workspaces(a=limit(1)), {"budget_increase": 5}, True),
+    # A budget that moves to another period is no part of the sum that others are compared with.
+    (
+        workspaces(a=limit(500, "weekly"), b=OFF),
+        workspaces(a=limit(500), b=limit(600, "weekly")),
+        {"budget_increase": 0.5},
+        False,
+    ),
     # No budget is an increase without bound.
     (workspaces(a=limit(500)), workspaces(a=limit(None)), {"budget_total": 6000}, True),
     (workspaces(a=limit(500)), workspaces(a=limit(None)), {"budget_increase": 9}, True),
