@@ -113,11 +113,14 @@ def _committed_at(invocation: Invocation, environment: Settings, file: str) -> d
 
 async def probe_check(invocation: Invocation, environment: Settings, target: Target) -> Check:
     """Check that the probe of a target is allowed and complete; its command is not run."""
+    from reconciler.cli.probing import InProcess, prober_of
     from reconciler.execution.probers import GatewayProber
 
     name = "credential-probe"
+    in_process = InProcess(wiring.IN_PROCESS, lambda: wiring.simulator_connection(invocation))
+    opened = prober_of(invocation, environment, target, clock=wiring.clock(), in_process=in_process)
     try:
-        async with wiring.prober_for(invocation, environment, target, wanted=True) as prober:
+        async with opened as prober:
             if not isinstance(prober, GatewayProber):
                 return ok(name, "the command is allowed and installed, and its variables are set")
             answer = await prober.gateway.models(None)

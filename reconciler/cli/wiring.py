@@ -60,7 +60,6 @@ __all__ = [
     "ledger_state",
     "new_run_id",
     "open_client",
-    "prober_for",
     "read_target",
     "run",
     "session",
@@ -152,7 +151,7 @@ async def run(
             save_rate=save_rate if keeps_records else None,
             writes=True,
         ) as opened:
-            opens = partial(prober_for, wanted=opens_prober, deadline=reading.deadline)
+            opens = partial(_prober, wanted=opens_prober, deadline=reading.deadline)
             prober = await held.enter_async_context(
                 opens(invocation, source.environment, opened.desired.target)
             )
@@ -195,7 +194,7 @@ def _inform(ledger_listener: "LedgerListener", opened: Session, *, probes: bool)
 
 
 @asynccontextmanager
-async def prober_for(
+async def _prober(
     invocation: Invocation,
     environment: Settings,
     target: Target,
