@@ -1,8 +1,8 @@
 """Desired-state folder in Git: its commit, and files that are missing in the checkout.
 
-Commits are imported separately, from `git.commits`, and so are past declarations, from
-`git.base_commit`, because most commands need neither. This package only reads. It uses the program
-`git`, which supports every form of a repository.
+Commits (`git.commits`) and past declarations (`git.base_commit`) are imported separately, because
+most commands need neither. This package only reads. It uses the program `git`, which supports every
+form of a repository.
 """
 
 from reconciler.git.repository import (

@@ -25,7 +25,7 @@ from reconciler.planning.normalize import normalize
 
 BASE_UNREADABLE = "base-unreadable"
 
-# On the earliest date, no `until` of an ignored field has passed.
+# With the earliest date, no `until` of an ignored field has passed.
 _NO_RULE_HAS_EXPIRED = date.min
 _ACCESS = frozenset({"models", "workspaces"})
 _HINT = "choose another commit with --base; files of a commit cannot be repaired"
@@ -100,7 +100,7 @@ def _without_access(last_applied: LastAppliedState) -> LastAppliedState:
     """Drop the declared models and workspaces.
 
     An entry that an overlay removed was not declared. If it counted as withdrawn by Git, it would
-    be revoked although it was granted outside Git.
+    be revoked even though it was granted outside Git.
     """
     integrations = {}
     for slug, each in last_applied.integrations.items():

@@ -38,7 +38,7 @@ _PARTIAL_CLONE = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclone
 class FilesAtCommit:
     """Files of a folder at a commit, by path in it; a source for `reconciler.desired`.
 
-    `unreadable` holds the files that existed but cannot be read, with the reason. `commit` is
+    `unreadable` contains the files that existed but cannot be read, with the reason. `commit` is
     the full id of the commit.
     """
 
@@ -53,7 +53,7 @@ class FilesAtCommit:
         return sorted(self.files.keys() | self.unreadable.keys())
 
     def other_files(self) -> list[str]:
-        """Return none: only YAML files are read, so that another file of a commit hides nothing."""
+        """Return none: only YAML files are read from a commit."""
         return []
 
     def read(self, path: str, *, limit: int = MAX_FILE) -> bytes:
@@ -102,7 +102,7 @@ def files_at(ref: str, *, repository: Repository) -> FilesAtCommit:
     """Read the YAML files of a folder at a commit, including those of its submodules.
 
     The result is empty if the folder did not exist. Raises `GitError` for an unknown commit, and
-    for objects that the repository lacks.
+    for objects that are missing in the repository.
     """
     commit = commit_id(repository, ref)
     if commit is None:
@@ -142,7 +142,7 @@ class _Collector:
             path = below + name
             if has_hidden_part(path):
                 continue
-            # By the name of the link, which is also what the working tree shows.
+            # Stored under the name of the link, as in the working tree.
             if entry.mode in REGULAR_FILES and is_yaml(path):
                 wanted[path] = entry.identity
             elif entry.mode == LINK and is_in_layout(path):
@@ -233,7 +233,7 @@ def _contents(top: Repository, wanted: Mapping[str, str], label: str) -> dict[st
             # In a partial clone, git stops at the first object that it would have to fetch.
             identities = set(_OBJECT_ID.findall(problem.summary))
             absent = [path for path, identity in pending.items() if identity in identities]
-            # The message names no object that was asked for, so the loop would not end.
+            # The message names no requested object, so the loop would not end.
             if not absent:
                 raise _missing_objects(top, problem, missing) from problem
             missing += absent
@@ -256,7 +256,7 @@ def _split(answer: bytes, wanted: Iterable[str]) -> dict[str, bytes | None]:
     for path in wanted:
         facts, _, rest = answer.partition(b"\n")
         words = facts.split(b" ")
-        # For an object that it lacks, git prints `<id> missing` without a size.
+        # For a missing object, git prints `<id> missing` without a size.
         if len(words) != 3 or not words[2].isdigit():
             contents[path], answer = None, rest
             continue
@@ -267,7 +267,7 @@ def _split(answer: bytes, wanted: Iterable[str]) -> dict[str, bytes | None]:
 
 
 def _missing_objects(top: Repository, cause: GitError | None, files: Iterable[str]) -> GitError:
-    """Return the error for objects that a commit refers to and the repository lacks."""
+    """Return the error for missing objects to which a commit refers."""
     shown = named(list(files), limit=10)
     if _is_partial(top):
         return GitError(
@@ -306,7 +306,7 @@ class CommitOrder:
     """Commits compared with `head`, each list in the order of the input.
 
     `newer` are descendants of `head`. The order of `unknown` ones cannot be determined: they are
-    not in this clone, or a shallow clone (`is_shallow`) lacks the commits in between.
+    not in this clone, or a shallow clone (`is_shallow`) does not have the commits in between.
     """
 
     head: str
@@ -367,7 +367,7 @@ def known_commits(repository: Repository, commits: Sequence[str]) -> frozenset[s
 
 
 def is_shallow(repository: Repository) -> bool:
-    """Return whether the clone lacks part of its history."""
+    """Return whether a part of the history is missing in the clone."""
     return (repository.run("rev-parse", "--is-shallow-repository") or b"").strip() == b"true"
 
 

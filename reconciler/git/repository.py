@@ -85,7 +85,8 @@ class Repository:
         real = Path(os.path.realpath(self.folder))
         nearest = next(place for place in (real, *real.parents) if place.is_dir())
         answer = self.at(nearest).run("rev-parse", "--show-toplevel") or b""
-        # Both sides with links resolved, or a folder behind a link would seem to be outside.
+        # Links are resolved on both sides; otherwise, a folder behind a link would seem to be
+        # outside.
         top = Path(os.path.realpath(os.fsdecode(answer.removesuffix(b"\n"))))
         if not answer.strip() or not real.is_relative_to(top):
             # `core.worktree` can name any folder; paths would then mean other files.
@@ -99,8 +100,8 @@ class Repository:
 
         Raises `GitError` with git's message, or if git cannot be run.
         """
-        # A folder with the files of a bare repository is no repository: its `config`, which a pull
-        # request can bring, names programs that git runs.
+        # A folder with the files of a bare repository does not count as one: its `config`, which a
+        # pull request can add, names programs that git runs.
         command = ["git", "-c", "safe.bareRepository=explicit", "-C", str(self.folder), *arguments]
         passed_on = {name: self.environment[name] for name in _PASSED_ON & self.environment.keys()}
         try:
@@ -119,7 +120,8 @@ class Repository:
         if done.returncode == 0:
             return done.stdout
         message = done.stderr.decode("utf-8", "replace").strip()
-        # A failure without a message is a result: `merge-base --is-ancestor` reports no this way.
+        # A failure without a message is a result: `merge-base --is-ancestor` reports a negative
+        # result this way.
         if not message:
             return None
         raise _failure(message)
@@ -127,7 +129,7 @@ class Repository:
 
 def head(repository: Repository) -> str | None:
     """Return the checked-out commit, None if it cannot be determined."""
-    # Looked up first, because starting git only to learn that there is none takes milliseconds.
+    # Looked up first, because starting git takes milliseconds even if there is no repository.
     if not repository.exists:
         return None
     try:
@@ -246,7 +248,7 @@ class CheckedOutFiles:
 
 
 def not_checked_out(repository: Repository) -> Mapping[str, UnreadableFile]:
-    """Return the files that Git tracks but the folder lacks, by path; only the first ones of many.
+    """Return the tracked files that the folder does not have, by path; only the first of many.
 
     Raises `GitError` for a repository that git cannot read.
     """
@@ -305,7 +307,7 @@ def _missing_in(
 
 
 def _is_in_submodule(top: Repository, prefix: str) -> bool:
-    """Whether a folder above the prefix is a submodule, whose own index holds the files."""
+    """Whether a folder above the prefix is a submodule, whose own index lists the files."""
     parts = prefix.split("/")
     for length in range(1, len(parts)):
         folder = "/".join(parts[:length])
@@ -330,9 +332,9 @@ def _missing_in_submodule(
 
 
 def _is_behind(submodule: Repository, recorded: str) -> bool:
-    """Whether a submodule lacks its recorded commit.
+    """Whether a submodule does not contain its recorded commit.
 
-    A newer commit on top of it is a local one; `git pull` leaves an older one.
+    A newer commit on top of it is a local change; `git pull` leaves an older one.
     """
     try:
         answer = submodule.run("merge-base", "--is-ancestor", recorded, "HEAD")

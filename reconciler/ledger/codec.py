@@ -1,6 +1,6 @@
 """Stored form of values: conversion of trees, paths and pre-images to and from JSON of rows.
 
-Of a secret, only the path is stored, never the value.
+Only the path of a secret is stored, never its value.
 """
 
 import json
@@ -52,13 +52,13 @@ def to_json(value: object) -> str:
     text = repaired(canonical_json(value))
     if text.isascii():
         return text
-    # Encoded again only where it is needed: `canonical_json` writes other letters as they are.
+    # Encoded again only if needed: `canonical_json` does not escape other letters.
     return json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def to_ascii(text: str) -> str:
     """Return a text of the API in a form that a database of any encoding can store."""
-    # PostgreSQL cannot store NUL in a text, though ASCII includes it.
+    # PostgreSQL cannot store NUL in text, although ASCII includes it.
     return text.replace("\0", "\\x00").encode("ascii", "backslashreplace").decode()
 
 
@@ -109,7 +109,7 @@ def path_from_text(text: str) -> Path:
 
 
 def preimage_to_document(image: PreImage) -> dict[str, object]:
-    """Return the stored form of a pre-image, which holds no secret."""
+    """Return the stored form of a pre-image, which contains no secret."""
     observed, declared = image.observed, image.declared
     stored: dict[str, object] = {
         "action": image.kind.value,
@@ -135,7 +135,7 @@ def preimage_from_document(slug: str, document: Mapping[str, Any]) -> PreImage:
 
 
 def observed_to_document(observed: Observed) -> dict[str, object]:
-    """Return the stored form of an observed integration, which holds no secret."""
+    """Return the stored form of an observed integration, which contains no secret."""
     stored = {name: getattr(observed, name) for name in _OBSERVED_FIELDS}
     return {"fields": json.loads(tree_to_text(observed.fields)), **stored}
 
@@ -179,7 +179,8 @@ def last_applied_from_rows(
             identities=frozenset() if row["identity"] is None else frozenset({row["identity"]}),
             declared_at=_declared_at(row["source"], commits.get(row["run"])),
         )
-    # An interrupted create leaves intents without a declaration, a pull from Terraform secrets.
+    # An interrupted create leaves intents without a declaration; a pull from Terraform leaves
+    # secrets.
     for slug in (records.keys() | unsettled.keys()) - known.keys():
         paths = unsettled.get(slug, {})
         known[slug] = LastApplied(secrets=records.get(slug, {}), unsettled=paths)
@@ -200,8 +201,8 @@ def seen_rows(target: int, items: Mapping[str, SeenState]) -> list[dict[str, Any
     rows = []
     for slug, item in items.items():
         text = to_json(observed_to_document(item.observed))
-        # An integration with a withheld value cannot be compared from its row, so it is read each
-        # time.
+        # An integration with a withheld value cannot be compared from its row, so it is read in
+        # every check.
         if not withholds(text):
             row = {"target": target, "slug": slug, "read_at": item.read_at, "document": text}
             rows.append(row)
@@ -215,7 +216,7 @@ def commit_of(facts: str) -> str | None:
 
 
 def commits_of(facts: Iterable[str]) -> tuple[str, ...]:
-    """Return the commits in the stored facts of runs, each once."""
+    """Return the distinct commits in the stored facts of runs."""
     found = (commit_of(text) for text in facts)
     return tuple(dict.fromkeys(commit for commit in found if commit is not None))
 
@@ -232,7 +233,7 @@ def _unsettled(intents: Iterable[StoredRow]) -> dict[str, dict[Path, frozenset[s
 def _declared_at(source: str | None, commit: str | None) -> DeclaredAt | None:
     if source is None:
         return None
-    # Matched with its types: the text of a row can be damaged, and the place is shown to users.
+    # The types are matched as well, because a row can be damaged and the place is shown to users.
     match parse_document(source):
         case {"file": str(file), "line": int(line)}:
             return DeclaredAt(SourceLocation(file, line), commit)
@@ -274,7 +275,7 @@ def _path(stored: Iterable[object]) -> Path:
 
 def _plain(value: Value, field: FieldSchema, name: str) -> object:
     if _is_withheld(field, name):
-        # Only a reference or a mask is stored, whatever else the type of the value would permit.
+        # Only a reference or a mask is stored, even if the type of the value permits others.
         return plain(value) if isinstance(value, SecretRef | Mask | None) else _WITHHELD
     if isinstance(value, Mapping):
         return {key: _plain(item, field.child(key), key) for key, item in value.items()}
@@ -294,10 +295,10 @@ def _value(found: Any, field: FieldSchema, name: str) -> Value:
 
 
 def _is_withheld(field: FieldSchema, name: str) -> bool:
-    """Whether a value is withheld whatever its type.
+    """Whether a value is withheld regardless of its type.
 
-    The type of a value shows whether a target lists a field that no model describes as known; a
-    name that matches the secret pattern is withheld nevertheless.
+    The type of a value shows whether a target lists an undescribed field as known; a value whose
+    name matches the secret pattern is nevertheless withheld.
     """
     if not field.facts.sensitive:
         return False

@@ -1,7 +1,7 @@
 """Database of a ledger: opened, created or migrated if needed, and read in transactions.
 
-How each engine is opened: `reconciler.ledger.sqlite` and `reconciler.ledger.postgres`. What the
-tables hold: `reconciler.ledger.tables`.
+How each engine is opened: `reconciler.ledger.sqlite` and `reconciler.ledger.postgres`. Content of
+the tables: `reconciler.ledger.tables`.
 """
 
 import os
@@ -29,7 +29,7 @@ from reconciler.ledger.tables import metadata
 
 _MISSING_EXTRA = "pip install 'portkey-reconciler[postgres]'"
 
-# A reader sees one state of the ledger, whatever is committed in the meantime.
+# A reader sees one state of the ledger, regardless of later commits.
 _READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 # After waiting for another run, a write continues with what that run has committed.
 _WRITING = {"isolation_level": "READ COMMITTED"}
@@ -91,7 +91,7 @@ class Database:
 
     @contextmanager
     def joined(self) -> Iterator[None]:
-        """Join all transactions of the block into one; only one thread may open any."""
+        """Join all transactions of the block into one; only one thread may open transactions."""
         with self._transaction(write=True) as connection:
             self._joined = connection
             try:
@@ -134,7 +134,7 @@ class Database:
                 yield connection
 
     def _require_same_file(self) -> None:
-        """Refuse to write into a file that lost its name, because what is written would be lost."""
+        """Refuse to write to a file that was removed or replaced: the data would be lost."""
         if self._file is not None and _identity_of(self._file) != self._file_identity:
             raise LedgerError(
                 f"the ledger {self.where} was removed or replaced while it was in use",

@@ -16,13 +16,13 @@ _MESSAGE_LENGTH = 300
 
 
 class LedgerError(ReconcilerError):
-    """The ledger cannot be used; without --no-ledger an apply stops before its first write."""
+    """The ledger cannot be used; without --no-ledger, an apply stops before its first write."""
 
     exit_code: ClassVar[int] = 4
 
 
 class NoLedger(LedgerError):
-    """There is no ledger: no run was recorded yet."""
+    """There is no ledger: no run has been recorded yet."""
 
     def __init__(self, where: str) -> None:
         super().__init__(
@@ -33,7 +33,7 @@ class NoLedger(LedgerError):
 
 
 class LockLost(LedgerError):
-    """The lock of a target is no longer held, so another run may have begun."""
+    """The lock of a target is no longer held, so another run may have started."""
 
     def __init__(self, target: str, reason: str) -> None:
         super().__init__(
@@ -62,7 +62,7 @@ def incomplete(reason: str) -> LedgerError:
 
 
 def not_created(problem: LedgerError, *, where: str) -> LedgerError:
-    """Return the error for a new ledger: no backup of it exists, whatever the database reports."""
+    """Return the error for a new ledger, of which no backup can exist."""
     if problem.code != _CORRUPT[0]:
         return problem
     return LedgerError(
@@ -129,8 +129,8 @@ def explain(
 ) -> LedgerError:
     """Return the error for a failure of the ledger at `where`, a location without a password.
 
-    `hidden` are texts that must not be repeated even if the database does. Only an apply, which is
-    not `read_only`, has an option to run without a ledger.
+    `hidden` are strings that the error must not repeat. Only an apply, which is not `read_only`,
+    has an option to run without a ledger.
     """
     general = _READABLE if read_only else _WITHOUT
     if isinstance(problem, OSError):
@@ -158,7 +158,7 @@ def _kind(problem: Exception) -> _Kind:
     by_state = _BY_STATE.get(getattr(cause, "sqlstate", None) or "")
     if by_state is not None:
         return by_state
-    # SQLite has no such states, and psycopg none for a server that was not reached.
+    # SQLite has no such states, and psycopg has none if the server was not reached.
     text = str(cause).lower() if cause is not None else ""
     for phrases, kind in _BY_TEXT:
         if any(phrase in text for phrase in phrases):

@@ -1,10 +1,11 @@
-"""The key of fingerprints (pepper): from the environment, else a random file beside a local ledger.
+"""Fingerprint key (pepper): from the environment, else from a random file beside a local ledger.
 
-No such file is used on a runner of GitHub or GitLab: ledger and key would be in one cache.
+No such file is used on a runner of GitHub or GitLab, because ledger and key would be in the same
+cache.
 
-The id of a key is derived from it, so that a fingerprint shows which key made it. A ledger that was
-moved to another machine without its key file gets no new key: a new one would make the state of
-every secret unknown on each machine.
+The id of a key is derived from the key, so that a fingerprint shows which key was used. A ledger
+that was moved to another machine without its key file gets no new key, because a new key would make
+the state of every secret unknown on each machine.
 """
 
 import hashlib
@@ -28,7 +29,7 @@ def choose_pepper(
 ) -> Pepper | None:
     """Return the pepper of a ledger: that of the variable, else of the file beside the ledger.
 
-    Raises `LedgerError` where that file cannot be created or removed.
+    Raises `LedgerError` if that file cannot be created or removed.
     """
     try:
         if on_runner and location.file is not None:
@@ -36,7 +37,7 @@ def choose_pepper(
         if variable and variable.strip():
             return pepper_of(variable.strip())
         # A job that can read the cache of a runner could test guesses of a secret against
-        # fingerprints if the key lay beside them.
+        # fingerprints if the key were stored beside them.
         if location.file is None or on_runner:
             return None
         return pepper_beside(location.file, create=create)
@@ -69,7 +70,7 @@ def remove_pepper_beside(ledger: Path) -> None:
 
 
 def no_pepper_warning(*, shared: bool, on_runner: bool = False) -> Diagnostic:
-    """Return the warning that rotated secrets will go unnoticed."""
+    """Return the warning that rotated secrets will not be detected."""
     what = "a shared ledger" if shared else "this ledger has no pepper file and"
     if on_runner:
         what = "a ledger in the cache of the workflows"
@@ -85,7 +86,7 @@ def _file_beside(ledger: Path) -> Path:
 
 
 def _create(file: Path) -> None:
-    """Create a key file, complete or not at all; a key that exists is kept."""
+    """Create a key file atomically; an existing key is kept."""
     from reconciler.ledger.sqlite import put_in_place  # noqa: PLC0415  it imports SQLAlchemy
 
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,9 @@
 """Hash chain of a target's runs, and a digest of its last-applied rows, both anchored in `meta`.
 
-The hash of a run covers its actions and the hash of the run before it. A run joins the chain when
-it ends or, after a crash, when the next one begins: in the order of ending, under the lock of the
-target's row, so that overlapping runs leave an intact chain. After that, nothing is written for it.
+The hash of a run covers its actions and the hash of the run before it. A run is added to the chain
+when it ends or, after a crash, when the next run starts: in the order of ending, under the lock of
+the target's row, so that overlapping runs leave an intact chain. After that, nothing is written for
+the run.
 
 The digest of the last-applied rows is MuHash: a product of numbers derived from the rows, so that a
 row can be added or removed without reading the others, in any order. Chain end and digest change in
@@ -44,7 +45,7 @@ _SHARD = re.compile(r'"shard":"([0-9]+/[0-9]+)"')
 _MODULUS = 2**3072 - 1_103_717
 _MODULUS_BYTES = 3072 // 8
 
-# Built once, because each batch of a run's record asks.
+# Built once, because each batch of a run's record needs it.
 _HASH_OF_RUN = select(runs.c.hash).where(runs.c.id == bindparam("run_id"))
 
 
@@ -70,7 +71,7 @@ class ChainEnd:
 
 
 class RowsDigest:
-    """Digest of a set of rows; `str` is its form for people and for the chain."""
+    """Digest of a set of rows; `str` is its form for users and for the chain."""
 
     def __init__(self, product: int = 1) -> None:
         self._product = product
@@ -90,8 +91,8 @@ class RowsDigest:
     def add(self, table: str, rows: Iterable[Mapping[str, object]]) -> None:
         """Add rows of a table to the set."""
         for row in rows:
-            # A product does not depend on the order, so one row can be exchanged without reading
-            # the others.
+            # A product does not depend on the order, so one row can be replaced without reading the
+            # others.
             self._product = self._product * _number_of(table, row) % _MODULUS
 
     def remove(self, table: str, rows: Iterable[Mapping[str, object]]) -> None:
@@ -109,7 +110,7 @@ class RowsDigest:
 
 
 def close_abandoned(connection: Connection, target: int, *, shard: str | None) -> None:
-    """Add runs that never ended to the chain; a process still working on one is shut out.
+    """Add runs that never ended to the chain; a process that still works on one is excluded.
 
     The runs of each shard `I/N` form a separate chain, because shards run at the same time.
     """
@@ -159,8 +160,8 @@ def hash_of(
     return digest(
         {
             "run": _hashed_columns(row),
-            # Calls by their order, the others by slug: a database returns rows without an order in
-            # any.
+            # Calls are ordered by id, other rows by slug, because a database returns rows in any
+            # order.
             "calls": [list(call) for call in calls],
             "outcomes": {each.slug: each.document for each in outcomes},
             "pre_images": {each.slug: each.document for each in pre_images},
@@ -187,7 +188,7 @@ def write_state_digest(connection: Connection, target: int, state: RowsDigest) -
 
 
 def anchor_of(connection: Connection, target: int, shard: str | None) -> Anchor:
-    """Return the anchor of a chain; a copy elsewhere later proves that nothing was removed."""
+    """Return the anchor of a chain; a copy elsewhere can later prove that nothing was removed."""
     end = _read_chain_end(connection, target, shard)
     return Anchor(end.head, end.length, str(read_state_digest(connection, target)))
 

@@ -96,7 +96,7 @@ def store(
 def store_secrets(
     connection: Connection, target: int, records: Mapping[str, Mapping[Path, SecretRecord]]
 ) -> None:
-    """Store what is known about secrets that another tool wrote; a known fingerprint is kept.
+    """Store records of secrets that another tool wrote; an existing fingerprint is kept.
 
     Nothing is stored about what Git declared, so that a slug without a file is not withdrawn.
     """
@@ -108,7 +108,7 @@ def store_secrets(
     }
     for row in known:
         key = (row["slug"], row["path"])
-        # What a run sent is known better than what another tool has stored.
+        # A record of a run is more reliable than one from another tool.
         if key not in rows or row["fingerprint"] is not None:
             rows[key] = row
     state = read_state_digest(connection, target)
@@ -286,7 +286,7 @@ def _content(row: _Row) -> _Row:
 
 
 def _replaced_slugs(before: Iterable[_Row], items: Iterable[Confirmed]) -> set[str]:
-    """Return the slugs that belong to another object now, whose old secrets no longer count."""
+    """Return the slugs that now belong to another object, so that old secrets are discarded."""
     now = {item.declared.slug: item.identity for item in items}
     # An unknown id is no proof of another object.
     known = {row["slug"]: row["identity"] for row in before if row["identity"] is not None}

@@ -75,14 +75,14 @@ class Location:
 
     @property
     def where(self) -> str:
-        """The location without a password, which the query of a URL can contain, too."""
+        """The location without a password, which the query of a URL can also contain."""
         if self.url is None:
             return str(self.file)
         return self.url.set(query={}).render_as_string(hide_password=True)
 
     @property
     def hidden(self) -> frozenset[str]:
-        """Return the texts that no message may repeat: passwords in the URL and in its query."""
+        """Return the strings that no message may repeat: passwords in the URL and in its query."""
         if self.url is None:
             return frozenset()
         values: list[str] = []
@@ -101,7 +101,7 @@ class Location:
 
 
 def _exists(file: Path) -> bool:
-    """Whether a name is taken, even by a broken link.
+    """Whether a path exists, even as a broken link.
 
     `Path.exists` is False if a folder is not accessible or a volume is not mounted, but an
     inaccessible ledger must not count as absent.
@@ -116,7 +116,7 @@ def _exists(file: Path) -> bool:
 
 
 UNKNOWN_ORGANISATION = ""
-"""The organisation of a row until the API's list has named one."""
+"""The organisation of a row until the API's list has shown it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class TargetKey:
         """Return the id of this target's row, given those of its name and host by organisation."""
         if self.organisation is not None:
             return rows.get(self.organisation, rows.get(UNKNOWN_ORGANISATION))
-        # Before the API's list has named the organisation, several cannot be distinguished.
+        # Until the API's list has shown the organisation, several cannot be distinguished.
         if len(rows) == 1:
             return next(iter(rows.values()))
         return rows.get(UNKNOWN_ORGANISATION)

@@ -69,7 +69,7 @@ def file_lock(folder: Path, key: TargetKey, holder: Holder) -> Iterator[Check]:
 
         yield check
         with suppress(OSError):  # the lock is released either way
-            # The next holder may not have written yet, and must not appear under this name.
+            # The next holder may not have written yet, and must not be shown as this run.
             stream.seek(0)
             stream.truncate(0)
 
@@ -113,7 +113,7 @@ def shared_lock(database: Database, key: TargetKey, holder: Holder) -> Iterator[
 def is_file_lock_held(folder: Path, key: TargetKey) -> bool:
     """Return whether another process holds the lock of a target, or of one of its shards."""
     try:
-        # Never created here: commands that only read ask, and must leave nothing behind.
+        # Never created here, because commands that only read must not leave a file behind.
         with (folder / f"{_name(key)}.lock").open("rb") as stream:
             try:
                 # Released at once, when the file is closed.
@@ -177,10 +177,10 @@ def _acquire(session: Connection, name: str, holder: Holder, *, shared: bool) ->
     lock = func.pg_try_advisory_lock_shared if shared else func.pg_try_advisory_lock
     if not session.scalar(select(lock(_number(name)))):
         return session.scalar(select(holders.c.document).where(holders.c.lock == name)) or ""
-    # A shard also holds a lock of its own, whose row names it.
+    # A shard also holds a separate lock, whose row names it.
     if shared:
         return None
-    # A holder that died has lost its lock, but not its row.
+    # The row of a holder remains after it has died, but its lock does not.
     session.execute(delete(holders).where(holders.c.lock == name))
     session.execute(insert(holders).values(lock=name, document=json.dumps(asdict(holder))))
     return None
@@ -203,7 +203,7 @@ def _name(key: TargetKey, shard: str | None = None) -> str:
 
     The organisation is not part of it, because it becomes known only while the lock is held.
     """
-    # Two names can become equal here; the hash below distinguishes them.
+    # Two names can become equal here; the hash distinguishes them.
     readable = "".join(c if c.isalnum() else "-" for c in key.name)[:40] or "target"
     part = f"-{shard.replace('/', '-of-')}" if shard is not None else ""
     return f"{readable}-{hashlib.sha256(f'{key.name} {key.host}'.encode()).hexdigest()[:12]}{part}"

@@ -1,7 +1,7 @@
-"""Rate of calls that a target's API accepted, so that the next run begins there.
+"""Rate of calls that a target's API accepted, with which the next run starts.
 
-It is a row of the table `meta`. It only paces calls: no row, an old one and a damaged one mean that
-the rate is measured again.
+It is a row of the table `meta`. It only paces calls: if the row is missing, old or damaged, the
+rate is measured again.
 """
 
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from reconciler.remote.api import MeasuredRate
 from reconciler.remote.exchange import LONGEST_PAUSE_SECONDS
 
 MAX_AGE = timedelta(days=7)
-"""Age at which a rate is measured again: a limit that was raised is otherwise never noticed."""
+"""Age at which a rate is measured again, because a raised limit is otherwise not detected."""
 
 _SLOWEST, _FASTEST = 1 / LONGEST_PAUSE_SECONDS, 10_000.0
 
@@ -34,7 +34,7 @@ def to_text(rate: MeasuredRate, *, now: datetime) -> str:
 
 
 def from_text(text: str | None, *, now: datetime) -> MeasuredRate | None:
-    """Parse the text of a row; return None for one that does not count."""
+    """Parse the text of a row; return None if it is old or damaged."""
     try:
         found = parse_document(text or "")
         age = now - datetime.fromisoformat(found["measured_at"])

@@ -43,7 +43,7 @@ _ON_POSTGRES = """
     WHERE c.relname IN :tables AND c.relkind IN ('r', 'p', 'v') AND pg_table_is_visible(c.oid)
       AND a.attnum > 0 AND NOT a.attisdropped
 """
-# Three tables must be there, because other programs have a table `meta` as well.
+# Three tables must exist, because other programs also have a table `meta`.
 _HIDDEN_SCHEMA = """
     SELECT quote_ident(n.nspname)
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -97,7 +97,7 @@ def version_of(connection: Connection) -> int | None:
     Raises `LedgerError` for an incomplete ledger, and for one that this role cannot see.
     """
     columns = _columns(connection)
-    # Asked of the catalogue, because a failed query would end the transaction on PostgreSQL.
+    # Read from the catalogue, because a failed query would end the transaction on PostgreSQL.
     if meta.name not in columns:
         _require_no_ledger(connection, columns)
         return None
@@ -148,7 +148,7 @@ def _require_no_ledger(connection: Connection, columns: Mapping[str, set[str]]) 
         raise incomplete(f"the table {meta.name} is missing, and these are there: {names}")
     if connection.dialect.name != "postgresql":
         raise incomplete("the file is not a ledger")
-    # Tables of a schema that a role may not use are invisible to it.
+    # Tables of a schema are invisible to a role that is not allowed to use it.
     hidden = connection.scalar(text(_HIDDEN_SCHEMA))
     if hidden is not None:
         raise LedgerError(
@@ -169,7 +169,7 @@ def migrate(connection: Connection) -> None:
         create_tables(connection)
         return
     for version in range(found + 1, NEWEST + 1):
-        # All in one transaction: a ledger is on the old version or on the new one, never between.
+        # All in one transaction, so that a ledger has either the old version or the new one.
         STEPS[version](connection)
     require_tables(connection)
     if found != NEWEST:

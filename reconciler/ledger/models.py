@@ -47,7 +47,7 @@ class RunFilter:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """Who started a run and who approved it, from the environment of the CI.
+    """Who started a run and who approved it, from the environment of the CI system.
 
     `shard` is `I/N` for a run of a part of the target.
     """
@@ -67,7 +67,7 @@ class RunFacts:
 class Anchor:
     """End of a target's chain of runs, and digest of its last-applied state.
 
-    A copy elsewhere later shows if runs were removed or if either was changed. `head` is None
+    A copy elsewhere can later show whether runs were removed or either was changed. `head` is None
     before the first run.
     """
 
@@ -138,7 +138,7 @@ class PreImage:
 
 @dataclass(frozen=True, slots=True)
 class RecordedAction:
-    """Action that a run set out to do, whatever came of it.
+    """Action that a run planned, with any outcome.
 
     `has_values` is False if the record has only the paths of the changes.
     """
@@ -168,7 +168,7 @@ class OwnCall:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """Last run that found or made an integration as declared, and the time at which it began."""
+    """Last run that found or made an integration as declared, and its start time."""
 
     run: str
     began_at: str
@@ -176,7 +176,7 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class OwnWrites:
-    """What the ledger knows about our own writes since the oldest of the confirmations."""
+    """Records of our own writes since the oldest of the confirmations."""
 
     confirmations: Mapping[str, Confirmation] = field(default_factory=lambda: MappingProxyType({}))
     calls: tuple[OwnCall, ...] = ()

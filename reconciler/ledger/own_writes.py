@@ -63,7 +63,7 @@ def _confirming_runs(
             .join(runs)
             .where(runs.c.target == target, outcomes.c.slug.in_(named))
             .where(outcomes.c.document.contains(_APPLIED, autoescape=True))
-            # An undo applies something else than the files declare.
+            # An undo does not apply what the files declare.
             .where(~runs.c.facts.contains(_UNDOES, autoescape=True))
             .group_by(outcomes.c.slug)
             .subquery()
@@ -83,7 +83,7 @@ def _began_at(run: str, started_at: str | None) -> str | None:
         moment = datetime.strptime(named[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
         return started_at
-    # The record of a run begins after its reads, and what was changed in between counts.
+    # The record of a run starts after its reads, and changes in between count.
     text = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return text if started_at is None else min(text, started_at)
 
@@ -99,6 +99,6 @@ def _call(row: Row[tuple[object, ...]]) -> OwnCall:
         started_at=row.started_at,
         ended_at=row.ended_at,
         request_id=row.request_id,
-        # A call that was cut off has no end, and whether it arrived is unknown.
+        # An interrupted call has no end, and it is unknown whether it was carried out.
         is_done=row.ended_at is not None and row.error is None,
     )

@@ -1,4 +1,4 @@
-"""The PostgreSQL database of a ledger, with a limit on how long it may not answer.
+"""The PostgreSQL database of a ledger, with a limit on how long it may not respond.
 
 Imported only for a URL of PostgreSQL, because psycopg is an extra.
 """
@@ -12,7 +12,7 @@ from sqlalchemy import URL, Engine, ExceptionContext, create_engine, event
 
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 10.0
-"""Maximum time of silence while a response is due."""
+"""Maximum time without data while a response is expected."""
 
 _INTERVAL = 0.1
 
@@ -57,14 +57,14 @@ class BoundedConnection(psycopg.Connection[Any]):
 def _within(
     exchange: Generator[Any, Any, Any], *, step: float, seconds: float
 ) -> Generator[Any, Any, Any]:
-    """Yield from an exchange, and raise `LedgerTimeout` after `seconds` without an answer."""
+    """Yield from an exchange, and raise `LedgerTimeout` after `seconds` without a response."""
     idle = 0.0
     try:
         wanted = next(exchange)
         while True:
             ready = yield wanted
-            # The driver resumes after each `step` even if nothing is ready, so silence is counted
-            # in steps.
+            # The driver resumes after each `step` even if nothing is ready, so the time without
+            # data is counted in steps.
             idle = 0.0 if ready else idle + step
             if idle >= seconds:
                 raise LedgerTimeout(f"no response within {seconds:g} seconds")
@@ -74,7 +74,7 @@ def _within(
 
 
 def engine_of(url: URL, *, limit_seconds: float) -> Engine:
-    """Return an engine whose waits are bounded by `limit_seconds`."""
+    """Return an engine whose waits are limited to `limit_seconds`."""
     silence = min(SILENCE_SECONDS, limit_seconds)
     connect_args = {
         # libpq accepts whole seconds, and 0 would mean no limit.
@@ -104,7 +104,7 @@ def engine_of(url: URL, *, limit_seconds: float) -> Engine:
 
 
 def _note_role(context: ExceptionContext) -> None:
-    """Add the role to a refusal, so that the message can name the role without the right."""
+    """Add the role to a refusal, so that the message can name it."""
     problem, connection = context.original_exception, context.connection
     if connection is None or connection.closed or connection.invalidated:
         return

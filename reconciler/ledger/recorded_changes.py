@@ -1,6 +1,6 @@
-"""Changes of a run as its record holds them: those of the plan, without any secret.
+"""Changes of a run as recorded: those of the plan, without any secret.
 
-The record of a run of release 0.1 has the paths only. Changes that are reconstructed from them have
+The record of a run of release 0.1 has only the paths. Changes that are reconstructed from them have
 no values, because the record does not show what the run wrote.
 """
 
@@ -58,9 +58,9 @@ def _change(item: Mapping[str, Any]) -> Change:
 
 
 def _is_secret(path: Path) -> bool:
-    """Return whether a field is a secret by now; it was recorded openly if it was none then.
+    """Return whether a field is now a secret; it was recorded in clear text if it was not one then.
 
-    A field that no model describes is as it was recorded: only its target lists it as known.
+    A field that no model describes is unchanged, because only its target lists it as known.
     """
     field = any_provider_schema().at(path)
     return field.facts.sensitive and field.is_known

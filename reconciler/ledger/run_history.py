@@ -58,7 +58,7 @@ def count(connection: Connection, filters: RunFilter) -> int:
 
 
 def finished_commits(connection: Connection, key: TargetKey, *, limit: int) -> tuple[str, ...]:
-    """Return the commits of the newest finished runs on a target, newest first, each once."""
+    """Return the commits of the newest finished runs on a target, newest first, no duplicates."""
     target = target_rows.find(connection, key)
     if target is None:
         return ()
@@ -84,7 +84,7 @@ def images_of(connection: Connection, run: str) -> list[PreImage]:
 def actions_of(
     connection: Connection, names: Sequence[str], *, slug: str | None = None
 ) -> dict[str, list[RecordedAction]]:
-    """Return what runs set out to do, by run and ordered by slug; `slug` limits it to one."""
+    """Return the planned actions of runs, by run and ordered by slug; `slug` limits them to one."""
     found: dict[str, list[RecordedAction]] = {name: [] for name in names}
     for start in range(0, len(names), _RUNS_PER_QUERY):
         query = (
@@ -102,7 +102,7 @@ def actions_of(
 
 
 def calls_of(connection: Connection, run: str) -> list[dict[str, Any]]:
-    """Return the calls of a run in the order in which they began: names of fields, no values."""
+    """Return the calls of a run in the order of their start: names of fields, no values."""
     query = select(calls).join(runs).where(runs.c.run == run).order_by(calls.c.id)
     return [
         {
@@ -126,7 +126,7 @@ def made_by_runs(
         select(pre_images.c.slug, pre_images.c.document)
         .join(runs)
         .where(runs.c.target == target, pre_images.c.slug.in_(sorted(slugs)))
-        # Only limits what is parsed; the key in the parsed document decides.
+        # This only limits what is parsed; the key in the parsed document decides.
         .where(pre_images.c.document.contains('"made":', autoescape=True))
     )
     found: dict[str, frozenset[str]] = {}
@@ -202,7 +202,7 @@ class ShadowRuns:
 def shadow_runs(connection: Connection, target: int) -> ShadowRuns:
     """Return the runs on a target that announced to create a shadow.
 
-    A call is recorded before it is sent, so a run that was killed right after it is known, too.
+    A call is recorded before it is sent, so a run that was killed right afterwards is also found.
     """
     query = (
         select(calls.c.slug, runs.c.run, runs.c.finished_at)

@@ -66,11 +66,12 @@ class Recorder:
     ) -> None:
         """Record who runs which plan, and the current state of everything that it will change.
 
-        `overrides` are the reasons for which it runs against a rule of its target, by rule.
+        `overrides` are the reasons with which it overrides rules of its target, by rule.
         """
         with self._database.writing() as connection:
             target = target_rows.find_or_create(connection, self._key)
-            # A crashed run joins the chain first: nothing may be recorded for it after this one.
+            # A crashed run is added to the chain first, because nothing may be recorded for it
+            # after this run.
             hash_chain.close_abandoned(connection, target, shard=self._facts.shard)
             values = {
                 "target": target,
@@ -88,7 +89,7 @@ class Recorder:
 
     def require_open(self) -> None:
         """Raise `LockLost` if another run has closed this one."""
-        # Before its start is recorded, no other run can have closed it.
+        # Until its start is recorded, no other run can have closed it.
         if self._run_id:
             with self._database.writing() as connection:
                 self._require_open(connection)
@@ -143,8 +144,8 @@ class Recorder:
         `refused` means that it was certainly not carried out; `made` is the id of the created
         object.
         """
-        # By slug: the calls of one action run one after the other, those of several at the same
-        # time.
+        # Identified by slug: the calls of one action run in sequence, those of several actions
+        # concurrently.
         call_id = self._open_calls.pop(action.slug, None)
         values = {
             "ended_at": self._now(),
@@ -188,11 +189,11 @@ class Recorder:
 
     def _facts_of(self, plan: Plan, overrides: Mapping[str, str]) -> dict[str, object]:
         facts = asdict(self._facts)
-        # It has a column of its own.
+        # It has a separate column.
         del facts["run"]
         facts |= overrides
         if plan.policies:
-            # Without the findings, which the result holds: they can be long.
+            # Without the findings, which can be long and are in the result.
             facts["policies"] = [
                 {"name": p.name, "digest": p.digest, "verdict": p.verdict.value}
                 for p in plan.policies
@@ -212,8 +213,8 @@ class Recorder:
 
     def _store_created_id(self, connection: Connection, slug: str, identity: str) -> None:
         """Add the id of the created object to the pre-image of the slug."""
-        # Both the response and the outcome of a create name the id; the second time it is already
-        # stored.
+        # Both the response and the outcome of a create contain the id; the second time, it is
+        # already stored.
         if self._created_ids.get(slug) == identity:
             return
         found = connection.scalar(_READ_IMAGE, {"the_run": self._run_id, "the_slug": slug})
@@ -224,7 +225,7 @@ class Recorder:
     def _store_image(
         self, connection: Connection, slug: str, document: Mapping[str, object]
     ) -> None:
-        # The new document need not name it.
+        # The new document may not contain it.
         self._created_ids.pop(slug, None)
         values = {"the_run": self._run_id, "the_slug": slug, "document": to_json(document)}
         connection.execute(_STORE_IMAGE, values)
@@ -284,7 +285,7 @@ def _changed_paths(action: Action) -> tuple[Path, ...]:
             for length in range(1, len(path) + 1):
                 known[show_path(path[:length])] = path[:length]
     return tuple(
-        # Too much is better than nothing: an undo then restores the whole field.
+        # In doubt, too much is recorded; an undo then restores the whole field.
         known.get(change.path) or (_TOP_LEVEL.split(change.path, maxsplit=1)[0],)
         for change in action.changes
     )

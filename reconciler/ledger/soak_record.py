@@ -1,9 +1,9 @@
 """How long each integration of a target has had its content without drift.
 
 It is a row of the table `meta`, kept only for targets that others are promoted from. An entry
-begins when a run has applied the content, or when a check first finds that content in the API. Each
-later check that finds no difference extends it; a difference that came from the API ends it. A
-damaged row counts as none, so that the time begins again.
+starts when a run has applied the content, or when a check first finds that content in the API. Each
+later check without a difference extends it; a difference that was made in the API ends it. A
+damaged row counts as missing, so that the time restarts.
 """
 
 from collections.abc import Collection, Mapping
@@ -35,7 +35,7 @@ class SoakEntry:
 class SoakCheck:
     """What a run or a check has found: the content of the integrations in sync, by slug.
 
-    `ended` are those whose time begins again, because the API or a run has changed them, and
+    `ended` are those whose time restarts, because they were changed in the API or by a run, and
     `removed` those that a run was about to delete.
     """
 
@@ -55,7 +55,7 @@ def content_of(fields: Tree) -> str:
 
 
 def from_text(text: str | None) -> dict[str, SoakEntry]:
-    """Parse the text of a row; return nothing for one that does not count."""
+    """Parse the text of a row; return an empty result if it is damaged."""
     try:
         entries = {
             slug: SoakEntry(found["content"], found["since"], found["checked"])
@@ -75,7 +75,7 @@ def updated(
 ) -> str:
     """Return the text of a row after a check.
 
-    Only content that a run has applied counts, as `last_applied` has it.
+    Only content that a run has applied counts, according to `last_applied`.
     """
     entries = from_text(text)
     for slug in check.ended:
@@ -87,12 +87,13 @@ def updated(
     for slug, content in check.in_sync.items():
         known, past = entries.get(slug), last_applied.get(slug)
         if past is None or past.declared is None or content_of(past.declared) != content:
-            # The API has what no run has applied, so nothing is known about what was applied.
+            # The API has content that no run has applied, so nothing is known about the applied
+            # content.
             entries.pop(slug, None)
             continue
         continues = known is not None and known.content == content
         entries[slug] = SoakEntry(content, known.since if known and continues else now, now)
-    # What was removed stays removed as long as no entry says otherwise.
+    # A removed integration stays removed until an entry shows otherwise.
     absent = [s for s, e in entries.items() if e.content is None and s not in last_applied]
     for slug in absent:
         entries[slug] = SoakEntry(None, entries[slug].since, now)

@@ -1,7 +1,7 @@
 """SQLite file of a ledger.
 
 It uses a write-ahead log and full synchronisation, so committed data is on disk. A writing
-transaction takes the write lock when it begins, so that two processes wait for each other.
+transaction takes the write lock when it begins, so that concurrent processes wait for each other.
 """
 
 import os
@@ -96,7 +96,7 @@ def sync(file: Path) -> None:
 
 
 def put_in_place(unfinished: Path, file: Path) -> None:
-    """Move a complete ledger to its name, unless another process has created one meanwhile."""
+    """Move a complete ledger to its name, unless another process has already created one."""
     try:
         # A link fails if the name is taken; a rename would replace the other process's ledger.
         os.link(unfinished, file)

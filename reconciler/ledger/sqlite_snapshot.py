@@ -1,8 +1,8 @@
 """Snapshot of an SQLite ledger, and what checks store, with the driver alone.
 
 Importing SQLAlchemy takes 15 MB and a quarter of the CPU time of a small plan. So a complete ledger
-of the newest version is read and written here. Any other, and one that fails in any way, is left to
-`reconciler.ledger.store`, which migrates it or explains the failure.
+of the newest version is read and written here. `reconciler.ledger.store` handles any other ledger
+and any failure: it migrates the ledger or explains the failure.
 """
 
 import os
@@ -50,7 +50,7 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
         "holders": "lock document",
     }
 )
-"""The columns of each table; a ledger that lacks one is damaged."""
+"""The columns of each table; a ledger without one of them is damaged."""
 
 _FOUND_COLUMNS = """
     SELECT m.name, p.name FROM sqlite_master AS m, pragma_table_info(m.name) AS p
@@ -83,7 +83,7 @@ _STORE_META = "INSERT OR REPLACE INTO meta (name, value) VALUES (:name, :value)"
 
 @dataclass(frozen=True, slots=True)
 class StoredState:
-    """What a ledger holds of a target; `integrations` is None if the target is unknown.
+    """Records of a target; `integrations` is None if the target is unknown.
 
     `rate` is the row of `reconciler.ledger.measured_rate`.
     """
@@ -95,12 +95,12 @@ class StoredState:
 
 
 def read_stored_state(file: Path, key: TargetKey) -> StoredState | None:
-    """Return what a ledger holds of a target, None for a ledger that is not read here."""
+    """Return the records of a target, None for a ledger that this module does not read."""
     return _reading(file, lambda connection: _read(connection, key))
 
 
 def read_seen_states(file: Path, key: TargetKey) -> Mapping[str, SeenState] | None:
-    """Return each integration as it was last read, None for a ledger that is not read here."""
+    """Return each integration as it was last read; None as in `snapshot`."""
 
     def read(connection: sqlite3.Connection) -> Mapping[str, SeenState]:
         target = key.choose(_ids_by_organisation(connection, key))
@@ -112,7 +112,7 @@ def read_seen_states(file: Path, key: TargetKey) -> Mapping[str, SeenState] | No
 def recent_runs(file: Path, *, target: str | None, limit: int) -> dict[str, str]:
     """Return the newest runs on a target, or on all, with their times; newest first.
 
-    A ledger that is not read here has none.
+    A ledger that this module does not read has none.
     """
     try:
         if not file.is_file():
@@ -120,7 +120,7 @@ def recent_runs(file: Path, *, target: str | None, limit: int) -> dict[str, str]
         with closing(_connect(file)) as connection:
             found = connection.execute(_RECENT_RUNS, {"target": target, "limit": limit})
             return {row["run"]: row["started_at"] for row in found}
-    # The runs only complete a command line, which a broken ledger must not disturb.
+    # The runs are only used for completion, which a broken ledger must not disturb.
     except (sqlite3.Error, OSError):
         return {}
 
@@ -171,10 +171,10 @@ def _reading(file: Path, read: Callable[[sqlite3.Connection], T]) -> T | None:
         if not file.is_file():
             return None
         with closing(_connect(file)) as connection:
-            # One state of the ledger, whatever is committed meanwhile.
+            # One state of the ledger, regardless of later commits.
             connection.execute("BEGIN")
             return read(connection) if _is_readable(connection) else None
-    # Whatever is wrong, SQLAlchemy's way reads the ledger again and explains it.
+    # After any failure, the ledger is read again with SQLAlchemy, which explains it.
     except (sqlite3.Error, LedgerError, OSError, UnicodeError):
         return None
 
@@ -182,14 +182,14 @@ def _reading(file: Path, read: Callable[[sqlite3.Connection], T]) -> T | None:
 def _writing(file: Path, store: Callable[[sqlite3.Connection], bool]) -> bool:
     """Write in one transaction, and return whether that was done.
 
-    A ledger that is locked, read-only, older or damaged is left as it is.
+    A ledger that is locked, read-only, older or damaged is not changed.
     """
     try:
         if not file.is_file():
             return False
         with closing(_connect(file, read_only=False)) as connection:
-            # The lock for writing at once: a read that turns into a write can fail after it has
-            # begun.
+            # Takes the write lock immediately, because a read that becomes a write can fail after
+            # it has started.
             connection.execute("BEGIN IMMEDIATE")
             is_stored = _is_readable(connection) and store(connection)
             connection.execute("COMMIT" if is_stored else "ROLLBACK")
@@ -199,7 +199,7 @@ def _writing(file: Path, store: Callable[[sqlite3.Connection], bool]) -> bool:
 
 
 def _connect(file: Path, *, read_only: bool = True) -> sqlite3.Connection:
-    # Without a wait: a file that is locked is waited for by the other way.
+    # Does not wait for a locked file; SQLAlchemy's path waits for it.
     uri = uri_of(file, read_only=read_only)
     connection = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
     connection.row_factory = sqlite3.Row
@@ -224,7 +224,7 @@ def _read(connection: sqlite3.Connection, key: TargetKey) -> StoredState:
     organisations = frozenset(ids) - {UNKNOWN_ORGANISATION}
     target = key.choose(ids)
     if target is None:
-        # None and not empty: without a record, Git may have declared anything before.
+        # None instead of empty, because without a record, Git may have declared anything before.
         return StoredState(None, organisations, ())
     of_target = {"target": target, "limit": MAX_FINISHED_RUNS}
     integrations = last_applied_from_rows(

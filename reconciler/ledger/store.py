@@ -113,8 +113,7 @@ class Ledger:
         with self._database.reading() as connection:
             target = target_rows.find(connection, key)
             found = shadow_runs(connection, target) if target is not None else ShadowRuns({})
-        # A run that crashed leaves the same rows as one in progress; only the lock tells them
-        # apart.
+        # A crashed run leaves the same rows as a run in progress; only the lock distinguishes them.
         rotating = found.unfinished
         if rotating and (is_locked or not self._is_lock_held(key)):
             rotating = frozenset()
@@ -126,7 +125,7 @@ class Ledger:
         return is_file_lock_held(self._lock_folder, key)
 
     def organisations(self, key: TargetKey) -> frozenset[str]:
-        """Return the organisations that have answered under this name and host so far."""
+        """Return the organisations that have been read under this name and host so far."""
         with self._database.reading() as connection:
             return target_rows.organisations(connection, key)
 
@@ -152,14 +151,14 @@ class Ledger:
             return finished_commits(connection, key, limit=MAX_FINISHED_RUNS)
 
     def pre_images(self, run: str) -> list[PreImage]:
-        """Return the pre-images of everything that a run set out to change."""
+        """Return the pre-images of everything that a run planned to change."""
         with self._database.reading() as connection:
             return images_of(connection, run)
 
     def actions(
         self, runs: Sequence[str], *, slug: str | None = None
     ) -> Mapping[str, list[RecordedAction]]:
-        """Return what runs set out to do, by run and ordered by slug; `slug` limits it to one."""
+        """Return the planned actions of runs, by run and by slug; `slug` limits them to one."""
         with self._database.reading() as connection:
             return actions_of(connection, runs, slug=slug)
 
@@ -199,7 +198,7 @@ class Ledger:
         return soak_record.from_text(text)
 
     def record_soak(self, key: TargetKey, check: "SoakCheck", *, now: str) -> None:
-        """Record what a run or a check has found on a target that others are promoted from."""
+        """Record the findings of a run or a check on the source of a promotion."""
         from reconciler.ledger import soak_record  # noqa: PLC0415  few targets are promoted
 
         with self._database.writing() as connection:
@@ -247,7 +246,7 @@ class Ledger:
     def verify(self, *, expected_head: str | None = None) -> list[Diagnostic]:
         """Return a finding for everything that was changed or removed.
 
-        `expected_head` is the hash of a run that was kept elsewhere and must be on record.
+        `expected_head` is the hash of a run that was stored elsewhere and must be recorded.
         """
         with self._database.reading() as connection:
             return verify(connection, expected_head=expected_head)
@@ -291,7 +290,7 @@ class Ledger:
     def store_secrets(
         self, key: TargetKey, records: Mapping[str, Mapping[FieldPath, SecretRecord]]
     ) -> None:
-        """Store records of secrets that another tool wrote; a known fingerprint is kept."""
+        """Store records of secrets that another tool wrote; an existing fingerprint is kept."""
         with self._database.writing() as connection:
             target = target_rows.find_or_create(connection, key)
             last_applied.store_secrets(connection, target, records)
@@ -317,8 +316,8 @@ class Ledger:
             else file_lock(folder, key, holder)
         )
         with lock as check:
-            # The lock of a database can be lost with its connection, so `require_lock` asks before
-            # each write.
+            # The lock of a database can be lost with its connection, so `require_lock` checks it
+            # before each write.
             self._check = check
             try:
                 yield
@@ -359,7 +358,7 @@ def open_ledger(
 
     It is created unless `read_only`, and migrated in any case. `pepper` is the value of
     RECONCILE_LEDGER_PEPPER. With `on_runner`, no other key is used: a key file next to the ledger
-    would be in the same cache, and both together allow guessing weak secrets.
+    would be in the same cache, and both together would allow weak secrets to be guessed.
     """
     location = Location.of(url, default=path)
     state = location.state

@@ -33,7 +33,7 @@ targets = Table(
     Column("id", Integer, primary_key=True),
     Column("name", String, nullable=False),
     Column("host", String, nullable=False),
-    # Empty until the API's list has named the organisation. Not null, because a unique constraint
+    # Empty until the API's list has shown the organisation. Not null, because a unique constraint
     # treats two nulls as different values.
     Column("organisation", String, nullable=False),
     UniqueConstraint("name", "host", "organisation"),

@@ -14,7 +14,7 @@ from reconciler.ledger.codec import parse_document, to_json
 from reconciler.ledger.location import UNKNOWN_ORGANISATION, TargetKey
 from reconciler.ledger.tables import meta, targets
 
-# As text, because both databases know this form and SQLAlchemy has it per dialect only.
+# As text, because both databases support this form, but SQLAlchemy only per dialect.
 _INSERT = """
     INSERT INTO targets (name, host, organisation) VALUES (:name, :host, :organisation)
     ON CONFLICT DO NOTHING
@@ -57,7 +57,7 @@ def lock(connection: Connection, target: int) -> None:
 
 
 def organisations(connection: Connection, key: TargetKey) -> frozenset[str]:
-    """Return the organisations that have answered under this name and host so far."""
+    """Return the organisations that have been read under this name and host so far."""
     return frozenset(_ids_by_organisation(connection, key)) - {UNKNOWN_ORGANISATION}
 
 

@@ -55,7 +55,7 @@ class _Link:
 def verify(connection: Connection, *, expected_head: str | None = None) -> list[Diagnostic]:
     """Return a finding for everything that was changed or removed.
 
-    `expected_head` is the hash of a run that was kept elsewhere and must be on record.
+    `expected_head` is the hash of a run that was stored elsewhere and must be recorded.
     """
     names = {row.id: row.name for row in connection.execute(select(targets))}
     chains: dict[_Chain, list[_Link]] = defaultdict(list)
@@ -70,8 +70,8 @@ def verify(connection: Connection, *, expected_head: str | None = None) -> list[
         hashed = hash_of(row, **{name: part.of(row.id) for name, part in parts.items()})
         name = names.get(row.target, "?")
         if row.hash is None:
-            # Without an end, it is in progress, or it crashed and joins the chain with the next
-            # run.
+            # A run without an end is in progress, or it has crashed and the next run adds it to the
+            # chain.
             if row.finished_at is not None:
                 problems.append(_broken(row.run, name, "has ended and has no hash"))
             continue
@@ -140,7 +140,8 @@ def _check_chain(name: str, links: list[_Link], end: ChainEnd | None) -> Iterato
     last, is_whole = None, True
     for number, link in enumerate(links, 1):
         if link.previous != last or (is_whole and link.position != number):
-            # Positions after a gap are all off by the same number; one finding is enough.
+            # All positions after a gap are shifted by the same number, so one finding is
+            # sufficient.
             is_whole = False
             yield _broken(link.run, name, "does not follow the run recorded before it")
         last = link.hash

@@ -11,19 +11,19 @@ from reconciler.frozen_dataclass import dataclass
 
 
 class IntegrationsAPI(Protocol):
-    """Anything that answers calls: the HTTP client, the simulator's core in tests, a recorder."""
+    """Interface of an API: the HTTP client, the simulator's core in tests, or a recorder."""
 
     async def call(self, call: Call) -> Reply:
-        """Make one call and return its successful answer.
+        """Make one call and return its successful response.
 
-        Raises `reconciler.remote.errors.RemoteError` for everything else.
+        Raises `reconciler.remote.errors.RemoteError` otherwise.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """One request and its outcome, for logs and metrics; nothing secret, neither body nor header.
+    """One request and its outcome, for logs and metrics; it contains no secret, body or header.
 
     `status` is None if no response arrived; `error` is the code of a failure, `date` the server's
     clock according to its header.
@@ -57,7 +57,7 @@ class ReadProgress:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredRate:
-    """Rate that a server was found to accept, and the seconds over which it counts calls."""
+    """Measured rate that a server accepts, and the seconds over which it counts calls."""
 
     calls_per_second: float
     window_seconds: float

@@ -1,9 +1,9 @@
-"""Parser of a page of the audit log, which drops request bodies before anything can hold them.
+"""Parser of a page of the audit log, which drops request bodies before they can be stored.
 
-`request_body` has the secrets of a write in clear, and query and headers can have some, too
-(remote/API.md §12). Therefore only members of a fixed list are kept while the JSON is parsed: no
-reply, record, error or log can contain another one. Of the headers one fact is kept: whether a
-browser sent the request. Meaning of the records: `reconciler.remote.audit_log`.
+`request_body` contains the secrets of a write in clear text, and the query and headers can also
+contain secrets (remote/API.md §12). Therefore, only members of a fixed list are kept while the JSON
+is parsed: no reply, record, error or log can contain any other. Only one fact of the headers is
+kept: whether a browser sent the request. Meaning of the records: `reconciler.remote.audit_log`.
 """
 
 import json
@@ -33,7 +33,7 @@ CLIENT = "client"
 BROWSER, PROGRAM = "browser", "program"
 
 _LONGEST_INTEGER = 18
-"""Digits; no number of a record is longer."""
+"""Maximum number of digits of a number in a record."""
 
 
 def read_page(body: bytes) -> object:
@@ -48,7 +48,7 @@ def _without_secrets(members: list[tuple[str, Any]]) -> dict[str, Any]:
     kept = {}
     for name, value in members:
         if name in _KEPT:
-            # The query of an address can hold anything.
+            # The query of an address can contain anything.
             is_address = name == "uri" and isinstance(value, str)
             kept[name] = value.partition("?")[0] if is_address else value
         elif name == _HEADERS and isinstance(value, str):
@@ -67,10 +67,10 @@ def _client(headers: str) -> str | None:
     if not isinstance(members, dict):
         return None
     agents = [value for name, value in members.items() if name.lower() == _USER_AGENT]
-    # Headers are masked in part, so an asterisk can stand for anything.
+    # Headers are partly masked, so an asterisk can represent any text.
     if len(agents) != 1 or not isinstance(agents[0], str) or not agents[0] or "*" in agents[0]:
         return None
-    # Every browser begins its name like this, for historical reasons.
+    # For historical reasons, the name of every browser begins like this.
     return BROWSER if agents[0].startswith("Mozilla/") else PROGRAM
 
 

@@ -1,8 +1,8 @@
 """Audit log of the API: who wrote what and when (remote/API.md §12).
 
-A log is read page by page, and is whole only if it had as many records as the API promised. Which
-record explains which difference: `reconciler.drift.attribution`. What never gets this far, such as
-request bodies: `reconciler.remote.audit_body`.
+A log is read page by page, and is complete only if it has as many records as the API announced.
+Which record explains which difference: `reconciler.drift.attribution`. Parts that are dropped
+before, such as request bodies: `reconciler.remote.audit_body`.
 """
 
 import re
@@ -26,10 +26,10 @@ PAGE_SIZE = 100
 """Records per page, the documented maximum."""
 
 _USUAL_SIZES = frozenset({10, 20, 25, 30, 50, PAGE_SIZE})
-"""Sizes of pages that servers grant; a page of such a size may be full."""
+"""Page sizes that servers use; a page of such a size may be full."""
 
 MAX_PAGES = 1000
-"""Pages after which a window is too long to be read."""
+"""Maximum number of pages of a time range."""
 
 UNNOTICEABLE = timedelta(seconds=2)
 """Difference between two clocks that can come from the network or from rounding."""
@@ -38,7 +38,7 @@ LONGEST_ID = 255
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _METHOD = re.compile(r"[A-Z]{1,16}")
-# A shortened or masked id may be that of several actors.
+# A shortened or masked id may belong to several actors.
 _MASKS = re.compile(r"\.{3}|[*•…·●]")
 _COLLECTION = "integrations"
 _WORKSPACES = "workspaces"
@@ -87,14 +87,14 @@ _PARTS = {
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who made a request; `id` is None where the record has none."""
+    """Who made a request; `id` is None if the record has none."""
 
     kind: ActorKind
     id: str | None = None
 
     @property
     def is_identified(self) -> bool:
-        """Return whether two records with this actor are certainly of the same one."""
+        """Return whether two records with this actor certainly have the same writer."""
         has_kind = self.kind is not ActorKind.UNKNOWN
         return has_kind and self.id is not None and not _MASKS.search(self.id)
 
@@ -104,8 +104,8 @@ class AuditRecord:
     """One request, as far as an attribution needs it.
 
     `reference` is the slug or id that the path names. `method` is empty if the record has none;
-    `at` and `status` are None if the record has none that can be read. `is_about_other` states that
-    the record itself names another kind of resource than its path.
+    `at` and `status` are None if the record has no valid value. `is_about_other` states that the
+    record names another kind of resource than its path.
     """
 
     at: datetime | None
@@ -120,7 +120,7 @@ class AuditRecord:
 
 
 class LogProblem(StrEnum):
-    """Reason why a log could not be read: not allowed to, or not all of it."""
+    """Reason why a log could not be read: not allowed, or incomplete."""
 
     REFUSED = "refused"
     INCOMPLETE = "incomplete"
@@ -130,8 +130,8 @@ class LogProblem(StrEnum):
 class AuditLog:
     """Records of a window, in no particular order, and the calls that read them.
 
-    With a `problem` the records are not to be used; `detail` explains it without any value of the
-    API. `ahead` is how far the API's clock is ahead of ours, zero if that is not noticeable.
+    With a `problem`, the records must not be used; `detail` explains it without any value of the
+    API. `ahead` is the time by which the API's clock is ahead of ours, zero if it is negligible.
     """
 
     since: datetime
@@ -144,7 +144,7 @@ class AuditLog:
 
     @property
     def begins(self) -> datetime | None:
-        """Return the time of the oldest record, which the log covers at least."""
+        """Return the time of the oldest record; the log covers at least the time since then."""
         return min((record.at for record in self.records if record.at is not None), default=None)
 
 
@@ -156,7 +156,7 @@ async def read_audit_log(
     until: datetime,
     now: Callable[[], datetime],
 ) -> AuditLog:
-    """Read a window of the log, with one call per page; never raises `RemoteError`."""
+    """Read a time range of the log, with one call per page; never raises `RemoteError`."""
     reading = _Reading()
     query: dict[str, str | int] = {
         "start_time": _text(since),
@@ -179,7 +179,7 @@ async def read_audit_log(
         problem, detail = _problem(error, first=reading.calls == 1)
     if problem is None and not reading.is_whole:
         problem, detail = LogProblem.INCOMPLETE, reading.explanation
-    # A part of the log could show one writer and lack another, so no writer is named.
+    # A part of the log could show one writer but not another, so no writer is named.
     records = () if problem else tuple(reading.records.values())
     return AuditLog(since, until, records, reading.calls, problem, detail, ahead)
 
@@ -193,7 +193,7 @@ def _ahead(date: str | None, now: datetime) -> timedelta:
 
 
 def _problem(error: RemoteError, *, first: bool) -> tuple[LogProblem, str]:
-    """Return what a failed page means; the text has no message of the API, which may quote any."""
+    """Return the reason of a failed page, without the API's message, which may quote any text."""
     is_refusal = isinstance(error, Answered) and not isinstance(error, ServerFault | Throttled)
     if first and is_refusal:
         return LogProblem.REFUSED, f"status {error.http_status}"
@@ -203,7 +203,7 @@ def _problem(error: RemoteError, *, first: bool) -> tuple[LogProblem, str]:
 
 @dataclass(slots=True)
 class _Reading:
-    """Pages of one window. `total` is None unless it counts the records of all pages."""
+    """Pages of one time range. `total` is None unless it counts the records of all pages."""
 
     records: dict[tuple[object, int], AuditRecord] = field(default_factory=dict)
     calls: int = 0
@@ -218,7 +218,7 @@ class _Reading:
 
     @property
     def explanation(self) -> str:
-        """Return why the log is not whole."""
+        """Return why the log is not complete."""
         return self.damage or f"{len(self.records)} of {self.total} records could be read"
 
     def take(self, body: object) -> None:
@@ -239,7 +239,7 @@ class _Reading:
             self._stop(f"the window has more than {MAX_PAGES} pages")
 
     def _add(self, rows: list[object]) -> None:
-        # Pages overlap if a record is added meanwhile; one page has no record twice.
+        # Pages overlap if a record is added in the meantime; one page has no duplicates.
         on_page: Counter[object] = Counter()
         for row in rows:
             if not isinstance(row, Mapping):
@@ -258,15 +258,15 @@ def _total(total: object, *, on_page: int) -> int | None:
     """Return the number of records on all pages, None if the first page does not show it."""
     if not isinstance(total, int) or isinstance(total, bool):
         return None
-    # It is documented as the total "in the response", which a full page may take for its own, also
-    # one that is smaller than requested.
+    # It is documented as the total "in the response", so a full page, even if smaller than
+    # requested, may count only its own records.
     if total < on_page or (total == on_page and on_page in _USUAL_SIZES):
         return None
     return total
 
 
 def decode_record(row: Mapping[str, object]) -> AuditRecord:
-    """Read a record; what is missing or has another form is unknown, and never an error."""
+    """Read a record; a missing or invalid value counts as unknown and is never an error."""
     method = _string(row, "method").upper()
     place, reference = _place(_string(row, "uri"), _string(row, "resource_type").lower())
     kind = _string(row, "user_type")
@@ -288,7 +288,7 @@ def decode_record(row: Mapping[str, object]) -> AuditRecord:
 
 
 def _source(kind: ActorKind, client: object) -> Source:
-    """Return where a request came from, by the facts of its record (remote/API.md §12)."""
+    """Return where a request came from, according to its record (remote/API.md §12)."""
     if kind is ActorKind.API_KEY:
         return Source.API
     if kind is ActorKind.USER:
@@ -319,7 +319,7 @@ def _place(uri: str, resource: str) -> tuple[Place, str | None]:
 
 def _identifier(row: Mapping[str, object]) -> str | None:
     text = repaired(_string(row, "user_id")).strip()
-    # An id is shown, so it must not be what a client has put in its place.
+    # An id is shown, so it must not be arbitrary text of a client.
     if len(text) > LONGEST_ID or LOOKS_SECRET.search(text):
         return None
     return text or None

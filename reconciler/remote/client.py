@@ -2,7 +2,7 @@
 
 How responses are interpreted: `exchange`. When calls are repeated, and how fast they are sent:
 `retry`. Connections: `transport`. The credential and the bodies do not leave this module: no error
-holds a request, and none is chained to one of its transport.
+contains a request, and none is chained to an error of its transport.
 """
 
 import asyncio
@@ -101,7 +101,7 @@ class Client:
         await self._pool.drop_expired()
 
     async def aclose(self) -> None:
-        """Cancel a call that was begun, and close every connection."""
+        """Cancel a call that was started, and close every connection."""
         if self._begun is not None:
             _, sending = self._begun
             sending.cancel()
@@ -109,13 +109,13 @@ class Client:
         await self._pool.aclose()
 
     def begin(self, call: Call) -> None:
-        """Send a read now; the next equal call returns its answer.
+        """Send a read now; the next equal call returns its response.
 
-        If it fails, that call is made as if this one had not been, so an error is raised only where
-        it is expected, and with the secrets known that it may quote.
+        If it fails, the next call is made normally, so an error is raised only where it is
+        expected, and after the secrets that it may quote are known.
         """
         prepared, content = self._prepare(call)
-        # A write must never be sent before it is announced, and one answer is all that waits.
+        # A write must never be sent before it is announced, and only one response is kept.
         if not prepared.operation.safe or self._begun is not None:
             raise ValueError("one read at a time can be begun")
 
@@ -128,11 +128,11 @@ class Client:
         self._begun = call, asyncio.ensure_future(send())
 
     async def call(self, call: Call) -> Reply:
-        """Make one call and return its successful answer; see `IntegrationsAPI`."""
+        """Make one call and return its successful response; see `IntegrationsAPI`."""
         if self._begun is not None and self._begun[0] == call:
             _, sending = self._begun
             self._begun = None
-            # Waited for and not cancelled, because the request may be answered at any moment.
+            # Awaited and not cancelled, because the response may arrive at any moment.
             answer = await sending
             if answer is not None:
                 return answer
@@ -142,13 +142,13 @@ class Client:
             partial(self._until_not_throttled, prepared, content),
             repeatable=prepared.operation.idempotent,
         )
-        # A reply says 1 by itself; copying each of thousands would cost more than it tells.
+        # The default of a reply is 1, so thousands of copies are avoided.
         return reply if attempts == 1 else replace(reply, attempts=attempts)
 
     async def call_once(self, call: Call) -> Reply:
-        """Make one call with one request at most: never repeated, never paced.
+        """Make one call with one request at most: never repeated or paced.
 
-        For a caller that forwards calls and leaves faults and 429s to its own client. Raises
+        For a caller that forwards calls and whose client handles faults and 429s. Raises
         `RemoteError`, including `Throttled`.
         """
         prepared, content = self._prepare(call)
@@ -168,14 +168,14 @@ class Client:
     async def _until_not_throttled(self, prepared: Prepared, content: bytes | None) -> Reply:
         while True:
             async with self._pool.acquire() as transport:
-                # The connection comes first: a call that was admitted by the rate limiter must be
-                # sent at once.
+                # The connection is acquired first, because a call that the rate limiter admits must
+                # be sent immediately.
                 sent_at = await self.rate_limiter.acquire()
                 counted = True
                 try:
                     return await self._exchange(transport, prepared, content)
                 except Throttled as error:
-                    # The server did not carry it out, so it is repeated whatever the operation.
+                    # The server did not carry it out, so any operation can be repeated.
                     counted = False
                     self.rate_limiter.pause(error, sent_at=sent_at)
                 # The server has not seen any of these, so they show nothing about its limit.
@@ -188,7 +188,7 @@ class Client:
     async def _exchange(
         self, transport: Transport, prepared: Prepared, content: bytes | None
     ) -> Reply:
-        """Send one request and return its response, or raise the error that it means."""
+        """Send one request and return its response, or raise the corresponding error."""
         started = self._timing.clock()
         answer: RawAnswer | None = None
         failure: RemoteError | None = None
@@ -202,8 +202,8 @@ class Client:
             failure = error
             raise
         finally:
-            # In `finally`, because a cancelled request may have reached the API and is recorded,
-            # too.
+            # In `finally`, because a cancelled request may have reached the API and is also
+            # recorded.
             if self._on_request is not None:
                 seconds = self._timing.clock() - started
                 self._on_request(_record(prepared, answer, failure, seconds=seconds))
@@ -226,7 +226,7 @@ class Client:
         return needles_of(parts_of(self._credential))
 
     def _needles(self) -> Needles:
-        """Return the texts that no message may contain; prepared at the first error."""
+        """Return the strings that no message may contain; prepared at the first error."""
         if self._known is None:
             self._known = needles_of(parts_of(self._secrets))
         return self._known
@@ -244,12 +244,13 @@ class Client:
                 attempts=0,
             )
         try:
-            # The total time: a limit for each read would not stop a server that sends slowly.
+            # Limits the total time, because a limit for each read would not stop a server that
+            # sends slowly.
             async with asyncio.timeout(timeout):
                 return await transport.send(self._request(prepared, content))
         except (TransportError, OSError) as error:
             failure = remote_error(error, what=what, base_url=self._base_url)
-        # Raised outside the handler, so that no exception that holds the request becomes its
+        # Raised outside the handler, so that no exception that contains the request becomes its
         # context.
         raise failure
 
@@ -327,11 +328,11 @@ def _record(
 
 
 def credential_header(name: AuthHeader, key: Redacted | None) -> list[tuple[str, str]]:
-    """Return the header with a key; raise `InvalidInput` for a key that no header can carry."""
+    """Return the header with a key; raise `InvalidInput` if the key is not valid in one."""
     if key is None:
         return []
     text = key.reveal()
-    # A line break in the value would end the header and begin another one.
+    # A line break in the value would end the header and start another one.
     if not re.fullmatch(r"[\x21-\x7e]+", text):
         summary, hint = _unusable_key(text)
         raise InvalidInput([problem("bad-api-key", summary, hint=hint)])

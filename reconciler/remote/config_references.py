@@ -22,7 +22,7 @@ _TARGETS = "targets"
 class ConfigReferences:
     """Known providers that a config names, certainly or possibly.
 
-    It is `unclear` if it can also refer to providers in a way that is not understood.
+    It is `unclear` if the config may also refer to providers in a way that is not understood.
     """
 
     certain: frozenset[str] = frozenset()

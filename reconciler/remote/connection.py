@@ -1,9 +1,9 @@
 """One HTTP/1.1 connection to the API, directly or through a proxy: asyncio and h11.
 
-It serves one request at a time and is opened when needed. The general HTTP clients for Python do
-more: they follow redirects, keep cookies and read the environment, and none of that may happen
-here. Importing one takes a sixth of the CPU of a small plan (tests/README.md). Pool, trust and
-errors for users: `transport`.
+It serves one request at a time and is opened when needed. General HTTP clients also follow
+redirects, keep cookies and read the environment, which must not happen here. Importing one takes a
+sixth of the CPU time of a small plan (tests/README.md). Pool, trust and errors for users:
+`transport`.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ CONNECT_TIMEOUT_SECONDS: Final = 5.0
 """Limit for opening a connection, and again for its tunnel and for each TLS handshake."""
 
 BODY_LIMIT: Final = 10 * 1024 * 1024
-"""Bytes of an answer after decompression."""
+"""Maximum size of a response after decompression, in bytes."""
 
 IDLE_SECONDS: Final = 30.0
 """Seconds after which an unused connection is no longer trusted to be open."""
@@ -58,7 +58,7 @@ class Origin:
 
     @property
     def authority(self) -> str:
-        """Return host and port as a request for a tunnel names them."""
+        """Return host and port in the form of a request for a tunnel."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
@@ -87,14 +87,14 @@ def _ascii(host: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """Proxy through which a connection goes; `credential` is the value of its header."""
+    """Proxy of a connection; `credential` is the value of its header."""
 
     origin: Origin
     credential: str | None = None
 
     @property
     def headers(self) -> Headers:
-        """Return the headers that only the proxy may see."""
+        """Return the headers that only the proxy may receive."""
         return [] if self.credential is None else [("Proxy-Authorization", self.credential)]
 
 
@@ -129,17 +129,18 @@ class Connection:
         self._used_at = 0.0
 
     async def send(self, request: Request) -> RawAnswer:
-        """Send a request and return its whole answer; raises `TransportError`."""
+        """Send a request and return its whole response; raises `TransportError`."""
         if self._proxy is None or self._origin.scheme == "https":
             target, headers = request.target, [self._host, *request.headers]
         else:
             # A proxy for unencrypted requests gets each of them, with the whole URL.
             target = f"http://{self._origin.host_header}{request.target}"
             headers = [self._host, *self._proxy.headers, *request.headers]
-        # A connection that the server has closed meanwhile is replaced before anything is sent.
+        # A connection that the server has closed in the meantime is replaced before anything is
+        # sent.
         await self.drop_expired()
         channel = self._open or await self._connect()
-        # Kept again only after a whole exchange: whatever ends this one early closes the channel.
+        # Kept only after a complete exchange; an exchange that ends early closes the channel.
         self._open = None
         try:
             answer = await channel.exchange(request.method, target, headers, request.content)
@@ -153,7 +154,7 @@ class Connection:
     async def aclose(self) -> None:
         """Close the connection, if one is open."""
         if self._open is not None:
-            # Dropped before it is closed, so that a failing close does not leave it in use.
+            # Removed before it is closed, so that it is not used again if closing fails.
             channel, self._open = self._open, None
             await channel.aclose()
 
@@ -190,8 +191,9 @@ async def _connected(origin: Origin) -> "_Channel":
         _Channel,
         origin.host,
         origin.port,
-        # A host with a dead first address is reached at its second. An address has no second one,
-        # and the race of asyncio loses track of a socket if it is cancelled as it connects.
+        # If the first address of a host does not respond, the second one is tried. An IP address
+        # has no second one, and asyncio's Happy Eyeballs can leak a socket if it is cancelled while
+        # it connects.
         happy_eyeballs_delay=None if _is_address(origin.host) else _SECOND_ADDRESS_SECONDS,
     )
     return channel
@@ -210,7 +212,7 @@ async def _connecting(limit_seconds: float) -> AsyncIterator[None]:
     except TimeoutError as late:
         raise ConnectTimeout from late
     # A host name that cannot be encoded is a UnicodeError. A tunnel can break before the API has
-    # seen anything.
+    # received anything.
     except (OSError, UnicodeError, BrokenConnection) as failure:
         raise ConnectError from failure
 
@@ -261,7 +263,7 @@ class _Channel(asyncio.Protocol):
                 await self._waiter
             finally:
                 self._waiter = None
-        # What arrived before a reset is read first: it may be the answer.
+        # Data that arrived before a reset is read first, because it may be the response.
         if not self._received and self._failure is not None:
             raise BrokenConnection from self._failure
         data = bytes(self._received)
@@ -291,7 +293,7 @@ class _Channel(asyncio.Protocol):
     async def exchange(
         self, method: str, target: str, headers: Headers, content: bytes | None
     ) -> RawAnswer:
-        """Send a request and read the whole answer."""
+        """Send a request and read the whole response."""
         self._send(method, target, headers, content)
         head = await self._head()
         # Values have no certain encoding, and Latin-1 can decode every byte.
@@ -349,23 +351,23 @@ class _Channel(asyncio.Protocol):
         """Return whether another request may follow; prepares for it."""
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
             return False
-        # Bytes after an answer would be taken for the next one.
+        # Bytes after a response would be treated as the next one.
         if self._http.trailing_data[0]:
             return False
         self._http.start_next_cycle()
         return True
 
     def has_ended(self) -> bool:
-        """Return whether the server has closed the unused connection, or sent what no one asked."""
+        """Return whether the server has closed the unused connection, or sent unexpected data."""
         if self._ended or self._received:
             return True
-        # What the event loop has not seen yet.
+        # Data that the event loop has not read yet.
         waiting = select.poll()
         waiting.register(self._transport.get_extra_info("socket"), select.POLLIN)
         return bool(waiting.poll(0))
 
     def abort(self) -> None:
-        """Close at once, also in the middle of an exchange."""
+        """Close immediately, even during an exchange."""
         self._transport.abort()
 
     async def aclose(self) -> None:
@@ -375,7 +377,7 @@ class _Channel(asyncio.Protocol):
 
 
 class Body:
-    """Body of an answer that arrives in parts, within `BODY_LIMIT` before and after unpacking."""
+    """Body of a response in parts, within `BODY_LIMIT` before and after decompression."""
 
     def __init__(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
         self._status = status
@@ -391,15 +393,15 @@ class Body:
     def add(self, chunk: bytes) -> None:
         """Add bytes; raises `TooLargeError` and `UndecodableError`."""
         self._received += len(chunk)
-        # One byte more than the limit is enough to know that a body exceeds it.
+        # One byte more than the limit is sufficient to detect that a body exceeds it.
         room = BODY_LIMIT + 1 - len(self._content)
         self._content += chunk if self._gzip is None else self._gzip.unpack(chunk, limit=room)
-        # Also before unpacking: blocks that unpack to nothing could go on for ever.
+        # Also checked before decompression, because empty blocks could continue without end.
         if max(self._received, len(self._content)) > BODY_LIMIT:
             raise TooLargeError
 
     def answer(self) -> RawAnswer:
-        """Return the whole answer; raises `UndecodableError` if its compression was cut off."""
+        """Return the whole body; raises `UndecodableError` if the compressed data is truncated."""
         if self._gzip is not None and self._received and not self._gzip.is_whole:
             raise UndecodableError
         return RawAnswer(self._status, self._headers, bytes(self._content))
@@ -412,7 +414,7 @@ class Body:
 
 
 class _Gzip:
-    """Inflater of one gzip member, whose checksum proves that the content is whole."""
+    """Decompressor of one gzip member, whose checksum proves that the content is complete."""
 
     def __init__(self) -> None:
         self._inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
@@ -423,14 +425,14 @@ class _Gzip:
         return self._inflater.eof
 
     def unpack(self, chunk: bytes, *, limit: int) -> bytes:
-        """Return what a chunk unpacks to, at most `limit` bytes."""
+        """Return the decompressed chunk, at most `limit` bytes."""
         try:
-            # Output stops at the limit, however large the input would become; 0 would mean no
+            # The output stops at the limit, regardless of the decompressed size; 0 would mean no
             # limit.
             content = self._inflater.decompress(chunk, max(1, limit))
         except zlib.error:
             raise UndecodableError from None
-        # Another member would be lost, and what follows the end is collected without a limit.
+        # A second member would be lost, and data after the end is collected without a limit.
         if self._inflater.unused_data:
             raise UndecodableError
         return content

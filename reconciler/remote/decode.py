@@ -1,7 +1,7 @@
 """Decoder of the API's documented and observed shapes to `Observed`, with secrets as masks.
 
-`fields` has the names and the shape of the files, so that both sides can be compared. Server-added
-bookkeeping is left out; a wrong shape is an error (`reconciler.remote.decode_values`).
+`fields` has the names and the shape of the files, so that both sides can be compared. Fields that
+the server adds are omitted; an invalid structure is an error (`reconciler.remote.decode_values`).
 """
 
 import re
@@ -64,7 +64,7 @@ def from_detail(
     if configurations:
         decode_values.shallow(configurations, "configurations")
         provider = str(fields["ai_provider_id"])
-        # Of the provider in the answer, which may be another one than the files declare.
+        # Schema of the provider in the response, which may differ from the declared one.
         schema = integration_schema(provider, vouched=known_fields.get(provider, ()))
         fields["configurations"] = _unmasked(configurations, schema.child("configurations"))
     for field in _structured():
@@ -75,7 +75,7 @@ def from_detail(
 
 
 def with_models(observed: Observed, answer: Mapping[str, object]) -> Observed:
-    """Return a record with the answer of the models sub-resource."""
+    """Return a record with the response of the models sub-resource."""
     # A missing list must not be read as an empty one.
     if "models" not in answer:
         raise WrongShape("models", "there")
@@ -86,7 +86,7 @@ def with_models(observed: Observed, answer: Mapping[str, object]) -> Observed:
 
 
 def with_workspaces(observed: Observed, answer: Mapping[str, object]) -> Observed:
-    """Return a record with the answer of the workspaces sub-resource."""
+    """Return a record with the response of the workspaces sub-resource."""
     # Clients also know the list as `data` (remote/API.md §5.2).
     name = next((name for name in ("workspaces", "data") if name in answer), None)
     if name is None:
@@ -98,7 +98,7 @@ def with_workspaces(observed: Observed, answer: Mapping[str, object]) -> Observe
 
 
 def detail_over_row(row: Observed, detail: Observed) -> Observed:
-    """Merge both reads of an integration; the detail is newer, but lacks a few facts."""
+    """Merge both reads of an integration; the detail is newer, but does not contain all facts."""
     workspace_count = detail.workspace_count
     return replace(
         detail,
@@ -115,7 +115,8 @@ def with_parts(
     fields = dict(observed.fields)
     for part in (models, workspaces):
         if part is not None:
-            # Later reads win: the record's own copy of a list can be older than its sub-resource.
+            # Later reads take precedence: the record's own copy of a list can be older than its
+            # sub-resource.
             fields |= part.fields
     return replace(
         observed,
@@ -146,15 +147,15 @@ def _record(
 
 @cache
 def _fields() -> tuple[FieldSchema, ...]:
-    """Return the fields of an integration that an answer may show."""
+    """Return the fields of an integration that a response may contain."""
     fields = compiled(Integration).fields.values()
-    # A local field in an answer would be taken for what a file declares.
+    # A local field in a response would be treated as declared in a file.
     return tuple(f for f in fields if not (f.facts.identity or f.facts.local or f.facts.write_only))
 
 
 @cache
 def _structured() -> tuple[FieldSchema, ...]:
-    """Return the fields of the record itself that hold a list or an object."""
+    """Return the fields of the record itself that contain a list or an object."""
     own = (f for f in _fields() if f.facts.sub_resource is None)
     return tuple(f for f in own if f.key is not None or f.kind is FieldKind.OBJECT)
 
@@ -190,7 +191,7 @@ def _plain_readers() -> tuple[tuple[str, Reader], ...]:
 
 
 def _scalar_reader(field: FieldSchema) -> Reader | None:
-    """Return the reader of a scalar or of labels; None for a field that holds anything else."""
+    """Return the reader of a scalar or of labels; None for any other field."""
     if field.kind is FieldKind.MAP and field.entries is not None and field.entries.is_known:
         return decode_values.shallow
     if field.kind is not FieldKind.SCALAR:
@@ -213,7 +214,7 @@ def _structure(record: Mapping[str, object], field: FieldSchema) -> Value:
 
 
 def _switches(record: Mapping[str, object], part: SubResource) -> dict[str, Value]:
-    """Read the fields of sub-resources other than their lists; the record has them as well."""
+    """Read the fields of sub-resources other than their lists; the record also has them."""
     fields: dict[str, Value] = {}
     for field in _beside(part):
         if field.is_flag:
@@ -245,7 +246,7 @@ def _hidden(value: object) -> Value:
         return None
     if isinstance(value, str):
         mask = Mask(repaired(value))
-        # Text in the form of a mask is one, whatever the name of its field.
+        # Text in the form of a mask counts as a mask, regardless of the name of its field.
         return mask if mask.judge("") is not MaskVerdict.UNREADABLE else Redacted(value)
     return Redacted(canonical_json(value))
 
@@ -259,10 +260,10 @@ def _unmasked(tree: Mapping[str, object], schema: FieldSchema) -> dict[str, Valu
         plain = name.removeprefix(MASK_PREFIX)
         if plain != name:
             fields[sys.intern(plain)] = _masks(value, schema.child(plain))
-        # The mask overrides a plain value of the same name, whichever comes first.
+        # The mask overrides a plain value of the same name, regardless of the order.
         elif name not in fields:
             fields[name] = _visible(value, schema.child(name))
-    # Null and absent are the same in an answer, while in a file null clears a field.
+    # Null and absent are the same in a response, but in a file, null clears a field.
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -290,9 +291,9 @@ def _visible(value: object, field: FieldSchema) -> Value:
         return cast(Value, closed(value))
     if isinstance(value, list):
         entries = field.entries or UNKNOWN
-        # A list inside configurations can hold secrets as well, such as a list of headers.
+        # A list inside configurations can also contain secrets, for example a list of headers.
         return [_visible(item, entries) for item in value]
-    # The answer was parsed from JSON, and every JSON value is a `Value`.
+    # The response was parsed from JSON, and every JSON value is a `Value`.
     return cast(Value, value)
 
 
@@ -365,7 +366,7 @@ def _workspace(item: Mapping[str, object]) -> dict[str, Value]:
 def _enabled(item: Mapping[str, object], where: str) -> bool:
     enabled = decode_values.flag(item.get("enabled"), f"{where}.enabled")
     if enabled is None:
-        # No default is safe, because it could hide an existing access.
+        # No default is safe, because it could hide existing access.
         raise WrongShape(f"{where}.enabled", "there")
     return enabled
 

@@ -76,11 +76,11 @@ def identifier(value: object, where: str) -> str | None:
 
 
 def status(value: object, where: str) -> str:
-    """Read the status of a record; none is `active`, as observed of deployments without it."""
+    """Read the status of a record; a missing one means `active`, as in some deployments."""
     found = optional_text(value, where) or ACTIVE
     if found not in STATUSES:
         raise WrongShape(where, f"one of {', '.join(sorted(STATUSES))}")
-    # Interned, because thousands of records share one of two texts.
+    # Interned, because thousands of records share one of two values.
     return sys.intern(found)
 
 

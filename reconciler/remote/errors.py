@@ -122,7 +122,7 @@ class Throttled(Answered):
     """429 that waiting cannot resolve; the call was not carried out."""
 
 
-# A proxy can answer 502 or 504 for a request that the API goes on to carry out.
+# A proxy can return 502 or 504 for a request that the API nevertheless carries out.
 class ServerFault(Answered):
     """408, 425 or 5xx: the server gave up, and it is unknown what it did before."""
 

@@ -1,7 +1,7 @@
-"""Exchange with the API: what a transport takes, returns and raises, and what an answer means.
+"""Exchange with the API: interface of a transport, and the meaning of a response.
 
-Only documented shapes count. A denial, a redirect, a proxy's page or half a document never counts
-as data, and a 404 means absence only in the API's own form (remote/API.md §1.7).
+Only documented structures count. A denial, a redirect, a proxy's page or a truncated document never
+counts as data, and a 404 means absence only in the API's own form (remote/API.md §1.7).
 """
 
 import json
@@ -33,7 +33,7 @@ from reconciler.remote.wire_secrets import Needles, needles_of, redact
 
 MESSAGE_LENGTH = 200
 LONGEST_PAUSE_SECONDS = 300.0
-"""A server that asks for a longer pause stops the run."""
+"""A server that requests a longer pause stops the run."""
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,200}")
@@ -64,7 +64,7 @@ _HINTS: Mapping[int, str] = {
 _FAULT_HINT = "run again later: the API failed, and nothing is wrong with the files"
 _FOREIGN_HINT = "check the target's base_url, and any proxy between this machine and the API"
 
-# What `quote` leaves as it is in the path of a base URL, which may be encoded already.
+# Characters that `quote` does not change in the path of a base URL, which may already be encoded.
 _SAFE = "/%:@!$&'()*+,;=~"
 
 
@@ -89,7 +89,7 @@ class UnsendableError(TransportError):
 
 
 class BrokenConnection(TransportError):
-    """The connection broke, or the answer is not HTTP; the API may have seen the request."""
+    """The connection broke, or the response is not HTTP; the API may have received the request."""
 
 
 class TooLargeError(TransportError):
@@ -105,7 +105,7 @@ Headers: TypeAlias = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Request of one call; `headers` lacks the host and the length of the content."""
+    """Request of one call; `headers` does not contain the host and the length of the content."""
 
     method: str
     url: str
@@ -125,7 +125,7 @@ class RawAnswer:
 
     status: int
     headers: Mapping[str, str]
-    # Not in the representation: a page of the audit log holds secrets in clear.
+    # Not in the representation, because a page of the audit log contains secrets in clear text.
     body: bytes = field(repr=False)
 
     @property
@@ -142,7 +142,7 @@ class Transport(Protocol):
     """Way to send requests, one at a time."""
 
     async def send(self, request: Request) -> RawAnswer:
-        """Send a request and return its whole answer; raises `TransportError`."""
+        """Send a request and return its whole response; raises `TransportError`."""
 
     async def aclose(self) -> None:
         """Close what is open; a later request opens it again."""
@@ -172,12 +172,12 @@ def without_request_id(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
-    """Return the reply, or raise the error that the response means."""
+    """Return the reply, or raise the error that corresponds to the response."""
     if 300 <= answer.status < 400:
         raise _nothing(sent, answer, "redirected", "was redirected; redirects are never followed")
     if answer.status >= 400:
         _refuse(sent, answer, wall_clock=wall_clock)
-    # The specification names 200 alone (remote/API.md §1.1); one client also accepts 204 (§1.6).
+    # The specification lists only 200 (remote/API.md §1.1); one client also accepts 204 (§1.6).
     if answer.status not in {200, 201, 202, 204}:
         raise _nothing(sent, answer, "unexpected-status", "returned an unknown status")
     body = _document(sent, answer) if answer.body.strip() else None
@@ -188,7 +188,7 @@ def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
         raise _nothing(
             sent, answer, "unexpected-shape", "returned a response in an undocumented form"
         )
-    # Content that has a parser of its own holds secrets that only this parser drops.
+    # Content with a separate parser contains secrets that only this parser drops.
     content = answer.body if sent.read_body is None else b""
     date = answer.headers.get("date")
     return Reply(answer.status, body, answer.request_id, content=content, date=date)
@@ -203,7 +203,7 @@ def _document(sent: Sent, answer: RawAnswer) -> object:
     try:
         return (sent.read_body or read_json)(answer.body)
     except (ValueError, RecursionError):
-        # The error of the library holds the whole body.
+        # The error of the library contains the whole body.
         pass
     raise _nothing(sent, answer, "invalid-json", "returned invalid JSON")
 
@@ -216,13 +216,13 @@ class UnreadableNumber:
 
 
 LONGEST_INTEGER = 4000
-"""Digits; Python refuses to convert more than 4,300."""
+"""Maximum number of digits; Python refuses to convert more than 4,300."""
 
 
 def parse_json(body: bytes) -> object:
     """Parse strict JSON; raises ValueError or RecursionError for anything else.
 
-    NaN and lone surrogates are refused, because no output of ours can represent them.
+    NaN and lone surrogates are refused, because our outputs cannot represent them.
     """
     document = _STRICT.decode(_text(body))
     if b"\\ud" in body or b"\\uD" in body:
@@ -248,7 +248,7 @@ def read_json(body: bytes | str) -> object:
     """Parse the API's JSON; raises ValueError or RecursionError for anything else.
 
     A lone surrogate is kept, and a number that cannot be used becomes an `UnreadableNumber`: one
-    bad value must not hide all other records of the response.
+    invalid value must not hide all other records of the response.
     """
     return _TOLERANT.decode(_text(body) if isinstance(body, bytes) else body)
 
@@ -292,7 +292,7 @@ def _refuse(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> NoReturn:
     """Raise the error for a status of 400 or more."""
     documented, code, message = _error_body(answer)
     status = answer.status
-    # Either could be mistaken for absence, so only the API's own form counts (remote/API.md §1.7).
+    # Either could be treated as absence, so only the API's own form counts (remote/API.md §1.7).
     if status in {403, 404} and not documented:
         raise _nothing(sent, answer, "not-json", "was refused by a server that is not the API")
     kind = _CLASSES.get(status, ServerFault if status >= 500 else Rejected)
@@ -343,15 +343,15 @@ def _request_id(answer: RawAnswer, secrets: Needles) -> str | None:
 def _without(text: str, secrets: Needles) -> str:
     """Return a text without secrets and likely secrets, shortened to `MESSAGE_LENGTH`.
 
-    A command that only reads knows only its own secret, and the API may quote any.
+    A command that only reads has only its own secret, but the API may quote any secret.
     """
-    # Redacted before it is shortened, because the rest of a cut secret would not be recognised.
+    # Redacted before it is shortened, because the rest of a truncated secret would not be found.
     text = redact(text, secrets)
     return text if len(text) <= MESSAGE_LENGTH else text[: MESSAGE_LENGTH - 1] + "…"
 
 
 def retry_after(headers: Mapping[str, str], *, wall_clock: float) -> float | None:
-    """Return the seconds that `Retry-After` asks for; None if it is absent or malformed.
+    """Return the seconds that `Retry-After` requests; None if it is absent or malformed.
 
     A date is compared with the server's `Date` if it sends one, else with `wall_clock`, so that the
     result is never too early.

@@ -1,7 +1,7 @@
 """The gateway's list of models, which shows whether the credential of a provider works.
 
 With the header `x-portkey-provider: @SLUG` the gateway forwards the request to the provider with
-the stored credential, and without it answers from its own catalogue (remote/API.md §10). Only
+the stored credential, and without it returns its own catalogue (remote/API.md §10). Only
 `reconciler.execution.probers` uses it; calls of the Admin API: `reconciler.remote.client`.
 """
 
@@ -25,7 +25,7 @@ _WHAT = f"GET {_PATH} of the gateway"
 
 @dataclass(frozen=True, slots=True)
 class GatewayAnswer:
-    """Status of an answer, and how many models its body lists, None if it is no such list."""
+    """Status of a response, and how many models it lists, None if it is not such a list."""
 
     status: int
     models: int | None
@@ -70,12 +70,12 @@ class GatewayClient:
         await self._transport.aclose()
 
     async def models(self, provider: str | None) -> GatewayAnswer:
-        """Request the models of a provider by its slug, or with None those of the catalogue.
+        """Request the models of a provider by its slug, or, with None, those of the catalogue.
 
-        Raises `RemoteError` if there is no complete answer.
+        Raises `RemoteError` if there is no complete response.
         """
         answer = await self._get(provider)
-        # A proxy or a login page can answer 200 as well; only a list of models shows that it is a
+        # A proxy or a login page can also return 200; only a list of models proves that it is a
         # gateway.
         return GatewayAnswer(
             answer.status, _models_in(answer.body) if answer.status == 200 else None

@@ -1,6 +1,6 @@
 """Transport for clients that use httpx, with the trust and the proxy of the API's connections.
 
-For the clients of code hosts and of the heartbeat. The client of the API does without httpx:
+For the clients of code hosts and of the heartbeat. The client of the API does not use httpx:
 `reconciler.remote.connection`.
 """
 

@@ -1,8 +1,8 @@
 """Read a target: the complete list and the wanted details, or an error.
 
 A fixed number of workers read details while the list is still being paged. A row whose detail is
-denied makes the read incomplete, unless a second list proves that it was deleted meanwhile. A row
-whose detail is missing or cannot be read is `unreadable`, which concerns only that integration.
+denied makes the read incomplete, unless a second list proves that it was deleted in the meantime. A
+row whose detail is missing or cannot be read is `unreadable`, which concerns only that integration.
 """
 
 import asyncio
@@ -82,7 +82,7 @@ async def observe(
         listing.append(await list_again(on_row=reading.enqueue))
         reading.close(concurrency)
 
-    # Details are read while further pages travel: a row is enough to begin.
+    # Details are read while further pages are requested, because they need only a row.
     await gather_or_raise([read_list(), *(reading.work() for _ in range(concurrency))])
     listed, calls = listing[0], listing[0].calls + reading.calls
     if reading.refused:
@@ -91,8 +91,7 @@ async def observe(
         calls += proof.calls
         reading.check(proof)
     hidden: dict[str, UnreadableIntegration] = {}
-    # An integration whose row cannot be read might be taken for a deleted one, and be created
-    # twice.
+    # An integration whose row cannot be read could be treated as deleted and be created twice.
     if listed.unidentified:
         missing = [slug for slug in expected if slug not in listed.slugs]
         hidden = await _hidden(api, missing, concurrency=concurrency)
@@ -161,7 +160,7 @@ async def read_parts(
     """Read sub-resources of known integrations, with one call each.
 
     Unlike in `observe`, a refusal does not end the read: its part stays unread, with a reason.
-    Raises `RemoteError` for failures that affect every other call, too: the key is not accepted,
+    Raises `RemoteError` for failures that also affect every other call: the key is not accepted,
     there is no connection, the deadline has passed.
     """
     reads = PartReads()
@@ -224,7 +223,7 @@ class _Parts:
 
 @dataclass(slots=True)
 class _Counter:
-    """Count of integrations of which all wanted parts were read, for a listener."""
+    """Count of integrations whose wanted parts were all read, for a listener."""
 
     on_progress: OnProgress | None = None
     done: int = 0
@@ -322,7 +321,8 @@ class _Reading:
                 parts.detail = decode.from_detail(
                     answer, asked=slug, known_fields=self.known_fields
                 )
-            # The answer names no integration, so it is decoded into an empty one and joined later.
+            # The response names no integration, so it is decoded into an empty one and merged
+            # later.
             case OperationName.GET_MODELS:
                 parts.models = decode.with_models(Observed(slug, {}), answer)
             case _:
@@ -336,7 +336,7 @@ class _Reading:
         """
         for slug, error in sorted(self.refused.items()):
             if slug not in proof.slugs:
-                # Deleted meanwhile, so a part that could not be read does not matter.
+                # Deleted in the meantime, so a part that could not be read does not matter.
                 self.damaged.pop(slug, None)
             elif isinstance(error, NotFound):
                 reason = "the list contains it, but reading it returned 404"
@@ -349,7 +349,7 @@ class _Reading:
     ) -> ObservedState:
         """Return the rows of the list with all parts that were read."""
         damaged = {s: record for s, record in self.damaged.items() if s in listed.rows}
-        # A refused integration that is no longer listed was deleted meanwhile.
+        # A refused integration that is no longer listed was deleted in the meantime.
         known = [s for s in sorted(listed.rows) if s not in self.refused and s not in damaged]
         return ObservedState(
             {slug: self.joined(listed.rows[slug]) for slug in known},
@@ -361,7 +361,7 @@ class _Reading:
 
     def joined(self, row: Observed) -> Observed:
         """Return a row with all parts that were read."""
-        # Taken out, because 10,000 integrations would otherwise be held twice.
+        # Removed, because 10,000 integrations would otherwise be in memory twice.
         parts = self._parts.pop(row.slug, None)
         if parts is None:
             return row
@@ -410,7 +410,7 @@ async def _read(api: IntegrationsAPI, slug: str, part: SubResource, reads: PartR
         reply = await api.call(Call(_OPERATIONS[part], slug))
         answer = mapping(reply.body, "the answer")
         reads.parts.setdefault(slug, {})[part] = _READERS[part](Observed(slug, {}), answer)
-    # Both are kinds of `Answered` that would affect every other call, too.
+    # Both are kinds of `Answered` that would also affect every other call.
     except (Unauthorised, Throttled):
         raise
     except Answered as refusal:

@@ -1,8 +1,8 @@
 """Table of the API's operations, with name, route and parameters.
 
 The client derives its requests from it, the simulator and the adapter their routes, and the adapter
-its descriptions. Five operations are `raw`: the adapter offers exactly those. Requests are sent by
-`reconciler.remote.client`.
+its descriptions. Five operations are `raw`: the adapter provides exactly these. Requests are sent
+by `reconciler.remote.client`.
 """
 
 import re
@@ -48,8 +48,9 @@ class Operation:
 
     `path` is relative to the base URL and can contain `{slug}`. `make_body` builds the schema of
     the request body; it is None if the operation takes no body. `safe` means that it only reads,
-    `idempotent` that it can be repeated without further effect, `destructive` that it loses
-    something that cannot be read back. `read_body` parses a response that must not be kept whole.
+    `idempotent` that it can be repeated without further effect, `destructive` that it removes
+    something that cannot be restored by a read. `read_body` parses a response that must not be
+    stored completely.
     """
 
     name: OperationName
@@ -243,7 +244,7 @@ _ROWS = (
         "Grants, limits or revokes the workspaces that are sent; others are unchanged.",
         make_body=_any_object,
     ),
-    # What uses an integration (remote/API.md §11). The adapter offers none of these.
+    # What uses an integration (remote/API.md §11). The adapter provides none of these.
     Operation(
         OperationName.LIST_WORKSPACES,
         "GET",
@@ -296,7 +297,8 @@ _ROWS = (
 OPERATIONS: Mapping[OperationName, Operation] = MappingProxyType({row.name: row for row in _ROWS})
 """All operations, in display order."""
 
-# Wider than a slug on purpose: a malformed slug is reported as such, not as an unknown path.
+# Deliberately wider than a slug, so that a malformed slug is reported as such and not as an unknown
+# path.
 _ROUTE = re.compile(
     r"/audit-logs|/integrations(?:/(?P<slug>[^/]*)(?:/(?P<part>models|workspaces))?)?"
 )

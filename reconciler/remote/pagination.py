@@ -3,11 +3,12 @@
 A list is complete if and only if every page has the same integer `total` and that many different
 records were read (remote/API.md §1.2). Nothing may be created or deleted because a list was
 incomplete, so a list that cannot be proven complete is read again, at most three times, and is then
-an error. Concurrent reads, here and in `reconciler.remote.observe`, fail as one: `gather_or_raise`.
+an error. Concurrent reads, here and in `reconciler.remote.observe`, fail together:
+`gather_or_raise`.
 
-A row that cannot be read counts as a record, but is neither data nor absence. It belongs to the
-slug that it names; if that is not a valid slug, to the slug that remains without the invalid
-characters; if none remains, possibly to any.
+A row that cannot be read counts as a record, but neither as data nor as absence. It belongs to the
+slug that it names. If that is not valid, it belongs to the slug without the invalid characters; if
+nothing remains, it may belong to any slug.
 """
 
 import asyncio
@@ -127,7 +128,8 @@ class Damage:
         found: dict[str, UnreadableIntegration] = {}
         for name, record in self.records.items():
             if record.slug:
-                # Two records under one name would be one, and the other would count as absent.
+                # Two records under one name would be merged, and the other one would count as
+                # absent.
                 taken = record.slug in readable or record.slug in found
                 found[name if taken else record.slug] = record
         return found
@@ -145,7 +147,7 @@ class DamagedPage:
     _alike: dict[str, int] = field(default_factory=dict)
 
     def note(self, row: object, problem: WrongShape) -> None:
-        """Count a row once, however many pages show it."""
+        """Count a row once, even if several pages show it."""
         slug = row.get("slug") if isinstance(row, dict) else None
         name = _name(slug)
         if not name:
@@ -153,7 +155,7 @@ class DamagedPage:
         self.damage.records[name] = UnreadableIntegration(_slug_in(slug), CODE, problem.reason)
 
     def _identity(self, row: object) -> str:
-        """Identify a row without a slug by its id, else by its content and its place among equals.
+        """Identify a row without a slug by its id, else by its content and its position.
 
         Pages that shift during the read can show a row twice; a single page cannot.
         """
@@ -207,7 +209,7 @@ class _Pass:
 
     @property
     def is_over(self) -> bool:
-        """Return whether more pages cannot change anything."""
+        """Return whether further pages cannot change the result."""
         return bool(self.problem) or self.exhausted or self.count >= (self.total or 0)
 
     def record_total(self, total: object) -> None:
@@ -217,7 +219,7 @@ class _Pass:
             self.problem = "a page has no total"
         elif self.total is None:
             self.total = total
-        # Rows came or went between two pages, so another row may have moved past both.
+        # Rows were added or removed between two pages, so another row may have been skipped.
         elif total != self.total:
             self.problem = f"total changed from {self.total} to {total} meanwhile"
 
@@ -255,7 +257,8 @@ async def list_all(
     lister = _Lister(api, query, concurrency, on_row)
     calls = 0
     for _ in range(1 + RELISTS):
-        # Rows of an abandoned pass are dropped: one that was deleted since must not reappear.
+        # Rows of an abandoned pass are dropped, because a row that was deleted since then must not
+        # reappear.
         reading = await lister.read()
         calls += reading.calls
         if reading.is_complete:
@@ -294,13 +297,13 @@ class _Lister:
         self._seen: set[str] = set()
 
     async def read(self) -> _Pass:
-        """Read the first page, those that `total` promises, and more until one adds nothing."""
+        """Read the first page, those that `total` announces, and more until one adds nothing."""
         reading = _Pass()
         pages = itertools.count()
         await self._page(reading, next(pages))
         if not reading.is_over:
-            # Rounded up, less the first page; the server may grant fewer rows than requested, but
-            # not 0 here: a first page without rows has ended the reading.
+            # Rounded up, without the first page. The server may return fewer rows than requested,
+            # but not 0 here, because a first page without rows has ended the read.
             promised = -(-(reading.total or 0) // reading.granted) - 1
             await self._wave(reading, itertools.islice(pages, promised), promised)
         while not reading.is_over:
@@ -340,7 +343,7 @@ class _Lister:
             except WrongShape as problem:
                 page.note(row, problem)
                 continue
-            # The envelope of the list does not name it, but every row does (remote/API.md §1.2).
+            # The envelope of the list does not contain it, but every row does (remote/API.md §1.2).
             if reading.organisation_id is None:
                 reading.organisation_id = decode_values.identifier(
                     record.get("organisation_id"), "owner"
@@ -353,12 +356,12 @@ class _Lister:
             del reading.rows[slug]  # of two rows with one slug the damaged one counts
         # The first page decides: the last one is shorter, and pages arrive in any order.
         reading.granted = reading.granted or len(rows)
-        # Otherwise a server that ignores `current_page` would be queried forever.
+        # Otherwise, a server that ignores `current_page` would be queried forever.
         reading.exhausted = reading.exhausted or reading.count == before
 
 
 async def gather_or_raise(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Wait for all; the first failure cancels the others and is raised without a group."""
+    """Wait for all; the first failure cancels the others and is raised alone."""
     failure: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as group:
@@ -372,7 +375,7 @@ async def gather_or_raise(work: Iterable[Coroutine[Any, Any, None]]) -> None:
 
 
 def _most_telling(many: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Prefer a defect of ours over a refusal, and a refusal over the deadline that it caused."""
+    """Prefer an internal error over a refusal, and a refusal over the deadline that it caused."""
     found: list[BaseException] = []
     stack: list[BaseException] = [many]
     while stack:

@@ -1,8 +1,8 @@
 """The bodies of create and update as JSON Schema (2020-12), for tools and API descriptions.
 
 They are derived from the schema of an integration. The top level is closed: a misspelt field is
-refused before it is sent. `configurations` and other maps are open: their fields depend on the
-provider and grow faster than any list. Files are checked by the stricter models themselves.
+refused before it is sent. `configurations` and other maps are open, because their fields depend on
+the provider and change faster than any list. Files are checked by the stricter models themselves.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,7 +44,7 @@ def create_body() -> Schema:
 
 @cache
 def record_properties() -> Schema:
-    """Return the fields of a record in a response; the upstream decides which ones it sends."""
+    """Return the fields of a record in a response; the upstream determines which ones it sends."""
     kinds = {
         FieldKind.KEYED_LIST: {"type": ["array", "null"], "items": {"type": "object"}},
         FieldKind.OBJECT: {"type": ["object", "null"]},
@@ -55,7 +55,7 @@ def record_properties() -> Schema:
 
 
 def _record_fields() -> Iterator[FieldSchema]:
-    """Yield the fields that calls for the integration itself carry."""
+    """Yield the fields that calls for the integration itself contain."""
     for field in compiled(Integration).fields.values():
         if field.facts.sub_resource is None and not field.facts.local:
             yield field

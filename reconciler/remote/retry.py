@@ -103,8 +103,8 @@ class Retries:
             first: RemoteError | None = error
 
         async def attempt() -> T:
-            # tenacity is set up only for the few calls that need it, so the first attempt has ended
-            # and its result is passed on.
+            # tenacity is created only for the few calls that need it, so the first attempt has
+            # ended and its result is passed in.
             nonlocal first
             if first is not None:
                 known, first = first, None
@@ -131,7 +131,7 @@ class Retries:
 
         retrying = AsyncRetrying(
             sleep=self._timing.sleep,
-            # The pause and the clock are ours, so that tests run in virtual time.
+            # Uses our own pause and clock, so that tests run in virtual time.
             wait=self._wait,
             stop=self._is_enough,
             retry=retry_if_exception(is_transient),
@@ -166,7 +166,7 @@ MARGIN = 0.99
 """Share of the measured rate at which calls are sent."""
 
 CATCH_UP = 0.1
-"""Seconds by which the interval after a late call may be shorter than the pace."""
+"""Seconds by which the interval after a late call may be shorter than the paced interval."""
 
 SLACK = 0.002
 """Seconds by which a place in a full window is used later than it should be free."""
@@ -175,7 +175,7 @@ WINDOW = 1.0
 """Seconds over which a rate is measured if the server requests no longer pause."""
 
 STEP_DOWN = 0.98
-"""Factor on a pace that was throttled although it was paced."""
+"""Factor applied to a rate that was throttled although calls were paced."""
 
 TRUSTED = 16
 """Minimum number of accepted calls in a window for a first measurement to be trusted."""
@@ -241,7 +241,7 @@ class RateLimiter:
         self._resumed_at = self._timing.clock()
 
     async def acquire(self) -> float:
-        """Wait until a call may be sent, and return the time at which it is.
+        """Wait until a call may be sent, and return the time at which it is sent.
 
         Each call ends with `release`.
         """
@@ -258,18 +258,19 @@ class RateLimiter:
         now = self._timing.clock()
         self._accepted.append(sent_at)
         self._answered.append(now)
-        # The fastest answer shows how long after its sending the server counts a call at the
-        # latest.
+        # The fastest response shows the latest time after sending at which the server counts a
+        # call.
         self._fastest = min(self._fastest, now - sent_at)
         self._streak = 0
 
     async def _try_acquire(self) -> bool:
-        """Wait once; return False if all calls were paused meanwhile and it has to be repeated."""
+        """Wait once; return False if a pause began meanwhile and the wait must be repeated."""
         now = self._timing.clock()
         if now < self._paused_until:
             await self._hold(self._paused_until - now)
             return False
-        # Measured once, by the first worker that goes on: later calls already have the new pace.
+        # Measured only once, by the first worker that continues: later calls already have the new
+        # rate.
         if self._throttled_at is not None:
             self._measure(now, self._throttled_at)
         if self._rate == math.inf:
@@ -299,7 +300,7 @@ class RateLimiter:
     def pause(self, error: Throttled, *, sent_at: float) -> None:
         """Pause all calls after a 429; raise it if the pause is too long for a run."""
         self.throttled += 1
-        # Also for `Retry-After: 0`, at which every worker would try again at once.
+        # Also for `Retry-After: 0`, after which every worker would try again immediately.
         wait = error.retry_after or self._own_pause()
         if wait > LONGEST_PAUSE_SECONDS:
             error.hint = f"run again later: the API asks to wait {wait:.0f} s, too long for a run"
@@ -310,9 +311,9 @@ class RateLimiter:
         self._paused_until = max(self._paused_until, self._timing.clock() + wait)
         if self._on_pause is not None:
             self._on_pause(wait)
-        # Places of the old pace are void: after the pause, calls queue again.
+        # Places at the old rate are discarded: after the pause, calls queue again.
         self._next = -math.inf
-        # Calls that wait for a place under the old pace see the new episode and wait again.
+        # Calls that wait for a place at the old rate detect the new episode and wait again.
         self._episode += 1
         # A late response to a call sent before the last pause is no evidence for the new pace.
         if sent_at > self._resumed_at:
@@ -340,7 +341,7 @@ class RateLimiter:
         """Return a pause for a server that requests none; it grows while nothing is accepted."""
         # The exponent is bounded, because a float power that overflows raises.
         cap = min(20.0, 0.5 * 2.0 ** min(self._streak, 10))
-        # Jitter can draw 0, and the next call would then meet the same limit.
+        # Jitter can be 0, and the next call would then be refused by the same limit.
         return max(0.05, self._timing.random() * cap)
 
     def _reserve(self, now: float) -> float:
@@ -358,7 +359,7 @@ class RateLimiter:
         # Few accepted calls can be the rest of a limit that other clients share.
         self._guessing = count < (TRUSTED if self._rate == math.inf else TRUSTED_LATER)
         guess = min(FIRST_GUESS, max(tried / 2.0, LOWEST_GUESS))
-        # Never above the pace that was just refused.
+        # Never above the rate that was just refused.
         self._rate = guess if self._guessing else min(measured, tried)
         self._resumed_at = now
         self._throttled_at = None

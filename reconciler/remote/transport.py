@@ -1,8 +1,8 @@
 """Transport of requests: the pool of connections to the API, their trust, proxy and failures.
 
-A transport holds a single connection and a `ConnectionPool` lends transports out, because one pool
-that scans many connections for each request limits a client to about 170 requests a second at 20
-connections, and 57 at 100. Messages for users are written here.
+A transport holds a single connection and a `ConnectionPool` lends transports out, because a single
+pool that scans all connections for each request limits a client to about 170 requests per second
+with 20 connections, and to 57 with 100. Messages for users are written here.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from reconciler.remote.exchange import (
 )
 
 _UNDER_WAY = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError)
-"""Signs of an aborted handshake, which proves nothing about trust."""
+"""Messages of an aborted handshake, which proves nothing about trust."""
 
 _UNREACHABLE_HINT = "check the network, the target's base_url and RECONCILE_PROXY"
 
@@ -171,10 +171,11 @@ def _reason(failure: ConnectError) -> str:
 def trusted(*, secure: bool, ca_file: Path | None) -> ssl.SSLContext:
     """Return the certificate authorities that connections trust."""
     if not secure:
-        # Loading certificates takes 20 ms, and an http URL never leads to https, because redirects
+        # Loading certificates takes 20 ms, and an http URL never becomes https, because redirects
         # are not followed. A context without certificates trusts no server.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # SSL_CERT_FILE of the environment must not widen the trust; RECONCILE_CA_FILE does.
+    # SSL_CERT_FILE of the environment must not add trusted certificates; only RECONCILE_CA_FILE
+    # does.
     import certifi
 
     context = ssl.create_default_context(cafile=certifi.where())
@@ -202,7 +203,7 @@ def checked_proxy(url: str | None) -> Proxy | None:
     try:
         return proxy_at(url)
     except ValueError:
-        # The URL may hold a password, so it is not repeated.
+        # The URL may contain a password, so it is not repeated.
         pass
     raise InvalidInput(
         [

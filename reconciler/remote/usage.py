@@ -1,12 +1,12 @@
 """Read which providers and gateway configs use some integrations (remote/API.md §11).
 
 Three lists are read: the workspaces, the providers of each workspace, and the configs. The content
-of a config is read only in a workspace with a provider of these integrations. So the number of
-calls depends on the workspaces and configs, not on the number of integrations.
+of a config is read only in a workspace with a provider of these integrations. The number of calls
+therefore depends on the workspaces and configs, not on the number of integrations.
 
-A list counts as complete under the rule of `reconciler.remote.pagination`. If one is not, the usage
-is incomplete, and nothing counts as unused. Rows and configs can contain secrets: what is decoded
-here are slugs and identifiers.
+A list must be complete by the rule of `reconciler.remote.pagination`. Otherwise, the usage is
+incomplete, and nothing counts as unused. Rows and configs can contain secrets, so only slugs and
+identifiers are decoded.
 """
 
 import json
@@ -47,7 +47,7 @@ from reconciler.remote.usage_rows import (
 Row = TypeVar("Row")
 
 _DENIALS = (Unauthorised, Forbidden, NotFound)
-"""Answers to a key without the scope, or from an API without the list."""
+"""Responses to a key without the scope, or from an API without the list."""
 
 _FAULTS = (Answered, NoAnswer, NotSent, DeadlineExceeded)
 """Failures after which a list is incomplete; others are defects of this client."""
@@ -60,7 +60,7 @@ _NO_QUERY: Mapping[str, str | int] = MappingProxyType({})
 
 
 class _Denied(Exception):
-    """The key may not read a list of `noun`, of one workspace or of all."""
+    """The key is not allowed to read a list of `noun`, of one workspace or of all."""
 
     def __init__(self, noun: str, place: str, answer: str) -> None:
         self.refusal = f"the key is not allowed to list {noun}: {answer}"
@@ -72,7 +72,8 @@ async def read_usage(
 ) -> UsageReading:
     """Return the usage of integrations, given by slug with their ids.
 
-    A key without the scopes is a `refusal`, any other failure of a call a gap; neither is raised.
+    A missing scope is returned as a `refusal`, any other failure of a call as a gap; neither is
+    raised.
     """
     reader = _Reader(api, concurrency)
     try:
@@ -140,7 +141,7 @@ class _Reader:
     async def read(self, wanted: Mapping[str, str | None]) -> UsageReading:
         """Return the usage; raises `_Denied`."""
         providers = [p for p in await self._providers() if p.is_active]
-        # Only a known slug is a reference: any other `@…` in a config is text.
+        # Only a known slug is a reference; any other `@…` in a config is text.
         known = frozenset(provider.slug for provider in providers)
         configs = await self._list(
             OperationName.LIST_CONFIGS, "configs", lambda row: config_row(row, known)
@@ -152,7 +153,8 @@ class _Reader:
             for slug, identity in wanted.items()
         }
         places = {self._label(p.workspace) for users in by_slug.values() for p in users}
-        # Before the contents are read: each costs a call, and most configs are of other workspaces.
+        # Selected before the contents are read: each takes a call, and most configs belong to other
+        # workspaces.
         relevant = [c for c in configs if c.is_active and self._is_near(c, places)]
         relevant = await self._with_references(relevant, known)
         return UsageReading(
@@ -172,7 +174,7 @@ class _Reader:
     # -- the lists -------------------------------------------------------------------------
 
     async def _providers(self) -> list[ProviderRow]:
-        """Return the providers of all workspaces, each once."""
+        """Return the distinct providers of all workspaces."""
         try:
             workspaces = await self._list(
                 OperationName.LIST_WORKSPACES, "workspaces", workspace_row
@@ -181,7 +183,7 @@ class _Reader:
             return await self._providers_of_key(denied)
         self._has_workspaces = True
         if not workspaces:
-            # An organisation has at least one, so the key sees none of them.
+            # An organisation has at least one workspace, so the key cannot see any.
             self.gaps.append("the list of workspaces: it is empty")
         self._name(workspaces)
         # By id, because only that is certain to be unique.
@@ -208,7 +210,7 @@ class _Reader:
         await gather_or_raise(work() for _ in range(self._concurrency))
         if denials and not found:
             raise denials[0]
-        # A single workspace that is denied is a gap: another one shows that the key may list.
+        # A single denied workspace is a gap, because another one proves that the key can list.
         self.gaps += sorted(map(str, denials))
         return self._each_once(found)
 
@@ -217,8 +219,8 @@ class _Reader:
         owners: dict[str, str] = {}
         for workspace in workspaces:
             for form in (workspace.id, workspace.slug):
-                # People know a workspace by its slug, and the API names it by either form
-                # (remote/API.md §11.1).
+                # Users identify a workspace by its slug; the API uses either form (remote/API.md
+                # §11.1).
                 self._labels[form] = workspace.slug
                 if owners.setdefault(form, workspace.id) != workspace.id:
                     self.gaps.append(f"the list of workspaces: several are called {form}")
@@ -234,7 +236,7 @@ class _Reader:
 
     def _each_once(self, found: Mapping[str, Iterable[ProviderRow]]) -> list[ProviderRow]:
         """Return each provider once; if it was listed for several workspaces, it can be in any."""
-        # A key of one workspace gets its own providers, whatever the query names.
+        # A key of one workspace gets its own providers, regardless of the query.
         once: dict[tuple[str | None, ...], ProviderRow] = {}
         for workspace in sorted(found):
             for provider in found[workspace]:
@@ -266,7 +268,8 @@ class _Reader:
                 if not reading.explanation:
                     break
         except _DENIALS as refusal:
-            # After an answer it is no missing scope: a part of the list was not seen.
+            # After a first page, the refusal is not a missing scope: a part of the list was not
+            # read.
             if not reading.has_answered:
                 raise _Denied(noun, place, _answer(refusal)) from None
             reading.problem = _answer(refusal)
@@ -296,13 +299,13 @@ class _Reader:
             before = reading.count
             reading.take(mapping(reply.body, "the list"), decode)
             number += 1
-            # A page that adds nothing ends the list, whatever its total promises.
+            # A page that adds nothing ends the list, regardless of its total.
             is_over = reading.count >= (reading.total or 0) or reading.count == before
             if reading.problem or is_over:
                 return
 
     def _check_places(self, places: Iterable[str | None]) -> None:
-        """Record a gap if a row shows a workspace that the list of workspaces lacks."""
+        """Record a gap if a row shows a workspace that is not in the list of workspaces."""
         # Without that list, the key belongs to one workspace, and its rows show no other.
         unknown = {place for place in places if place is not None} - self._labels.keys()
         if self._has_workspaces and unknown:
@@ -325,7 +328,7 @@ class _Reader:
                     references, why = await self._references(config.slug, known)
                     if why:
                         unread[why] = unread.get(why, 0) + 1
-                # In the order of the answers; the result sorts them.
+                # In the order of the responses; the result sorts them.
                 done.append(ConfigRow(config.slug, config.workspace, config.is_active, references))
 
         await gather_or_raise(work() for _ in range(self._concurrency))
@@ -391,14 +394,14 @@ def _can_be_matched(providers: Iterable[ProviderRow], identity: str | None) -> b
 
 
 def _answer(failure: RemoteError) -> str:
-    """Return what the API answered, without the address of the call."""
+    """Return the status of the response, without the address of the call."""
     if isinstance(failure, Answered):
         return f"HTTP {failure.http_status}, {failure.code}"
     return failure.reason if isinstance(failure, WrongShape) else failure.code
 
 
 def _identity(row: object) -> str:
-    """Return what tells a row from others; its content if it has neither id nor slug."""
+    """Return the key that distinguishes a row; its content if it has neither id nor slug."""
     if isinstance(row, dict):
         # Two workspaces can have providers with the same slug.
         for keys in (("id",), ("slug", "workspace_id")):

@@ -1,6 +1,6 @@
 """Rows of the lists that show the usage of integrations (remote/API.md §11).
 
-Only slugs, identifiers and the state of a row are kept: the rest can contain secrets.
+Only slugs, identifiers and the state of a row are kept, because the rest can contain secrets.
 """
 
 from collections.abc import Callable, Collection
@@ -57,7 +57,7 @@ def provider_row_of(workspace: str | None) -> Callable[[dict[str, object]], Prov
     def decode(row: dict[str, object]) -> ProviderRow:
         return ProviderRow(
             decode_values.slug(row.get("slug"), "slug"),
-            # A provider without a readable integration may use any.
+            # A provider without a readable integration may use any integration.
             decode_values.slug(row.get("integration_id"), "integration_id"),
             # The documented row has no workspace: it is that of the query.
             _place(row) or workspace,
@@ -69,8 +69,8 @@ def provider_row_of(workspace: str | None) -> Callable[[dict[str, object]], Prov
 
 
 def config_row(row: dict[str, object], known: Collection[str]) -> ConfigRow:
-    """Decode a config; of its content only references to `known` providers are kept."""
-    # The content is not part of the documented row; where it is, no further call is needed.
+    """Decode a config; only references to `known` providers are kept from its content."""
+    # The content is not part of the documented row; if it is present, no further call is needed.
     references = references_in(row["config"], known) if "config" in row else None
     return ConfigRow(
         decode_values.slug(row.get("slug"), "slug"), _place(row), _is_active(row), references
@@ -83,5 +83,6 @@ def _place(row: dict[str, object]) -> str | None:
 
 
 def _is_active(row: dict[str, object]) -> bool:
-    # An exhausted or expired provider can serve again, so only an archived one is out of use.
+    # An exhausted or expired provider can become usable again, so only an archived one counts as
+    # unused.
     return decode_values.optional_text(row.get("status"), "status") != _ARCHIVED

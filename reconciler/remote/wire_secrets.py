@@ -1,7 +1,8 @@
 """Secrets in transit: revealed in the body of a request, and removed from every response.
 
-Only `encode_body` reveals secret values. A body that still holds a reference or a mask is refused:
-sending either would store it as the credential. No message here ever contains a value.
+Only `encode_body` reveals secret values. A body that still contains a reference or a mask is
+refused, because either would be stored as the credential. No message of this module contains a
+value.
 
 A server, or a proxy in front of it, may quote the request as HTML, in a URL, in JSON or as base64,
 even nested. Therefore a text is decoded until nothing changes, and compared at every step; the run
@@ -53,9 +54,9 @@ def encode_body(tree: Tree) -> bytes:
 
 
 def sent_secrets(tree: Value, field: FieldSchema | None = None) -> Iterator[str]:
-    """Yield every secret text in a body, so that it can be removed from responses.
+    """Yield every secret string in a body, so that it can be removed from responses.
 
-    In a secret object, and in a field that no model describes, every text is secret.
+    In a secret object, and in a field that no model describes, every string is secret.
     """
     field = field or any_provider_schema()
     match tree:
@@ -75,7 +76,7 @@ def sent_secrets(tree: Value, field: FieldSchema | None = None) -> Iterator[str]
 
 
 def _inside(field: FieldSchema, name: str) -> FieldSchema:
-    """Return the schema of a member; members of a secret are secret, too."""
+    """Return the schema of a member; members of a secret are also secret."""
     is_secret_object = field.facts.sensitive and field.is_known
     return field if is_secret_object else field.child(name)
 
@@ -142,7 +143,7 @@ def _as_object(text: str, name: str) -> dict[str, object]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        # The library's message and its `doc` attribute hold the secret itself.
+        # The library's message and its `doc` attribute contain the secret itself.
         document = None
     if isinstance(document, dict):
         return document
@@ -158,7 +159,7 @@ SHORTEST = 4
 """A secret of one to three characters occurs in almost any text, so it is not redacted."""
 
 LONGEST_TEXT = 1 << 16
-"""Maximum number of characters; a longer text is withheld as a whole, which bounds the work."""
+"""Maximum number of characters; a longer text is withheld as a whole, which limits the work."""
 
 MOST_STEPS = 8
 """Maximum number of encodings; a text that is encoded more often is redacted as a whole."""
@@ -166,7 +167,7 @@ MOST_STEPS = 8
 _SHORTEST_SKELETON = 10
 _END = 8
 _FEW = 16
-"""Number of texts that are searched for faster than their ends are looked up."""
+"""Number of texts below which a direct search is faster than an index."""
 
 _PIECE = 24
 """Number of letters and digits of a long secret that are enough to recognise a part of it."""
@@ -187,8 +188,8 @@ class _Texts:
     """Texts to search for, indexed by their ends.
 
     A run that creates thousands of integrations has thousands of secrets, and each integration is
-    looked up first: an answer of 404, whose message is searched for all of them. The beginnings
-    would not distinguish them, because the keys of a provider share a prefix.
+    looked up first, which returns a 404 whose message is searched for all secrets. The first
+    characters would not distinguish them, because the keys of a provider share a prefix.
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
@@ -239,7 +240,7 @@ def needles_of(secrets: Iterable[str]) -> Needles:
 
 
 def redact(text: str, needles: Needles) -> str:
-    """Redact every run that holds a secret or a likely secret."""
+    """Redact every run that contains a secret or a likely secret."""
     if len(text) > LONGEST_TEXT:
         return REDACTED
     # With a group in the pattern, runs and the spaces between them alternate.
@@ -279,7 +280,7 @@ def _hits(runs: Sequence[str], needles: Needles) -> Iterator[int]:
         yield from _between(starts, match.start(), match.end())
     folded, starts = _joined([_folded(run) for run in runs], " ")
     yield from _of_texts(folded, starts, needles.literal)
-    # Joined without spaces, so that a secret that was broken into lines is found, too.
+    # Joined without spaces, so that a secret that was split into lines is also found.
     letters, starts = _joined([_skeleton(run) for run in runs], "")
     yield from _of_texts(letters, starts, needles.skeletons)
 
@@ -362,7 +363,7 @@ def _skeleton(text: str) -> str:
 
 
 def _pieces(skeleton: str) -> set[str]:
-    """Return a short text whole, or the ends of a long one, which a server may have cut."""
+    """Return a short text completely, or the ends of a long one, which a server may truncate."""
     if len(skeleton) <= _PIECE:
         return {skeleton}
     return {skeleton[:_PIECE], skeleton[-_PIECE:]}

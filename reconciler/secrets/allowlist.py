@@ -2,7 +2,7 @@
 
 A pull request can edit files but not the environment, so the environment decides. Only the
 reference is checked; no secret is read here. The environment also decides which hosts may receive
-the API key: a pull request can edit a target's URL, too.
+the API key: a pull request can also edit a target's URL.
 """
 
 import re
@@ -176,13 +176,13 @@ def _source(ref: SecretRef) -> str:
 
 
 def _climbs(locator: str) -> bool:
-    # At `#` as well: in `a/..#field` the last step of the path is `..`.
+    # Also split at `#`: in `a/..#field`, the last step of the path is `..`.
     return ".." in re.split(r"[/\\#]", locator)
 
 
 def refuse_unknown_host(target: Target, *, allowed_hosts: Collection[str]) -> None:
     """Raise `Refused` if a key may not be sent to the target's host."""
-    # `hostname` omits port and credentials: a host is trusted, not one of its ports.
+    # `hostname` omits port and credentials, because a host is trusted with all its ports.
     host = (urlsplit(target.base_url).hostname or "").lower()
     known = KNOWN_HOSTS | {allowed.lower() for allowed in allowed_hosts}
     # With the embedded simulator or a loopback address, a key does not leave this machine.

@@ -71,7 +71,7 @@ class AwsResolver:
 
     def _make_client(self) -> Any:
         get = self._environ.get
-        # An endpoint in a configuration file is ignored; the stubs lack the option.
+        # An endpoint in a configuration file is ignored; the type stubs do not have the option.
         environment_only: Any = {"ignore_configured_endpoint_urls": True}
         return boto3.session.Session().client(
             "secretsmanager",
@@ -90,7 +90,7 @@ class AwsResolver:
 
 
 def explain(ref: SecretRef, problem: Exception) -> SecretError:
-    """Map a failure of AWS or the connection; its text is dropped, as it may hold a value."""
+    """Map a failure of AWS or the connection; its text is dropped: it may contain a value."""
     if isinstance(problem, aws.ClientError):
         return _explain_answer(ref, str(problem.response.get("Error", {}).get("Code", "")))
     match problem:

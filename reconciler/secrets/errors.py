@@ -1,6 +1,7 @@
 """The exception of this package: a reference that cannot be resolved.
 
-It names the reference and holds neither the value nor an exception of a library that may hold it.
+It names the reference, and contains neither the value nor an exception of a library that may
+contain it.
 """
 
 from typing import ClassVar

@@ -31,7 +31,7 @@ class FileResolver:
         return locator
 
     def read(self, refs: Sequence[SecretRef]) -> Answers:
-        """Read the file once for each reference to it."""
+        """Read the file once for all references to it."""
         return {ref: self._read(ref) for ref in refs}
 
     def _read(self, ref: SecretRef) -> Answer:
@@ -51,7 +51,7 @@ def read_inside(ref: SecretRef, path: Path, *, root: Path) -> bytes | SecretErro
     except (OSError, RuntimeError, ValueError):
         hint = "create the file, or correct the path in the reference"
         return SecretError(ref, "the file does not exist", code="secret-file-missing", hint=hint)
-    # The reference was checked as written, but a link can lead to a forbidden place.
+    # The reference was checked as written, but a link can point to a forbidden place.
     if not real.is_relative_to(root) or is_forbidden(SecretRef("file", str(real))):
         return SecretError(
             ref,
@@ -72,7 +72,8 @@ def _read_regular(ref: SecretRef, real: Path) -> bytes | SecretError:
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return SecretError(ref, "the path is not a regular file", code="file-not-allowed")
-        # One more byte proves the excess; the size from `fstat` can change before the read.
+        # One more byte proves that the file is too large; the size from `fstat` can change before
+        # the read.
         content = stream.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         return SecretError(
@@ -87,5 +88,5 @@ def _as_text(ref: SecretRef, content: bytes) -> Answer:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return SecretError(ref, "the file is not UTF-8 text", code="secret-not-text")
-    # Only one line end, which editors add; any other white space may belong to the value.
+    # Removes only one line ending, which editors add; other white space may belong to the value.
     return Redacted(text.removesuffix("\n").removesuffix("\r"))

@@ -1,9 +1,9 @@
 """Resolution of references: the resolver of each scheme, and one read of each source.
 
 `resolve_all` does not raise for a missing secret: its meaning depends on the command, so the caller
-gets both values and problems. `Secrets` resolves what a run needs. Variables are read here, because
-nearly every run has some; any other resolver is imported when a reference first uses its scheme. An
-installed package can add schemes, but cannot replace a built-in one.
+gets both values and problems. `Secrets` resolves what a run needs. This module reads variables,
+because nearly every run uses some; any other resolver is imported when a reference first uses its
+scheme. An installed package can add schemes, but cannot replace a built-in one.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ TIMEOUT_SECONDS = 60.0
 _NAMED = 5
 """References that a notice names."""
 
-# Reading these costs less than starting a thread.
+# Reading these is faster than starting a thread.
 _INSTANT = frozenset({"env", "file"})
 
 Factory = Callable[[ResolverContext], Resolver]
@@ -87,7 +87,7 @@ class Resolution:
 class EnvResolver:
     """`env:NAME`: variable of the given environment, never of the process itself.
 
-    All variables are one source, because reading them costs nothing.
+    All variables are one source, because reading them takes no time.
     """
 
     def __init__(self, context: ResolverContext) -> None:
@@ -152,7 +152,8 @@ class Resolvers:
 
     def find(self, ref: SecretRef) -> Resolver:
         """Return the resolver of this reference's scheme, or raise `SecretError`."""
-        # One resolver for each scheme, because it holds the connection and what it has read.
+        # One resolver for each scheme, because it keeps the connection and the values that it has
+        # read.
         if ref.scheme not in self._made:
             scheme = self._built_in.get(ref.scheme)
             if scheme is None:
@@ -182,7 +183,7 @@ class Resolvers:
             raise
         except Exception as problem:  # noqa: BLE001 - an installed package may fail in any way
             reason = f"the resolver {point.value} cannot be used: {type(problem).__name__}"
-        # Raised outside of `except`, because the context of an exception could hold a value.
+        # Raised outside of `except`, because the context of an exception could contain a value.
         raise SecretError(ref, reason, code="secret-failed")
 
 
@@ -203,8 +204,8 @@ def resolve_all(
     distinct = sorted(set(refs))
     answers: dict[SecretRef, Answer] = {}
     if allowed is not None:
-        # Before any resolver is created: a reference that is not allowed must not even cause a
-        # connection.
+        # Checked before any resolver is created, because a reference that is not allowed must not
+        # even cause a connection.
         answers |= {problem.ref: problem.as_error() for problem in allowed.problems(distinct)}
     permitted = [ref for ref in distinct if ref not in answers]
     answers |= _read_all(permitted, resolvers=resolvers, time_limit=time_limit)
@@ -252,7 +253,7 @@ def _group_by_source(
             answers[ref] = broken[ref.scheme] = problem
             continue
         key = (ref.scheme, resolver.source_of(ref.locator))
-        # One read for each source: ten fields of one entry cost one request.
+        # One read for each source, so that ten fields of one entry take only one request.
         batches.setdefault(key, _Batch(resolver)).refs.append(ref)
     return batches
 
@@ -281,7 +282,7 @@ def _read(batch: _Batch) -> Answers:
     except Exception as problem:  # noqa: BLE001 - a library's message may hold the value
         reason = f"the resolver failed with {type(problem).__name__}"
         return {ref: SecretError(ref, reason, code="secret-failed") for ref in refs}
-    # `or` is safe, because a `Redacted` is always true.
+    # `or` is safe, because a `Redacted` is always truthy.
     return {ref: found.get(ref) or _not_answered(ref) for ref in refs}
 
 

@@ -1,8 +1,8 @@
 """`sops:file#dotted.key`: a file encrypted with SOPS, decrypted by the `sops` program.
 
 The file is read here, under the rules of `file`, and passed on standard input; no argument and no
-file holds a value. A pull request can edit the file, and the file names the servers that hold its
-keys. Therefore the program gets an empty home folder, a server is contacted only if
+file contains a value. A pull request can edit the file, and the file names the servers that have
+its keys. Therefore the program gets an empty home folder, a server is contacted only if
 RECONCILE_ALLOWED_HOSTS lists its host, and the variables of a key source are passed only with a
 file that needs them. Servers that a file names: `reconciler.secrets.sops_servers`.
 """
@@ -75,7 +75,7 @@ class SopsResolver:
         decrypted = self._decrypt(ref, encrypted)
         if isinstance(decrypted, SecretError):
             return decrypted
-        # An exception would hold the decrypted text; `registry` keeps only its type.
+        # An exception would contain the decrypted text; `registry` keeps only its type.
         found = json.loads(decrypted)
         return found if isinstance(found, dict) else {}
 
@@ -88,7 +88,7 @@ class SopsResolver:
         return read_inside(ref, directory / source_name(ref.locator), root=root)
 
     def _decrypt(self, ref: SecretRef, encrypted: bytes) -> bytes | SecretError:
-        # The program gets the keys, and a pull request can add a file of its name.
+        # The program gets the keys, and a pull request can add a file with its name.
         repository = repository_around(self._context.directory)
         path = path_outside(self._context.environ.get("PATH", ""), repository)
         program = find_program_outside(repository, "sops", path=path)

@@ -44,7 +44,7 @@ class UnknownServers(Exception):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Server:
-    """Server that holds a key of the file; `kind` is the kind of the key in sops."""
+    """Server that has a key of the file; `kind` is the kind of the key in sops."""
 
     host: str
     kind: str
@@ -68,10 +68,10 @@ def servers_in(content: bytes, kind: str) -> frozenset[Server]:
 
 def _in_flat(content: bytes) -> frozenset[Server]:
     """Check a file with flattened metadata, from which only local keys can be read."""
-    # Any bytes can be decoded this way, and only ASCII names matter here.
+    # Any bytes can be decoded this way, and only ASCII names are relevant.
     text = content.decode("latin-1")
     for found in _LIST.finditer(text.lower()):
-        # A bounded part of the text, so that one long line does not take quadratic time.
+        # Only a limited part of the text, so that one long line does not take quadratic time.
         before = _NAME_BEFORE.search(text[max(0, found.start() - _LONGEST_NAME) : found.start()])
         if before is None or before[0].lower().removeprefix("sops_") not in _LOCAL:
             raise UnknownServers("in this format only keys of age and PGP are read")
@@ -94,14 +94,15 @@ def _json(content: bytes) -> Mapping[str, object]:
         return value if isinstance(value, dict) else {}
     except (ValueError, RecursionError):
         pass
-    # Outside of `except`, because the context would hold an exception with the whole text.
+    # Raised outside of `except`, because the context would contain an exception with the whole
+    # text.
     raise UnknownServers("it is not one plain document of JSON")
 
 
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     document = dict(pairs)
-    # Parsers differ in which of two values they keep, and sops must not see another server than
-    # this check.
+    # Parsers differ in which of two values they keep, and sops must not contact a server other than
+    # the checked one.
     if len(document) != len(pairs):
         raise ValueError("repeated name")
     return document

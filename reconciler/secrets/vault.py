@@ -81,7 +81,7 @@ class VaultResolver:
                     )
                 except (hvac.exceptions.VaultError, requests.RequestException) as problem:
                     self._refused = explain(ref, problem, logging_in=True)
-            # One of them is set here, which the type checker cannot see.
+            # One of them is set here, which the type checker cannot infer.
             return cast("hvac.Client | SecretError", self._client or self._refused)
 
     def _get(self, client: hvac.Client, path: str) -> Mapping[str, object]:
@@ -94,7 +94,7 @@ class VaultResolver:
         return cast("Mapping[str, object]", _json(client.adapter.get(f"/v1/{path}"))["data"] or {})
 
     def _mount(self, client: hvac.Client, path: str) -> tuple[str, str]:
-        # A copy, because other threads add mounts meanwhile.
+        # A copy, because other threads may add mounts at the same time.
         for mount, version in tuple(self._versions.items()):
             if path.startswith(mount):
                 return mount, version
@@ -177,7 +177,8 @@ class _Login:
             )
         try:
             return self._id_token(url)
-        # The cause is dropped, because it holds the request, whose header has the token of the job.
+        # The cause is dropped, because it contains the request, whose header has the token of the
+        # job.
         except requests.RequestException:
             raise _LoginNotConfigured(
                 "GitHub issued no OIDC token", "check that the job has `id-token: write`"
@@ -200,7 +201,7 @@ class _Login:
 
 
 def explain(ref: SecretRef, problem: Exception, *, logging_in: bool = False) -> SecretError:
-    """Map a failure of Vault or the connection; its text is dropped, as it may hold a value."""
+    """Map a failure of Vault or the connection; its text is dropped: it may contain a value."""
     match problem:
         case hvac.exceptions.VaultDown() | hvac.exceptions.VaultNotInitialized():
             code, reason, hint = "vault-sealed", "Vault is sealed", "unseal it, then run again"
