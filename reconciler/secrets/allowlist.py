@@ -190,7 +190,7 @@ def refuse_unknown_host(target: Target, *, allowed_hosts: Collection[str]) -> No
         return
     # Most hosts that are not allowed are a typo, such as the console's host.
     near = nearest(host, known, strict=True)
-    question = f"did you mean {near}? " if near else ""
+    question = f"did you mean {near}? If not, and " if near else ""
     hint = f"if the host is trusted, add {host} to the environment variable {HOSTS_VARIABLE}"
     problem = error(
         "host-not-allowed",
