@@ -20,6 +20,7 @@ from reconciler.domain.providers import (
     Missing,
     configuration_of,
     is_known,
+    needs_configurations,
 )
 from reconciler.domain.schema import UNKNOWN, FieldSchema
 from reconciler.domain.state import lacks_credential
@@ -64,8 +65,8 @@ class ProviderRules:
         # Walked once for all rules about single values: one integration can list thousands of
         # models.
         self._values(self.tree, self.schema, ())
-        if self.problems.expects_creates and lacks_credential(self.tree):
-            self._no_credential()
+        if self.problems.expects_creates:
+            self._creation()
 
     def _at(self, *steps: str | int) -> SourceOrigin:
         return self.document.origin_of(steps)
@@ -260,14 +261,25 @@ class ProviderRules:
                     hint="set a larger number, or `type: cost` for a budget in US dollars",
                 )
 
-    def _no_credential(self) -> None:
-        self.problems.warning(
-            "missing-credential",
-            f"an integration of {self.provider} cannot be created without a credential",
-            self._at("ai_provider_id"),
-            hint="declare `key` as a reference, or a secret mapping for it; "
-            "an existing integration keeps its stored credential",
-        )
+    def _creation(self) -> None:
+        """Report what a create would lack; an existing integration keeps what is stored."""
+        # One at a time: the configurations decide whether a key is needed (remote/API.md §3).
+        if _CONFIGURATIONS not in self.tree and needs_configurations(self.provider):
+            self.problems.warning(
+                "missing-configurations",
+                f"an integration of {self.provider} cannot be created without `configurations`",
+                self._at("ai_provider_id"),
+                hint=f"add the fields that `reconcile scaffold {self.provider}` prints; "
+                "an existing integration keeps its stored ones",
+            )
+        elif lacks_credential(self.tree):
+            self.problems.warning(
+                "missing-credential",
+                f"an integration of {self.provider} cannot be created without a credential",
+                self._at("ai_provider_id"),
+                hint="declare `key` as a reference, or a secret mapping for it; "
+                "an existing integration keeps its stored credential",
+            )
 
 
 def _is_before(text: str, today: date) -> bool:

@@ -200,10 +200,12 @@ class _Explainer:
     def _field_hint(self, code: str, steps: Steps) -> str:
         """Return the command that describes the field of a value; "" if there is none."""
         names = tuple(step for step in steps if isinstance(step, str))
-        if code not in {"invalid-value", "wrong-type"} or self.what != "an integration":
+        is_described = self.what == "an integration" or self.prefix == ("configurations",)
+        if code not in {"invalid-value", "wrong-type"} or not is_described:
             return ""
         is_known = bool(names) and self.schema.at(names) is not UNKNOWN
-        return f"run `reconcile explain {'.'.join(names)}` for its values" if is_known else ""
+        path = ".".join([*map(str, self.prefix), *names])
+        return f"run `reconcile explain {path}` for its values" if is_known else ""
 
     def _digest_hint(self, problem: "ErrorDetails") -> str:
         is_digest = problem.get("ctx", {}).get("pattern") == DIGEST_PATTERN

@@ -279,3 +279,22 @@ def test_a_listed_provider_is_accepted() -> None:
 def test_the_list_of_accepted_providers_is_checked(value: str) -> None:
     found = loaded(config=f"{CONFIG}providers: {value}\n").diagnostics
     assert [d.code for d in found] == ["wrong-type"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        ("", "missing-configurations"),
+        ("key: ${env:SECRET_A}\n", "missing-configurations"),
+        ("configurations: null\n", "missing-field"),
+    ],
+)
+def test_validate_warns_of_configurations_that_a_create_needs(lines: str, code: str) -> None:
+    text = f"slug: a\nname: A\nai_provider_id: bedrock\n{lines}"
+    config = "version: 1\ntargets: {simulator: {base_url: 'simulator:'}}\n"
+    source = files({"integrations/a.yaml": text}, config=config)
+    found = check(source, target_name=None, today=TODAY, expects_creates=True)
+    assert {d.code for d in found} == {code}
+    # For an existing integration, the stored ones stay.
+    if code == "missing-configurations":
+        assert check(source, target_name=None, today=TODAY) == ()
