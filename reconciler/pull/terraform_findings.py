@@ -29,7 +29,8 @@ def another_integration(item: ManagedIntegration) -> Diagnostic:
         "terraform-other-object",
         f"{item.slug}: the integration was replaced outside Terraform, so the secrets in the state "
         "may not be its own",
-        hint="run `terraform apply -refresh-only`, then write the state again",
+        hint="check that the API key belongs to the organisation of the state; if so, run "
+        "`terraform apply -refresh-only` and write the state again",
         at=item.resource.at,
     )
 

@@ -344,7 +344,8 @@ def _duplicate(first: Resource, second: Resource, what: str) -> Diagnostic:
         "terraform-duplicate",
         f"{first.address} and {second.address} both manage the {what}",
         # Quoted, because the key of an instance can contain anything, apostrophes included.
-        hint=f"remove one of them with `terraform state rm {shlex.quote(second.address)}`",
+        hint=f"remove one of them with `terraform state rm {shlex.quote(second.address)}`; if they "
+        "belong to two organisations, pass a state with the resources of one",
         at=second.at,
     )
 
