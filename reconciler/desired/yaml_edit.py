@@ -6,7 +6,7 @@ marks is replaced. Files have passed `desired.yaml_reader` before, so depth and 
 there are no aliases. Whole new documents: `desired.yaml_writer`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import yaml
@@ -153,6 +153,19 @@ class FileEdit:
 def compose(text: str) -> list[yaml.Node]:
     """Return the documents of a text as nodes."""
     return list(yaml.compose_all(text, Loader=_LOADER))
+
+
+def scalars(text: str) -> Iterator[str]:
+    """Walk all names and values of a text, without quotes and escapes."""
+    waiting = compose(text)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.ScalarNode):
+            yield node.value
+        elif isinstance(node, yaml.MappingNode):
+            waiting += [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
 
 
 def _locate(root: yaml.Node, steps: Steps) -> _NodeLocation:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field, replace
 from itertools import chain
 
+from reconciler.desired.yaml_edit import scalars
 from reconciler.diagnostics import Diagnostic, SourceLocation
 from reconciler.domain.policy import Prune
 from reconciler.domain.schema import any_provider_schema
@@ -159,12 +160,13 @@ class Adoption:
         Everything that is written comes from the API, so this finds a secret that the API shows in
         clear text in another field.
         """
+        texts = {name: _with_scalars(content) for name, content in files.items()}
         # One search for each secret, regardless of the number of files.
-        everything = b"\0".join(files.values())
+        everything = b"\0".join(texts.values())
         for item in self.state.integrations.values():
             for path, value in item.secrets.items():
                 if value.length >= _SHORTEST_SECRET and value.occurs_in(everything):
-                    found = sorted(name for name, text in files.items() if value.occurs_in(text))
+                    found = sorted(name for name, text in texts.items() if value.occurs_in(text))
                     raise InvalidInput([findings.secret_in_file(item, path, found[0])])
 
     def _note_state(self, requested: Collection[str]) -> None:
@@ -244,6 +246,12 @@ class Adoption:
                 mask = shown if isinstance(shown, Mask) else None
                 found[path] = KnownSecret(reference, value, mask, is_object)
         return found
+
+
+def _with_scalars(content: bytes) -> bytes:
+    """Return a file and its scalars: YAML writes quotes and line ends of a secret with escapes."""
+    values = scalars(content.decode("utf-8-sig"))
+    return b"\0".join([content, *(value.encode("utf-8", "surrogatepass") for value in values)])
 
 
 def _differs(value: Redacted, shown: Value, *, is_object: bool) -> bool:

@@ -536,6 +536,20 @@ def test_a_secret_that_the_api_shows_in_another_field_is_never_written(tmp_path:
         assert at.leaks(done) == []
 
 
+@pytest.mark.parametrize(
+    "ending", ['"quoted"', "back\\slash", "two\nlines", "a\ttab", "a\u2028line"]
+)
+def test_a_secret_that_yaml_writes_with_escapes_is_found(tmp_path: Path, ending: str) -> None:
+    with terraformed(tmp_path / "here") as at:
+        key = f"sk-canary-{ending}"
+        resource(at.state, "portkey_integration.main")["values"]["key"] = key
+        at.put("openai-main", key=key, description=f"the key is {key}")
+        done = at.pull("openai-main")
+        assert done.code == 3
+        assert "error[terraform-secret-in-file]: integrations/openai-main.yaml" in done.err
+        assert at.written == []
+
+
 def test_the_guide_says_what_the_command_prints(tmp_path: Path) -> None:
     guide = (FOLDER.parents[2] / "desired-state/README.md").read_text()
     chapter = guide.partition("## Coming from Terraform")[2].partition("\n## ")[0]
