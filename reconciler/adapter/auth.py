@@ -48,7 +48,7 @@ class Principal:
 
     @property
     def can_write(self) -> bool:
-        """Whether the caller may change something."""
+        """Whether the caller may send writes."""
         return self.scope is TokenScope.WRITE
 
 
@@ -139,7 +139,7 @@ def parse_tokens(text: str, *, file: str) -> tuple[Token, ...]:
             problems.append(
                 error("bad-token", token, hint=LINE_HINT, at=SourceLocation(file, number))
             )
-    # Without a line: both lines are right by themselves, and a message may not show which token it
+    # Without a line: both lines are valid separately, and a message must not show which token it
     # is.
     problems += _duplicates(found, file)
     if not found and not problems:

@@ -174,7 +174,8 @@ class Listener:
             try:
                 accepted, _address = self._socket.accept()
             except OSError as problem:
-                # All other errors mean that the backlog is empty, or that the caller has left.
+                # All other errors mean that the backlog is empty, or that the caller has
+                # disconnected.
                 if problem.errno in _OUT_OF_RESOURCES:
                     self._pause()
                 return

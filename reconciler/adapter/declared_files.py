@@ -77,7 +77,7 @@ class Candidate:
 
     @property
     def label(self) -> str:
-        """The folder as messages show it."""
+        """The folder as shown in messages."""
         return self.base.label
 
     def paths(self) -> list[str]:
@@ -86,7 +86,7 @@ class Candidate:
         return sorted({*self.base.paths(), *self.documents} - removed)
 
     def other_files(self) -> list[str]:
-        """Return the paths of the files that are not YAML; the overlay holds none."""
+        """Return the paths of the files that are not YAML; the overlay contains none."""
         return self.base.other_files()
 
     def read(self, path: str, *, limit: int = MAX_FILE) -> bytes:

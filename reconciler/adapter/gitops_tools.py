@@ -69,7 +69,8 @@ class GitopsTools:
         self, arguments: Arguments, work: Callable[[Session], Awaitable[Document]]
     ) -> Document:
         loaded = await self.files.load(_documents(arguments))
-        # Before a session is opened: with errors in the files there is nothing to compare.
+        # Checked before a session is opened, because with errors in the files, there is nothing to
+        # compare.
         if loaded.state is None:
             raise ToolFailure(_error(loaded.diagnostics, exit_code=3))
         try:
@@ -159,7 +160,7 @@ def _tool(
 
 
 async def _plan(session: Session) -> Document:
-    # No options: an agent must not be able to lift a guard.
+    # No options, because an agent must not be able to override a guard.
     return (await workflows.plan(session, PlanOptions())).as_json()
 
 

@@ -43,7 +43,7 @@ class HTTPProtocol(H11Protocol):
     """HTTP/1.1 with deadlines and an entry in the connection table.
 
     `head_seconds` is the time for the head of a request, `write_seconds` the time in which a caller
-    must read some of its answer.
+    must read a part of its response.
     """
 
     head_seconds: ClassVar[float]
@@ -76,7 +76,7 @@ class HTTPProtocol(H11Protocol):
         self._update_table()
 
     def pause_writing(self) -> None:
-        # asyncio calls this when the caller reads more slowly than the answer is produced.
+        # asyncio calls this when the caller reads more slowly than the response is produced.
         super().pause_writing()
         self.table.mark_silent(self)
         self._start_write_timer()
@@ -88,7 +88,7 @@ class HTTPProtocol(H11Protocol):
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
-        # uvicorn closes gracefully, which waits until the caller has read the rest of its answer.
+        # uvicorn closes gracefully, which waits until the caller has read the rest of its response.
         if self.transport.get_write_buffer_size():
             self.abort()
 
@@ -188,7 +188,8 @@ def _refuse_while_full(application: Application, table: ConnectionTable) -> Appl
     """Return the application of a connection beyond the limit: a 503 until there is room."""
 
     async def limited(scope: Scope, receive: Receive, send: Send) -> None:
-        # A full adapter still answers probes: it works, and a restart would drop its requests.
+        # An adapter at its limit still responds to probes: it works, and a restart would drop its
+        # requests.
         if len(table) > table.limit and scope["path"] not in PROBES:
             scope[REFUSED] = _TOO_MANY_CONNECTIONS
         await application(scope, receive, send)

@@ -53,7 +53,7 @@ def sanitized(document: object) -> object:
 
 
 def to_json_text(document: object) -> str:
-    """Return a document as JSON; raises ValueError for one that cannot be passed on."""
+    """Return a document as JSON; raises ValueError for one that cannot be forwarded."""
     if is_too_deep(document):
         raise ValueError("too deep")
     text = json.dumps(document, ensure_ascii=False, allow_nan=False)

@@ -3,8 +3,8 @@
 The order is framing, host and origin, credential, rate, body. Host and Origin headers are compared
 exactly, which keeps web pages from reaching the adapter through a name that resolves to this
 machine (DNS rebinding), on every bind address. The rate of each caller is a token bucket that
-refills at a constant rate. In any case, the caller gets a response in our format, and the access
-log one line.
+refills at a constant rate. In every case, the caller gets a response in our format, and the access
+log gets one line.
 """
 
 import asyncio
@@ -134,7 +134,7 @@ class CallerRateLimiter:
         level = min(self._burst, level + (now - since) * self._rate)
         wait = None
         if level >= 1:
-            # A refused request takes nothing, so a caller that waits as it was asked to is always
+            # A refused request takes no token, so a caller that waits as requested is always
             # served.
             level -= 1
         else:
@@ -189,9 +189,9 @@ class MiddlewareConfig:
 class GatewayMiddleware:
     """ASGI middleware around the application of one port.
 
-    `is_open` returns whether a path can be requested without a credential: the application then
-    decides, and `visitor` returns the principal of a cookie. A wrong credential is refused even on
-    open paths.
+    `is_open` returns whether a path can be requested without a credential: in that case, the
+    application decides, and `visitor` returns the principal of a cookie. A wrong credential is
+    refused even on open paths.
     """
 
     def __init__(
@@ -250,7 +250,7 @@ class GatewayMiddleware:
         # request.
         length = _check_framing(headers)
         self._allowed.check(headers, target_host=_take_target_host(scope))
-        # Before the credential is checked: a page must be able to read a refusal, too.
+        # Before the credential is checked, because a page must also be able to read a refusal.
         sender.cors_headers = _cors_headers(headers)
         if _is_preflight(scope):
             await send_answer(sender, 204, b"", headers=_PREFLIGHT_HEADERS)
@@ -284,8 +284,8 @@ class GatewayMiddleware:
         name = context.principal.name if context.principal else ""
         allowance = self._config.rates.take(name)
         if allowance.wait is not None:
-            # Rounded up: Retry-After holds whole seconds, and an earlier attempt would be refused
-            # again.
+            # Rounded up, because Retry-After has whole seconds and an earlier attempt would be
+            # refused again.
             seconds = str(max(1, math.ceil(allowance.wait)))
             detail = "This token has exceeded its rate limit."
             raise refuse("too-many-requests", 429, detail, retry_after=seconds)
@@ -293,7 +293,7 @@ class GatewayMiddleware:
 
 
 class _Sender:
-    """Sender that adds the common headers to an answer and records its status."""
+    """Sender that adds the common headers to a response and records its status."""
 
     def __init__(self, send: Send, context: RequestContext) -> None:
         self.allowance: Allowance | None = None
@@ -387,7 +387,7 @@ _EXPOSED_HEADERS: Final = (
 
 
 def _cors_headers(headers: Headers) -> list[Header]:
-    """Return the headers that let a page of the request's origin read the answer."""
+    """Return the headers that let a page of the request's origin read the response."""
     origin = next((value for name, value in headers if name == b"origin"), None)
     if origin is None:
         return []
@@ -399,7 +399,7 @@ def _cors_headers(headers: Headers) -> list[Header]:
 
 
 def _is_preflight(scope: Scope) -> bool:
-    """Return whether a browser asks what a page may do; such a request has no credential."""
+    """Return whether this is a preflight request of a browser, which has no credential."""
     names = {name for name, _ in scope["headers"]}
     required = {b"origin", b"access-control-request-method"}
     return scope["method"] == "OPTIONS" and required <= names

@@ -117,7 +117,7 @@ def document() -> Document:
         "paths": paths,
         "components": _components(),
     }
-    # Every list and text gets a limit, which tools that check such documents ask for.
+    # Every list and text gets a limit, which linters of such documents require.
     bound: Document = bounded(unbounded)
     return bound
 

@@ -1,7 +1,7 @@
 """Problem details (RFC 9457) for everything that the adapter refuses or fails to do.
 
-REST sends a problem unchanged; the failed result of a tool has the same members. No problem holds a
-credential or the body of a request.
+REST sends a problem unchanged; the failed result of a tool has the same members. A problem never
+contains a credential or the body of a request.
 """
 
 import math
@@ -67,7 +67,7 @@ _UNKNOWN_OUTCOME: Final = (
 class Problem:
     """One failure: code, HTTP status and a sentence about this case.
 
-    `headers` are sent with the answer over REST. `upstream_code` is the API's own code, if any.
+    `headers` are sent with the response over REST. `upstream_code` is the API's own code, if any.
     """
 
     code: str
@@ -87,7 +87,7 @@ class Problem:
             "type": f"urn:reconcile:problem:{self.code}",
             "title": self.title,
             "status": self.status,
-            # It may quote the upstream, and UTF-8 cannot express a lone surrogate.
+            # It may quote the upstream, and UTF-8 cannot encode a lone surrogate.
             "detail": self.detail.encode("utf-8", "replace").decode(),
             "instance": f"urn:uuid:{request_id}",
             "upstream_code": self.upstream_code,
@@ -95,7 +95,7 @@ class Problem:
 
 
 class Refusal(Exception):
-    """Exception that ends a request with a problem as the answer."""
+    """Exception that ends a request with a problem as the response."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.code)
@@ -123,7 +123,7 @@ def timeout_problem(operation: OperationName) -> Problem:
 
 
 def unusable_answer_problem(operation: OperationName) -> Problem:
-    """Return the problem of a successful answer that cannot be passed on."""
+    """Return the problem of a successful response that cannot be forwarded."""
     detail = (
         f"The upstream's response cannot be forwarded: it is nested deeper than "
         f"{MAX_DEPTH} levels, "
@@ -166,7 +166,7 @@ def upstream_problem(error: RemoteError, operation: OperationName) -> Problem:
 
 
 def _answered(error: Answered, operation: OperationName) -> Problem:
-    # The client invents this code, and the message below, for an answer that has none.
+    # The client generates this code, and the message below, for a response without a code.
     code = None if error.code.startswith("http-") else error.code
     status = error.http_status or 502
     reason = "" if error.message == f"status {status}" else error.message

@@ -27,14 +27,14 @@ REFUSED: Final = "reconcile.refused"
 
 
 class ClientGoneError(Exception):
-    """The client left before its request was complete, so there is nothing to answer."""
+    """The client disconnected before its request was complete, so no response is needed."""
 
 
 @dataclass(slots=True)
 class RequestContext:
     """Facts about a request; `principal` is None until the caller is authenticated.
 
-    `failed` receives a defect that is answered before the middleware sees it.
+    `failed` receives a defect whose response is sent before the middleware is reached.
     """
 
     id: str
@@ -130,7 +130,7 @@ async def send_answer(
     media_type: str = "application/json",
     headers: Sequence[Header] = (),
 ) -> None:
-    """Send a complete answer; a 204 has neither a body nor headers that describe one."""
+    """Send a complete response; a 204 has neither a body nor headers that describe one."""
     entity_headers = [] if status == 204 else _entity_headers(content, media_type)
     start = {
         "type": "http.response.start",

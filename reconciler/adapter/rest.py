@@ -65,7 +65,7 @@ def rest_application(
         get_route("/openapi.json", _openapi_endpoint()),
         *page.routes(),
     ]
-    # A Starlette application would answer exceptions itself, before the middleware can.
+    # A Starlette application would respond to exceptions itself, before the middleware can.
     router = Router(routes, redirect_slashes=False, default=unknown_path)
     return GatewayMiddleware(
         router,
@@ -95,7 +95,7 @@ def _openapi_endpoint() -> Endpoint:
 
 
 class RestOperations:
-    """The ASGI application of the raw operations: from a request to a call, and the answer back."""
+    """The ASGI application of the raw operations: from a request to a call and its response."""
 
     def __init__(self, service: UpstreamService) -> None:
         self._service = service
@@ -107,16 +107,16 @@ class RestOperations:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; every failure is a `Refusal`, which the middleware answers."""
+        """Handle one request; every failure is a `Refusal`, to which the middleware responds."""
         context = context_of(scope)
         operation, slug = _route(scope)
         context.operation, context.slug = operation.name, slug
-        # First, because a caller who may not write gets a 403 whatever the request contains.
+        # First, because a caller without write permission gets a 403 regardless of the request.
         self._service.check_permission(operation, context.caller)
         query = self._query(operation, scope["query_string"])
         body = None
         if operation.body is not None:
-            # One message holds all of it, because the middleware has read the body already.
+            # One message contains the whole body, because the middleware has already read it.
             body = self._body(operation, scope, (await receive())["body"])
             # For the access log: a create names its integration only in the body.
             context.slug = slug or slug_in(body)
@@ -155,7 +155,7 @@ class RestOperations:
         try:
             document = parse_json(content)
         except (ValueError, RecursionError):
-            # The library's error holds the whole body.
+            # The library's error contains the whole body.
             raise refuse("invalid-request", 400, "The body is not JSON.") from None
         self._bodies[operation.name].check(document, what="body")
         return cast("Mapping[str, Value]", document)
@@ -181,10 +181,11 @@ def _route(scope: Scope) -> tuple[Operation, str | None]:
         found = match(scope["method"], path)
     except InvalidCall as error:
         raise refuse("bad-slug", 400, in_sentences(error)) from None
-    # The table also holds operations that REST does not offer; their paths do not exist here.
+    # The table also contains operations that REST does not provide; their paths do not exist here.
     if found is not None and found[0].raw:
         return found
-    # A third slash begins a sub-resource, which REST does not offer, as it does not the audit log.
+    # A third slash starts a sub-resource, which REST does not provide; neither does it provide the
+    # audit log.
     is_offered = path.count("/") <= 2 and path.startswith(OPERATIONS[OperationName.LIST].path)
     if found is not None or not rows or not is_offered:
         raise refuse("not-found", 404, "There is no operation at this path.")
@@ -205,6 +206,6 @@ def _parse_integer(text: str) -> str | int:
 
 async def _send_reply(send: Send, reply: Reply) -> None:
     request_id = reply.request_id
-    # RFC 8259 forbids a byte order mark in JSON that is sent; the rest is passed on byte for byte.
+    # RFC 8259 forbids a byte order mark in JSON that is sent; the rest is forwarded byte for byte.
     headers = [(b"x-upstream-request-id", request_id.encode("ascii"))] if request_id else []
     await send_answer(send, reply.status, reply.content.removeprefix(_BOM), headers=headers)

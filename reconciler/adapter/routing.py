@@ -28,7 +28,7 @@ class ASGIEndpoint:
 
 
 def probe_routes(is_ready: IsReady) -> list[BaseRoute]:
-    """Return `/healthz` and `/readyz`, which need no credential."""
+    """Return the routes `/healthz` and `/readyz`, which need no credential."""
 
     async def healthz(_request: Request) -> Response:
         return _json_response({"status": "ok"})
@@ -42,10 +42,10 @@ def probe_routes(is_ready: IsReady) -> list[BaseRoute]:
 
 
 def get_route(path: str, endpoint: Endpoint) -> Route:
-    """Return a route that takes GET and HEAD, and refuses other methods with a problem."""
+    """Return a route that accepts GET and HEAD, and refuses other methods with a problem."""
 
     async def get_only(scope: Scope, receive: Receive, send: Send) -> None:
-        # uvicorn leaves out the body of an answer to HEAD.
+        # uvicorn omits the body of a response to HEAD.
         if scope["method"] not in {"GET", "HEAD"}:
             raise refuse("method-not-allowed", 405, "This path accepts GET.", allow="GET, HEAD")
         context_of(scope).operation = path.strip("/")

@@ -99,7 +99,7 @@ def _type_names(schema: Schema) -> list[str]:
     named = schema.get("type")
     if isinstance(named, str):
         return [named]
-    # A property may be called `type`; its schema is no list of names.
+    # A property may be called `type`; its schema is not a list of names.
     return named if isinstance(named, list) else []
 
 

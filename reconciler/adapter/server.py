@@ -30,7 +30,7 @@ class ServerLimits:
     """Time limits, and the maximum number of connections.
 
     The head of a request must arrive within `head_seconds`. An idle connection is kept for
-    `idle_seconds`. A caller that reads nothing of its answer for `write_seconds` is disconnected.
+    `idle_seconds`. A caller that does not read its response for `write_seconds` is disconnected.
     After the stop, requests in flight have `grace_seconds`. All ports together keep `connections`:
     at the limit the connection that has been idle longest is closed, and if none is silent the new
     one gets a 503.
@@ -47,7 +47,7 @@ def open_listener(host: str, port: int) -> socket.socket:
     """Open a listening socket; port 0 takes a free one. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sets TCP_NODELAY only on sockets whose protocol is TCP, unlike those of
-    # `create_server`; without it an answer waits 40 ms for an acknowledgement.
+    # `create_server`; without it, a response waits 40 ms for an acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         # Without it a restart fails until the old connections have left TIME_WAIT.

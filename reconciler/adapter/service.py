@@ -26,7 +26,7 @@ from reconciler.remote.errors import RemoteError
 from reconciler.remote.operations import OPERATIONS, Operation
 
 RAW_OPERATIONS: Final = tuple(row for row in OPERATIONS.values() if row.raw)
-"""The five operations that the adapter offers, in the order of the table."""
+"""The five operations that the adapter provides, in the order of the table."""
 
 REST_PREFIX: Final = "/v1"
 """Path below which REST serves them."""
@@ -76,7 +76,7 @@ class UpstreamService:
         return [row for row in RAW_OPERATIONS if row.safe or may_write]
 
     async def perform(self, call: Call, caller: Principal) -> Reply:
-        """Make a call and return the upstream's answer; raises `Refusal` for everything else."""
+        """Make a call and return the upstream's response; raises `Refusal` otherwise."""
         # Both ports check it before they read the input; this is the last place before the write.
         self.check_permission(OPERATIONS[call.operation], caller)
         await self._check_unmanaged(call)
@@ -91,7 +91,7 @@ class UpstreamService:
         except TimeoutError:
             problem = timeout_problem(call.operation)
         else:
-            # The request was carried out: an answer that cannot be shown is not a failed call.
+            # The request was carried out: a response that cannot be shown is not a failed call.
             try:
                 return replace(reply, body=sanitized(reply.body))
             except ValueError:

@@ -1,7 +1,7 @@
 """Telemetry of requests: lines of the access log, and metrics in Prometheus format.
 
-Neither holds a secret. A line is JSON in ASCII, which escapes every control character, so that a
-caller cannot forge one. No metric label holds a slug or text that a caller chose.
+Neither contains a secret. A line is JSON in ASCII, which escapes every control character, so that a
+caller cannot forge one. Metric labels do not contain slugs or text that a caller chose.
 """
 
 import json
@@ -22,7 +22,7 @@ _BUCKETS: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10
 
 
 def request_line(context: RequestContext, *, time: str, seconds: float) -> str:
-    """Return the line of a finished request; `status` is null if the client left without answer."""
+    """Return the line of a finished request; `status` is null if the client disconnected."""
     return json.dumps(
         {
             "time": time,
@@ -82,7 +82,8 @@ class Metrics:
     def count(self, context: RequestContext, seconds: float) -> None:
         """Count a finished request."""
         status = "none" if context.status is None else str(context.status)
-        # Unknown paths share one label, or a scanner would create a time series for each path.
+        # Unknown paths share one label; otherwise, a scanner would create a time series for each
+        # path.
         operation = context.operation or "none"
         self._requests.labels(context.protocol, operation, status).inc()
         self._seconds.labels(context.protocol).observe(seconds)

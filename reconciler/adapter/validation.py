@@ -45,7 +45,7 @@ class SchemaValidator:
         if is_too_deep(instance):
             detail = f"{what or 'the input'} is nested deeper than {MAX_DEPTH} levels."
             raise refuse("invalid-request", 400, detail)
-        # Errors are found lazily, so a body with thousands of errors costs no more than one with
+        # Errors are found lazily, so a body with thousands of errors takes no longer than one with
         # five.
         errors = islice(self._validator.iter_errors(instance), _MAX_ERRORS)
         sentences = [_sentence(error, what) for error in errors]
@@ -76,7 +76,7 @@ def read_arguments(arguments: Mapping[str, object], schema: Schema) -> dict[str,
 def _read(value: object, schema: Schema, place: str) -> object:
     if isinstance(value, str):
         value = _parse_text(value, schema, place)
-    # By type, because the schemas of the operations have alternatives of different types only.
+    # By type, because alternatives in the schemas of the operations always differ in type.
     branch = _matching_branch(value, schema)
     if isinstance(value, Mapping):
         return _read_object(value, branch, place)
@@ -99,7 +99,7 @@ def _read_object(value: Mapping[str, object], schema: Schema, place: str) -> dic
         member_place = f"{place}.{printable_name(name)}" if place else printable_name(name)
         read = _read(member, member_schema, member_place)
         is_optional = name in properties and name not in required
-        # Null that the schema accepts has a meaning, such as that of a limit that is lifted.
+        # If the schema accepts null, it has a meaning, such as removing a limit.
         if read is None and is_optional and "null" not in _types(member_schema):
             continue
         result[name] = read
@@ -137,7 +137,7 @@ def _parse_text(text: str, schema: Schema, place: str) -> object:
     try:
         value = parse_json(text.encode())
     except (ValueError, RecursionError):
-        # The library's error holds the whole text, which may be a credential.
+        # The library's error contains the whole text, which may be a credential.
         problem = "the string is not JSON"
     else:
         if value is None or any(_IS_OF_TYPE[name](value) for name in expected):

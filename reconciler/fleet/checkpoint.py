@@ -45,7 +45,7 @@ class Checkpoint:
     def completed(self, member: Member) -> MemberOutcome | None:
         """Return the earlier outcome in this run, if the member has not changed since."""
         outcome = self.outcomes.get(member.name)
-        # A member that failed is run again; that is what --resume is for.
+        # A member that failed is run again, which is the purpose of --resume.
         if outcome is None or not outcome.done:
             return None
         # With another folder, target or variable, the recorded outcome is not that of this member.
@@ -83,7 +83,7 @@ def resume(folder: Path, run: str, *, operation: FleetOperation) -> Checkpoint:
     checkpoint = Checkpoint(folder, run, operation)
     try:
         with checkpoint.file.open("rb") as stream:
-            # A larger file is cut in the middle, which is not valid JSON.
+            # A larger file is truncated, and is then not valid JSON.
             _fill(checkpoint, json.loads(stream.read(_MAX_BYTES)))
     except OSError:
         raise InvalidInput([error("unknown-run", f"there is no run {run}", hint=hint)]) from None

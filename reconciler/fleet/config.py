@@ -87,8 +87,8 @@ class Member:
     def environment(self, whole: Mapping[str, str]) -> dict[str, str]:
         """Return the environment variables that this member sees.
 
-        Without `variables`, it sees all. With them, it sees only the secrets and keys that they
-        name, so that the files of one organisation cannot read the keys of another.
+        Without `variables`, it sees all variables. With them, it sees only the secrets and keys
+        that they name, so that the files of one organisation cannot read the keys of another.
         """
         if not self.variables:
             return dict(whole)
@@ -176,7 +176,7 @@ class _MemberReader:
                 yield member
 
     def _expand(self, entry: MemberSettings, defaults: MemberDefaults) -> Iterator[Member]:
-        # `target` and `targets` are one choice: an entry with either ignores both defaults.
+        # `target` and `targets` are alternatives: an entry with either ignores both defaults.
         own = entry if entry.target is not None or entry.targets is not None else defaults
         folder = self._folder / (entry.dir or defaults.dir or "desired-state")
         variables = {**(defaults.variables or {}), **(entry.variables or {})}

@@ -69,6 +69,6 @@ def _abandoned(task: MemberTask) -> MemberOutcome:
     summary = f"the member did not end within {task.deadline:g} seconds"
     note = MemberNote("error", "deadline", summary)
     if task.operation is FleetOperation.APPLY:
-        # It may have begun to write, so it counts as left half done.
+        # It may have started to write, so it counts as half done.
         return MemberOutcome(task.member, MemberStatus.INCOMPLETE, 5, notes=(note,))
     return MemberOutcome(task.member, MemberStatus.FAILED, 1, notes=(note,))

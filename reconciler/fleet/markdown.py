@@ -66,7 +66,7 @@ def markdown(result: FleetResult, *, environment: str, limit: int) -> str:
         "| member | status | actions |\n|---|---|---|\n"
     )
     room = limit - len(head.encode()) - _NOTES
-    # The table takes up to half of the room, so that errors are shown, too.
+    # The table takes up to half of the room, so that errors are also shown.
     rows, hidden = _fitting([_row(member) for member in ranked[:_ROWS]], room // 2)
     hidden += max(0, len(ranked) - _ROWS)
     noted = [member for member in ranked if notes_of(member)]

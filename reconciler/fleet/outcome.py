@@ -15,7 +15,8 @@ KIND = "fleet_result"
 
 WORST_LAST = (0, 2, 4, 3, 1, 5, 143, 130)
 """Order of exit codes: nothing to do, differences, refused, invalid input, failed before a write,
-incomplete, interrupted."""
+incomplete, interrupted.
+"""
 
 
 NOT_NOW = frozenset({"outside-window", "not-soaked"})

@@ -1,6 +1,6 @@
 """Task for one member of a fleet, and the approval of its plan by digests.
 
-A task can be sent to another machine, so it holds only names and digests, never a plan. Approval
+A task can be sent to another machine, so it contains only names and digests, never a plan. Approval
 by saved plans: `reconciler.planning.approval`.
 """
 
@@ -15,7 +15,9 @@ from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.plan import Plan
 
 DIGEST_LENGTH = 32
-"""Hex digits of a change's digest: 128 bits, so that thousands of them fit into a message."""
+"""Number of hexadecimal digits of a change's digest: 128 bits, so that thousands fit into a
+message.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ TaskHandler = Callable[[MemberTask, CancelToken], MemberOutcome]
 def change_digests(plan: Plan) -> tuple[str, ...]:
     """Return a digest of each action and of each of its changes, under the policies of the plan."""
     target = plan.target
-    # Other policies would approve something else; without any, digests are those of 0.1.0.
+    # With other policies, the approval has a different meaning; without policies, digests are those
+    # of 0.1.0.
     policies = [[[policy.name, policy.digest] for policy in plan.policies]] if plan.policies else []
     digests = []
     for action in plan.actions:

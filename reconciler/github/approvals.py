@@ -31,7 +31,7 @@ MAX_COMMITS = 250
 """Maximum number of commits whose merges count; only long failures of apply accumulate more."""
 
 MAX_UPLOADS = 30
-"""Maximum number of runs with a plan for one commit; each costs a few requests."""
+"""Maximum number of runs with a plan for one commit; each takes a few requests."""
 
 MEMBER = "plan.json"
 MAX_ARCHIVE = 16 * 1024 * 1024
@@ -81,8 +81,8 @@ async def gather(
 ) -> GatheredPlans:
     """Return the plans of the pull requests that were merged after `since`, up to `head`.
 
-    If nothing was merged since, the plan that approved `head` itself counts again. The age of a
-    plan counts from the merge.
+    If nothing was merged since then, the plan that approved `head` itself counts again. The age of
+    a plan counts from the merge.
     """
     commits, diagnostics = await _commits(github, since=since, head=head)
     requests: dict[int, JsonObject] = {}
@@ -112,7 +112,7 @@ def plan_in_archive(content: bytes, *, limit: int = MAX_PLAN) -> str:
     """Return the text of the one plan in an archive; raises `UnexpectedResponse`.
 
     Anyone whose pull request runs a workflow may have created the archive. It is never unpacked:
-    its only member is read into memory up to `limit` bytes, whatever its headers claim.
+    its only member is read into memory up to `limit` bytes, regardless of its headers.
     """
     subject = "the archive of a plan"
     if len(content) > MAX_ARCHIVE:
@@ -156,7 +156,7 @@ async def _commits(
     commits = [required_text(item, "sha") for item in listed]
     if len(commits) > MAX_COMMITS:
         summary = f"of {len(commits)} commits since the last apply only the newest count"
-        # Each commit costs at least one call, and a job has a limit of calls for each hour.
+        # Each commit takes at least one call, and a job has a limit of calls for each hour.
         return commits[-MAX_COMMITS:], [warning("too-many-commits", summary)]
     # GitHub lists none if `head` is an ancestor of `since`, as when an older commit is applied
     # again.
@@ -212,7 +212,7 @@ async def _find_plan(
 
 
 async def _readable(github: GitHub, upload: JsonObject, claim: RunClaim) -> tuple[Plan | None, str]:
-    """Return the plan of an upload, or None and the reason why it does not count."""
+    """Return the plan of an upload, or None and the reason why it is not valid."""
     try:
         return await _download(github, upload, claim), ""
     except (UnexpectedResponse, GitHubNotFound) as problem:

@@ -63,7 +63,7 @@ _TOO_EARLY = {
     "not-soaked": ("Re-run this job after the next drift check of the source.", "allow-unsoaked"),
     "outside-window": ("Re-run this job once the window is open.", "break-freeze"),
 }
-"""Refusals that end by themselves, with what to do then and the input that overrides them."""
+"""Refusals that are only temporary, with the next step and the input that overrides them."""
 
 _FAILED = {
     ReportKind.PLAN: "Plan not made",
@@ -81,10 +81,10 @@ _REFUSED = {
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Words of a code host: what is merged, and how a plan is applied by its digest.
+    """Terms of a code host: what is merged, and how a plan is applied by its digest.
 
-    `adopt` says how to adopt what changed in the API, and `override` how to apply earlier, with the
-    link in place of `{}`; empty where there is no such way.
+    `adopt` describes how to adopt changes made in the API, and `override` how to apply earlier,
+    with the link in place of `{}`; empty if that is not possible.
     """
 
     request: str = "pull request"
@@ -104,9 +104,9 @@ class ReportContext:
 
     `workflow_url` is the page of the reporting workflow, `apply_url` that of the apply workflow.
     `is_pull_request` is True if merging a pull request applies the plan. `command_context` holds
-    the options that a suggested command repeats. `plan_age_hours` is for how long after its
-    approval a plan can be applied, if known. `run_url`, `actor` and `time` are the run, the user
-    and the time of the report.
+    the options that a suggested command repeats. `plan_age_hours` is the time after its approval in
+    which a plan can be applied, if known. `run_url`, `actor` and `time` are the run, the user and
+    the time of the report.
     """
 
     environment: str
@@ -184,7 +184,7 @@ def text_of(
 ) -> str:
     """Return a document as Markdown within `limit` bytes, without a marker."""
     last = _last_line(document, context)
-    # Limits count bytes, and a report holds characters of two bytes and more.
+    # Limits count bytes, and a report contains characters of two or more bytes.
     room = limit - _RESERVE - len(last.encode())
     match document:
         case Plan():
@@ -212,7 +212,7 @@ def proposal_text(report: DriftReport, context: ReportContext) -> str:
         _how_to_apply(report.fingerprint, "To make the API match Git instead", context),
     ]
     if report.plan.blocked:
-        # Between both: merging works, applying does not.
+        # Values between both limits can be merged but not applied.
         steps.insert(1, f"{BLOCKED_HERE}\n")
     text = markdown.drift(report, context.render_options(*steps), limit=COMMENT_LIMIT - _RESERVE)
     return f"{text}\n{_last_line(report, context)}"
@@ -246,7 +246,7 @@ def _failure(
         return f"{title}\n{failure_reasons(failure)}"
     codes = {diagnostic.code for diagnostic in failure.diagnostics}
     is_approvable = kind is ReportKind.RESULT and bool(plan.actions) and bool(codes)
-    # Only if every reason is of this kind: a digest would not lift the others.
+    # Only if every reason is of this kind, because a digest does not lift the others.
     if is_approvable and codes <= _APPROVABLE and not plan.blocked:
         # Approval is the only next step, so it replaces the suggestions of the reasons.
         reasons = _reasons(replace(item, hint="") for item in failure.diagnostics)
@@ -260,7 +260,8 @@ def _failure(
         head = f"{title}\n{_reasons(named)}"
         if kind is ReportKind.RESULT:
             head += "".join(f"\n{step}" for step in _steps_of_refusal(plan, codes, context))
-    # The plan keeps some room, so that a long list of reasons does not hide it entirely.
+    # Some room is reserved for the plan, so that a long list of reasons does not hide it
+    # completely.
     room = max(_MIN_ROOM, limit - len(head.encode()) - 1)
     shown = markdown.plan(plan, context.render_options(), limit=room)
     return f"{head}\n{shown}"
@@ -358,7 +359,7 @@ def _last_line(document: Document, context: ReportContext) -> str:
 
 
 def last_checked(time: str) -> str:
-    """Return only the day of a check: with the minute, each check would edit the issue."""
+    """Return only the day of a check, because with the time, each check would edit the issue."""
     return f"last checked {time[:_DATE]}"
 
 

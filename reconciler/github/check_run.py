@@ -57,7 +57,7 @@ class CheckRun:
 
     @property
     def external_id(self) -> str:
-        """Id by which a later report finds the check run."""
+        """Id with which a later report finds the check run."""
         # Not the name: it is shortened and cleaned for display, so two environments can share it.
         return f"reconcile:{self.environment}"
 
@@ -138,7 +138,7 @@ def _of_plan(plan: Plan, *, is_proposed: bool) -> Verdict:
     if plan.in_sync:
         return Verdict(NOTHING_TO_CHANGE, "success")
     if not parts:
-        # What could not be read may differ, so this must not pass a required check.
+        # Parts that could not be read may differ, so this must not pass a required check.
         return Verdict("no changes found, the comparison is incomplete", "neutral")
     return Verdict(", ".join(parts), "success" if is_proposed else "neutral")
 

@@ -56,7 +56,7 @@ class GitHubForbidden(GitHubError):
 
 
 class GitHubNotFound(GitHubError):
-    """The resource does not exist, or the token may not read it."""
+    """The resource does not exist, or the token is not allowed to read it."""
 
     default_code = "github-not-found"
     default_hint = "check GITHUB_REPOSITORY, and that the token can read it"

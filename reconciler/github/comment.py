@@ -2,9 +2,9 @@
 
 `StickyComments` are on a pull request (here) or a merge request (`reconciler.gitlab.publish`).
 
-A comment is found by its marker, only in comments of the same author, because anyone can write a
-text that begins with the marker. GitHub names the user of a personal token. The token of a job has
-no user, so the author is that of GitHub Actions.
+A comment is found by its marker, only in comments of the same author, because anyone can write text
+that begins with the marker. GitHub names the user of a personal token. The token of a job has no
+user, so the author is that of GitHub Actions.
 """
 
 from collections.abc import Iterable

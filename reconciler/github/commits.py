@@ -1,7 +1,7 @@
 """Commits of a branch on GitHub: the newest one, and the last one that a run applied.
 
 A job can run long after its push: it is started again, or two waiting jobs are approved in another
-order. It would write what its branch no longer declares.
+order. It would then apply what its branch no longer declares.
 
 A run that applied everything, or found nothing to do, uploads an artifact named after its
 environment; the commit is that of the run. It outlives the cache that holds the ledger.
@@ -32,11 +32,11 @@ async def require_newest_commit(github: GitHub, job: Job) -> None:
         _refuse(
             job, f"commit {commit} is not the newest commit of a branch: {job.ref} is not a branch"
         )
-    # A user who may start a job can choose any branch, also one that nobody has reviewed.
+    # A user who can start a job can choose any branch, including one that was not reviewed.
     if job.event_name == _BY_HAND:
         await _require_default_branch(github, job, branch)
     try:
-        # Slashes in the branch's name are kept: this route takes the rest of the path as the name.
+        # Slashes in the branch's name are kept: this route treats the rest of the path as the name.
         found = await github.get(f"/repos/{github.repository}/git/ref/heads/{quote(branch)}")
     except GitHubNotFound:
         await _require_no_difference(github, job, branch)
@@ -62,7 +62,8 @@ async def _require_default_branch(github: GitHub, job: Job, branch: str) -> None
 async def _require_no_difference(github: GitHub, job: Job, branch: str) -> None:
     """Raise `Refused` if the branch and the commit differ, or the branch does not exist.
 
-    Servers that only resemble GitHub lack the route for a single branch, but all of them compare.
+    Servers that only resemble GitHub do not have the route for a single branch, but all support
+    comparisons.
     """
     # In this route, the name is one segment, so its slashes are encoded.
     commit, name = job.required_commit(), quote(branch, safe="")
@@ -87,7 +88,7 @@ def _refuse(job: Job, summary: str) -> NoReturn:
 
 
 MAX_UPLOADS = 30
-"""Number of newest uploads to check; it is rare that one comes from another workflow."""
+"""Number of newest uploads to check; rarely, one comes from another workflow."""
 
 _EVENTS = frozenset(
     {"push", "repository_dispatch", "schedule", "workflow_dispatch", "workflow_run"}
@@ -96,7 +97,7 @@ _EVENTS = frozenset(
 
 
 async def last_applied_commit(github: GitHub, job: Job, *, artifact: str) -> str | None:
-    """Return the commit of the newest upload of this workflow on this branch, None without one."""
+    """Return the commit of the newest upload of this workflow on this branch, or None."""
     path = f"/repos/{github.repository}/actions/artifacts?name={quote(artifact, safe='')}"
     try:
         uploads = await github.pages(path, under="artifacts")

@@ -68,7 +68,7 @@ async def _protected(github: GitHub, name: str, branch: str, *, reviewed: bool) 
             name, branch, "the environment does not exist; the first job creates it for any branch"
         )
     policy = environment.get("deployment_branch_policy")
-    # GitHub answers null for an environment without a restriction.
+    # GitHub returns null for an environment without a restriction.
     if not isinstance(policy, dict):
         return _open(name, branch, "jobs of any branch or pull request receive its secrets")
     if policy.get("custom_branch_policies") is not True:

@@ -47,7 +47,7 @@ class FailedCommand:
 
 @dataclass(frozen=True, slots=True)
 class FleetReport:
-    """Result of a fleet; `sentence` has fixed phrases and numbers only.
+    """Result of a fleet; `sentence` contains only fixed phrases and numbers.
 
     `counts` are the actions left to do, by kind. `partial` states that only selected members were
     run. `render` returns the text within a limit of bytes.

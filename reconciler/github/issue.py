@@ -70,7 +70,7 @@ class Issue:
         return marked_digest(self.body)
 
     def has_text(self, body: str) -> bool:
-        """Return whether the issue says the same; another run that says it is no news."""
+        """Return whether the issue has the same content, so that another run adds nothing."""
         shown, new = (_RUN.sub("", text).strip() for text in (_unix(self.body), body))
         return shown == new
 
@@ -191,7 +191,7 @@ def _retiring(report: DriftReport | FleetReport) -> tuple[str, ...]:
 def _reached(report: DriftReport | FleetReport, before: str, body: str) -> str:
     """Return the lines on models that have reached another threshold than the issue shows."""
     known, shown = _unix(before).splitlines(), body.splitlines()
-    # What did not fit into the text cannot be remembered by it, and would be news each time.
+    # Models that did not fit into the text are not stored in it, and would be announced each time.
     lines = [line for line in _retiring(report) if line in shown and line not in known]
     return "\n" + "".join(f"{line}\n" for line in lines) if lines else ""
 
@@ -221,8 +221,8 @@ async def _report_failed_check(
     context: ReportContext,
 ) -> str:
     """Report that the state is unknown, which does not close an issue."""
-    # The digest of the last report is kept, so that the next successful check notifies only of
-    # news.
+    # The digest of the last report is kept, so that the next successful check notifies only of new
+    # differences.
     digest = (issue.digest if issue else None) or NO_DIGEST
     last_report = _last_report(issue.body) if issue else ""
     body = (
@@ -246,7 +246,7 @@ async def _report_failed_check(
 
 
 def _new_state(issue: Issue, *, closes: bool) -> bool | None:
-    """Return whether the issue must be open, None where that is so already."""
+    """Return whether the issue must be open, None if it already has that state."""
     if closes:
         return False
     return None if issue.is_open else True

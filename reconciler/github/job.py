@@ -69,7 +69,7 @@ class Job:
     def commented_pull_request(self) -> int | None:
         """Number of the pull request that the event's comment is about, if there is one."""
         issue = self.event.get("issue")
-        # GitHub marks the issues that are pull requests.
+        # GitHub marks issues that are pull requests.
         if not isinstance(issue, Mapping) or not isinstance(issue.get("pull_request"), Mapping):
             return None
         number = issue.get("number")

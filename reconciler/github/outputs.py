@@ -1,7 +1,7 @@
 """Outputs of a step, the job summary and annotations.
 
 Each value in `$GITHUB_OUTPUT` is enclosed in unguessable delimiters, so that no value can end its
-block and begin another output.
+block and start another output.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,8 +41,8 @@ def outputs_of(document: Document) -> dict[str, str]:
             if document.plan is not None:
                 return _of_plan(document.plan) | {"in_sync": "false"}
             names = ("digest", *(kind.value for kind in ActionKind), "blocked", "max_risk")
-            # Empty, not 0: a workflow that compares counts must not take a failed check for no
-            # changes.
+            # Empty instead of 0, because a workflow that compares counts must not treat a failed
+            # check as no changes.
             return dict.fromkeys(names, "") | {"in_sync": "false"}
         case _:
             assert_never(document)

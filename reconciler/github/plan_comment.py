@@ -68,7 +68,8 @@ async def requested_plan(
     comment = _comment_of(job, environment)
     if comment is None:
         return None
-    # Before anything of the pull request is looked at: a plan runs with secrets that can be read.
+    # Checked before anything of the pull request is read, because a plan runs with readable
+    # secrets.
     if await _permission(github, comment.author) not in WRITERS:
         problem = f"{comment.author} may not write to {github.repository}"
         raise NotAllowed([_refusal(problem, "ask a maintainer to comment `/plan`")])
@@ -132,7 +133,7 @@ def _comment_of(job: Job, environment: str) -> _Comment | None:
         return None
     words = found[1].split()
     heads = [word.lower() for word in words if is_commit(word.lower())]
-    # Without a name, the comment is for every environment, each in a job of its own.
+    # Without a name, the comment is for every environment, each in a separate job.
     environments = tuple(word for word in words if not is_commit(word.lower()))
     if len(heads) > 1 or (environments and environment not in environments):
         return None
@@ -154,7 +155,7 @@ async def _mergeable(
     """Return the pull request once GitHub knows whether it can be merged."""
     path = f"/repos/{github.repository}/pulls/{number}"
     request = await github.get(path)
-    # GitHub answers null until a job in the background has tried the merge.
+    # GitHub returns null until a background job has tried the merge.
     for _ in range(_READS - 1):
         if request.get("mergeable") is not None or request.get("state") != "open":
             break
@@ -184,7 +185,7 @@ async def _require_pushed_before(
 
 
 async def _moves(github: GitHub, request: JsonObject) -> list[tuple[str | None, datetime | None]]:
-    """Return where and when the head's branch was moved, as far as the token may know it."""
+    """Return where and when the head's branch was moved, as far as the token can read it."""
     repository, ref = text_at(request, "head", "repo", "full_name"), text_at(request, "head", "ref")
     if repository is None or ref is None:
         return []  # the fork was deleted
@@ -199,7 +200,8 @@ async def _moves(github: GitHub, request: JsonObject) -> list[tuple[str | None, 
 def _last_heads(moves: list[tuple[str | None, datetime | None]]) -> set[str | None]:
     """Return where the branch was moved last: several commits if the order is unknown.
 
-    A head that was listed only earlier was pushed again, and the list has not that move yet.
+    A head that was listed only earlier was pushed again, and the list does not contain that move
+    yet.
     """
     newest = max(time for _, time in moves if time is not None)
     return {after for after, time in moves if time == newest}

@@ -89,7 +89,7 @@ async def publish(
     cannot write is an error, because nothing else reports the drift.
     """
     if kind in {ReportKind.DRIFT, ReportKind.FLEET}:
-        # The function that read the document decided the type.
+        # The function that read the document determined the type.
         assert isinstance(document, DriftReport | FleetReport | FailedCommand)  # noqa: S101
         async with connect(job) as github:
             done = await report_drift(GitHubIssues(github), document, kind=kind, context=context)
@@ -127,7 +127,7 @@ def _parts(
     context: ReportContext,
     extras: Extras,
 ) -> Iterator[_Part]:
-    """Yield what is written: the comment, and the extras that are wanted."""
+    """Yield the parts to write: the comment, and the requested extras."""
     if number is not None:
         yield _Part(
             "comment",
@@ -148,7 +148,7 @@ def _parts(
             "label",
             lambda: _label(github, document, number=number, label=label),
             _MAY_COMMENT,
-            # A label that the repository does not have can be refused, too.
+            # A label that the repository does not have can also be refused.
             (GitHubForbidden, GitHubNotFound, UnexpectedResponse),
         )
 

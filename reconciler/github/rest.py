@@ -82,7 +82,7 @@ class RestClient:
 
     errors: ClassVar[RestErrors]
     headers: ClassVar[Mapping[str, str]]
-    """Headers of every request beside the token."""
+    """Headers of every request in addition to the token."""
 
     def __init__(
         self,
@@ -192,8 +192,8 @@ class RestClient:
             wait=self._pause,
             stop=_is_enough,
             retry=self._should_retry(idempotent=repeatable or method in _IDEMPOTENT),
-            # The last answer is returned rather than raised, because it says more than the number
-            # of attempts.
+            # The last response is returned instead of raised, because it is more useful than the
+            # number of attempts.
             retry_error_callback=_last_answer,
         )
         answer: httpx.Response = await retrying(send)
@@ -255,8 +255,8 @@ class RestClient:
                     if len(content) > limit:
                         raise self.errors.unexpected(subject, f"it has more than {limit} bytes")
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as problem:
-            # The error is raised below, outside this handler, because the request of this one holds
-            # the token.
+            # The error is raised below, outside this handler, because the request of this exception
+            # contains the token.
             reason = type(problem).__name__
         else:
             return httpx.Response(

@@ -50,7 +50,7 @@ class RunClaim:
 
 
 async def objection(github: GitHub, run: JsonObject, claim: RunClaim) -> str:
-    """Return why the run does not count, or "" if it does."""
+    """Return why the run is not valid, or "" if it is."""
     workflow = str(run.get("path", "")).partition("@")[0]
     repository = str(text_at(run, "head_repository", "full_name"))
     events = {_COMMENT} if claim.requested else _EVENTS

@@ -1,9 +1,9 @@
 """Plan that was approved by merging: the one that reviewers saw on the merge request.
 
-It counts if a successful job of the merge request's newest pipeline uploaded it, in this very
-project, for the last commit of the merge request. All of it is untrusted, since the author of a
-merge request runs the job that uploads. A plan can only narrow what `apply` may do
-(`reconciler.planning.approval`); the merged files decide what is done.
+It counts if a successful job of the merge request's newest pipeline uploaded it, in this project,
+for the last commit of the merge request. All plans are untrusted, because the author of a merge
+request runs the job that uploads. A plan can only restrict what `apply` may do
+(`reconciler.planning.approval`); the merged files determine the changes.
 """
 
 from dataclasses import replace
@@ -57,7 +57,7 @@ async def approved_plan(
 ) -> ApprovedPlan:
     """Return the plan of the merge request that was merged with the job's commit.
 
-    Its age counts from the merge. Raises `Refused` if there is none that counts.
+    Its age counts from the merge. Raises `Refused` if there is no valid plan.
     """
     commit, branch = _commit_and_branch(job)
     merged = await merged_with(gitlab, commit, branch=branch)
@@ -124,7 +124,7 @@ async def _newest_pipeline(gitlab: GitLab, request: JsonObject, number: int) -> 
     if not pipelines:
         raise _not_approved(f"!{number} has no pipeline of its own")
     newest = max(pipelines, key=lambda item: required_id(item, "id"))
-    # The pipeline of a fork ran in the fork, whose files and variables are not those of here.
+    # The pipeline of a fork ran in the fork, whose files and variables are different.
     if str(newest.get("project_id")) != gitlab.path.rpartition("/")[2]:
         raise _not_approved(f"the newest pipeline of !{number} ran in another project")
     head, planned = request.get("sha"), newest.get("sha")
@@ -140,7 +140,7 @@ async def _newest_pipeline(gitlab: GitLab, request: JsonObject, number: int) -> 
 
 
 def _merged_after(plan: Plan, request: JsonObject) -> str | None:
-    """Return when a request was merged, None where that was not after the plan was made."""
+    """Return when a request was merged, None if that was not after the plan was made."""
     try:
         merged = parse_zoned_instant(_text(request, "merged_at") or "")
     # Without the time of the merge, the age counts from the creation of the plan.

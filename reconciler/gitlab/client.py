@@ -1,6 +1,6 @@
 """Client of GitLab's REST API, version 4, limited to what reports and approvals need.
 
-`reconciler.github.rest` sends the requests and says which error means what.
+`reconciler.github.rest` sends the requests and lists what the errors mean.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ class GitLabForbidden(GitLabError):
 
 
 class GitLabNotFound(GitLabError):
-    """The resource does not exist, or the token may not read it."""
+    """The resource does not exist, or the token is not allowed to read it."""
 
     default_code = "gitlab-not-found"
     default_hint = "check that GITLAB_TOKEN is a token of the project CI_PROJECT_ID"
@@ -58,7 +58,7 @@ class GitLabRateLimited(GitLabError):
 
 
 class GitLabAnswer(GitLabError):
-    """The answer is not one that the API documents for the request."""
+    """The API does not document this response to the request."""
 
     default_code = "gitlab-answer"
     default_hint = "run the job again; if the error persists, check CI_API_V4_URL"
@@ -88,11 +88,11 @@ class GitLab(RestClient):
         transport: httpx.AsyncBaseTransport,
     ) -> None:
         super().__init__(api_url=api_url, token=token, clock=clock, transport=transport)
-        # The number of the project: its name has slashes, which would have to be encoded.
+        # The number of the project, because its name has slashes, which would have to be encoded.
         self.path = f"/projects/{project}"
 
     async def user_id(self) -> int:
-        """Return the id of the token's user; a project access token has a user of its own."""
+        """Return the id of the token's user; a project access token has its own user."""
         return required_id(await self.get("/user"), "id")
 
 

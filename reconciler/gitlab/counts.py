@@ -10,9 +10,9 @@ from reconciler.planning.actions import ActionKind
 
 
 def terraform_report(document: Document) -> str | None:
-    """Return the counts of what is left to do as JSON, None where they are not known.
+    """Return the counts of remaining actions as JSON, None if they are not known.
 
-    A replace counts as a create and a delete, as it does there.
+    A replace counts as a create and a delete, as in Terraform.
     """
     match document:
         case ApplyResult():

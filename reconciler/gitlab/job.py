@@ -1,6 +1,6 @@
 """GitLab CI job, as its environment variables describe it.
 
-`reconciler.cli` passes the environment; nothing here reads it.
+`reconciler.cli` passes the environment; this module does not read it.
 """
 
 import re

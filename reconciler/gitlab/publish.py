@@ -41,14 +41,14 @@ async def publish(
     """Write the note or the issue, and return what was done; raises `GitLabError`."""
     async with connect(job) as gitlab:
         if kind is ReportKind.DRIFT:
-            # The reader of the kind decided the type.
+            # The function that read the document determined the type.
             assert isinstance(document, DriftReport | FailedCommand)  # noqa: S101
             done = await report_drift(GitLabIssues(gitlab), document, kind=kind, context=context)
             return f"drift issue: {done}"
         number = await _merge_request(gitlab, job, kind)
         if number is None:
             return "no merge request to write a note on"
-        # Where there was nothing to apply, no note is needed, but that of a failure is replaced.
+        # If there was nothing to apply, no note is needed, but that of a failure is replaced.
         has_nothing_to_say = (
             isinstance(document, ApplyResult) and not document.outcomes and document.is_recorded
         )
@@ -86,7 +86,7 @@ class GitLabNotes:
     async def find(self, marker: Marker) -> JsonObject | None:
         """Return the oldest note with the marker that the token's user has written."""
         user = await self.gitlab.user_id()
-        # The oldest one, so that after two jobs wrote at the same time both update the same note.
+        # The oldest one, so that two jobs that wrote at the same time later update the same note.
         for note in await self.gitlab.pages(f"{self._path}?sort=asc&order_by=created_at"):
             author, body = note.get("author"), note.get("body")
             is_own = isinstance(author, dict) and author.get("id") == user

@@ -1,7 +1,7 @@
 """Writes of the two sub-resources: models and workspaces (remote/API.md §5.1, §5.2).
 
-Each function takes a record and the body of a request and returns the record after the write; what
-the API refuses is raised as `RequestRefused`.
+Each function takes a record and the body of a request and returns the record after the write; a
+refusal of the API is raised as `RequestRefused`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +37,7 @@ def put_models(record: Record, body: object, now: str) -> Record:
     allow_all = body.get("allow_all_models", record["allow_all_models"])
     if not isinstance(allow_all, bool):
         raise invalid_request("allow_all_models is invalid")
-    # A write merges: a model that it does not list stays as it is (remote/API.md §5.1).
+    # A write merges: a model that it does not list is unchanged (remote/API.md §5.1).
     models = dict(record["models"])
     for item in listed:
         _check_model(item)
@@ -48,7 +48,7 @@ def put_models(record: Record, body: object, now: str) -> Record:
 def delete_models(
     record: Record, query: Mapping[str, str], body: object, switches: Switches
 ) -> Record:
-    """Delete the custom models of `?slugs=a,b`; one base model among them refuses all.
+    """Delete the custom models of `?slugs=a,b`; if one of them is a base model, all are refused.
 
     With `models_delete: query_or_body` a body `{"models": ["a", "b"]}` can also list them.
     """
@@ -123,7 +123,7 @@ NewId = Callable[[], str]
 _LIMITS = ("usage_limits", "rate_limits")
 # The service shows `""` for no reset (remote/API.md §5.2), and clients can send it back.
 _RESETS = (None, "", "monthly", "weekly")
-# The specification lacks `rpw`, which the changelog announces (remote/API.md §5.2).
+# The specification does not list `rpw`, which the changelog announces (remote/API.md §5.2).
 _UNITS = ("rpd", "rph", "rpm", "rpw")
 
 
@@ -167,7 +167,7 @@ def put_workspaces(
         _refuse_empty_usage_limits([*listed, access])
     shared = _shared_access(access, now, new_id) if access is not None else None
     workspaces = dict(record["workspaces"])
-    # Those of the body are not overridden: what the same request says about them counts.
+    # Workspaces in the body are not overridden, because the same request sets them explicitly.
     sent_keys = set()
     grants = []
     for item in listed:
@@ -283,7 +283,7 @@ def _parse_limits(
 def _server_fields(
     name: str, limit: Mapping[str, object], before: list[JsonObject] | None, new_id: NewId
 ) -> JsonObject:
-    """Return the fields that the server adds to a limit; counters survive a change of the limit."""
+    """Return the fields that the server adds to a limit; counters outlive a change."""
     # A list of limits has one entry at most.
     old = before[0] if before else {}
     added = {"id": old.get("id") or new_id(), "status": old.get("status", "active")}

@@ -111,7 +111,7 @@ class SimulatedAPI:
     def _recorded(self, request: Request, response: Response) -> Response:
         """Add a write to the audit log, and return its response."""
         store = self._organisation.store
-        # Not from the source of ids, because a log must not change those of integrations.
+        # Not from the source of ids, because the log must not affect the ids of integrations.
         request_id = f"req-{store.audit_length() + 1:08d}"
         record = audit.record_of(
             request,

@@ -85,7 +85,7 @@ async def _read_body(receive: Receive) -> bytes:
 async def _send(delivery: Delivery, send: Send) -> None:
     if delivery.ending is ConnectionEnd.RESET:
         raise ConnectionBroken("by the script of faults")
-    # The full length even of a body that is cut, so that the client notices what is missing.
+    # The full length even of a truncated body, so that the client detects the missing part.
     headers = {**delivery.headers, "content-length": str(len(delivery.content))}
     pairs = [
         (name.lower().encode("latin-1"), text.encode("latin-1")) for name, text in headers.items()

@@ -1,7 +1,7 @@
 """Audit log of the simulated API: a record of each write, and pages of a period.
 
-As on the vendor's service before release 1.22.0, `request_body` has the body of a write in clear,
-secrets included (remote/API.md §12).
+As on the vendor's service before release 1.22.0, `request_body` contains the body of a write in
+clear text, including secrets (remote/API.md §12).
 """
 
 import json

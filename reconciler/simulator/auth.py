@@ -105,7 +105,7 @@ class ApiService:
         except RequestRefused as refused:
             return encode_response(refused.response)
         except ReconcilerError as failure:
-            # An unusable file of a store is an internal error of the API to a client.
+            # To a client, an unusable file of a store is an internal error of the API.
             return encode_response(
                 error_response(500, "AB04", f"{failure.summary} ({failure.hint})")
             )
@@ -133,7 +133,7 @@ def _with_body(request: Request, content: bytes) -> Request:
 
 
 def _actor(headers: Mapping[str, str]) -> Actor:
-    """Return who sends a request: a token names a user, a key itself (remote/API.md §12)."""
+    """Return who sends a request: the user of a token, or the key (remote/API.md §12)."""
     agent = headers.get("user-agent", "")
     scheme, _, token = headers.get("authorization", "").partition(" ")
     key = headers.get("x-portkey-api-key")

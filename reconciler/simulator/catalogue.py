@@ -1,4 +1,4 @@
-"""Small catalogue of models for the simulator's providers, in the shape of LiteLLM's file.
+"""Small catalogue of models for the simulator's providers, in the format of LiteLLM's file.
 
 The retirements are those that the vendors have announced on their pages about deprecations.
 """

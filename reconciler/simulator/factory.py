@@ -76,7 +76,7 @@ def read_script(path: Path) -> Script:
 def _describe(problem: Exception) -> str:
     if isinstance(problem, OSError):
         return problem.strerror or "it cannot be read"
-    # A file that is not UTF-8 raises a `ValueError`, too, but no value of it was read.
+    # A file that is not UTF-8 also raises a `ValueError`, but none of its values was read.
     if isinstance(problem, ValueError) and not isinstance(problem, UnicodeDecodeError):
         return f"a value cannot be read as a date or number: {problem}"
     mark = getattr(problem, "problem_mark", None)
@@ -147,6 +147,6 @@ def latency(latency_ms: float, jitter_ms: float, *, seed: int = 0) -> Callable[[
 
 
 def _announce(host: str, on_ready: Callable[[str], None]) -> Callable[[int], None]:
-    # In a URL an IPv6 address stands in brackets.
+    # In a URL, an IPv6 address is enclosed in brackets.
     shown = f"[{host}]" if ":" in host else host
     return lambda port: on_ready(f"http://{shown}:{port}/v1")

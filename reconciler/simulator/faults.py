@@ -27,7 +27,7 @@ class FaultKind(StrEnum):
     STATUS = "status"
     """Refused with `status`, `code`, `message` and `headers`; not carried out."""
     STATUS_AFTER = "status_after"
-    """Carried out, and answered with an error."""
+    """Carried out, but the response is an error."""
     RESET_BEFORE = "reset_before"
     """Not carried out; the connection is reset."""
     RESET_AFTER = "reset_after"
@@ -37,9 +37,9 @@ class FaultKind(StrEnum):
     HANG_AFTER = "hang_after"
     """Carried out, never answered."""
     LATE = "late"
-    """Never answered, and carried out after `amount` further requests."""
+    """No response; carried out after `amount` further requests."""
     SLOW = "slow"
-    """Carried out and answered `seconds` later."""
+    """Carried out; the response is sent `seconds` later."""
     TRUNCATE = "truncate"
     """Carried out; half of the response arrives."""
     HTML = "html"
@@ -187,7 +187,7 @@ def parse_faults(entries: object) -> tuple[Fault, ...]:
 
     try:
         # Through JSON, because in strict mode pydantic accepts a string for an enum only from JSON.
-        # YAML has dates, which JSON has not.
+        # YAML has dates, but JSON does not.
         text = json.dumps(entries, default=str)
         faults = TypeAdapter(tuple[Fault, ...]).validate_json(text, strict=True)
         for index, fault in enumerate(faults):

@@ -1,8 +1,8 @@
 """List of models of the gateway, for probes of credentials (remote/API.md §10).
 
-With the header of a provider, the answer is that of the provider: it refuses a dead credential. The
-providers of a workspace are not part of the reconciled API, so an integration counts as its own
-provider, besides the default providers that a grant has created.
+With the header of a provider, the response is that of the provider, which refuses an invalid
+credential. The providers of a workspace are not part of the reconciled API, so an integration
+counts as its own provider, besides the default providers that a grant has created.
 """
 
 from fnmatch import fnmatchcase

@@ -109,8 +109,7 @@ class _Connection:
         except ConnectionBroken:
             self._abort()
         except (ConnectionError, h11.LocalProtocolError):
-            # The client has left, or the exchange is past the point at which h11 can send: nothing
-            # remains to be done.
+            # The client has disconnected, or h11 can no longer send, so nothing remains to be done.
             pass
         finally:
             self._writer.close()
@@ -119,7 +118,7 @@ class _Connection:
                 await self._writer.wait_closed()
 
     def shut_down(self) -> None:
-        """Close after the request in flight, or at once if there is none."""
+        """Close after the request in flight, or immediately if there is none."""
         self._ending = True
         if not self._busy:
             self._writer.transport.close()

@@ -47,7 +47,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response; a `body` of None is sent as an empty one."""
+    """A response; if `body` is None, an empty body is sent."""
 
     status: int
     body: Any = None

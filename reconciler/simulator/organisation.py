@@ -90,7 +90,7 @@ class Organisation:
         entry = self.store.entry(reference)
         if entry is not None:
             return entry
-        # The API takes an id wherever it takes a slug (§1.1).
+        # The API accepts an id wherever it accepts a slug (§1.1).
         slug = self.store.slug_of(reference)
         return self.store.entry(slug) if slug is not None else None
 
@@ -171,7 +171,7 @@ class Organisation:
     def new_provider(
         self, record: Record, workspace: str, slug: str | None, sent: JsonObject
     ) -> JsonObject:
-        """Create a provider that a client asks for; a workspace can have several (§11.1)."""
+        """Create a provider that a client requests; a workspace can have several (§11.1)."""
         if slug and any(
             p["slug"] == slug and p["workspace_id"] == workspace for p in self.providers()
         ):
@@ -225,7 +225,7 @@ def new_record(
         "description": sent.get("description") or None,
         "key": sent.get("key") or None,
         "configurations": sent.get("configurations") or {},
-        # Empty mappings come back as null (remote/API.md §1.4).
+        # Empty mappings are returned as null (remote/API.md §1.4).
         "secret_mappings": sent.get("secret_mappings") or None,
         "pricing_adjustments": sent.get("pricing_adjustments"),
         "tags": sent.get("tags"),
@@ -270,7 +270,7 @@ def apply_update(record: Record, sent: JsonObject, *, now: str, switches: Switch
 
 
 def _slug_from_name(name: str, identifier: str) -> str:
-    """Build `first-integrati-9795c1` from a name and an id, the shape seen on providers."""
+    """Build `first-integrati-9795c1` from a name and an id, the form observed for providers."""
     stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:15]
     return _with_suffix(stem or "integration", identifier)
 

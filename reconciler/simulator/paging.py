@@ -42,7 +42,7 @@ class RequestedPage:
             raise invalid_request()
         if size > switches.page_max and switches.larger_page == "refuse":
             raise invalid_request("page_size is too large")
-        # Cut before the offset is computed, or rows would lie between two pages.
+        # Limited before the offset is computed; otherwise, rows would be skipped between two pages.
         size = min(size, switches.page_max)
         workspace = query.get("workspace_id")
         return cls(

@@ -40,8 +40,8 @@ def apply_seed(api: SimulatedAPI, seed: str) -> int:
     created = 0
     skipped: set[str] = set()
     for request in requests:
-        # Nothing that belongs to an integration that already exists is touched; which
-        # integrations a config names is not looked at.
+        # Nothing that belongs to an existing integration is changed. The integrations that a config
+        # names are not checked.
         if _slug_in(request) in skipped or (request.path == "/configs" and skipped):
             continue
         response = api.handle(request)

@@ -92,7 +92,7 @@ class SqliteStore:
             " id = excluded.id, record = excluded.record, previous = excluded.previous,"
             " changed_at = excluded.changed_at",
             slug,
-            # A deleted integration keeps its id: a stale read can still ask for it.
+            # A deleted integration keeps its id: a stale read can still request it.
             (entry.record or entry.previous or {}).get("id", ""),
             record,
             previous,
@@ -184,7 +184,7 @@ class SqliteStore:
         except OSError as reason:
             why = reason.strerror or "unknown reason"
             raise SimulatorStateError(self._path, why, hint=write_hint(reason)) from reason
-        # A `ValueError` is JSON in the file that was damaged.
+        # A `ValueError` means that JSON in the file is damaged.
         except (sqlite3.Error, ValueError) as reason:
             full = getattr(reason, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
             hint = write_hint(OSError(errno.ENOSPC, "")) if full else ""
@@ -218,7 +218,8 @@ def _prepare(database: sqlite3.Connection) -> None:
     database.execute("PRAGMA synchronous = OFF")
     _enable_wal(database)
     if version == 0:
-        # Another process may have done the same meanwhile; the statements then change nothing.
+        # Another process may have done the same in the meantime; the statements then change
+        # nothing.
         database.executescript(
             f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;"
         )

@@ -1,7 +1,7 @@
 """Storage of the simulated integrations: the protocol, and the store in memory.
 
 A record is plain JSON and is never changed in place; a change stores a new one. The store on disk
-is a module of its own, `reconciler.simulator.sqlite_store`, because the state machine does no input
+is a separate module, `reconciler.simulator.sqlite_store`, because the state machine does no input
 or output and imports this one.
 """
 
@@ -135,7 +135,7 @@ class MemoryStore:
         before = self._entries.get(slug)
         if before is not None and before.record is None:
             del self._entries[slug]
-            # The new integration has another id; the old one must not lead to it.
+            # The new integration has another id; the old id must not refer to it.
             self._slugs.pop((before.previous or {}).get("id", ""), None)
         self._entries[slug] = entry
         if entry.record is not None:

@@ -81,7 +81,7 @@ class Switches:
     dead_keys: str = ""
     """Patterns of credentials, separated by commas, that providers refuse; for probes (§10)."""
     denied_scopes: str = ""
-    """Scopes, separated by commas, that the key lacks for the lists of §11."""
+    """Scopes, separated by commas, that the key does not have for the lists of §11."""
     providers_workspace: Literal["required", "optional"] = "required"
     """Whether the list of providers requires a `workspace_id` of this key (§11.1)."""
     provider_integration_form: Literal["slug", "uuid"] = "slug"

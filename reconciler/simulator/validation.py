@@ -1,9 +1,9 @@
 """Validation of the integration's own bodies (remote/API.md §1.3, §2, §3, §4).
 
 The public functions come first; below them are the checks of single fields, and then what each
-provider requires of a credential and of `configurations`. The facts are stated here a second time
-on purpose, independently of `reconciler.domain`: a test against the simulator would otherwise
-confirm the schema by itself. Bodies of the two sub-resources: `reconciler.simulator.access`.
+provider requires of a credential and of `configurations`. The facts are deliberately declared here
+a second time, independently of `reconciler.domain`; otherwise, a test against the simulator would
+confirm the schema with itself. Bodies of the two sub-resources: `reconciler.simulator.access`.
 """
 
 import ipaddress
@@ -247,7 +247,7 @@ _FIELD_CHECKS: Mapping[str, Check] = {
     "name": _text(1, 255),
     "ai_provider_id": _text(1, 255),
     "slug": is_slug,
-    # No maximum is known for these two; the numbers only bound what is stored.
+    # No maximum is known for these two; the numbers only limit what is stored.
     "key": _or_null(_text(0, 1_000_000)),
     "description": _or_null(_text(0, 100_000)),
     "workspace_id": _or_null(_text(1, 255)),
@@ -361,8 +361,7 @@ _INTERNAL_SUFFIXES = (
     ".nip.io", ".sslip.io", ".xip.io", ".localtest.me", ".lvh.me", ".metadata.goog", ".consul",
     ".metadata.azure.com", ".metadata.cloud.ibm.com", ".internal.cloudapp.net",
 )
-# fmt: on
-# 127.1, 2130706433 and 0x7f000001 are addresses to many resolvers.
+# fmt: on 127.1, 2130706433 and 0x7f000001 are interpreted as addresses by many resolvers.
 _NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*", re.IGNORECASE)
 
 _URL = re.compile(
@@ -407,7 +406,7 @@ def _needs_key(provider: str, configurations: Mapping[str, object]) -> bool:
     if configurations.get("azure_auth_mode", "default") != "default":
         return False
     if provider in _KEYLESS_PROVIDERS:
-        # Bedrock, its Mantle form and SageMaker take a key, in this mode only (remote/API.md §3).
+        # Bedrock, its Mantle form and SageMaker accept a key only in this mode (remote/API.md §3).
         return configurations.get("aws_auth_type") == "apiKey"
     headers = configurations.get("custom_headers")
     has_credential = isinstance(headers, Mapping) and any(map(_CREDENTIAL_HEADER.search, headers))

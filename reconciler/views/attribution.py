@@ -54,7 +54,7 @@ def with_who(item: ActionItem, action: Action, who: Who) -> ActionItem:
     found = [who.by_place.get((action.slug, change.path)) for change in action.changes]
     lines = ["" if answer is None else line_of(answer) for answer in found]
     named = {line for line in lines if line}
-    # One line is enough for what one request changed.
+    # One line is sufficient for the changes of one request.
     if len(named) == 1:
         return replace(item, who=named.pop())
     changes = tuple(
@@ -81,7 +81,8 @@ def line_of(answer: FieldWho) -> str:
 def plain_writer(answers: Sequence[FieldWho]) -> str:
     """Return the only writer of these fields for a chat, empty if there is not exactly one.
 
-    Only an id of letters, digits and hyphens: a chat would resolve mentions and links in any other.
+    Only an id of letters, digits and hyphens is returned, because a chat would resolve mentions and
+    links in other text.
     """
     writers = {(w.actor, w.id) for answer in answers for w in answer.writers}
     is_known = all(answer.verdict is Verdict.KNOWN for answer in answers)

@@ -34,8 +34,8 @@ def pull_text(
 ) -> str:
     """Return the written files, then the next plan's actions; the last line counts both.
 
-    `folder` is the desired-state folder as the user passed it, `terraform` the lines about leaving
-    Terraform.
+    `folder` is the desired-state folder as the user passed it, and `terraform` contains the lines
+    about leaving Terraform.
     """
     lines = [header_of(pulled.plan.target, ledger=ledger), ""]
     lines += _written_files(pulled, folder)
@@ -120,7 +120,7 @@ def _next_plan(plan: Plan) -> Iterator[str]:
     """List the next plan's actions; integrations that exist on only one side share a line."""
     for action in plan.actions:
         if action.kind in {ActionKind.UPDATE, ActionKind.REPLACE}:
-            # An action without changes exists only for its reason, such as a blocked replace.
+            # An action without changes is shown only for its reason, such as a blocked replace.
             paths = ", ".join(change.path for change in action.changes)
             yield f"still differs: {visible(f'{action.slug}: {paths or action.reason}')}"
     missing = [a.slug for a in plan.actions if a.kind is ActionKind.CREATE]

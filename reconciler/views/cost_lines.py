@@ -1,6 +1,6 @@
 """Costs in words: a line for each budget and price that changes, and for each sum.
 
-A plan and a result name what was before and what comes after; a drift report names its two sides.
+A plan and a result show the values before and after; a drift report shows its two sides.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ def totals(costs: Costs, target: str, *, sides: Sides | None = None) -> tuple[st
     """Return the lines for the sums of the budgets on a target."""
     lines = [_total(total, visible(target), sides) for total in costs.totals]
     before, after = costs.unlimited
-    # Not part of a sum, so a sum must not hide it.
+    # It is not part of a sum, so a sum must not hide it.
     if lines and (before or after):
         subject = f"without a budget on {visible(target)}"
         if before == after:
@@ -54,7 +54,7 @@ def totals(costs: Costs, target: str, *, sides: Sides | None = None) -> tuple[st
 
 
 def _both(subject: str, before: str, after: str, sides: Sides | None) -> str:
-    """Return both values of a subject, named or in the order of time."""
+    """Return both values of a subject, with names or in chronological order."""
     if sides is None:
         return f"{subject} {before} → {after}"
     return f"{subject}: {sides[0]} {before}, {sides[1]} {after}"
@@ -63,7 +63,7 @@ def _both(subject: str, before: str, after: str, sides: Sides | None) -> str:
 def _budget(change: BudgetChange, sides: Sides | None) -> str:
     holder = visible(change.workspace) if change.workspace is not None else "each new workspace"
     before, after = change.before, change.after
-    # The unit and the period stand once, if they are the same.
+    # The unit and the period are shown once if they are the same.
     first = _amount(before) if _is_same_kind(before, after) else _side(before)
     return _both(f"budget of {holder}", first, _side(after), sides)
 
@@ -119,13 +119,13 @@ def _effect(change: PriceChange, what: str, sides: Sides | None) -> str:
     if sides is not None:
         return _comparison(replace(change, before=after, after=before), what, sides)
     verb = "raises" if after > before else "lowers"
-    # From nothing to something is no share.
+    # There is no percentage for an increase from 0.
     share = f" by {_share(change)}" if change.percent is not None else " from nothing"
     return f" {verb} {what}{share}"
 
 
 def _comparison(change: PriceChange, what: str, sides: Sides) -> str:
-    """Return by how much the first side is above or below the second, which is before here."""
+    """Return by how much the first side is above or below the second."""
     before, after = change.before, change.after
     is_higher = before is not None and after is not None and after > before
     share = f"{_share(change)} " if change.percent is not None else ""
@@ -143,7 +143,7 @@ def _listed(price: Decimal | None) -> str:
 
 def _factors(change: PriceChange) -> tuple[str, str]:
     """Return both factors with equally many decimal places, and at least one."""
-    # A saved report may lack a side, which a fresh one never does.
+    # A saved report may have only one side; a new report always has both.
     before, after = change.before or Decimal(0), change.after or Decimal(0)
     places = max(1, *(len(as_text(side).partition(".")[2]) for side in (before, after)))
     return f"{before:.{places}f}", f"{after:.{places}f}"

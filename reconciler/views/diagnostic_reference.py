@@ -42,7 +42,7 @@ _ORDER = (
 
 @dataclass(frozen=True, slots=True)
 class CodeEntry:
-    """Diagnostic code: its meaning, an example and the fix.
+    """Diagnostic code with its meaning, an example and the fix.
 
     The example is a message, a command line, or lines of a file; `is_yaml` distinguishes them.
     """

@@ -1,4 +1,4 @@
-"""Diagnostics as text for people, JSON for scripts, GitHub annotations, and SARIF for scanners.
+"""Diagnostics as text for users, JSON for scripts, GitHub annotations, and SARIF for scanners.
 
 Excerpts contain no secrets (`reconciler.desired.source_excerpt`); this module escapes all foreign
 text.
@@ -152,7 +152,7 @@ def _sarif_rule(code: str) -> dict[str, object]:
 
     rule: dict[str, object] = {"id": code, "name": _rule_name(code)}
     entry = entries().get(code)
-    # A resolver that another package installs has codes of its own.
+    # A resolver from another package can have its own codes.
     if entry is not None:
         rule["shortDescription"] = {"text": entry.meaning}
         rule["help"] = {"text": entry.fix}

@@ -30,7 +30,7 @@ from reconciler.views.sections import (
 
 @dataclass(frozen=True, slots=True)
 class StateGroup:
-    """Integrations to which the same has happened; `state` is a value of `DriftState`."""
+    """Integrations with the same cause; `state` is a value of `DriftState`."""
 
     title: str
     state: str
@@ -39,7 +39,7 @@ class StateGroup:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """Next step: a fixed phrase, then a command, slugs, or nothing."""
+    """Next step: a fixed phrase, followed by a command, slugs, or nothing."""
 
     text: str
     command: str = ""
@@ -144,7 +144,7 @@ def summary_of(report: DriftReport) -> str:
 def suggestions(
     report: DriftReport, *, context: CommandContext = CommandContext()
 ) -> Iterable[Suggestion]:
-    """Yield the command that applies Git, the one that pulls the API, and manual edits."""
+    """Yield the commands that apply the files or pull the API, and manual edits."""
     if report.in_sync:
         return
     target = report.target.name
@@ -174,7 +174,7 @@ def _resolvable_in_files(report: DriftReport) -> tuple[list[str], list[str], lis
         # If only Git changed, the API has nothing that Git does not have.
         if origin is ChangeOrigin.LOCAL:
             continue
-        # A pull leaves out the slugs under `deletions`, so the entry must be removed first.
+        # A pull skips the slugs under `deletions`, so the entry must be removed first.
         if item.reason.startswith(TOMBSTONE):
             to_keep.append(item.slug)
         # An integration that only the files have cannot be pulled.
@@ -213,6 +213,6 @@ def _groups(report: DriftReport) -> Iterable[StateGroup]:
 
 
 def _counts(report: DriftReport) -> Iterable[tuple[str, int]]:
-    """Yield what a chart shows: the integrations by what has happened, and those blocked."""
+    """Yield the counts of a chart: the integrations by cause, and the blocked ones."""
     yield from ((state.value, number) for state, number in counts_of(report))
     yield "blocked", report.plan.summary["blocked"]

@@ -1,7 +1,8 @@
 """What has happened to an integration that differs: deleted or changed in the API, ahead in Git.
 
-A report's items are the actions that would end the difference. Readers of drift ask for its cause,
-so here each action is named by what happened, and by what an apply would do where that removes.
+A report's items are the actions that would end the difference. Readers of a drift report look for
+its cause, so each action is named by what happened, and also by the effect of an apply if that
+removes something.
 """
 
 from collections.abc import Iterable, Sequence
@@ -84,7 +85,7 @@ def item_of(report: DriftReport, action: Action, costs: Sequence[str] = ()) -> A
 
     `costs` are the lines about its budgets and prices.
     """
-    # A resend follows from another change and has no origin of its own.
+    # A resend follows from another change and has no separate origin.
     origins = {change.origin for change in action.changes if change.op is not ChangeKind.RESEND}
     item = of_action(action, origins=phrases.DRIFT_NOTES if len(origins) > 1 else {})
     state = state_of(report, action)
@@ -110,7 +111,7 @@ def item_of(report: DriftReport, action: Action, costs: Sequence[str] = ()) -> A
 
 
 def counts_of(report: DriftReport) -> Iterable[tuple[DriftState, int]]:
-    """Yield the number of integrations in each state, without those in which there is none."""
+    """Yield the number of integrations in each state, without empty states."""
     states = [state_of(report, action) for action in report.items]
     for state in DriftState:
         if state in states:
@@ -132,9 +133,9 @@ def _words(report: DriftReport, action: Action, state: DriftState) -> str:
 
 
 def _age(report: DriftReport, action: Action) -> str:
-    """Return how long before the report the integration was changed, empty where unknown."""
+    """Return how long before the report the integration was changed, empty if unknown."""
     changed = action.precondition.last_updated_at
-    # Access has no time of its own, and may leave that of the integration as it was.
+    # Access has no separate time, and a change of access may not update that of the integration.
     is_own = any(
         change.origin is ChangeOrigin.REMOTE and (parse_path(change.path) or ("",))[0] not in _LISTS
         for change in action.changes

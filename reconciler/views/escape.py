@@ -24,13 +24,13 @@ _INVISIBLE = re.compile(
 _COMMAND = re.compile(r"^(\s*)(::|##\[)")
 _CUT = "…"
 
-# A shortened host could be mistaken for another one.
+# A shortened host could look like another one.
 _NAMES_HOSTS = frozenset(
     {"credential-retarget", "host-not-allowed", "not-approved", "undeclared-host", "wrong-target"}
 )
 
 LONGEST_SENTENCE = 2000
-"""Maximum length of a message that is shown whole."""
+"""Maximum length of a message that is shown completely."""
 
 
 def visible(text: str, limit: int | None = 200) -> str:
@@ -67,7 +67,7 @@ def look_alike(one: str, other: str) -> bool:
 
 
 def spelled_out(text: str) -> str:
-    """Return a text as JSON in which every character beyond ASCII is its code: `"caf\\u00e9"`."""
+    """Return a text as JSON in which every non-ASCII character is escaped: `"caf\u00e9"`."""
     return json.dumps(text, ensure_ascii=True)
 
 

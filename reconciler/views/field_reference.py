@@ -81,7 +81,7 @@ def _table(members: Sequence[ExplainedField]) -> list[str]:
     if not members:
         return []
     described = [(member.path, _description(member)) for member in _with_descendants(members)]
-    # Neighbours that are described alike, such as the factors for kinds of tokens, share a row.
+    # Adjacent fields with equal descriptions, such as the factors of token kinds, share a row.
     rows = [
         f"| {_codes(_shortened([path for path, _ in alike]))} | {description} |"
         for description, alike in groupby(described, key=lambda row: row[1])

@@ -16,7 +16,7 @@ from reconciler.views.escape import shortened, summary_of, visible
 from reconciler.views.phrases import LISTED, MORE_VERBOSE
 
 LINT = frozenset({"custom-host-auth", "file-name", "unknown-provider"})
-"""Codes that are about a file and not about a change: `validate` shows them, a plan with -v."""
+"""Codes about a file and not about a change: `validate` shows them, and a plan with -v."""
 
 NEVER_CUT = frozenset(
     {
@@ -31,7 +31,7 @@ NEVER_CUT = frozenset(
         "unreadable-record",
     }
 )
-"""Codes whose list is always shown whole: what could not be read, and where a secret may go."""
+"""Codes whose list is always complete: what could not be read, and where a secret may be sent."""
 
 _LISTED_NOTICES = 5
 
@@ -39,10 +39,10 @@ _GAP = "…"
 _SUBJECT = re.compile(r"([A-Za-z0-9_-]{1,255}): (?=.)")
 _SEPARATORS = re.compile(r"((?:[\s`,;(){}]|:(?=\s))+)")
 _ALIKE, _HINTS_ALIKE = 0.6, 0.75
-"""Share of common words from which two sentences, and two hints, are of one kind."""
+"""Ratio of common words from which two sentences, and two hints, are of one kind."""
 _MOST_GAPS = 4
 _JOINED = re.compile(rf"(?<=\w)(?={_GAP})|(?<={_GAP})(?=\w)")
-"""Places where a gap has taken the space beside a word."""
+"""Places where a gap includes the space beside a word."""
 _COMPARED = 8
 """Kinds of one code with which a diagnostic is compared word by word."""
 
@@ -56,13 +56,13 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Return what tells the entry from the others."""
+        """Return the text that distinguishes the entry from the others."""
         return self.text or self.place
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Diagnostic, or several of one kind, as short texts; `place` and `hint` may be empty.
+    """Diagnostic, or several of one kind, as short strings; `place` and `hint` may be empty.
 
     `entries` are empty for a single diagnostic. A short view lists the first `listed` of them.
     """
@@ -81,7 +81,7 @@ class Finding:
 
     @property
     def more(self) -> int:
-        """Return how many entries a short view leaves out."""
+        """Return how many entries a short view omits."""
         return len(self.entries) - len(self.shown)
 
     @property
@@ -95,7 +95,7 @@ def findings_of(
 ) -> tuple[Finding, ...]:
     """Return the findings in the order of their first diagnostic.
 
-    `verbose` lists every entry. Lint is left out without `lint` or `verbose`.
+    `verbose` lists every entry. Lint is omitted without `lint` or `verbose`.
     """
     by_code: dict[tuple[Severity, str], list[_Kind]] = {}
     kinds: list[_Kind] = []
@@ -117,7 +117,7 @@ def findings_of(
 def as_text(diagnostics: Iterable[Diagnostic], *, verbose: bool = False) -> str:
     """Return one paragraph for each kind, for the diagnostics with which a command ends.
 
-    Those with a source line stay apart, because each is mended in its own place.
+    Diagnostics with a source line are not merged, because each is corrected in its own place.
     """
     found = list(diagnostics)
     if verbose or any(item.excerpt is not None for item in found):
@@ -127,7 +127,7 @@ def as_text(diagnostics: Iterable[Diagnostic], *, verbose: bool = False) -> str:
 
 
 def lines_of(item: Finding, *, more: str = MORE_VERBOSE) -> list[str]:
-    """Return a finding as lines; `more` is the phrase for what a list leaves out."""
+    """Return a finding as lines; `more` is the phrase for omitted entries."""
     lines = [item.headline]
     if item.place:
         lines.append(f"  --> {item.place}")
@@ -189,7 +189,7 @@ class _Kind:
         return True
 
     def widens_to(self, item: Diagnostic) -> bool:
-        """Add a diagnostic whose sentences are alike, and keep what they have in common."""
+        """Add a diagnostic with similar sentences, and keep the common words."""
         subject, sentence = _split(item)
         # The slug is not part of the sentence, so one kind has it in every diagnostic or in none.
         if bool(subject) is not self.has_subject:
@@ -223,7 +223,7 @@ class _Kind:
     def _entry(self, item: Diagnostic) -> Entry:
         subject, sentence = _split(item)
         parts = list(_values(self.pattern, sentence))
-        # A hint may have words of its own, such as the line to add.
+        # A hint may have different words, such as the line to add.
         known = " ".join((subject, *parts))
         parts += [
             v
@@ -272,7 +272,7 @@ def _common(
     # The longer one, or every short sentence would be like a long one that contains it.
     longest = max(sum(map(_is_word, known)), sum(map(_is_word, words)))
     enough = sum(map(_is_word, merged)) >= least * longest
-    # With many gaps, the common sentence no longer says anything.
+    # With many gaps, the common sentence is no longer meaningful.
     return merged if enough and merged.count(None) <= _MOST_GAPS else None
 
 

@@ -1,8 +1,8 @@
 """Plans, results and drift as one self-contained page without scripts and external resources.
 
-The text comes from the outlines, the markup from `templates`. Every value that a template writes is
-made visible and escaped for HTML, so that no template can forget it. The style sheets are next to
-this file; filters are checkboxes and CSS.
+The text comes from the outlines, and the markup from `templates`. Every value that a template
+writes is made visible and escaped for HTML automatically. The style sheets are next to this file;
+filters are checkboxes and CSS.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from reconciler.views.sections import CommandContext, Section, sections_of
 from reconciler.views.templating import Templates
 
 OPENED = 10
-"""Maximum number of actions that are all unfolded; with more, only blocked and failed ones are."""
+"""Maximum number of actions that are all expanded; with more, only blocked and failed ones are."""
 
 FILTERS: Mapping[str, Sequence[str]] = {
     "action": [kind.value for kind in ActionKind],
@@ -62,7 +62,7 @@ def plan(value: Plan, options: RenderOptions) -> str:
 
 
 def result(value: ApplyResult, options: RenderOptions) -> str:
-    """Return a result as a page; with the plan each outcome shows its changes."""
+    """Return a result as a page; with the plan, each outcome shows its changes."""
     shown = result_outline.of_result(
         value, ledger=options.ledger, plan=options.plan, context=options.context
     )

@@ -1,6 +1,6 @@
 """Documents for scripts: one strict JSON text per command, with sorted keys and only ASCII.
 
-The shapes come from `as_json` of each value; nothing is added or left out.
+The structure comes from `as_json` of each value; nothing is added or omitted.
 """
 
 import json
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def plan(value: Plan, _options: "RenderOptions") -> str:
-    """Return the whole plan; options concern only formats for people."""
+    """Return the whole plan; options affect only formats for users."""
     return document(value.as_json())
 
 

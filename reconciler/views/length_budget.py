@@ -10,7 +10,7 @@ _RESERVE = 800
 
 @dataclass(frozen=True, slots=True)
 class BudgetedPart:
-    """Part of a text, with a short form for lack of room.
+    """Part of a text, with a short form if there is not enough room.
 
     The short form of an `essential` part has priority over everything else: without it, a reader
     must not approve the plan.
@@ -97,7 +97,7 @@ class _Selection:
         return [self._forms[index] for index in sorted(self._forms)]
 
     def cut(self, lost: int) -> list[str]:
-        """Return the notes on what is left out; none if everything is shown."""
+        """Return the notes about omitted parts; none if everything is shown."""
         hidden = [i for i in range(len(self._details)) if self._is_hidden(i)]
         folded = sum(form != self._details[i].full for i, form in self._forms.items())
         total = len(self._details)
@@ -135,5 +135,5 @@ class _Selection:
 
 
 def _size(text: str) -> int:
-    # One more for the newline that joins it to the next.
+    # One more byte for the newline after it.
     return len(text.encode()) + 1

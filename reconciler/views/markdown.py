@@ -47,14 +47,14 @@ def plan(value: Plan, options: RenderOptions, *, limit: int = LIMIT) -> str:
     """Return a plan: counts, risks and blocks, then each action folded, the riskiest first.
 
     `limit` is in bytes of UTF-8, which is never less than GitHub counts; from 8,192 upward it
-    always holds. Text that does not fit is left out, details first, with a note on how much.
-    Changes of hosts are left out last, and then the text refers to the saved plan.
+    always holds. Text that does not fit is omitted, details first, with a note on how much. Changes
+    of hosts are omitted last, and then the text refers to the saved plan.
     """
     shown = plan_outline.of_plan(
         value, ledger=options.ledger, context=options.context, verbose=options.verbose
     )
     publication = options.publication
-    # The first ones are left out last.
+    # The first ones are omitted last.
     ranked = sorted(shown.actions, key=lambda item: -item.risk.rank)
     return fit(
         head=_head(shown, publication),
@@ -116,7 +116,7 @@ def result(value: ApplyResult, options: RenderOptions, *, limit: int = LIMIT) ->
 
 
 def _not_done(shown: result_outline.ResultOutline) -> Iterator[str]:
-    """Yield a broken freeze, what is half done, and how many actions were not tried."""
+    """Yield the overrides, the half-done actions, and the number of actions that were not tried."""
     for text in shown.overrides:
         yield f"{code(text)}\n"
     if shown.half_done:
@@ -157,7 +157,7 @@ def drift(value: DriftReport, options: RenderOptions, *, limit: int = LIMIT) -> 
     details = [
         _budgeted(item)
         for group in shown.groups
-        # The budget of a comment cuts from the end, so the greatest risk comes first.
+        # Comments are shortened from the end, so the greatest risk comes first.
         for item in sorted(group.items, key=lambda item: -item.risk.rank)
     ]
     return fit(
@@ -201,7 +201,7 @@ def fence(lines: Iterable[str], *, language: str = "text") -> str:
     if language != "sh":
         shown = [part for line in shown for part in _wrapped(line, language)]
     body = "".join(line + "\n" for line in shown)
-    # A value can hold backticks, and would end a fence of the usual length.
+    # A value can contain backticks, which would end a fence of the usual length.
     ticks = "`" * _longer_than_any(body, least=3)
     return f"{ticks}{language}\n{body}{ticks}\n"
 
@@ -230,11 +230,11 @@ def _wrapped(line: str, language: str) -> list[str]:
     first, *words = line.split(" ")
     lines = [first]
     for word in words:
-        # A line with only its symbol or indent gets the next word, however long it is.
+        # A line with only its symbol or indent gets the next word, regardless of its length.
         if len(lines[-1]) + 1 + len(word) <= COLUMNS or lines[-1] in {first, hang}:
             lines[-1] += f" {word}"
         else:
-            # The word now begins a line, where a CI would take `::` for a command.
+            # The word now begins a line, where a CI would read `::` as a command.
             lines.append(hang + visible(word, limit=None))
     return lines
 
@@ -302,14 +302,14 @@ def _risks(actions: Sequence[plan_outline.ActionItem]) -> Iterator[str]:
 
 
 def _change_risks(item: plan_outline.ActionItem) -> set[str]:
-    """Return the risks of the changes; a delete removes everything, so its own risk is enough."""
+    """Return the risks of the changes; for a delete, its own risk is sufficient."""
     return set() if item.kind is ActionKind.DELETE else {change.risk for change in item.changes}
 
 
 def _blocks(
     actions: Sequence[plan_outline.ActionItem], *, lifts: Mapping[str, str]
 ) -> Iterator[str]:
-    """Yield what blocks actions; `lifts` replaces the usual way to lift a block, by code."""
+    """Yield the blocks of actions; `lifts` replaces the usual remedy for a code."""
     blocked: dict[plan_outline.Block, list[str]] = {}
     for action in actions:
         for block in action.blocks:
@@ -344,7 +344,7 @@ def _findings(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def _budgeted(item: plan_outline.ActionItem, *, origin: str = "") -> BudgetedPart:
-    """Return an action in full, and in short with only its changes of hosts."""
+    """Return the full form of an action, and a short form with only its host changes."""
     short = _short_action(item, origin=origin)
     hosts = [f"{change.symbol} {change.text}" for change in item.changes if change.is_whole]
     if hosts:
@@ -394,7 +394,7 @@ def _short_action(item: plan_outline.ActionItem, *, origin: str = "") -> str:
 
 def _sections(sections: Iterable[Section]) -> Iterator[str]:
     for section in sections:
-        # Their number is enough in a comment, because the reviewer need not act on them.
+        # A count is sufficient in a comment, because the reviewer does not need to act on them.
         if section.key == "unverified":
             yield f"{phrases.UNVERIFIED_HERE.format(len(section.lines) + section.more)}\n"
             continue

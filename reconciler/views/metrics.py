@@ -25,7 +25,7 @@ Family = tuple[str, str, list[Sample]]
 
 @dataclass(slots=True)
 class Figures:
-    """Figures of a run when it ends; `plan` is None if the run failed before it had one.
+    """Data of a run at its end; `plan` is None if the run failed before it had a plan.
 
     `ledger` is the state of the ledger, empty if the ledger was not read. `calls` counts requests
     by method and by HTTP status, or by the code of the failure that came instead of a status.
@@ -64,7 +64,7 @@ class _Collector:
     """Source of a registry's metric families."""
 
     def __init__(self, found: Iterable[Family], common: Mapping[str, str]) -> None:
-        # A family without samples is left out, because zero would claim that something was counted.
+        # A family without samples is omitted, because zero would mean that something was counted.
         self._families = [family for family in found if family[2]]
         self._common = common
 
@@ -132,7 +132,7 @@ def _of_plan(plan: Plan) -> Iterable[Family]:
         "Planned actions, by kind.",
         [({"action": kind.value}, summary[kind.value]) for kind in ActionKind],
     )
-    # The summary begins with the kinds of actions, which have a metric of their own.
+    # The summary begins with the kinds of actions, which have a separate metric.
     yield (
         "reconcile_integrations",
         "Integrations and values, by state.",

@@ -1,7 +1,8 @@
 """Notifications for channels, in plain text: problem, place and next step.
 
-Only fixed phrases, numbers, slugs and plain ids. Names, values and messages of the API are left
-out, because a chat would resolve mentions or links in them. Sending: `reconciler.drift.notify`.
+They contain only fixed phrases, numbers, slugs and plain ids. Names, values and messages of the API
+are omitted, because a chat would resolve mentions or links in them. Sending:
+`reconciler.drift.notify`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,7 +37,7 @@ def of_drift(
 
 
 def _sums(report: DriftReport) -> Sequence[str]:
-    """Return the sums of budgets that differ, without those in a unit that the API has named."""
+    """Return the sums of budgets that differ, without those whose unit is free text of the API."""
     costs = report.plan.costs
     if costs is None:
         return ()

@@ -1,6 +1,6 @@
 """JSON Schemas of the output of `--format json`: plan, result, drift report.
 
-They are derived from the shapes that validate saved documents. Schemas of files:
+They are derived from the models that validate saved documents. Schemas of files:
 `reconciler.desired.schema`.
 """
 
@@ -34,7 +34,7 @@ class _Generator(GenerateJsonSchema):
     schema_dialect = DIALECT
 
     def field_title_should_be_set(self, _schema: object) -> bool:
-        """Leave out titles that only repeat the key."""
+        """Omit titles that only repeat the key."""
         return False
 
 

@@ -136,7 +136,7 @@ def _named(target: Target) -> str:
 
 def _table(found: Sequence[Located], value: Parity) -> Iterator[str]:
     rows = [("INTEGRATION", "FIELD", value.source.name, value.target.name)]
-    # Escaped below as a whole, so that no cell is forgotten.
+    # The whole row is escaped below, so that no cell is missed.
     rows += [(item.difference.slug, *_cells(item.difference)) for item in found]
     yield from table_lines([[visible(cell) for cell in row] for row in rows])
 
@@ -208,7 +208,7 @@ def _as_json(item: Located) -> dict[str, object]:
 
 def _side(side: Side, path: Sequence[str], at: SourceLocation | None) -> dict[str, object]:
     found: dict[str, object] = {"declared": not isinstance(side, Absent)}
-    # Of an integration that only one side declares, the fields are not repeated.
+    # The fields of an integration that only one side declares are not listed.
     if not isinstance(side, Absent) and path:
         found |= {"value": _plain(side), "sensitive": _hides(side)}
     if at is not None:

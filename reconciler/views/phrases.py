@@ -1,7 +1,7 @@
 """Fixed phrases of plans, results and drift reports: symbols, titles, hints and next steps.
 
-Only tables and short sentences, so that wording is reviewed in one place. `plan_outline`,
-`result_outline` and `drift_outline` choose among them.
+This module contains only tables and short sentences, so that wording can be reviewed in one place.
+`plan_outline`, `result_outline` and `drift_outline` select from them.
 """
 
 from collections import Counter
@@ -184,7 +184,7 @@ LIFTS_BY_MERGING = MappingProxyType(
         "in-use": "move its users first, or raise limits.used_removals in reconcile.yaml",
     }
 )
-"""Ways for a pull request to lift a block without a command's option."""
+"""Remedies for a block in a pull request, without options of a command."""
 
 LIFT_UNKNOWN = "see the diagnostics"
 
@@ -246,7 +246,7 @@ UNMANAGED_UNREADABLE = (
     "because the ledger cannot be read"
 )
 LEDGER_NOT_READ = "not read"
-"""State of the ledger for a document that was saved, which the header leaves out."""
+"""State of the ledger for a saved document, which the header does not show."""
 
 LEDGER_STATES = MappingProxyType({"fresh": "none yet"})
 """Ledger states that the header names differently."""

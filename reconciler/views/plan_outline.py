@@ -83,10 +83,10 @@ class ChangeItem:
         if before is not None and after is not None:
             if not self.is_whole:
                 before, after = abridged_pair(before, after)
-            # Once per line: `(secret) reference A → reference B`.
+            # Shown once per line: `(secret) reference A → reference B`.
             after = after.removeprefix(f"{phrases.REDACTED} ")
             values = f"{before} → {after}"
-            # Of a secret only references are known, and not what is on which side.
+            # Only the references of a secret are known, not the value on each side.
             if self.sides is not None and not before.startswith(phrases.REDACTED):
                 values = f"{self.sides[0]} {before}, {self.sides[1]} {after}"
         else:
@@ -98,7 +98,7 @@ class ChangeItem:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Guard that blocks an action, and what lifts the block."""
+    """Guard that blocks an action, and the remedy."""
 
     code: str
     lift: str
@@ -170,9 +170,9 @@ class PlanOutline:
 
 def header(*, target: str, base_url: str, ledger: str) -> str:
     """Return the first line of every text output: target, host and ledger state."""
-    # Whole, because a shortened host could be mistaken for another one.
+    # Complete, because a shortened host could look like another one.
     host = visible(_host(base_url), limit=None)
-    # `show` reads a saved document and no ledger, whose state then says nothing.
+    # `show` reads a saved document and no ledger, so there is no state to show.
     state = "" if ledger == phrases.LEDGER_NOT_READ else f" · {ledger_state(ledger)}"
     return f"target {visible(target, limit=None)} · host {host}{state}"
 
@@ -276,7 +276,7 @@ def of_action(
     """
     blocked = bool(action.blocked_by)
     notes = (*removal_notes(action), *_staging_notes(action))
-    # Of a create all changes have one cause, which is named once.
+    # All changes of a create have the same cause, which is shown once.
     if origins is phrases.ORIGIN_NOTES and _was_deleted(action):
         origins, notes = {}, (*notes, phrases.DELETED_NOTE)
     if action.used_by is not None:
@@ -313,7 +313,7 @@ def _staging_notes(action: Action) -> tuple[str, ...]:
     if action.staged_by is None:
         return ()
     note = phrases.STAGED_BY.format(visible(action.staged_by, limit=255))
-    # A saved plan does not hold calls.
+    # A saved plan does not contain calls.
     if action.staging is not None:
         note += f" ({counted(action.staging.count, 'more call')})"
     return (note,)
@@ -328,7 +328,7 @@ def _was_deleted(action: Action) -> bool:
 def _name_of(action: Action) -> str | None:
     """Return the name that the action sets or removes."""
     for change in action.changes:
-        # The integration is known to people by its name, and a slug may say nothing.
+        # Users know the integration by its name, and its slug may not be meaningful.
         if change.path == "name":
             name = change.before if change.op is ChangeKind.REMOVE else change.after
             return shown(name) if isinstance(name, str) else None
@@ -358,7 +358,7 @@ def of_change(
         before=None if one_sided else before,
         after=None if change.op is ChangeKind.REMOVE else after,
         note="; ".join(note for note in notes if note),
-        # Only the risks that a reviewer must not overlook; one at every line would hide them.
+        # Only the risks that a reviewer must not overlook; a risk at every line would hide them.
         risk=change.risk.value if change.risk.rank >= Risk.CREDENTIAL.rank else "",
         is_whole=is_shown_whole(change.path, change.before, change.after),
         is_restated=is_restated,
@@ -380,8 +380,8 @@ def shown(value: Json) -> str:
 
 
 def _shown_pair(before: Json, after: Json) -> tuple[str, str]:
-    """Return both values as text; two that look the same are spelled out in ASCII."""
-    # A Cyrillic letter in a host name would otherwise look like no change at all.
+    """Return both values as text; values that look the same are escaped to ASCII."""
+    # Otherwise, a Cyrillic letter in a host name would not look like a change.
     if isinstance(before, str) and isinstance(after, str) and look_alike(before, after):
         return spelled_out(before), spelled_out(after)
     return shown(before), shown(after)
@@ -413,7 +413,7 @@ def _summary(plan: Plan) -> str:
 
 
 def _counts(plan: Plan, *, name_losses: bool = False) -> str:
-    """Return the number of actions by kind; `name_losses` also names what would be deleted."""
+    """Return the number of actions by kind; `name_losses` also lists what would be deleted."""
     counts = plan.summary
     parts = []
     for kind in ActionKind:
@@ -433,7 +433,7 @@ def _counts(plan: Plan, *, name_losses: bool = False) -> str:
 def _next_step(plan: Plan, context: CommandContext) -> tuple[str, str]:
     if not plan.actions:
         return "", ""
-    # No command, because it would be refused.
+    # No command is shown, because it would be refused.
     if plan.blocked:
         return lift_advice(plan), ""
     if plan.run is not None:

@@ -53,7 +53,7 @@ class QuietProgress:
         self.close()
 
     def close(self) -> None:
-        """Restore the terminal; may be called more than once."""
+        """Restore the terminal; can be called more than once."""
 
 
 class LineProgress(QuietProgress):
@@ -70,7 +70,7 @@ class LineProgress(QuietProgress):
             case RunStarted():
                 self._began = self._clock()
                 self._write(f"run {visible(event.run)}: {_actions(len(event.plan.actions))}")
-            # Skipped actions would fill the log with one line each, and the result counts them.
+            # Skipped actions would fill the log, and the result counts them.
             case ActionEnded() if not _is_counted(event.outcome):
                 for line in _lines(event.outcome):
                     self._write(line)

@@ -21,11 +21,11 @@ class RenderOptions:
     """Options of one output; a format ignores those that it does not use.
 
     `ledger` is the state of the ledger: shared, local, fresh, unreachable or not read. `plan` is
-    the plan of a result: with it each outcome shows its changes. `width` counts columns,
-    and is None where no line is broken.
-    `publication` is set for a text on GitHub. `verbose` shows everything in full. `continues` says
-    that the text follows the plan of the same run in one stream, which names target and digest.
-    `names_simulator` says at both ends of a result that no real API was called.
+    the plan of a result: with it each outcome shows its changes. `width` counts columns, and is
+    None where no line is broken. `publication` is set for a text on GitHub. `verbose` shows
+    everything in full. `continues` states that the text follows the plan of the same run in one
+    stream, which shows target and digest. With `names_simulator`, a result states at both ends that
+    no real API was called.
     """
 
     ledger: str

@@ -141,7 +141,7 @@ def _row(run: PublicRun) -> tuple[str, ...]:
             _result(run),
         )
     )
-    # A slug is copied into commands, so it is never cut.
+    # A slug is copied into commands, so it is never truncated.
     slugs = [visible(slug, limit=None) for slug in slugs_of(run)]
     return (*cells, named(slugs, limit=_SLUGS_NAMED) if slugs else "-")
 

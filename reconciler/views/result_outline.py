@@ -70,10 +70,10 @@ class ResultOutline:
     """Result for readers; `run` is empty if there was nothing to do.
 
     `half_done` names the integrations of which only a part was written, `not_tried` counts those
-    that were never attempted, with the reason; each is a line or empty.
-    `ledger` holds the anchor of the ledger, or why the record is incomplete; it may be empty.
-    `overrides` are lines with the reasons for which the run was against a rule of its target.
-    `costs` are the sums of budgets that the run changed.
+    that were never attempted, with the reason; each is a line or empty. `ledger` holds the anchor
+    of the ledger, or why the record is incomplete; it may be empty. `overrides` are lines with the
+    reasons with which the run overrode rules of its target. `costs` are the sums of budgets that
+    the run changed.
     """
 
     title: str
@@ -110,7 +110,7 @@ def of_result(
     plan: Plan | None = None,
     context: CommandContext = CommandContext(),
 ) -> ResultOutline:
-    """Return the outline of a result; with the plan each outcome has its changes."""
+    """Return the outline of a result; with the plan, each outcome has its changes."""
     actions = {a.slug: of_action(a) for a in plan.actions} if plan else {}
     counts, costs = result.summary, costs_by_slug(result.costs)
     # A run without actions is not recorded: `history` and `undo` would not know its id.
@@ -155,7 +155,7 @@ def _overrides(result: ApplyResult) -> Iterator[str]:
 
 
 def anchor_lines(anchor: Anchor, *, shard: str | None = None) -> tuple[str, ...]:
-    """Return the lines to store elsewhere, which later prove that the ledger is complete."""
+    """Return the lines to store elsewhere, which can later prove that the ledger is complete."""
     part = f" of shard {shard}" if shard else ""
     head = visible(anchor.head or "none")
     return (
@@ -220,7 +220,7 @@ def _problem(outcome: Outcome) -> str:
 
 
 def _half_done(outcomes: Iterable[Outcome]) -> str:
-    # All of them: each is in a state that neither Git nor the API had before.
+    # All of them are listed, because each is in a state that neither Git nor the API had before.
     slugs: dict[str, list[str]] = {}
     for outcome in outcomes:
         if outcome.half_done:
@@ -248,7 +248,7 @@ def _next_steps(result: ApplyResult, context: CommandContext) -> Iterable[NextSt
         text = phrases.ALL_APPLIED if result.outcomes else phrases.NOTHING_TO_APPLY
         yield NextStep(text)
         return
-    # What a request to stop has ended needs no mending.
+    # An action that a request to stop has ended needs no correction.
     left = {
         Status.SKIPPED if _is_interrupted(outcome) else outcome.status
         for outcome in result.outcomes

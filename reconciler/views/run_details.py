@@ -1,4 +1,4 @@
-"""`history RUN` and `history SLUG`: what one run changed, and the life of one integration.
+"""`history RUN` and `history SLUG`: what one run changed, and the history of one integration.
 
 Changes are shown as the plan showed them, so a secret appears as its reference at most. Runs are in
 the public form of `reconciler.ledger.run_history`.
@@ -35,7 +35,7 @@ _WITHOUT_DETAILS = "The record of this run has no details."
 
 @dataclass(frozen=True, slots=True)
 class RunDetails:
-    """One run, what it set out to do, and its calls."""
+    """One run, its planned actions, and its calls."""
 
     run: PublicRun
     actions: Actions = ()
@@ -44,7 +44,7 @@ class RunDetails:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """Runs that concerned one integration, oldest first, and what each set out to do with it.
+    """Runs that concerned one integration, oldest first, with the planned action of each.
 
     `total` counts the runs before a limit was applied.
     """
@@ -96,7 +96,7 @@ def run_text(
     for number, action in enumerate(details.actions):
         outcome = outcomes.get(action.slug)
         _action_line(page, action, outcome)
-        # What was skipped changed nothing, so its changes would only mislead.
+        # Skipped actions changed nothing, so their changes would be misleading.
         if verbose or (number < _MAX_WITH_CHANGES and not _is_left_out(outcome)):
             _changes(page, action)
         if verbose:
@@ -125,7 +125,7 @@ def life_text(
     width: int | None = None,
     color: bool = False,
 ) -> str:
-    """Return the life of one integration: each run that concerned it, the newest last."""
+    """Return the history of one integration: each run that concerned it, newest last."""
     page = TextLayout(width=width, color=color)
     page.line(header)
     page.blank()
@@ -139,7 +139,7 @@ def life_text(
         for action in life.actions.get(str(run["run"]), ()):
             page.blank()
             page.line((_life_line(run, action, outcome), _style(outcome)))
-            # An undo creates what a run deleted, and the deleting run stands in the list itself.
+            # An undo creates what a run deleted, and the list contains the deleting run itself.
             if exists and action.kind is ActionKind.CREATE and not run.get("undoes"):
                 page.line(_DELETED_OUTSIDE, indent=4)
             _problem(page, outcome)
@@ -221,7 +221,7 @@ def _life_line(run: PublicRun, action: RecordedAction, outcome: Mapping[str, Any
     if outcome is not None and outcome["status"] == Status.APPLIED:
         word = _PAST[action.kind]
         if any(change.op is ChangeKind.ROTATE for change in action.changes):
-            # The value of a secret is not part of the changes, so a rotation has to be named.
+            # The value of a secret is not part of the changes, so a rotation is shown separately.
             word += ", secret rotated"
     else:
         word = f"{word}: {_status(outcome)},"

@@ -1,7 +1,7 @@
-"""Parts of outlines: notes on removals, sections of what a plan leaves alone, suggested commands.
+"""Parts of outlines: notes on removals, sections of unchanged parts, suggested commands.
 
-The notes precede the changes of a delete or a replace: what it removes and what it re-creates.
-The sections are policies, unverified, undeclared, forgotten and unmanaged.
+The notes precede the changes of a delete or a replace: what it removes and what it re-creates. The
+sections are policies, unverified, undeclared, forgotten and unmanaged.
 
 A suggested command has one order and is quoted for a shell. It finds the same digest only if it
 looks at the same part of the same files, so it carries on every option that shaped the plan. Which
@@ -62,7 +62,7 @@ def as_operand(path: str) -> str:
 
 
 def _quoted(word: str) -> str:
-    # A dot in front, since only the beginning of a line could be a command to a CI.
+    # Preceded by a dot, because only the start of a line could be a command to a CI.
     if visible(f".{word}", None) == f".{word}":
         return shlex.quote(word)
     # Control and invisible characters: the notation of bash and zsh names them in plain ASCII.
@@ -77,7 +77,7 @@ _ENTRY = 2
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """List of findings that are not actions; `more` counts what `lines` leaves out.
+    """List of findings that are not actions; `more` counts what `lines` omits.
 
     `advice` is a fixed phrase that introduces `command`; both may be empty.
     """
@@ -114,23 +114,24 @@ def sections_of(
 
 
 def policies_line(plan: Plan) -> tuple[str, ...]:
-    """Return in one line what each policy says about a plan, no line without policies."""
+    """Return the verdict of each policy in one line; no line without policies."""
     verdicts = [f"{visible(p.name)} {p.verdict.value}" for p in plan.policies]
     return (phrases.POLICIES.format(", ".join(verdicts)),) if verdicts else ()
 
 
 def lift_advice(plan: Plan) -> str:
-    """Return what to do about a blocked plan: excluding an integration lifts no block of all."""
+    """Return what to do about a blocked plan; an exclusion lifts no block of the whole plan."""
     slugs = {action.slug for action in plan.actions}
     found = [item for verdict in plan.policies for item in verdict.findings]
-    # As for the block itself: a finding about no action, such as a failure, is about all of them.
+    # As for the block itself: a finding without an action, such as a failure, applies to all
+    # actions.
     if any(item.severity is Severity.ERROR and item.slug not in slugs for item in found):
         return phrases.NEXT_BLOCKED_BY_POLICY
     return phrases.NEXT_BLOCKED
 
 
 def left_alone(plan: Plan, *, lists_undeclared: bool = False) -> str:
-    """Return in one line how much the plan leaves alone, empty for nothing.
+    """Return in one line how much the plan leaves unchanged, empty for nothing.
 
     `lists_undeclared` says that undeclared values have a list of their own.
     """
@@ -154,7 +155,7 @@ def left_alone(plan: Plan, *, lists_undeclared: bool = False) -> str:
 def _unmanaged(plan: Plan) -> str:
     if not plan.unmanaged:
         return ""
-    # Absence from the files proves nothing where the past is unknown.
+    # Absence from the files proves nothing if the past is unknown.
     if not plan.is_judged or plan.is_first:
         return f"{counted(len(plan.unmanaged), 'integration')} in no file ({phrases.NOT_KNOWN})"
     return f"{_integrations(plan.unmanaged, 'unmanaged')} ({phrases.NEVER_DECLARED})"
@@ -218,11 +219,11 @@ def _unmanaged_title(plan: Plan) -> str | None:
 
 
 DIGITS = 12
-"""Digits of a digest that people compare; a command that needs it has all of them."""
+"""Number of digits of a digest that users compare; commands contain all digits."""
 
 
 def first_digits(digest: str) -> str:
-    """Return the beginning of a digest, for people."""
+    """Return the first digits of a digest, for users."""
     return digest.removeprefix("sha256:")[:DIGITS]
 
 
@@ -266,7 +267,8 @@ def _loses(changes: Sequence[Change]) -> Iterator[str]:
     paths = [_steps(change) for change in changes]
     for change in changes:
         if change.path == "ai_provider_id":
-            # First, because another provider makes everything else of the integration meaningless.
+            # First, because with another provider, all other values of the integration are
+            # meaningless.
             yield f"provider {visible(str(change.before))}"
     yield from _lost_access(paths)
     yield from _listed("model", _identities(paths, "models"))

@@ -1,7 +1,7 @@
 """Line on a terminal that shows how far a long read is: `reading 120/500 · 4 s left`.
 
-It appears after a second, is redrawn only when its text changed, and is wiped before anything else
-is written and at the end. When it is shown: `reconciler.cli.console`.
+It appears after a second, is redrawn only when its text has changed, and is removed before other
+output and at the end. When it is shown: `reconciler.cli.console`.
 """
 
 import math
@@ -63,14 +63,14 @@ class StatusLine:
         if self._is_closed or self._clock() - self._began < DELAY_SECONDS:
             return
         columns = self._width() or _DEFAULT_COLUMNS
-        # The last column stays free: some terminals begin a new line after it.
+        # The last column stays free: some terminals start a new line after it.
         text = self._text()[: columns - 1]
         if text != self._shown:
             self._write(f"{self._to_line_start(columns)}{text}{_TO_LINE_END}")
             self._shown = text
 
     def clear(self) -> None:
-        """Wipe the line before other output; the next redraw shows it again."""
+        """Remove the line before other output; the next redraw shows it again."""
         if self._shown:
             columns = self._width() or _DEFAULT_COLUMNS
             self._write(f"{self._to_line_start(columns)}{_TO_LINE_END}")
@@ -101,7 +101,7 @@ class StatusLine:
         if not progress.is_listed or not progress.done:
             return counts
         seconds_each = (self._updated - self._since) / progress.done
-        # Counted down until the next update; a pace of this moment would let the time grow.
+        # Counted down until the next update; a rate computed now would let the time grow.
         left = seconds_each * (progress.wanted - progress.done) - (now - self._updated)
         return f"{counts} · {_duration(left)} left"
 

@@ -1,8 +1,7 @@
-"""Plans, results and drift for people at a terminal: symbols, words and, on top, colour.
+"""Plans, results and drift for users at a terminal: symbols, words and, on top, colour.
 
 Colour repeats what a symbol and a word already show. The words come from the outlines, the lines
-from `reconciler.views.text_layout`. Of a plan with more actions than a person reads in full, the
-harmless ones take one line each.
+from `reconciler.views.text_layout`. In a plan with many actions, harmless ones take one line each.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -68,7 +67,7 @@ def plan(value: Plan, options: RenderOptions, *, in_progress: bool = False) -> s
     for text in (*shown.costs, *shown.policies):
         page.line(text)
     _left_alone(page, shown.left_alone, options)
-    # Before the actions, which may fill the screen, so that the question stands below them.
+    # Before the actions, which may fill the screen, so that the question is directly below them.
     if in_progress:
         _notes(page, shown, options)
     _actions(page, shown.actions, options)
@@ -178,7 +177,7 @@ def drift(value: "DriftReport", options: RenderOptions) -> str:
 def _identity(
     page: TextLayout, name: str, digest: str, commit: str, options: RenderOptions
 ) -> None:
-    """Add the digest and the commit; all digits only where they are asked for."""
+    """Add the digest and the commit; all digits only if requested."""
     if options.verbose:
         page.whole(f"{name}: {digest}")
         if commit:
@@ -214,13 +213,13 @@ def _actions(
         for number, item in enumerate(items, start=before)
         if number >= SHOWN_IN_FULL and not options.verbose and not needs_room(item)
     ]
-    # One long slug must not push all others out of sight.
+    # One long slug must not push all others out of view.
     column = min(max((columns(item.slug) for item in in_rows), default=0), 40)
-    # By identity: items are values, and two equal ones can stand in one list.
+    # By identity: items are values, and two equal ones can be in one list.
     rows, is_table = {id(item) for item in in_rows}, False
     for item in items:
         is_row = id(item) in rows
-        # Rows form a table without blank lines; an action in full stands apart.
+        # Rows form a table without blank lines; a full action is separated by blank lines.
         if not (is_row and is_table):
             page.blank()
         if not is_row:
@@ -248,7 +247,7 @@ def _action(page: TextLayout, item: plan_outline.ActionItem, options: RenderOpti
     page.line((f"{item.symbol} {item.word}", style), f" {item.slug}{name}, risk: ", risk)
     for block in item.blocks:
         page.line((f"blocked by {block.code}", "bold red"), f": {block.lift}", indent=4)
-    # Of a create or an update the changes say it all.
+    # The changes of a create or an update are sufficient.
     if options.verbose or item.blocks or item.kind in REMOVALS or not item.changes:
         page.line((f"reason: {item.reason}", "dim"), indent=4)
     if item.source:
@@ -318,7 +317,7 @@ def _sections(page: TextLayout, sections: Iterable[Section], *, only: str | None
 
 
 def _outcomes(page: TextLayout, shown: "ResultOutline", options: RenderOptions) -> None:
-    """Add the outcomes; those with one reason follow each other, and it stands once."""
+    """Add the outcomes, grouped by reason; each reason is shown once."""
     by_reason: dict[tuple[str, ...], list[OutcomeItem]] = {}
     for item in shown.outcomes:
         # Lines below count what was not tried, and name what is half done.
@@ -328,7 +327,7 @@ def _outcomes(page: TextLayout, shown: "ResultOutline", options: RenderOptions) 
             by_reason.setdefault(reason, []).append(item)
     if by_reason:
         page.blank()
-    # One long slug must not push the durations of all others out of sight.
+    # One long slug must not push the durations of all others out of view.
     column = min(max((columns(item.slug) for item in shown.outcomes), default=0), 40)
     for items in by_reason.values():
         # What failed or is unknown is always named, because it needs a decision.
@@ -346,7 +345,7 @@ def _outcomes(page: TextLayout, shown: "ResultOutline", options: RenderOptions) 
 
 
 def _shows_changes(items: "Sequence[OutcomeItem]", options: RenderOptions) -> bool:
-    """Return whether the changes that remain are shown: not those that the plan has shown above."""
+    """Return whether the remaining changes are shown: not if the plan has shown them above."""
     return len(items) == 1 and (options.verbose or not options.continues)
 
 
@@ -370,7 +369,7 @@ def _reason(page: TextLayout, item: "OutcomeItem") -> None:
 
 
 SHOWN_IN_FULL = 20
-"""How many actions a text shows in full, whatever they do."""
+"""Number of actions that a text shows in full, regardless of their kind."""
 
 REMOVALS = frozenset({ActionKind.REPLACE, ActionKind.DELETE})
 _LISTS = {"models": "model", "workspaces": "workspace"}
@@ -387,7 +386,7 @@ def needs_room(item: ActionItem) -> bool:
         or item.risk.rank >= Risk.CREDENTIAL.rank
         or item.has_users
         or any(change.is_whole or change.risk for change in item.changes)
-        # Its reason is all that an action without changes has to show.
+        # An action without changes has only its reason to show.
         or not item.changes
     )
 

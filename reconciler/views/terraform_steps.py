@@ -65,7 +65,7 @@ def _steps(
 
 
 def _listed(names: Iterable[str]) -> str:
-    """Return names below a step, each on a line; none is left out, because each needs work."""
+    """Return names below a step, one per line; none is omitted, because each needs an edit."""
     return "".join(f"\n   {visible(name, None)}" for name in names)
 
 

@@ -1,7 +1,7 @@
 """Layout of styled lines for a terminal of any width, with or without colour.
 
-`reconciler.views.terminal` decides the content of the lines. On a terminal a line that is too long
-is continued under its own text, and broken only between words; elsewhere it stays one line. A
+`reconciler.views.terminal` decides the content of the lines. On a terminal, a line that is too long
+is continued under its own text, and broken only between words. Elsewhere, it stays one line. A
 continuation never looks like a command to a CI.
 """
 
@@ -178,7 +178,7 @@ def _gaps(text: str) -> Iterator[int]:
     for match in re.finditer(" +", text):
         at = match.start()
         is_inside = any(first < at < last for first, last in commands)
-        # A line with only its symbol would say nothing.
+        # A line with only its symbol would be empty.
         if len(text[:at].strip()) > 1 and not is_inside:
             yield at
 

@@ -1,1 +1,1 @@
-"""Web page for people, served on the REST port."""
+"""Web page for users, served on the REST port."""

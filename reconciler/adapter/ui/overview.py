@@ -1,4 +1,4 @@
-"""What the overview lists: a search, the integrations that need attention first, and one page."""
+"""Content of the overview: a search, the integrations that need attention first, and one page."""
 
 import math
 from collections import Counter
@@ -12,7 +12,7 @@ from reconciler.frozen_dataclass import dataclass
 
 ROWS_PER_PAGE: Final = 100
 NEEDS_ATTENTION: Final = "needs attention"
-"""Choice of a filter that stands for several sync statuses."""
+"""Choice of a filter that represents several sync statuses."""
 
 _RANKS: Final = {status: rank for rank, status in enumerate(SyncStatus)}
 _WITHOUT_ATTENTION: Final = frozenset({SyncStatus.UNMANAGED, SyncStatus.IN_SYNC})
@@ -43,7 +43,7 @@ class Search:
         )
 
     def query(self, *, page: int = 1) -> str:
-        """Return the query of a link to a page of what is found."""
+        """Return the query of a link to a page of the matching rows."""
         values = {"q": self.words, "provider": self.provider, "state": self.sync_status}
         if page > 1:
             values["page"] = str(page)
@@ -130,7 +130,7 @@ def choices_of(rows: Sequence[Row], search: Search) -> list[Choice]:
 
 
 def statuses() -> list[str]:
-    """Return what the overview can be filtered by."""
+    """Return the filters of the overview."""
     return [NEEDS_ATTENTION, *(status.value for status in SyncStatus)]
 
 

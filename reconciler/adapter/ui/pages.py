@@ -1,8 +1,8 @@
 """HTML of the web page: login, overview, one integration, and history.
 
-The markup is in `templates`. Every value that a template writes is first made visible (control
-and bidi characters become escapes, long text is cut) and then escaped for HTML, so that no template
-can forget it. There is no script: a search is a form that the server answers.
+The markup is in `templates`. Every value that a template writes is first made visible (control and
+bidi characters are escaped, long text is shortened) and then escaped for HTML automatically. There
+is no script: a search is a form that the server handles.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ _FIELD_ORDER: Final = (
     FieldStatus.UNVERIFIED,
     FieldStatus.SAME,
 )
-"""What a reader looks for comes first; fields of one status keep their order."""
+"""The most important status comes first; fields of one status keep their order."""
 
 _ORIGINS: Final = {
     ChangeOrigin.LOCAL: "Git is ahead.",
@@ -81,7 +81,7 @@ def overview_page(snapshot: Snapshot, search: Search, *, number: int, can_log_ou
         errors=errors,
         notes=notes,
         notes_title=findings_title(severities_of(notes)),
-        # The path of the file is of no use on another machine.
+        # The path of the file is not useful on another machine.
         host="embedded simulator" if target.is_simulator else urlsplit(target.base_url).netloc,
         choices=choices_of(snapshot.rows, search),
         providers=sorted({row.provider for row in snapshot.rows if row.provider}),
@@ -115,7 +115,8 @@ def detail_page(
 
 def history_page(runs: Sequence[Run], *, problem: str | None, can_log_out: bool) -> str:
     """Return the latest runs, newest first; `runs` are given oldest first."""
-    # The newest are cut out before they are prepared: a ledger can hold thousands of runs.
+    # The newest runs are selected before they are prepared, because a ledger can contain thousands
+    # of runs.
     latest = list(reversed(runs))[:MAX_RUNS]
     return _render(
         "history.html",
@@ -169,7 +170,7 @@ def _past_run(run: Run) -> _PastRun:
     state = ""
     if run.get("finished_at") is None:
         state = "open"
-    # Skipped actions alone are not bad: a run that was stopped in time has them.
+    # Skipped actions alone are not bad, because a run that was stopped in time also has them.
     elif summary.get("failed") or summary.get("unknown"):
         state = "bad"
     return _PastRun(
@@ -225,7 +226,7 @@ def _unabridged(text: str) -> str:
 
 def _finalize(value: object) -> str:
     """Return a value made visible; markup is the result of a macro, already escaped."""
-    # A second pass would shorten the text, and lose that it is markup.
+    # A second pass would shorten the text and no longer treat it as markup.
     if isinstance(value, Markup | _Visible):
         return value
     return visible(str(value))

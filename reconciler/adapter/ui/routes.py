@@ -1,8 +1,8 @@
 """Routes of the web page: authentication, and the content of each path.
 
-The page only reads. A person logs in with a token of the adapter; then a random cookie identifies
-the session and its principal. The cookie only lets its owner read the page: the operations require
-a token in a header, so no other site can make a browser call them.
+The page only reads. A user logs in with a token of the adapter; then a random cookie identifies the
+session and its principal. The cookie only lets its owner read the page: the operations require a
+token in a header, so no other site can make a browser call them.
 """
 
 from collections.abc import Callable, Sequence
@@ -100,7 +100,7 @@ _HEADERS: Final = {
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "x-frame-options": "DENY",
     "cross-origin-opener-policy": "same-origin",
-    # With `no-referrer` a browser sends `Origin: null` with our own forms.
+    # With `no-referrer`, a browser would send `Origin: null` with our own forms.
     "referrer-policy": "same-origin",
 }
 _WITHOUT_ACTION: Final = frozenset(
@@ -259,7 +259,7 @@ def _changed_paths(action: Action | None, current: Plan | None) -> set[str]:
 
 
 def _updated(row: Row, plan: Plan | None, current: Plan | None, *, differs: bool) -> Row:
-    """Return the overview's row with its current status; `in sync` must hold in both plans."""
+    """Return the overview's row with its current status; both plans decide `in sync`."""
     if plan is None or current is None or row.sync_status not in _WITHOUT_ACTION:
         return row
     if differs:

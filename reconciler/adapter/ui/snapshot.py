@@ -152,7 +152,7 @@ class StateCache:
         # The lock makes concurrent callers wait for one read.
         async with _time_limit(), self._lock:
             if self._kept is None or self.clock() - self._kept[0] > MAX_AGE_SECONDS:
-                # The time before the read: a slow read must not count as fresher than it is.
+                # The time before the read, because a slow read must not count as newer than it is.
                 self._kept = (self.clock(), await self._read())
             return self._kept[1]
 
@@ -237,7 +237,7 @@ def _without_shadows(
     if not desired.target.rotation.staged:
         return observed.integrations
     shadows = find_shadows(desired, observed, last_applied)
-    # A leftover shadow that the plan deletes is shown: it is a row that someone has to know about.
+    # A leftover shadow that the plan deletes is shown, because it needs attention.
     hidden = shadows.keys() - {action.slug for action in plan.actions}
     return {slug: row for slug, row in observed.integrations.items() if slug not in hidden}
 
@@ -254,7 +254,7 @@ def _rows(
     rows = []
     for slug in sorted({*observed, *declared, *unreadable}):
         seen, entry, action = observed.get(slug), declared.get(slug), actions.get(slug)
-        # First, because a status would otherwise follow from the absence of an action.
+        # First, because otherwise the status would follow from the absence of an action.
         if plan is None or slug in unreadable:
             sync_status = SyncStatus.UNKNOWN
         elif action is not None:

@@ -23,7 +23,7 @@ MAX_CONCURRENT_WORKFLOWS = 50
 class TemporalEngine:
     """Engine that starts workflows for workers on any machine; workers limit their own parallelism.
 
-    `fleet` is the digest of fleet.yaml: a worker with another one refuses. `notify` receives
+    `fleet` is the digest of fleet.yaml: a worker with a different file refuses. `notify` receives
     sentences for the user. With `await_approval`, every plan waits for its signal.
     """
 
@@ -43,7 +43,8 @@ class TemporalEngine:
         """Carry out every task; if cancelled, cancel the running workflows."""
         client = await self.service.connect()
         async with self.service.translated_errors():
-            # A notice and no error: a worker can be started while the workflows wait.
+            # A notice instead of an error, because a worker can be started while the workflows
+            # wait.
             if tasks and not await self.service.has_workers(client):
                 queue = self.service.queue
                 self.notify(f"no worker is listening on queue {queue}; start `reconcile worker`")
@@ -82,7 +83,7 @@ class TemporalEngine:
             message,
             id=self.service.workflow_id(task.member),
             task_queue=self.service.queue,
-            # Only one run of a member at a time, wherever it was started.
+            # Only one run of a member at a time, regardless of where it was started.
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
         )
 
@@ -109,7 +110,7 @@ async def _outcome(
         if isinstance(problem.cause, CancelledError):
             note = MemberNote("notice", "interrupted", "the run was stopped before it started")
             return MemberOutcome(task.member, MemberStatus.INTERRUPTED, 130, notes=(note,))
-        # It may have begun to write, so it counts as left half done.
+        # It may have started to write, so it counts as half done.
         note = MemberNote("error", "workflow-failed", "the workflow ended without a report")
         return MemberOutcome(task.member, MemberStatus.INCOMPLETE, 5, notes=(note,))
     finally:

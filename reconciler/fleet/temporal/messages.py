@@ -138,7 +138,7 @@ _SUMMARIES: Final[Mapping[str, str]] = MappingProxyType(
         "interrupted": "the run was stopped; calls in progress have ended",
     }
 )
-"""Sentences for the codes of this engine, added by the caller because messages hold none."""
+"""Sentences for the codes of this engine, added by the caller because messages contain none."""
 
 
 def outcome_of(report: Report) -> MemberOutcome:

@@ -60,7 +60,7 @@ async def _put(client: Client, service: TemporalClient, message: WorkflowInput, 
             Reconciliation.run, message, id=name, task_queue=service.queue
         ),
         spec=ScheduleSpec(cron_expressions=[cron]),
-        # A check that takes longer than the interval is not started again meanwhile.
+        # A check that takes longer than the interval is not started again in the meantime.
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
     )
 

@@ -74,7 +74,7 @@ class Activities:
         if is_retry and any(note.code == "locked" for note in outcome.notes):
             # The lost worker may still be running; its lock ends with its process.
             raise ApplicationError("the lost worker still holds the lock", type="locked")
-        # After the check above: an outcome that Temporal retries is not one.
+        # After the check above, because an outcome that Temporal retries is not final.
         self.ended(outcome)
         return report_of(outcome)
 

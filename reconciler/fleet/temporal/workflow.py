@@ -61,7 +61,7 @@ class Reconciliation:
     @workflow.signal
     def decline(self) -> None:
         """Decline the plan that waits for an approval."""
-        # An approval that came first cannot be withdrawn: the apply may have begun.
+        # An approval that came first cannot be withdrawn: the apply may have started.
         if self._pending_digest is not None and self._decision is None:
             self._decision = False
 
@@ -99,7 +99,7 @@ class Reconciliation:
         except ActivityError as problem:
             if isinstance(problem.cause, CancelledError):
                 return failed(message, "interrupted", MemberStatus.INTERRUPTED, 130)
-            # The lost worker may have begun to write, so an apply counts as incomplete.
+            # The lost worker may have started to write, so an apply counts as incomplete.
             if message.verb == "apply":
                 return failed(message, "worker-lost", MemberStatus.INCOMPLETE, 5)
             return failed(message, "worker-lost", MemberStatus.FAILED, 1)
