@@ -56,12 +56,14 @@ def _change_times(target: Target) -> Check:
     """Check when an apply is accepted; zones that this machine lacks fail the check `config`."""
     from reconciler.domain.change_windows import closure
 
-    risks = [risk.value for risk in Risk]
-    closed = closure(target.windows, target.freeze, risks, now=settings.now())
+    now, risks = settings.now(), [risk.value for risk in Risk]
+    closed = closure(target.windows, target.freeze, risks, now=now)
     if closed is None:
         return ok("windows", "an apply is accepted now")
     opening = f"; accepted again from {closed.opening}" if closed.opening else ""
-    return ok("windows", f"not every apply is accepted now: {'; '.join(closed.reasons)}{opening}")
+    is_open = any(closure(target.windows, target.freeze, [r], now=now) is None for r in risks)
+    subject = "not every apply" if is_open else "no apply"
+    return ok("windows", f"{subject} is accepted now: {'; '.join(closed.reasons)}{opening}")
 
 
 def _catalogue(invocation: Invocation, environment: Settings, pinned: PinnedCatalogue) -> Check:

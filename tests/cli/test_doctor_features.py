@@ -44,6 +44,7 @@ def test_a_target_without_the_settings_has_none_of_the_checks(tmp_path: Path) ->
 def test_a_freeze_is_named_with_its_end(tmp_path: Path) -> None:
     found = check(frozen(tmp_path), "windows")
     assert found["status"] == "ok"
+    assert found["summary"].startswith("no apply is accepted now: ")
     assert "frozen until the end of 9000-01-01 (UTC): year-end trading" in found["summary"]
     assert "accepted again from Thu 9000-01-02 00:00 +00:00 (UTC)" in found["summary"]
 
@@ -52,6 +53,12 @@ def test_an_open_window_is_named(tmp_path: Path) -> None:
     windows = [{"allow": "00:00-24:00", "zone": "Europe/Berlin"}]
     found = check(frozen(tmp_path, freeze=OVER, windows=windows), "windows")
     assert found["summary"] == "an apply is accepted now"
+
+
+def test_a_window_for_some_risks_leaves_others(tmp_path: Path) -> None:
+    closed = {"allow": "Mon 00:00-00:01", "zone": "Pacific/Kiritimati", "risks": ["delete"]}
+    found = check(frozen(tmp_path, freeze=OVER, windows=[closed]), "windows")
+    assert found["summary"].startswith("not every apply is accepted now: changes of risk delete ")
 
 
 def test_missing_zones_are_a_failure_with_the_remedy(tmp_path: Path) -> None:
