@@ -39,7 +39,7 @@ def loaded_sides(invocation: Invocation, source: str, target: str) -> Sides:
             raise InvalidInput(problems)
         sides.append(side)
     if source == target:
-        # Both sides would be equal whatever the files declare.
+        # Both sides would always be equal.
         summary = f"`{source}` cannot be compared with itself"
         hint = "name two environments, such as `staging production`"
         raise InvalidInput([error("usage", summary, hint=hint)])

@@ -32,7 +32,7 @@ DEFAULT_FILE = "catalogue.json"
 _KEY = "catalogue"
 _NO_DIGEST = "sha256:" + "0" * 64
 _OF_DIGESTS = frozenset({"invalid-value", "missing-field", "wrong-type"})
-"""Codes of what can be wrong with a digest that was not written by this module."""
+"""Codes of problems of a digest that this module has not written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ class _Comments:
         return len(self._waiting)
 
     def before(self, position: int, *, beyond: int = -1) -> list[_Comment]:
-        """Take those before a position, up to the first that is not right of column `beyond`."""
+        """Take comments before a position, up to the first that is not right of `beyond`."""
         taken = []
         while self._waiting:
             first = self._waiting[-1]

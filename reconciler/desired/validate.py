@@ -167,7 +167,7 @@ class _Explainer:
         if kind == "extra_forbidden":
             self._unknown_field(steps)
         elif kind == "missing":
-            # What is missing from `- ws-a: {…}` is reported at the name.
+            # A field that is missing in `- ws-a: {…}` is reported at the name.
             if self._name_of_entry(steps[:-1]) is None:
                 self._missing_field(steps)
         elif match := _TYPE_ERROR.fullmatch(kind):

@@ -96,7 +96,7 @@ class Creation:
         for pause in SETTLE_PAUSES:
             try:
                 reply = await self.sender.send(self.call)
-            # Whether a taken slug is answered with 409 or 400 is not known (remote/API.md §9).
+            # The status for a taken slug may be 409 or 400 (remote/API.md §9).
             except (Conflict, Rejected) as refusal:
                 return await self._after_refusal(refusal)
             except RemoteError as error:

@@ -170,7 +170,7 @@ class Adoption:
                     raise InvalidInput([findings.secret_in_file(item, path, found[0])])
 
     def _note_state(self, requested: Collection[str]) -> None:
-        """Report what the state cannot say."""
+        """Report what the state does not contain."""
         state = self.state
         for slug in sorted(requested):
             item = state.integrations[slug]

@@ -4,7 +4,7 @@
     ├── InvalidCall     malformed by us: a slug, a query, a body; nothing was sent
     ├── NotSent         no connection: the API received nothing
     ├── NoAnswer        sent, but nothing usable came back: timeout, reset, HTML, 3xx, too big
-    │   └── WrongShape  JSON in which a value has not the documented form
+    │   └── WrongShape  JSON in which a value does not have its documented form
     ├── Answered        the API said no, in its documented form
     │   ├── Unauthorised  401      ├── Conflict   409
     │   ├── Forbidden     403      ├── Throttled  429

@@ -94,7 +94,7 @@ def check_comment(invocation: Invocation, *, environment: str) -> int:
                 await answer(github, job, environment=environment, refusal=refused)
                 if not isinstance(refused, NotAllowed):
                     raise
-                # Not a failure, or any comment could fill the list of runs with failed ones.
+                # Not a failure, because any comment could then fill the list with failed runs.
                 invocation.console.info(refused.diagnostics[0].summary)
                 return None
             if found is not None:
