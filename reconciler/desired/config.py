@@ -58,7 +58,7 @@ class ConfigFile(StrictSettings):
         None, description="Providers that this release does not know, to accept without a warning."
     )
     deletions: tuple[Tombstone, ...] | None = Field(
-        None, description="Slugs that must not exist, whatever `prune` says."
+        None, description="Slugs that must not exist, regardless of `prune`."
     )
     policies: tuple[PolicyCommand, ...] | None = Field(
         None, description="Programs that check the plans of all targets before they are applied."

@@ -367,7 +367,7 @@ def test_the_history_lists_the_latest_run_first() -> None:
 
 
 def test_without_runs_or_with_a_broken_ledger_the_history_says_so() -> None:
-    assert "No run is on record" in Site().page("/history")
+    assert "No run is recorded yet" in Site().page("/history")
 
     class Broken(Site):
         async def _runs(self) -> list[dict[str, Any]]:
