@@ -176,7 +176,7 @@ class ActionRunner:
         self.written = after is None
         await self.verifier.read_back()
         if after is not None:
-            await after.require_alive(self.action)
+            await after.require_alive(self.action, stale=self.verifier.stale_secrets)
             self.is_probed = True
 
     @property

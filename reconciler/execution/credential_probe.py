@@ -6,7 +6,7 @@ no further credential is written. How a probe is made: `reconciler.execution.pro
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import field
 from enum import StrEnum
@@ -110,13 +110,21 @@ class CredentialProbe:
                 raise Interrupted(self.stopped, code="skipped", hint="run apply again")
             yield
 
-    async def require_alive(self, action: Action, *, in_shadow: str | None = None) -> None:
+    async def require_alive(
+        self, action: Action, *, in_shadow: str | None = None, stale: Sequence[str] = ()
+    ) -> None:
         """Probe the integration of an action; raise `CredentialUnproven` unless it is alive.
 
-        With `in_shadow`, the shadow of this slug is probed, and only it has the credential.
+        With `in_shadow`, the shadow of this slug is probed, and only it has the credential. Of the
+        secrets at `stale`, the API still shows the old value.
         """
         request = request_for(action, self.settings, in_shadow=in_shadow)
         found = await self.prober.probe(request)
+        if stale and found.verdict is Verdict.ALIVE:
+            reason = (
+                f"the API still shows the old {', '.join(stale)}, which the probe may have used"
+            )
+            found = ProbeResult(Verdict.UNKNOWN, reason)
         if found.verdict is Verdict.ALIVE:
             return
         # No further credential is written, because the same cause may affect it as well.

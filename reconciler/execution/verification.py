@@ -116,7 +116,8 @@ class ResourceVerifier:
     `last_seen` is the most complete state read before the writes, `seen_after` the last one shown
     after them; `warnings` are sentences about failed reads. `identity` is the id of the written
     integration, if it is known: another id with the same slug is another integration. `values` are
-    the available secret values.
+    the available secret values. `stale_secrets` are those of which the last read showed the old
+    value.
     """
 
     action: Action
@@ -128,6 +129,7 @@ class ResourceVerifier:
     last_seen: Observed | None = None
     seen_after: Observed | None = None
     identity: str | None = None
+    stale_secrets: list[str] = field(default_factory=list)
 
     async def read(self) -> Observed | None:
         """Return the current integration, None if it is certainly absent."""
@@ -217,7 +219,8 @@ class ResourceVerifier:
                 self.warnings.append(f"the result could not be read back: {problem.summary}")
                 return
             # A mask is compared last: as long as other fields are stale, the mask is also stale.
-            left = self.missing(found) or self._unseen_secrets(found)
+            self.stale_secrets = self._unseen_secrets(found)
+            left = self.missing(found) or self.stale_secrets
             if not left:
                 return
         if self.is_namesake(found):

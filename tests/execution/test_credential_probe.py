@@ -14,6 +14,7 @@ from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.credential_probe import ProbeRequest, ProbeResult, Verdict
 from reconciler.execution.events import CallStarted
 from reconciler.execution.result import ApplyResult, Outcome
+from reconciler.simulator.faults import Fault, FaultKind, FaultScript, Wire
 from reconciler.simulator.messages import Request
 from reconciler.simulator.switches import Switches
 from tests.builders import KEY, declared, desired
@@ -281,3 +282,23 @@ def test_a_dead_credential_of_a_create_and_of_a_replace_fails() -> None:
     other = declared(key=KEY, ai_provider_id="anthropic")
     result = probed(world, other, values=DEAD, options={"allow_replace": True})
     assert ended(result) == {"alpha": ("failed", "credential-dead")}
+
+
+@pytest.mark.parametrize("value", [GOOD, DEAD])
+def test_a_credential_that_the_api_does_not_show_is_not_proven_by_the_old_one(value: str) -> None:
+    world = World(DYING)
+    exists(world)
+    late = Fault(
+        kind=FaultKind.RAW, method="PUT", path="^/integrations/alpha$", status=200, body="{}"
+    )
+    world.wire = Wire(world.remote, faults=FaultScript([late]))
+    files = declared(key=KEY)
+    outcome = only(probed(world, files, values=value, **ROTATE))
+    assert stored(world) == {"alpha": "sk-first-0001"}
+    assert outcome.error is not None
+    assert (outcome.status.value, outcome.error.code) == ("failed", "credential-unproven")
+    assert "still shows the old key" in outcome.error.message
+    # Once the API shows it, the probe decides.
+    again = probed(world, files, values=value, **ROTATE)
+    expected = ("applied", None) if value == GOOD else ("failed", "credential-dead")
+    assert ended(again) == {"alpha": expected}
