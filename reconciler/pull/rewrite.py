@@ -149,6 +149,8 @@ class Rewrite:
         edit = self.files.edit(path)
         edit.replace_document(index, text)
         content = edit.result()
+        if not content.endswith(b"\n"):
+            content += b"\n"  # as `fmt` writes it, even if the old document had none
         self.files.put(path, self._with_modeline(content, path) if index == 0 else content)
 
     def _with_modeline(self, content: bytes, path: str) -> bytes:

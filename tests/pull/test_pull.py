@@ -381,6 +381,15 @@ def test_force_rewrites_one_document_of_several() -> None:
     assert "name: Remote" in here.text("integrations/both.yaml").partition("---")[0]
 
 
+def test_force_ends_a_document_with_a_line_end() -> None:
+    here = Repository()
+    here.create("a", name="Remote")
+    here.write("integrations/a.yaml", '{"slug": "a", "name": "Local", "ai_provider_id": "openai"}')
+    here.pull("a", force=True)
+    assert here.text("integrations/a.yaml").startswith("slug: a\nname: Remote\n")
+    assert here.text("integrations/a.yaml").endswith("\n")
+
+
 def test_force_leaves_fragments_of_access_to_their_owners() -> None:
     here = Repository()
     here.create("a")
