@@ -157,7 +157,7 @@ def test_a_wrong_token_gets_no_cookie() -> None:
         response = Site().login(token)
         assert response.status_code == 401
         assert "set-cookie" not in response.headers
-        assert "not known" in response.text
+        assert "The token is unknown" in response.text
 
 
 def test_a_session_ends_by_time_or_logout() -> None:

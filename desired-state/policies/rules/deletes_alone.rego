@@ -8,5 +8,5 @@ deny contains {"msg": msg, "slug": action.slug} if {
 	action.action == "delete"
 	some other in input.actions
 	other.action != "delete"
-	msg := sprintf("%s: delete it in a pull request of its own", [action.slug])
+	msg := sprintf("%s: delete it in a separate pull request", [action.slug])
 }

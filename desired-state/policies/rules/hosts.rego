@@ -9,7 +9,7 @@ deny contains {"msg": msg, "slug": action.slug} if {
 	endswith(change.path, "custom_host")
 	change.op != "remove"
 	not own_host(change.after)
-	msg := sprintf("%s: %s leads outside of *.example.com", [action.slug, change.path])
+	msg := sprintf("%s: %s is outside *.example.com", [action.slug, change.path])
 }
 
 own_host(url) if regex.match(`^https://([a-z0-9-]+\.)*example\.com(:443)?(/.*)?$`, url)

@@ -1,4 +1,4 @@
-# Deny new integrations of a provider that is not in the list of reviewed ones.
+# Deny new integrations of a provider that is not in the list of reviewed providers.
 package main
 
 import rego.v1
