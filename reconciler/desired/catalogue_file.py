@@ -137,11 +137,13 @@ def _says_the_same(name: str, first: object, second: object) -> bool:
 def _what_is_read(entry: object) -> object:
     if not isinstance(entry, dict):
         return entry
-    return {
+    members = {
         name: _what_is_read(value)
         for name, value in entry.items()
         if name in _READ or isinstance(value, dict)
     }
+    # Prices are also nested, and have nothing that is read.
+    return {name: value for name, value in members.items() if value != {}}
 
 
 def _models_of(document: object, *, provider: str | None) -> dict[str, dict[str, ModelFacts]]:

@@ -285,7 +285,7 @@ TWICE = {
         "error",
     ),
     "of two prices": (
-        b'{"gpt-4": {%s, "price": 1}, "gpt-4": {%s, "price": 2}, "gpt-5": {%s}}',
+        b'{"gpt-4": {%s, "price": 1}, "gpt-4": {%s, "price": {"a": 2}}, "gpt-5": {%s}}',
         "none",
     ),
 }
