@@ -16,7 +16,13 @@ from reconciler.views.drift_states import counts_of, item_of, state_of, undeclar
 from reconciler.views.escape import visible
 from reconciler.views.findings import Finding, findings_of
 from reconciler.views.phrases import LISTED
-from reconciler.views.plan_outline import ActionItem, costs_by_slug, header_of, totals_of
+from reconciler.views.plan_outline import (
+    ActionItem,
+    costs_by_slug,
+    header_of,
+    relevant_diagnostics,
+    totals_of,
+)
 from reconciler.views.sections import (
     CommandContext,
     Section,
@@ -91,7 +97,9 @@ def of_report(
     """
     by_origin = report.by_origin()
     diagnostics = [
-        item for item in report.plan.diagnostics if not is_published or item.code != RETIRING
+        item
+        for item in relevant_diagnostics(report.plan, verbose=verbose)
+        if not is_published or item.code != RETIRING
     ]
     return DriftOutline(
         title=phrases.DRIFT_TITLE,

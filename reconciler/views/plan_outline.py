@@ -213,7 +213,7 @@ def of_plan(
             )
             for action in plan.actions
         ),
-        findings=findings_of(_relevant(plan, verbose=verbose), verbose=verbose),
+        findings=findings_of(relevant_diagnostics(plan, verbose=verbose), verbose=verbose),
         sections=sections_of(plan, context, whole=verbose),
         left_alone=left_alone(plan, lists_undeclared=plan.undeclared_risks),
         has_undeclared_risks=plan.undeclared_risks,
@@ -245,7 +245,7 @@ def totals_of(
     return totals(costs, target, sides=sides)
 
 
-def _relevant(plan: Plan, *, verbose: bool) -> Iterable[Diagnostic]:
+def relevant_diagnostics(plan: Plan, *, verbose: bool) -> Iterable[Diagnostic]:
     """Yield the diagnostics without those on values to send, where none is sent."""
     sends_secrets = any(change.sensitive for action in plan.actions for change in action.changes)
     for item in plan.diagnostics:

@@ -107,3 +107,12 @@ def test_the_notice_names_the_only_other_target(project: Here) -> None:
     done = project.run("plan", PORTKEY_API_KEY="pk-1")
     assert "add --target eu" in done.err
     assert "notice" not in project.run("-q", "plan", PORTKEY_API_KEY="pk-1").err
+
+
+def test_a_drift_that_sends_nothing_has_no_notice_on_placeholders(tmp_path: Path) -> None:
+    project = Here(tmp_path)
+    project.integration("alpha", key="${env:SECRET_UNSET}")
+    assert "notice[placeholder]" in project.run("drift").out
+    project.apply()
+    assert "placeholder" not in project.run("drift").out
+    assert "notice[placeholder]" in project.run("-v", "drift").out
