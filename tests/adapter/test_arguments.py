@@ -243,6 +243,7 @@ def _of_type(kind: str, schema: Any) -> st.SearchStrategy[Any]:
 BODY_SCHEMAS = {str(row.name): row.body for row in RAW_OPERATIONS if row.body is not None}
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_any_value_reads_as_itself_and_its_json_text_reads_as_the_value(

@@ -94,6 +94,7 @@ def test_shadows_are_read_for_targets_that_stage_only(tmp_path: Path) -> None:
     assert snapshot(tmp_path).last_applied.shadows == {SHADOW: frozenset({"r-1"})}
 
 
+@pytest.mark.slow
 def test_a_run_is_in_progress_while_its_lock_is_held(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
         rotate(ledger, "r-1")

@@ -15,7 +15,7 @@ CONTENT = content_of(A.fields)
 FIRST, SECOND, THIRD = (f"2026-03-0{day}T10:00:00Z" for day in (1, 2, 3))
 
 
-@pytest.fixture(params=["file", "server"])
+@pytest.fixture(params=["file", pytest.param("server", marks=pytest.mark.needs_system)])
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
     """Return a ledger in which `a` was applied, in a file and in a database."""
     url = request.getfixturevalue("url") if request.param == "server" else None
