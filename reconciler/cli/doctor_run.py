@@ -138,7 +138,7 @@ class DoctorRun:
             if API_ANSWERS in self.checks:
                 self.checks.append(self._clock(target))
             # Without the list, it is not proven that the key is accepted, and the other checks
-            # would fail, too.
+            # would also fail.
             if api_checks.listing is None:
                 return
             self.organisation = api_checks.listing.organisation_id

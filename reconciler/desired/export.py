@@ -26,7 +26,7 @@ from reconciler.domain.state import Observed
 from reconciler.domain.tree import Path, Tree, Value, is_empty
 from reconciler.frozen_dataclass import dataclass
 
-# Flags of models can be `1`, `"false"` or `true` (remote/API.md §5.1); other flags may be, too.
+# Flags of models can be `1`, `"false"` or `true` (remote/API.md §5.1); so can other flags.
 _WIRE_BOOLEANS: Mapping[int | str, bool] = {
     1: True,
     0: False,

@@ -56,7 +56,7 @@ def _joined(lines: Iterable[str]) -> str:
 def _marker_before(text: str, root: yaml.Node) -> int:
     """Return where the line `---` in front of a document begins."""
     at = int(root.start_mark.index)
-    # Comments and blank lines may stand between the marker and the first value.
+    # Comments and blank lines are allowed between the marker and the first value.
     while not text.startswith("---", line_start(text, at)):
         at = line_start(text, at) - 1
         if at < 0:
@@ -324,7 +324,7 @@ class _Layout:
         return _spaced(self._comments.on_line(mark.line, behind=mark.index))
 
     def _is_block(self, node: yaml.Node, column: int) -> TypeGuard[yaml.CollectionNode]:
-        """Return whether a value takes lines of its own."""
+        """Return whether a value takes separate lines."""
         if not _is_collection(node) or not node.value:
             return False
         if not node.flow_style:

@@ -56,7 +56,7 @@ def bind_references(
     """Replace each sensitive value of a tree, in place, by a `SecretRef` or a `Redacted`.
 
     `steps` is the place of the tree in the document. Every value of a field that no model describes
-    is sensitive, whatever its type.
+    is sensitive, regardless of its type.
     """
     known = schema.fields
     for name, value in tree.items():

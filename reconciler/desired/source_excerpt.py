@@ -55,8 +55,8 @@ def excerpt(
 ) -> Excerpt | None:
     """Return an excerpt of a line (0-based line and column); None if nothing can be shown.
 
-    With `hide`, the value at the place is sensitive, whatever its name; with `key` too, the place
-    is the name, and everything after it is hidden.
+    With `hide`, the value at the place is sensitive, regardless of its name; with `key` too, the
+    place is the name, and everything after it is hidden.
     """
     if not 0 <= line < len(lines) or len(lines[line]) > _LONGEST_LINE:
         return None

@@ -76,7 +76,7 @@ class IncrementalRead:
         return replace(observed, integrations=merged)
 
     def read_again(self, slug: str) -> None:
-        """Make the next run read an integration again, whatever the list shows.
+        """Make the next run read an integration again, regardless of the list.
 
         The findings of an audit are not stored, and must not be missing from the next report.
         """

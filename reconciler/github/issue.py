@@ -48,7 +48,7 @@ _FAILED_CHECKS = tuple(f"### {title}: could not check" for title in _TITLES.valu
 """Headings of issues that a failed check has opened, including those of earlier versions."""
 
 _RUN = re.compile(r"^\[run \d+\]\(\S+\)$", re.MULTILINE)
-"""Link to the run of a failed check, which is a line of its own."""
+"""Link to the run of a failed check, which is on a separate line."""
 
 _CLOSED = {"state": "closed", "state_reason": "completed"}
 _MAX_TITLE = 255

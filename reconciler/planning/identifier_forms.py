@@ -197,7 +197,7 @@ def pair_by_content(declared: Tree, listed: Tree) -> dict[str, str]:
 
 
 def fits(entry: Value, declared: Value) -> bool:
-    """Return whether an entry has all declared values, whatever else it has."""
+    """Return whether an entry has all declared values, regardless of its other values."""
     if is_mapping(declared) and declared:
         return is_mapping(entry) and all(
             fits(entry.get(name), value) for name, value in declared.items()

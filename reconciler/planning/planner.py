@@ -173,7 +173,7 @@ class _Draft:
             is_another = remembered.is_another(current.id)
             was_in_git = was_declared(remembered, current)
             reason = self._deletion_reason(slug, was_in_git=was_in_git)
-            # Limits apply to all shards together, so deletes of the other shards count, too.
+            # Limits apply to all shards together, so deletes of the other shards also count.
             self.deletes += reason is not None
             if not selection.includes(slug):
                 continue

@@ -118,7 +118,7 @@ def _from_results(results: list[object], *, status: int) -> list[_Raw]:
     if not found and (not results or (is_counted and not rules)):
         hint = "check the namespace of the rules: conftest reads `package main` by default"
         raise PolicyProblem("checked no rule", hint=hint)
-    # The status counts, too: with `--fail-on-warn`, conftest lists only warnings and fails.
+    # The status also counts: with `--fail-on-warn`, conftest lists only warnings and fails.
     if status != 0 and not any(severity is Severity.ERROR for severity, _, _ in found):
         found.append((Severity.ERROR, f"ended with status {status} without a failure", None))
     return found

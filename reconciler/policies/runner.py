@@ -113,8 +113,8 @@ class PolicyRunner:
         with _private_folder() as folder:
             try:
                 ended = await run(
-                    # In a folder of its own, so that a policy cannot read the rest of the
-                    # repository by a relative path.
+                    # In a separate folder, so that a policy cannot read the rest of the repository
+                    # by a relative path.
                     inputs.write(folder),
                     stdin=codec.encode(plan).encode(),
                     environ=command_environment(self.environment, ()) | {"PATH": self._search_path},

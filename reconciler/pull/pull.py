@@ -58,7 +58,7 @@ class PullOptions:
 
 @dataclass(frozen=True, slots=True)
 class SecretCheck:
-    """Whether the API's mask fits the value of a declared secret; None without a value at hand."""
+    """Whether the API's mask fits a declared secret; None if its value is not available."""
 
     slug: str
     path: Path

@@ -346,7 +346,7 @@ class Secrets:
         """Resolve a key at a place of a target; raises as `key_of`."""
         problem = api_key_problem(reference)
         if problem is None:
-            # A pull request can edit this reference, too. A variable must be PORTKEY_*, which the
+            # A pull request can also edit this reference. A variable must be PORTKEY_*, which the
             # allow-list never contains; everything else must be on the list.
             allowed = None if reference.scheme == "env" else self.allowed
             answer = resolve_all([reference], resolvers=self._resolvers, allowed=allowed)

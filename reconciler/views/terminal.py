@@ -376,7 +376,7 @@ _LISTS = {"models": "model", "workspaces": "workspace"}
 
 
 def needs_room(item: ActionItem) -> bool:
-    """Return whether an action has to be shown in full, whatever its position.
+    """Return whether an action has to be shown in full, regardless of its position.
 
     Nothing that removes, that moves a credential or names a host, and nothing blocked is shortened.
     """
