@@ -44,8 +44,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # noqa: TID251  for what a test
 def pytest_collection() -> Iterator[None]:
     """Collect tests without garbage collection, and exempt what was collected from it.
 
-    All modules and tests stay until the end. Each full collection would visit these 250,000
-    objects again: 5 s of CPU in every process.
+    All modules and tests stay until the end. Each full garbage collection would visit these 250,000
+    objects again, which takes seconds of CPU time in every process.
     """
     gc.disable()
     try:
