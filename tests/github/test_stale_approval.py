@@ -137,16 +137,16 @@ def test_another_reference_is_no_rotation(tmp_path: Path) -> None:
         assert refusals(story.apply(pushed=False)) == ["not-approved"]
 
 
-def test_the_comment_says_until_when_the_plan_holds(tmp_path: Path) -> None:
+def test_the_comment_says_until_when_the_plan_is_valid(tmp_path: Path) -> None:
     with new_story(tmp_path) as story:
         story.project.integration("alpha", key="${env:SECRET_ALPHA}", description="second")
         number = story.open("change")
         story.plan(number)
         (comment,) = story.github.comments[number]
-        assert "holds until 7 days after the merge" in comment["body"]
+        assert "valid until 7 days after the merge" in comment["body"]
         key, limits = "${env:PORTKEY_API_KEY}", {"plan_age_hours": 36}
         story.project.config(story.gateway, api_key=key, limits=limits)
         story.push(number)
         story.plan(number)
         (comment,) = story.github.comments[number]
-        assert "holds until 36 hours after the merge" in comment["body"]
+        assert "valid until 36 hours after the merge" in comment["body"]
