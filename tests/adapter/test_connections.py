@@ -20,6 +20,9 @@ from tests.adapter.ports import Ports, Wire, says
 from tests.adapter.test_server import LIST, Served, over_sockets
 from tests.contract.api import NO_TLS
 
+# Most tests wait for the server to stop.
+pytestmark = pytest.mark.slow
+
 HEALTH = b"GET /healthz HTTP/1.1"
 CLOSE = b"Connection: close"
 LARGE = {"text": "x" * 8_000_000}

@@ -15,6 +15,9 @@ from reconciler.adapter.server import ServerLimits, open_listener, serve
 from tests.adapter.ports import WRITER, Ports, Stuck, Wire, says
 from tests.contract.api import NO_TLS
 
+# Each test waits for the server to stop.
+pytestmark = pytest.mark.slow
+
 LIST = b"/v1/integrations"
 USUAL = ServerLimits()
 

@@ -79,6 +79,7 @@ def test_an_answer_without_length_that_is_cut_is_no_data() -> None:
     assert result.code == "invalid-json"
 
 
+@pytest.mark.slow
 def test_a_server_that_drips_does_not_outlast_the_total_time() -> None:
     result, _ = outcome(GET, drips, call_timeout=0.2)
     assert isinstance(result, NoAnswer)

@@ -199,6 +199,7 @@ def test_a_vault_that_is_not_there_is_unreachable() -> None:
     assert read(ref, environ=environ) == {ref: "secret-unreachable"}
 
 
+@pytest.mark.slow
 def test_a_vault_that_does_not_answer_is_given_up() -> None:
     ref = "vault:secret/ai/main#key"
     with silent_server() as address:
