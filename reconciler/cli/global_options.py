@@ -17,7 +17,6 @@ from reconciler.cli import completion_values, settings
 from reconciler.cli.console import Console
 from reconciler.cli.settings import Settings
 from reconciler.frozen_dataclass import dataclass
-from reconciler.views.escape import visible
 
 if TYPE_CHECKING:
     from reconciler.execution.events import Event
@@ -49,6 +48,7 @@ class Invocation:
         # The JSON log already has a line for each request.
         if console.verbosity < 2 or console.json_log is not None:
             return on_request
+        from reconciler.views.escape import visible  # `--version` would load it, too
 
         def print_request(record: "RequestRecord") -> None:
             outcome = record.error or str(record.status)
