@@ -241,14 +241,30 @@ def test_a_default_provider_has_a_slug_of_its_own_in_the_simulated_gateway() -> 
 # -- the deadline of the run -------------------------------------------------------------
 
 
+PAUSE = (
+    "import os, pathlib, signal; pathlib.Path({!r}).write_text(str(os.getpid())); signal.pause()"
+)
+"""Program that writes its process id and then does not end."""
+
+
 @pytest.mark.parametrize("seconds", [0, 0.3])
 def test_a_probe_ends_at_the_deadline_of_the_run(tmp_path: Path, seconds: float) -> None:
-    """The program would write the file if it were still running after the probe."""
-    late = tmp_path / "late"
-    prober = python(f"import pathlib, time; time.sleep(600); pathlib.Path({str(late)!r}).touch()")
+    started = tmp_path / "started"
+    prober = python(PAUSE.format(str(started)))
     found = ask(ProberWithDeadline(prober, Deadline(time.monotonic, seconds)))
     assert found == ProbeResult(Verdict.UNKNOWN, "the deadline of the run has passed")
-    assert not late.exists()
+    assert not is_running(started)
+
+
+def is_running(started: Path) -> bool:
+    """Return whether the program that wrote its process id to a file has not ended."""
+    if not started.exists():
+        return False
+    try:
+        os.kill(int(started.read_text()), 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("seconds", [None, 900])
