@@ -84,7 +84,7 @@ class ProviderRules:
             hint = "if the id is correct, add it to `providers` in reconcile.yaml"
         self.problems.warning(
             "unknown-provider",
-            f"{shown} is not a known provider; it is sent unchanged, "
+            f"{shown} is not a known provider; it is sent as it is, "
             "and its configuration is not checked",
             self._at("ai_provider_id"),
             hint=hint,

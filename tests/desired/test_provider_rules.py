@@ -256,7 +256,7 @@ def test_a_near_name_or_a_synonym_is_suggested(written: str, meant: str) -> None
 def test_a_name_that_resembles_none_gets_no_suggestion(written: str) -> None:
     (only,) = diagnostics(of(written))
     assert only.summary == (
-        f"`{written}` is not a known provider; it is sent unchanged, "
+        f"`{written}` is not a known provider; it is sent as it is, "
         "and its configuration is not checked"
     )
     assert only.hint == f"if the id is correct, add `providers: [{written}]` to reconcile.yaml"
