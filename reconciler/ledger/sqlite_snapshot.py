@@ -100,7 +100,7 @@ def read_stored_state(file: Path, key: TargetKey) -> StoredState | None:
 
 
 def read_seen_states(file: Path, key: TargetKey) -> Mapping[str, SeenState] | None:
-    """Return each integration as it was last read; None as in `snapshot`."""
+    """Return each integration as it was last read; None as in `read_stored_state`."""
 
     def read(connection: sqlite3.Connection) -> Mapping[str, SeenState]:
         target = key.choose(_ids_by_organisation(connection, key))
