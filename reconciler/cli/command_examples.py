@@ -210,6 +210,10 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
                 "Update the issue about drift",
                 "reconcile report gitlab --drift drift.json --environment production",
             ),
+            (
+                "Update the issue about a fleet",
+                "reconcile report gitlab --fleet-result fleet.json --environment all",
+            ),
         ),
         "merge-results": (
             ("Merge the results of two shards", "reconcile merge-results one.json two.json"),

@@ -39,6 +39,9 @@ from reconciler.views.escape import visible
 from reconciler.views.markdown import code
 
 LABEL = "reconcile-drift"
+ISSUE_NAMES = {ReportKind.DRIFT: "drift issue", ReportKind.FLEET: "fleet issue"}
+"""Names of the issues in messages, by the kinds of reports that have one."""
+
 _LAST_REPORT = "\n<!-- reconcile:last-report -->\n"
 """Separates a failed check from the last report. It is a whole line, which data never is."""
 

@@ -37,12 +37,11 @@ from reconciler.github.client import (
 )
 from reconciler.github.comment import GitHubComments, upsert
 from reconciler.github.inputs import NO_EXTRAS, Document, Extras, FailedCommand, FleetReport
-from reconciler.github.issue import GitHubIssues, report_drift
+from reconciler.github.issue import ISSUE_NAMES, GitHubIssues, report_drift
 from reconciler.github.job import Job
 from reconciler.github.pull_request import merged_with
 from reconciler.planning.plan import Plan
 
-_ISSUES = {ReportKind.DRIFT: "drift issue", ReportKind.FLEET: "fleet issue"}
 _MAY_COMMENT = "pull-requests: write"
 _NO_PULL_REQUEST = "no pull request to comment on"
 Connect = Callable[[Job], AbstractAsyncContextManager[GitHub]]
@@ -88,12 +87,12 @@ async def publish(
     A comment, check run or label that the token cannot write is a warning. A drift issue that it
     cannot write is an error, because nothing else reports the drift.
     """
-    if kind in {ReportKind.DRIFT, ReportKind.FLEET}:
+    if kind in ISSUE_NAMES:
         # The function that read the document determined the type.
         assert isinstance(document, DriftReport | FleetReport | FailedCommand)  # noqa: S101
         async with connect(job) as github:
             done = await report_drift(GitHubIssues(github), document, kind=kind, context=context)
-        return Published(f"{_ISSUES[kind]}: {done}")
+        return Published(f"{ISSUE_NAMES[kind]}: {done}")
     # A plan belongs to a pull request that is open; a result to the merged pull request.
     has_request = job.pull_request is not None or (
         kind is ReportKind.RESULT and job.merged_commit is not None

@@ -1,4 +1,4 @@
-"""Publication of a report: the note on a merge request, or the drift issue.
+"""Publication of a report: the note on a merge request, or the issue of drift or of a fleet.
 
 There is one note for each environment, found again and updated in place as the comment on GitHub.
 """
@@ -11,8 +11,8 @@ from reconciler.execution.result import ApplyResult
 from reconciler.frozen_dataclass import dataclass
 from reconciler.github.bodies import Marker, ReportContext, ReportKind, Terms, marker_of, text_of
 from reconciler.github.comment import upsert
-from reconciler.github.inputs import Document, FailedCommand
-from reconciler.github.issue import LABEL, Issue, report_drift
+from reconciler.github.inputs import Document, FailedCommand, FleetReport
+from reconciler.github.issue import ISSUE_NAMES, LABEL, Issue, report_drift
 from reconciler.github.rest import JsonObject, RestError
 from reconciler.gitlab.approved_plan import merged_with
 from reconciler.gitlab.client import GitLab, GitLabUnreachable, required_id
@@ -40,11 +40,11 @@ async def publish(
 ) -> str:
     """Write the note or the issue, and return what was done; raises `GitLabError`."""
     async with connect(job) as gitlab:
-        if kind is ReportKind.DRIFT:
+        if kind in ISSUE_NAMES:
             # The function that read the document determined the type.
-            assert isinstance(document, DriftReport | FailedCommand)  # noqa: S101
+            assert isinstance(document, DriftReport | FleetReport | FailedCommand)  # noqa: S101
             done = await report_drift(GitLabIssues(gitlab), document, kind=kind, context=context)
-            return f"drift issue: {done}"
+            return f"{ISSUE_NAMES[kind]}: {done}"
         number = await _merge_request(gitlab, job, kind)
         if number is None:
             return "no merge request to write a note on"

@@ -228,4 +228,4 @@ def test_a_refusal_is_named_by_its_code(reporter: Reporter, status: int, code: s
 def test_one_kind_of_report_must_be_chosen(reporter: Reporter) -> None:
     done = reporter.run("report", "gitlab", "--environment", "production")
     assert done.code == 3
-    assert "pass exactly one of --plan, --result and --drift" in done.err
+    assert "pass exactly one of --plan, --result, --drift and --fleet-result" in done.err

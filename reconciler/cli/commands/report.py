@@ -42,6 +42,12 @@ _result = click.option(
 _drift = click.option(
     "--drift", type=_FILE, metavar="FILE", help="Drift report that `drift` printed as JSON"
 )
+_fleet_result = click.option(
+    "--fleet-result",
+    type=_FILE,
+    metavar="FILE",
+    help="Result that `fleet plan`, `apply` or `drift` printed as JSON",
+)
 
 
 @click.group("report", cls=CommandGroup)
@@ -53,12 +59,7 @@ def command() -> None:
 @_plan
 @_result
 @_drift
-@click.option(
-    "--fleet-result",
-    type=_FILE,
-    metavar="FILE",
-    help="Result that `fleet plan`, `apply` or `drift` printed as JSON",
-)
+@_fleet_result
 @click.option(
     "--environment",
     shell_complete=completion_values.environments,
@@ -145,6 +146,7 @@ def github(
 @_plan
 @_result
 @_drift
+@_fleet_result
 @click.option(
     "--environment",
     metavar="NAME",
@@ -166,7 +168,7 @@ def gitlab(
     terraform_report: Path | None,
     **files: Path | None,
 ) -> int:
-    """Write the note on the merge request, or the drift issue.
+    """Write the note on the merge request, or the issue of drift or of a fleet.
 
     Runs in a job of GitLab CI and reads CI_API_V4_URL, CI_PROJECT_ID, CI_MERGE_REQUEST_IID and
     GITLAB_TOKEN, a project access token with the scope `api`; CI_JOB_TOKEN cannot write notes.
@@ -178,6 +180,9 @@ def gitlab(
     from reconciler.gitlab.publish import publish
 
     kind, file = _chosen(**files)
+    if terraform_report is not None and kind is ReportKind.FLEET:
+        # A member that failed has no counts, so the sum would look complete and not be.
+        raise click.UsageError("--terraform-report cannot be used with --fleet-result")
     document, unreadable = _document(kind, file, environment)
     # First, because the widget shows the counts even if the note fails.
     counts = counts_of(document)
