@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import field
+from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Literal
@@ -20,7 +21,7 @@ from reconciler.desired.references import ReportError, bind_references, parse_re
 from reconciler.desired.source import DirectorySource, FileSource, UnreadableFile
 from reconciler.desired.suggestions import did_you_mean, nearest, one_of, valid_slug
 from reconciler.desired.validate import report_errors, schema_at
-from reconciler.desired.yaml_reader import apply_types, read_yaml
+from reconciler.desired.yaml_reader import apply_types, is_too_precise, read_yaml
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.facts import SECRET_NAME
 from reconciler.domain.identifiers import SLUG
@@ -329,13 +330,15 @@ def _check_target(name: str, target: Tree, document: Sourced, problems: ProblemC
 def _check_ratios(limits: Value, steps: Steps, report: ReportError) -> None:
     """Refuse a ratio above 1 that is not a percentage: 50 usually means 50 %, not 5,000 %."""
     for name, hint in _RATIOS.items():
-        ratio = limits.get(name) if isinstance(limits, dict) else None
-        if isinstance(ratio, str) and PERCENTAGE.fullmatch(ratio) is None:
-            summary = f"`{name}` must be a ratio from 0 to 1, or a percentage"
-            report("invalid-value", summary, hint, (*steps, name))
-        elif isinstance(ratio, int | float) and not isinstance(ratio, bool) and ratio > 1:
-            summary = f"`{name}` is above 1, which stands for 100 percent"
-            report("invalid-value", summary, hint, (*steps, name))
+        ratio, problem = limits.get(name) if isinstance(limits, dict) else None, ""
+        if isinstance(ratio, str) and is_too_precise(ratio):
+            problem = "has more digits than can be stored"
+        elif isinstance(ratio, str) and PERCENTAGE.fullmatch(ratio) is None:
+            problem = "must be a ratio from 0 to 1, or a percentage"
+        elif isinstance(ratio, int | float | Decimal) and ratio > 1:
+            problem = "is above 1, which stands for 100 percent"
+        if problem:
+            report("invalid-value", f"`{name}` {problem}", hint, (*steps, name))
 
 
 def _check_policies(tree: Tree, document: Sourced, problems: ProblemCollector) -> None:

@@ -20,6 +20,7 @@ from reconciler.desired.shape_hints import (
     near_field_elsewhere,
 )
 from reconciler.desired.suggestions import nearest, one_of, quoted, unusual_space, valid_slug
+from reconciler.desired.yaml_reader import infer_scalar, is_too_precise, nearest_float
 from reconciler.domain.policy import DIGEST_PATTERN
 from reconciler.domain.schema import UNKNOWN, FieldSchema
 from reconciler.domain.secrets import LOOKS_SECRET
@@ -260,7 +261,7 @@ class _Explainer:
 
     def _wrong_type(self, expected: str, given: object, steps: Steps) -> None:
         name = name_of(steps, self.what)
-        kind = "a fraction" if expected == "int" and type(given) is float else describe(given)
+        kind = _kind_of(expected, given)
         summary = f"{name} must be {_EXPECTED[expected]}, not {kind}"
         hint = _TYPE_HINTS[expected]
         if given is None:
@@ -348,6 +349,14 @@ def describe(value: object) -> str:
             return "a reference"
 
 
+def _kind_of(expected: str, given: object) -> str:
+    """Return the type of a value in words, with what makes a number unsuitable for its field."""
+    is_long = isinstance(given, str) and expected in {"int", "float"} and is_too_precise(given)
+    if expected == "int" and (type(given) is float or (is_long and "." in str(given))):
+        return "a fraction"
+    return "a number with more digits than can be stored" if is_long else describe(given)
+
+
 def _type_hint(expected: str, given: str) -> str:
     if expected == "bool":
         if given.lower() in _OLD_BOOLEANS:
@@ -356,10 +365,12 @@ def _type_hint(expected: str, given: str) -> str:
         return ""
     if expected not in {"int", "float"}:
         return ""
-    if re.fullmatch(r"-?0\d{1,18}", given):
+    if re.fullmatch(r"-?0[0-9]{1,18}", given):
         return "remove the leading zero"
-    is_number = re.fullmatch(r"-?\d{1,18}(\.\d{1,18})?", given) is not None
-    return "write it without quotes" if is_number else ""
+    if is_too_precise(given):
+        nearest = nearest_float(given)
+        return f"write `{nearest!r}`" if nearest and expected == "float" else ""
+    return "write it without quotes" if type(infer_scalar(given)) in {int, float} else ""
 
 
 # Booleans in YAML 1.1, strings in YAML 1.2.

@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import field
+from decimal import Decimal
 from typing import Any, Final, NoReturn, Protocol, TypeAlias, cast
 
 import yaml
@@ -52,7 +53,10 @@ def may_be_typed(text: str) -> bool:
 
 
 def infer_scalar(text: str) -> bool | int | float | str:
-    """Return a scalar's value by YAML 1.2's JSON schema; a number out of range stays a string."""
+    """Return a scalar's value by YAML 1.2's JSON schema.
+
+    A number that is out of range, or that a float cannot hold without rounding, stays a string.
+    """
     if text in {"true", "false"}:
         return text == "true"
     number = _NUMBER.fullmatch(text)
@@ -61,8 +65,30 @@ def infer_scalar(text: str) -> bool | int | float | str:
         return str(text)
     if number[1] is None and number[2] is None:
         return int(text) if len(text.lstrip("-")) <= _MAX_DIGITS else str(text)
-    value = float(text) if len(text) <= _MAX_FLOAT else math.inf
-    return value if math.isfinite(value) else str(text)
+    value = nearest_float(text)
+    # Compared as decimals: `repr` of a float is the shortest text that reads as this float.
+    return str(text) if value is None or Decimal(repr(value)) != Decimal(text) else value
+
+
+def nearest_float(text: str) -> float | None:
+    """Return the float that is nearest to a number; None for another text, and out of range."""
+    if len(text) > _MAX_FLOAT or _NUMBER.fullmatch(text) is None:
+        return None
+    value = float(text)
+    return value if math.isfinite(value) else None
+
+
+def is_too_precise(text: str) -> bool:
+    """Return whether a number stays a string because a float would round it."""
+    return isinstance(infer_scalar(text), str) and nearest_float(text) is not None
+
+
+def _exact_scalar(text: str) -> bool | int | float | Decimal | str:
+    """Return a scalar's value for a field that holds decimals of any precision."""
+    # A number below the range of a float, such as 1e-400, would need too many digits.
+    if is_too_precise(text) and nearest_float(text):
+        return Decimal(text)
+    return infer_scalar(text)
 
 
 def apply_types(node: Any, schema: FieldSchema) -> Any:
@@ -71,6 +97,8 @@ def apply_types(node: Any, schema: FieldSchema) -> Any:
     if kind is str:
         return node
     if kind is Plain:
+        if schema.is_exact:
+            return _exact_scalar(node)
         return str(node) if schema.is_text else infer_scalar(node)
     if kind is dict:
         fields, entries = schema.fields, schema.entries or UNKNOWN

@@ -74,11 +74,13 @@ NO_KNOWN_FIELDS: KnownFields = MappingProxyType({})
 
 def _exact(value: object) -> object:
     """Return a number as a decimal with the digits of its text, because a float is not exact."""
-    if isinstance(value, Decimal) or value is None:
+    if value is None:
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise InvalidValue("float_type", "must be a number")
-    return Decimal(repr(value))
+    number = value if isinstance(value, Decimal) else Decimal(repr(value))
+    # A zero has no sign, so that no message shows `-0`.
+    return number or Decimal(0)
 
 
 _Decimal: TypeAlias = Annotated[
@@ -155,8 +157,8 @@ class Limits(StrictSettings):
     budget_increase: _Share | None = None
     # Setting it enables reading of the usage, like `usage`; with only `usage`, it is 0.
     used_removals: Annotated[int, Field(ge=0, strict=True)] | None = None
-    # One week.
-    plan_age_hours: Annotated[float, Field(gt=0, strict=True)] = 168
+    # One week; at most ten years, which every date can be shifted by.
+    plan_age_hours: Annotated[float, Field(gt=0, le=87_600, strict=True)] = 168
 
     @property
     def limits_budgets(self) -> bool:

@@ -54,10 +54,10 @@ class FieldSchema:
 
     `key` distinguishes the entries of a keyed list. In paths and in canonical trees a keyed list is
     a map by that key, and a list of at most one entry is that entry. `entries` describes the
-    members of a map or a list. `is_text` is True if a plain YAML scalar is a string. `type_name`
-    and `choices` describe the type for users. `model` is the model of an object or of the entries
-    of a list, `info` is what it declares about the field. `false_is_absent` is True if false is
-    equivalent to an absent field.
+    members of a map or a list. `is_text` is True if a plain YAML scalar is a string, `is_exact` if
+    it is a decimal with all digits of its text. `type_name` and `choices` describe the type for
+    users. `model` is the model of an object or of the entries of a list, `info` is what it declares
+    about the field. `false_is_absent` is True if false is equivalent to an absent field.
     """
 
     name: str
@@ -67,6 +67,7 @@ class FieldSchema:
     fields: Mapping[str, "FieldSchema"] = field(default_factory=lambda: _NO_FIELDS)
     entries: "FieldSchema | None" = None
     is_text: bool = False
+    is_exact: bool = False
     type_name: str = "any"
     choices: tuple[str, ...] = ()
     model: type[Model] | None = None
@@ -298,7 +299,11 @@ def _of_type(annotation: Any, metadata: Sequence[Any] = ()) -> FieldSchema:
         return FieldSchema("", FieldKind.SCALAR, is_text=is_text, type_name=name, choices=choices)
     is_text = isinstance(annotation, type) and issubclass(annotation, str | SecretRef)
     return FieldSchema(
-        "", FieldKind.SCALAR, is_text=is_text, type_name=_SCALAR_NAMES.get(annotation, "string")
+        "",
+        FieldKind.SCALAR,
+        is_text=is_text,
+        is_exact=annotation is Decimal,
+        type_name=_SCALAR_NAMES.get(annotation, "string"),
     )
 
 

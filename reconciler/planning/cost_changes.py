@@ -7,7 +7,6 @@ A missing multiplier is inherited from `default`, and a missing `default` is 1, 
 Creating or deleting an integration changes no price.
 """
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, localcontext
 
@@ -40,7 +39,6 @@ _MULTIPLIER = (PRICING, "multiplier")
 _PRICES = ("pricing_config", "pay_as_you_go")
 _DEFAULT = ("default",)
 _LISTED = Decimal(1)
-_PLAIN_NUMBER = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?")
 
 Budgets = Mapping[str | None, Budget]
 """Budgets of an integration by workspace; the key None has the budget of each new workspace."""
@@ -135,13 +133,11 @@ def _budget(access: Tree) -> Budget:
 def _amount(value: Value) -> Decimal | None:
     """Return the amount of a budget, None if there is none.
 
-    The API may show a number as a string. Any other string counts as a budget of 0: if it counted
-    as no budget, everything would be allowed, and no increase would exceed the limits.
+    A string without a number counts as a budget of 0: if it counted as no budget, everything would
+    be allowed, and no increase would exceed the limits.
     """
     if value is None:
         return None
-    if isinstance(value, str) and _PLAIN_NUMBER.fullmatch(value):
-        return Decimal(value)
     number = exact(value)
     return Decimal(0) if number is None else number
 

@@ -6,6 +6,7 @@ changes access, a budget or a price. The guard: `budget_guard`. The wording:
 `reconciler.views.cost_lines`.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Context, Decimal, localcontext
 from types import MappingProxyType
@@ -32,6 +33,7 @@ COST = "cost"
 NEVER = "never"
 """Period of a budget that is never reset."""
 
+_PLAIN_NUMBER = re.compile(r"[0-9]{1,30}(\.[0-9]{1,60})?")
 _PERIODS: Mapping[str, str] = MappingProxyType(
     {"monthly": "per month", "weekly": "per week", NEVER: "in total", "1": "per day"}
 )
@@ -237,8 +239,11 @@ def _amount(text: str | None) -> Decimal | None:
 def exact(value: object) -> Decimal | None:
     """Return a number of a tree as a decimal with the digits of its text; None for anything else.
 
-    `repr` of a float is the shortest text that reads as this float: 0.1 becomes 0.1.
+    `repr` of a float is the shortest text that reads as this float: 0.1 becomes 0.1. The API may
+    show a number as a string, and one with more digits than a float holds is read as a string.
     """
+    if isinstance(value, str) and _PLAIN_NUMBER.fullmatch(value):
+        return Decimal(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return Decimal(repr(value))

@@ -201,7 +201,7 @@ def _deletes(
     elif count > limits.deletes:
         why = f"the limit is {limits.deletes}"
     elif counts.owned >= RATIO_COUNTS_FROM and count / counts.owned > limits.delete_ratio:
-        why = f"the limit is {limits.delete_ratio:.0%} of {counts.owned} owned"
+        why = f"the limit is {limits.delete_ratio * 100:g}% of {counts.owned} owned"
     else:
         return None
     return GuardViolation(

@@ -10,6 +10,7 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
+from decimal import Context, Decimal
 from typing import NoReturn, Protocol, TypeAlias
 from urllib.parse import quote, urlsplit
 
@@ -266,9 +267,28 @@ def _integer(digits: str) -> int | UnreadableNumber:
     return int(digits) if len(digits) <= LONGEST_INTEGER else UnreadableNumber()
 
 
-def _decimal(digits: str) -> float | UnreadableNumber:
+_FLOAT_DIGITS = 17
+"""Significant digits that identify any float."""
+
+
+def _decimal(digits: str) -> float | str | UnreadableNumber:
+    """Return a number as a float, or its text if it has more digits than a float holds.
+
+    A price or a budget must not be rounded. Digits that only write a float out, such as those of
+    `0.1000000000000000055511151231257827`, are no more than this float.
+    """
     number = float(digits)
-    return number if math.isfinite(number) else UnreadableNumber()
+    if not math.isfinite(number):
+        return UnreadableNumber()
+    if len(digits) <= _FLOAT_DIGITS:
+        return number
+    if len(digits) > LONGEST_INTEGER:
+        return UnreadableNumber()
+    written = Decimal(digits).normalize(Context(prec=LONGEST_INTEGER))
+    precision = len(written.as_tuple().digits)
+    if precision <= _FLOAT_DIGITS or written == Context(prec=precision).create_decimal(number):
+        return number
+    return digits
 
 
 _STRICT = json.JSONDecoder(parse_constant=_no_constant)

@@ -1,5 +1,7 @@
 """Problems of reconcile.yaml are reported before anything runs."""
 
+from decimal import Decimal
+
 import pytest
 
 from reconciler.desired.config import base_url_problem
@@ -188,3 +190,70 @@ def test_integrations_can_be_loaded_for_a_known_configuration() -> None:
     assert not diagnostics
     assert state is not None
     assert list(state.integrations) == ["a"]
+
+
+NO_LIMITS = """
+.nan NaN .inf -.inf Infinity 1e400 1e999999999 1e-400 -1 -1e5 -5% 1e2% 50,5% 1,5 1:30 1_000
+true yes ~ '6000' 0x10 0o17 010 +3 1. [] {} \u0665
+"""
+
+
+COUNTS = ("deletes", "replaces", "credential_changes", "access_removals", "used_removals")
+RATIOS = ("delete_ratio", "budget_increase")
+
+
+@pytest.mark.parametrize("written", [*NO_LIMITS.split(), "'50  %'", "' 50%'", "5 000"])
+def test_a_limit_that_is_no_plain_number_is_refused_where_it_stands(written: str) -> None:
+    for name in (*COUNTS, *RATIOS, "budget_total", "plan_age_hours"):
+        config = f"version: 1\ntargets:\n  p:\n    base_url: 'simulator:'\n    limits:\n      {name}: {written}\n"  # noqa: E501
+        _, [found] = load_config(files(config=config))
+        assert (found.at.line if found.at else None, found.hint != "") == (6, True), name
+
+
+@pytest.mark.parametrize("written", ["1e3", "2.0", "50%", "99999999999999999999", "0.5"])
+def test_a_limit_of_a_count_is_a_whole_number(written: str) -> None:
+    for name in COUNTS:
+        fields = f"base_url: 'simulator:', limits: {{{name}: {written}}}"
+        _, [found] = load_config(files(config=one_target(fields)))
+        assert (found.code, found.hint) == (
+            "wrong-type",
+            "write it in decimal digits, such as 500",
+        )
+
+
+@pytest.mark.parametrize("written", ["1.0000000000000000001", "2", "1e308", "9223372036854775808"])
+def test_a_ratio_above_1_is_a_percentage(written: str) -> None:
+    for name in RATIOS:
+        fields = f"base_url: 'simulator:', limits: {{{name}: {written}}}"
+        _, [found] = load_config(files(config=one_target(fields)))
+        assert found.code == "invalid-value"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "0",
+        "-0.0",
+        "0.1",
+        "6000.00000000000000000001",
+        "12345678901234567.89",
+        "0.12345678901234567890123456789",
+        "123456789012345678901234567890",
+        "1e300",
+    ],
+)
+def test_a_budget_has_all_digits_of_the_file(written: str) -> None:
+    fields = f"base_url: 'simulator:', limits: {{budget_total: {written}}}"
+    config, diagnostics = load_config(files(config=one_target(fields)))
+    assert (config is not None, diagnostics) == (True, ())
+    total = config.targets["p"].limits.budget_total if config else None
+    assert (total, str(total).startswith("-")) == (Decimal(written), False)
+
+
+def test_a_plan_is_valid_for_ten_years_at_most() -> None:
+    fields = "base_url: 'simulator:', limits: {plan_age_hours: 1e308}"
+    _, [found] = load_config(files(config=one_target(fields)))
+    assert (found.code, found.summary) == (
+        "invalid-value",
+        "`plan_age_hours` must be at most 87600",
+    )

@@ -1,6 +1,10 @@
 """A plain scalar is typed by its field, and by nothing else."""
 
+from decimal import Decimal
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.desired.yaml_reader import Plain, infer_scalar, may_be_typed
 from tests.desired.building import declared, integration
@@ -53,7 +57,7 @@ def test_elsewhere_the_json_schema_of_yaml_holds(written: str, value: object) ->
 
 @pytest.mark.parametrize(
     "written",
-    [*TEXTS.split(), "9" * 20, "1." + "1" * 70],
+    [*TEXTS.split(), "9" * 20, "1." + "1" * 70, "1e-400", "0.10000000000000001"],
 )
 def test_nothing_else_is_guessed(written: str) -> None:
     assert infer_scalar(written) == written
@@ -66,3 +70,34 @@ def test_a_whole_number_is_not_read_from_anything_else(written: str) -> None:
         f"workspaces: [{{id: w, enabled: true, usage_limits: [{{credit_limit: {written}}}]}}]\n"
     )
     assert {d.code for d in integration(text).diagnostics} == {"wrong-type"}
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=25))
+def test_a_number_is_never_rounded(number: Decimal) -> None:
+    value = infer_scalar(f"{number:f}")
+    assert Decimal(str(value)) == number
+
+
+@pytest.mark.parametrize(
+    ("written", "summary", "hint"),
+    [
+        ("0.1234567890123456789", "not a number with more digits than can be stored", "0.12345678"),
+        ("0.10000000000000001", "not a number with more digits than can be stored", "write `0.1`"),
+        ("1e-400", "not a number with more digits than can be stored", "decimal digits"),
+        ("1e400", "not a string", "write it in decimal digits"),
+        (".nan", "not a string", "write it in decimal digits"),
+        ("1:30", "not a string", "write it in decimal digits"),
+        ("1_000", "not a string", "write it in decimal digits"),
+        ("'0.8'", "not a string", "write it without quotes"),
+        ("\u0665", "not a string", "write it in decimal digits"),
+        ("true", "not true or false", "write it in decimal digits"),
+    ],
+)
+def test_a_price_that_would_be_rounded_or_guessed_is_refused(
+    written: str, summary: str, hint: str
+) -> None:
+    text = f"slug: a\nname: A\nai_provider_id: openai\npricing_adjustments:\n  multiplier:\n    default: {written}\n"  # noqa: E501  one document reads best
+    [found] = integration(text).diagnostics
+    assert (found.code, found.at.line if found.at else None) == ("wrong-type", 6)
+    assert found.summary.endswith(summary)
+    assert hint in found.hint

@@ -10,6 +10,7 @@ from reconciler.domain.valid_values import built
 from reconciler.planning.codec import decode, encode
 from reconciler.planning.plan import Plan, PlanOptions, Selection
 from reconciler.planning.planner import make_plan
+from reconciler.remote.exchange import read_json
 from reconciler.views.plan_outline import of_plan
 from tests.builders import NOON, declared, desired, observed, state
 
@@ -642,3 +643,24 @@ def test_a_change_from_a_period_that_is_not_known_exceeds_the_limit(known: str, 
     )
     assert planned.blocked
     assert any(f"in the period {other}" in line for line in lines(planned))
+
+
+@pytest.mark.parametrize(
+    ("answered", "shown"),
+    [
+        ("0.8", "0.8"),
+        ("0.12345678901234567890123", "0.12345678901234567890123"),
+        # As a program writes a float that prints 17, 20 or all digits of it.
+        ("0.10000000000000001", "0.1"),
+        ("0.1000000000000000055511151231257827", "0.1"),
+        ("0.1000000000000000055511151231257827021181583404541015625", "0.1"),
+    ],
+)
+def test_a_price_of_the_api_is_not_rounded(answered: str, shown: str) -> None:
+    answer = read_json(f'{{"default": {answered}}}')
+    planned = plan(
+        want=[declared("a", **priced({"default": 2}))], have=[observed("a", **priced(answer))]
+    )
+    assert planned.costs is not None
+    [price] = planned.costs.as_json()["prices"]
+    assert (price["before"], price["after"]) == (shown, "2")
