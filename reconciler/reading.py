@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 from reconciler.domain.facts import SubResource
 from reconciler.domain.policy import Target
 from reconciler.domain.schema import fields_of
-from reconciler.domain.state import DesiredState, LastAppliedState, Observed, ObservedState
+from reconciler.domain.state import (
+    SHADOW_SUFFIX,
+    DesiredState,
+    LastAppliedState,
+    Observed,
+    ObservedState,
+)
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan, PlanOptions
@@ -116,7 +122,7 @@ class PlanReader:
 
         An integration that may be deleted is read completely, because the plan shows what is lost.
         """
-        if self.desired.target.rotation.staged:
+        if self.desired.target.rotation.staged and row.slug.endswith(SHADOW_SUFFIX):
             from reconciler.planning.staging import find_shadow
 
             shadow = find_shadow(row, desired=self.desired, last_applied=self.last_applied)

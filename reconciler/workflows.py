@@ -5,11 +5,11 @@ Each takes values and collaborators and returns values. The steps of an apply: r
 environment or a clock; `reconciler.cli.wiring` builds the collaborators.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.secrets import Redacted, SecretRef
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from reconciler.planning.soak_guard import SoakEvidence
     from reconciler.policies.runner import PolicyRunner
 
+WithShadows: TypeAlias = Callable[[LastAppliedState], Awaitable[LastAppliedState]]
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -54,7 +56,8 @@ class Session:
     `ledger` the state of the ledger that outputs show. `undo` is set if the desired state is that
     before a run. `prober` is set if written credentials are probed. `policies` runs the policies of
     the target; without it, no policy is run, and nothing is applied to a target with policies.
-    `soak` are the records about the source of the target's promotion.
+    `soak` are the records about the source of the target's promotion. `with_shadows` adds the
+    shadows of rotations to the last-applied state, which has them already if the target stages.
     """
 
     desired: DesiredState
@@ -77,6 +80,7 @@ class Session:
     on_progress: OnProgress | None = None
     policies: "PolicyRunner | None" = None
     soak: "SoakEvidence | None" = None
+    with_shadows: "WithShadows | None" = None
 
     @property
     def now(self) -> datetime:
@@ -314,6 +318,7 @@ async def _fresh_plan(
     # deleted.
     observed.require_organisation(session.known_organisation, target=session.desired.target.name)
     _refuse_unmatched(session, options.selection, observed)
+    session = await _with_shadows(session, observed)
     audit = await reader.audit(observed)
     planned = _make_plan(session, options, observed, audit, incremental)
     unread = removed_unread(planned)
@@ -330,6 +335,20 @@ async def _fresh_plan(
         # Every missing value counts, whether or not a call of this plan sends it.
         require_values(session.missing, session.secrets, session.missing, session.desired, planned)
     return planned, observed
+
+
+async def _with_shadows(session: Session, observed: ObservedState) -> Session:
+    """Return a session that knows the shadows of a target that no longer stages its rotations.
+
+    They are only read if an integration has the name of a shadow, so that no other target is
+    slower.
+    """
+    desired = session.desired
+    if session.with_shadows is None or desired.target.rotation.staged:
+        return session
+    if not observed.may_have_shadows(desired):
+        return session
+    return replace(session, last_applied=await session.with_shadows(session.last_applied))
 
 
 def _make_plan(

@@ -89,6 +89,7 @@ class ServedTarget:
                 ledger=past.state,
                 commit=self.environment.commit,
                 soak=await wiring.soak_evidence(self.invocation, self.environment, target),
+                with_shadows=wiring.shadow_records(ledger_access, target),
             )
 
     @asynccontextmanager

@@ -27,6 +27,7 @@ from reconciler.cli.ledger_access import (
 )
 from reconciler.cli.options import ReadingOptions
 from reconciler.cli.settings import Settings
+from reconciler.cli.shadow_records import shadow_records
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.policy import Target
 from reconciler.domain.state import DesiredState
@@ -63,6 +64,7 @@ __all__ = [
     "read_target",
     "run",
     "session",
+    "shadow_records",
     "simulator_dependencies",
     "soak_evidence",
 ]
@@ -106,7 +108,7 @@ async def session(
         selection=selection,
         save_rate=partial(ledger_access.save_rate, target, writes=False),
     ) as opened:
-        yield opened
+        yield replace(opened, with_shadows=shadow_records(ledger_access, target))
 
 
 @asynccontextmanager
@@ -157,7 +159,9 @@ async def run(
             )
             if ledger_listener is not None:
                 _inform(ledger_listener, opened, probes=opens_prober)
-            yield replace(opened, prober=prober, probes_writes=probe), ledger_listener
+            shadows = shadow_records(ledger_access, target, is_locked=keeps_records)
+            probing = replace(opened, prober=prober, probes_writes=probe, with_shadows=shadows)
+            yield probing, ledger_listener
 
 
 async def _already_read(snapshot: LedgerSnapshot, _api: Client) -> LedgerSnapshot:

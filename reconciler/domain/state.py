@@ -238,6 +238,12 @@ class ObservedState:
         """Return the integrations that are not archived."""
         return {s: o for s, o in self.integrations.items() if not o.is_archived}
 
+    def may_have_shadows(self, desired: DesiredState) -> bool:
+        """Return whether an integration that no file declares has the name of a shadow."""
+        return any(
+            slug.endswith(SHADOW_SUFFIX) and slug not in desired.integrations for slug in self.live
+        )
+
     def require_organisation(self, known: str | None, *, target: str) -> None:
         """Raise `Refused` if a target belongs to another organisation than before; None is unknown.
 

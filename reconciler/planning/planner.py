@@ -133,7 +133,7 @@ class _Draft:
     @cached_property
     def shadows(self) -> "Mapping[str, Shadow]":
         """Return the shadows of staged rotations by their slug."""
-        if not self.desired.target.rotation.staged:
+        if not self.observed.may_have_shadows(self.desired):
             return {}
         # Imported late, because few targets stage their rotations.
         from reconciler.planning.staging import find_shadows
@@ -190,12 +190,15 @@ class _Draft:
 
     def add_shadows(self) -> None:
         """Plan to delete shadows that a rotation has left behind; report those that stay."""
-        if not self.desired.target.rotation.staged:
+        if not self.observed.may_have_shadows(self.desired):
             return
-        from reconciler.planning.staging import edited_shadows, plan_leftovers
+        from reconciler.planning.staging import plan_leftovers, unmanaged_shadows
 
         actions, notes = plan_leftovers(self.shadows, self.actions, self.options.selection)
-        self.diagnostics += edited_shadows(self.unmanaged, self.actions, self.last_applied) + notes
+        self.diagnostics += notes
+        self.diagnostics += unmanaged_shadows(
+            self.unmanaged, self.actions, self.observed, self.last_applied
+        )
         self.actions += actions
 
     def note_unreadable(self) -> None:

@@ -93,8 +93,11 @@ def marked_run(observed: Observed) -> str | None:
 def find_shadow(
     observed: Observed, *, desired: DesiredState, last_applied: LastAppliedState
 ) -> Shadow | None:
-    """Return what is known about a shadow, None for any other integration."""
-    if not desired.target.rotation.staged or not observed.slug.endswith(SHADOW_SUFFIX):
+    """Return what is known about a shadow, None for any other integration.
+
+    On a target that does not stage, only an integration that the ledger proves is a shadow.
+    """
+    if not observed.slug.endswith(SHADOW_SUFFIX):
         return None
     # What a file declares, or used to declare, is an integration like any other.
     if observed.slug in desired.integrations or last_applied.of(observed.slug).declared is not None:
@@ -103,10 +106,13 @@ def find_shadow(
     run = marked_run(observed)
     if run is None or observed.is_archived:
         return None
+    is_ours = run in last_applied.shadows.get(observed.slug, ())
+    if not is_ours and not desired.target.rotation.staged:
+        return None
     return Shadow(
         observed,
         observed.slug.removesuffix(SHADOW_SUFFIX),
-        is_ours=run in last_applied.shadows.get(observed.slug, ()),
+        is_ours=is_ours,
         in_flight=run in last_applied.rotating,
     )
 
@@ -150,17 +156,26 @@ def _note_on(shadow: Shadow) -> Diagnostic:
     if shadow.in_flight:
         summary = f"{slug} is a shadow of {of}, whose credential another run is rotating"
         return notice("rotation-in-flight", summary, hint="wait for that run to end")
+    return _unknown_shadow(slug)
+
+
+def _unknown_shadow(slug: str) -> Diagnostic:
+    of = slug.removesuffix(SHADOW_SUFFIX)
     summary = f"{slug} looks like a shadow of {of}, but the ledger does not know it"
     hint = "delete it in the console if it is left over; this tool does not change it"
     return notice("unknown-shadow", summary, hint=hint)
 
 
-def edited_shadows(
-    unmanaged: Iterable[str], planned: Iterable[Action], last_applied: LastAppliedState
+def unmanaged_shadows(
+    unmanaged: Iterable[str],
+    planned: Iterable[Action],
+    observed: ObservedState,
+    last_applied: LastAppliedState,
 ) -> list[Diagnostic]:
-    """Return warnings about integrations that were created as shadows and no longer look like one.
+    """Return diagnostics about unmanaged integrations that a rotation may have left behind.
 
-    Such a shadow still has a credential, and nothing removes it.
+    Such a shadow still has a credential, and nothing removes it: another client has edited it, or
+    the ledger does not know it.
     """
     # The error about the rotation that it blocks is sufficient.
     reported = {
@@ -168,7 +183,11 @@ def edited_shadows(
     }
     found = []
     for slug in unmanaged:
-        if slug in last_applied.shadows and slug not in reported:
+        if not slug.endswith(SHADOW_SUFFIX):
+            continue
+        if marked_run(observed.integrations[slug]) is not None:
+            found.append(_unknown_shadow(slug))
+        elif slug in last_applied.shadows and slug not in reported:
             of = slug.removesuffix(SHADOW_SUFFIX)
             summary = (
                 f"{slug} has the name of a shadow of {of} that a run created, "

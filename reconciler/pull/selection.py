@@ -52,7 +52,7 @@ class Candidates:
 
     def is_shadow(self, row: Observed) -> bool:
         """Whether an integration is the shadow of a rotation, which exists only for a while."""
-        if not self.desired.target.rotation.staged or row.slug in self.desired.integrations:
+        if row.slug in self.desired.integrations:
             return False
         return marked_run(row) is not None
 

@@ -263,7 +263,10 @@ def test_an_edited_shadow_concerns_only_who_looks_at_it(tmp_path: Path) -> None:
     edit_shadow(project, "edited")
     assert project.plan("--exclude", SHADOW)["diagnostics"] == []
     project.config(prune="managed")
-    assert project.plan()["diagnostics"] == []  # without the setting, it is like any other
+    # Without the setting, its credential is still there.
+    planned = project.plan()
+    assert [d["code"] for d in planned["diagnostics"]] == ["edited-shadow"]
+    assert planned["unmanaged"] == [SHADOW]
 
 
 def test_an_integration_of_a_file_is_never_taken_for_a_shadow(tmp_path: Path) -> None:
@@ -290,11 +293,44 @@ def test_a_rotation_whose_shadow_a_file_declares_is_blocked_in_the_plan(tmp_path
     assert "which a file declares" in done.err
 
 
-def test_without_the_setting_a_leftover_is_unmanaged(tmp_path: Path) -> None:
+def test_a_leftover_is_removed_after_the_setting_is_gone(tmp_path: Path) -> None:
     project = applied(tmp_path)
     leftover(project)
+    project.config(prune="none", limits={"deletes": 0})
+    planned = project.plan()
+    assert [(a["action"], a["slug"]) for a in planned["actions"]] == [("delete", SHADOW)]
+    assert planned["unmanaged"] == []
+    pulled = project.run("pull")
+    assert f"{SHADOW} is the shadow of a rotation" in pulled.err
+    done = project.apply(**NEW)
+    assert writes(done) == ["PUT /integrations/alpha", "DELETE /integrations/alpha--next"]
+    assert project.run("plan", "--detailed-exitcode", **NEW).code == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--no-ledger",)])
+def test_without_the_setting_a_shadow_that_is_not_proven_is_unmanaged(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    project = applied(tmp_path)
+    leftover(project, known=False)
     project.config(prune="managed")
-    assert project.plan()["unmanaged"] == [SHADOW]
+    planned = project.plan()
+    assert (planned["actions"], planned["unmanaged"]) == ([], [SHADOW])
+    assert [d["code"] for d in planned["diagnostics"]] == ["unknown-shadow"]
+    done = project.run("-vv", "apply", "--yes", *options)
+    assert (done.code, writes(done)) == (0, [])
+
+
+def test_an_integration_with_a_name_like_a_shadow_is_like_any_other(tmp_path: Path) -> None:
+    project = applied(tmp_path)
+    other = project.elsewhere()
+    other.integration(SHADOW, description="ours by hand")
+    other.run("--dir", other.files, "apply", "--yes", "--no-ledger")
+    for staged in (True, False):
+        project.config(prune="managed", **{**STAGED, "rotation": {"staged": staged}})
+        planned = project.plan()
+        assert (planned["actions"], planned["unmanaged"]) == ([], [SHADOW])
+        assert planned["diagnostics"] == []
 
 
 def test_a_shard_removes_the_leftovers_of_its_integrations(tmp_path: Path) -> None:
@@ -306,6 +342,16 @@ def test_a_shard_removes_the_leftovers_of_its_integrations(tmp_path: Path) -> No
 
 
 # -- other views -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("staged", [True, False])
+def test_drift_reports_a_leftover(tmp_path: Path, *, staged: bool) -> None:
+    project = applied(tmp_path, rotation={"staged": staged})
+    leftover(project)
+    for options in ((), ("--incremental",)):
+        drift = project.run("drift", "--format", "json", *options)
+        assert SHADOW in drift.out, drift.out
+        assert drift.code == 2
 
 
 def test_a_leftover_is_no_undeclared_drift_and_is_not_pulled(tmp_path: Path) -> None:
