@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from reconciler.diagnostics import Diagnostic, counted, error, in_order, named, notice, warning
 from reconciler.domain.policy import Limits
+from reconciler.domain.providers.azure import DEPLOYED_MODEL, DEPLOYMENTS
 from reconciler.domain.schema import parse_path
-from reconciler.domain.tree import as_mapping, is_enabled
+from reconciler.domain.tree import as_mapping, is_empty, is_enabled
 from reconciler.domain.usage import Usage, UsageReading
 from reconciler.planning import guards
 from reconciler.planning.actions import LEFT_OVER, Action, ActionKind, Change, ChangeKind, Risk
@@ -26,6 +27,8 @@ INCOMPLETE = "usage-incomplete"
 _NAMED = 5
 _SHARED_ACCESS = "global_workspace_access.enabled"
 _SWITCHES = frozenset({"allow_all_models", _SHARED_ACCESS})
+_NAMES_OF_A_DEPLOYMENT = frozenset({"alias", DEPLOYED_MODEL})
+"""Fields of a deployment on Azure by which callers choose it."""
 _SCOPES_HINT = (
     "grant the key the scopes workspaces.list, providers.list, configs.list and configs.read"
 )
@@ -80,7 +83,15 @@ def _writes_credential(change: Change) -> bool:
 def _takes_away(change: Change) -> bool:
     # A switch disables every model or workspace that is not listed (remote/API.md §5.1).
     is_switch_off = change.path in _SWITCHES and change.after is not True
-    return change.risk is Risk.ACCESS_REMOVAL or is_switch_off
+    return change.risk is Risk.ACCESS_REMOVAL or is_switch_off or _ends_a_deployment(change)
+
+
+def _ends_a_deployment(change: Change) -> bool:
+    """Return whether a deployment on Azure is removed, or no longer has the name callers use."""
+    steps = parse_path(change.path) or ()
+    if steps[:2] != ("configurations", DEPLOYMENTS) or is_empty(change.before):
+        return False
+    return is_empty(change.after) if len(steps) <= 3 else steps[3] in _NAMES_OF_A_DEPLOYMENT
 
 
 def _violation(

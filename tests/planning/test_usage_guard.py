@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from reconciler.domain.policy import Limits, Probe, Prune, Rotation
-from reconciler.domain.state import LastAppliedState
+from reconciler.domain.state import LastApplied, LastAppliedState
 from reconciler.domain.usage import Usage, UsageReading, UsingConfig, UsingProvider
 from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan, PlanOptions, Selection
@@ -66,6 +66,54 @@ def test_each_removal_of_something_in_use_counts(
         [action] = guarded(plan, limit=limit).actions
         assert (action.used_by is not None) is shown
         assert action.blocked_by == (("in-use",) if removals > limit else ())
+
+
+def _deployment(name: str, **fields: Any) -> dict[str, Any]:
+    known = {"azure_api_version": "2024-10-21", "azure_model_slug": "gpt-4o"}
+    return {"azure_deployment_name": name, **known, **fields}
+
+
+def _azure(deployments: list[dict[str, Any]]) -> dict[str, Any]:
+    mode = {"azure_auth_mode": "managed", "azure_resource_name": "main"}
+    return {
+        "ai_provider_id": "azure-openai",
+        "configurations": {**mode, "azure_deployment_config": deployments},
+    }
+
+
+FIRST = _deployment("first", is_default=True)
+SECOND = _deployment("second", alias="small")
+
+
+@pytest.mark.parametrize(
+    ("deployments", "removals"),
+    [
+        ([FIRST, SECOND, _deployment("third", alias="new")], 0),
+        ([FIRST, {**SECOND, "azure_api_version": "2025-04-01-preview"}], 0),
+        ([{**FIRST, "alias": "large"}, SECOND], 0),
+        ([FIRST], 1),
+        ([FIRST, {**SECOND, "alias": "tiny"}], 1),
+        ([FIRST, {**SECOND, "alias": ""}], 1),
+        ([{**FIRST, "azure_model_slug": "gpt-5"}, SECOND], 1),
+        # Callers reach a renamed deployment by another name.
+        ([_deployment("renamed", is_default=True), SECOND], 1),
+        ([_deployment("renamed", is_default=True)], 2),
+    ],
+)
+def test_a_deployment_that_callers_can_no_longer_name_counts(
+    deployments: list[dict[str, Any]], *, removals: int
+) -> None:
+    plan = make_plan(
+        desired=desired(declared(**_azure(deployments))),
+        observed=state(observed(**_azure([FIRST, SECOND]), id="id-1")),
+        last_applied=LastAppliedState({"alpha": LastApplied(_azure([FIRST, SECOND]))}),
+        created_at=NOON,
+    )
+    assert bool(concerned(plan)) is bool(removals)
+    for limit in range(3):
+        [action] = guarded(plan, limit=limit).actions
+        assert action.blocked_by == (("in-use",) if removals > limit else ())
+    assert not guarded(plan, Usage()).blocked
 
 
 @pytest.mark.parametrize("workspace", [None, "ws-b", "00000000-0000-4000-8000-000000000001"])
