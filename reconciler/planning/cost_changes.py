@@ -11,14 +11,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from decimal import Decimal, localcontext
 
 from reconciler.domain.facts import SubResource
+from reconciler.domain.identifiers import is_uuid
 from reconciler.domain.integration import allows_all_models
 from reconciler.domain.pricing import PRICING
 from reconciler.domain.schema import any_provider_schema, fields_of, parse_path
 from reconciler.domain.state import Declared, DesiredState, Observed, ObservedState
 from reconciler.domain.tree import Path, Tree, Value, as_mapping, is_enabled, is_mapping, lookup
 from reconciler.frozen_dataclass import dataclass
-from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
+from reconciler.planning.actions import Action, ActionInputs, ActionKind, Change, ChangeKind
 from reconciler.planning.budget_guard import BudgetEvidence, check_budgets
+from reconciler.planning.comparison import compare
 from reconciler.planning.costs import (
     COST,
     EXACT,
@@ -81,7 +83,7 @@ def _costs_of(
 def trees_of(action: Action) -> tuple[Tree, Tree]:
     """Return the canonical fields of an integration before and after an action of a plan."""
     subject = action.subject
-    before = normalize(subject.observed.fields) if subject.observed is not None else {}
+    before = _stored(subject)
     if action.kind is ActionKind.DELETE:
         return before, {}
     if action.kind is ActionKind.UPDATE:
@@ -89,6 +91,19 @@ def trees_of(action: Action) -> tuple[Tree, Tree]:
         return before, _changed(before, action.changes)
     declared = subject.declared
     return before, normalize(declared.fields) if declared is not None else {}
+
+
+def _stored(subject: ActionInputs) -> Tree:
+    """Return the canonical fields that the API has, with the ids that the changes name."""
+    observed, declared = subject.observed, subject.declared
+    if observed is None:
+        return {}
+    fields = normalize(observed.fields)
+    # Compared a second time only where an id can differ, because an integration can have thousands
+    # of models.
+    if declared is None or not any(map(is_uuid, as_mapping(fields.get("workspaces")))):
+        return fields
+    return compare(declared, observed, subject.remembered).observed
 
 
 def budget_changes(action: Action) -> Iterator[BudgetChange]:

@@ -2,10 +2,12 @@
 
 from decimal import Decimal
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import pytest
 
 from reconciler.domain.policy import Limits
+from reconciler.domain.state import LastApplied, LastAppliedState
 from reconciler.domain.valid_values import built
 from reconciler.planning.codec import decode, encode
 from reconciler.planning.plan import Plan, PlanOptions, Selection
@@ -58,8 +60,13 @@ def lines(planned: Plan) -> list[str]:
 
 def plan(*, want: list[Any], have: list[Any], **more: Any) -> Plan:
     options = PlanOptions(**more.pop("options", {}))
+    last_applied = more.pop("last_applied", LastAppliedState())
     return make_plan(
-        desired=desired(*want, **more), observed=state(*have), options=options, created_at=NOON
+        desired=desired(*want, **more),
+        observed=state(*have),
+        last_applied=last_applied,
+        options=options,
+        created_at=NOON,
     )
 
 
@@ -327,6 +334,23 @@ def test_budgets_and_their_sums_are_those_of_the_table(
     assert decode(encode(planned), name="p").costs == planned.costs
 
 
+def renamed(entries: list[Access]) -> list[Access]:
+    """Return the entries as an API lists them that identifies workspaces by UUID."""
+    return [{**entry, "id": str(uuid5(NAMESPACE_OID, entry["id"]))} for entry in entries]
+
+
+@pytest.mark.parametrize(("before", "after", "said"), BUDGETS)
+def test_the_table_also_holds_for_an_api_that_lists_workspaces_by_uuid(
+    before: Any, after: Any, said: list[str]
+) -> None:
+    planned = plan(
+        want=[declared(workspaces=after)],
+        have=[observed(workspaces=renamed(before))],
+        last_applied=LastAppliedState({"alpha": LastApplied({"workspaces": before})}),
+    )
+    assert lines(planned) == said
+
+
 @pytest.mark.parametrize(("before", "after", "said"), PRICES)
 def test_prices_are_those_of_the_table(before: Any, after: Any, said: list[str]) -> None:
     planned = plan(want=[declared(**after)], have=[observed(**before)])
@@ -510,6 +534,9 @@ def test_limits_block_a_raise_beyond_them(
     allowed = plan(**sides, options={"allow_budget": True})
     assert allowed.blocked == ()
     assert allowed.digest == planned.digest
+    sides["have"] = [observed(workspaces=renamed(before))]
+    past = LastAppliedState({"alpha": LastApplied({"workspaces": before})})
+    assert bool(plan(**sides, last_applied=past).blocked) is blocked
 
 
 def test_new_workspaces_without_a_budget_are_blocked_too() -> None:
