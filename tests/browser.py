@@ -1,6 +1,6 @@
-"""Chromium for tests, driven by the DevTools protocol over a pipe: no port and no library.
+"""Chromium for tests, controlled over a pipe with the DevTools protocol; no port and no library.
 
-A window of headless Chromium has a minimum width, so the size of the page is emulated.
+Headless Chromium has a minimum window width, so the size of the page is emulated.
 """
 
 import json
@@ -31,7 +31,7 @@ TIMEOUT_SECONDS = 60
 
 
 class Browser:
-    """One page of a running Chromium."""
+    """Page in a running Chromium."""
 
     def __init__(self, requests: BinaryIO, responses: BinaryIO) -> None:
         self._requests = requests
@@ -59,7 +59,7 @@ class Browser:
                 return dict(message["result"])
 
     def open(self, url: str, *, width: int, scheme: str = "light", media: str = "screen") -> None:
-        """Open a page as wide as a screen, in a light or dark colour scheme."""
+        """Open a page at the width of a screen, in the light or dark colour scheme."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -75,7 +75,7 @@ class Browser:
             self._receive()
 
     def evaluate(self, expression: str) -> Any:
-        """Return the value of a JavaScript expression on the page, or what its promise becomes."""
+        """Return the value of a JavaScript expression on the page; a promise is awaited."""
         answer = self.call(
             "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
         )
@@ -83,14 +83,14 @@ class Browser:
         return answer["result"].get("value")
 
     def picture(self, *, height: int, scale: float) -> bytes:
-        """Return the page as PNG, from its top to `height` CSS pixels, reduced by `scale`."""
+        """Return the top `height` CSS pixels of the page as a PNG, scaled by `scale`."""
         size = self.evaluate("[innerWidth, document.documentElement.scrollHeight]")
         clip = {"x": 0, "y": 0, "width": size[0], "height": min(size[1], height), "scale": scale}
         taken = self.call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
         return b64decode(taken["data"])
 
     def close(self) -> None:
-        """End Chromium."""
+        """Stop Chromium."""
         self._session = None
         self.call("Browser.close")
 
@@ -113,7 +113,8 @@ def browser(folder: Path) -> Iterator[Browser]:
     our_in, their_out = os.pipe()
 
     def as_expected() -> None:
-        # Chromium reads from 3 and writes to 4. First to numbers that are neither of the two.
+        # Chromium reads from descriptor 3 and writes to 4; first move both ends away from these
+        # numbers.
         reading, writing = os.dup2(their_in, 100), os.dup2(their_out, 101)
         os.dup2(reading, 3)
         os.dup2(writing, 4)
@@ -128,14 +129,14 @@ def browser(folder: Path) -> Iterator[Browser]:
     )
     os.close(their_in)
     os.close(their_out)
-    # Chromium that hangs would keep a test waiting for its answer.
+    # If Chromium hung, the test would wait for its response forever.
     deadline = threading.Timer(TIMEOUT_SECONDS, process.kill)
     deadline.start()
     try:
         with os.fdopen(our_out, "wb") as requests, os.fdopen(our_in, "rb") as responses:
             shown = Browser(requests, responses)
             yield shown
-            # Its processes write into the profile until they have ended.
+            # The processes of Chromium write to the profile until they exit.
             shown.close()
             process.wait(timeout=20)
     finally:

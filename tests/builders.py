@@ -1,4 +1,4 @@
-"""Small makers of the values that tests are about; what a test does not name is unremarkable."""
+"""Builders of domain values for tests; everything that a test does not set has a plain default."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ NOON = "2026-11-23T12:00:00.000Z"
 
 
 def declared(slug: str = "alpha", *, lifecycle: Lifecycle = Lifecycle(), **fields: Any) -> Declared:
-    """Declare an OpenAI integration with just the fields that every one must have."""
+    """Return a declared OpenAI integration with only the required fields."""
     tree = {"name": slug.title(), "ai_provider_id": "openai"} | fields
     return Declared(
         slug, tree, SourceLocation(f"desired-state/integrations/{slug}.yaml"), lifecycle
@@ -22,7 +22,7 @@ def declared(slug: str = "alpha", *, lifecycle: Lifecycle = Lifecycle(), **field
 
 
 def observed(slug: str = "alpha", **fields: Any) -> Observed:
-    """Report an OpenAI integration as a detail read would, sub-resources where they are given."""
+    """Return an OpenAI integration as a detail read returns it, with the given sub-resources."""
     attributes = {
         name: fields.pop(name)
         for name in ("status", "kind", "created_at", "last_updated_at", "id")
@@ -40,7 +40,7 @@ def observed(slug: str = "alpha", **fields: Any) -> Observed:
 
 
 def target(**rules: Any) -> Target:
-    """Make a target on loopback."""
+    """Return a target on loopback."""
     limits = built(Limits, rules.pop("limits", {}))
     scope = built(Scope, rules.pop("scope", {}))
     base = {"name": "production", "base_url": "http://127.0.0.1:1/v1"}
@@ -51,7 +51,7 @@ def target(**rules: Any) -> Target:
 def desired(
     *integrations: Declared, tombstones: tuple[str, ...] = (), **rules: Any
 ) -> DesiredState:
-    """Put integrations together for a target with these rules."""
+    """Return the desired state of a target with these integrations and rules."""
     return DesiredState(
         target=target(**rules),
         integrations={item.slug: item for item in integrations},
@@ -60,16 +60,16 @@ def desired(
 
 
 def state(*integrations: Observed, organisation_id: str | None = "org-1") -> ObservedState:
-    """Put observed integrations together."""
+    """Return the observed state with these integrations."""
     return ObservedState({item.slug: item for item in integrations}, organisation_id)
 
 
 def mask(text: str = "sk*****abc") -> Mask:
-    """Make the mask of a stored secret."""
+    """Return the mask of a stored secret."""
     return Mask(text)
 
 
 def changes_of(plan: Any, slug: str = "alpha") -> Mapping[str, tuple[str, Any, Any]]:
-    """Return op, before and after of each change of an integration, by path."""
+    """Return the op, before and after of each change of an integration, by path."""
     action = next(a for a in plan.actions if a.slug == slug)
     return {c.path: (c.op.value, c.before, c.after) for c in action.changes}

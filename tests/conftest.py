@@ -1,4 +1,4 @@
-"""Settings that every test shares."""
+"""Settings shared by all tests."""
 
 import gc
 import os
@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, settings
 
 from tests.simulation.summary import pytest_terminal_summary
 
-__all__ = ["anyio_backend", "pytest_terminal_summary"]  # a hook and a fixture, found by pytest
+__all__ = ["anyio_backend", "pytest_terminal_summary"]  # found by pytest
 
-# Deadlines judge the machine, not the code; CI machines are shared and noisy.
-# Examples are the same in every run, so that a commit passes or fails for its own sake. New ones
-# are looked for with `pytest --hypothesis-profile search`.
+# Deadlines measure the machine, not the code: CI machines are shared and noisy. Examples are the
+# same in every run, so that the result depends only on the commit. To search for new ones, run
+# `pytest --hypothesis-profile search`.
 settings.register_profile(
     "reconciler",
     deadline=None,
@@ -25,8 +25,8 @@ settings.register_profile(
 settings.register_profile("search", settings.get_profile("reconciler"), derandomize=False)
 settings.load_profile("reconciler")
 
-# What a CI job, a Git hook or a shell sets for the tool itself. A test sets what it is about, and
-# ends alike on every machine.
+# Variables of the tool that a CI job, a Git hook or a shell may set. They are cleared, so that a
+# test has the same result on every machine; a test sets those that it needs.
 AMBIENT = re.compile(
     r"(ACTIONS|AWS|AZURE|CI|GIT|GITHUB|GITLAB|PORTKEY|RECONCILE|RUNNER|SECRET|SOPS|VAULT)(_.*)?"
     r"|CLICOLOR.*|COLUMNS|LINES|FORCE_COLOR|NO_COLOR"
@@ -34,15 +34,15 @@ AMBIENT = re.compile(
 for name in filter(AMBIENT.fullmatch, list(os.environ)):  # noqa: TID251  removes, and reads none
     del os.environ[name]  # noqa: TID251
 
-# Images of Python set it, so that each process compiles all that it imports: collecting took 10 s
-# of CPU in every worker instead of 3 s.
+# Python images set this variable. Each process then compiles every module that it imports:
+# collection took 10 s of CPU in each worker instead of 3 s.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # noqa: TID251  for what a test starts
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """Collect tests without garbage collection, and exempt what was collected from it.
+    """Collect tests without garbage collection, and freeze the collected objects.
 
     All modules and tests stay until the end. Each full garbage collection would visit these 250,000
     objects again, which takes seconds of CPU time in every process.
@@ -55,7 +55,7 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
+@pytest.hookimpl(tryfirst=True)  # before pytest selects tests by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests that need other programs as slow: `-m` replaces the one in pyproject.toml."""
     for item in items:

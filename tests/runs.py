@@ -1,4 +1,4 @@
-"""Run the real planner, executor and translation against the simulator's core, in virtual time."""
+"""Real planner, executor and decoder against the core of the simulator, in virtual time."""
 
 import asyncio
 import random
@@ -28,7 +28,7 @@ START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 @dataclass
 class World:
-    """A simulated organisation with a clock that only sleeping moves."""
+    """Simulated organisation with a clock that only advances during a sleep."""
 
     switches: Switches = Switches()
     faults: FaultSource | None = None
@@ -70,7 +70,7 @@ class World:
         return InProcessAPI(self.wire, wall_clock=self.clock.wall_clock)
 
     def put(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Make a change as another client of the API, which must succeed."""
+        """Change an integration as another client of the API; the test fails if the API refuses."""
         response = self.remote.handle(Request(method, path, {}, body))
         assert response.status == 200, response
         return response.body

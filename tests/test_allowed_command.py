@@ -1,4 +1,4 @@
-"""An allowed command: what permits it, what it receives, and where its program is."""
+"""Allowed commands: the allow-list, the environment of the program, and where it is looked up."""
 
 import os
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def test_an_entry_with_an_open_quote_is_an_error_that_names_the_variable() -> No
         AllowedCommands.parse("alive 'x", variable="RECONCILE_ALLOWED_PROBES")
 
 
-def test_a_command_sees_path_home_and_the_named_variables_only() -> None:
+def test_a_command_gets_only_path_home_and_the_named_variables() -> None:
     given = {"HOME": "/h", "SECRET_A": "a", "PORTKEY_API_KEY": "pk", "PATH": f"bin:{os.defpath}"}
     environ = command_environment(given, ["SECRET_A", "UNSET"])
     assert environ == {"HOME": "/h", "SECRET_A": "a", "PATH": os.defpath.removeprefix(":")}

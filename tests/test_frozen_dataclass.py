@@ -1,4 +1,4 @@
-"""Frozen classes behave like those of the standard decorator, whatever their fields."""
+"""Frozen classes behave like those of the standard decorator, for fields of every kind."""
 
 import copy
 import dataclasses
@@ -19,7 +19,7 @@ Decorator = Callable[..., Any]
 
 
 def shapes(dataclass: Decorator) -> list[type[Any]]:
-    """Return classes of all shapes, decorated."""
+    """Return classes of every shape, decorated."""
 
     @dataclass(frozen=True, slots=True)
     class Empty:
@@ -160,7 +160,7 @@ def outcome(function: Callable[..., object], *arguments: object, **named: object
 
 
 def observations(cls: type[Any]) -> Iterator[object]:
-    """Describe everything that instances of a class do."""
+    """Return a description of the behaviour of a class's instances."""
     made = [outcome(cls, *positional, **named) for positional, named in ARGUMENTS]
     real = [one for one in made if isinstance(one, cls)]
     yield [one if isinstance(one, tuple) else repr(one) for one in made]
@@ -169,7 +169,7 @@ def observations(cls: type[Any]) -> Iterator[object]:
     yield [outcome(operator.lt, one, real[0]) for one in real]
     for one in real:
         yield real[0] != one, one == object(), cls.__eq__(one, object())
-        # The standard decorator has another error for a name that is no field.
+        # The standard decorator raises a different error for a name that is not a field.
         if hasattr(one, "a"):
             yield outcome(setattr, one, "a", 5)
             yield outcome(delattr, one, "a")
@@ -194,7 +194,7 @@ def test_instances_behave_like_standard_ones(ours: type[Any], standard: type[Any
 
 
 @pytest.mark.parametrize(("positional", "named"), ARGUMENTS)
-def test_the_first_instances_are_as_later_ones(
+def test_the_first_instance_behaves_like_later_ones(
     positional: tuple[Any, ...], named: dict[str, Any]
 ) -> None:
     for fresh, standard in zip(
@@ -208,7 +208,7 @@ def test_the_first_instances_are_as_later_ones(
 
 @frozen_dataclass.dataclass(frozen=True, slots=True)
 class Kept:
-    """A class that pickle can find."""
+    """Module-level class, which pickle can import."""
 
     a: int
     b: "Kept | None" = None
@@ -222,7 +222,7 @@ def test_an_instance_survives_pickling_and_pattern_matching() -> None:
             assert (a, b) == (1, 2)
 
 
-def test_threads_that_make_the_first_instance_together_make_equal_ones() -> None:
+def test_threads_that_create_the_first_instance_concurrently_get_equal_instances() -> None:
     gate = threading.Barrier(8)
     made: list[Any] = []
 
@@ -242,7 +242,7 @@ def test_threads_that_make_the_first_instance_together_make_equal_ones() -> None
     assert made == [Fresh(1)] * 8
 
 
-def test_a_class_without_slots_keeps_what_it_has_computed() -> None:
+def test_a_class_without_slots_caches_computed_values() -> None:
     @frozen_dataclass.dataclass(frozen=True)
     class Sum:
         a: int

@@ -1,4 +1,4 @@
-"""One program: its limits, its environment, and that nothing of it is left."""
+"""Limited processes: time and output limits, the environment, and no process left behind."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from reconciler.limited_process import Ended, Limits, ProcessFailure, run
 
 
 def sh(script: str, folder: Path, *, stdin: bytes = b"", limits: Limits | None = None) -> Ended:
-    """Run a shell script to its end."""
+    """Run a shell script to completion."""
     limits = limits or Limits(30, time.monotonic)
     command = ["/bin/sh", "-c", script]
     environ = {"PATH": os.defpath}
@@ -21,13 +21,13 @@ def sh(script: str, folder: Path, *, stdin: bytes = b"", limits: Limits | None =
 
 
 def hurried(seconds: float = 10) -> Limits:
-    """Return limits whose clock runs a second at each look at it."""
+    """Return limits whose clock advances by one second at each reading."""
     ticks = iter(range(10_000))
     return Limits(seconds, lambda: float(next(ticks)))
 
 
 def await_end(pid: int) -> None:
-    """Wait until a process that was killed has ended; it takes the kernel a moment."""
+    """Wait until a killed process has ended, which takes the kernel a moment."""
     while _state(pid) not in {"", "Z"}:
         os.sched_yield()
 
@@ -44,7 +44,7 @@ def test_status_and_both_outputs_are_returned(tmp_path: Path) -> None:
     assert ended == Ended(7, b"plan", b"problem\n")
 
 
-def test_output_that_is_not_kept_is_dropped_however_long(tmp_path: Path) -> None:
+def test_output_beyond_the_kept_part_is_dropped(tmp_path: Path) -> None:
     command = ["/bin/sh", "-c", "yes | head -c 3000000; echo canary >&2; exit 3"]
     environ, limits = {"PATH": os.defpath}, Limits(30, time.monotonic)
     ended = asyncio.run(
@@ -60,7 +60,7 @@ def test_output_that_is_not_kept_is_dropped_however_long(tmp_path: Path) -> None
     assert ended == Ended(3, b"", b"")
 
 
-def test_shell_syntax_is_an_argument_like_any_other(tmp_path: Path) -> None:
+def test_shell_syntax_is_passed_as_a_plain_argument(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import sys; print(sys.argv[1:])", "$(id)", "; rm"]
     limits = Limits(30, time.monotonic)
     ended = asyncio.run(run(command, stdin=b"", environ={}, folder=tmp_path, limits=limits))
@@ -71,12 +71,12 @@ def test_a_program_need_not_read_a_large_plan(tmp_path: Path) -> None:
     assert sh("exit 0", tmp_path, stdin=b"x" * 4_000_000).status == 0
 
 
-def test_it_runs_in_its_folder_with_no_other_variable(tmp_path: Path) -> None:
+def test_it_runs_in_its_folder_with_only_the_given_variables(tmp_path: Path) -> None:
     ended = sh("pwd; echo ${SECRET_KEY-none} ${HOME-none}", tmp_path)
     assert ended.stdout.decode().split() == [os.path.realpath(tmp_path), "none", "none"]
 
 
-def test_a_late_program_is_killed_with_its_children(tmp_path: Path) -> None:
+def test_a_program_over_its_time_limit_is_killed_with_its_children(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     script = f"sleep 600 & echo $$ $! > {pids}.new; mv {pids}.new {pids}; wait"
     limits = Limits(5, Ticking(pids.exists).clock)
@@ -87,7 +87,7 @@ def test_a_late_program_is_killed_with_its_children(tmp_path: Path) -> None:
 
 
 class Ticking:
-    """Clock that stands still until something has happened, and then runs."""
+    """Clock that does not advance until an event has occurred."""
 
     def __init__(self, happened: Callable[[], bool]) -> None:
         self.happened = happened
@@ -105,19 +105,19 @@ def test_a_daemon_is_not_left_behind(tmp_path: Path) -> None:
     await_end(int(pid.read_text()))
 
 
-def test_children_that_end_soon_are_awaited(tmp_path: Path) -> None:
+def test_children_that_end_soon_are_waited_for(tmp_path: Path) -> None:
     frozen = Limits(600, lambda: 0.0)
     assert sh("(exit 0) & exit 0", tmp_path, limits=frozen).status == 0
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_a_flood_is_cut_off(tmp_path: Path, stream: str) -> None:
+def test_output_over_the_limit_is_cut_off(tmp_path: Path, stream: str) -> None:
     script = "yes" if stream == "stdout" else "yes >&2"
     with pytest.raises(ProcessFailure, match=f"wrote more than 1 MiB to {stream}"):
         sh(script, tmp_path, limits=Limits(600, lambda: 0.0))
 
 
-def test_a_cancelled_run_leaves_nothing(tmp_path: Path) -> None:
+def test_a_cancelled_run_leaves_no_process(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     script = f"sleep 600 & echo $$ $! > {pids}.new; mv {pids}.new {pids}; wait"
 
@@ -147,7 +147,7 @@ def test_a_cancelled_run_leaves_nothing(tmp_path: Path) -> None:
     ("content", "reason"),
     [(b"#!/does/not/exist\n", "No such file"), (b"\x7fELF nothing", "Exec format error")],
 )
-def test_a_file_that_is_no_program_cannot_be_run(
+def test_a_file_that_is_not_a_program_is_an_error(
     tmp_path: Path, content: bytes, reason: str
 ) -> None:
     program = tmp_path / "program"

@@ -18,7 +18,7 @@ from tests.end_to_end.harness import COMMAND, Project
 
 @dataclass
 class Adapter:
-    """A running adapter: where it is, and its output so far."""
+    """Running adapter: its addresses, and its output so far."""
 
     process: subprocess.Popen[str]
     announced: dict[str, Any]

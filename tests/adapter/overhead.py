@@ -1,8 +1,9 @@
 """Measure what the adapter adds to a call: `python -m tests.adapter.overhead`.
 
-Ten clients ask an upstream directly and through the adapter, over REST; then a crowd asks for a
-while, and memory and open files have to come back. Upstream and adapter run as processes of their
-own, this one makes the load. `--help` tells what can be changed.
+Ten clients send requests to an upstream directly and through the adapter, over REST. Then many
+clients send requests for a while, after which memory and open files must return to their earlier
+values. The upstream and the adapter run as separate processes; this one generates the load.
+`--help` lists the options.
 """
 
 import argparse
@@ -43,10 +44,10 @@ class Target:
 
 
 async def upstream(delay: float, spread: float) -> None:
-    """Answer everything with one document after about `delay` seconds; prints its port first.
+    """Answer every request with one document after about `delay` seconds; print the port first.
 
-    The delay varies by `spread`, a share of it. With 0 clients that are answered at the same time
-    ask at the same time, which is the harder case for whatever stands between.
+    The delay varies by `spread`, a fraction of it. With 0, clients that are answered at the same
+    time also send the next request at the same time, which is harder for the adapter.
     """
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
     answer = head % len(ANSWER) + ANSWER
@@ -105,7 +106,7 @@ def resources(pid: int) -> tuple[float, int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the processor time that a process has used."""
+    """Return the CPU seconds that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -130,10 +131,10 @@ def measure(adapter: Adapter, direct: Target, options: argparse.Namespace) -> bo
 
 
 def crowd(adapter: Adapter, options: argparse.Namespace) -> bool:
-    """Print memory and open files under many connections, and return whether they recover."""
+    """Print memory and open files under many connections, and return whether both recover."""
     through = Target(adapter.announced["rest_port"], f"Authorization: Bearer {WRITER}")
     pid = adapter.process.pid
-    asyncio.run(load(through, clients=200, seconds=2))  # the first crowd fills the pools
+    asyncio.run(load(through, clients=200, seconds=2))  # the first round fills the pools
     _wait_for_idle(pid)
     memory, files = resources(pid)
     times, failures = asyncio.run(load(through, clients=200, seconds=options.crowd_seconds))
@@ -147,9 +148,9 @@ def crowd(adapter: Adapter, options: argparse.Namespace) -> bool:
 
 
 def _wait_for_idle(pid: int) -> None:
-    """Wait until the number of open files settles, 30 s at most.
+    """Wait until the number of open files is stable, at most 30 s.
 
-    Another process says nothing when it has closed something, so there is only looking again.
+    The other process does not report when it closes a file, so this polls.
     """
     known = -1
     for _ in range(60):
@@ -166,7 +167,7 @@ def say(line: str) -> None:
 
 
 def main() -> int:
-    """Run it all; exits 1 if a limit is passed."""
+    """Run all measurements; exit 1 if a limit is exceeded."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--delay", type=float, default=0.02, help="seconds an answer takes [0.02]")
     parser.add_argument(

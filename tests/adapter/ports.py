@@ -1,7 +1,7 @@
-"""Both ports of an adapter in this process, in front of a wire that records and answers.
+"""Both ports of an adapter in this process, with a fake upstream that records and answers requests.
 
-The real client goes through a transport of ours, the real applications are called as a server
-would call them. Over sockets: `tests.adapter.test_serve_command`.
+The real client uses a transport of the tests, and the real applications are called as a server
+calls them. `tests.adapter.test_serve_command` uses sockets.
 """
 
 import asyncio
@@ -56,13 +56,13 @@ def says(status: int = 200, body: Any = None, **headers: str) -> Answer:
 
 
 def refuses(status: int, code: str = "AB01", message: str = "no", **headers: str) -> Answer:
-    """Refuse every request in the documented form."""
+    """Refuse every request with the documented error body."""
     body = {"success": False, "data": {"message": message, "errorCode": code}}
     return says(status, body, **headers)
 
 
 class Wire(httpx.AsyncBaseTransport):
-    """Records and answers every request that would have been sent."""
+    """Upstream that records and answers every request."""
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
@@ -75,7 +75,7 @@ class Wire(httpx.AsyncBaseTransport):
 
 
 class Stuck(Wire):
-    """Never answers."""
+    """Upstream that never answers."""
 
     def __init__(self) -> None:
         super().__init__(says())
@@ -88,7 +88,7 @@ class Stuck(Wire):
 
 @dataclass
 class ManualClock:
-    """A clock that tests move by hand."""
+    """Clock that tests advance."""
 
     seconds: float = 1000.0
 
@@ -124,7 +124,7 @@ NOWHERE = StateCache(
 
 @dataclass
 class Ports:
-    """An adapter; `contexts` are the requests it logged, `defects` the failures it reported."""
+    """Adapter under test; `contexts` are the logged requests, `defects` the reported failures."""
 
     wire: Wire = field(default_factory=lambda: Wire(says()))
     tokens: Tokens = TOKENS
@@ -198,11 +198,11 @@ class Ports:
         )
 
     def ask(self, method: str, target: str, **options: Any) -> httpx.Response:
-        """Make one request to the REST port, as the writer unless `headers` are passed."""
+        """Send one request to the REST port, with a writer's token unless `headers` are passed."""
         return self.ask_all([(method, target, options)])[0]
 
     def ask_all(self, asked: list[tuple[str, str, dict[str, Any]]]) -> list[httpx.Response]:
-        """Make requests to the same REST port, one after the other."""
+        """Send requests to the same REST port, one after the other."""
 
         async def run() -> list[httpx.Response]:
             wire = _Verbatim(self.rest)
@@ -234,7 +234,7 @@ class _Verbatim:
 
 
 def bearer(token: str = WRITER, **more: str) -> dict[str, str]:
-    """Return the headers of a caller."""
+    """Return the headers of a caller with this token."""
     named = {name.replace("_", "-"): value for name, value in more.items()}
     return {"authorization": f"Bearer {token}", **named}
 
@@ -275,7 +275,7 @@ def is_problem(response: httpx.Response) -> bool:
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Walk every text in a document."""
+    """Yield every string in a document."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

@@ -120,7 +120,7 @@ def test_bodies(body: Any, expected: dict[str, Any]) -> None:
     assert sent(ports) == [("POST", "/v1/integrations", expected)]
 
 
-def test_a_body_of_update_without_what_is_not_set_keeps_it() -> None:
+def test_null_fields_are_left_out_of_an_update() -> None:
     ports = Ports()
     body = {"name": "B", "description": None, "key": None}
     assert not call(ports, "update-integration", {"slug": "a", "body": body}).is_error
@@ -170,7 +170,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("name", "arguments", "sent"), WRONG)
-def test_what_cannot_be_read_is_an_error_that_names_the_place_and_not_the_text(
+def test_an_error_for_an_unreadable_value_names_its_place_and_not_the_text(
     name: str, arguments: dict[str, Any], sent: str
 ) -> None:
     ports = Ports()
@@ -182,13 +182,13 @@ def test_what_cannot_be_read_is_an_error_that_names_the_place_and_not_the_text(
     assert (ports.wire.requests, ports.defects) == ([], [])
 
 
-def test_a_confirmation_that_is_null_confirms_nothing() -> None:
+def test_a_null_confirmation_does_not_confirm() -> None:
     ports = Ports(confirms=True)
     assert call(ports, "delete-integration", {"slug": "a", "confirm_slug": None}).is_error
     assert ports.wire.requests == []
 
 
-def test_documents_of_a_proposal_may_come_as_text_and_null_still_removes_a_file() -> None:
+def test_documents_of_a_proposal_may_be_json_text_and_null_removes_a_file() -> None:
     here = Here(alpha=ALPHA)
     beta = {"integrations/beta.yaml": ALPHA.decode().replace("alpha", "beta")}
     planned = here.call("plan-changes", documents=json.dumps(beta)).structured_content
@@ -246,7 +246,7 @@ BODY_SCHEMAS = {str(row.name): row.body for row in RAW_OPERATIONS if row.body is
 @pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_any_value_reads_as_itself_and_its_json_text_reads_as_the_value(
+def test_a_value_and_its_json_text_are_read_as_the_same_value(
     data: st.DataObject,
 ) -> None:
     name = data.draw(st.sampled_from(sorted(BODY_SCHEMAS)))

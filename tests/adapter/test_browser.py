@@ -1,4 +1,4 @@
-"""The page in a real browser: it is shown completely, and its security policy blocks nothing."""
+"""The web page in a real browser: it is complete, and its security policy blocks nothing."""
 
 import asyncio
 import shutil
@@ -60,7 +60,7 @@ def test_a_browser_shows_the_pages_without_console_messages(
                 assert console == ""
             picture = tmp_path / "page.png"
             _, console = await browse(tmp_path, f"--screenshot={picture}", root + "/")
-            # A page without its style is a few kilobytes of black on white.
+            # A picture of the page without its style sheet is only a few kilobytes.
             assert picture.stat().st_size > 20_000
             assert console == ""
 

@@ -56,7 +56,7 @@ def test_a_workspace_granted_outside_git_is_not_in_sync() -> None:
     assert rows(site.page("/?state=in+sync")) == []
 
 
-def test_access_that_no_file_lists_at_all_is_not_in_sync() -> None:
+def test_undeclared_access_is_not_in_sync() -> None:
     site = Site(alpha=ALPHA).exists("alpha", name="Alpha")
     assert "✓ in sync" in overview(site)["alpha"]
     site.clock.seconds += 60
@@ -64,7 +64,7 @@ def test_access_that_no_file_lists_at_all_is_not_in_sync() -> None:
     assert "! undeclared access" in overview(site)["alpha"]
 
 
-def test_a_workspace_that_is_listed_without_access_exposes_nothing() -> None:
+def test_a_listed_workspace_without_access_is_in_sync() -> None:
     site = Site(alpha=ALPHA + GRANT).exists("alpha", name="Alpha")
     granted(site, limit(10), {"id": "w-2"})
     granted(site, {"id": "w-2", "enabled": False})
@@ -99,7 +99,7 @@ def test_a_change_since_the_overview_is_shown() -> None:
     )
 
 
-def test_a_long_host_is_shown_to_its_end() -> None:
+def test_a_long_host_is_shown_in_full() -> None:
     host = f"https://{'a' * 500}.example/v1"
     file = ALPHA + f"configurations: {{custom_host: '{host}'}}\n".encode()
     site = Site(alpha=file).exists("alpha", name="Alpha")
@@ -154,7 +154,7 @@ def related(path: str, other: str) -> bool:
 
 
 @given(SIDE, SIDE)
-def test_every_change_of_a_plan_differs_on_the_page_and_nothing_that_changes_is_the_same(
+def test_every_change_of_a_plan_is_shown_as_different(
     wanted: dict[str, Any], there: dict[str, Any]
 ) -> None:
     mine, theirs = declared(**wanted), observed(**there)
@@ -179,7 +179,7 @@ def test_ignored_and_write_only_fields_are_not_compared() -> None:
     assert found["name"].status is FieldStatus.SAME
 
 
-def test_limits_that_no_plan_reads_are_not_compared() -> None:
+def test_limits_that_a_plan_does_not_read_are_not_compared() -> None:
     mine, theirs = (
         {"id": "w-1", "enabled": False, "usage_limits": [{"type": kind}]}
         for kind in ("cost", "tokens")
@@ -189,7 +189,7 @@ def test_limits_that_no_plan_reads_are_not_compared() -> None:
     assert found.status is FieldStatus.NOT_COMPARED
 
 
-def test_a_secret_that_was_verified_is_the_same_although_it_looks_different() -> None:
+def test_a_verified_secret_is_shown_as_equal_although_its_mask_differs() -> None:
     mine, theirs = declared(key=KEY), observed(key=mask())
     found = {pair.path: pair.status for pair in compare_fields(mine, theirs)}
     assert found["key"] is FieldStatus.SAME

@@ -1,4 +1,4 @@
-"""Connections of callers: counted over all ports, and closed in order at the limit."""
+"""Connections of callers: counted over all ports; at the limit, the longest idle one is closed."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ def asked(served: Served, line: bytes = HEALTH) -> Awaitable[bytes]:
     return served.say(line, CLOSE)
 
 
-def test_the_longest_silent_connection_is_closed_first() -> None:
+def test_the_longest_idle_connection_is_closed_first() -> None:
     async def work(served: Served) -> tuple[bytes, bytes, bytes]:
         oldest, _ = await served.connect()
         reader, writer = await served.connect()
@@ -58,7 +58,7 @@ JSON = b"Content-Type: application/json"
         ((POST, JSON, b"Transfer-Encoding: chunked"), None),
     ],
 )
-def test_a_connection_without_a_complete_request_is_silent(
+def test_a_connection_without_a_complete_request_is_idle(
     lines: tuple[bytes, ...], cut: int | None
 ) -> None:
     async def work(served: Served) -> tuple[bytes, bytes]:
@@ -74,7 +74,7 @@ def test_a_connection_without_a_complete_request_is_silent(
     assert ports.wire.requests == []
 
 
-def test_a_connection_that_is_kept_alive_is_silent_between_requests() -> None:
+def test_a_connection_that_is_kept_alive_is_idle_between_requests() -> None:
     async def work(served: Served) -> tuple[bytes, bytes]:
         reader, writer = await served.connect()
         writer.write(served.head(HEALTH))
@@ -87,7 +87,7 @@ def test_a_connection_that_is_kept_alive_is_silent_between_requests() -> None:
 
 
 class Gate(Wire):
-    """Answers when it is opened."""
+    """Upstream that answers once the gate is open."""
 
     def __init__(self) -> None:
         super().__init__(says(200, {"done": True}))
@@ -227,7 +227,7 @@ def test_connections_are_counted_over_both_ports() -> None:
 
 
 class Exhausted(socket.socket):
-    """Listening socket that fails first for lack of file descriptors."""
+    """Listening socket whose first accept fails for lack of file descriptors."""
 
     failures = 2
 
@@ -239,7 +239,7 @@ class Exhausted(socket.socket):
 
 
 class Silent:
-    """Connection that records its end."""
+    """Idle connection that records when it is closed."""
 
     ended = False
 
@@ -247,7 +247,7 @@ class Silent:
         self.ended = True
 
 
-def test_at_the_file_limit_a_silent_connection_is_closed_and_the_new_one_accepted() -> None:
+def test_at_the_file_limit_an_idle_connection_is_closed_and_the_new_one_accepted() -> None:
     async def work() -> None:
         failures: list[Any] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, shown: failures.append(shown))
@@ -277,14 +277,14 @@ def test_at_the_file_limit_a_silent_connection_is_closed_and_the_new_one_accepte
 
 
 @given(st.integers(min_value=16, max_value=2**20))
-def test_callers_and_upstream_stay_below_the_limit_of_files(limit: int) -> None:
+def test_connections_of_callers_and_upstream_stay_below_the_limit_on_open_files(limit: int) -> None:
     budget = connection_budget(limit)
     assert budget.callers >= 1
     assert budget.upstream >= 1
     assert budget.callers + 3 * budget.upstream <= limit - min(16, limit // 5)
 
 
-def test_the_usual_limit_of_files_leaves_room_for_many() -> None:
+def test_the_usual_limit_on_open_files_allows_many_connections() -> None:
     assert connection_budget(1024).callers > 600
     assert connection_budget(1024).upstream == 100
     assert connection_budget(2**20) == connection_budget(-1)

@@ -1,4 +1,4 @@
-"""Failures that Python would print as a traceback are reported while the adapter serves."""
+"""While the adapter runs, failures that Python would print as a traceback are reported instead."""
 
 import asyncio
 import gc
@@ -10,11 +10,11 @@ from reconciler.adapter.server import reported_failures
 
 
 class Canary(Exception):
-    """A failure that nothing handles."""
+    """Exception that no code handles."""
 
 
 class Careless:
-    """Fails when it is garbage-collected."""
+    """Object whose finalizer fails."""
 
     def __del__(self) -> None:
         raise Canary("unraisable")

@@ -10,7 +10,7 @@ from tests.adapter.adapter_process import running
 from tests.adapter.ports import WRITER
 from tests.end_to_end.harness import Project
 
-# The API refuses much that no schema can say, such as a slug that exists already.
+# The API refuses requests for reasons that a schema cannot express, such as a slug that exists.
 NOT_CHECKED = "positive_data_acceptance"
 
 

@@ -29,7 +29,7 @@ ALPHA = b"slug: alpha\nname: Alpha\nai_provider_id: openai\nkey: ${env:SECRET_KE
 
 
 class Here:
-    """A repository in memory, in front of a simulated organisation."""
+    """Repository in memory, with a simulated organisation as its target."""
 
     def __init__(self, **files: bytes) -> None:
         self.world = World()
@@ -57,7 +57,7 @@ class Here:
         return call(self.ports, name, arguments)
 
 
-def test_they_follow_the_raw_tools_and_only_read() -> None:
+def test_they_are_listed_after_the_raw_tools_and_are_read_only() -> None:
     listed = talk(Here().ports, lambda client: client.list_tools(), token=READER)
     names = [tool.name for tool in listed.tools]
     assert names[-3:] == ["validate-desired-state", "plan-changes", "detect-drift"]
@@ -114,7 +114,7 @@ def test_drift_is_reported_as_by_the_command() -> None:
     assert [item["slug"] for item in report["items"]] == ["alpha"]
 
 
-def test_nothing_is_written_by_any_of_them() -> None:
+def test_no_tool_writes() -> None:
     here = Here(alpha=ALPHA)
     seen: list[str] = []
     here.world.wire._before = lambda request: seen.append(request.method)
@@ -161,7 +161,7 @@ def test_an_upstream_that_fails_is_an_error_document() -> None:
         "elsewhere/a.yaml",
     ],
 )
-def test_a_proposal_may_not_touch_targets_or_other_places(path: str) -> None:
+def test_a_proposal_cannot_change_targets_or_files_elsewhere(path: str) -> None:
     result = Here().call("plan-changes", documents={path: "x: 1"})
     assert result.is_error
     assert result.structured_content["status"] == 400
@@ -189,7 +189,7 @@ def _account() -> dict[str, Any]:
     return {"ai_provider_id": "openai", "key": "sk-0123456789abcdef"}
 
 
-def test_a_plan_says_that_no_policy_has_judged_it_and_is_no_approval() -> None:
+def test_a_plan_states_that_no_policy_judged_it_and_is_not_an_approval() -> None:
     here = Here(alpha=ALPHA)
     without = here.call("plan-changes").structured_content
     rules = b"policies: [{name: rules, command: [rules]}]\n"
@@ -200,7 +200,7 @@ def test_a_plan_says_that_no_policy_has_judged_it_and_is_no_approval() -> None:
         assert found["severity"] == "warning"
         assert "`apply` runs them before it writes" in found["hint"]
         assert "policies" not in document
-    # As digest and as saved plan, it approves nothing that policies have judged.
+    # Neither its digest nor the saved plan approves a plan that policies have judged.
     planned = here.call("plan-changes").structured_content
     assert planned["digest"] == without["digest"]
     unjudged = codec.decode(json.dumps(planned), name="plan.json")

@@ -1,8 +1,8 @@
 """Pages and reports in a real browser, at two widths, light and dark.
 
-Rules that hold with the fonts of any machine: nothing is wider than the screen, no box is cut or
-covers the next one, and the colours, as the browser computes them, have enough contrast. Pictures
-of the same pages: `tests/adapter/test_pictures.py`.
+These rules hold with the fonts of any machine: nothing is wider than the screen, no box is cut off
+or overlaps another, and the computed colours have enough contrast. `tests/adapter/test_pictures.py`
+has pictures of the same pages.
 """
 
 from pathlib import Path
@@ -85,7 +85,7 @@ def long_names() -> Site:
 def written(folder: Path) -> dict[str, str]:
     """Write the pages and reports as files and return their URLs by name.
 
-    A page finds its style sheet beside it instead of at a server.
+    A page loads its style sheet from the same folder instead of from a server.
     """
     site = long_names()
     options = RenderOptions(ledger="shared")
@@ -115,13 +115,15 @@ def problems_of(shown: Browser, urls: dict[str, str]) -> dict[str, list[str]]:
     return found
 
 
-def test_nothing_is_cut_or_faint_at_any_width_in_light_and_dark(tmp_path: Path) -> None:
+def test_nothing_is_cut_off_and_contrast_is_sufficient_at_each_width_in_both_schemes(
+    tmp_path: Path,
+) -> None:
     urls = written(tmp_path)
     with browser(tmp_path) as shown:
         found = problems_of(shown, urls)
         assert {name: problems for name, problems in found.items() if problems} == {}
         assert len(found) == len(urls) * 4
-        # The two schemes are two: a dark page is not a light one with another name.
+        # Both schemes take effect: the background of a dark page is not that of the light one.
         grounds = []
         for scheme in SCHEMES:
             shown.open(urls["overview"], width=1280, scheme=scheme)
@@ -129,7 +131,7 @@ def test_nothing_is_cut_or_faint_at_any_width_in_light_and_dark(tmp_path: Path) 
         assert grounds[0] != grounds[1]
 
 
-def test_on_paper_everything_is_unfolded_and_the_filters_are_gone(tmp_path: Path) -> None:
+def test_in_print_everything_is_expanded_and_filters_are_hidden(tmp_path: Path) -> None:
     urls = written(tmp_path)
     with browser(tmp_path) as shown:
         shown.open(urls["plan"], width=800, scheme="dark", media="print")

@@ -1,4 +1,4 @@
-"""The OpenAPI document: derived from the table, complete, and pinned by a golden file."""
+"""OpenAPI document: derived from the operation table, complete, and equal to a golden file."""
 
 import json
 from pathlib import Path

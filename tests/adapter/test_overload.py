@@ -1,4 +1,4 @@
-"""The command under many connections and malformed input: it answers, and its log stays JSON."""
+"""The command under many connections and malformed input: it still answers and logs only JSON."""
 
 import json
 import random
@@ -57,7 +57,7 @@ WELL = [{"status": "ok"}, 200, {}]
 
 
 @pytest.mark.slow
-def test_silent_connections_beyond_the_file_limit_lock_no_client_out(project: Project) -> None:
+def test_idle_connections_beyond_the_file_limit_do_not_lock_out_clients(project: Project) -> None:
     with upstream_serving() as upstream:
         project.config(upstream.url, api_key="${env:PORTKEY_API_KEY}")
         with running(project, open_files=(FILES // 2, FILES), PORTKEY_API_KEY="pk") as adapter:
@@ -67,7 +67,7 @@ def test_silent_connections_beyond_the_file_limit_lock_no_client_out(project: Pr
                 with crowd(adapter, each=FILES, says=says) as callers:
                     assert answers(adapter) == WELL
                     assert open_files(adapter) < FILES
-                    # The first ones made room for the last ones.
+                    # The oldest connections were closed in favour of the newest.
                     assert callers[0].recv(1) == b""
             assert answers(adapter) == WELL
             assert adapter.end() == 143
@@ -75,7 +75,7 @@ def test_silent_connections_beyond_the_file_limit_lock_no_client_out(project: Pr
 
 
 def garbage(chance: random.Random, port: int) -> bytes:
-    """Generate bytes that usually begin like HTTP and violate it somewhere."""
+    """Generate bytes that usually begin like HTTP and contain an error."""
     pieces = [
         b"GET /healthz HTTP/1.1\r\n",
         b"POST /mcp HTTP/1.1\r\n",

@@ -1,4 +1,4 @@
-"""Web page: access, content, and no execution of foreign text."""
+"""Web page: access, content, and escaping of untrusted text."""
 
 import asyncio
 import re
@@ -50,7 +50,7 @@ targets:
 
 
 class Site:
-    """A page over a simulated organisation and files in memory."""
+    """Web page over a simulated organisation and files in memory."""
 
     def __init__(self, *runs: dict[str, Any], **files: bytes) -> None:
         self.here = Here(**files)
@@ -101,7 +101,7 @@ class Site:
 
 
 def words(markup: str) -> str:
-    """Return the text of a page."""
+    """Return the visible text of a page."""
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", markup)))
 
 
@@ -125,14 +125,14 @@ def test_without_a_session_the_login_is_shown(path: str) -> None:
     assert site.readings == 0
 
 
-def test_a_form_with_many_fields_is_a_wrong_login() -> None:
+def test_a_form_with_many_fields_is_refused_as_a_wrong_login() -> None:
     site = Site()
     form = "&".join(f"field{n}=x" for n in range(50)) + f"&token={WRITER}"
     assert site.ports.ask("POST", "/login", content=form, headers={}).status_code == 401
     assert site.ports.defects == []
 
 
-def test_a_login_gives_a_cookie_that_scripts_and_other_sites_cannot_use() -> None:
+def test_a_login_sets_a_cookie_that_scripts_and_other_sites_cannot_use() -> None:
     response = Site().login()
     assert (response.status_code, response.headers["location"]) == (303, "/")
     text = response.headers["set-cookie"].split("; ")
@@ -140,7 +140,7 @@ def test_a_login_gives_a_cookie_that_scripts_and_other_sites_cannot_use() -> Non
     assert WRITER not in response.headers["set-cookie"]
 
 
-def test_behind_tls_the_cookie_is_for_tls_only() -> None:
+def test_behind_tls_the_cookie_is_secure() -> None:
     site = Site()
 
     async def work() -> httpx.Response:
@@ -160,7 +160,7 @@ def test_a_wrong_token_gets_no_cookie() -> None:
         assert "The token is unknown" in response.text
 
 
-def test_a_session_ends_by_time_or_logout() -> None:
+def test_a_session_ends_by_timeout_or_logout() -> None:
     site = Site(alpha=ALPHA)
     rest = site.ports.rest
 
@@ -184,7 +184,7 @@ def test_a_session_ends_by_time_or_logout() -> None:
     assert site.ports.contexts[1].caller.name == "watcher"
 
 
-def test_the_cookie_opens_nothing_but_the_page() -> None:
+def test_the_cookie_is_valid_only_for_the_web_page() -> None:
     site = Site()
     headers = cookie(site.login())
     for path in ("/v1/integrations", "/metrics", "/openapi.json"):
@@ -219,7 +219,7 @@ def test_the_security_policy_allows_the_style_sheet_only() -> None:
     assert "url(" not in style.text
 
 
-def test_every_sync_status_is_written_in_words() -> None:
+def test_every_sync_status_is_shown_in_words() -> None:
     files = {name: ALPHA.replace(b"alpha", name.encode()) for name in ("alpha", "beta", "gamma")}
     site = Site(**files).exists("alpha", name="Alpha").exists("beta", name="Moved")
     site.exists("wild")
@@ -233,7 +233,7 @@ def test_every_sync_status_is_written_in_words() -> None:
     assert "openai" in found["wild"]
 
 
-def test_the_overview_is_searched_and_filtered() -> None:
+def test_the_overview_can_be_searched_and_filtered() -> None:
     site = Site(alpha=ALPHA).exists("alpha", name="Alpha")
     for number in range(3):
         site.exists(f"wild-{number}", ai_provider_id="anthropic", name=f"Beast {number}")
@@ -253,7 +253,7 @@ def test_the_overview_is_searched_and_filtered() -> None:
     assert "Nothing fits" in site.page("/?q=nothing")
 
 
-def test_what_needs_attention_is_on_the_first_of_several_pages() -> None:
+def test_integrations_that_need_attention_are_on_the_first_page() -> None:
     names = [f"team-{number:03d}" for number in range(250)]
     files = {name: ALPHA.replace(b"alpha", name.encode()) for name in names}
     site = Site(**files)
@@ -283,14 +283,14 @@ def test_what_needs_attention_is_on_the_first_of_several_pages() -> None:
     ("page", "count"),
     [("0", 100), ("-1", 100), ("x", 100), ("²", 100), ("9" * 5000, 100), ("9", 5)],
 )
-def test_a_page_that_does_not_exist_shows_one_that_does(page: str, count: int) -> None:
+def test_a_page_number_out_of_range_shows_the_nearest_page(page: str, count: int) -> None:
     site = Site()
     for number in range(105):
         site.exists(f"wild-{number}")
     assert len(rows(site.page(f"/?page={page}"))) == count
 
 
-def test_a_filter_lasts_on_the_next_page() -> None:
+def test_a_filter_is_kept_on_the_next_page() -> None:
     site = Site()
     for number in range(120):
         site.exists(f"wild-{number}")
@@ -303,7 +303,7 @@ def test_a_filter_lasts_on_the_next_page() -> None:
     assert all(row.startswith("wild-") for row in shown)
 
 
-def test_hosts_and_workspaces_from_outside_git_need_attention() -> None:
+def test_undeclared_hosts_and_workspaces_need_attention() -> None:
     names = ("alpha", "beta", "gamma")
     files = {name: ALPHA.replace(b"alpha", name.encode()) for name in names}
     site = Site(**files).exists("alpha", name="Alpha")
@@ -316,7 +316,7 @@ def test_hosts_and_workspaces_from_outside_git_need_attention() -> None:
     assert ["! undeclared access" in row for row in shown] == [False, True]
 
 
-def test_errors_of_the_plan_are_above_the_list_and_its_warnings_folded() -> None:
+def test_plan_errors_are_above_the_list_and_warnings_are_collapsed() -> None:
     limits = (
         b"version: 1\ndefault_target: here\ntargets:\n"
         b"  here: {base_url: 'simulator:', prune: all, limits: {deletes: 0}}\n"
@@ -344,7 +344,7 @@ def test_one_integration_is_shown_side_by_side() -> None:
     assert "desired-state/integrations/alpha.yaml:1" in markup
 
 
-def test_an_integration_that_only_one_side_has_is_shown_as_well() -> None:
+def test_an_integration_that_only_one_side_has_is_shown() -> None:
     site = Site(alpha=ALPHA).exists("wild")
     assert "+ missing" in words(site.page("/integrations/alpha"))
     assert "in no file" in words(site.page("/integrations/wild"))
@@ -366,7 +366,7 @@ def test_the_history_lists_the_latest_run_first() -> None:
     assert "✗ failed update beta" in shown
 
 
-def test_without_runs_or_with_a_broken_ledger_the_history_says_so() -> None:
+def test_the_history_states_that_there_are_no_runs_or_that_the_ledger_is_broken() -> None:
     assert "No run is recorded yet" in Site().page("/history")
 
     class Broken(Site):
@@ -376,7 +376,7 @@ def test_without_runs_or_with_a_broken_ledger_the_history_says_so() -> None:
     assert "the ledger is locked" in Broken().page("/history")
 
 
-def test_foreign_text_is_escaped_and_visible() -> None:
+def test_untrusted_text_is_escaped_and_visible() -> None:
     site = Site(RUN).exists("wild", name=HOSTILE, description=HOSTILE)
     for path in ("/", "/integrations/wild", "/history", f"/?q={HOSTILE[:8]}&provider=%22%3E"):
         markup = site.page(path)
@@ -424,7 +424,7 @@ def test_a_snapshot_is_cached_for_its_maximum_age() -> None:
     assert site.readings == 2
 
 
-def test_the_page_reads_and_never_writes() -> None:
+def test_the_page_never_writes() -> None:
     site = Site(alpha=ALPHA).exists("alpha")
     seen: list[str] = []
     site.here.world.wire._before = lambda request: seen.append(request.method)
@@ -448,12 +448,12 @@ def test_the_number_of_sessions_is_limited() -> None:
     assert "secret-1499" not in repr(sessions)
 
 
-def test_the_shadow_of_a_rotation_is_no_unmanaged_integration() -> None:
+def test_the_shadow_of_a_rotation_is_not_shown_as_unmanaged() -> None:
     site = Site(alpha=ALPHA).exists("alpha").exists("other")
     mark = "Shadow of alpha while its credential is rotated, by run run-1"
     site.exists("alpha--next", description=mark).exists("other--next", description=mark)
     site.here.folder["reconcile.yaml"] = STAGED
     listed = " ".join(rows(site.page()))
     assert "alpha--next" not in listed
-    # A mark is only valid under the slug that it names.
+    # A mark is valid only under the slug that it names.
     assert "other--next" in listed

@@ -1,8 +1,8 @@
-"""Pages and reports look as in the pictures of `tests/golden/pictures`.
+"""Pages and reports look like the pictures in `tests/golden/pictures`.
 
-The pictures are independent of the fonts of a machine: every character is drawn as a box of one
-size. What they show is where things are, how large, and in which colour. Regenerate them with
-`python -m tests.adapter.test_pictures`, and look at them.
+The pictures do not depend on the fonts of a machine, because every character is drawn as a box of
+one size. They show the position, size and colour of elements. Regenerate them with `python -m
+tests.adapter.test_pictures` and check them by eye.
 """
 
 from base64 import b64encode
@@ -33,7 +33,7 @@ _CHARACTERS = [*range(0x20, 0x180), *range(0x2000, 0x2800)]
 
 
 def boxes() -> bytes:
-    """Return a font whose characters are all the same box, and whose blanks are as wide."""
+    """Return a font in which every character is the same box, and a space is as wide as the box."""
     pen = TTGlyphPen(None)
     pen.moveTo((50, 0))
     for point in ((50, 550), (450, 550), (450, 0)):
@@ -55,7 +55,7 @@ def boxes() -> bytes:
 
 
 def use_boxes(shown: Browser) -> None:
-    """Draw the open page with the font of boxes."""
+    """Render the open page with the box font."""
     shown.evaluate(f"""(async () => {{
       const source = 'url(data:font/ttf;base64,{b64encode(boxes()).decode()})';
       const font = await new FontFace('Boxes', source).load();
@@ -70,7 +70,7 @@ def use_boxes(shown: Browser) -> None:
 
 
 def settled(shown: Browser) -> bytes:
-    """Return a picture that two captures in a row agree on: on a busy machine, one may be early."""
+    """Return a picture once two captures in a row are equal, as the first may be too early."""
     before = b""
     for _ in range(10):
         picture = shown.picture(height=HEIGHT, scale=SCALE)
@@ -82,7 +82,7 @@ def settled(shown: Browser) -> bytes:
 
 def pictures(shown: Browser, folder: Path) -> dict[str, bytes]:
     """Return a picture of each page by width and scheme."""
-    # The pages allow no other style than their own.
+    # The security policy of the pages allows only their own style sheet.
     shown.call("Page.setBypassCSP", enabled=True)
     urls = written(folder)
     taken = {}
@@ -96,12 +96,12 @@ def pictures(shown: Browser, folder: Path) -> dict[str, bytes]:
 
 
 def difference(one: Image.Image, other: Image.Image) -> int:
-    """Return the greatest difference of a colour at any place, 0 to 255, after blurring."""
+    """Return the greatest difference of a colour channel in any pixel, 0 to 255, after blurring."""
     blurred = [image.convert("RGB").filter(ImageFilter.BoxBlur(2)) for image in (one, other)]
     return max(high for _, high in ImageChops.difference(*blurred).getextrema())
 
 
-def test_pages_look_as_in_their_pictures(tmp_path: Path) -> None:
+def test_pages_look_like_their_pictures(tmp_path: Path) -> None:
     with browser(tmp_path) as shown:
         taken = pictures(shown, tmp_path)
     differing = {}
@@ -116,7 +116,7 @@ def test_pages_look_as_in_their_pictures(tmp_path: Path) -> None:
     assert {f"{name}.png" for name in taken} == {file.name for file in PICTURES.iterdir()}
 
 
-def test_a_line_more_and_another_colour_are_seen() -> None:
+def test_an_added_line_and_a_changed_colour_are_detected() -> None:
     page = Image.new("RGB", (512, 400), "white")
     line = page.copy()
     line.paste((90, 90, 90), (20, 20, 200, 24))

@@ -1,4 +1,4 @@
-"""Requests that are refused before anything is sent upstream, case by case."""
+"""Requests that are refused before a request is sent upstream, case by case."""
 
 import asyncio
 from typing import Any
@@ -118,7 +118,7 @@ def test_a_wrong_field_is_400_and_its_value_is_not_repeated(change: dict[str, An
     assert next(iter(change)) in document["detail"]
 
 
-def test_what_an_update_cannot_change_is_400() -> None:
+def test_a_field_that_an_update_cannot_change_is_400() -> None:
     ports = Ports()
     refused(ports, ports.ask("PUT", ONE, json={"ai_provider_id": "openai"}), 400)
 
@@ -285,7 +285,7 @@ def test_json_with_a_charset_is_accepted() -> None:
     assert Ports().ask("PUT", ONE, content=b"{}", headers=headers).status_code == 200
 
 
-def test_a_body_over_a_mebibyte_is_413_whether_announced_or_not() -> None:
+def test_a_body_over_a_mebibyte_is_413_with_and_without_content_length() -> None:
     async def dripping() -> Any:
         for _ in range(BODY_LIMIT // 65536 + 1):
             yield b"x" * 65536
@@ -357,7 +357,7 @@ def test_an_unknown_host_is_421(host: str, path: str) -> None:
         "named.test:99",
     ],
 )
-def test_this_machine_and_named_hosts_are_served(host: str) -> None:
+def test_loopback_and_allowed_hosts_are_served(host: str) -> None:
     ports = Ports(hosts=("proxy.test", "named.test:99"))
     assert ports.ask("GET", LIST, headers={**bearer(), "host": host}).status_code == 200
 
@@ -382,7 +382,7 @@ def test_an_unknown_origin_is_403(origin: str) -> None:
     assert "access-control-allow-origin" not in response.headers
 
 
-def test_an_allowed_origin_may_read_the_answer_and_ask_before() -> None:
+def test_an_allowed_origin_may_read_the_answer_and_send_a_preflight() -> None:
     ports = Ports(origins=("https://page.test",))
     origin = {"origin": "https://page.test"}
     response = ports.ask("GET", LIST, headers={**bearer(), **origin})
@@ -419,7 +419,7 @@ def test_the_wait_of_a_refused_caller_is_rounded_up_to_whole_seconds(
         clock.seconds += elapsed
         return answered(request)
 
-    # The bucket holds one request, and is full again after four seconds.
+    # The bucket holds one request and is refilled after four seconds.
     ports = Ports(Wire(answer_later), rate=0.25, clock=clock)
     first, second = ports.ask_all([("GET", LIST, {})] * 2)
     assert first.status_code == 200
@@ -427,7 +427,7 @@ def test_the_wait_of_a_refused_caller_is_rounded_up_to_whole_seconds(
 
 
 @pytest.mark.parametrize("query", ["current_page=null", "page_size=null&type=null"])
-def test_null_for_a_typed_query_parameter_means_that_it_is_not_set(query: str) -> None:
+def test_null_for_a_typed_query_parameter_leaves_it_unset(query: str) -> None:
     ports = Ports()
     assert ports.ask("GET", f"{LIST}?{query}").status_code == 200
     assert [sent.url.raw_path for sent in ports.wire.requests] == [LIST.encode()]

@@ -1,4 +1,4 @@
-"""The raw operations over REST: one request upstream for each, with the adapter's headers only."""
+"""The raw operations over REST: one upstream request for each, with only the adapter's headers."""
 
 import asyncio
 import json

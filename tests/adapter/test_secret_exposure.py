@@ -1,4 +1,4 @@
-"""A known secret in every place that holds one never appears in any output."""
+"""A known secret, in every place that can hold one, never appears in any output."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ def breaks(request: httpx.Request) -> httpx.Response:
 
 
 def repeats(status: int) -> Answer:
-    """Refuse, and repeat the request in the message."""
+    """Refuse the request, and repeat it in the message."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         for part in (request.content, request.content[-150:], str(request.headers.raw).encode()):
@@ -76,7 +76,7 @@ ANSWERS: tuple[Answer, ...] = (
 
 
 def requests() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Return requests that carry secrets in the right and in wrong places."""
+    """Return requests with secrets in valid and invalid places."""
     one = "/v1/integrations/a"
     yield "POST", "/v1/integrations", {"json": BODY}
     yield "PUT", one, {"json": {"key": PROVIDER, "configurations": BODY["configurations"]}}

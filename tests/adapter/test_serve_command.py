@@ -1,4 +1,4 @@
-"""The command as a process: its output, its end, and the official SDK against it."""
+"""The command as a process: its output, how it stops, and requests from the official SDK."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ def test_it_serves_the_simulator_without_any_account(project: Project) -> None:
         body = {"slug": "a", "name": "A", "ai_provider_id": "openai", "key": SECRET}
         assert client.post("/v1/integrations", json=body).status_code == 200
         assert client.get("/v1/integrations").json()["total"] == 1
-        # The client's connection is still open, and does not hold up the end.
+        # The connection of the client is still open and must not delay the exit.
         assert adapter.end() == 143
     assert [json.loads(line)["status"] for line in adapter.lines] == [200, 200]
     assert SECRET not in "".join(adapter.lines)

@@ -1,4 +1,4 @@
-"""The options of `serve`: when it refuses to start, and what they change."""
+"""The options of `serve`: their effects, and when it refuses to start."""
 
 import asyncio
 import io
@@ -53,7 +53,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 class Running:
-    """An adapter in this process; `log_lines` is what it wrote to stderr."""
+    """Adapter in this process; `log_lines` is what it wrote to stderr."""
 
     def __init__(self, at: serve.Addresses, err: io.StringIO) -> None:
         self.at = at
@@ -152,7 +152,7 @@ def test_an_invalid_token_file_shows_the_format(
     assert "canary" not in err.getvalue()
 
 
-def test_a_foreign_address_has_its_own_hint(project: Project) -> None:
+def test_an_address_of_another_machine_has_a_hint(project: Project) -> None:
     err = io.StringIO()
     words = ["serve", "--rest-port", "0", "--mcp-port", "0", "--host", "192.0.2.1"]
     assert run(words, Console(stdin=None, stdout=io.StringIO(), stderr=err)) == 3

@@ -1,4 +1,4 @@
-"""The ports over sockets: framing, slow clients, and a graceful stop."""
+"""The ports over sockets: framing, slow clients and graceful shutdown."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ USUAL = ServerLimits()
 
 
 class Served:
-    """A REST port that listens."""
+    """Listening REST port."""
 
     def __init__(self, ports: Ports, port: int, stop: asyncio.Event) -> None:
         self.ports = ports
@@ -41,7 +41,7 @@ class Served:
             writer.close()
 
     async def say(self, *lines: bytes, body: bytes = b"", token: str = WRITER) -> bytes:
-        """Send one request, head line by line, and read until the connection ends."""
+        """Send one request with its head line by line, and read until the connection is closed."""
         reader, writer = await self.connect()
         writer.write(self.head(*lines, token=token) + body)
         return await reader.read()
@@ -76,7 +76,7 @@ async def serving(
 def over_sockets(
     work: Callable[[Served], Awaitable[Any]], ports: Ports | None = None, **options: Any
 ) -> Any:
-    """Run work against a served REST port."""
+    """Run a coroutine against a served REST port."""
 
     async def run() -> Any:
         async with serving(ports or Ports(), **options) as served:
@@ -86,7 +86,7 @@ def over_sockets(
 
 
 def is_framed_problem(answer: bytes, status: int) -> bool:
-    """Return whether bytes of a connection are one problem in the form of RFC 9457."""
+    """Return whether a response is one problem document (RFC 9457)."""
     head, _, body = answer.partition(b"\r\n\r\n")
     lines = head.lower().split(b"\r\n")
     return (
@@ -97,7 +97,7 @@ def is_framed_problem(answer: bytes, status: int) -> bool:
     )
 
 
-def test_two_kinds_of_length_are_refused_and_the_connection_closes() -> None:
+def test_two_framing_headers_are_refused_and_the_connection_is_closed() -> None:
     smuggled = b"0\r\n\r\nDELETE /v1/integrations/a HTTP/1.1\r\n\r\n"
     ports = Ports()
     answer = over_sockets(
@@ -248,7 +248,7 @@ def test_a_body_with_broken_framing_is_400_and_sends_nothing() -> None:
     assert ports.wire.requests == []
 
 
-def test_continued_garbage_is_answered_once() -> None:
+def test_repeated_garbage_is_answered_once() -> None:
     async def work(served: Served) -> bytes:
         reader, writer = await served.connect()
         for _ in range(3):

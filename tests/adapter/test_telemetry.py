@@ -1,4 +1,4 @@
-"""The access log and the metrics: one line for each request, without what it carried."""
+"""Access log and metrics: one line for each request, without its contents."""
 
 import json
 
@@ -43,7 +43,7 @@ def test_control_characters_cannot_forge_a_line() -> None:
     assert line.isprintable()
 
 
-def test_a_failure_line_has_places_and_no_message() -> None:
+def test_a_failure_line_has_code_locations_and_no_message() -> None:
     try:
         raise ValueError("canary")
     except ValueError as error:

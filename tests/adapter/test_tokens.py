@@ -1,4 +1,4 @@
-"""Tokens: how they are parsed, and that none of them is ever shown."""
+"""Tokens: parsing, and that none is ever shown."""
 
 import pytest
 
@@ -55,7 +55,7 @@ def test_every_bad_line_is_named_at_once() -> None:
         f"a read {WRITER}\nb read {WRITER}\n",
     ],
 )
-def test_no_token_or_a_duplicate_is_refused(text: str) -> None:
+def test_an_empty_list_and_a_duplicate_token_are_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
         parse_tokens(text, file="tokens")
 

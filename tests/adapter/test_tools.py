@@ -1,4 +1,4 @@
-"""The operations as MCP tools, called by the library's own client in both protocol revisions."""
+"""The operations as MCP tools, called by the client of the library in both protocol revisions."""
 
 import asyncio
 import json
@@ -55,7 +55,7 @@ async def connected(
 
 
 def talk(ports: Ports, work: Callable[[Client], Awaitable[Any]], **options: Any) -> Any:
-    """Run work with a connected client."""
+    """Run a coroutine with a connected client."""
 
     async def run() -> Any:
         async with connected(ports, **options) as client:
@@ -70,7 +70,7 @@ def call(ports: Ports, name: str, arguments: dict[str, Any], **options: Any) -> 
 
 
 def post(ports: Ports, *, method: str = "POST", path: str = "/mcp", **options: Any) -> Any:
-    """Make one plain request to the MCP port."""
+    """Send one plain HTTP request to the MCP port."""
     app: Any = ports.mcp
 
     async def run() -> httpx.Response:
@@ -219,7 +219,7 @@ def test_a_failure_has_the_members_of_a_problem() -> None:
     assert facts == (409, "AB07", "Slug is taken")
 
 
-def test_a_failure_agrees_with_the_output_schema_for_clients_that_insist() -> None:
+def test_a_failure_conforms_to_the_output_schema() -> None:
     listed = talk(Ports(), lambda client: client.list_tools())
     problem = call(Ports(wire=Wire(refuses(404))), "get-integration", {"slug": "a"})
     for tool in listed.tools:
@@ -356,7 +356,7 @@ def test_a_body_that_is_not_json_is_415(more: dict[str, str]) -> None:
     assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_the_middleware_is_the_same_as_for_rest() -> None:
+def test_the_middleware_is_that_of_rest() -> None:
     ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     good = bearer(accept="application/json")
     assert post(Ports(), headers=good, json=ping).status_code == 200

@@ -160,7 +160,7 @@ def test_after_a_write_without_an_answer_the_outcome_is_unknown() -> None:
     assert "unknown" not in read["detail"]
 
 
-def test_every_detail_is_made_of_whole_sentences() -> None:
+def test_every_detail_consists_of_complete_sentences() -> None:
     unknown = " It is unknown whether the call was carried out; read the integration to check."
     cases = {
         "The upstream gave no reason.": raw(400, b""),
@@ -203,8 +203,8 @@ UNSERIALISABLE = [
 ]
 
 
-def test_a_lone_surrogate_in_one_record_hides_no_other() -> None:
-    """REST passes on what came; a tool result has to be UTF-8."""
+def test_a_lone_surrogate_in_one_record_does_not_hide_others() -> None:
+    """REST relays the bytes; a tool result must be UTF-8."""
     content = b'{"total": 1, "data": [{"name": "Ops \\ud83d", "tags": {"\\uDFFF": ["\\ud800"]}}]}'
     ports = Ports(wire=Wire(raw(200, content, content_type="application/json")))
     response = ports.ask("GET", "/v1/integrations")
@@ -241,7 +241,7 @@ def test_an_answer_that_cannot_be_passed_on_reports_the_outcome_of_the_write(
     assert len(ports.wire.requests) == 7
 
 
-def test_an_answer_that_is_nested_as_deep_as_possible_arrives_whole() -> None:
+def test_the_most_deeply_nested_answer_is_relayed_in_full() -> None:
     content = nested(100)
     ports = Ports(wire=Wire(raw(200, content, content_type="application/json")))
     assert ports.ask("GET", ONE).content == content

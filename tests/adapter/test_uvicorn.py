@@ -1,7 +1,8 @@
-"""Versions of uvicorn with whose internals the adapter was tested.
+"""Versions of uvicorn whose internals the adapter was tested with.
 
-`reconciler.adapter.http_protocol` and `reconciler.adapter.server` extend classes that uvicorn does
-not promise to keep. Before the range in pyproject.toml grows, run `tests/adapter` with the new one.
+`reconciler.adapter.http_protocol` and `reconciler.adapter.server` extend classes outside the public
+API of uvicorn. Before you extend the range in pyproject.toml, run `tests/adapter` with the new
+version.
 """
 
 import inspect
@@ -17,7 +18,7 @@ from tests.end_to_end.harness import ROOT
 FIRST, BEFORE = (0, 34), (0, 55)
 
 
-def test_the_installed_version_is_in_the_range_that_was_tried() -> None:
+def test_the_installed_version_is_in_the_tested_range() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     serve = project["optional-dependencies"]["serve"]
     [wanted] = [name for name in serve if name.startswith("uvicorn")]
@@ -29,7 +30,7 @@ def test_the_installed_version_is_in_the_range_that_was_tried() -> None:
     assert FIRST <= installed < BEFORE
 
 
-def test_what_is_extended_is_there() -> None:
+def test_the_extended_classes_exist() -> None:
     for name in (
         "connection_made",
         "connection_lost",

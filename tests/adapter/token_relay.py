@@ -1,7 +1,7 @@
-"""Relay that adds a token to requests, for suites that cannot send one.
+"""Proxy that adds a token to requests, for test suites that cannot send one.
 
-`python -m tests.adapter.token_relay LISTEN_PORT ADAPTER_PORT TOKEN`. All else goes through as
-it came, `Host` and `Origin` included, so that those are still judged by the adapter.
+`python -m tests.adapter.token_relay LISTEN_PORT ADAPTER_PORT TOKEN`. Everything else is forwarded
+unchanged, including `Host` and `Origin`, which the adapter checks.
 """
 
 import asyncio

@@ -1,1 +1,1 @@
-"""The rules of the house, checked by reading the code instead of running it."""
+"""Rules about the structure of the code, checked by reading it instead of running it."""

@@ -1,4 +1,4 @@
-"""No module imports itself through others, wherever in a module the import stands."""
+"""No import cycles, including imports in functions and under TYPE_CHECKING."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter
@@ -8,11 +8,11 @@ from tests.architecture.source import PACKAGE, modules, nodes
 Graph = dict[str, set[str]]
 
 
-def test_no_module_imports_itself_through_others() -> None:
+def test_there_is_no_import_cycle() -> None:
     assert cycle_of(imports()) == []
 
 
-def test_a_cycle_under_type_checking_or_within_a_function_is_found() -> None:
+def test_a_cycle_under_type_checking_or_in_a_function_is_found() -> None:
     names = {"a", "b"}
     type_checking = "if TYPE_CHECKING:\n    from reconciler.b import B"
     lazy = "def use():\n    from reconciler import a"
@@ -24,7 +24,7 @@ def test_a_cycle_under_type_checking_or_within_a_function_is_found() -> None:
 
 
 def imports() -> Graph:
-    """Return each module with the modules of the package that it imports."""
+    """Return the modules of the package that each module imports."""
     trees = {_dotted(file): tree for file, tree in modules()}
     return {name: imported_by(tree, set(trees)) for name, tree in trees.items()}
 
@@ -39,7 +39,7 @@ def imported_by(tree: ast.Module, known: set[str]) -> set[str]:
             package = _within(node.module)
             submodules = {f"{package}.{alias.name}".lstrip(".") for alias in node.names}
             found |= submodules & known
-            # A name that is no module is defined in the package itself.
+            # A name that is not a module is defined in the package itself.
             if not submodules <= known:
                 found.add(package)
     return found & known
@@ -56,7 +56,7 @@ def cycle_of(graph: Graph) -> list[str]:
 
 
 def _within(module: str) -> str:
-    """Return a module's name within the package, empty for the package and for any other."""
+    """Return a module's name within the package; empty for the package itself and for others."""
     package, _, name = module.partition(".")
     return name if package == PACKAGE.name else ""
 

@@ -1,6 +1,6 @@
-"""Facts about fields stand in the schema alone: a rule asks there, and names no field.
+"""Only the schema has facts about fields; other code reads the schema and names no field.
 
-`test_one_field` adds a field to it and sees it in everything that derives from it.
+`test_one_field` adds a field to the schema and checks everything that is derived from it.
 """
 
 import ast
@@ -16,7 +16,7 @@ MOST_MODULES = 3
 
 
 def names(tree: ast.Module) -> Iterator[str]:
-    """List the strings, the attributes and the fields of classes in a module."""
+    """Return the strings, the attributes and the fields of classes in a module."""
     for node in nodes(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
@@ -46,7 +46,7 @@ def modules_and_names() -> dict[str, frozenset[str]]:
         "azure_auth_mode",
     ],
 )
-def test_a_field_is_named_in_few_modules(field: str) -> None:
+def test_few_modules_name_a_field(field: str) -> None:
     found = [
         module
         for module, named in modules_and_names().items()

@@ -1,4 +1,4 @@
-"""Who may import whom: the contracts in pyproject.toml, and what a contract cannot express."""
+"""Import rules: the contracts in pyproject.toml, and rules that a contract cannot express."""
 
 import ast
 import os
@@ -33,7 +33,7 @@ def test_every_import_contract_is_kept(
 
 
 @pytest.mark.parametrize("place", PURE)
-def test_the_pure_core_calls_no_clock_file_or_dice(place: str) -> None:
+def test_the_pure_core_uses_no_clock_file_or_random_number(place: str) -> None:
     found = [
         f"{name}:{line}: {called}"
         for name, tree in modules(place)

@@ -1,4 +1,4 @@
-"""The map of the package, `reconciler/README.md`: what it names exists, and its examples work."""
+"""The map in `reconciler/README.md`: the named modules exist, and the examples work."""
 
 import re
 import sys
@@ -15,7 +15,7 @@ MAP = (PACKAGE / "README.md").read_text(encoding="utf-8")
 LONGEST_TOUR = 3
 
 
-def test_every_module_that_it_names_exists() -> None:
+def test_every_named_module_exists() -> None:
     named = set(re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.(?:py|md))`", MAP))
     assert "planning/updates.py" in named
     assert {name for name in named if not (PACKAGE / name).is_file()} == set()
@@ -27,7 +27,7 @@ def test_it_describes_every_package() -> None:
     assert packages - rows == set()
 
 
-def test_every_tour_opens_three_files_at_most() -> None:
+def test_every_question_is_answered_by_at_most_three_files() -> None:
     tours = [line for line in MAP.splitlines() if " → " in line and line.startswith("| ")]
     lengths = [len(re.findall(r"\.py`", line)) for line in tours]
     assert len(lengths) >= 3

@@ -1,4 +1,4 @@
-"""What `-m` selects: the inner loop needs nothing but pip, and no marker hides a test from CI."""
+"""Selection by marker: fast tests need only pip packages, and CI runs every test."""
 
 import subprocess
 import sys
@@ -22,11 +22,11 @@ def collected(*arguments: str) -> list[str]:
         text=True,
         check=False,
     )
-    assert done.returncode in {0, 5}, done.stdout  # 5: nothing is left
+    assert done.returncode in {0, 5}, done.stdout  # 5: no test was selected
     return [line for line in done.stdout.splitlines() if line.startswith("tests/")]
 
 
-def test_the_inner_loop_leaves_out_what_is_slow_or_needs_other_programs() -> None:
+def test_the_fast_tests_exclude_slow_tests_and_those_that_need_other_programs() -> None:
     assert collected("-m", "not slow", ALL_NEED_PROGRAMS, ALL_SLOW) == []
 
 

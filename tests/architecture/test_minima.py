@@ -1,4 +1,4 @@
-"""The oldest versions that `.ci/run` tests are those that pyproject.toml allows."""
+"""`.ci/run` tests the oldest versions that pyproject.toml allows."""
 
 import re
 import tomllib

@@ -1,7 +1,7 @@
-"""A field of the API is one line: the schema alone makes it known everywhere.
+"""A new field of the API is one line in the schema, from which everything else is derived.
 
-The line is added to a copy of the package, which then runs as a user runs it. The simulator is that
-of the real package and knows nothing of the field.
+The line is added to a copy of the package, whose commands then run as a user runs them. The
+simulator is that of the real package and does not know the field.
 """
 
 import json
@@ -38,12 +38,12 @@ print(json.dumps(done))
 
 @dataclass
 class Copy:
-    """A copy of the package with one more field, and a project whose commands it runs."""
+    """Copy of the package with one more field, and a project for its commands."""
 
     project: Project
 
     def run(self, *commands: str) -> list[tuple[int, str]]:
-        """Run commands in one process; each gives its exit code and what it printed."""
+        """Run commands in one process; return the exit code and the output of each."""
         done = subprocess.run(
             [sys.executable, "-c", COMMANDS, json.dumps([line.split() for line in commands])],
             cwd=self.project.folder,
@@ -60,7 +60,7 @@ class Copy:
 def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     folder = tmp_path_factory.mktemp("one-field")
     source = folder / "source"
-    shutil.copytree(PACKAGE, source / "reconciler")  # compiled modules as well: it starts at once
+    shutil.copytree(PACKAGE, source / "reconciler")  # with compiled modules: starts faster
     module = source / "reconciler" / "domain" / "integration.py"
     text = module.read_text(encoding="utf-8")
     assert text.count(NEXT_FIELD) == 1
@@ -79,7 +79,7 @@ def changes(plan: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_a_field_that_is_added_to_the_schema_is_known_everywhere(changed: Copy) -> None:
+def test_a_field_added_to_the_schema_is_known_everywhere(changed: Copy) -> None:
     changed.project.integration("alpha", routing_hint="eu")
     validated, created, again = changed.run("validate", "apply --yes", "plan --format json")
     assert validated[0] == created[0] == 0, (validated, created)

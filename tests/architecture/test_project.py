@@ -1,4 +1,4 @@
-"""What the project says about itself agrees with what it contains and tests."""
+"""The metadata of the project matches its contents and its tests."""
 
 import re
 import tomllib
@@ -16,7 +16,7 @@ def test_the_package_has_type_information() -> None:
     assert "Typing :: Typed" in PROJECT["classifiers"]
 
 
-def test_the_python_versions_are_those_that_ci_tests() -> None:
+def test_the_declared_python_versions_are_those_that_ci_tests() -> None:
     ci = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
     tested = ci["jobs"]["check"]["strategy"]["matrix"]["python"]
     named = [c.rpartition(" :: ")[2] for c in PROJECT["classifiers"] if ":: Python :: 3." in c]
@@ -24,7 +24,7 @@ def test_the_python_versions_are_those_that_ci_tests() -> None:
     assert PROJECT["requires-python"] == f">={tested[0]}"
 
 
-def test_the_project_names_authors_and_keywords_and_no_license_that_nobody_gave() -> None:
+def test_the_project_has_authors_and_keywords_and_no_license() -> None:
     assert PROJECT["authors"]
     assert PROJECT["keywords"]
     assert "license" not in PROJECT
@@ -36,6 +36,6 @@ def test_the_changelog_has_the_unreleased_changes_and_this_version() -> None:
     assert versions[:2] == ["Unreleased", PROJECT["version"]]
 
 
-def test_the_changelog_groups_changes_by_the_names_of_keep_a_changelog() -> None:
+def test_the_changelog_uses_the_groups_of_keep_a_changelog() -> None:
     names = set(re.findall(r"^### (.+)$", CHANGELOG, re.MULTILINE))
     assert names <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}

@@ -1,4 +1,4 @@
-"""What the documentation quotes is what the commands print, and its links lead somewhere."""
+"""The documentation quotes the real output of commands, and its links resolve."""
 
 import itertools
 import os
@@ -33,7 +33,7 @@ DOCUMENTS = [
 ]
 
 
-def test_the_help_in_the_readme_is_the_help_of_the_command() -> None:
+def test_the_help_in_the_readme_is_that_of_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "reconciler", "--help"],
         cwd=ROOT,
@@ -53,11 +53,11 @@ def test_the_first_screen_holds_both_commands_for_a_fresh_machine() -> None:
         assert any(line.strip() == command for line in FIRST_SCREEN)
 
 
-def test_ci_finds_those_two_commands_and_no_other() -> None:
+def test_ci_finds_only_those_two_commands() -> None:
     assert len(re.findall("^python3 -m venv", README, re.MULTILINE)) == 2
 
 
-def test_the_front_page_is_short() -> None:
+def test_the_front_page_has_at_most_200_lines() -> None:
     assert len(README.splitlines()) <= LONGEST_README
 
 
@@ -68,7 +68,7 @@ def test_the_picture_of_a_plan_is_what_the_command_prints() -> None:
     )
 
 
-def test_the_mistake_in_the_guide_is_reported_as_the_guide_shows(tmp_path: Path) -> None:
+def test_the_error_in_the_guide_is_reported_as_shown(tmp_path: Path) -> None:
     guide = (ROOT / "desired-state/README.md").read_text(encoding="utf-8")
     (quoted,) = re.findall(r"```text\n(error\[.*?)```", guide, re.DOTALL)
     project = Here.with_examples(tmp_path)
@@ -92,7 +92,7 @@ def test_every_sample_names_the_target(file: Path) -> None:
     for block in MarkdownIt().parse(file.read_text(encoding="utf-8")):
         for line in block.content.splitlines() if block.type == "fence" else ():
             found = USES_A_TARGET.search(line)
-            # `name:` is the title of a workflow.
+            # `name:` is the title of a workflow, not a target.
             if found and not line.startswith((FRESH_MACHINE, "name: ")):
                 assert "--target " in found["before"], line
 
@@ -109,7 +109,7 @@ def test_the_section_about_an_organisation_works_as_written(tmp_path: Path) -> N
     for slug in ("openai-production", "elsewhere"):
         world.put("POST", "/integrations", existing(slug))
     with serving(world=world) as upstream:
-        # The variable that the section names for a rehearsal.
+        # The variable that the section names for a trial run.
         assert "`PORTKEY_BASE_URL`" in section
         project = Here(folder, PORTKEY_API_KEY="pk-1", PORTKEY_BASE_URL=upstream.url)
         shutil.rmtree(project.files)
@@ -126,14 +126,14 @@ def existing(slug: str) -> dict[str, str]:
     return {**body, "key": "sk-first-0a1b2c3d4e5f"}
 
 
-def test_the_number_of_calls_that_are_struck_is_the_one_in_the_list_of_promises() -> None:
+def test_the_number_of_interrupted_calls_is_the_one_in_the_guarantees() -> None:
     promises = (ROOT / "tests/README.md").read_text(encoding="utf-8")
     assert f"each of its {calls()} calls with {len(KINDS)} kinds of fault" in promises
 
 
 @cache
 def links(file: Path) -> list[str]:
-    """Return the targets of links and pictures that are relative."""
+    """Return the relative targets of links and pictures."""
     found: list[str] = []
     for token in MarkdownIt().enable("table").parse(file.read_text(encoding="utf-8")):
         for inline in [token, *(token.children or ())]:
@@ -158,7 +158,7 @@ def anchors(file: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: file.relative_to(ROOT).as_posix())
-def test_every_relative_link_leads_somewhere(file: Path) -> None:
+def test_every_relative_link_resolves(file: Path) -> None:
     for link in links(file):
         path, _, anchor = link.partition("#")
         target = (file.parent / path).resolve() if path else file
@@ -166,7 +166,7 @@ def test_every_relative_link_leads_somewhere(file: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
-def test_every_document_is_reached_from_the_front_page() -> None:
+def test_every_document_is_reachable_from_the_front_page() -> None:
     reached: set[Path] = set()
     unread = [ROOT / "README.md"]
     while unread:

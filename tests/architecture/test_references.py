@@ -1,8 +1,8 @@
-"""Each document that is named is in this repository, each section or link leads to a place in it.
+"""Each reference to a document, section or link resolves within this repository.
 
-A reference is `remote/API.md §1.4`; `§1.5` after it means the same document. In a document with
-numbered headings a section is one of its own. Documents of other repositories are written
-`owner/repository: path` and are not checked.
+A reference is written `remote/API.md §1.4`; a following `§1.5` refers to the same document. In a
+document with numbered headings, `§` refers to its own sections. Documents of other repositories are
+written `owner/repository: path` and are not checked.
 """
 
 import ast
@@ -35,7 +35,7 @@ LINK = re.compile(r"\]\((?P<target>[^)#:\s]*)(?:#(?P<anchor>[^)\s]*))?\)")
 
 
 def files() -> list[Path]:
-    """Return the files that people read."""
+    """Return the tracked files that contain prose."""
     found = [ROOT / "README.md", ROOT / "pyproject.toml"]
     for place in PLACES:
         for path in sorted((ROOT / place).rglob("*")):
@@ -46,10 +46,10 @@ def files() -> list[Path]:
 
 
 def words(path: Path) -> str:
-    """Return what a file says: all of a document, comments and strings of a program.
+    """Return the prose of a file: all of a document, or the comments and strings of a program.
 
-    Strings of a test count if they are docstrings or name a section. Others hold the names of files
-    that it writes.
+    Strings of a test count only if they are docstrings or name a section; others are often names of
+    files that the test writes.
     """
     text = path.read_text(encoding="utf-8")
     if path.suffix != ".py":
@@ -62,14 +62,14 @@ def words(path: Path) -> str:
 
 
 def comments(text: str) -> Iterator[tuple[int, str]]:
-    """List the comments of a program, each with its line."""
+    """Return the comments of a program, each with its line."""
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
 
 
 def strings(tree: ast.Module, *, is_test: bool) -> Iterator[tuple[int, str]]:
-    """List the strings of a program that count, each with its line."""
+    """Return the strings of a program that count, each with its line."""
     docstrings = {node.value for node in nodes(tree) if isinstance(node, ast.Expr)}
     for node in nodes(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -79,7 +79,7 @@ def strings(tree: ast.Module, *, is_test: bool) -> Iterator[tuple[int, str]]:
 
 
 def resolve(name: str, reader: Path) -> Path | None:
-    """Return the document that a reader of a file finds under this name."""
+    """Return the document to which this name refers in a file."""
     for folder in (reader.parent, PACKAGE, ROOT):
         if (folder / name).is_file():
             return folder / name
@@ -93,7 +93,7 @@ def sections(document: Path) -> frozenset[str]:
 
 
 def dead_ends(text: str, reader: Path) -> Iterator[str]:
-    """List the references in the words of a file that lead nowhere."""
+    """Return the references in the prose of a file that do not resolve."""
     is_numbered = reader.suffix == ".md" and bool(sections(reader))
     document = reader if is_numbered else None
     for match in REFERENCE.finditer(ELSEWHERE.sub("", text)):
@@ -115,7 +115,7 @@ def anchors(document: Path) -> set[str]:
 
 
 def dead_links(text: str, document: Path) -> Iterator[str]:
-    """List the Markdown links of a document that lead to no file or no heading."""
+    """Return the Markdown links of a document whose file or heading does not exist."""
     for match in LINK.finditer(text):
         target = document.parent / match["target"] if match["target"] else document
         if not target.exists():
@@ -160,7 +160,7 @@ def test_every_link_leads_to_a_file_and_a_heading() -> None:
         ),
     ],
 )
-def test_a_reference_that_leads_nowhere_is_found(text: str, expected: list[str]) -> None:
+def test_a_reference_that_does_not_resolve_is_found(text: str, expected: list[str]) -> None:
     assert list(dead_ends(text, PACKAGE / "errors.py")) == expected
 
 
@@ -184,5 +184,5 @@ def test_comments_and_docstrings_are_read(program: str, tmp_path: Path) -> None:
         ("[here](#gone)", ["README.md has no heading #gone"]),
     ],
 )
-def test_a_link_that_leads_nowhere_is_found(text: str, expected: list[str]) -> None:
+def test_a_link_that_does_not_resolve_is_found(text: str, expected: list[str]) -> None:
     assert list(dead_links(text, ROOT / "README.md")) == expected

@@ -1,17 +1,17 @@
-"""Where the value of a secret may be taken out of its wrapper."""
+"""Modules that may reveal the value of a secret."""
 
 import ast
 
 from tests.architecture.source import calls, modules, nodes
 
 ALLOWED = {
-    "cli/ledger_access.py",  # the ledger's own URL and pepper, for the database and for HMAC
-    "desired/yaml_writer.py",  # a literal that a file may hold, at the moment it is written
-    "domain/secrets.py",  # fingerprints and masks are computed inside
-    "fleet/temporal/client.py",  # the key of Temporal's cloud, for its own client
-    "github/rest.py",  # the header with the job's token
-    "remote/wire_secrets.py",  # the request body, at the moment it is written
-    "remote/client.py",  # the header with the API key; secrets that a server echoes are cut out
+    "cli/ledger_access.py",  # the URL and the pepper of the ledger, for the database and HMAC
+    "desired/yaml_writer.py",  # a literal that a file may hold, when it is written
+    "domain/secrets.py",  # computes fingerprints and masks
+    "fleet/temporal/client.py",  # the key of Temporal Cloud, for its client
+    "github/rest.py",  # the header with the token of the job
+    "remote/wire_secrets.py",  # the request body, when it is serialized
+    "remote/client.py",  # the header with the API key; secrets that a server echoes are redacted
 }
 
 
@@ -25,7 +25,7 @@ def test_only_named_modules_reveal_a_secret() -> None:
     assert found <= ALLOWED, f"revealed in {sorted(found - ALLOWED)}"
 
 
-def test_nothing_reaches_around_the_wrapper() -> None:
+def test_no_module_bypasses_the_wrapper() -> None:
     found = {
         name
         for name, tree in modules()

@@ -1,4 +1,4 @@
-"""Budgets: a function or a file that outgrows them wants to be two."""
+"""Size limits of functions and files."""
 
 import ast
 
@@ -39,12 +39,12 @@ def test_no_file_is_longer_than_four_hundred_and_fifty_lines() -> None:
     assert {name: n for name, n in lengths.items() if n > LONGEST_FILE} == {}
 
 
-def test_every_module_says_what_it_is_for() -> None:
+def test_every_module_has_a_docstring() -> None:
     silent = [name for name, tree in modules() if not ast.get_docstring(tree)]
     assert silent == []
 
 
-def test_the_top_level_holds_what_it_should_and_nothing_else() -> None:
+def test_the_top_level_contains_only_the_documented_entries() -> None:
     ignored = {line.rstrip("/") for line in (ROOT / ".gitignore").read_text().splitlines()}
     there = {path.name for path in ROOT.iterdir()}
     assert there - TOP_LEVEL - ignored == set()

@@ -1,4 +1,4 @@
-"""Starting is instant because nothing heavy is imported before it is needed."""
+"""Start-up is fast because heavy modules are imported only when they are needed."""
 
 import os
 import re
@@ -125,7 +125,7 @@ ONLY_FOR_WHO = {
 
 
 def imported_by(*arguments: str) -> set[str]:
-    """Run the command with the interpreter's import log and give the names of the modules."""
+    """Run a command with the interpreter's import log and return the names of the modules."""
     environment = {"PATH": os.defpath, "LANG": "C.UTF-8"}
     done = subprocess.run(
         [*LOGGING, *arguments],
@@ -139,7 +139,7 @@ def imported_by(*arguments: str) -> set[str]:
 
 
 def loaded(names: set[str], budget: set[str]) -> set[str]:
-    """Return the modules that are, or are inside, one of a budget."""
+    """Return the modules that are in a budget, or inside a package of it."""
     return {name for name in names if any(f"{name}.".startswith(f"{part}.") for part in budget)}
 
 
@@ -155,7 +155,7 @@ def test_help_and_version_load_nothing_heavy(option: str) -> None:
 
 
 @pytest.mark.parametrize("command", [("validate",), ("fmt", "--check"), ("explain", "models")])
-def test_commands_about_files_load_nothing_for_the_api(command: tuple[str, ...]) -> None:
+def test_offline_commands_load_no_module_for_the_api(command: tuple[str, ...]) -> None:
     names = imported_by(*command)
     assert "reconciler.domain.model" in names
     assert loaded(names, FILES_ONLY) == set()
@@ -163,7 +163,7 @@ def test_commands_about_files_load_nothing_for_the_api(command: tuple[str, ...])
 
 @pytest.mark.slow
 @pytest.mark.parametrize("has_ledger", [False, True])
-def test_a_plan_loads_neither_sqlalchemy_nor_what_only_apply_needs(
+def test_a_plan_loads_neither_sqlalchemy_nor_modules_of_apply(
     tmp_path: Path, *, has_ledger: bool
 ) -> None:
     project = Project(tmp_path, PORTKEY_API_KEY="pk-test")
@@ -183,13 +183,13 @@ def test_a_plan_loads_neither_sqlalchemy_nor_what_only_apply_needs(
 
 
 @pytest.mark.slow
-def test_a_check_for_drift_loads_hardly_more_than_a_plan(tmp_path: Path) -> None:
+def test_a_drift_check_loads_few_more_modules_than_a_plan(tmp_path: Path) -> None:
     project = Project(tmp_path, PORTKEY_API_KEY="pk-test")
     project.integration("alpha")
     with project.serving() as url:
         project.config(url, api_key="${env:PORTKEY_API_KEY}")
         assert project.run("apply", "--yes").code == 0
-        # The second incremental check also reads what the first has stored.
+        # The second incremental check also reads what the first one stored.
         checks = [(), ("--incremental",), ("--incremental",)]
         done = [project.run("drift", *options, command=LOGGING) for options in checks]
     assert [each.code for each in done] == [0, 0, 0]
@@ -215,7 +215,7 @@ def test_only_an_html_report_loads_the_template_engine(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--who",)])
-def test_only_a_report_that_names_writers_loads_what_finds_them(
+def test_only_a_report_with_writers_loads_attribution(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     project = Project(tmp_path)

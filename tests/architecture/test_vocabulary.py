@@ -14,16 +14,16 @@ from tests.architecture.source import PACKAGE, ROOT, modules, nodes
 PRIVATE_WORDS = (
     "anew|clerk|crew|discreet|fulfilment|lanes|likeness|muster|newcomers|somebody|told|whoever"
 )
-"""Words with a standard term beside them, wherever they stand."""
+"""Words that are banned everywhere, because a standard term exists."""
 
 PRIVATE_NAMES = "books|door|meeting|picture|presence|remarks|wish"
-"""Further words that name nothing in code; a sentence may need them."""
+"""Further words that are banned in names; a sentence may need them."""
 
 PHRASE = r"(?:is|are|was|were)\s+to\s+be"
-"""`must be`, or what the subject does."""
+"""Use `must be`, or an active verb."""
 
 FIRST_WORDS = {"Give", "Gives", "Say", "Says", "Tell", "Tells"}
-"""Beginnings of a docstring that hide whether a function returns, writes or sends."""
+"""First words of a docstring that leave open whether a function returns, writes or sends."""
 
 _IN_TEXT = re.compile(rf"(?<![a-z])(?:{PRIVATE_WORDS}|{PHRASE})(?![a-z])", re.IGNORECASE)
 _IN_NAMES = re.compile(rf"(?<![a-z])(?:{PRIVATE_NAMES}|{PRIVATE_WORDS})(?![a-z])", re.IGNORECASE)
@@ -56,7 +56,7 @@ def in_text(text: str) -> Iterator[tuple[int, str]]:
 def in_names(text: str) -> Iterator[tuple[int, str]]:
     """Find banned words in the identifiers of a module."""
     if not _IN_NAMES.search(in_words(text)):
-        return  # without any, also in its strings; reading the tokens of all modules takes a second
+        return  # the text has none; tokenizing all modules takes a second
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.NAME and (match := _IN_NAMES.search(in_words(token.string))):
             yield token.start[0], match.group()
@@ -76,7 +76,7 @@ def places(file: Path, found: Iterator[tuple[int, str]]) -> list[str]:
     return [f"{name}:{line}: {word}" for line, word in found]
 
 
-def test_no_module_and_no_identifier_has_a_private_name() -> None:
+def test_no_module_or_identifier_has_a_private_name() -> None:
     found = [p for file in sources() for p in places(file, in_names(file.read_text("utf-8")))]
     found += [
         f"{name}: {match.group()}"
@@ -94,7 +94,7 @@ def test_prose_and_messages_use_plain_words(folder: str) -> None:
     assert not found, "\n".join(found)
 
 
-def test_docstrings_say_what_a_function_does() -> None:
+def test_docstrings_begin_with_a_specific_verb() -> None:
     found = [p for name, tree in modules() for p in places(PACKAGE / name, in_docstrings(tree))]
     assert not found, "\n".join(found)
 

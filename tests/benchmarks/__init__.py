@@ -1,1 +1,1 @@
-"""How fast, with how many calls and how much memory: `python -m tests.benchmarks`."""
+"""Benchmarks of time, calls and memory: `python -m tests.benchmarks`."""

@@ -1,11 +1,12 @@
 """`python -m tests.benchmarks`: measure the installed command and print a table.
 
-    --quick        a dozen integrations a case: does it all work, and with how many calls?
-    --only CASE    just this case; may be repeated
-    --repeat N     runs a case is measured with (3)
-    --out FOLDER   write benchmarks.md and benchmarks.svg there, too
+    --quick        a dozen integrations per case, as a smoke test that counts the calls
+    --only CASE    only this case; can be repeated
+    --repeat N     measure each case N times (default 3)
+    --out FOLDER   also write benchmarks.md and benchmarks.svg there
 
-Wall times mean little on a machine that does something else; ratios, calls, CPU and memory hold.
+Wall times are reliable only on an idle machine; ratios, calls, CPU and memory are also reliable on
+a busy one.
 """
 
 import argparse
@@ -23,7 +24,7 @@ ONLINE = frozenset({"octodns"})
 
 
 def run(bench: Bench, only: Sequence[str] = ()) -> list[Row]:
-    """Measure the cases that were named, or all."""
+    """Measure the named cases, or all of them."""
     rows: list[Row] = []
     for name, case in CASES.items():
         if name in only or (not only and not (bench.quick and name in ONLINE)):
@@ -34,7 +35,7 @@ def run(bench: Bench, only: Sequence[str] = ()) -> list[Row]:
 
 
 def main() -> None:
-    """Read the command line, measure, print."""
+    """Parse the command line, measure the cases and print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--quick", action="store_true")

@@ -1,4 +1,4 @@
-"""What every case works with: a folder, sizes, how often to repeat; and the row it gives."""
+"""Settings shared by all cases (folder, sizes, repetitions), and the row that a case returns."""
 
 import sys
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ SECRETS = {"SECRET_BENCHMARK": "sk-benchmark-no-real-value"}
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; `bound` is the least time that any client can take."""
+    """Row of the table; `bound` is the minimum time for any client."""
 
     case: str
     count: int
@@ -30,7 +30,7 @@ class Row:
 
 @dataclass
 class Bench:
-    """How to measure. `quick` asks for nothing but a proof that everything works."""
+    """Settings of a benchmark; `quick` only checks that every case works."""
 
     folder: Path
     quick: bool = False
@@ -52,7 +52,7 @@ class Bench:
         return min(count, 12) if self.quick else count
 
     def world(self, count: int) -> World:
-        """Declare integrations in a fresh folder."""
+        """Declare integrations in a new folder."""
         return declare(self.folder / f"world-{count}", count)
 
     def say(self, text: str) -> None:
@@ -68,10 +68,10 @@ class Bench:
         secrets: Mapping[str, str] = SECRETS,
         network: bool = True,
     ) -> Measured:
-        """Run the installed command a few times and keep the least of each figure.
+        """Run the installed command a few times and return the minimum of each figure.
 
-        What the network took is read from a journal, in runs of their own, since writing one costs;
-        a quick run makes do with one run for all.
+        The network time is read from the log of separate runs, because writing the log costs time.
+        A quick benchmark uses one run for everything.
         """
         runs = range(times or self.repeat)
         journals = [True] if self.quick and network else [False, True] if network else [False]
@@ -90,7 +90,7 @@ class Bench:
         )
 
     def once(self, world: World, *arguments: str, secrets: Mapping[str, str] = SECRETS) -> Measured:
-        """Run a command that cannot be repeated, journal and all."""
+        """Run a command that cannot be repeated, with the log."""
         return self._once(world, arguments, secrets=secrets, journal=True)
 
     def _once(

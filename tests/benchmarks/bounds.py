@@ -1,4 +1,4 @@
-"""The least time that any client can take, from the number of calls alone."""
+"""Minimum time for any client, computed from the number of calls."""
 
 from math import ceil
 
@@ -6,7 +6,7 @@ PAGE_SIZE = 100
 
 
 def pages(count: int) -> int:
-    """Return the list calls that `count` integrations take."""
+    """Return the number of list calls for `count` integrations."""
     return max(1, ceil(count / PAGE_SIZE))
 
 
@@ -16,7 +16,7 @@ def reading(*, pages: int, details: int, latency: float, parallelism: int) -> fl
 
 
 def creating(*, creates: int, latency: float, parallelism: int) -> float:
-    """Return the seconds for an empty list and, for each create, a read, the write and a read."""
+    """Return the seconds for an empty list and, for each create, a read, a write and a read."""
     return latency * (1 + ceil(3 * creates / parallelism))
 
 

@@ -1,4 +1,4 @@
-"""The cases: what is run against what, and the least that it could take."""
+"""Benchmark cases: the command, the API that it runs against, and the bound."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +16,7 @@ UNKNOWN: Mapping[str, str] = {}
 
 
 def converged(bench: Bench) -> Iterator[Row]:
-    """Plan what is already as declared, for every size."""
+    """Plan integrations that are in sync, for every size."""
     for count in sorted({bench.size(size) for size in SIZES}):
         world = bench.world(count)
         with simulator(world.folder, seed=count, latency_ms=bench.latency_ms) as url:
@@ -30,9 +30,10 @@ def converged(bench: Bench) -> Iterator[Row]:
 
 
 def incremental(bench: Bench) -> Iterator[Row]:
-    """Check for drift with what the ledger remembers of an apply.
+    """Check for drift with the records of an earlier apply in the ledger.
 
-    AWS ids are masked here: what the API shows in the clear is not kept, so it is read each time.
+    AWS ids are masked here, because integrations whose secrets the API shows in clear text are read
+    in every run.
     """
     for count in sorted({bench.size(1_000), bench.size(10_000)}):
         world = bench.world(count)
@@ -56,7 +57,7 @@ def incremental(bench: Bench) -> Iterator[Row]:
 
 
 def creates(bench: Bench) -> Iterator[Row]:
-    """Create everything in an empty organisation, in a new one each time."""
+    """Create everything in an empty organisation, a new one for each run."""
     runs = []
     for _ in range(bench.repeat):
         world = bench.world(bench.size(1_000))
@@ -70,7 +71,7 @@ def creates(bench: Bench) -> Iterator[Row]:
 
 
 def changed(bench: Bench) -> Iterator[Row]:
-    """Apply an edit of one file in a hundred."""
+    """Apply an edit of 1 % of the files."""
     world = bench.world(bench.size(1_000))
     with simulator(world.folder, seed=world.count, latency_ms=bench.latency_ms) as url:
         world.aim(url)
@@ -83,9 +84,9 @@ def changed(bench: Bench) -> Iterator[Row]:
 
 
 def wide(bench: Bench) -> Iterator[Row]:
-    """Plan one integration of which every model and workspace changes, with a ledger of the past.
+    """Plan changes of every model and workspace of one integration, with a ledger of earlier runs.
 
-    Half as many come first: beside them the figures show whether time grows with the number alone.
+    Half as many are measured first, to show whether the time grows linearly.
     """
     for models, workspaces in ((2_500, 1_000), (5_000, 2_000)):
         size = {"models": bench.size(models), "workspaces": bench.size(workspaces)}
@@ -95,20 +96,20 @@ def wide(bench: Bench) -> Iterator[Row]:
         with simulator(world.folder, db=db) as url:
             world.aim(url)
             bench.reconcile(world, "apply", "--yes", times=1, network=False)
-        # The ledger knows the API by its address, so the same port it has to be.
+        # The ledger identifies the API by its address, so the port must be the same.
         port = url.rpartition(":")[2].partition("/")[0]
         declare_wide(folder, **size, state=1)
         with simulator(world.folder, port=port, latency_ms=bench.latency_ms, db=db):
             found = bench.reconcile(world, *PLAN)
-        # No bound: the answers are so large that latency says little.
+        # No bound: the responses are so large that latency hardly matters.
         yield Row("plan of one wide integration", sum(size.values()), found)
 
 
 def limited(bench: Bench) -> Iterator[Row]:
-    """Plan against a server that allows twenty calls a second, before and after an apply.
+    """Plan against a server that allows twenty calls per second, before and after an apply.
 
-    A server of its own each time: what an earlier run has used of a second would be missing. The
-    ledger of the apply remembers the rate.
+    Each run has a separate server, because an earlier run would have used part of the limit. The
+    ledger of the apply contains the rate.
     """
     count, rate = (bench.size(396), 20)
     first, later = [], []
@@ -119,7 +120,7 @@ def limited(bench: Bench) -> Iterator[Row]:
         with simulator(world.folder, seed=count, **limit) as url:
             world.aim(url)
             first.append(bench.once(world, *PLAN, secrets=UNKNOWN))
-        # The ledger knows the API by its address, so the same port it has to be.
+        # The ledger identifies the API by its address, so the port must be the same.
         port = url.rpartition(":")[2].partition("/")[0]
         with simulator(world.folder, port=port, **limit):
             bench.once(world, "apply", "--yes", secrets=UNKNOWN)
@@ -127,7 +128,7 @@ def limited(bench: Bench) -> Iterator[Row]:
             later.append(bench.once(world, *PLAN, secrets=UNKNOWN))
     bound = bounds.paced(calls=bounds.pages(count) + count, rate=rate)
     for case, runs in (("20 calls a second", first), ("20 calls a second, known", later)):
-        # The worst, not the best: what has to be shown is that it works each time.
+        # The worst of the runs, not the best, because the limit must hold in each run.
         yield Row(case, count, max(runs, key=lambda one: one.wall), bound)
 
 
@@ -147,7 +148,7 @@ def slow(bench: Bench) -> Iterator[Row]:
 
 
 def validation(bench: Bench) -> Iterator[Row]:
-    """Check files offline."""
+    """Validate files offline."""
     for count in sorted({bench.size(size) for size in SIZES[1:3]}):
         world = bench.world(count)
         yield Row("validate", count, bench.reconcile(world, "validate", network=False))
@@ -158,7 +159,7 @@ def validation(bench: Bench) -> Iterator[Row]:
 
 
 def peers(bench: Bench) -> Iterator[Row]:
-    """Run the clients that make the fewest and the vendor's number of calls."""
+    """Run the client with the fewest calls and the one with the calls of the vendor's provider."""
     count = bench.size(1_000)
     world = bench.world(count)
     with simulator(world.folder, seed=count, latency_ms=bench.latency_ms) as url:
@@ -170,7 +171,7 @@ def peers(bench: Bench) -> Iterator[Row]:
 
 
 def other_tools(bench: Bench) -> Iterator[Row]:
-    """Let octoDNS load and plan as many records."""
+    """Load and plan the same number of records with octoDNS."""
     for count in sorted({bench.size(1_000), bench.size(10_000)}):
         yield Row("octoDNS: load and plan", count, octodns.plan(bench, count))
 

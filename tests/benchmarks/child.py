@@ -1,4 +1,4 @@
-"""Run one command as the child of a small process, and print what it cost as JSON.
+"""Run one command as the child of a small process, and write its resource usage as JSON.
 
 Linux counts the memory of the process that started a command as that of the command, so the
 benchmark itself, which holds the rows of all its cases, must not start it.
@@ -12,7 +12,7 @@ import time
 
 
 def main() -> None:
-    """Run the command of the arguments; the file descriptor in the first one gets the figures."""
+    """Run the command in the arguments; write the figures to the descriptor in the first one."""
     report, command = int(sys.argv[1]), sys.argv[2:]
     began = time.perf_counter()
     child = subprocess.Popen(command)

@@ -1,4 +1,4 @@
-"""Run one command to its end and say what it cost; every figure is of that process alone."""
+"""Run one command to completion and measure it; every figure is of that process alone."""
 
 import json
 import os
@@ -17,7 +17,7 @@ _CHILD = Path(__file__).with_name("child.py")
 
 @dataclass(frozen=True)
 class Measured:
-    """What a process cost. `network` is the time from its first request to its last answer."""
+    """Resource usage of a process; `network` is the time from first request to last response."""
 
     code: int
     wall: float
@@ -28,19 +28,19 @@ class Measured:
     out: str = ""
 
     def by_method(self) -> dict[str, int]:
-        """Count calls by method, those that were answered with 429 included."""
+        """Return the number of calls by method, including those answered with 429."""
         counts: Counter[str] = Counter()
         for (method, _), number in self.calls.items():
             counts[method] += number
         return dict(sorted(counts.items()))
 
     def counting(self, gets: int, *, network: float) -> "Measured":
-        """Return a copy with calls that were counted elsewhere, all of them answered."""
+        """Return a copy with calls that another process counted, none of them throttled."""
         return replace(self, calls=Counter({("GET", "200"): gets}), network=network)
 
     @property
     def throttled(self) -> float:
-        """Return the share of calls that were answered with 429."""
+        """Return the fraction of calls that were answered with 429."""
         refused = sum(n for (_, status), n in self.calls.items() if status == "429")
         return refused / max(1, self.calls.total())
 
@@ -66,7 +66,7 @@ def measure(command: Iterable[str], *, folder: Path, environment: Mapping[str, s
 
 
 def calls_in(metrics: Path) -> Counter[tuple[str, str]]:
-    """Read calls by method and status from what `--metrics-file` wrote."""
+    """Return the calls by method and status from a file of `--metrics-file`."""
     calls: Counter[tuple[str, str]] = Counter()
     for family in text_string_to_metric_families(metrics.read_text()):
         if family.name == "reconcile_requests":
@@ -76,7 +76,7 @@ def calls_in(metrics: Path) -> Counter[tuple[str, str]]:
 
 
 def _network(journal: Path) -> float | None:
-    """Read from `--log-format json` how long the network was busy; None without a journal."""
+    """Return the network time according to `--log-format json`; None without a log."""
     first, last = float("inf"), 0.0
     with journal.open() as lines:
         for line in lines:
@@ -85,7 +85,7 @@ def _network(journal: Path) -> float | None:
             try:
                 event = json.loads(line)
             except ValueError:
-                continue  # a line of another program that begins like one
+                continue  # a line of another program that begins like JSON
             if event["event"] == "request":
                 ended = datetime.fromisoformat(event["time"]).timestamp()
                 first = min(first, ended - event["duration_ms"] / 1000)

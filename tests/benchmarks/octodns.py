@@ -1,6 +1,6 @@
-"""octoDNS as a peer: it loads a zone from YAML and plans it against what is there already.
+"""Comparison with octoDNS, which loads a zone from YAML and plans it against existing records.
 
-It lives in a virtual environment of its own, which is made once in the benchmark's folder.
+It runs in a separate virtual environment, which is created once in the folder of the benchmark.
 """
 
 import subprocess
@@ -22,7 +22,7 @@ zones:
 
 
 def plan(bench: Bench, count: int) -> Measured:
-    """Plan a zone of `count` records of which one in a hundred differs."""
+    """Plan a zone of `count` records, of which 1 % differ."""
     program = _installed(bench.folder / "octodns-venv")
     folder = bench.folder / f"octodns-{count}"
     for name, address in (("source", 1), ("target", 2)):

@@ -1,6 +1,6 @@
-"""Clients to compare with, each run as a process: `python -m tests.benchmarks.reference NAME …`.
+"""Reference clients, each run as a process: `python -m tests.benchmarks.reference NAME …`.
 
-Each prints its number of calls and the seconds they took.
+Each prints its number of calls and their duration in seconds.
 
 minimum    the list, then one GET of each integration; raw sockets, no checks, no retries
 provider   the pattern of the vendor's Terraform provider: two GETs of each, ten at a time
@@ -18,7 +18,7 @@ from tests.benchmarks.world import KEY
 
 
 class Connection:
-    """One keep-alive connection that knows just enough HTTP for the simulator."""
+    """Keep-alive connection with the minimum of HTTP that the simulator needs."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -72,7 +72,7 @@ async def minimum(url: str, lanes: int) -> int:
 
 
 async def provider(url: str, count: int) -> int:
-    """Refresh what a state file already knows: every integration is read twice, no list at all."""
+    """Refresh the integrations of a state file: two reads of each, and no list."""
     slugs = [f"/integrations/seed-{number:05d}" for number in range(count) for _ in range(2)]
     for body in await get_all(url, slugs, 10):
         json.loads(body)

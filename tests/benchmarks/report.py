@@ -1,4 +1,4 @@
-"""What was measured, as Markdown and as a chart."""
+"""Report of the benchmarks as Markdown and as a chart."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ _GROWN = ("converged plan", 1_000)
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """Write the table and what follows from it."""
+    """Return the table and the conclusions."""
     lines = [
         _about(),
         _HEAD,
@@ -49,7 +49,7 @@ def _line(row: Row) -> str:
 
 
 def conclusions(rows: Sequence[Row]) -> Iterable[str]:
-    """Compare rows with each other: growth, calls, and start-up."""
+    """Return the comparisons of rows: growth, calls and start-up."""
     by_case: dict[str, list[Row]] = {}
     for row in rows:
         by_case.setdefault(row.case, []).append(row)
@@ -81,7 +81,7 @@ def _growth(small: Row, large: Row) -> Iterable[str]:
 
 
 def chart(rows: Sequence[Row]) -> str:
-    """Draw network ÷ bound for every case that has one; 1.0 is the least possible."""
+    """Draw network ÷ bound for every case with a bound; 1.0 is the minimum."""
     bars = [(f"{row.case}, {row.count:,}", row.ratio) for row in rows if row.ratio]
     width, left, step, unit = 780, 270, 26, 240
     height = 56 + step * len(bars)

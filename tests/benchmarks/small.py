@@ -1,7 +1,7 @@
-"""Small plans, where starting costs more than the work: CPU as a multiple of `import click`.
+"""Small plans, whose start-up dominates: CPU as a multiple of `import click`.
 
-On a machine that does other things every process takes longer, but the ratio of two processes that
-run in turn stays about the same. So all commands run in rounds, and the least of each is kept.
+On a busy machine every process takes longer, but the ratio of two processes that run in turn stays
+about the same. Therefore all commands run in rounds, and the minimum of each is kept.
 """
 
 import sys
@@ -51,7 +51,7 @@ class Command:
     makes_calls: bool = False
 
     def measure(self, *options: str) -> Measured:
-        """Run it once."""
+        """Run the command once."""
         done = measure(
             (*self.arguments, *options),
             folder=self.world.folder,
@@ -62,7 +62,7 @@ class Command:
         return done
 
     def calls(self) -> Counter[tuple[str, str]]:
-        """Return its calls, counted in a run of its own: a metrics file costs an import."""
+        """Return the number of calls, from a separate run, as a metrics file costs an import."""
         if not self.makes_calls:
             return Counter()
         metrics = self.world.folder / "metrics.prom"
@@ -91,7 +91,7 @@ def small(bench: Bench) -> Iterator[Row]:
 
 
 def _imports(world: World) -> Iterator[Command]:
-    """Import one layer more each time."""
+    """Return a command for each layer, which imports it and the layers before it."""
     script = _AS_MAIN
     for name, statement in LAYERS:
         script += f"{statement}\n"
@@ -99,7 +99,7 @@ def _imports(world: World) -> Iterator[Command]:
 
 
 def _plans(running: ExitStack, folder: Path, bench: Bench) -> Iterator[Command]:
-    """Start the simulators of all plans; they run until the stack is closed."""
+    """Start the simulators of all plans, which run until the stack is closed."""
     plan = (RECONCILE, "--quiet", "plan")
     for count in sorted({bench.size(size) for size in SIZES}):
         world = declare(folder / f"plan-{count}", count)

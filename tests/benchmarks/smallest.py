@@ -1,4 +1,4 @@
-"""The least that reads the files and the API as a plan does, with the same libraries and no checks.
+"""Minimal program that reads the files and the API like a plan, without checks.
 
 Run by its path, so that it imports nothing else: `python tests/benchmarks/smallest.py URL FOLDER`.
 """
@@ -17,7 +17,7 @@ import yaml
 
 
 async def get(url: str, path: str) -> bytes:
-    """GET one path over a connection of its own."""
+    """GET one path over a separate connection."""
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     http = h11.Connection(h11.CLIENT)

@@ -1,8 +1,8 @@
-"""Terraform, or OpenTofu, with the vendor's provider as a peer: plan and drift on the same API.
+"""Comparison with Terraform or OpenTofu and the vendor's provider: plan and drift on the same API.
 
-Both binaries are named by variables; without them the case is skipped. The commands run in turn,
-with their own defaults, on the same simulator, and every integration is one resource without a
-loop, which Terraform evaluates fastest.
+Environment variables name both binaries; without them the case is skipped. The commands run in turn
+with their own defaults on the same simulator. Every integration is one resource without a loop,
+which Terraform evaluates fastest.
 """
 
 import json
@@ -59,19 +59,19 @@ provider_installation {
 
 @dataclass(frozen=True)
 class Peer:
-    """The two binaries, and how a folder uses them."""
+    """The two binaries, and their use in a folder."""
 
     terraform: str
     provider: str
 
     @classmethod
     def named(cls) -> "Peer | None":
-        """Return the binaries that the environment names, None unless it names both."""
+        """Return the binaries that the environment names; None unless both are named."""
         terraform, provider = settings.variable(TERRAFORM), settings.variable(PROVIDER)
         return cls(terraform, provider) if terraform and provider else None
 
     def configure(self, world: World) -> None:
-        """Write the configuration of the integrations that the world declares."""
+        """Write the Terraform configuration of the declared integrations."""
         plugins = world.folder / "plugins"
         plugins.mkdir()
         (plugins / "terraform-provider-portkey").symlink_to(Path(self.provider).resolve())
@@ -98,12 +98,12 @@ class Peer:
 
 
 def terraform(bench: Bench) -> Iterator[Row]:
-    """Plan and check for drift in turn with Terraform, for every size."""
+    """Run plan and drift in turn with Terraform, for every size."""
     peer = Peer.named()
     if peer is None:
         bench.say(f"terraform: skipped, because {TERRAFORM} and {PROVIDER} do not name binaries")
         return
-    # Each size starts its own simulators; for a quick run the largest is enough.
+    # Each size starts separate simulators; a quick run needs only the largest.
     for count in (bench.size(SIZES[-1]),) if bench.quick else SIZES:
         world = _declared(bench.folder / f"terraform-{count}", count)
         peer.configure(world)
@@ -115,11 +115,11 @@ def _compared(bench: Bench, peer: Peer, world: World) -> Iterator[Row]:
     with simulator(world.folder, db=db) as url:
         peer.run(world, url, "apply", "-auto-approve")
         world.aim(url)
-        # The ledger learns what is there, as the state of Terraform did.
+        # Records the state in the ledger, as Terraform did in its state file.
         _reconcile(world, "apply", "--yes")
-    # A ledger knows the API by its address.
+    # A ledger identifies the API by its address.
     port = url.rpartition(":")[2].partition("/")[0]
-    # At once, what the tools cost themselves; with latency, what their calls cost as well.
+    # Without latency, this measures the tools; with latency, also their calls.
     for latency in (0, bench.latency_ms):
         with simulator(world.folder, port=port, latency_ms=latency, db=db):
             yield from _in_turn(bench, peer, world, url, latency)
@@ -147,7 +147,7 @@ def _measured(peer: Peer, world: World, url: str, name: str) -> Measured:
 
 
 def _calls(peer: Peer, world: World, url: str, name: str) -> Counter[tuple[str, str]]:
-    """Return the calls of a command, counted in a run of its own."""
+    """Return the number of calls of a command, counted in a separate run."""
     if name in OURS:
         metrics = world.folder / "metrics.prom"
         _reconcile(world, *OURS[name], "--metrics-file", str(metrics))
@@ -171,7 +171,7 @@ def _checked(done: Measured, world: World) -> Measured:
 
 
 def _declared(folder: Path, count: int) -> World:
-    """Declare what Terraform manages: the same integrations, with the same fields."""
+    """Declare the integrations and fields that Terraform manages."""
     world = declare(folder, 0)
     for body in _bodies(count):
         path = world.files / "integrations" / f"{body['slug']}.yaml"
@@ -189,7 +189,7 @@ def _bodies(count: int) -> Iterator[dict[str, Any]]:
 
 
 def _without_format(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a mapping with what the provider's resource has."""
+    """Return a mapping with the fields of the provider's resource."""
     return {name: value for name, value in mapping.items() if name != "value_format"}
 
 
@@ -203,7 +203,7 @@ def _resource(body: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass
 class CountingProxy:
-    """A proxy in front of an API; `methods` counts the requests that went through."""
+    """Proxy in front of an API; `methods` counts the forwarded requests."""
 
     url: str
     methods: Counter[str] = field(default_factory=Counter)
@@ -250,7 +250,7 @@ def _serve(client: socket.socket, server: socket.socket, methods: Counter[str]) 
 
 
 def _forward(source: socket.socket, target: socket.socket, methods: Counter[str] | None) -> None:
-    with suppress(OSError):  # one of both sides is gone
+    with suppress(OSError):  # one side has closed the connection
         while data := source.recv(65536):
             for method in _REQUEST.findall(data) if methods is not None else ():
                 methods[method.decode()] += 1
@@ -259,7 +259,7 @@ def _forward(source: socket.socket, target: socket.socket, methods: Counter[str]
 
 
 def ratios(rows: list[Row]) -> Iterator[str]:
-    """Compare the commands with Terraform's, and with what they must reach."""
+    """Compare the commands with those of Terraform, and with the required ratios."""
     by_name = {(row.case, row.count): row.measured for row in rows}
     theirs = dict(PAIRS)
     for row in rows:

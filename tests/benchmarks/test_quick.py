@@ -1,4 +1,4 @@
-"""The benchmarks work and make just the calls that bounds are reckoned with; no time counts."""
+"""The benchmarks work and make exactly the calls that the bounds assume; times are not checked."""
 
 import stat
 import sys
@@ -22,7 +22,7 @@ def calls(rows: list[Row], case: str) -> dict[str, int]:
     return row.measured.by_method()
 
 
-def test_every_case_works_and_makes_no_call_too_many(tmp_path: Path) -> None:
+def test_every_case_works_and_makes_only_the_expected_calls(tmp_path: Path) -> None:
     rows = run(Bench(tmp_path, quick=True), CASES)
     count = 12
     listed = bounds.pages(count)
@@ -48,7 +48,7 @@ def test_the_bound_of_reading_is_that_of_the_calls_in_waves() -> None:
     assert bounds.paced(calls=400, rate=20) == 20
 
 
-# It makes the calls of a refresh, two for each integration, or creates everything.
+# Makes the two calls of a refresh for each integration, or creates everything.
 STAND_IN = """\
 #!{python}
 import json, os, sys, urllib.request

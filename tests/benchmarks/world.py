@@ -1,4 +1,4 @@
-"""A folder of desired state and a simulator that has the same integrations, in its own process."""
+"""Desired-state folder, and a simulator with the same integrations in a separate process."""
 
 import json
 import os
@@ -27,7 +27,7 @@ targets:
 
 @dataclass(frozen=True)
 class World:
-    """A project folder; `count` integrations are declared in it."""
+    """Project folder that declares `count` integrations."""
 
     folder: Path
     count: int
@@ -38,7 +38,7 @@ class World:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the environment of a command; bytecode is written, as for an installed command."""
+        """Return the environment of a command; it writes bytecode, as an installed command does."""
         return {
             "PATH": os.defpath,
             "HOME": str(self.folder),
@@ -47,11 +47,11 @@ class World:
         }
 
     def aim(self, url: str) -> None:
-        """Let the target be the simulator at a URL."""
+        """Set the target to the simulator at a URL."""
         (self.files / "reconcile.yaml").write_text(_CONFIG % url)
 
     def edit(self, share: float) -> int:
-        """Change the description of a share of the files, evenly spread; return how many."""
+        """Change the description in a fraction of the files, evenly spread; return their number."""
         paths = sorted((self.files / "integrations").iterdir())
         chosen = paths[:: max(1, round(1 / share))]
         for path in chosen:
@@ -61,7 +61,7 @@ class World:
 
 
 def declare(folder: Path, count: int) -> World:
-    """Write one file for each integration that `simulate --seed COUNT` makes, as people do."""
+    """Write one file for each integration of `simulate --seed COUNT`, as a person would."""
     shutil.rmtree(folder, ignore_errors=True)
     world = World(folder, count)
     (world.files / "integrations").mkdir(parents=True)
@@ -90,7 +90,7 @@ def declare_with_models(folder: Path, count: int, *, models: int) -> World:
 
 
 def declare_wide(folder: Path, *, models: int, workspaces: int, state: int) -> World:
-    """Write one integration with many models and workspaces; another `state` changes each."""
+    """Write one integration with many models and workspaces; a new `state` changes all of them."""
     world = World(folder, 1)
     (world.files / "integrations").mkdir(parents=True, exist_ok=True)
     lines = ["slug: wide", "name: Wide", "ai_provider_id: openai", "key: ${env:SECRET_BENCHMARK}"]
@@ -107,7 +107,7 @@ def declare_wide(folder: Path, *, models: int, workspaces: int, state: int) -> W
 
 
 def as_yaml(fields: Mapping[str, Any], indent: str = "", schema: FieldSchema | None = None) -> str:
-    """Write fields in block style, a reference in place of each secret."""
+    """Return fields as block-style YAML, with a reference in place of each secret."""
     lines = []
     schema = schema or any_provider_schema()
     for name, value in fields.items():
@@ -135,7 +135,7 @@ def simulator(
     db: Path | None = None,
     script: Path | None = None,
 ) -> Iterator[str]:
-    """Run `reconcile simulate` in its own process and give its URL."""
+    """Run `reconcile simulate` as a process and yield its URL."""
     options = ["--port", port, "--latency-ms", str(latency_ms), "--jitter-ms", str(jitter_ms)]
     options += ["--seed", str(seed)] if seed else []
     options += ["--rate-limit", str(rate_limit)] if rate_limit else []

@@ -1,1 +1,1 @@
-"""The command line: options, console, settings, failures. Whole stories: `tests.end_to_end`."""
+"""The command line: options, console, settings and failures. End to end: `tests.end_to_end`."""

@@ -1,4 +1,4 @@
-"""An API of which single records are damaged: rows, details, parts, or details that are missing."""
+"""API in which single records are damaged or missing: rows, details and sub-resources."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,10 +19,10 @@ NOT_FOUND = Response(404, {"success": False, "data": {"message": "Not found", "e
 
 
 class DamagedRemote(SimulatedAPI):
-    """Answers like the simulator, except for damaged parts.
+    """Simulated API with damaged parts.
 
-    `rows` by slug and `answers` by path say what becomes of a row and of an answer; `missing` are
-    paths that answer 404 whatever the list says.
+    `rows` by slug and `answers` by path are functions that change a row or an answer; `missing` are
+    paths that answer 404 even for integrations in the list.
     """
 
     def __init__(self, *arguments: Any) -> None:
@@ -51,7 +51,7 @@ class DamagedRemote(SimulatedAPI):
 
 @dataclass
 class DamagedWorld(World):
-    """An organisation whose remote can be damaged."""
+    """Organisation whose API can be damaged."""
 
     def __post_init__(self) -> None:
         self.damaged = DamagedRemote(self.switches, self.now, self.new_id)
@@ -61,7 +61,7 @@ class DamagedWorld(World):
 
 @contextmanager
 def damaged_scene(folder: Path, **rules: Any) -> Iterator[tuple[Scene, DamagedRemote]]:
-    """Serve such an API with a project whose target deletes what Git used to declare."""
+    """Serve such an API, with a project whose target prunes what Git no longer declares."""
     world = DamagedWorld()
     with serving(world=world) as upstream:
         made = Scene(Here(folder, PORTKEY_API_KEY="pk-canary"), upstream)
@@ -70,10 +70,10 @@ def damaged_scene(folder: Path, **rules: Any) -> Iterator[tuple[Scene, DamagedRe
 
 
 def with_value(name: str, value: Any) -> Damage:
-    """Return the damage that gives one field another value."""
+    """Return a function that replaces the value of one field."""
     return lambda record: {**record, name: value}
 
 
 def without(name: str) -> Damage:
-    """Return the damage that removes one field."""
+    """Return a function that removes one field."""
     return lambda record: {key: value for key, value in record.items() if key != name}

@@ -1,4 +1,4 @@
-"""Run `reconcile` in this process like a user, in a separate folder and environment."""
+"""Run `reconcile` in this process as a user does, in a separate folder and environment."""
 
 import atexit
 import copy
@@ -34,9 +34,9 @@ class Here(Project):
         console: Console | None = None,
         **variables: str,
     ) -> Done:
-        """Run one command; a variable that is empty is not set.
+        """Run one command; an empty variable is left unset.
 
-        What goes to a `console` that is handed in is not part of what is returned.
+        Output to a `console` that is passed in is not part of the result.
         """
         out, err = io.StringIO(), io.StringIO()
         console = console or Console(stdin=None, stdout=out, stderr=err)
@@ -83,9 +83,9 @@ class Here(Project):
 
 
 def built_once(build: Callable[[Path], Here]) -> Callable[[Path], Here]:
-    """Decorate a function that applies: it runs once in a process, and a test gets a copy.
+    """Decorate a function that builds a project to run once; each test gets a copy.
 
-    The copy is that of a folder whose commands have ended; no path in it is absolute.
+    This requires that its commands have ended and that no path in its folder is absolute.
     """
     built: list[Here] = []
 
@@ -105,7 +105,7 @@ def built_once(build: Callable[[Path], Here]) -> Callable[[Path], Here]:
 
 
 def writes(done: Done) -> list[str]:
-    """Return the writing calls of a command that ran with `-vv`."""
+    """Return the write calls of a command that ran with `-vv`."""
     lines = (line.split(":")[0] for line in done.err.splitlines())
     return [line for line in lines if line.split(" ")[0] in {"POST", "PUT", "DELETE"}]
 
@@ -116,7 +116,7 @@ def actions(plan: Any) -> dict[str, str]:
 
 
 def changes(plan: Any) -> Iterator[tuple[str, str, str]]:
-    """Walk the changes of a plan: path, op, origin."""
+    """Yield the path, op and origin of each change of a plan."""
     for action in plan["actions"]:
         for change in action["changes"]:
             yield change["path"], change["op"], change["origin"]

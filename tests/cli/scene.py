@@ -1,4 +1,4 @@
-"""Files, and an API over HTTP that records its requests."""
+"""Project files, and an API over HTTP that records its requests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from tests.runs import World
 
 @dataclass
 class Scene:
-    """Files, and the API they are compared with."""
+    """Project files, and the API that they are compared with."""
 
     project: Here
     upstream: Upstream

@@ -6,7 +6,7 @@ from reconciler.cli.console import Console
 
 
 class Listening:
-    """Streams in memory and the console on top of them."""
+    """Streams in memory, and a console that writes to them."""
 
     def __init__(self) -> None:
         self._out, self._err = io.StringIO(), io.StringIO()

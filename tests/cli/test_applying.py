@@ -1,4 +1,4 @@
-"""A ledger that fails in the middle of a run, and one that fails at its end."""
+"""A ledger that fails in the middle or at the end of a run."""
 
 import asyncio
 import sqlite3
@@ -23,7 +23,7 @@ TARGET = TargetKey.of(name="production", base_url="http://127.0.0.1:1/v1", organ
 
 
 def applied(folder: Path, world: World, when: Callable[[Event], bool]) -> Applied:
-    """Apply two integrations, and drop a table of the ledger at some event."""
+    """Apply two integrations, and drop a table of the ledger at an event."""
     path = folder / "ledger.db"
 
     def strike(event: Event) -> None:

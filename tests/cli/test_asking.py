@@ -1,4 +1,4 @@
-"""Prompt before an apply, on a real terminal: its text, and the keys that answer it."""
+"""Prompt of an apply on a real terminal: its text, and the keys that answer it."""
 
 import io
 import os
@@ -17,7 +17,7 @@ PROMPT = "[y/N] "
 
 
 class Screen(io.StringIO):
-    """Screen of a person, who types at the prompt."""
+    """Terminal of a person who types at the prompt."""
 
     def __init__(self, keyboard: int, answer: str) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Screen(io.StringIO):
 
     def write(self, text: str) -> int:
         if text.endswith(PROMPT):
-            # Only after the question was written; before it the console drops what was typed.
+            # Only after the prompt was written, because the console drops earlier input.
             os.write(self._keyboard, self._answer.encode())
         return super().write(text)
 
@@ -37,7 +37,7 @@ class Screen(io.StringIO):
 def sitting(
     project: Here, *words: str, typed_ahead: str = "", answer: str = "\n", raw: bool = False
 ) -> Done:
-    """Run a command for a person who types before and at the prompt."""
+    """Run a command while a person types before and at the prompt."""
     keyboard, terminal = pty.openpty()
     try:
         if raw:
@@ -55,7 +55,7 @@ def sitting(
 
 @pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize("keys", ["y\n", "yes\n", "y\n" * 50, "y", "\ny\n"])
-def test_keys_typed_before_the_plan_was_there_do_not_answer(
+def test_keys_typed_before_the_plan_was_shown_do_not_answer(
     tmp_path: Path, keys: str, raw: bool
 ) -> None:
     project = Here(tmp_path)
@@ -68,7 +68,7 @@ def test_keys_typed_before_the_plan_was_there_do_not_answer(
 
 
 @pytest.mark.parametrize("style", ["text", "json"])
-def test_what_is_typed_at_the_question_answers_it(tmp_path: Path, style: str) -> None:
+def test_keys_typed_at_the_prompt_answer_it(tmp_path: Path, style: str) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
     done = sitting(project, "apply", "--format", style, typed_ahead="n\n", answer="y\n")
@@ -77,7 +77,7 @@ def test_what_is_typed_at_the_question_answers_it(tmp_path: Path, style: str) ->
 
 
 @pytest.mark.slow
-def test_the_real_process_drops_what_was_typed_ahead(tmp_path: Path) -> None:
+def test_the_real_process_drops_keys_typed_ahead(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
     keyboard, terminal = pty.openpty()
@@ -91,7 +91,7 @@ def test_the_real_process_drops_what_was_typed_ahead(tmp_path: Path) -> None:
             stdout=subprocess.DEVNULL,
             stderr=terminal,
         ) as process:
-            # Otherwise the reading would not end where the process does.
+            # Otherwise reading would not end when the process does.
             os.close(terminal)
             screen = b""
             while PROMPT.encode() not in screen:
@@ -103,7 +103,7 @@ def test_the_real_process_drops_what_was_typed_ahead(tmp_path: Path) -> None:
     assert project.slugs() == []
 
 
-def test_the_question_repeats_what_is_lost_and_stands_right_below_the_actions(
+def test_the_prompt_repeats_what_is_lost_directly_below_the_actions(
     tmp_path: Path,
 ) -> None:
     project = Here(tmp_path)
@@ -123,7 +123,7 @@ def test_the_question_repeats_what_is_lost_and_stands_right_below_the_actions(
     assert notice < first < shown.index("- delete old-2") < shown.index(question)
 
 
-def test_a_question_about_many_deletes_names_the_first_and_counts_the_rest(tmp_path: Path) -> None:
+def test_a_prompt_for_many_deletes_names_the_first_and_counts_the_rest(tmp_path: Path) -> None:
     project = Here(tmp_path)
     slugs = [f"old-{number}" for number in range(7)]
     for slug in ("alpha", *slugs):
@@ -135,7 +135,7 @@ def test_a_question_about_many_deletes_names_the_first_and_counts_the_rest(tmp_p
     assert "\n7 to delete (old-0, old-1, old-2, old-3, old-4 and 2 more); highest" in shown
 
 
-def test_a_question_names_what_is_replaced(tmp_path: Path) -> None:
+def test_the_prompt_names_what_is_replaced(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
     project.apply()

@@ -1,4 +1,4 @@
-"""`catalogue update`, `--fail-on`, and what `drift` announces once."""
+"""`catalogue update`, `--fail-on`, and notices that `drift` prints once."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ targets:
 
 
 def in_days(days: int) -> str:
-    """Return a date whose distance is in the middle of two thresholds, also after midnight."""
+    """Return the date this many days from now."""
     return (settings.now() + timedelta(days=days)).date().isoformat()
 
 
@@ -65,7 +65,7 @@ def update(project: Here, **models: int | None) -> None:
 
 @dataclass
 class Site:
-    """Web server on loopback: the answer of each path, and the paths that were requested."""
+    """Web server on loopback with a response for each path, which records the requested paths."""
 
     port: int = 0
     answers: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
@@ -168,7 +168,7 @@ def test_a_url_is_downloaded_and_several_files_are_joined_by_provider(tmp_path: 
         assert document == {
             name: {"default": price, f"{name}-1": price} for name in ("openai", "anthropic")
         }
-        # The name of the URL that was passed counts, and a redirect to the same host is followed.
+        # The name comes from the URL that was passed, and a redirect to the same host is followed.
         moved = project.run("catalogue", "update", there.url("moved.json"))
         assert moved.code == 3
         assert "does not name its provider" in moved.err
@@ -209,7 +209,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("source", "code", "error", "said"), REFUSED)
-def test_a_source_that_is_not_safe_is_refused_and_nothing_is_written(
+def test_an_unsafe_source_is_refused_and_nothing_is_written(
     tmp_path: Path, source: str, code: int, error: str, said: str
 ) -> None:
     project = Here(tmp_path)
@@ -223,7 +223,7 @@ def test_a_source_that_is_not_safe_is_refused_and_nothing_is_written(
     assert not (project.files / "catalogue.json").exists()
 
 
-def test_no_redirect_leads_to_another_host_and_no_answer_is_too_large(tmp_path: Path) -> None:
+def test_redirects_to_other_hosts_and_large_answers_are_refused(tmp_path: Path) -> None:
     project = Here(tmp_path)
     with site() as there:
         there.answers["away"] = (302, {"Location": there.url("o.json", "localhost")}, b"")
@@ -245,7 +245,7 @@ def test_no_redirect_leads_to_another_host_and_no_answer_is_too_large(tmp_path: 
     assert "catalogue" not in (project.files / "reconcile.yaml").read_text()
 
 
-def test_if_the_configuration_cannot_be_written_the_old_catalogue_stays(tmp_path: Path) -> None:
+def test_the_old_catalogue_is_kept_if_the_configuration_cannot_be_written(tmp_path: Path) -> None:
     project = pinned(tmp_path, gpt_5=None)
     before = (project.files / "catalogue.json").read_bytes()
     (tmp_path / "source.json").write_bytes(litellm(gpt_5=20))
@@ -331,7 +331,7 @@ def test_a_date_that_cannot_be_read_fails_the_gates_for_dates(tmp_path: Path) ->
     assert "retiring" not in project.run("drift", "--format", "json").json
 
 
-def test_a_gate_can_look_further_ahead_and_sees_what_has_retired(tmp_path: Path) -> None:
+def test_a_gate_can_look_further_ahead_and_includes_retired_models(tmp_path: Path) -> None:
     project = pinned(tmp_path, gpt_3=-20, gpt_4=150, gpt_5=400)
     for gate, failed in (("100d", ["gpt-3"]), ("200d", ["gpt-3", "gpt-4"])):
         done = project.run("validate", "--fail-on", f"model-retiring:{gate}", "--format", "json")
@@ -354,7 +354,7 @@ def test_a_wrong_gate_is_a_usage_error(tmp_path: Path, gate: str) -> None:
 
 
 def warned(project: Here, *options: str) -> list[str]:
-    """Return the models that a drift check warns of, which must be in sync."""
+    """Return the models that a drift check warns about; the check must be in sync."""
     done = project.run("drift", "--format", "json", *options)
     assert done.code == 0, done.err
     jsonschema.Draft202012Validator(project.run("schema", "--kind", "drift").json).validate(
@@ -372,7 +372,7 @@ def test_drift_announces_each_threshold_once(tmp_path: Path) -> None:
     project.apply()
     assert warned(project) == ["gpt-4"]
     assert warned(project) == []
-    # Time passes: the catalogue's date comes nearer instead.
+    # In place of time that passes, the date in the catalogue moves closer.
     for days in (20, 5):
         update(project, gpt_4=days, gpt_5=None)
         assert warned(project) == ["gpt-4"]
@@ -387,7 +387,7 @@ def test_drift_announces_each_threshold_once(tmp_path: Path) -> None:
     assert "gpt-4" not in project.run("drift").out
 
 
-def test_a_check_of_a_selection_forgets_nothing_about_the_others(tmp_path: Path) -> None:
+def test_a_check_of_a_selection_keeps_the_announcements_of_the_others(tmp_path: Path) -> None:
     project = pinned(tmp_path, gpt_4=60)
     project.integration("beta", models=[{"slug": "gpt-5", "enabled": True}])
     update(project, gpt_4=60, gpt_5=60)
@@ -398,7 +398,7 @@ def test_a_check_of_a_selection_forgets_nothing_about_the_others(tmp_path: Path)
     assert warned(project) == []
 
 
-def test_a_gate_still_shows_what_was_announced_before(tmp_path: Path) -> None:
+def test_a_gate_shows_models_that_were_announced_before(tmp_path: Path) -> None:
     project = pinned(tmp_path, gpt_4=20)
     project.apply()
     assert warned(project) == ["gpt-4"]
@@ -431,7 +431,7 @@ def test_a_saved_report_keeps_the_models_that_retire(tmp_path: Path) -> None:
     assert shown.json["retiring"] == json.loads((tmp_path / "drift.json").read_text())["retiring"]
 
 
-def test_a_broken_pin_stops_plan_apply_and_drift(tmp_path: Path) -> None:
+def test_a_wrong_digest_stops_plan_apply_and_drift(tmp_path: Path) -> None:
     project = pinned(tmp_path, gpt_4=20)
     (project.files / "catalogue.json").write_bytes(litellm(gpt_4=None))
     for command in (["plan"], ["apply", "--yes"], ["drift"], ["validate"]):
@@ -442,7 +442,7 @@ def test_a_broken_pin_stops_plan_apply_and_drift(tmp_path: Path) -> None:
     assert project.run("plan").code == 0
 
 
-def test_a_gate_fails_visibly_in_a_file_with_more_problems_than_are_reported(
+def test_a_gate_fails_in_a_file_with_more_problems_than_are_reported(
     tmp_path: Path,
 ) -> None:
     project = pinned(tmp_path, gpt_5=None)
@@ -456,7 +456,7 @@ def test_a_gate_fails_visibly_in_a_file_with_more_problems_than_are_reported(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [("validate",), ("plan",), ("drift",)])
-def test_without_the_setting_nothing_of_it_is_loaded(
+def test_without_the_setting_no_catalogue_module_is_loaded(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     project = Here(tmp_path)
@@ -473,7 +473,7 @@ def test_without_the_setting_nothing_of_it_is_loaded(
     assert done.err.rstrip().endswith("[]")
 
 
-def test_another_mistake_in_the_configuration_is_not_covered_up(tmp_path: Path) -> None:
+def test_another_error_in_the_configuration_is_still_reported(tmp_path: Path) -> None:
     project = Here(tmp_path)
     (tmp_path / "source.json").write_bytes(litellm(gpt_5=None))
     for wrong in (b"catalogue: {digest: todo}\n", b"catalogue: 7\n", b"prune: [\n", b"x: 1\n"):

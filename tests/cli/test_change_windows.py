@@ -1,4 +1,4 @@
-"""Change windows and freezes: what an apply refuses, what passes, and where the reason stands."""
+"""Change windows and freezes: what an apply refuses or allows, and where the reason is kept."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ REASON = "INC-7: leaked key"
 
 
 def frozen(folder: Path, **rules: Any) -> Here:
-    """Return a project with one integration to create, on a target that is frozen."""
+    """Return a project with one integration to create, on a frozen target."""
     project = Here(folder)
     project.config(**{"freeze": FROZEN, **rules})
     project.integration("alpha")
@@ -38,7 +38,7 @@ def test_a_frozen_target_refuses_an_apply_and_names_the_next_opening(tmp_path: P
     assert project.slugs() == []
 
 
-def test_the_refusal_is_a_document_with_the_plan(tmp_path: Path) -> None:
+def test_the_refusal_document_contains_the_plan(tmp_path: Path) -> None:
     done = frozen(tmp_path).run("apply", "--yes", "--format", "json")
     assert (done.code, done.json["exit_code"], done.json["kind"]) == (4, 4, "error")
     assert [item["code"] for item in done.json["diagnostics"]] == ["outside-window"]
@@ -73,7 +73,7 @@ def test_saved_plans_and_digests_are_refused_too(tmp_path: Path) -> None:
     assert project.run("apply", "plan.json", "--break-freeze", REASON).code == 0
 
 
-def test_a_broken_freeze_stands_in_result_ledger_and_comment(tmp_path: Path) -> None:
+def test_a_broken_freeze_is_recorded_in_result_ledger_and_comment(tmp_path: Path) -> None:
     project = frozen(tmp_path)
     done = project.run("apply", "--yes", "--format", "json", "--break-freeze", f" {REASON} ")
     assert done.code == 0, done.err
@@ -108,7 +108,7 @@ def test_a_reason_that_was_not_needed_is_not_recorded(tmp_path: Path) -> None:
     assert done.code == 0
     assert "break_freeze" not in done.json
     project.config(freeze=FROZEN)
-    nothing = project.run("apply", "--yes", "--format", "json")  # nothing is left to change
+    nothing = project.run("apply", "--yes", "--format", "json")  # nothing to change
     assert nothing.code == 0
     assert "break_freeze" not in nothing.json
 
@@ -121,7 +121,7 @@ def test_a_reason_that_was_not_needed_is_not_recorded(tmp_path: Path) -> None:
         ("sk-proj-0123456789abcdefghijABCDEFGHIJ0123456789", "looks like a secret"),
     ],
 )
-def test_a_reason_is_a_sentence(tmp_path: Path, reason: str, message: str) -> None:
+def test_a_reason_must_be_a_sentence(tmp_path: Path, reason: str, message: str) -> None:
     done = frozen(tmp_path).run("-vv", "apply", "--yes", "--break-freeze", reason)
     assert done.code == 3
     assert message in done.err
@@ -262,7 +262,7 @@ def test_bad_input_has_a_place_and_a_hint(
     assert found["line"] > 1
 
 
-def test_a_plain_date_of_yaml_is_read(tmp_path: Path) -> None:
+def test_a_plain_yaml_date_is_read(tmp_path: Path) -> None:
     project = frozen(tmp_path)
     project.write(
         "reconcile.yaml",
@@ -281,7 +281,7 @@ def test_the_schema_of_the_file_describes_both(tmp_path: Path) -> None:
         assert all(field["description"] for field in properties.values())
 
 
-def test_a_machine_without_zones_gets_a_diagnostic(tmp_path: Path) -> None:
+def test_a_machine_without_time_zone_data_gets_a_diagnostic(tmp_path: Path) -> None:
     windows = [{"allow": "Mon 09:00-10:00", "zone": "Europe/Berlin"}]
     project = frozen(tmp_path, freeze=OVER, windows=windows)
     start = "import sys; sys.modules['tzdata'] = None; from reconciler.cli.main import main; main()"
@@ -294,7 +294,7 @@ def test_a_machine_without_zones_gets_a_diagnostic(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [("plan",), ("apply", "--yes")])
-def test_a_target_without_the_settings_loads_no_zones(
+def test_a_target_without_the_settings_loads_no_time_zone_data(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     project = Here(tmp_path)

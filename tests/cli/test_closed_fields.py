@@ -1,4 +1,4 @@
-"""Fields that no model describes: shown nowhere, and never a way to move a stored credential."""
+"""Unknown fields: never shown, and never a way to send a stored credential to another host."""
 
 import json
 from pathlib import Path
@@ -41,7 +41,7 @@ NAMES = (*DOCUMENTED_SECRETS, *GENERATED_NAMES)
 
 
 def unknown(names: tuple[str, ...], value: str) -> dict[str, Any]:
-    """Return each name as text, inside a mapping and inside a list."""
+    """Return fields with each name: as text, inside a mapping and inside a list."""
     fields: dict[str, Any] = {}
     for number, name in enumerate(names):
         forms = (value, {"inner": {"name": value}}, [value, {"slug": value}])
@@ -50,7 +50,7 @@ def unknown(names: tuple[str, ...], value: str) -> dict[str, Any]:
 
 
 def everything(project: Here) -> str:
-    """Return all files of the project but the YAML and the simulator, as the bytes they hold."""
+    """Return the bytes of all files of the project except the YAML and the simulator."""
     kept = (
         path
         for path in project.folder.rglob("*")
@@ -64,7 +64,7 @@ def everything(project: Here) -> str:
 def test_their_values_are_in_no_output_plan_ledger_or_report(tmp_path: Path, provider: str) -> None:
     project = Here(tmp_path)
     project.config(limits={"credential_changes": 100})
-    # A name that a model knows as a secret takes a reference only; here no model knows it.
+    # A known secret field takes only a reference; these names are unknown.
     names = tuple(name for name in NAMES if not name.startswith(("aws_", "azure_")))
     said: list[str] = []
 
@@ -105,7 +105,7 @@ def test_their_values_are_in_no_output_plan_ledger_or_report(tmp_path: Path, pro
 
 
 @pytest.mark.slow
-def test_a_change_of_one_is_told_and_carried_out(tmp_path: Path) -> None:
+def test_a_change_of_one_is_shown_and_applied(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha", ai_provider_id="acme-ai", configurations={"region_hint": "eu"})
     project.apply()
@@ -120,7 +120,7 @@ def test_a_change_of_one_is_told_and_carried_out(tmp_path: Path) -> None:
         assert actions(project.plan()) == {}
 
 
-def test_one_may_hold_a_reference_that_rotates(tmp_path: Path) -> None:
+def test_one_can_hold_a_reference_that_rotates(tmp_path: Path) -> None:
     project = Here(tmp_path)
     fields = {"acme_jwt": "${env:SECRET_JWT}", "nested": {"pat": "${env:SECRET_JWT}"}}
     project.integration("alpha", ai_provider_id="acme-ai", configurations=fields)
@@ -131,7 +131,7 @@ def test_one_may_hold_a_reference_that_rotates(tmp_path: Path) -> None:
     assert changed == {
         "configurations.acme_jwt": "rotate",
         "configurations.nested.pat": "rotate",
-        "key": "resend",  # an unknown field may be a host, so the credential goes along
+        "key": "resend",  # an unknown field may be a host, so the credential is sent with it
     }
 
 
@@ -196,7 +196,7 @@ def test_a_new_value_does_not_move_a_stored_credential(tmp_path: Path) -> None:
     blocked = {item["slug"]: item["blocked_by"] for item in done.json["actions"]}
     assert blocked.keys() == slugs.keys()
     assert [s for s, codes in blocked.items() if "credential-retarget" not in codes] == []
-    # Each refuses the apply by itself, so one of them alone is refused as well.
+    # Each blocks the apply by itself.
     for chosen in ((), ("--only", min(slugs))):
         refused = project.run("-vv", "apply", "--yes", *chosen)
         assert (refused.code, writes(refused)) == (4, [])

@@ -1,4 +1,4 @@
-"""Shell completion, by the protocol of the scripts and in a real bash."""
+"""Shell completion, with the protocol of the scripts and in a real bash."""
 
 import os
 import shlex
@@ -35,7 +35,7 @@ def project(folder: Path) -> Here:
 
 
 def complete(line: str, shell: str = "bash", *, folder: Path) -> list[str]:
-    """Return the values for the last word of a command line, which may be empty."""
+    """Return the completions of the last word of a command line, which can be empty."""
     words = line.split(" ")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -88,7 +88,7 @@ def test_a_value_after_an_equals_sign_keeps_its_option(tmp_path: Path, shell: st
     assert found == ["--target=second"]
 
 
-def test_the_folder_is_the_one_on_the_command_line(tmp_path: Path) -> None:
+def test_the_folder_can_come_from_the_command_line(tmp_path: Path) -> None:
     project(tmp_path)
     (tmp_path / "desired-state").rename(tmp_path / "other")
     assert complete("reconcile get al", folder=tmp_path) == []
@@ -105,7 +105,7 @@ def test_the_folder_can_come_from_a_variable(
     assert complete("reconcile get al", folder=tmp_path) == ["alpha"]
 
 
-def test_members_come_from_the_file_of_the_fleet(tmp_path: Path) -> None:
+def test_members_come_from_the_fleet_file(tmp_path: Path) -> None:
     members = "version: 1\nmembers:\n  - {name: north}\n  - {name: south}\n"
     (tmp_path / "fleet.yaml").write_text(members)
     (tmp_path / "small.yaml").write_text(members.replace("north", "nord"))
@@ -170,7 +170,7 @@ def test_a_value_that_a_shell_would_interpret_is_left_out(tmp_path: Path) -> Non
 
 
 def request(here: Here, line: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Ask the real process, with a secret in the environment and a ledger behind a network."""
+    """Run a completion in a real process, with a secret in the environment and a shared ledger."""
     environment = {
         **here.environment,
         "COMP_WORDS": line,
@@ -192,7 +192,7 @@ def request(here: Here, line: str, **variables: str) -> subprocess.CompletedProc
         ({"COMP_WORDS": "reconcile nosuch "}, ""),
     ],
 )
-def test_the_process_answers_on_stdout_alone(
+def test_the_process_writes_only_to_stdout(
     tmp_path: Path, variables: dict[str, str], answer: str
 ) -> None:
     done = request(project(tmp_path), "reconcile --target ", **variables)
@@ -200,7 +200,7 @@ def test_the_process_answers_on_stdout_alone(
 
 
 @pytest.mark.slow
-def test_a_shared_ledger_is_not_asked(tmp_path: Path) -> None:
+def test_a_shared_ledger_is_not_contacted(tmp_path: Path) -> None:
     here = Here(tmp_path)
     here.integration("alpha")
     here.apply()

@@ -61,7 +61,7 @@ def test_quiet_silences_conversation_but_not_problems() -> None:
     ("answer", "agreed"),
     [("y\n", True), ("YES\n", True), ("\n", False), ("no\n", False), ("", False), ("yep\n", False)],
 )
-def test_only_yes_is_yes(answer: str, agreed: bool) -> None:
+def test_only_yes_confirms(answer: str, agreed: bool) -> None:
     console, out, err = a_console(answer)
     assert console.confirm("Apply?", hint="--yes") is agreed
     assert err.getvalue() == "Apply? [y/N] " + ("" if answer else "\n")
@@ -78,7 +78,7 @@ def test_without_a_terminal_nothing_is_asked() -> None:
     assert err.getvalue() == ""
 
 
-def test_a_reader_that_has_gone_away_is_not_an_error() -> None:
+def test_a_closed_pipe_is_not_an_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as stream:
@@ -88,7 +88,7 @@ def test_a_reader_that_has_gone_away_is_not_an_error() -> None:
         assert console.has_written
 
 
-def test_a_full_disk_loses_data_once_and_conversation_without_a_word() -> None:
+def test_a_full_disk_is_reported_once_for_data_and_not_for_conversation() -> None:
     full = Path("/dev/full")
     with full.open("w") as out, full.open("w") as err:
         console = Console(stdin=None, stdout=out, stderr=err)
@@ -100,7 +100,7 @@ def test_a_full_disk_loses_data_once_and_conversation_without_a_word() -> None:
     assert str(console.lost) == "[Errno 28] No space left on device: 'standard output'"
 
 
-def test_closed_streams_are_borne() -> None:
+def test_closed_streams_are_ignored() -> None:
     console = Console(stdin=None, stdout=None, stderr=None)
     console.data("one")
     console.info("two")

@@ -1,4 +1,4 @@
-"""Budgets and prices through the commands: every view, the limits, and what lifts them."""
+"""Budgets and prices in commands: every view, the limits, and the options that lift them."""
 
 import json
 from pathlib import Path
@@ -52,14 +52,14 @@ def unwrapped(text: str) -> str:
 
 
 @pytest.mark.parametrize("style", ["text", "markdown", "html"])
-def test_a_plan_names_what_changes_in_money(tmp_path: Path, style: str) -> None:
+def test_a_plan_shows_changes_in_money(tmp_path: Path, style: str) -> None:
     done = raised(tmp_path).run("plan", "--format", style)
     assert done.code == 0, done.err
     shown = unwrapped(done.out)
     assert [line for line in LINES if line not in shown] == []
 
 
-def test_a_saved_plan_says_the_same_and_conforms_to_its_schema(tmp_path: Path) -> None:
+def test_a_saved_plan_shows_the_same_and_conforms_to_its_schema(tmp_path: Path) -> None:
     project = raised(tmp_path)
     planned = project.plan("--out", "plan.json")
     costs = planned["costs"]
@@ -103,7 +103,7 @@ def test_a_total_beyond_its_limit_is_refused_until_it_is_allowed(tmp_path: Path)
     assert project.plan()["actions"] == []
 
 
-def test_the_limits_of_the_issue_admit_its_example(tmp_path: Path) -> None:
+def test_the_documented_limits_allow_the_documented_example(tmp_path: Path) -> None:
     assert raised(tmp_path, budget_total=6000, budget_increase=0.5).apply().code == 0
 
 
@@ -112,7 +112,7 @@ def test_an_increase_beyond_its_limit_is_refused(tmp_path: Path) -> None:
     assert "would rise by 35.7 % from 4,200 to 5,700 per month" in unwrapped(refused(project).err)
 
 
-def test_a_removed_budget_is_an_increase_without_bound(tmp_path: Path) -> None:
+def test_a_removed_budget_is_an_unlimited_increase(tmp_path: Path) -> None:
     project = raised(tmp_path, amount=None, budget_total=10**9)
     done = refused(project)
     assert "ws-support on alpha would spend without a budget" in done.err
@@ -129,7 +129,7 @@ def test_an_undo_that_raises_a_budget_is_guarded_too(tmp_path: Path) -> None:
     undo = project.run("undo", run, "--out", "undo.json", "--format", "json").json
     [budget] = undo["costs"]["budgets"]
     assert (budget["before"]["amount"], budget["after"]["amount"]) == ("100", "500")
-    # The run changed one integration of two, so their sum is not known.
+    # The run changed one of two integrations, so the sum of budgets is not known.
     assert undo["costs"]["totals"] == []
     assert undo["actions"][0]["blocked_by"] == ["budget-exceeded"]
 
@@ -152,7 +152,7 @@ def test_an_undo_that_raises_a_budget_is_guarded_too(tmp_path: Path) -> None:
         ({"budget_totals": 1}, "unknown-field", "did you mean `budget_total`?"),
     ],
 )
-def test_a_wrong_limit_is_reported_where_it_stands(
+def test_a_wrong_limit_is_reported_at_its_line(
     tmp_path: Path, limits: dict[str, Any], code: str, said: str
 ) -> None:
     project = Here(tmp_path)
@@ -211,7 +211,7 @@ DRIFT = (
 
 
 def raised_in_the_api(folder: Path) -> Here:
-    """Return a project whose budget of 500 and multiplier of 0.8 another client has raised."""
+    """Return a project in which another client raised a budget of 500 and a multiplier of 0.8."""
     project = Here(folder)
     declare(project, 500)
     project.apply()
@@ -254,7 +254,7 @@ def test_drift_without_money_has_no_costs(tmp_path: Path) -> None:
     assert (document["in_sync"], "costs" in document) == (False, False)
 
 
-def test_a_result_says_what_the_run_changed_in_money(tmp_path: Path) -> None:
+def test_a_result_shows_changes_in_money(tmp_path: Path) -> None:
     project = raised(tmp_path)
     done = project.apply("--format", "json")
     schema = project.run("schema", "--kind", "result").json
@@ -283,7 +283,7 @@ def test_a_result_counts_only_what_was_applied(tmp_path: Path) -> None:
         done = made.run("apply", "--yes", "--format", "json")
     assert done.code == 5, done.err
     assert [budget["slug"] for budget in done.json["costs"]["budgets"]] == ["alpha"]
-    # The sum of the plan is not the one that was reached.
+    # The planned sum was not reached.
     assert done.json["costs"]["totals"] == []
 
 

@@ -1,4 +1,4 @@
-"""A record that cannot be read stops only the integration it belongs to, and is never absence."""
+"""An unreadable record stops only its own integration, and never counts as absence."""
 
 import json
 import math
@@ -38,21 +38,21 @@ UNNAMED: dict[str, Damage] = {
 MISNAMED: dict[str, Damage] = {
     "a slug with a space behind it": with_value("slug", "alpha "),
     "a slug with a slash in it": with_value("slug", "al/pha"),
-    "a slug with half a character": with_value("slug", "alpha\ud83d"),
+    "a slug with a lone surrogate": with_value("slug", "alpha\ud83d"),
     "another slug that is none": with_value("slug", "../elsewhere"),
     "a number": with_value("slug", 7),
 }
 
 
 def managed(at: Scene, *slugs: str) -> None:
-    """Create integrations from files, so that Git is known to have declared them."""
+    """Create integrations from files, so that the ledger records them as declared."""
     for slug in slugs:
         at.file(slug)
     assert at.run("apply", "--yes").code == 0
 
 
 def writes_since(at: Scene, *words: object) -> list[tuple[str, str]]:
-    """Run a command and return what it wrote."""
+    """Run a command and return its write calls."""
     at.upstream.requests.clear()
     done = at.run(*words)
     assert done.code in {0, 1, 4}, done.err
@@ -60,7 +60,7 @@ def writes_since(at: Scene, *words: object) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", [*DAMAGES, *MISNAMED])
-def test_a_damaged_record_that_is_not_declared_stops_nothing(tmp_path: Path, name: str) -> None:
+def test_a_damaged_record_that_is_not_declared_is_ignored(tmp_path: Path, name: str) -> None:
     with damaged_scene(tmp_path) as (at, remote):
         managed(at, "alpha", "mine")
         at.project.remove("alpha")
@@ -147,7 +147,7 @@ def test_a_row_without_a_slug_holds_back_creates_and_deletes(tmp_path: Path, nam
         ("alpha/workspaces", with_value("workspaces", "none")),
     ],
 )
-def test_a_damaged_detail_concerns_its_integration_alone(
+def test_a_damaged_detail_affects_only_its_integration(
     tmp_path: Path, path: str, damage: Damage
 ) -> None:
     with damaged_scene(tmp_path) as (at, remote):
@@ -171,7 +171,7 @@ def test_a_damaged_detail_concerns_its_integration_alone(
         assert at.upstream.methods == {"GET"}
 
 
-def test_a_row_whose_detail_is_missing_concerns_its_integration_alone(tmp_path: Path) -> None:
+def test_a_missing_detail_affects_only_its_integration(tmp_path: Path) -> None:
     with damaged_scene(tmp_path) as (at, remote):
         managed(at, "alpha", "beta", "mine")
         at.file("mine", description="new")
@@ -204,7 +204,7 @@ def test_a_row_whose_detail_is_missing_is_not_deleted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["alpha/models", "alpha/workspaces"])
-def test_a_missing_part_concerns_its_integration_alone(tmp_path: Path, missing: str) -> None:
+def test_a_missing_sub_resource_affects_only_its_integration(tmp_path: Path, missing: str) -> None:
     with damaged_scene(tmp_path) as (at, remote):
         at.exists("alpha", "beta")
         remote.missing.add(missing)
@@ -217,7 +217,9 @@ def test_a_missing_part_concerns_its_integration_alone(tmp_path: Path, missing: 
         assert "error[listed-not-found]" in done.err
 
 
-def test_doctor_names_damaged_rows_and_takes_a_404_for_no_missing_scope(tmp_path: Path) -> None:
+def test_doctor_names_damaged_rows_and_does_not_take_a_404_for_a_missing_scope(
+    tmp_path: Path,
+) -> None:
     with damaged_scene(tmp_path) as (at, remote):
         at.exists("alpha", "beta", "gamma")
         remote.missing.add("alpha")
@@ -230,7 +232,7 @@ def test_doctor_names_damaged_rows_and_takes_a_404_for_no_missing_scope(tmp_path
 
 
 @pytest.mark.parametrize(("declared", "code"), [(False, 0), (True, 1)])
-def test_a_listed_row_without_a_detail_concerns_only_who_declares_it(
+def test_a_row_without_a_detail_affects_only_files_that_declare_it(
     tmp_path: Path, *, declared: bool, code: int
 ) -> None:
     with scene(tmp_path, switches=Switches(detail_404="theirs")) as made:

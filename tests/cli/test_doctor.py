@@ -35,7 +35,7 @@ def failed(done: Done) -> Any:
     return check
 
 
-def test_a_sound_setup_is_ok_throughout_and_nothing_is_written(tmp_path: Path) -> None:
+def test_every_check_of_a_valid_setup_is_ok_and_nothing_is_written(tmp_path: Path) -> None:
     project = project_in(tmp_path)
     project.apply()
     done = doctor(project)
@@ -95,7 +95,7 @@ def test_without_a_target_only_the_configuration_is_reported(tmp_path: Path, con
     assert project.run("doctor").code == 1
 
 
-def test_a_missing_key_and_a_host_that_may_not_get_it_are_named(tmp_path: Path) -> None:
+def test_a_missing_key_and_a_host_that_is_not_allowed_are_named(tmp_path: Path) -> None:
     project = project_in(tmp_path)
     project.config("http://127.0.0.1:1/v1", api_key="${env:PORTKEY_API_KEY}")
     assert failed(doctor(project, PORTKEY_API_KEY=""))["name"] == "key"
@@ -103,7 +103,7 @@ def test_a_missing_key_and_a_host_that_may_not_get_it_are_named(tmp_path: Path) 
     assert "api.example.com" in failed(doctor(project))["hint"]
 
 
-def test_an_api_that_is_not_there_is_a_failure_of_its_own(tmp_path: Path) -> None:
+def test_an_unreachable_api_is_a_separate_failure(tmp_path: Path) -> None:
     project = project_in(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -112,7 +112,9 @@ def test_an_api_that_is_not_there_is_a_failure_of_its_own(tmp_path: Path) -> Non
     assert failed(done)["name"] == "api"
 
 
-def test_a_ledger_on_a_runner_a_broken_one_and_an_altered_one_are_told(tmp_path: Path) -> None:
+def test_a_local_ledger_on_a_runner_and_broken_or_altered_ledgers_are_reported(
+    tmp_path: Path,
+) -> None:
     project = project_in(tmp_path)
     project.apply()
     assert statuses(doctor(project, GITHUB_ACTIONS="true"))["ledger"] == "warn"
@@ -122,7 +124,7 @@ def test_a_ledger_on_a_runner_a_broken_one_and_an_altered_one_are_told(tmp_path:
     assert failed(doctor(project))["name"] == "ledger"
 
 
-def test_another_organisation_than_before_is_a_failure(tmp_path: Path) -> None:
+def test_a_different_organisation_than_before_is_a_failure(tmp_path: Path) -> None:
     project = project_in(tmp_path)
     project.apply()
     (project.state / "simulator.db").unlink()
@@ -151,7 +153,7 @@ def test_a_probe_answers_the_open_questions_and_leaves_nothing(tmp_path: Path) -
     assert FIRST not in done.out
 
 
-def test_a_probe_needs_no_ledger_and_makes_none(tmp_path: Path) -> None:
+def test_a_probe_needs_no_ledger_and_creates_none(tmp_path: Path) -> None:
     project = project_in(tmp_path)
     done = doctor(project, "--probe")
     assert statuses(done)["probe"] == "ok"

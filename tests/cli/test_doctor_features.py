@@ -1,4 +1,4 @@
-"""`doctor`: what targets with change times, a catalogue, a probe or a promotion need."""
+"""`doctor`: checks of change windows, catalogues, probes and promotions."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def checks(done: Done) -> dict[str, Any]:
 
 
 def check(project: Here, name: str, *options: str, **variables: str) -> Any:
-    """Return one check; it has a hint if it is not ok, and decides the exit code if it fails."""
+    """Return one check; unless ok, it must have a hint, and a failure sets the exit code."""
     done = project.run(*options, "doctor", "--format", "json", **variables)
     found = checks(done)[name]
     assert (found["status"] == "ok") == (found["hint"] == "")
@@ -55,13 +55,13 @@ def test_an_open_window_is_named(tmp_path: Path) -> None:
     assert found["summary"] == "an apply is accepted now"
 
 
-def test_a_window_for_some_risks_leaves_others(tmp_path: Path) -> None:
+def test_a_window_for_some_risks_does_not_affect_others(tmp_path: Path) -> None:
     closed = {"allow": "Mon 00:00-00:01", "zone": "Pacific/Kiritimati", "risks": ["delete"]}
     found = check(frozen(tmp_path, freeze=OVER, windows=[closed]), "windows")
     assert found["summary"].startswith("not every apply is accepted now: changes of risk delete ")
 
 
-def test_missing_zones_are_a_failure_with_the_remedy(tmp_path: Path) -> None:
+def test_missing_time_zone_data_is_a_failure_with_a_hint(tmp_path: Path) -> None:
     windows = [{"allow": "Mon 09:00-10:00", "zone": "Europe/Berlin"}]
     project = frozen(tmp_path, freeze=FROZEN, windows=windows)
     start = "import sys; sys.modules['tzdata'] = None; from reconciler.cli.main import main; main()"
@@ -98,9 +98,9 @@ def test_a_catalogue_matches_its_digest_and_its_age_is_that_of_its_commit(tmp_pa
     assert "reconcile catalogue update" in found["hint"]
 
 
-def test_a_new_catalogue_is_fit(tmp_path: Path) -> None:
+def test_a_new_catalogue_is_ok(tmp_path: Path) -> None:
     project = pinned(tmp_path, gpt_5=None)
-    committed(project, "2099-01-01T00:00:00Z")  # a clock that is ahead
+    committed(project, "2099-01-01T00:00:00Z")  # the clock is ahead
     found = check(project, "catalogue")
     assert (found["status"], found["summary"].endswith("committed 0 days ago")) == ("ok", True)
 
@@ -153,7 +153,7 @@ def test_a_probe_whose_program_is_missing_is_a_failure(tmp_path: Path) -> None:
     assert "is not installed" in check(project, "credential-probe")["summary"]
 
 
-def test_a_gateway_is_asked_whether_it_accepts_its_key(tmp_path: Path) -> None:
+def test_doctor_checks_whether_the_gateway_accepts_its_key(tmp_path: Path) -> None:
     with scene(tmp_path, switches=Switches()) as made:
         gateway = {"api_key": "${env:PORTKEY_GATEWAY_KEY}"}
         made.config(probe={"gateway": gateway, "workspace": "ws-probe"})
@@ -188,7 +188,7 @@ def test_a_promotion_needs_a_ledger_with_its_source(tmp_path: Path) -> None:
     assert "reconcile --target staging apply" in found["hint"]
 
 
-def test_a_source_that_was_checked_lately_is_fit(tmp_path: Path) -> None:
+def test_a_source_with_a_recent_check_is_ok(tmp_path: Path) -> None:
     project = staged(tmp_path)
     found = promotion(project)
     assert found["status"] == "ok"

@@ -17,7 +17,7 @@ LIMITS: dict[str, Any] = {
 
 @pytest.mark.parametrize("empty", [[], None])
 @pytest.mark.parametrize("name", sorted(LIMITS))
-def test_an_empty_list_takes_a_limit_away(tmp_path: Path, name: str, empty: Any) -> None:
+def test_an_empty_list_removes_a_limit(tmp_path: Path, name: str, empty: Any) -> None:
     with scene(tmp_path, switches=STRICT) as at:
         at.file("alpha", workspaces=[{"id": "ws-a", "enabled": True, **LIMITS}])
         assert at.run("apply", "--yes").code == 0

@@ -1,4 +1,4 @@
-"""`reconcile explain` knows every field, from the schema."""
+"""`reconcile explain` describes every field, from the schema."""
 
 import io
 import json
@@ -34,12 +34,12 @@ def test_parts_of_an_explanation_are_separated_by_one_empty_line(path: tuple[str
     assert "\n\n\n" not in explain(*path)
 
 
-def test_the_keys_of_entries_may_be_left_out_or_written() -> None:
+def test_the_keys_of_entries_are_optional() -> None:
     for path in ("models.pricing_config", "models[gpt-5].pricing_config"):
         assert fields(path) == ["models.pricing_config.type", "models.pricing_config.pay_as_you_go"]
 
 
-def test_a_field_says_what_a_change_of_it_means() -> None:
+def test_a_field_states_the_effect_of_a_change() -> None:
     shown = json.loads(explain("configurations.azure_resource_name", "--format", "json"))
     assert shown["host"] is True
     assert shown["risk"] == "credential"
@@ -49,13 +49,13 @@ def test_a_field_says_what_a_change_of_it_means() -> None:
     assert json.loads(explain("workspace_id", "--format", "json"))["immutable"] is True
 
 
-def test_a_field_says_when_it_is_required() -> None:
+def test_a_field_states_when_it_is_required() -> None:
     role = explain("configurations.aws_role_arn", "--provider", "bedrock")
     assert "required: with aws_auth_type: assumedRole" in role
     assert "[required; host]" in explain("configurations", "--provider", "azure-openai")
 
 
-def test_a_field_of_an_older_form_names_the_one_that_replaces_it() -> None:
+def test_a_deprecated_field_names_its_replacement() -> None:
     shown = explain("configurations.azure_endpoint_name", "--provider", "azure-ai")
     assert "replaced by: azure_foundry_url" in shown
 
@@ -73,7 +73,7 @@ def test_recursively_every_field_is_explained() -> None:
         if not row.startswith("| `"):
             continue
         names, kind = row.removeprefix("| ").split(" | ")[:2]
-        # Fields that are described alike share a row, in which only the first has its whole path.
+        # Fields with the same description share a row, in which only the first has its full path.
         first, *others = (name.strip("`") for name in names.split(", "))
         parent = first.rpartition(".")[0]
         listed.add((first, kind))
@@ -118,7 +118,7 @@ def test_an_unknown_field_or_provider_is_bad_input_with_a_hint(words: list[str],
         ("nope", "one of `slug`, "),
     ],
 )
-def test_a_path_that_is_none_leads_to_the_one_that_was_meant(path: str, hint: str) -> None:
+def test_an_invalid_path_gets_a_suggestion(path: str, hint: str) -> None:
     assert hint in explain(path, code=3)
 
 
@@ -127,7 +127,7 @@ def test_a_field_of_another_provider_names_it() -> None:
     assert "hint: it is a field of vertex-ai" in shown
 
 
-def test_a_path_may_begin_at_the_integration_as_the_output_does() -> None:
+def test_a_path_can_begin_at_the_integration_as_in_output() -> None:
     assert explain("integration") == explain()
     assert explain("integration.models.slug") == explain("models.slug")
 
@@ -135,7 +135,7 @@ def test_a_path_may_begin_at_the_integration_as_the_output_does() -> None:
 @pytest.mark.parametrize(
     "typed", ["unknown-field", "Unknown-Field", "error[unknown-field]", "error[unknown-field]:"]
 )
-def test_a_code_is_explained_as_it_is_typed_or_pasted(typed: str) -> None:
+def test_a_code_is_explained_in_any_typed_or_pasted_form(typed: str) -> None:
     shown = explain(typed)
     assert shown.startswith("CODE: unknown-field\n")
     assert "EXAMPLE:" in shown
@@ -175,7 +175,7 @@ def test_an_unknown_code_gets_a_suggestion(typed: str, hint: str) -> None:
 
 
 def test_a_field_wins_over_a_code_and_a_path_is_never_a_code() -> None:
-    # `protected` is a code; as a field it is inside of `lifecycle`.
+    # `protected` is a code; the field of that name is inside `lifecycle`.
     assert explain("protected").startswith("CODE: protected\n")
     assert explain("lifecycle.protected").startswith("FIELD: lifecycle.protected ")
     for name in any_provider_schema().fields:
@@ -188,7 +188,7 @@ def test_options_for_fields_are_refused_with_a_code(option: tuple[str, ...]) -> 
 
 
 class Terminal(io.StringIO):
-    """A stream that a person reads."""
+    """Stream that is a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -199,7 +199,7 @@ class Terminal(io.StringIO):
     ("on_terminal", "options", "named"),
     [(True, (), True), (True, ("--quiet",), False), (False, (), False)],
 )
-def test_a_person_learns_the_command_once(
+def test_a_terminal_shows_the_command_once(
     tmp_path: Path, command: str, on_terminal: bool, options: tuple[str, ...], named: bool
 ) -> None:
     (tmp_path / "reconcile.yaml").write_text("version: 1\ntarget: {}\nverison: 1\n")
@@ -209,7 +209,7 @@ def test_a_person_learns_the_command_once(
     assert err.getvalue().count("run: reconcile explain unknown-field\n") == int(named)
 
 
-def test_a_message_that_names_a_command_names_no_other() -> None:
+def test_a_message_that_names_a_command_gets_no_second_one() -> None:
     err = Terminal()
     assert run(["plna"], Console(stdin=None, stdout=None, stderr=err)) == 3
     assert "reconcile explain" not in err.getvalue()

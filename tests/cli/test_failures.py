@@ -1,4 +1,4 @@
-"""Exceptions become an exit code and a diagnostic that leaks nothing."""
+"""Exceptions become an exit code and a diagnostic without secrets."""
 
 import click
 import pytest
@@ -39,14 +39,14 @@ def test_a_usage_error_exits_3_and_names_the_help() -> None:
     assert "plan --help" in ending.diagnostics[0].hint
 
 
-def test_a_foreign_exception_tells_nothing_but_its_type() -> None:
+def test_an_unexpected_exception_shows_only_its_type() -> None:
     ending = explain(KeyError("sk-canary-1234"))
     assert ending.exit_code == 1
     assert "KeyError" in ending.diagnostics[0].summary
     assert "canary" not in str(ending)
 
 
-def test_of_a_group_the_exception_that_is_ours_is_told() -> None:
+def test_the_known_exception_of_a_group_is_reported() -> None:
     ours = ReconcilerError("the list ended early", code="incomplete-read")
     group = ExceptionGroup("several", [ExceptionGroup("inner", [ValueError("x"), ours])])
     assert explain(group).diagnostics[0].code == "incomplete-read"
@@ -70,13 +70,15 @@ def test_a_system_error_names_the_file() -> None:
         ((), False),
     ],
 )
-def test_a_broken_command_line_still_says_whether_it_is_json(
+def test_an_invalid_command_line_still_selects_the_format(
     words: tuple[str, ...], expected: bool
 ) -> None:
     assert is_json(*words) is expected
 
 
-def test_the_environment_twin_of_format_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_variable_of_format_also_selects_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("RECONCILE_PLAN_FORMAT", "json")
     assert is_json("plan", "--bogus")
     assert not is_json("apply", "--bogus")

@@ -1,4 +1,4 @@
-"""`fmt` on files: what it names, writes and refuses."""
+"""`fmt`: the files that it names, writes and refuses."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_a_file_keeps_its_mode_and_a_link_stays_a_link(file: Path) -> None:
     assert real.stat().st_mode & 0o777 == 0o640
 
 
-def test_what_does_not_belong_to_the_desired_state_is_left_alone(file: Path) -> None:
+def test_files_outside_the_desired_state_are_not_changed(file: Path) -> None:
     stray = file.parents[1] / "notes/x.yaml"
     stray.parent.mkdir()
     stray.write_text("b:   1")

@@ -1,4 +1,4 @@
-"""Every guard of the contract: output of plan and apply, exit code 4, and only GET requests."""
+"""Every guard: output of plan and apply, exit code 4, and only GET requests."""
 
 import json
 from collections.abc import Callable
@@ -94,7 +94,7 @@ def unconfigured(at: Scene) -> None:
 
 
 class Guard(NamedTuple):
-    """Scene that triggers a guard, and its messages."""
+    """Scene that triggers a guard, and the expected messages."""
 
     code: str
     arrange: Callable[[Scene], None]
@@ -224,7 +224,7 @@ def unwrapped(text: str) -> str:
     return " ".join(text.split())
 
 
-def test_protection_yields_to_a_tombstone_and_to_nothing_else(tmp_path: Path) -> None:
+def test_only_a_tombstone_lifts_protection(tmp_path: Path) -> None:
     with scene(tmp_path) as at:
         protected_without_its_file(at)
         assert at.run("apply", "--yes", *at.options).code == 4

@@ -17,7 +17,7 @@ from tests.architecture.source import ROOT
 
 
 def commands(group: click.Group, path: str = "reconcile") -> Iterator[tuple[str, click.Command]]:
-    """Return every command below a group, with its path, hidden ones included."""
+    """Return every command below a group with its path, including hidden ones."""
     context = click.Context(group)
     names = {*group.list_commands(context), *(["github"] if group is reconcile else [])}
     for name in sorted(names):
@@ -60,7 +60,7 @@ def test_a_duration_names_its_unit(path: str) -> None:
             assert f"in {units[option.metavar]}" in (option.help or ""), option.name
 
 
-def test_the_list_of_commands_holds_the_sentence_of_each() -> None:
+def test_the_list_of_commands_has_the_sentence_of_each() -> None:
     described = {name: (EVERY[f"reconcile {name}"].help or "").splitlines()[0] for name in COMMANDS}
     assert described == COMMANDS
 
@@ -75,7 +75,7 @@ def section(text: str, title: str) -> str:
 
 
 def shown(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """Return the help that a command line prints."""
+    """Return the output of a help command line."""
     assert run(words, Console.of_this_process()) == 0
     return capsys.readouterr().out
 
@@ -163,7 +163,7 @@ def test_an_example_is_accepted_by_the_command_line(name: str, line: str) -> Non
     command.make_context(command.name, list(words))
 
 
-# Constants of the code that look like variables and are none that it reads.
+# Constants of the code that look like variables but are not read from the environment.
 NOT_READ = {
     "AWS_EC2_METADATA_DISABLED": "set for sops",
     "CHANGES_REQUESTED": "a word of GitHub",
@@ -178,18 +178,18 @@ NOT_READ = {
     "XDG_DATA_HOME": "set for sops",
     "XDG_RUNTIME_DIR": "set for sops",
 }
-# Names without an underscore are found only where a variable is read.
+# Names without an underscore are searched only where a variable is read.
 READERS = {"get", "variable", "text", "first", "_get"}
 
 
 def constants(file: Path) -> Iterator[str]:
-    """Return the names of a module that could be variables, except those of the reference."""
+    """Return names in a module that could be environment variables and are not in the reference."""
     text = file.read_text("utf-8")
     if not re.search(r"""["'][A-Z][A-Z0-9_]+["']""", text):
         return  # parsing every module takes more than half a second
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            # Variables of git are set for it, never read.
+            # Variables of git are set for its processes, never read.
             if re.fullmatch(r"(?!GIT_)[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", node.value):
                 yield node.value
         elif isinstance(node, ast.Call):
@@ -211,7 +211,7 @@ def test_the_reference_of_variables_lists_those_that_the_code_reads() -> None:
     }
     read = {name for file in files for name in constants(file)} - NOT_READ.keys()
     assert read - listed == set()
-    # Prefixes, and the words of a set: `PATH` and others that are passed to git and sops.
+    # Prefixes, and sets of variables that are passed to git and sops, such as `PATH`.
     source = "".join(file.read_text("utf-8") for file in files)
     unknown = {name for name in listed if name.rstrip("*") not in source}
     assert unknown == set()

@@ -55,7 +55,7 @@ def test_the_text_is_a_table_under_the_target(tmp_path: Path) -> None:
     assert lines[3].endswith("1 applied  alpha")
 
 
-def test_without_a_ledger_there_are_no_runs_and_none_is_made(tmp_path: Path) -> None:
+def test_without_a_ledger_there_are_no_runs_and_no_ledger_is_created(tmp_path: Path) -> None:
     project = Here(tmp_path)
     assert history(project, "--verify").json["runs"] == []
     assert "No runs." in project.run("history").out
@@ -63,12 +63,12 @@ def test_without_a_ledger_there_are_no_runs_and_none_is_made(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("since", "count"), [("2001-01-01", 2), ("1h", 2), ("2999-01-01", 0)])
-def test_since_leaves_out_what_is_older(tmp_path: Path, since: str, count: int) -> None:
+def test_since_leaves_out_older_runs(tmp_path: Path, since: str, count: int) -> None:
     assert len(history(two_runs(tmp_path), "--since", since).json["runs"]) == count
 
 
 @pytest.mark.parametrize("since", ["yesterday", "7", "2026-13-01", "d"])
-def test_a_since_that_is_no_time_is_bad_input(tmp_path: Path, since: str) -> None:
+def test_a_since_that_is_not_a_time_is_bad_input(tmp_path: Path, since: str) -> None:
     assert Here(tmp_path).run("history", "--since", since).code == 3
 
 
@@ -112,7 +112,7 @@ def test_verify_names_a_run_whose_record_was_changed(tmp_path: Path, statement: 
     assert project.run("history").code == 0
 
 
-def test_verify_names_the_run_after_one_that_was_taken_out(tmp_path: Path) -> None:
+def test_verify_names_the_run_after_a_deleted_one(tmp_path: Path) -> None:
     project = two_runs(tmp_path)
     second = history(project).json["runs"][1]["run"]
     change(project, "DELETE FROM runs WHERE id = 1")
@@ -120,7 +120,7 @@ def test_verify_names_the_run_after_one_that_was_taken_out(tmp_path: Path) -> No
     assert second in problem["summary"]
 
 
-def test_a_run_that_failed_in_part_tells_of_it(tmp_path: Path) -> None:
+def test_a_partly_failed_run_is_marked(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha", key=None)
     project.integration("beta")
@@ -174,7 +174,7 @@ def test_without_a_ledger_the_result_has_no_anchor(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_newest_fifty_runs_are_listed_unless_more_are_asked_for(tmp_path: Path) -> None:
+def test_the_newest_fifty_runs_are_listed_by_default(tmp_path: Path) -> None:
     project = two_runs(tmp_path)
     key = TargetKey.of(name="here", base_url="simulator:", organisation=None)
     with open_ledger(None, path=project.state / "ledger.db", pepper=None) as ledger:
@@ -196,11 +196,11 @@ def test_the_newest_fifty_runs_are_listed_unless_more_are_asked_for(tmp_path: Pa
 @pytest.mark.parametrize(
     "options", [("--limit", "0"), ("--limit", "2", "--all"), ("--expect-head", "sha256:0")]
 )
-def test_options_that_make_no_sense_are_bad_input(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_contradictory_options_are_bad_input(tmp_path: Path, options: tuple[str, ...]) -> None:
     assert history(two_runs(tmp_path), *options).code == 3
 
 
-def test_a_head_from_elsewhere_is_looked_for(tmp_path: Path) -> None:
+def test_an_external_head_is_searched_in_the_chain(tmp_path: Path) -> None:
     project = two_runs(tmp_path)
     head = history(project).json["anchors"][0]["head"]
     assert history(project, "--verify", "--expect-head", head).code == 0
@@ -222,7 +222,7 @@ def test_a_head_from_elsewhere_is_looked_for(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("command", ["plan", "history", "apply --yes", "drift", "undo r-1"])
-def test_a_damaged_ledger_is_one_clear_message_and_never_a_new_one(
+def test_a_damaged_ledger_is_reported_and_never_replaced(
     tmp_path: Path, command: str, statement: str, message: str
 ) -> None:
     project = two_runs(tmp_path)

@@ -1,4 +1,4 @@
-"""`history RUN` and `history SLUG`: what a run changed, and the life of an integration."""
+"""`history RUN` and `history SLUG`: the changes of a run, and the history of an integration."""
 
 import json
 import sqlite3
@@ -90,7 +90,7 @@ def test_a_run_as_json_has_its_changes_and_calls(tmp_path: Path) -> None:
     assert (change["before"], change["after"]) == ("Alpha", "Alpha Two")
 
 
-def test_the_life_of_an_integration_names_who_did_what(tmp_path: Path) -> None:
+def test_the_history_of_an_integration_names_who_changed_it(tmp_path: Path) -> None:
     project = lived(tmp_path)
     lines = [line for line in text(project, "beta").splitlines() if "  " in line[:18]]
     events = [line.partition("  ")[2].partition(" · run ")[0] for line in lines if line[0] == "2"]
@@ -104,7 +104,7 @@ def test_the_life_of_an_integration_names_who_did_what(tmp_path: Path) -> None:
     assert {o["slug"] for run in alpha for o in run["outcomes"]} == {"alpha"}
 
 
-def test_what_changed_outside_of_runs_is_named(tmp_path: Path) -> None:
+def test_changes_outside_runs_are_named(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
     project.apply()
@@ -117,7 +117,7 @@ def test_what_changed_outside_of_runs_is_named(tmp_path: Path) -> None:
     assert "changed in the API, outside Git" in text(project, newest(project))
 
 
-def test_an_integration_that_was_deleted_outside_of_runs_was_created_again(tmp_path: Path) -> None:
+def test_an_integration_deleted_outside_runs_is_shown_as_created_again(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
     project.apply()
@@ -172,12 +172,12 @@ def edit_records(project: Here, edit: Callable[[Any], object]) -> None:
 
 
 def forget_changes(project: Here) -> None:
-    """Make the record one of release 0.1, which stored only the paths."""
+    """Change the record to that of release 0.1, which stored only the paths."""
     edit_records(project, lambda stored: stored.pop("changes"))
 
 
 @pytest.mark.parametrize("options", [(), ("-v",), ("--format", "json")])
-def test_a_value_of_a_field_that_is_a_secret_by_now_is_not_shown(
+def test_the_value_of_a_field_that_became_a_secret_is_not_shown(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     project = Here(tmp_path)
@@ -204,7 +204,7 @@ def test_an_older_record_shows_the_paths(tmp_path: Path) -> None:
     assert run["changes"][0]["changes"] == [{"path": "key", "op": "rotate", "sensitive": True}]
 
 
-def test_a_changed_record_of_changes_is_found(tmp_path: Path) -> None:
+def test_an_altered_record_of_changes_is_detected(tmp_path: Path) -> None:
     project = lived(tmp_path)
     forget_changes(project)
     assert project.run("history", "--verify").code == 1
@@ -220,7 +220,7 @@ def test_older_runs_are_listed_page_by_page(tmp_path: Path) -> None:
     assert [run["run"] for run in runs(project, "alpha", "--before", names[1])] == names[:1]
 
 
-def test_a_run_that_failed_shows_why_and_what_it_meant_to_do(tmp_path: Path) -> None:
+def test_a_failed_run_shows_the_error_and_the_planned_actions(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha", key=None)
     assert project.run("apply", "--yes").code == 5
@@ -269,7 +269,7 @@ def test_many_actions_are_listed_without_their_changes(tmp_path: Path) -> None:
         (("--limit", "3", "--all"), "usage"),
     ],
 )
-def test_what_history_cannot_show_is_bad_input(
+def test_an_unknown_run_or_slug_is_bad_input(
     tmp_path: Path, words: tuple[str, ...], code: str
 ) -> None:
     project = lived(tmp_path)
@@ -288,7 +288,7 @@ def test_a_run_on_another_target_is_not_shown(tmp_path: Path) -> None:
     assert project.run("history", "alpha", "--target", "other").code == 3
 
 
-def test_without_a_ledger_nothing_is_found_and_none_is_made(tmp_path: Path) -> None:
+def test_without_a_ledger_nothing_is_found_and_no_ledger_is_created(tmp_path: Path) -> None:
     project = Here(tmp_path)
     done = project.run("history", "alpha")
     assert done.code != 0

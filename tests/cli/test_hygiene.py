@@ -1,6 +1,6 @@
-"""Hostile text in every field, error and file: each output parses, and nothing executes it.
+"""Hostile text in every field, error and file: each output can be parsed, and nothing executes it.
 
-What single views make of such texts is generated in tests/views; here is what gets out of commands.
+Tests in tests/views generate such texts for each view; these tests check the output of commands.
 """
 
 import json
@@ -26,7 +26,7 @@ Words = tuple[object, ...]
 
 
 def store_what_nobody_would(upstream: Upstream) -> None:
-    """Fill each field that accepts free text, bypassing the checks of the API."""
+    """Store hostile text in each field that accepts free text, bypassing the checks of the API."""
     upstream.world.put("POST", "/integrations", WILD)
     upstream.remote.integrations["wild"] |= {
         "name": WORST,
@@ -86,7 +86,7 @@ def project(folder: Path, upstream: Upstream) -> Here:
     return here
 
 
-def test_no_command_passes_on_what_a_field_asks_for(tmp_path: Path) -> None:
+def test_no_command_passes_on_hostile_text_of_a_field(tmp_path: Path) -> None:
     with serving() as upstream:
         store_what_nobody_would(upstream)
         here = project(tmp_path, upstream)
@@ -95,7 +95,7 @@ def test_no_command_passes_on_what_a_field_asks_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/wild$"), ("GET", "s$"), ("PUT", "/wild$")])
-def test_no_command_passes_on_what_an_error_asks_for(
+def test_no_command_passes_on_hostile_text_of_an_error(
     tmp_path: Path, method: str, path: str
 ) -> None:
     fault = Fault(
@@ -120,7 +120,7 @@ def test_no_command_passes_on_what_an_error_asks_for(
 
 
 @pytest.mark.parametrize("style", ["text", "json", "github", "sarif"])
-def test_no_finding_passes_on_what_a_file_asks_for(tmp_path: Path, style: str) -> None:
+def test_no_diagnostic_passes_on_hostile_text_of_a_file(tmp_path: Path, style: str) -> None:
     here = Here(tmp_path)
     for number, text in enumerate((*TEXTS, WORST)):
         wild = {"slug": f"a{number}", "name": text, "ai_provider_id": text, text: text}

@@ -1,4 +1,4 @@
-"""`lifecycle.ignore` from the file to the API: an apply keeps what it ignores."""
+"""`lifecycle.ignore` from the file to the API: an apply keeps ignored values."""
 
 from pathlib import Path
 from typing import Any
@@ -7,13 +7,13 @@ from tests.cli.project import Here
 
 
 def stored(project: Here) -> Any:
-    """Return the integration with its models and workspaces as the API has it."""
+    """Return the integration as stored by the API, with its models and workspaces."""
     done = project.run("get", "alpha", "--format", "json")
     assert done.code == 0, done.err
     return done.json
 
 
-def test_an_apply_keeps_ignored_values_beside_the_ones_that_it_writes(tmp_path: Path) -> None:
+def test_an_apply_keeps_ignored_values_next_to_those_that_it_writes(tmp_path: Path) -> None:
     project = Here(tmp_path)
     declared: dict[str, Any] = {
         "configurations": {"openai_organization": "o1", "openai_project": "p1"},

@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_an_initialised_folder_is_valid_and_there_is_nothing_to_do(folder: Path) -> None:
+def test_an_initialised_folder_is_valid_and_in_sync(folder: Path) -> None:
     code, out, err = outcome("init")
     wrote = ["desired-state/reconcile.yaml", *SCHEMAS, ".gitignore"]
     assert (code, out.splitlines()) == (0, [f"wrote {name}" for name in wrote])
@@ -47,7 +47,7 @@ def test_an_initialised_folder_is_valid_and_there_is_nothing_to_do(folder: Path)
     assert outcome("fmt", "--check")[0] == 0
 
 
-def test_a_second_time_everything_is_kept_and_named(folder: Path) -> None:
+def test_a_second_run_keeps_and_names_everything(folder: Path) -> None:
     outcome("init", "--with-workflows")
     before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     code, out, _ = outcome("init", "--with-workflows")
@@ -56,7 +56,7 @@ def test_a_second_time_everything_is_kept_and_named(folder: Path) -> None:
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
 
 
-def test_what_is_there_is_not_overwritten(folder: Path) -> None:
+def test_existing_files_are_not_overwritten(folder: Path) -> None:
     (folder / "desired-state").mkdir()
     config = folder / "desired-state/reconcile.yaml"
     config.write_text("mine")
@@ -71,7 +71,7 @@ def test_what_is_there_is_not_overwritten(folder: Path) -> None:
     ]
 
 
-def test_a_link_that_leads_nowhere_counts_as_being_there(folder: Path) -> None:
+def test_a_dangling_link_counts_as_existing(folder: Path) -> None:
     (folder / "desired-state").mkdir()
     link = folder / "desired-state/reconcile.yaml"
     link.symlink_to(folder / "nowhere")
@@ -98,12 +98,12 @@ def test_workflows_call_those_of_a_repository_and_commit(folder: Path) -> None:
         assert called["uses"] == f"{repository}/.github/workflows/{job}.yml@{commit}"
         assert "steps" not in called
     apply = workflow(folder, "apply")
-    # A plan counts if the workflow file of that name has uploaded it.
+    # A plan is accepted only from the workflow file of this name.
     assert apply["jobs"]["apply"]["with"]["plan-workflow"] == "reconcile-plan.yml"
     assert "digest" in apply["on"]["workflow_dispatch"]["inputs"]
 
 
-def test_an_unknown_source_is_a_placeholder_that_no_repository_has(folder: Path) -> None:
+def test_an_unknown_source_becomes_a_placeholder_that_no_repository_has(folder: Path) -> None:
     _, _, err = outcome("init", "--with-workflows")
     placeholder = f"OWNER/REPO/.github/workflows/plan.yml@{'0' * 40}"
     assert workflow(folder, "plan")["jobs"]["plan"]["uses"] == placeholder
@@ -122,7 +122,7 @@ def test_an_unknown_source_is_a_placeholder_that_no_repository_has(folder: Path)
         ("file:///home/dev/reconcile", False),
     ],
 )
-def test_the_source_is_the_commit_of_github_that_pip_recorded(url: str, is_known: bool) -> None:
+def test_the_source_is_the_github_commit_that_pip_recorded(url: str, is_known: bool) -> None:
     commit = SOURCE.partition("@")[2]
     record = {"url": url, "vcs_info": {"vcs": "git", "commit_id": commit}}
     found = recorded_source(json.dumps(record))
@@ -140,7 +140,7 @@ def test_another_installation_has_no_source(record: str | None) -> None:
     "source",
     ["acme/reconcile@v1", "acme/reconcile@main", "acme/reconcile", f"acme@{'0' * 40}", "a/b@abc"],
 )
-def test_a_source_that_can_be_moved_is_refused_before_anything_is_written(
+def test_a_source_that_is_not_a_commit_is_refused_before_anything_is_written(
     folder: Path, source: str
 ) -> None:
     code, _, err = outcome("init", "--with-workflows", "--workflows-from", source)
@@ -149,7 +149,7 @@ def test_a_source_that_can_be_moved_is_refused_before_anything_is_written(
     assert list(folder.iterdir()) == []
 
 
-def test_workflows_lie_at_the_root_of_the_repository(folder: Path) -> None:
+def test_workflows_are_written_to_the_root_of_the_repository(folder: Path) -> None:
     (folder / ".git").mkdir()
     outcome("--dir", "teams/search team [1]/state", "init", "--with-workflows")
     apply = workflow(folder, "apply")
@@ -181,7 +181,7 @@ def test_workflows_apply_the_default_branch_of_the_clone(
         ("docs/CODEOWNERS", "edit docs/CODEOWNERS"),
     ],
 )
-def test_whoever_takes_the_workflows_is_told_to_name_who_reviews_the_rules(
+def test_with_workflows_init_recommends_reviewers_of_the_rules(
     folder: Path, there: str | None, said: str
 ) -> None:
     if there is not None:
@@ -195,7 +195,7 @@ def test_whoever_takes_the_workflows_is_told_to_name_who_reviews_the_rules(
     assert "CODEOWNERS" not in out
 
 
-def test_without_workflows_nobody_is_told_of_reviews(folder: Path) -> None:
+def test_without_workflows_init_does_not_mention_reviewers(folder: Path) -> None:
     assert "CODEOWNERS" not in outcome("init")[2]
 
 

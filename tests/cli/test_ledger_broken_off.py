@@ -45,7 +45,7 @@ def remove_lock(state: Path) -> None:
 
 
 def close_run(state: Path) -> None:
-    """Act like a second run that has begun meanwhile."""
+    """Act as a second run that has started in the meantime."""
     edit(state / "ledger.db", "UPDATE runs SET hash = 'sha256:0'")
 
 
@@ -62,7 +62,7 @@ def close_run(state: Path) -> None:
         (close_run, "lock-lost"),
     ],
 )
-def test_the_result_is_shown_and_nothing_more_is_written(
+def test_the_result_is_shown_and_no_further_write_is_sent(
     at: Scene, strike: Callable[[Path], None], code: str
 ) -> None:
     def once(_request: object) -> None:
@@ -85,7 +85,7 @@ def outcomes(done: Done) -> dict[str, str]:
     return {item["slug"]: item["status"] for item in done.json["outcomes"]}
 
 
-def test_a_fault_after_the_last_write_does_not_look_like_success(at: Scene) -> None:
+def test_a_fault_after_the_last_write_is_not_reported_as_success(at: Scene) -> None:
     def at_the_last(_request: object) -> None:
         if len(at.upstream.writes) == len(SLUGS):
             remove_ledger(at.project.state)
@@ -101,7 +101,7 @@ def test_a_fault_after_the_last_write_does_not_look_like_success(at: Scene) -> N
         assert "ledger-replaced" in at.run("show", "result.json", "--format", style).out
 
 
-def test_a_ledger_that_is_gone_before_the_first_write_writes_nothing(at: Scene) -> None:
+def test_a_ledger_that_is_lost_before_the_first_write_stops_the_run(at: Scene) -> None:
     assert at.run("apply", "--yes", "--only", "alpha").code == 0
     edit(
         at.project.state / "ledger.db",

@@ -1,4 +1,4 @@
-"""A missing, broken or locked ledger: the commands that it stops, and the others."""
+"""A missing, broken or locked ledger: the commands that it stops, and those that continue."""
 
 import json
 import signal
@@ -62,7 +62,7 @@ def codes(done: Done) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--no-ledger",)])
-def test_a_second_apply_says_who_holds_the_lock_and_since_when(
+def test_a_second_apply_names_the_holder_and_the_age_of_the_lock(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     project = project_in(tmp_path)
@@ -79,7 +79,7 @@ def test_a_second_apply_says_who_holds_the_lock_and_since_when(
 
 
 @pytest.mark.slow
-def test_the_lock_of_a_run_that_died_is_taken_over(tmp_path: Path) -> None:
+def test_the_lock_of_a_dead_run_is_taken_over(tmp_path: Path) -> None:
     project = project_in(tmp_path)
     with somebody_holding_the_lock(project.state) as process:
         process.send_signal(signal.SIGKILL)
@@ -101,9 +101,7 @@ def damage(project: Here, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["garbage", "folder", "cut"])
-def test_a_ledger_that_cannot_be_written_stops_an_apply_and_not_a_plan(
-    tmp_path: Path, how: str
-) -> None:
+def test_a_read_only_ledger_stops_an_apply_but_not_a_plan(tmp_path: Path, how: str) -> None:
     project = project_in(tmp_path)
     project.apply()
     damage(project, how)
@@ -131,7 +129,7 @@ def test_an_unusable_address_of_a_ledger_is_bad_input_and_shows_no_password(
     assert "canary" not in done.err + done.out
 
 
-def test_a_shared_ledger_out_of_reach_is_a_warning_for_a_plan_and_stops_an_apply(
+def test_an_unreachable_shared_ledger_is_a_warning_for_a_plan_and_stops_an_apply(
     tmp_path: Path,
 ) -> None:
     project = project_in(tmp_path)
@@ -146,7 +144,9 @@ def test_a_shared_ledger_out_of_reach_is_a_warning_for_a_plan_and_stops_an_apply
     assert "canary" not in plan.out + plan.err + done.out + done.err
 
 
-def test_another_file_as_ledger_is_used_wherever_the_files_lie(tmp_path: Path) -> None:
+def test_another_ledger_file_is_used_independently_of_the_desired_state_folder(
+    tmp_path: Path,
+) -> None:
     project = project_in(tmp_path)
     elsewhere = tmp_path / "books" / "mine.db"
     project.apply(RECONCILE_LEDGER_URL=f"sqlite:///{elsewhere}")
@@ -155,7 +155,7 @@ def test_another_file_as_ledger_is_used_wherever_the_files_lie(tmp_path: Path) -
     assert project.plan(RECONCILE_LEDGER_URL=f"sqlite:///{elsewhere}")["unverified"] == []
 
 
-def test_facts_of_the_job_are_on_record(tmp_path: Path) -> None:
+def test_facts_about_the_ci_job_are_recorded(tmp_path: Path) -> None:
     project = project_in(tmp_path)
     project.apply(
         GITHUB_ACTOR="ada",

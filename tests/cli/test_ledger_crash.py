@@ -1,4 +1,4 @@
-"""Ledger on disk after a run was killed: the intent of the current call, and completed calls."""
+"""Ledger on disk after a run was killed: intent of the current call, and completed calls."""
 
 import json
 import signal
@@ -19,7 +19,7 @@ KEY = {"PORTKEY_API_KEY": "pk-canary-crash"}
 
 @contextmanager
 def served(folder: Path, *faults: dict[str, object]) -> Iterator[Here]:
-    """Serve an API that strikes by a script, and return a project that points to it."""
+    """Serve an API with scripted faults, and return a project that uses it."""
     script = folder / "faults.json"
     script.write_text(json.dumps(list(faults)))
     project = Here(folder, **KEY)
@@ -30,7 +30,7 @@ def served(folder: Path, *faults: dict[str, object]) -> Iterator[Here]:
 
 @contextmanager
 def applying(project: Here, *, unanswered: str) -> Iterator[int]:
-    """Start an apply, wait until the ledger has this call's intent, and kill it in the end."""
+    """Start an apply, wait until the ledger has the intent of this call, and finally kill it."""
     process = subprocess.Popen(
         [*COMMAND, "apply", "--yes", "--parallelism", "1"],
         cwd=project.folder,
@@ -61,7 +61,7 @@ def open_calls(project: Here) -> list[str]:
     return [call["slug"] for run in runs for call in run["unanswered"]]
 
 
-def test_a_killed_run_leaves_its_intent_and_what_it_did_and_the_next_one_finishes(
+def test_a_killed_run_leaves_its_intent_and_outcomes_and_the_next_run_finishes(
     tmp_path: Path,
 ) -> None:
     hang = {"kind": "hang", "method": "POST", "skip": 1}
@@ -85,7 +85,7 @@ def test_a_killed_run_leaves_its_intent_and_what_it_did_and_the_next_one_finishe
             assert SECRET.encode() not in path.read_bytes()
 
 
-def test_what_a_killed_run_did_can_be_undone(tmp_path: Path) -> None:
+def test_the_changes_of_a_killed_run_can_be_undone(tmp_path: Path) -> None:
     hang = {"kind": "hang", "method": "PUT", "skip": 1}
     with served(tmp_path, hang) as project:
         project.integration("alpha", description="one")
@@ -103,7 +103,7 @@ def test_what_a_killed_run_did_can_be_undone(tmp_path: Path) -> None:
             assert shown["description"] == "one"
 
 
-def test_of_two_applies_at_once_the_second_is_told_who_holds_the_lock(tmp_path: Path) -> None:
+def test_the_second_of_two_concurrent_applies_names_the_holder_of_the_lock(tmp_path: Path) -> None:
     with served(tmp_path, {"kind": "hang", "method": "POST"}) as project:
         project.integration("alpha")
         with applying(project, unanswered="alpha") as pid:

@@ -1,9 +1,9 @@
-"""What release 0.1.0 has saved is still read: plans, results, a drift report, a ledger.
+"""Files that release 0.1.0 wrote can still be read: plans, results, a drift report and a ledger.
 
 The files in `release_0_1_0` were written by 0.1.0 and never change. The ledger holds three applies:
-the first of five integrations, an update, and its undo. Then somebody changed `azure` and created
-`unmanaged` without this ledger, the drift report was written, and `plan.json` was made. It creates,
-updates (keyed lists too), rotates a key, replaces and deletes.
+the first of five integrations, an update, and its undo. Then another client changed `azure` and
+created `unmanaged`, and the drift report and `plan.json` were saved. The plan creates, updates
+(including keyed lists), rotates a key, replaces and deletes.
 """
 
 import gzip
@@ -32,7 +32,7 @@ PLANNED = {
 
 @pytest.fixture
 def project(tmp_path: Path) -> Here:
-    """Lay the files of 0.1.0 out as its folder was; the key behind SECRET_OTHER has changed."""
+    """Return a project with the files of 0.1.0 and a changed value of SECRET_OTHER."""
     made = Here(tmp_path, SECRET_KEY=FIRST, SECRET_OTHER="sk-rotated-9f8e7d6c5b4a")
     shutil.copytree(SAVED / "desired-state", made.files, dirs_exist_ok=True)
     for file in SAVED.glob("*.json"):
@@ -60,7 +60,7 @@ def missing(before: Any, after: Any, at: str = "") -> list[str]:
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_a_saved_report_is_shown_with_everything_that_it_holds(project: Here, name: str) -> None:
+def test_a_saved_report_is_shown_in_full(project: Here, name: str) -> None:
     shown = project.run("show", f"{name}.json", "--format", "json")
     assert shown.code == 0, shown.err
     assert missing(saved(name), shown.json) == []
@@ -68,14 +68,14 @@ def test_a_saved_report_is_shown_with_everything_that_it_holds(project: Here, na
 
 @pytest.mark.parametrize("form", ["text", "markdown", "html"])
 @pytest.mark.parametrize("name", REPORTS)
-def test_a_saved_report_is_shown_to_people(project: Here, name: str, form: str) -> None:
+def test_a_saved_report_is_shown_as_text(project: Here, name: str, form: str) -> None:
     shown = project.run("show", f"{name}.json", "--format", form)
     assert shown.code == 0, shown.err
     slugs = {action["slug"] for action in saved(name).get("actions", [])}
     assert {slug for slug in slugs if slug not in shown.out} == set()
 
 
-def test_a_saved_plan_is_carried_out_or_refused_with_a_reason(project: Here) -> None:
+def test_a_saved_plan_is_applied_or_refused_with_a_reason(project: Here) -> None:
     before = project.run("list", "--format", "json").json["integrations"]
     done = project.run("apply", "plan.json", "--yes", "--allow-replace", "--format", "json")
     after = project.run("list", "--format", "json").json["integrations"]
@@ -100,12 +100,12 @@ def test_files_and_ledger_give_the_actions_that_0_1_0_planned(project: Here) -> 
     kept = [slug for slug in before if slug != "to-delete"]
     differing = {s: [c["path"] for c in now[s] if c["op"] != "resend"] for s in kept}
     assert differing == {s: [c["path"] for c in before[s]] for s in kept}
-    # What goes, and what a replace sends again, is listed since.
+    # Later versions also list what is deleted, and what a replace sends again.
     assert {c["op"] for c in now["to-delete"]} == {"remove"}
     assert {c["path"] for c in now["to-replace"] if c["op"] == "resend"} == {"key", "name"}
 
 
-def test_the_fingerprints_of_the_ledger_tell_which_key_has_changed(project: Here) -> None:
+def test_the_fingerprints_of_the_ledger_show_which_key_has_changed(project: Here) -> None:
     with_key = {
         action["slug"]
         for action in project.plan("--allow-replace")["actions"]
@@ -115,7 +115,7 @@ def test_the_fingerprints_of_the_ledger_tell_which_key_has_changed(project: Here
     assert with_key == {"to-rotate"}
 
 
-def test_the_runs_of_the_ledger_are_listed_and_their_chain_holds(project: Here) -> None:
+def test_the_runs_of_the_ledger_are_listed_and_their_chain_is_valid(project: Here) -> None:
     runs = project.run("history", "--format", "json").json["runs"]
     assert {run["run"] for run in runs} == {saved(name)["run"] for name in RESULTS}
     verified = project.run("history", "--verify")

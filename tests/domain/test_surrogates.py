@@ -1,4 +1,4 @@
-"""Half a character: kept, shown escaped, and stored as U+FFFD."""
+"""Lone surrogates: kept in memory, shown escaped, and stored as U+FFFD."""
 
 import json
 

@@ -132,8 +132,10 @@ def test_a_plan_of_0_1_0_whose_digest_counts_unverified_secrets_can_be_read() ->
 
 @dataclass(frozen=True)
 class Edited:
-    """The full plan with one value changed or, with `...`, taken out; written when it is asked for,
-    so that a fault of the code that writes plans fails a test and not their collection."""
+    """Full plan with one value changed, or removed if it is `...`.
+
+    It is serialized on use, so that a serializer that fails breaks a test and not the collection.
+    """
 
     path: tuple[str | int, ...]
     to: Any

@@ -1,4 +1,4 @@
-"""Half a character in any text of the API stops no command: shown escaped, stored as U+FFFD."""
+"""Lone surrogates in text of the API stop no command: shown escaped, stored as U+FFFD."""
 
 import json
 import sqlite3
@@ -13,7 +13,7 @@ from tests.cli.scene import Scene
 
 
 def everywhere(value: Any) -> Any:
-    """Put half a character behind every text and key that people choose."""
+    """Append a lone surrogate to every text and key that users choose."""
     if isinstance(value, str):
         return f"{value} \ud83d"
     if isinstance(value, list):
@@ -28,7 +28,7 @@ def chosen(*names: str) -> Callable[[dict[str, Any]], Any]:
 
 
 def foreign(at: Scene, remote: DamagedRemote, *, sound: frozenset[str] = frozenset()) -> None:
-    """Create an integration whose every text holds half a character, but for the `sound` fields."""
+    """Create an integration with a lone surrogate in every text except the `sound` fields."""
     at.exists(
         "foreign",
         description="Theirs",
@@ -65,9 +65,7 @@ READERS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("declared", [False, True])
-def test_every_command_works_and_writes_text_that_utf_8_can_express(
-    tmp_path: Path, *, declared: bool
-) -> None:
+def test_every_command_works_and_writes_valid_utf_8(tmp_path: Path, *, declared: bool) -> None:
     with damaged_scene(tmp_path) as (at, remote):
         at.file("mine")
         at.project.apply()
@@ -95,7 +93,7 @@ def test_a_saved_plan_is_utf_8_and_can_be_read_again(tmp_path: Path) -> None:
         assert again.json["digest"] == json.loads(saved.read_text("utf-8"))["digest"]
 
 
-def test_what_was_pulled_is_in_sync_from_then_on(tmp_path: Path) -> None:
+def test_pulled_integrations_are_in_sync(tmp_path: Path) -> None:
     with damaged_scene(tmp_path) as (at, remote):
         foreign(at, remote)
         assert at.run("pull").code == 0
@@ -127,7 +125,7 @@ def test_the_ledger_holds_u_fffd_and_verifies(tmp_path: Path) -> None:
         assert "ud83d" not in dump
 
 
-def test_what_git_did_not_move_is_not_said_to_have_moved(tmp_path: Path) -> None:
+def test_git_is_not_named_as_the_origin_of_a_change_that_it_did_not_make(tmp_path: Path) -> None:
     with damaged_scene(tmp_path) as (at, remote):
         foreign(at, remote)
         assert at.run("pull").code == 0
