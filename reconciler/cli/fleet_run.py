@@ -22,6 +22,7 @@ from reconciler.errors import InvalidInput, Refused
 from reconciler.execution.cancellation import CancelToken
 from reconciler.fleet.checkpoint import Checkpoint, resume
 from reconciler.fleet.config import Fleet, Member, read_fleet
+from reconciler.fleet.duplicates import SharedRecords
 from reconciler.fleet.local_engine import not_run, run_locally
 from reconciler.fleet.outcome import FleetOperation, FleetResult, MemberOutcome, MemberStatus
 from reconciler.fleet.table import action_counts, line_of, table
@@ -71,7 +72,9 @@ class LocalEngine:
 def read(file: Path) -> Fleet:
     """Read a fleet.yaml; raise `InvalidInput` with all its mistakes."""
     content = output.read(file, limit=MAX_FILE, code="not-utf8", hint="save it as UTF-8")
-    fleet, found = read_fleet(content.encode(), path=file)
+    environment = settings.from_environment()
+    records = SharedRecords(environment.ledger_url is not None, environment.base_url)
+    fleet, found = read_fleet(content.encode(), path=file, records=records)
     if fleet is None:
         raise InvalidInput(found)
     return fleet

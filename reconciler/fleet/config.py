@@ -6,7 +6,7 @@ in the files; fleet.yaml can only map the names of environment variables.
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +23,7 @@ from reconciler.domain.policy import StrictSettings
 from reconciler.domain.schema import compiled
 from reconciler.domain.tree import digest
 from reconciler.domain.valid_values import built, errors_in
+from reconciler.fleet.duplicates import OWN_RECORDS, SharedRecords, duplicates
 from reconciler.frozen_dataclass import dataclass
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -111,10 +112,13 @@ class Fleet:
         return next((member for member in self.members if member.name == name), None)
 
 
-def read_fleet(data: bytes, *, path: Path) -> tuple[Fleet | None, tuple[Diagnostic, ...]]:
+def read_fleet(
+    data: bytes, *, path: Path, records: SharedRecords = OWN_RECORDS
+) -> tuple[Fleet | None, tuple[Diagnostic, ...]]:
     """Read the content of the fleet.yaml at `path`, whose folders are relative to that file.
 
-    The fleet is None if there is any error.
+    The fleet is None if there is any error. `records` states where the members keep their records,
+    because two targets must not have the same.
     """
     file = path.name
     problems = ProblemCollector(MemorySource({file: data}, label=str(path.parent)))
@@ -139,7 +143,7 @@ def read_fleet(data: bytes, *, path: Path) -> tuple[Fleet | None, tuple[Diagnost
             )
         else:
             reader = _MemberReader(path.parent, problems, SourceOrigin(file))
-            members = list(reader.members(built(FleetFile, tree)))
+            members = reader.members(built(FleetFile, tree), records)
     diagnostics = in_order(problems.diagnostics)
     if has_errors(diagnostics):
         return None, diagnostics
@@ -158,22 +162,30 @@ class _MemberReader:
         self._folder = folder
         self._problems = problems
         self._origin = origin
-        self._names: set[str] = set()
-        self._owners: dict[tuple[Path, str | None], str] = {}
+        self._names: dict[str, Steps] = {}
 
-    def members(self, file: FleetFile) -> Iterator[Member]:
+    def members(self, file: FleetFile, records: SharedRecords) -> list[Member]:
         """Build the members of a file, one for each target."""
         defaults = file.defaults or MemberDefaults()
         self._check_defaults(defaults, ("defaults",))
         if not file.members:
             self._error("missing-field", "`members` is empty", ("members",))
+        members: list[Member] = []
+        places: list[Steps] = []
         for index, entry in enumerate(file.members):
             steps: Steps = ("members", index)
             self._check_defaults(entry, steps)
             self._check_name(entry, steps)
-            for member in self._expand(entry, defaults):
-                self._check_unique(member, steps)
-                yield member
+            expanded = list(self._expand(entry, defaults))
+            self._check_unique([entry.name, *(member.name for member in expanded)], steps)
+            members += expanded
+            places += [steps] * len(expanded)
+        # Only for a file that is valid so far: it looks at the folders of the members.
+        if not has_errors(self._problems.diagnostics):
+            for found in duplicates(members, records):
+                place = places[found.index]
+                self._error("duplicate-target", found.summary, place, hint=found.hint)
+        return members
 
     def _expand(self, entry: MemberSettings, defaults: MemberDefaults) -> Iterator[Member]:
         # `target` and `targets` are alternatives: an entry with either ignores both defaults.
@@ -185,6 +197,9 @@ class _MemberReader:
             yield Member(name, folder, target, MappingProxyType(variables))
 
     def _check_defaults(self, part: MemberDefaults, steps: Steps) -> None:
+        if part.dir is not None and not (part.dir and part.dir.isprintable()):
+            summary = "`dir` must be a path, without control characters"
+            self._error("invalid-value", summary, (*steps, "dir"))
         if part.target is not None and part.targets is not None:
             self._error(
                 "conflict", "`target` and `targets` cannot be set together", (*steps, "targets")
@@ -206,27 +221,20 @@ class _MemberReader:
             self._error("reference-forbidden", summary, steps, hint=hint)
 
     def _check_name(self, entry: MemberSettings, steps: Steps) -> None:
-        where = (*steps, "name")
         if _NAME.fullmatch(entry.name) is None:
             summary = (
                 "`name` must begin with a letter or digit and contain only letters, digits, `.-_`"
             )
-            self._error("invalid-value", summary, where)
-        if entry.name in self._names:
-            summary = f"another member is named `{entry.name}`"
-            self._error("duplicate-entry", summary, where, hint="use a different name")
-        self._names.add(entry.name)
+            self._error("invalid-value", summary, (*steps, "name"))
 
-    def _check_unique(self, member: Member, steps: Steps) -> None:
-        # Both would apply to one target, and the second one would find the lock held.
-        first = self._owners.setdefault((member.dir, member.target), member.name)
-        if first != member.name:
-            self._error(
-                "duplicate-target",
-                f"member `{first}` has the same folder and target",
-                steps,
-                hint="add a target for each organisation to the folder's reconcile.yaml",
-            )
+    def _check_unique(self, names: Iterable[str], steps: Steps) -> None:
+        for name in names:
+            # Also of an entry whose targets are added to it, so that `a.b` means one member.
+            if self._names.setdefault(name, steps) != steps:
+                summary = f"another member is named `{name}`"
+                hint = "use a different name"
+                self._error("duplicate-entry", summary, (*steps, "name"), hint=hint)
+                return
 
     def _error(self, code: str, summary: str, steps: Steps, *, hint: str = "") -> None:
         self._problems.error(code, summary, self._origin.at(*steps), hint=hint)
