@@ -9,15 +9,12 @@ import os
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from reconciler.desired.config import Config, choose_target
 from reconciler.desired.load import load_config
 from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.location import TargetKey
-
-if TYPE_CHECKING:
-    from reconciler.fleet.config import Member
 
 _SAME_FILES = "has the same folder and target"
 _SAME_RECORDS = "has a target of the same name and host in the same ledger"
@@ -28,6 +25,22 @@ _HINTS = {
         "`acme-production`"
     ),
 }
+
+
+class Member(Protocol):
+    """Member of a fleet, as far as it determines a target."""
+
+    @property
+    def name(self) -> str:
+        """Name in outputs."""
+
+    @property
+    def dir(self) -> Path:
+        """Folder of its files."""
+
+    @property
+    def target(self) -> str | None:
+        """Name of its target, None for the default of the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +75,7 @@ class Duplicate:
     hint: str
 
 
-def duplicates(members: "Sequence[Member]", records: SharedRecords) -> Iterator[Duplicate]:
+def duplicates(members: Sequence[Member], records: SharedRecords) -> Iterator[Duplicate]:
     """Yield the members that have the same target as an earlier one."""
     reader = _TargetReader(members, records)
     owners: dict[Hashable, str] = {}
@@ -77,14 +90,14 @@ def duplicates(members: "Sequence[Member]", records: SharedRecords) -> Iterator[
 class _TargetReader:
     """Finds what identifies the target of a member."""
 
-    def __init__(self, members: "Sequence[Member]", records: SharedRecords) -> None:
+    def __init__(self, members: Sequence[Member], records: SharedRecords) -> None:
         self._records = records
         self._configs: dict[Path, Config | None] = {}
         self._counts: Counter[Hashable] = Counter()
         for member in members:
             self._counts.update(self._places(member))
 
-    def keys(self, member: "Member") -> Iterator[tuple[str, Hashable]]:
+    def keys(self, member: Member) -> Iterator[tuple[str, Hashable]]:
         """Yield what is the same for members with one target, each with its description."""
         folder, ledger = places = self._places(member)
         if all(self._counts[place] == 1 for place in places):
@@ -102,7 +115,7 @@ class _TargetReader:
         key = TargetKey.of(name=target.name, base_url=url, organisation=None)
         yield _SAME_RECORDS, (ledger, key)
 
-    def _places(self, member: "Member") -> tuple[Path, _Ledger]:
+    def _places(self, member: Member) -> tuple[Path, _Ledger]:
         """Return the folder of a member, and where its ledger is."""
         # Next to the path as written, because a folder behind a link has its state next to the
         # link.
