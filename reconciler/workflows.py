@@ -116,14 +116,21 @@ async def plan(session: Session, options: PlanOptions) -> Plan:
 async def observe_and_plan(session: Session, options: PlanOptions) -> tuple[Plan, ObservedState]:
     """Return a plan with the observed state from which it was made; raises what `plan` raises."""
     planned, observed = await _fresh_plan(session, options)
+    return await _checked(session, options, planned, observed), observed
+
+
+async def _checked(
+    session: Session, options: PlanOptions, planned: Plan, observed: ObservedState
+) -> Plan:
+    """Return a plan with everything for which an apply of it would be refused now."""
     planned = await _with_usage(session, options, planned, observed)
     planned = await _judged(session, planned)
     target = session.desired.target
-    if target.has_change_times or target.promotion is not None:
-        from reconciler.execution.apply_times import with_notices
+    if not target.has_change_times and target.promotion is None:
+        return planned
+    from reconciler.execution.apply_times import with_notices
 
-        planned = with_notices(planned, session.desired, evidence=session.soak, now=session.now)
-    return planned, observed
+    return with_notices(planned, session.desired, evidence=session.soak, now=session.now)
 
 
 async def apply(
@@ -273,9 +280,10 @@ async def drift(
     from reconciler.drift.report import detect_drift
 
     require_ledger(session)
-    planned, _ = await _fresh_plan(session, replace(options, audit=True), incremental)
-    # With the verdicts, the fingerprint equals the digest of the plan that removes the drift.
-    planned = await _judged(session, planned)
+    planned, observed = await _fresh_plan(session, replace(options, audit=True), incremental)
+    # With the verdicts, the fingerprint equals the digest of the plan that removes the drift. The
+    # report suggests an apply, so it also states why this apply would be refused.
+    planned = await _checked(session, options, planned, observed)
     return detect_drift(
         planned,
         not_read=incremental.not_read if incremental else 0,

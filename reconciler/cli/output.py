@@ -38,13 +38,14 @@ def plan_text(console: Console, plan: Plan, *, ledger: str, color: bool) -> str:
 def note_on_saved(plan: Plan, context: "CommandContext", *, style: str) -> str:
     """Return the sentence that follows a plan that was saved."""
     from reconciler.views.escape import visible
-    from reconciler.views.sections import apply_command
+    from reconciler.views.sections import apply_command, once_accepted
 
     # Every other format shows the command, unless nothing can be applied.
     if style != "json" or not plan.actions or plan.blocked:
         return f"saved the plan as {visible(context.saved_plan or 'PLAN', limit=None)}"
     command = apply_command(plan.target.name, context.saved_plan or "PLAN", context=context)
-    return f"saved the plan; to apply exactly this plan, run: {command}"
+    how = once_accepted(plan, "To apply exactly this plan, run:")
+    return f"saved the plan; {how[:1].lower()}{how[1:]} {command}"
 
 
 def save_plan(path: Path, plan: Plan) -> None:

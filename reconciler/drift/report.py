@@ -35,6 +35,8 @@ _SHARED_KEYS = (
     "diagnostics",
 )
 """Keys that a report shares with its plan."""
+_OPTIONAL_KEYS = ("policies", "costs", "opens_at", "soaked_at")
+"""Keys that a report has if its plan has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +106,9 @@ class DriftReport:
             "not_read": self.not_read,
             "partial": self.partial,
         }
-        if self.plan.policies:
-            document["policies"] = plan["policies"]
-        if self.plan.costs is not None:
-            document["costs"] = plan["costs"]
+        for key in _OPTIONAL_KEYS:
+            if key in plan:
+                document[key] = plan[key]
         if self.who is not None:
             document["who"] = self.who.as_json()
         if self.retiring:

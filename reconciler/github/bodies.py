@@ -27,7 +27,7 @@ from reconciler.views.length_budget import fit
 from reconciler.views.markdown import code, fence
 from reconciler.views.phrases import BLOCKED_HERE, LIFTS_BY_MERGING, MORE
 from reconciler.views.render_options import Publication, RenderOptions
-from reconciler.views.sections import CommandContext
+from reconciler.views.sections import CommandContext, once_accepted
 
 COMMENT_LIMIT = markdown.LIMIT
 _RESERVE = 4096
@@ -207,9 +207,10 @@ def text_of(
 
 def proposal_text(report: DriftReport, context: ReportContext) -> str:
     """Return the body of the pull request that adopts in Git what a drift report found."""
+    purpose = once_accepted(report.plan, "To make the API match Git instead")
     steps = [
         "Merging this pull request adopts in Git the changes made in the API.\n",
-        _how_to_apply(report.fingerprint, "To make the API match Git instead", context),
+        _how_to_apply(report.fingerprint, purpose, context),
     ]
     if report.plan.blocked:
         # Values between both limits can be merged but not applied.
@@ -314,10 +315,9 @@ def _steps_of_drift(report: DriftReport, context: ReportContext) -> tuple[str, .
     if report.in_sync:
         return ()
     steps = []
-    purpose = "To make the API match Git"
+    purpose = once_accepted(report.plan, "To make the API match Git")
     if report.plan.blocked:
         steps.append(f"{BLOCKED_HERE}\n")
-        purpose = f"Once no action is blocked, {purpose[0].lower()}{purpose[1:]}"
     apply_context = replace(context, workflow_url=context.apply_url)
     steps.append(_how_to_apply(report.fingerprint, purpose, apply_context))
     if moved_in_api(report) and context.terms.adopt:

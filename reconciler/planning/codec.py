@@ -112,8 +112,6 @@ def plan_from(document: PlanDocument) -> Plan:
         plan,
         run=run,
         approved_at=document.get("approved_at"),
-        opens_at=document.get("opens_at"),
-        soaked_at=document.get("soaked_at"),
         options=tuple(document.get("options", ())),
     )
 
@@ -136,6 +134,8 @@ def build_plan(document: ComparisonDocument, actions: Sequence[ActionDocument]) 
         unmanaged=tuple(document["unmanaged"]),
         forgotten=tuple(document["forgotten"]),
         diagnostics=tuple(diagnostic_from(item) for item in document["diagnostics"]),
+        opens_at=document.get("opens_at"),
+        soaked_at=document.get("soaked_at"),
         policies=verdicts_from(document.get("policies", ())),
         costs=costs_from(document["costs"]) if "costs" in document else None,
     )

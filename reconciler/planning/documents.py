@@ -244,6 +244,8 @@ class ComparisonDocument(TypedDict):
     diagnostics: list[DiagnosticDocument]
     policies: NotRequired[list[PolicyDocument]]
     costs: NotRequired[CostsDocument]
+    opens_at: NotRequired[Time]
+    soaked_at: NotRequired[Time]
 
 
 class UndoneRunDocument(TypedDict):
@@ -258,8 +260,6 @@ class PlanDocument(ComparisonDocument):
     actions: list[ActionDocument]
     source: NotRequired[UndoneRunDocument]
     approved_at: NotRequired[Time]
-    opens_at: NotRequired[Time]
-    soaked_at: NotRequired[Time]
     options: NotRequired[list[str]]
     unverified_digest: NotRequired[Digest]
 

@@ -29,6 +29,7 @@ from reconciler.views.sections import (
     apply_command,
     left_alone,
     lift_advice,
+    once_accepted,
     sections_of,
     suggested_command,
 )
@@ -161,7 +162,7 @@ def suggestions(
     # First, because one blocked action stops the whole apply.
     if report.plan.blocked:
         yield Suggestion(lift_advice(report.plan))
-    yield Suggestion(phrases.HEAL_UNBLOCKED if report.plan.blocked else phrases.HEAL, apply)
+    yield Suggestion(once_accepted(report.plan, phrases.HEAL), apply)
     to_pull, to_keep, missing = _resolvable_in_files(report)
     if to_pull:
         text = _phrase_for(to_pull, phrases.ADOPT, phrases.ADOPT_MORE)

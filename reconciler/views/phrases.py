@@ -118,7 +118,12 @@ RETIREMENTS = "Models that retire:"
 RETIREMENT = "{} of {} retires on {}, within {}"
 RETIREMENT_PASSED = "{} of {} was retired on {}"
 HEAL = "To make the API match Git, run:"
-HEAL_UNBLOCKED = "Once no action is blocked, to make the API match Git, run:"
+UNTIL_UNBLOCKED = "no action is blocked"
+UNTIL = MappingProxyType(
+    {"outside-window": "the target accepts changes", "not-soaked": "the content has soaked"}
+)
+"""Conditions of an apply, by the code of the notice in its plan."""
+FROM = " (from {})"
 ADOPT = "To make the files match the API, run:"
 ADOPT_MORE = "To make the files match the API (the first {} of {} integrations), run:"
 KEEP = "To keep these integrations, remove them from `deletions` in reconcile.yaml and pull them:"
@@ -294,6 +299,7 @@ LEDGER_END = "End of the ledger, to store elsewhere"
 UNVERIFIED_HERE = "Unverified secrets ({}): not known to be in sync."
 
 NEXT_APPLY = "To apply this plan, run:"
+ONCE = "Once {}, {}{}"
 NEXT_UNDO = "To apply this undo, run the saved plan:"
 NEXT_UNDO_UNSAVED = "To apply this undo, save the plan with `--out PLAN`, then run:"
 NEXT_BLOCKED = (

@@ -41,6 +41,7 @@ from reconciler.views.sections import (
     is_restated,
     left_alone,
     lift_advice,
+    once_accepted,
     policies_line,
     reference,
     removal_notes,
@@ -440,6 +441,7 @@ def _next_step(plan: Plan, context: CommandContext) -> tuple[str, str]:
         # An undo has no files to plan from again, so it can only be applied from a saved plan.
         text = phrases.NEXT_UNDO if context.saved_plan else phrases.NEXT_UNDO_UNSAVED
         saved = context.saved_plan or "PLAN"
-        return text, apply_command(plan.target.name, saved, context=context)
+        return once_accepted(plan, text), apply_command(plan.target.name, saved, context=context)
     arguments = [context.saved_plan] if context.saved_plan is not None else []
-    return phrases.NEXT_APPLY, apply_command(plan.target.name, *arguments, context=context)
+    command = apply_command(plan.target.name, *arguments, context=context)
+    return once_accepted(plan, phrases.NEXT_APPLY), command

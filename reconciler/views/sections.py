@@ -130,6 +130,20 @@ def lift_advice(plan: Plan) -> str:
     return phrases.NEXT_BLOCKED
 
 
+def once_accepted(plan: Plan, phrase: str) -> str:
+    """Return a phrase that introduces an apply, preceded by why the apply would be refused now."""
+    codes = {diagnostic.code for diagnostic in plan.diagnostics}
+    times = {"outside-window": plan.opens_at, "not-soaked": plan.soaked_at}
+    parts = [phrases.UNTIL_UNBLOCKED] if plan.blocked else []
+    for code, condition in phrases.UNTIL.items():
+        moment = times[code]
+        since = phrases.FROM.format(visible(moment)) if moment is not None else ""
+        parts += [condition + since] if code in codes else []
+    if not parts:
+        return phrase
+    return phrases.ONCE.format(" and ".join(parts), phrase[:1].lower(), phrase[1:])
+
+
 def left_alone(plan: Plan, *, lists_undeclared: bool = False) -> str:
     """Return in one line how much the plan leaves unchanged, empty for nothing.
 

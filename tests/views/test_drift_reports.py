@@ -186,7 +186,7 @@ def test_what_a_tombstone_deletes_cannot_be_pulled_and_is_named_instead() -> Non
 def test_a_block_is_said_before_the_command_that_it_stops() -> None:
     first, second, *_ = drift_outline.suggestions(drift_samples.every_origin())
     assert (first.text, first.command) == (phrases.NEXT_BLOCKED, "")
-    assert second.text == phrases.HEAL_UNBLOCKED
+    assert second.text == "Once no action is blocked, to make the API match Git, run:"
 
 
 def test_of_many_only_the_first_are_adopted_at_once_and_it_is_said() -> None:
