@@ -210,6 +210,8 @@ class ActionRunner:
         """Write what was planned once its credential is proven in a shadow."""
         assert self._probe is not None  # noqa: S101 - preflight refuses a staged plan without it
         try:
+            await shadow.free_name()
+            await self._probe.require_free_name(self.action, in_shadow=shadow.slug)
             await shadow.create()
             await self._probe.require_alive(self.action, in_shadow=shadow.slug)
             self.is_probed = True

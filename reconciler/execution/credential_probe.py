@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import field
 from enum import StrEnum
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from reconciler.domain.policy import Probe
 from reconciler.domain.tree import Tree, as_mapping, is_enabled, references
@@ -70,6 +70,10 @@ class Prober(Protocol):
         """Return whether the stored credential of an integration works."""
         ...
 
+    async def obstacle(self, request: ProbeRequest, /) -> str:
+        """Return why a shadow that does not exist yet could not be probed, else an empty string."""
+        ...
+
 
 class CredentialUnproven(ReconcilerError):
     """A written credential does not work, or could not be proven to work."""
@@ -125,8 +129,17 @@ class CredentialProbe:
                 f"the API still shows the old {', '.join(stale)}, which the probe may have used"
             )
             found = ProbeResult(Verdict.UNKNOWN, reason)
-        if found.verdict is Verdict.ALIVE:
-            return
+        if found.verdict is not Verdict.ALIVE:
+            self._refuse(action, found, in_shadow=in_shadow)
+
+    async def require_free_name(self, action: Action, *, in_shadow: str) -> None:
+        """Raise `CredentialUnproven` if the probe of a shadow would reach another credential."""
+        request = request_for(action, self.settings, in_shadow=in_shadow)
+        obstacle = await self.prober.obstacle(request)
+        if obstacle:
+            self._refuse(action, ProbeResult(Verdict.UNKNOWN, obstacle), in_shadow=in_shadow)
+
+    def _refuse(self, action: Action, found: ProbeResult, *, in_shadow: str | None) -> NoReturn:
         # No further credential is written, because the same cause may affect it as well.
         is_dead = found.verdict is Verdict.DEAD
         what = "does not work" if is_dead else "could not be proven to work"

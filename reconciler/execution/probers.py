@@ -21,6 +21,7 @@ from reconciler.remote.retry import Deadline
 RETRY_PAUSES = (1.0, 3.0)
 """Seconds before each further request after a response that may be temporary."""
 
+_NO_TIME = "the deadline of the run has passed"
 _REFUSED = frozenset({401, 403})
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -60,6 +61,10 @@ class CommandProber:
             return ProbeResult(Verdict.DEAD, f"the probe exited with {ended.status}")
         return ProbeResult(Verdict.ALIVE)
 
+    async def obstacle(self, _request: ProbeRequest) -> str:
+        """Return an empty string: only the command knows how it reaches a shadow."""
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class GatewayProber:
@@ -89,6 +94,25 @@ class GatewayProber:
             return ProbeResult(Verdict.UNKNOWN, "the gateway does not accept its own key")
         return ProbeResult(Verdict.DEAD, f"the provider refused it with {answer.status}")
 
+    async def obstacle(self, request: ProbeRequest) -> str:
+        """Request the models of a provider that must not exist yet.
+
+        If there are any, another provider has the name, or the gateway still uses a deleted one.
+        Its credential would be probed in place of the new one.
+        """
+        name = f"@{request.gateway_slug}"
+        try:
+            for pause in (*RETRY_PAUSES, 0.0):
+                answer = await self._models(request.gateway_slug)
+                if answer.status in _TEMPORARY:
+                    return f"the gateway responded with {answer.status} for {name}"
+                if answer.models is None:
+                    return ""
+                await self.clock.sleep(pause)
+        except RemoteError as problem:
+            return problem.summary
+        return f"the gateway has another provider {name}, or still uses a deleted one"
+
     async def _models(self, provider: str | None) -> GatewayAnswer:
         for pause in RETRY_PAUSES:
             try:
@@ -113,8 +137,21 @@ class ProberWithDeadline:
 
     async def probe(self, request: ProbeRequest) -> ProbeResult:
         """Probe as long as time is left; the probe is cancelled at the deadline."""
+        # Otherwise the program would be started, and stopped in the middle of its work.
+        if not self.deadline.remaining:
+            return ProbeResult(Verdict.UNKNOWN, _NO_TIME)
         try:
             async with asyncio.timeout(self.deadline.remaining):
                 return await self.prober.probe(request)
         except TimeoutError:
-            return ProbeResult(Verdict.UNKNOWN, "the deadline of the run has passed")
+            return ProbeResult(Verdict.UNKNOWN, _NO_TIME)
+
+    async def obstacle(self, request: ProbeRequest) -> str:
+        """Look for an obstacle as long as time is left."""
+        if not self.deadline.remaining:
+            return _NO_TIME
+        try:
+            async with asyncio.timeout(self.deadline.remaining):
+                return await self.prober.obstacle(request)
+        except TimeoutError:
+            return _NO_TIME

@@ -71,10 +71,10 @@ class Shadow:
         """Whether a call was sent."""
         return bool(self.sender.done or self.sender.unanswered)
 
-    async def create(self) -> None:
-        """Create the shadow with the new credential, after removing a leftover of an earlier run.
+    async def free_name(self) -> None:
+        """Remove a leftover of an earlier run.
 
-        Raises `ChangedSincePlan` for a foreign integration with the same name.
+        Raises `ChangedSincePlan` for a foreign integration with the name of the shadow.
         """
         if self.staging.leftover is not None:
             # If the removal fails, the leftover is what the message names.
@@ -83,11 +83,21 @@ class Shadow:
             self.may_exist = False
         elif await self.existence.exists(self.slug):
             raise self._conflict()
+
+    async def create(self) -> None:
+        """Create the shadow with the new credential, and confirm that it is the one that exists.
+
+        Otherwise the credential of another integration could be probed in its place.
+        """
         first, *rest = self.staging.calls
         body = {**(first.body or {}), "description": mark_of(self.action.slug, self.run)}
         await self._post(replace(first, body=body))
         for call in rest:
             await self.sender.send(call)
+        found = await self._appearing()
+        if found is None:
+            raise self._not_confirmed("the API does not show it yet, so it was not probed")
+        self._require_mark(found, self.run)
 
     async def remove(self) -> None:
         """Remove the shadow that this run has created, and confirm that it is gone."""
@@ -156,11 +166,7 @@ class Shadow:
         found = await self._find(is_certain=is_certain)
         if found is None:
             return
-        mark = marked_run(found)
-        if mark != run:
-            # A mark of another run is that of a leftover, which is still recognized.
-            self.is_edited = mark is None
-            raise self._edited() if self.is_edited else self._conflict()
+        self._require_mark(found, run)
         try:
             await self.sender.send(delete_calls(self.slug)[0])
         except (NotFound, Forbidden):
@@ -178,10 +184,31 @@ class Shadow:
         """Return the shadow, None if there is none; raise `NotConfirmed` if it must exist."""
         if not is_certain:
             return await self.existence.read_live(self.slug)
-        found = await self.existence.appearing(self.slug, self.clock)
+        found = await self._appearing()
         if found is None:
             raise self._not_confirmed("the API does not show it yet, so it was not removed")
         return found
+
+    async def _appearing(self) -> Observed | None:
+        """Return what has the name of the shadow, once the API shows it.
+
+        A read of this run's shadow may still show the leftover that was removed before.
+        """
+        found = await self.existence.appearing(self.slug, self.clock)
+        for pause in SETTLE_PAUSES:
+            if found is None or marked_run(found) in {None, self.run}:
+                break
+            await self.clock.sleep(pause)
+            found = await self.existence.read_live(self.slug)
+        return found
+
+    def _require_mark(self, found: Observed, run: str) -> None:
+        """Raise `ChangedSincePlan` unless an integration is the shadow that a run has created."""
+        mark = marked_run(found)
+        if mark != run:
+            # A mark of another run is that of a leftover, which is still recognized.
+            self.is_edited = mark is None
+            raise self._edited() if self.is_edited else self._conflict()
 
     async def _is_gone(self) -> bool:
         for pause in READ_BACK_PAUSES:
@@ -202,7 +229,8 @@ class Shadow:
         return ChangedSincePlan(
             f"another client has edited the shadow {self.slug}, so it was not removed",
             code="shadow-conflict",
-            hint=f"delete {self.slug} in the console: it may hold the new credential",
+            hint=f"check {self.slug} in the console, and delete it if it is left over: it may hold "
+            "the new credential",
         )
 
     def _not_confirmed(self, why: str) -> NotConfirmed:

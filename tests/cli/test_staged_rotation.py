@@ -481,14 +481,16 @@ GATEWAY = {"gateway": {"api_key": "${env:PORTKEY_API_KEY}"}, "workspace": "ws-p"
 
 
 @pytest.mark.parametrize(
-    ("key", "code", "next_code"),
+    ("edited_at", "stored", "next_code"),
     [
-        (SECOND, "shadow-conflict", "shadow-conflict"),
-        ("sk-dead-11112222", "credential-dead", "edited-shadow"),
+        # Between the creation of the shadow and its probe, which it does not reach.
+        (f"/integrations/{SHADOW}/workspaces", FIRST, "edited-shadow"),
+        # After its probe.
+        ("/integrations/alpha", SECOND, "shadow-conflict"),
     ],
 )
 def test_a_shadow_that_is_edited_during_the_rotation_is_left_and_reported(
-    tmp_path: Path, key: str, code: str, next_code: str
+    tmp_path: Path, edited_at: str, stored: str, next_code: str
 ) -> None:
     with scene(tmp_path, switches=Switches(dead_keys="*dead*")) as made:
         made.file("alpha")
@@ -497,22 +499,45 @@ def test_a_shadow_that_is_edited_during_the_rotation_is_left_and_reported(
         world = made.upstream.world
 
         def edit(request: Request) -> None:
-            # Between the creation of the shadow and the probe of its credential.
-            if request.path == f"/integrations/{SHADOW}/workspaces":
+            if request.path == edited_at:
                 world.put("PUT", f"/integrations/{SHADOW}", {"description": "mine"})
 
         made.upstream.on_write = edit
-        made.project.environment["SECRET_KEY"] = key
+        made.project.environment["SECRET_KEY"] = SECOND
         done = made.run("apply", "--yes", "--format", "json")
         made.upstream.on_write = None
         assert (done.code, SHADOW in made.upstream.remote.integrations) == (5, True)
         [outcome] = done.json["outcomes"]
         error = outcome["error"]
-        assert error["code"] == code
+        assert error["code"] == "shadow-conflict"
         assert f"another client has edited the shadow {SHADOW}" in error["message"]
         assert "the next apply removes it" not in error["message"]
+        assert made.upstream.remote.integrations["alpha"]["key"] == stored
         made.project.environment["SECRET_KEY"] = FIRST
         assert next_code in made.run("plan").out
+
+
+@pytest.mark.parametrize("key", [SECOND, "sk-dead-11112222"])
+def test_a_provider_that_has_the_name_of_the_shadow_is_not_probed_in_its_place(
+    tmp_path: Path, key: str
+) -> None:
+    with scene(tmp_path, switches=Switches(dead_keys="*dead*")) as made:
+        made.file("alpha")
+        made.file("beta")
+        assert made.run("apply", "--yes").code == 0
+        grant = {"workspaces": [{"id": "ws-q", "enabled": True}], "create_default_provider": True}
+        taken = {**grant, "default_provider_slug": SHADOW}
+        made.upstream.world.put("PUT", "/integrations/beta/workspaces", taken)
+        made.config(prune="managed", probe=GATEWAY, rotation={"staged": True})
+        # Only alpha gets a new credential.
+        made.file("alpha", key="${env:SECRET_OTHER}")
+        made.project.environment["SECRET_OTHER"] = key
+        done = made.run("apply", "--yes", "--format", "json")
+        [outcome] = done.json["outcomes"]
+        assert (done.code, outcome["error"]["code"]) == (5, "credential-unproven")
+        assert f"the gateway has another provider @{SHADOW}" in outcome["error"]["message"]
+        records = made.upstream.remote.integrations
+        assert (records["alpha"]["key"], sorted(records)) == (FIRST, ["alpha", "beta"])
 
 
 # -- in flight ---------------------------------------------------------------------------

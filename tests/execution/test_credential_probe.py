@@ -47,6 +47,9 @@ class GatewayOfWorld:
         verdicts = {200: Verdict.ALIVE, 401: Verdict.DEAD}
         return ProbeResult(self.answer or verdicts.get(response.status, Verdict.UNKNOWN), "asked")
 
+    async def obstacle(self, request: ProbeRequest) -> str:
+        raise AssertionError("only a shadow can have an obstacle")
+
 
 def probed(
     world: World,
@@ -254,6 +257,9 @@ def test_a_run_that_ends_during_a_probe_is_not_applied() -> None:
             task.cancel()
             cancelled.append(True)
             await asyncio.sleep(0)
+            raise AssertionError(request)
+
+        async def obstacle(self, request: ProbeRequest) -> str:
             raise AssertionError(request)
 
     result = world.apply(desired(declared(key=KEY), probe=Probe()), prober=Endless(), cancel=cancel)

@@ -193,6 +193,41 @@ def test_only_a_list_of_models_is_life(answers: list[tuple[int, object]], verdic
     assert network.answers == []
 
 
+@pytest.mark.parametrize(
+    ("answers", "obstacle"),
+    [
+        ([(404, {})], ""),
+        ([(400, {})], ""),
+        # The gateway may answer so for a name that it does not know.
+        ([(401, {})], ""),
+        ([(503, {}), (404, {})], ""),
+        # A provider that was deleted may still be in its cache.
+        ([OK, (404, {})], ""),
+        ([OK, OK, OK], "the gateway has another provider @alpha, or still uses a deleted one"),
+        (
+            [(200, EMPTY)] * 3,
+            "the gateway has another provider @alpha, or still uses a deleted one",
+        ),
+        ([(503, {})] * 3, "the gateway responded with 503 for @alpha"),
+    ],
+)
+def test_a_name_that_already_leads_to_a_provider_is_an_obstacle(
+    answers: list[tuple[int, object]], obstacle: str
+) -> None:
+    network = Answers(*(answer(status, body) for status, body in answers))
+    assert asyncio.run(gateway(network, World()).obstacle(ALPHA)) == obstacle
+    assert network.answers == []
+
+
+def test_a_gateway_that_cannot_be_reached_is_an_obstacle() -> None:
+    found = gateway(Answers(*[httpx.ReadError("reset")] * 3), World()).obstacle(ALPHA)
+    assert "GET /models of the gateway" in asyncio.run(found)
+
+
+def test_a_command_has_no_obstacle() -> None:
+    assert asyncio.run(python("raise SystemExit(1)").obstacle(ALPHA)) == ""
+
+
 def test_a_broken_connection_is_tried_again_and_then_unknown() -> None:
     reset = httpx.ReadError("reset")
     assert ask(gateway(Answers(reset, reset, answer(*OK)), World())).verdict is Verdict.ALIVE
@@ -254,6 +289,36 @@ def test_a_probe_ends_at_the_deadline_of_the_run(tmp_path: Path, seconds: float)
     found = ask(ProberWithDeadline(prober, Deadline(time.monotonic, seconds)))
     assert found == ProbeResult(Verdict.UNKNOWN, "the deadline of the run has passed")
     assert not is_running(started)
+
+
+class Unreachable:
+    """Prober that must not be used."""
+
+    async def probe(self, request: ProbeRequest) -> ProbeResult:
+        raise AssertionError(request)
+
+    async def obstacle(self, request: ProbeRequest) -> str:
+        raise AssertionError(request)
+
+
+class Slow:
+    """Prober that does not end."""
+
+    async def probe(self, request: ProbeRequest) -> ProbeResult:
+        await asyncio.Event().wait()
+        raise AssertionError(request)
+
+    async def obstacle(self, request: ProbeRequest) -> str:
+        await asyncio.Event().wait()
+        raise AssertionError(request)
+
+
+@pytest.mark.parametrize(("prober", "seconds"), [(Unreachable(), 0), (Slow(), 0.01)])
+def test_without_time_nothing_is_probed(prober: Prober, seconds: float) -> None:
+    bounded = ProberWithDeadline(prober, Deadline(time.monotonic, seconds))
+    assert ask(bounded) == ProbeResult(Verdict.UNKNOWN, "the deadline of the run has passed")
+    bounded = ProberWithDeadline(prober, Deadline(time.monotonic, seconds))
+    assert asyncio.run(bounded.obstacle(ALPHA)) == "the deadline of the run has passed"
 
 
 def is_running(started: Path) -> bool:

@@ -89,6 +89,12 @@ class Alive:
             return ProbeResult(ProbeVerdict.DEAD, "no shadow has our credential")
         return ProbeResult(ProbeVerdict.ALIVE)
 
+    async def obstacle(self, request: ProbeRequest) -> str:
+        """Return none: the records of a story have no providers."""
+        if self.play.line is not None and self.play.line.dead:
+            raise Crash
+        return ""
+
 
 @dataclass
 class Play:

@@ -69,6 +69,13 @@ class Prober:
         verdicts = {200: Verdict.ALIVE, 401: Verdict.DEAD}
         return ProbeResult(verdicts.get(response.status, Verdict.UNKNOWN))
 
+    async def obstacle(self, request: ProbeRequest) -> str:
+        if self.line.dead:
+            raise Crash
+        provider = f"@{request.gateway_slug}"
+        response = self.theatre.remote.act("probe", Request("GET", "/models", provider=provider))
+        return "another provider has the name" if response.status == 200 else ""
+
 
 @dataclass
 class Stage:
