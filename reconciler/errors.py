@@ -5,7 +5,7 @@
     │   ├── InvalidInput                3  files, flags, configuration, a missing value
     │   ├── Refused                     4  a guard, an approval, a lock, a host, the answer no
     │   └── CannotDecide                1  the ledger cannot be read, and drift needs it
-    ├── SecretError     (secrets)       3  a reference that does not resolve
+    ├── SecretError   (domain.secrets)  3  a reference that does not resolve
     ├── LedgerError     (ledger)        4  the ledger cannot be written
     ├── RemoteError     (remote.errors) 1  the API could not be read or understood
     └── GitHubError     (github.client) 1  GitHub could not be reached or understood

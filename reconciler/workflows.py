@@ -12,14 +12,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from reconciler.diagnostics import Diagnostic, error
-from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.secrets import Redacted, SecretError, SecretRef
 from reconciler.domain.state import DesiredState, LastAppliedState, ObservedState
-from reconciler.errors import (
-    CannotDecide,
-    InvalidInput,
-    ReconcilerError,
-    Refused,
-)
+from reconciler.errors import CannotDecide, InvalidInput, Refused
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.plan import Plan, PlanOptions, Selection, unmatched_patterns
 from reconciler.planning.planner import make_plan
@@ -64,9 +59,7 @@ class Session:
     api: IntegrationsAPI
     clock: Clock
     secrets: Mapping[SecretRef, Redacted] = field(default_factory=lambda: MappingProxyType({}))
-    missing: Mapping[SecretRef, ReconcilerError] = field(
-        default_factory=lambda: MappingProxyType({})
-    )
+    missing: Mapping[SecretRef, SecretError] = field(default_factory=lambda: MappingProxyType({}))
     last_applied: LastAppliedState = LastAppliedState()
     diagnostics: tuple[Diagnostic, ...] = ()
     known_organisation: str | None = None

@@ -1,7 +1,8 @@
 """Secrets: names, values that cannot be shown, and masks that the API returns.
 
 A `SecretRef` is a name and can appear anywhere. A `Redacted` contains a value between resolution
-and the request body, and never appears in output. How a name is resolved: `reconciler.secrets`.
+and the request body, and never appears in output. A `SecretError` is the reason why a name has no
+value. How a name is resolved: `reconciler.secrets`.
 """
 
 import hashlib
@@ -9,8 +10,9 @@ import hmac
 import json
 import re
 from enum import StrEnum
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
+from reconciler.errors import ReconcilerError
 from reconciler.frozen_dataclass import dataclass
 
 
@@ -35,6 +37,24 @@ class SecretRef:
         # Split at the first colon: a locator can contain others, like the ARN of an AWS secret.
         scheme, _, locator = text.partition(":")
         return cls(scheme, locator)
+
+
+class SecretError(ReconcilerError):
+    """A reference that cannot be resolved; `reason` is the sentence without the reference.
+
+    It contains neither a value nor an exception of a library that may contain one.
+    """
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, ref: SecretRef, reason: str, *, code: str, hint: str = "") -> None:
+        super().__init__(f"{ref.as_written}: {reason}", code=code, hint=hint)
+        self.ref = ref
+        self.reason = reason
+
+    def about(self, ref: SecretRef) -> "SecretError":
+        """Return the same error for another reference to the same source."""
+        return SecretError(ref, self.reason, code=self.code, hint=self.hint)
 
 
 class MaskVerdict(StrEnum):

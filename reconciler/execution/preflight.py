@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from reconciler.diagnostics import Diagnostic, Severity, abridged_pair, error, named
 from reconciler.domain.instants import parse_zoned_instant
 from reconciler.domain.policy import Target
-from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.secrets import Redacted, SecretError, SecretRef
 from reconciler.domain.state import Declared, DesiredState
 from reconciler.domain.tree import references
-from reconciler.errors import InvalidInput, ReconcilerError, Refused
+from reconciler.errors import InvalidInput, Refused
 from reconciler.execution.secret_values import references_of, with_values
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import Action, Change, ChangeKind, is_shown_whole
@@ -64,7 +64,7 @@ def require_ready(
     *,
     desired: DesiredState,
     values: Mapping[SecretRef, Redacted],
-    missing: Mapping[SecretRef, ReconcilerError],
+    missing: Mapping[SecretRef, SecretError],
     now: datetime,
     probes: bool = False,
 ) -> None:
@@ -251,7 +251,7 @@ def needed_secrets(plan: Plan) -> set[SecretRef]:
 def require_values(
     needed: Iterable[SecretRef],
     values: Mapping[SecretRef, Redacted],
-    reasons: Mapping[SecretRef, ReconcilerError],
+    reasons: Mapping[SecretRef, SecretError],
     desired: DesiredState,
     plan: Plan,
 ) -> None:
@@ -304,7 +304,7 @@ def _users(desired: DesiredState) -> dict[SecretRef, list[Declared]]:
 
 def _missing(
     reference: SecretRef,
-    reason: ReconcilerError | None,
+    reason: SecretError | None,
     users: list[Declared],
     desired: DesiredState,
 ) -> Diagnostic:

@@ -15,10 +15,9 @@ from reconciler.desired.references import is_forbidden
 from reconciler.desired.suggestions import did_you_mean, nearest
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation, error
 from reconciler.domain.policy import Target
-from reconciler.domain.secrets import SecretRef
+from reconciler.domain.secrets import SecretError, SecretRef
 from reconciler.errors import InvalidInput, Refused
 from reconciler.frozen_dataclass import dataclass
-from reconciler.secrets.errors import SecretError
 
 # A dedicated prefix keeps all other variables of a job away from integrations; containers mount
 # secrets in /run/secrets.

@@ -15,8 +15,7 @@ import boto3
 import botocore.exceptions as aws
 from botocore.config import Config
 
-from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.secrets.errors import SecretError
+from reconciler.domain.secrets import Redacted, SecretError, SecretRef
 from reconciler.secrets.resolver import Answers, ResolverContext, pick_fields, source_name
 
 _DENIED = frozenset(

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reconciler.desired.references import is_forbidden
-from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.secrets import Redacted, SecretError, SecretRef
 from reconciler.secrets.allowlist import fixed_folder
-from reconciler.secrets.errors import SecretError
 from reconciler.secrets.resolver import Answer, Answers, ResolverContext
 
 # 1 MiB.

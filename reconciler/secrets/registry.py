@@ -20,13 +20,12 @@ from reconciler.desired.load import api_key_location
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error, notice
 from reconciler.domain.policy import Target
-from reconciler.domain.secrets import Placeholder, Redacted, SecretRef
+from reconciler.domain.secrets import Placeholder, Redacted, SecretError, SecretRef
 from reconciler.domain.state import Declared, DesiredState
 from reconciler.domain.tree import references
 from reconciler.errors import InvalidInput
 from reconciler.frozen_dataclass import dataclass
 from reconciler.secrets.allowlist import AllowList, api_key_problem
-from reconciler.secrets.errors import SecretError
 from reconciler.secrets.resolver import Answer, Answers, Resolver, ResolverContext
 
 if TYPE_CHECKING:

@@ -10,10 +10,9 @@ from dataclasses import field
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from reconciler.domain.secrets import Redacted, SecretRef
+from reconciler.domain.secrets import Redacted, SecretError, SecretRef
 from reconciler.frozen_dataclass import dataclass
 from reconciler.secrets.allowlist import AllowList
-from reconciler.secrets.errors import SecretError
 
 Answer: TypeAlias = Redacted | SecretError
 Answers: TypeAlias = Mapping[SecretRef, Answer]

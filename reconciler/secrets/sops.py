@@ -14,9 +14,8 @@ from pathlib import PurePosixPath
 from tempfile import TemporaryDirectory
 
 from reconciler.allowed_command import find_program_outside, path_outside, repository_around
-from reconciler.domain.secrets import SecretRef
+from reconciler.domain.secrets import SecretError, SecretRef
 from reconciler.secrets.allowlist import fixed_folder
-from reconciler.secrets.errors import SecretError
 from reconciler.secrets.file import read_inside
 from reconciler.secrets.resolver import Answers, ResolverContext, pick_dotted_fields, source_name
 from reconciler.secrets.sops_servers import Server, UnknownServers, servers_in

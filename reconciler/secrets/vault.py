@@ -22,8 +22,7 @@ import hvac
 import hvac.exceptions
 import requests
 
-from reconciler.domain.secrets import SecretRef
-from reconciler.secrets.errors import SecretError
+from reconciler.domain.secrets import SecretError, SecretRef
 from reconciler.secrets.resolver import Answers, ResolverContext, pick_fields, source_name
 
 _ID_TOKEN_URL = "ACTIONS_ID_TOKEN_REQUEST_URL"  # noqa: S105 - names, not values

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.secrets.errors import SecretError
+from reconciler.domain.secrets import Redacted, SecretError, SecretRef
 from tests.architecture.source import PACKAGE
 
 MAP = (PACKAGE / "README.md").read_text(encoding="utf-8")

@@ -6,9 +6,8 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from reconciler.domain.secrets import Placeholder, Redacted, SecretRef
+from reconciler.domain.secrets import Placeholder, Redacted, SecretError, SecretRef
 from reconciler.secrets.allowlist import AllowList
-from reconciler.secrets.errors import SecretError
 from reconciler.secrets.registry import BUILT_IN, Resolution, Resolvers, Scheme, resolve_all
 from reconciler.secrets.resolver import Answers, ResolverContext
 from tests.secrets.builders import codes, resolve, resolver_context, revealed
