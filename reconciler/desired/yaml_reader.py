@@ -47,11 +47,6 @@ class Plain(str):
     __slots__ = ()
 
 
-def may_be_typed(text: str) -> bool:
-    """Return whether a scalar without quotes can be a boolean or a number."""
-    return text in {"true", "false"} or _NUMBER.fullmatch(text) is not None
-
-
 def infer_scalar(text: str) -> bool | int | float | str:
     """Return a scalar's value by YAML 1.2's JSON schema.
 
@@ -115,8 +110,10 @@ def apply_types(node: Any, schema: FieldSchema) -> Any:
 MAX_DEPTH = 32
 MAX_NODES = 100_000
 
-# The first character of a number, `true` or `false`: other strings need no pattern.
-_MAYBE_TYPED = frozenset("-0123456789tf")
+# The first character of a number: other strings need no pattern.
+_FIRST_OF_NUMBER = frozenset("-0123456789")
+# The most frequent scalars; a `Plain` is immutable, so that one of each is enough.
+_BOOLEANS = {text: Plain(text) for text in ("true", "false")}
 _DROPPED: Final = Plain("")
 """Key of a value that is not kept; compared by identity."""
 _BOM = "\ufeff"
@@ -127,6 +124,16 @@ Data: TypeAlias = "str | list[Data] | dict[str, Data] | None"
 """Plain data: a scalar is None, a string, or a `Plain` if it may be of another type."""
 
 
+def value_of_plain(text: str) -> str | None:
+    """Return the value of a scalar without quotes: None, a string, or a `Plain`."""
+    if not text or text == "null":
+        return None
+    boolean = _BOOLEANS.get(text)
+    if boolean is not None:
+        return boolean
+    return Plain(text) if text[0] in _FIRST_OF_NUMBER and _NUMBER.fullmatch(text) else text
+
+
 class EventParser(Protocol):
     """A loader of PyYAML, as far as it parses events."""
 
@@ -135,7 +142,7 @@ class EventParser(Protocol):
 
 
 ParserFactory = Callable[[bytes], EventParser]
-_LOADER: Final[ParserFactory] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: Final[ParserFactory] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +197,7 @@ class YamlFile:
         return _span_of(event)
 
 
-def read_yaml(data: bytes, *, parser: ParserFactory = _LOADER) -> YamlFile:
+def read_yaml(data: bytes, *, parser: ParserFactory = LOADER) -> YamlFile:
     """Read all documents of a file and collect its errors; nothing is raised.
 
     `parser` is a loader class of PyYAML, by default that of libyaml if it is installed.
@@ -292,11 +299,9 @@ class _Builder:
                     self._refuse("merge-key", event)
                     self.key, self.key_event = _DROPPED, event
                     return
-            elif not value or value == "null":
+            else:
                 self._check_value(event)
-                value = None
-            elif value[0] in _MAYBE_TYPED and may_be_typed(value):
-                value = Plain(value)
+                value = value_of_plain(event.value)
         self._add(value, event)
 
     def _check_value(self, event: ScalarEvent) -> None:
