@@ -48,7 +48,7 @@ def build_integration(
 
     # Done first, because the model expects references in secret fields and must not receive a
     # literal.
-    bind_references(tree, schema, report)
+    references = bind_references(tree, schema, report)
     errors = errors_in(Integration, tree)
     if errors:
         report_errors(
@@ -56,8 +56,7 @@ def build_integration(
         )
     check_configurations(tree, schema, document, problems, reported)
     CrossFieldRules(tree, schema, document, problems, today).check()
-    if problems.check_reference is not None:
-        _check_references(tree, (), document, problems)
+    _check_references(references, document, problems)
     if problems.errors > errors_before:
         return None
     return Declared(
@@ -70,26 +69,21 @@ def build_integration(
 
 
 def _check_references(
-    node: Any, steps: Steps, document: Sourced, problems: ProblemCollector
+    references: list[tuple[SecretRef, Steps]], document: Sourced, problems: ProblemCollector
 ) -> None:
-    """Report the references in a mapping or a list to which the caller objects.
-
-    Most values are scalars; the loop skips them without a call, because it visits every value.
-    """
-    for key, value in node.items() if type(node) is dict else enumerate(node):
-        kind = type(value)
-        if kind is dict or kind is list:
-            _check_references(value, (*steps, key), document, problems)
-        elif isinstance(value, SecretRef) and problems.check_reference:
-            objection = problems.check_reference(value)
-            if objection is not None:
-                problems.add(
-                    objection.severity,
-                    objection.code,
-                    objection.summary,
-                    document.origin_of((*steps, key)),
-                    hint=objection.hint,
-                )
+    """Report the references to which the caller objects."""
+    if problems.check_reference is None:
+        return
+    for reference, steps in references:
+        objection = problems.check_reference(reference)
+        if objection is not None:
+            problems.add(
+                objection.severity,
+                objection.code,
+                objection.summary,
+                document.origin_of(steps),
+                hint=objection.hint,
+            )
 
 
 def _build_lifecycle(tree: Any) -> Lifecycle:

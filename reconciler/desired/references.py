@@ -51,57 +51,78 @@ def is_forbidden(ref: SecretRef) -> bool:
 
 
 def bind_references(
-    tree: dict[str, Value], schema: FieldSchema, report: ReportError, *, steps: Steps = ()
-) -> None:
+    tree: dict[str, Value], schema: FieldSchema, report: ReportError
+) -> list[tuple[SecretRef, Steps]]:
     """Replace each sensitive value of a tree, in place, by a `SecretRef` or a `Redacted`.
 
-    `steps` is the place of the tree in the document. Every value of a field that no model describes
-    is sensitive, regardless of its type.
+    Return the references with their places. Every value of a field that no model describes is
+    sensitive, regardless of its type.
     """
-    known = schema.fields
-    for name, value in tree.items():
-        field = known.get(name) or schema.child(name)
-        # Replaced immediately, so that no later step of the loader receives a literal secret.
-        tree[name] = _bind(value, field, name, (*steps, name), report)
+    binder = _Binder(report)
+    binder.bind_mapping(tree, schema, ())
+    return binder.references
 
 
-def _bind(value: Value, field: FieldSchema, name: str, steps: Steps, report: ReportError) -> Value:
-    if isinstance(value, str):
-        # A reference in a plain field would be sent as text, so it is also reported.
-        if field.facts.sensitive or "${" in value:
-            return _leaf(value, field, name, steps, report)
-    elif isinstance(value, dict):
-        if not _is_literal_object(value, field, name, steps, report):
-            bind_references(value, field, report, steps=steps)
-    elif isinstance(value, list):
-        if not _is_literal_object(value, field, name, steps, report):
-            return _bind_list(value, field, name, steps, report)
-    elif value is not None and field.facts.redacted:
-        return Opaque.of(value)
-    return value
+class _Binder:
+    """Replaces the sensitive values of one tree, and collects the references in it."""
 
+    def __init__(self, report: ReportError) -> None:
+        self._report = report
+        self.references: list[tuple[SecretRef, Steps]] = []
 
-def _is_literal_object(
-    value: Value, field: FieldSchema, name: str, steps: Steps, report: ReportError
-) -> bool:
-    if not value or not field.facts.secret:
-        return False
-    report("literal-secret", f"`{name}` is a secret and must be a reference", FORMS, steps)
-    return True
+    def bind_mapping(self, tree: dict[str, Value], schema: FieldSchema, steps: Steps) -> None:
+        known = schema.fields
+        for name, value in tree.items():
+            field = known.get(name) or schema.child(name)
+            is_plain_text = type(value) is str and not field.facts.sensitive and "${" not in value
+            is_plain_flag = type(value) is bool and not field.facts.redacted
+            # Most values: they stay, and are skipped without a call.
+            if is_plain_text or is_plain_flag:
+                continue
+            # Replaced immediately, so that no later step of the loader receives a literal secret.
+            tree[name] = self._bind(value, field, name, (*steps, name))
 
+    def _bind(self, value: Value, field: FieldSchema, name: str, steps: Steps) -> Value:
+        if isinstance(value, str):
+            # A reference in a plain field would be sent as text, so it is also reported.
+            if field.facts.sensitive or "${" in value:
+                return self._text(value, field, name, steps)
+        elif isinstance(value, dict):
+            if not self._is_literal_object(value, field, name, steps):
+                self.bind_mapping(value, field, steps)
+        elif isinstance(value, list):
+            if not self._is_literal_object(value, field, name, steps):
+                return self._list(value, field, name, steps)
+        elif value is not None and field.facts.redacted:
+            return Opaque.of(value)
+        return value
 
-def _bind_list(
-    items: list[Value], field: FieldSchema, name: str, steps: Steps, report: ReportError
-) -> Value:
-    """Bind the entries of a list; a list that no model describes is hidden as one value."""
-    if field.is_known or not field.facts.redacted:
-        entries = field.entries or field
-        return [_bind(item, entries, name, (*steps, i), report) for i, item in enumerate(items)]
-    # Anywhere inside: the list is sent as it is, so a reference in it would be sent as text.
-    if "${" in canonical_json(items):
-        summary = f"`{name}` is a list in an unknown field and cannot contain a reference"
-        report("reference-not-allowed", summary, "use a secret field or a header", steps)
-    return Opaque.of(items) if items else items
+    def _is_literal_object(self, value: Value, field: FieldSchema, name: str, steps: Steps) -> bool:
+        if not value or not field.facts.secret:
+            return False
+        summary = f"`{name}` is a secret and must be a reference"
+        self._report("literal-secret", summary, FORMS, steps)
+        return True
+
+    def _list(self, items: list[Value], field: FieldSchema, name: str, steps: Steps) -> Value:
+        """Bind the entries of a list; a list that no model describes is hidden as one value."""
+        if field.is_known or not field.facts.redacted:
+            entries = field.entries or field
+            return [self._bind(v, entries, name, (*steps, i)) for i, v in enumerate(items)]
+        # Anywhere inside: the list is sent as it is, so a reference in it would be sent as text.
+        if "${" in canonical_json(items):
+            summary = f"`{name}` is a list in an unknown field and cannot contain a reference"
+            hint = "use a secret field or a header"
+            self._report("reference-not-allowed", summary, hint, steps)
+        return Opaque.of(items) if items else items
+
+    def _text(
+        self, text: str, field: FieldSchema, name: str, steps: Steps
+    ) -> str | SecretRef | Redacted:
+        bound = _leaf(text, field, name, steps, self._report)
+        if isinstance(bound, SecretRef):
+            self.references.append((bound, steps))
+        return bound
 
 
 def _leaf(
