@@ -44,6 +44,7 @@ def check_of(model: type[Model]) -> Check:
     required = frozenset(name for name, f in model.model_fields.items() if f.is_required())
     forbids_others = model.model_config.extra == "forbid"
     rules = [_rule(model, validator) for validator in model.validators]
+    follows_rules = _all_of(rules) if rules else None
 
     def is_valid(value: Any) -> bool:
         if type(value) is not dict or not required <= value.keys():
@@ -56,7 +57,7 @@ def check_of(model: type[Model]) -> Check:
                     return False
             elif not check(item):
                 return False
-        return all(rule(value) for rule in rules)
+        return follows_rules is None or follows_rules(value)
 
     return is_valid
 
@@ -94,7 +95,7 @@ def _check(annotation: Any, metadata: tuple[Any, ...] = ()) -> Check:
             checks += _constraints(item)
         elif isinstance(item, AfterValidator):
             checks.append(_after(item.function))
-    check = checks[0] if len(checks) == 1 else lambda value: all(each(value) for each in checks)
+    check = _all_of(checks)
     before = [item.function for item in metadata if isinstance(item, BeforeValidator)]
     return _converted(before, check) if before else check
 
@@ -139,6 +140,16 @@ def _class_check(kind: Any) -> Check:
     return lambda value: type(value) is kind
 
 
+def _all_of(checks: list[Check]) -> Check:
+    """Return a check that a value must pass each of some checks, in their order."""
+    first = checks[0]
+    if len(checks) == 1:
+        return first
+    # Not `all` over a generator, which takes longer than most checks.
+    others = _all_of(checks[1:])
+    return lambda value: first(value) and others(value)
+
+
 def _any_of(checks: list[Check]) -> Check:
     if len(checks) == 2:
         first, second = checks
@@ -147,7 +158,7 @@ def _any_of(checks: list[Check]) -> Check:
 
 
 def _list_of(check: Check) -> Check:
-    return lambda value: type(value) is list and all(check(item) for item in value)
+    return lambda value: type(value) is list and all(map(check, value))
 
 
 def _dict_of(check: Check) -> Check:
