@@ -192,17 +192,34 @@ def check_with_models(
         source, check_reference=check_reference, expects_creates=expects_creates
     )
     with _without_garbage_collection():
-        config = read_config(source, problems)
-        terms = [_Terms()]
-        if config is not None and target_name is not None:
-            terms = [_Terms.of(_choose_target(config, target_name, problems))]
-        elif config is not None and config.targets:
-            terms = _terms_of_all(config.targets.values())
-        documents = Documents(source, problems, config)
-        models = _model_rules(source, config, problems, today, retirement_days)
-        for terms_of_target in terms:
-            _build_all(documents, config, terms_of_target, today, problems, models=models)
-    return Checked(in_order(problems.diagnostics), tuple(models.findings) if models else ())
+        # A separate function, so that the documents are freed before collections start again: the
+        # first one would visit all of them.
+        findings = _check_all(source, target_name, today, problems, retirement_days)
+    return Checked(in_order(problems.diagnostics), findings)
+
+
+def _check_all(
+    source: FileSource,
+    target_name: str | None,
+    today: date,
+    problems: ProblemCollector,
+    retirement_days: int | None,
+) -> "tuple[ModelFinding, ...]":
+    """Report all problems of the files, and return the catalogue's findings about their models."""
+    config = read_config(source, problems)
+    terms = [_Terms()]
+    if config is not None and target_name is not None:
+        terms = [_Terms.of(_choose_target(config, target_name, problems))]
+    elif config is not None and config.targets:
+        terms = _terms_of_all(config.targets.values())
+    documents = Documents(source, problems, config)
+    models = _model_rules(source, config, problems, today, retirement_days)
+    for terms_of_target in terms:
+        for _integration in _built(
+            documents, config, terms_of_target, today, problems, models=models
+        ):
+            pass  # only its problems are needed
+    return tuple(models.findings) if models else ()
 
 
 def load_rendered(
@@ -273,16 +290,29 @@ def _build_all(
     *,
     models: "ModelRules | None" = None,
 ) -> dict[str, Declared]:
-    declared: dict[str, Declared] = {}
+    """Build every integration that has no error, by slug."""
+    # A duplicate slug is an error, so no integration silently replaces another one.
+    built = _built(documents, config, terms, today, problems, models=models)
+    return {integration.slug: integration for integration in built}
+
+
+def _built(
+    documents: Documents,
+    config: Config | None,
+    terms: _Terms,
+    today: date,
+    problems: ProblemCollector,
+    *,
+    models: "ModelRules | None" = None,
+) -> Iterator[Declared]:
+    """Yield every integration that has no error, and report all problems."""
     for document in documents.merged(terms.environment):
         integration = build_integration(document, problems, today, terms.known_fields)
         if integration is not None:
-            # A duplicate slug is an error, so no integration silently replaces another one.
-            declared[integration.slug] = integration
             _check_tombstone(integration.slug, document, config, problems)
             if models is not None:
                 models.check(integration, document)
-    return declared
+            yield integration
 
 
 def _model_rules(
