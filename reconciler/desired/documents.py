@@ -51,12 +51,12 @@ def is_in_layout(path: str) -> bool:
     return path == CONFIG_FILE or path.partition("/")[0] in _FOLDERS
 
 
-def blocked_folders(source: FileSource) -> dict[str, UnreadableFile]:
+def blocked_folders(source: FileSource, paths: Collection[str]) -> dict[str, UnreadableFile]:
     """Return the folders of the layout that cannot be read, with the reason.
 
-    These are links and files in place of a folder, and folders without permission.
+    These are links and files in place of a folder, and folders without permission. `paths` are
+    those of the source.
     """
-    paths = source.paths()
     # A folder without permission and a link to a folder are listed as if they were files.
     overlays = [p for p in paths if p.startswith(ENVIRONMENTS + "/") and p.count("/") == 1]
     blocked = {}
@@ -160,7 +160,7 @@ class Documents:
 
     def _report_blocked(self) -> None:
         """Report the folders that cannot be read; otherwise they would count as empty."""
-        for path, problem in blocked_folders(self._source).items():
+        for path, problem in blocked_folders(self._source, self._paths).items():
             self._problems.add_unreadable(path, problem)
             self._blocked.add(path)
             self._incomplete = True

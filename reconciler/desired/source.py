@@ -249,6 +249,9 @@ def _read_regular(descriptor: int, limit: int) -> bytes:
         raise too_large(limit)
     # Sized by the file: allocating a buffer of the limit for each file takes half of the time.
     content = os.read(descriptor, status.st_size + 1)
+    # One more byte was requested, so the end is reached.
+    if len(content) == status.st_size:
+        return content
     # The file may grow while it is read.
     while len(content) <= limit and (more := os.read(descriptor, _CHUNK)):
         content += more

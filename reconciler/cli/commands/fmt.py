@@ -35,10 +35,11 @@ def command(invocation: Invocation, *, check: bool) -> int:
 def _changed(source: DirectorySource) -> dict[str, bytes]:
     findings = ProblemCollector(source)
     changed = {}
-    blocked = blocked_folders(source)
+    paths = source.paths()
+    blocked = blocked_folders(source, paths)
     for path, problem in blocked.items():
         findings.add_unreadable(path, problem)
-    for path in source.paths():
+    for path in paths:
         if path in blocked or not is_in_layout(path):
             continue
         try:

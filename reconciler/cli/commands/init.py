@@ -139,7 +139,7 @@ def _refuse_blocked(folder: Path) -> None:
     """Raise `InvalidInput` for folders that every other command would refuse."""
     source = DirectorySource(folder)
     findings = ProblemCollector(source)
-    for path, problem in blocked_folders(source).items():
+    for path, problem in blocked_folders(source, source.paths()).items():
         findings.add_unreadable(path, problem)
     if findings.diagnostics:
         raise InvalidInput(findings.diagnostics)
