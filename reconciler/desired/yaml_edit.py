@@ -53,7 +53,9 @@ class FileEdit:
         if self._ends_with_newline and not text.endswith("\n"):
             text += self._newline
         elif not self._ends_with_newline and text.endswith("\n"):
-            text = text.removesuffix("\n").removesuffix("\r")
+            shorter = text.removesuffix("\n").removesuffix("\r")
+            # The line break can be part of a block scalar, which is now the last value.
+            text = shorter if list(scalars(shorter)) == list(scalars(text)) else text
         return (self._bom + text).encode("utf-8")
 
     def replace(self, index: int, steps: Steps, value: Value) -> None:
@@ -232,9 +234,13 @@ def _last_end(text: str, node: yaml.Node) -> int:
     start, end = node.start_mark.index, int(node.end_mark.index)
     if isinstance(node, yaml.ScalarNode):
         # The mark of a block scalar is behind its last line break.
-        if node.style in {"|", ">"}:
-            return int(start) + len(text[start:end].rstrip("\r\n"))
-        return end
+        if node.style not in {"|", ">"}:
+            return end
+        header = text[start : _line_end(text, start)].partition("#")[0]
+        # With `+`, blank lines at the end belong to the value.
+        if "+" in header:
+            return _line_end(text, end - 1)
+        return int(start) + len(text[start:end].rstrip("\r\n"))
     if not node.value or (isinstance(node, yaml.CollectionNode) and node.flow_style):
         return end
     # A block ends, by its mark, where the next token begins, so comments after it would count.

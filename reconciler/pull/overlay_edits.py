@@ -23,7 +23,7 @@ from reconciler.domain.tree import Path, is_empty, lookup
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.normalize import OFF, SHARED_ACCESS
 from reconciler.pull.edits import follow
-from reconciler.pull.overlay_parts import OverlayParts, path_of
+from reconciler.pull.overlay_parts import BOM, OverlayParts, path_of
 from reconciler.pull.working_copy import WorkingCopy
 
 _TRUE = Plain("true")
@@ -297,10 +297,14 @@ def with_comments(before: bytes, after: bytes) -> bytes:
     # The first difference is where something was removed, so the comments stay close to their
     # place.
     changed = len(commonprefix([old, new]))  # noqa: RUF071 - these are texts, not paths
-    start = new.rfind("\n", 0, changed) + 1
+    newline = "\r\n" if "\r\n" in new else "\n"
+    if changed == len(new) and old[changed] in "\r\n":
+        # The removed part was the end of a file without a final newline.
+        new, changed = new + newline, changed + len(newline)
+    # Nothing can stand before a byte order mark.
+    start = max(new.rfind("\n", 0, changed) + 1, len(new) - len(new.removeprefix(BOM)))
     line = old[old.rfind("\n", 0, changed) + 1 :]
     indent = line[: len(line) - len(line.lstrip(" "))]
-    newline = "\r\n" if "\r\n" in new else "\n"
     lines = "".join(f"{indent}{comment}{newline}" for comment in lost)
     kept = (new[:start] + lines + new[start:]).encode("utf-8")
     # A comment cannot be kept where it would become text, such as within quotes.

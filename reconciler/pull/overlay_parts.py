@@ -12,7 +12,7 @@ import yaml
 from reconciler.desired.yaml_edit import compose
 from reconciler.pull.working_copy import WorkingCopy
 
-_BOM = "\ufeff"
+BOM = "\ufeff"
 _BEGINNING = ""
 """Key of the part before the first integration, or of a whole file."""
 
@@ -114,7 +114,7 @@ def _name(path: str, key: str) -> str:
 def _starts(text: str) -> list[tuple[str, int]] | None:
     """Return each integration with the position of its name; None if they cannot be divided."""
     # Positions of YAML do not count a byte order mark.
-    if text.startswith(_BOM):
+    if text.startswith(BOM):
         return None
     roots = compose(text)
     root = roots[0] if len(roots) == 1 else None

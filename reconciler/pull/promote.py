@@ -15,27 +15,27 @@ from reconciler.desired.declarations import bound_tree, merged_documents
 from reconciler.desired.load import load_desired
 from reconciler.desired.problem_collector import Sourced
 from reconciler.desired.source import FileSource
-from reconciler.diagnostics import Diagnostic, error, in_order, named, warning
+from reconciler.diagnostics import Diagnostic, error, in_order
 from reconciler.domain.differs import ExpectedDifference
 from reconciler.domain.policy import Target
 from reconciler.domain.schema import (
     FieldSchema,
     any_provider_schema,
     integration_schema,
-    show_path,
 )
 from reconciler.domain.tree import Path, Tree, is_mapping, lookup
 from reconciler.errors import InvalidInput
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.normalize import normalize
 from reconciler.planning.parity import Absent, Difference, differences, is_expected, unpaired
+from reconciler.pull import promotion_messages as messages
 from reconciler.pull.overlay_edits import NotEditable, Overlays, file_value, name_of_overlay
 from reconciler.pull.working_copy import WorkingCopy
 
 _MAX_EDITS = 1000
 """Edits of one integration after which its overlays count as not editable."""
 
-_NAMED = 4
+
 _PROTECTED = ("lifecycle", "protected")
 
 
@@ -77,7 +77,7 @@ def promote(
     without overlays, a pattern without a match, and for edited files that do not load.
     """
     if target.environment is None:
-        raise InvalidInput([_no_overlays(target)])
+        raise InvalidInput([messages.no_overlays(target)])
     work = _Promotion(WorkingCopy(files), source, target, target.environment, expected)
     # Slugs are independent of each other: the edits of one that fails are reverted and reported,
     # and the others continue.
@@ -94,7 +94,7 @@ def promote(
         after, found = load_desired(copy.source, config, target, today)
         if after is None:
             raise InvalidInput(found)
-    work.diagnostics += _shared(config, target, has_changes=bool(copy.changed))
+    work.diagnostics += messages.shared_environment(config, target, has_changes=bool(copy.changed))
     return Promotion(
         source,
         target,
@@ -155,18 +155,21 @@ class _Promotion:
         made, held = unpaired((item for item in found if item not in kept), kept)
         if held:
             self.left += held
-            self.diagnostics.append(_held_back(slug, held, kept))
+            self.diagnostics.append(messages.held_back(slug, held, kept))
         if not made:
             return
-        if self._edit(slug, before, held):
-            self.changes += made
-            self.diagnostics += _promoted_hosts(slug, made)
-            # Only after the edit, because the files do not contain the new entries before.
-            self._missing_values(slug, before, kept)
-            if any(_unprotects(item) for item in made):
-                self.diagnostics.append(_unprotected(slug))
-        else:
+        unfinished = self._edit(slug, before, held)
+        if unfinished is None:
             self.left += made
+            return
+        made = [item for item in made if not _is_inside(item.path, unfinished)]
+        self.changes += made
+        self.diagnostics += messages.promoted_hosts(slug, made)
+        # Only after the edit, because the files do not contain the new entries before.
+        self._missing_values(slug, before, kept)
+        self._leave_unfinished(slug, unfinished)
+        if any(_unprotects(item) for item in made):
+            self.diagnostics.append(messages.unprotected(slug))
 
     def _promote_existence(self, slug: str) -> None:
         """Declare an integration that only the source declares, unless it needs its own values."""
@@ -181,40 +184,82 @@ class _Promotion:
         # A promotion adds and changes; users must remove what only the target declares.
         if slug not in self.wanted:
             self.left.append(whole)
-            self.diagnostics.append(_only_in_target(slug, self.source, self.target, self.overlays))
+            self.diagnostics.append(
+                messages.only_in_target(slug, self.source, self.target, self.overlays)
+            )
             return
         # Compared with an empty tree, so that each part that `differs` covers is separate.
         parts = differences(slug, self._wanted(slug), {}, self.expected)
         own = [item for item in parts if is_expected(item, self.expected)]
         if own_pair := [item for item in own if item.sends_elsewhere or item.is_credential]:
             self.left.append(whole)
-            self.diagnostics.append(_needs_own_values(slug, own_pair, self.target, self.overlays))
+            self.diagnostics.append(
+                messages.needs_own_values(slug, own_pair, self.target, self.overlays)
+            )
             return
-        if self._edit(slug, None, ()):
-            self.changes.append(whole)
-            self.created.append(slug)
-        else:
+        unfinished = self._edit(slug, None, ())
+        if unfinished is None:
             self.left.append(whole)
+            return
+        self.changes.append(whole)
+        self.created.append(slug)
+        self._leave_unfinished(slug, unfinished)
 
-    def _edit(self, slug: str, before: Tree | None, held: Collection[Difference]) -> bool:
-        """Edit the overlays until nothing else differs; return False, undone, if that fails.
+    def _edit(
+        self, slug: str, before: Tree | None, held: Collection[Difference]
+    ) -> frozenset[Path] | None:
+        """Edit the overlays until nothing else differs; return None, undone, if that fails.
 
-        `before` is what the target declared, None for nothing.
+        `before` is what the target declared, None for nothing. Returned are the parts that stay
+        because they need a value that `differs` covers.
         """
         kept = self.overlays.parts.snapshot()
-        try:
-            if before is None:
-                # The source declares it and the target does not, so an overlay of the target
-                # withdraws it with null.
-                self.overlays.restore(slug)
-                # Values of the target that replace those of the source.
-                before = self._current(slug)
-            self._edit_fields(slug, before, {item.path for item in held})
-        except NotEditable:
+        unfinished: frozenset[Path] = frozenset()
+        while True:
+            try:
+                found = self._edit_all(slug, before, {item.path for item in held} | unfinished)
+            except NotEditable:
+                self.overlays.parts.go_back(kept)
+                self.diagnostics.append(messages.not_editable(slug, self.overlays))
+                return None
+            if not found:
+                return unfinished
+            # Known only now, because the base can supply the value.
             self.overlays.parts.go_back(kept)
-            self.diagnostics.append(_not_editable(slug, self.overlays))
-            return False
-        return True
+            unfinished |= found
+
+    def _edit_all(self, slug: str, before: Tree | None, held: Collection[Path]) -> set[Path]:
+        """Edit the overlays, and return new parts without a value that they need."""
+        if before is None:
+            # The source declares it and the target does not, so an overlay of the target withdraws
+            # it with null.
+            self.overlays.restore(slug)
+            # Values of the target that replace those of the source.
+            before = self._current(slug)
+        self._edit_fields(slug, before, held)
+        current, schema = self._current(slug), any_provider_schema()
+        return {
+            item.path[:-1]
+            for item in differences(slug, self._wanted(slug), current, self.expected)
+            if isinstance(item.target, Absent)
+            and schema.at(item.path).is_required
+            and not self._has(before, item.path[:-1])
+            and self._has(current, item.path[:-1])
+        }
+
+    @staticmethod
+    def _has(tree: Tree, path: Path) -> bool:
+        return lookup(tree, path) is not None
+
+    def _leave_unfinished(self, slug: str, unfinished: Collection[Path]) -> None:
+        """Report the parts of an integration that need a value that `differs` covers."""
+        if not unfinished:
+            return
+        found = differences(slug, self._wanted(slug), self._current(slug), self.expected)
+        inside = [item for item in found if _is_inside(item.path, unfinished)]
+        self.left += [item for item in inside if not is_expected(item, self.expected)]
+        own = [item for item in inside if is_expected(item, self.expected)]
+        self.diagnostics.append(messages.unfinished(slug, unfinished, own, self.overlays))
 
     def _edit_fields(self, slug: str, before: Tree, held: Collection[Path]) -> None:
         """Edit one field after the other; raises `NotEditable` if that does not end."""
@@ -243,7 +288,7 @@ class _Promotion:
         raise NotEditable
 
     def _stays(self, item: Difference, held: Collection[Path]) -> bool:
-        return item.path in held or is_expected(item, self.expected)
+        return _is_inside(item.path, held) or is_expected(item, self.expected)
 
     def _exposed(
         self, slug: str, current: Tree, before: Tree, held: Collection[Path]
@@ -279,7 +324,7 @@ class _Promotion:
                 missing.append(item)
         if missing:
             self.left += missing
-            self.diagnostics.append(_needs_values(slug, missing, self.overlays))
+            self.diagnostics.append(messages.needs_values(slug, missing, self.overlays))
 
     def _current(self, slug: str) -> Tree:
         """Return what the edited files declare; raises `NotEditable` if they declare nothing."""
@@ -320,6 +365,11 @@ def _selected(patterns: Sequence[str], declared: Collection[str]) -> list[str]:
     )
 
 
+def _is_inside(path: Path, parts: Collection[Path]) -> bool:
+    """Return whether a path is one of some parts, or below one of them."""
+    return any(path[: len(part)] == part for part in parts)
+
+
 def _unprotects(item: Difference) -> bool:
     """Return whether a difference is that only the target protects an integration."""
     # If only one side declares `lifecycle`, the difference is the whole field.
@@ -328,99 +378,3 @@ def _unprotects(item: Difference) -> bool:
     if item.path == _PROTECTED:
         return item.target is True
     return is_mapping(item.target) and item.target.get(_PROTECTED[1]) is True
-
-
-# -- diagnostics -------------------------------------------------------------------------
-
-
-def _paths(found: Iterable[Difference]) -> str:
-    return named([show_path(item.path) for item in found], limit=_NAMED)
-
-
-def _no_overlays(target: Target) -> Diagnostic:
-    return error(
-        "no-overlays",
-        f"target `{target.name}` has no `environment`, so it has no overlays to edit",
-        hint=f"add `environment: {target.name}` to the target and a folder of this name in "
-        "environments/",
-    )
-
-
-def _shared(config: Config, target: Target, *, has_changes: bool) -> Iterable[Diagnostic]:
-    others = sorted(
-        name
-        for name, other in config.targets.items()
-        if other.environment == target.environment and name != target.name
-    )
-    if has_changes and others:
-        yield warning(
-            "shared-environment",
-            f"environments/{target.environment}/ also belongs to target {named(others, limit=4)}, "
-            "whose desired state changes as well",
-            hint="give each target its own environment, or apply all of them",
-        )
-
-
-def _held_back(slug: str, held: Sequence[Difference], kept: Sequence[Difference]) -> Diagnostic:
-    reasons = [item for item in kept if item.sends_elsewhere or item.is_credential]
-    return warning(
-        "unpaired-credential",
-        f"{slug}: {_paths(held)} not promoted, because {_paths(reasons)} differs: a credential "
-        "would be sent to a host that it does not belong to",
-        hint="list both the host and the credential in `differs`, or neither",
-    )
-
-
-def _unprotected(slug: str) -> Diagnostic:
-    return warning(
-        "removes-protection",
-        f"{slug}: the promotion removes `lifecycle.protected`, so it can be deleted or replaced",
-        hint=f"to keep it protected, undo this edit and list `{slug}: lifecycle.protected` in "
-        "`differs`",
-    )
-
-
-def _promoted_hosts(slug: str, made: Iterable[Difference]) -> Iterable[Diagnostic]:
-    hosts = [item for item in made if item.sends_elsewhere]
-    if hosts:
-        yield warning(
-            "promotes-host",
-            f"{slug}: {_paths(hosts)} decides where the credential is sent",
-            hint="check that the references of its credentials have values for that host here",
-        )
-
-
-def _only_in_target(slug: str, source: Target, target: Target, overlays: Overlays) -> Diagnostic:
-    return warning(
-        "not-promoted",
-        f"{slug}: only target {target.name} declares it, and a promotion never removes an "
-        "integration",
-        hint=f"to remove it, write `{slug}: null` in {overlays.folder}/; to keep it, list "
-        f"`{slug}: *` in `differs`, or declare it for {source.name}",
-    )
-
-
-def _needs_own_values(
-    slug: str, own: Sequence[Difference], target: Target, overlays: Overlays
-) -> Diagnostic:
-    return warning(
-        "not-promoted",
-        f"{slug}: target {target.name} does not declare it, and needs its own {_paths(own)}",
-        hint=f"replace `{slug}: null` in {overlays.folder}/ with these fields, then promote again",
-    )
-
-
-def _needs_values(slug: str, missing: Sequence[Difference], overlays: Overlays) -> Diagnostic:
-    return warning(
-        "not-promoted",
-        f"{slug}: {_paths(missing)} of a new entry was not copied, because `differs` lists it",
-        hint=f"add the value to the entry in {overlays.folder}/, if it needs one",
-    )
-
-
-def _not_editable(slug: str, overlays: Overlays) -> Diagnostic:
-    return warning(
-        "not-editable",
-        f"{slug}: the values cannot be declared in {overlays.folder}/, which is unchanged",
-        hint="edit the overlay manually; `reconcile parity` lists what differs",
-    )

@@ -365,6 +365,62 @@ def test_a_budget_that_may_differ_is_left_to_do_for_a_new_workspace(tmp_path: Pa
     assert "usage_limits" not in read(made)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "part"),
+    [
+        ("workspaces[*].enabled", "workspaces: [{id: ws-a, enabled: true, usage_limits: []}]"),
+        ("models[*].enabled", "models: [{slug: gpt-5, enabled: true, is_custom: true}]"),
+        (
+            "global_workspace_access.enabled",
+            "global_workspace_access: {enabled: true, rate_limits: []}",
+        ),
+    ],
+)
+def test_a_new_part_is_left_if_it_needs_a_value_that_may_differ(
+    tmp_path: Path, pattern: str, part: str
+) -> None:
+    made = environments(tmp_path, pattern)
+    overlay(made, f"alpha: {{description: new, {part}}}", "staging")
+    done = promoted(made)
+    assert read(made) == "alpha:\n  description: new\n"
+    assert codes(done) == ["not-promoted"]
+    assert len(done["left"]) == 1
+    assert "with its own values" in done["diagnostics"][0]["hint"]
+    assert promoted(made)["changed"] == []
+
+
+def test_a_part_that_the_base_completes_is_promoted(tmp_path: Path) -> None:
+    made = environments(
+        tmp_path, "workspaces[*].enabled", workspaces=[{"id": "ws-a", "enabled": False}]
+    )
+    budget = "usage_limits: [{type: cost, credit_limit: 5}]"
+    overlay(made, f"alpha: {{workspaces: [{{id: ws-a, enabled: true, {budget}}}]}}", "staging")
+    overlay(made, "alpha: {workspaces: [{id: ws-a, $remove: true}]}")
+    assert promoted(made)["left"] == []
+    assert budget in read(made)
+    assert made.run("parity", "staging", "production").code == 0
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_comments_of_removed_lines_stay_in_files_with_unusual_ends(
+    tmp_path: Path, mark: str, end: str
+) -> None:
+    made = environments(tmp_path, description="two\nlines\n")
+    path = made.files / OVERLAY
+    text = "alpha:\n  description: |\n    two\n    lines\n  tags: {a: b} # why"
+    path.write_text(f"{mark}{text}{end}")
+    promoted(made)
+    kept = path.read_text()
+    assert (kept.count("# why"), kept.count("\ufeff")) == (1, len(mark))
+    assert kept.startswith(f"{mark}alpha:")
+    # Nothing is left of the first line, so the comment is at the top of the file.
+    path.write_text(f"{mark}alpha: {{tags: {{a: b}}}} # why{end}")
+    promoted(made)
+    assert path.read_text().startswith(f"{mark}# why")
+    assert made.run("parity", "staging", "production").code == 0
+
+
 def test_files_that_would_not_load_are_not_written(tmp_path: Path) -> None:
     made = environments(tmp_path, "configurations.azure_auth_mode", **AZURE)
     entra = (

@@ -52,3 +52,22 @@ def test_a_value_is_replaced_in_every_layout(layout: str, newline: str) -> None:
         assert yaml.safe_load(done) == expected, done
         assert done.count("\n") == done.count(newline), done
         assert done.endswith("\n") is text.endswith("\n")
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("last", ["b: 1", "b: 1\n"])
+@pytest.mark.parametrize("gap", ["\n", "\n\n\n"])
+@pytest.mark.parametrize("header", ["|", "|-", "|+", ">", ">+ # why", "|2+"])
+def test_a_text_of_several_lines_stays_if_its_neighbours_are_edited(
+    header: str, gap: str, last: str, newline: str
+) -> None:
+    text = f"a: {header}\n    one\n    two{gap}{last}".replace("\n", newline)
+    before = yaml.safe_load(text)
+    edit = FileEdit(text.encode())
+    edit.insert(0, ("c",), 2, order=("a", "c", "b"))
+    assert yaml.safe_load(edit.result()) == {**before, "c": 2}
+    edit.remove(0, ("c",))
+    assert yaml.safe_load(edit.result()) == before
+    # The text is now the last value, also in a file without a final newline.
+    edit.remove(0, ("b",))
+    assert yaml.safe_load(edit.result()) == {"a": before["a"]}
