@@ -147,8 +147,12 @@ class FleetRun:
             self._task.operation,
             self._engine.name,
             # An engine also reports tasks that were not run, so no member is missing.
-            tuple(self._outcomes[member.name] for member in self._members),
+            tuple(
+                _stopped_by(self._outcomes[member.name], handler.exit_code)
+                for member in self._members
+            ),
             partial=self._is_partial,
+            signal_code=handler.exit_code,
         )
 
     async def _carry_out(self, tasks: Sequence[MemberTask], ended: Ended) -> None:
@@ -236,6 +240,13 @@ class FleetRun:
         if not agreed:
             raise Refused([error("declined", "the run was not confirmed; nothing was written")])
         return [replace(task, approved=planned[task.member].change_digests) for task in ready]
+
+
+def _stopped_by(outcome: MemberOutcome, signal_code: int) -> MemberOutcome:
+    """Return an outcome with the exit code that the separate command has after the signal."""
+    if signal_code and outcome.status is MemberStatus.INTERRUPTED:
+        return replace(outcome, exit_code=signal_code)
+    return outcome
 
 
 def announce(console: Console, outcome: MemberOutcome) -> None:

@@ -18,6 +18,7 @@ WORST_LAST = (0, 2, 4, 3, 1, 5, 143, 130)
 incomplete, interrupted.
 """
 
+_OF_SIGNALS = (130, 143)
 
 NOT_NOW = frozenset({"outside-window", "not-soaked"})
 """Codes of notices that a plan can be applied only later."""
@@ -165,11 +166,15 @@ def decode_fleet_result(text: str, *, name: str) -> "FleetResult":
             members=tuple(outcome_from(member) for member in document["members"]),
             # Results of 0.1.0 do not have it.
             partial=bool(document.get("partial", False)),
+            signal_code=_signal_code(document["exit_code"]),
         )
         names = {member.member for member in result.members}
         is_whole = bool(names) and len(names) == len(result.members)
         # The exit code follows from the members, so any other one shows that members are missing.
         if not is_whole or document["exit_code"] != result.exit_code:
+            raise ValueError(KIND)
+        # After a signal, it does not follow from them, but their number by status does.
+        if result.signal_code and document["summary"] != result.summary:
             raise ValueError(KIND)
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
         problem = error(
@@ -179,6 +184,11 @@ def decode_fleet_result(text: str, *, name: str) -> "FleetResult":
         )
         raise InvalidInput([problem]) from None
     return result
+
+
+def _signal_code(exit_code: object) -> int:
+    """Return the exit code if it is that of a signal, else 0."""
+    return next((code for code in _OF_SIGNALS if code == exit_code), 0)
 
 
 def worst_exit_code(codes: Iterable[int]) -> int:
@@ -191,7 +201,8 @@ def worst_exit_code(codes: Iterable[int]) -> int:
 class FleetResult:
     """Result of a fleet's run; members are in the order of fleet.yaml.
 
-    `partial` states that only selected members were run.
+    `partial` states that only selected members were run. `signal_code` is the exit code of the
+    signal that stopped the run, 0 if there was none.
     """
 
     run: str
@@ -199,10 +210,14 @@ class FleetResult:
     engine: str
     members: tuple[MemberOutcome, ...]
     partial: bool = False
+    signal_code: int = 0
 
     @property
     def exit_code(self) -> int:
-        """Return the worst exit code of all members."""
+        """Return the exit code of a signal, else the worst one of all members."""
+        if self.signal_code:
+            # Members that were not run have no exit code of their own, but the run is not complete.
+            return self.signal_code
         return worst_exit_code(member.exit_code for member in self.members)
 
     @property

@@ -1,5 +1,6 @@
 """`reconcile fleet` on one machine: many members, each on its own, one table and one exit code."""
 
+import io
 import json
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from reconciler.cli.console import Console
 from reconciler.cli.fleet_options import TemporalOptions
 from tests.end_to_end.harness import COMMAND
 from tests.fleet.organisations import Organisations, serving
@@ -334,11 +336,11 @@ def test_a_fleet_that_cannot_be_read_leaves_its_exit_code(tmp_path: Path) -> Non
 
 
 @contextmanager
-def stuck(folder: Path, served: Organisations) -> Iterator["subprocess.Popen[str]"]:
+def stuck(folder: Path, served: Organisations, *slugs: str) -> Iterator["subprocess.Popen[str]"]:
     """Run an apply whose first member waits for the answer to a creation."""
     project = FleetProject(folder)
     for name in served.organisations:
-        project.member(name, base_url=served.url(name))
+        project.member(name, *slugs, base_url=served.url(name))
     served.gate.close_after(0, room=1)
     words = ("fleet", "apply", "--yes", "--parallelism", "1", "--format", "json")
     with process([*COMMAND, *words], cwd=folder, env=project.environment) as running:
@@ -355,7 +357,7 @@ def test_ctrl_c_lets_the_member_in_flight_finish_and_begins_no_other(tmp_path: P
         served.open()
         out, _ = running.communicate(timeout=60)
         result = json.loads(out)
-        assert running.returncode == 130
+        assert (running.returncode, result["exit_code"]) == (130, 130)
         assert [m["status"] for m in result["members"]] == ["applied", "not-run"]
         assert (served["acme"].slugs, served["globex"].requests) == ({"alpha"}, [])
         project = FleetProject(tmp_path)
@@ -364,6 +366,36 @@ def test_ctrl_c_lets_the_member_in_flight_finish_and_begins_no_other(tmp_path: P
         done = project.fleet("apply", "--yes", "--resume", result["run"], **rest)
         assert [m["resumed"] for m in done.json["members"]] == [True, False]
         assert (done.code, served["globex"].slugs) == (0, {"alpha"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_member_that_a_signal_stops_has_the_exit_code_of_its_command(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    # More than are written at the same time.
+    slugs = [f"one-{n}" for n in range(24)]
+    with serving("acme") as served, stuck(tmp_path, served, *slugs) as running:
+        running.send_signal(number)
+        assert running.stderr is not None
+        assert "finishing the calls in progress" in running.stderr.readline()
+        served.open()
+        out, _ = running.communicate(timeout=60)
+        result = json.loads(out)
+        (member,) = result["members"]
+        code = 128 + number
+        assert (running.returncode, result["exit_code"], member["exit_code"]) == (code, code, code)
+        assert member["status"] == "interrupted"
+
+
+def test_a_result_that_cannot_be_printed_does_not_look_as_if_nothing_was_written(
+    tmp_path: Path,
+) -> None:
+    project = three(tmp_path)
+    with Path("/dev/full").open("w") as full:
+        console = Console(stdin=None, stdout=full, stderr=io.StringIO())
+        assert project.run("fleet", "apply", "--yes", "--format", "json", console=console).code == 5
+    assert project.fleet("drift").code == 0
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """The engine for one machine: bounded, and no member can hold up the others."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Sequence
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.errors import Refused
+from reconciler.errors import InvalidInput, Refused
 from reconciler.execution.cancellation import CancelToken
 from reconciler.fleet.local_engine import run_locally
 from reconciler.fleet.outcome import (
@@ -17,6 +18,7 @@ from reconciler.fleet.outcome import (
     FleetResult,
     MemberOutcome,
     MemberStatus,
+    decode_fleet_result,
     outcome_from,
     worst_exit_code,
 )
@@ -129,6 +131,29 @@ def test_the_summary_of_a_fleet_counts_every_status() -> None:
     result = FleetResult("run", FleetOperation.APPLY, "local", members)
     assert sum(result.summary.values()) == 2
     assert result.as_json()["exit_code"] == 4
+
+
+@pytest.mark.parametrize("code", [130, 143])
+def test_a_run_that_a_signal_stopped_has_its_exit_code_and_survives_json(code: int) -> None:
+    members = (
+        MemberOutcome("a", MemberStatus.APPLIED, 0),
+        MemberOutcome("b", MemberStatus.NOT_RUN, 0),
+    )
+    result = FleetResult("run", FleetOperation.APPLY, "local", members, signal_code=code)
+    document = result.as_json()
+    assert document["exit_code"] == code
+    read = decode_fleet_result(json.dumps(document), name="fleet.json")
+    assert (read, read.exit_code) == (result, code)
+
+
+@pytest.mark.parametrize("code", [130, 143])
+def test_a_signal_hides_no_lost_member(code: int) -> None:
+    members = tuple(MemberOutcome(name, MemberStatus.NOT_RUN, 0) for name in "ab")
+    result = FleetResult("run", FleetOperation.DRIFT, "local", members, signal_code=code)
+    document = result.as_json()
+    document["members"] = [members[0].as_json()]
+    with pytest.raises(InvalidInput, match="not a fleet result"):
+        decode_fleet_result(json.dumps(document), name="fleet.json")
 
 
 def test_a_plan_that_shrank_is_still_approved_and_one_that_grew_is_not() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import fleet_run, signals
+from reconciler.cli import exit_codes, fleet_run, signals
 from reconciler.cli.console import Console
 from reconciler.cli.fleet_options import (
     LOCAL,
@@ -28,7 +28,7 @@ from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
 from reconciler.fleet.config import Fleet
 from reconciler.fleet.metrics import figures_of
-from reconciler.fleet.outcome import FleetOperation, FleetResult
+from reconciler.fleet.outcome import FleetOperation, FleetResult, worst_exit_code
 from reconciler.fleet.task import MemberOverrides, MemberTask
 
 OFF = "off"
@@ -200,15 +200,18 @@ def _run(
     if selection.engine != LOCAL:
         options += temporal.options
 
-    async def work(handler: signals.SignalHandler) -> tuple[FleetResult, int]:
+    async def work(handler: signals.SignalHandler) -> FleetResult:
         run = FleetRun(console, selection, engine, fleet, task, options=options)
-        result = await run.run(handler, asks=asks)
-        return result, handler.exit_code or result.exit_code
+        return await run.run(handler, asks=asks)
 
-    result, code = signals.run(work)
+    result = signals.run(work)
     telemetry.result = result
     fleet_run.show(console, result, options=options, style=style)
-    return telemetry.finish(code)
+    codes = [result.exit_code]
+    if console.lost is not None and task.operation is FleetOperation.APPLY:
+        # If printing the result fails, the run must not look as if it wrote nothing.
+        codes.append(exit_codes.INCOMPLETE)
+    return telemetry.finish(worst_exit_code(codes))
 
 
 def _engine(
