@@ -118,7 +118,11 @@ class FileEdit:
             # The first field of an entry shares its line with the dash.
             self._splice(start, spans[at + 1][0], "")
         else:
-            self._splice(line_start(self._text, start), _line_end(self._text, end, past=True), "")
+            first, past = line_start(self._text, start), _line_end(self._text, end, past=True)
+            if at and _ends_in_block_scalar(holder.node, at - 1):
+                # Deeper comments would become text of the block scalar before them.
+                self._outdent_comments(past, start - first)
+            self._splice(first, past, "")
 
     def replace_document(self, index: int, text: str) -> None:
         """Replace a whole document by another text."""
@@ -146,6 +150,17 @@ class FileEdit:
 
     def _splice(self, start: int, end: int, written: str) -> None:
         self._text = self._text[:start] + written + self._text[end:]
+
+    def _outdent_comments(self, at: int, column: int) -> None:
+        """Move the comments that begin at a position to a column, unless they are before it."""
+        written, end = "", at
+        for line in self._text[at:].splitlines(keepends=True):
+            comment = line.lstrip(" ")
+            if comment.strip() and not comment.startswith("#"):
+                break
+            end += len(line)
+            written += " " * min(column, len(line) - len(comment)) + comment
+        self._splice(at, end, written)
 
     def _insert_lines(self, end: int, lines: Iterable[str]) -> None:
         at = _line_end(self._text, end)
@@ -180,6 +195,16 @@ def _locate(root: yaml.Node, steps: Steps) -> _NodeLocation:
             node = {key.value: value for key, value in here.node.value}[step]
         here = _NodeLocation(node, here.in_flow or here.is_flow, here.in_json)
     return here
+
+
+def _ends_in_block_scalar(holder: yaml.Node, at: int) -> bool:
+    """Return whether the last line of a member belongs to a block scalar."""
+    last = holder.value[at]
+    while True:
+        node = last[1] if isinstance(last, tuple) else last
+        if isinstance(node, yaml.ScalarNode) or not node.value:
+            return node.style in {"|", ">"} if isinstance(node, yaml.ScalarNode) else False
+        last = node.value[-1]
 
 
 def _is_json(root: yaml.Node) -> bool:

@@ -71,3 +71,22 @@ def test_a_text_of_several_lines_stays_if_its_neighbours_are_edited(
     # The text is now the last value, also in a file without a final newline.
     edit.remove(0, ("b",))
     assert yaml.safe_load(edit.result()) == {"a": before["a"]}
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("header", ["|", ">-", "|+"])
+@pytest.mark.parametrize("holder", ["{}", "l:\n- x: 0\n{}"])
+def test_comments_after_a_removed_field_do_not_become_text(
+    holder: str, header: str, newline: str
+) -> None:
+    indent = "  " if holder != "{}" else ""
+    lines = [f"a: {header}", "  one", "b:", "    - 1", "    # why", "", "      # more", "z: 1"]
+    text = holder.format("\n".join(indent + line for line in lines)).replace("\n", newline)
+    expected = yaml.safe_load(text)
+    steps: tuple[Any, ...] = () if holder == "{}" else ("l", 0)
+    edit = FileEdit(text.encode())
+    edit.remove(0, (*steps, "b"))
+    (expected["l"][0] if steps else expected).pop("b")
+    done = edit.result().decode()
+    assert done.count("# why") == done.count("# more") == 1
+    assert yaml.safe_load(done) == expected
