@@ -3,6 +3,7 @@
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import settings, wiring
@@ -89,7 +90,7 @@ class ServedTarget:
                 ledger=past.state,
                 commit=self.environment.commit,
                 soak=await wiring.soak_evidence(self.invocation, self.environment, target),
-                with_shadows=wiring.shadow_records(ledger_access, target),
+                with_shadows=partial(wiring.with_shadow_records, ledger_access, target),
             )
 
     @asynccontextmanager

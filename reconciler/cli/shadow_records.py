@@ -3,8 +3,6 @@
 A target that stages reads them with its last-applied state (`reconciler.cli.ledger_access`).
 """
 
-from typing import TYPE_CHECKING
-
 from reconciler.cli.ledger_access import LedgerAccess, key_of
 from reconciler.domain.policy import Target
 from reconciler.domain.state import LastAppliedState
@@ -12,25 +10,20 @@ from reconciler.execution.threads import in_thread
 from reconciler.ledger.errors import LedgerError
 from reconciler.ledger.location import LedgerState
 
-if TYPE_CHECKING:
-    from reconciler.workflows import WithShadows
 
-
-def shadow_records(
-    ledger_access: LedgerAccess, target: Target, *, is_locked: bool = False
-) -> "WithShadows":
-    """Return the function that adds the shadows of the ledger to a last-applied state.
+async def with_shadow_records(
+    ledger_access: LedgerAccess,
+    target: Target,
+    state: LastAppliedState,
+    *,
+    is_locked: bool = False,
+) -> LastAppliedState:
+    """Return a last-applied state with the shadows of the ledger.
 
     `is_locked` if the caller holds the lock of the target in the ledger. A run without records only
     locks a file of this machine, which proves nothing about runs elsewhere.
     """
-
-    async def add(state: LastAppliedState) -> LastAppliedState:
-        return await in_thread(
-            lambda: _with_shadows(ledger_access, target, state, is_locked=is_locked)
-        )
-
-    return add
+    return await in_thread(lambda: _with_shadows(ledger_access, target, state, is_locked=is_locked))
 
 
 def _with_shadows(

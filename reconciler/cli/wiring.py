@@ -27,7 +27,7 @@ from reconciler.cli.ledger_access import (
 )
 from reconciler.cli.options import ReadingOptions
 from reconciler.cli.settings import Settings
-from reconciler.cli.shadow_records import shadow_records
+from reconciler.cli.shadow_records import with_shadow_records
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.policy import Target
 from reconciler.domain.state import DesiredState
@@ -64,9 +64,9 @@ __all__ = [
     "read_target",
     "run",
     "session",
-    "shadow_records",
     "simulator_dependencies",
     "soak_evidence",
+    "with_shadow_records",
 ]
 
 IN_PROCESS = "http://simulator/v1"
@@ -108,7 +108,8 @@ async def session(
         selection=selection,
         save_rate=partial(ledger_access.save_rate, target, writes=False),
     ) as opened:
-        yield replace(opened, with_shadows=shadow_records(ledger_access, target))
+        shadows = partial(with_shadow_records, ledger_access, target)
+        yield replace(opened, with_shadows=shadows)
 
 
 @asynccontextmanager
@@ -159,7 +160,7 @@ async def run(
             )
             if ledger_listener is not None:
                 _inform(ledger_listener, opened, probes=opens_prober)
-            shadows = shadow_records(ledger_access, target, is_locked=keeps_records)
+            shadows = partial(with_shadow_records, ledger_access, target, is_locked=keeps_records)
             probing = replace(opened, prober=prober, probes_writes=probe, with_shadows=shadows)
             yield probing, ledger_listener
 
