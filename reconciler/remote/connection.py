@@ -2,8 +2,8 @@
 
 It serves one request at a time and is opened when needed. General HTTP clients also follow
 redirects, keep cookies and read the environment, which must not happen here. Importing one takes a
-sixth of the CPU time of a small plan (tests/README.md). Pool, trust and errors for users:
-`transport`.
+sixth of the CPU time of a small plan (tests/README.md). Trust and errors for users:
+`transport`; pool: `client`.
 """
 
 import asyncio
@@ -19,18 +19,16 @@ from urllib.parse import unquote, urlsplit
 import h11
 
 from reconciler.frozen_dataclass import dataclass
-from reconciler.remote.exchange import (
+from reconciler.remote.errors import (
     BrokenConnection,
     ConnectError,
     ConnectTimeout,
-    Headers,
     ProxyError,
-    RawAnswer,
-    Request,
     TooLargeError,
     UndecodableError,
     UnsendableError,
 )
+from reconciler.remote.exchange import Headers, RawAnswer, Request
 
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 """Limit for opening a connection, and again for its tunnel and for each TLS handshake."""
@@ -398,7 +396,7 @@ class Body:
         self._content += chunk if self._gzip is None else self._gzip.unpack(chunk, limit=room)
         # Also checked before decompression, because empty blocks could continue without end.
         if max(self._received, len(self._content)) > BODY_LIMIT:
-            raise TooLargeError
+            raise TooLargeError(BODY_LIMIT)
 
     def answer(self) -> RawAnswer:
         """Return the whole body; raises `UndecodableError` if the compressed data is truncated."""

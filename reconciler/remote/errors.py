@@ -1,4 +1,4 @@
-"""Errors of calls; no exception of a transport leaves this package.
+"""Errors of calls, and the exceptions of transports that become such errors.
 
     RemoteError
     ├── InvalidCall     malformed by us: a slug, a query, a body; nothing was sent
@@ -16,6 +16,9 @@
     └── ReadOnlyViolation  a write through a read-only client; a defect of ours
 
 After a write, `outcome_unknown` means that the API may have carried it out.
+
+A transport raises a `TransportError`, which never leaves this package:
+`reconciler.remote.transport` builds the error of the call from it.
 """
 
 from reconciler.errors import ReconcilerError
@@ -147,3 +150,39 @@ class UnreadableRecords(IncompleteRead):
 
 class ReadOnlyViolation(RemoteError):
     """A command that only reads tried to write; the call was not sent."""
+
+
+class TransportError(Exception):
+    """A request failed below HTTP; neither the request nor its key is in the exception."""
+
+
+class ConnectError(TransportError):
+    """No connection was made, so nothing was sent; the cause is the error of the system or TLS."""
+
+
+class ConnectTimeout(ConnectError):
+    """No connection was made in time."""
+
+
+class ProxyError(TransportError):
+    """The proxy refused to connect; nothing was sent."""
+
+
+class UnsendableError(TransportError):
+    """The request cannot be written as HTTP; nothing was sent."""
+
+
+class BrokenConnection(TransportError):
+    """The connection broke, or the response is not HTTP; the API may have received the request."""
+
+
+class TooLargeError(TransportError):
+    """The body is larger than `limit` bytes; the rest was not read."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit = limit
+
+
+class UndecodableError(TransportError):
+    """The body has an encoding that was not requested, or is damaged."""

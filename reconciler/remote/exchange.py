@@ -69,38 +69,6 @@ _FOREIGN_HINT = "check the target's base_url, and any proxy between this machine
 _SAFE = "/%:@!$&'()*+,;=~"
 
 
-class TransportError(Exception):
-    """A request failed below HTTP; neither the request nor its key is in the exception."""
-
-
-class ConnectError(TransportError):
-    """No connection was made, so nothing was sent; the cause is the error of the system or TLS."""
-
-
-class ConnectTimeout(ConnectError):
-    """No connection was made in time."""
-
-
-class ProxyError(TransportError):
-    """The proxy refused to connect; nothing was sent."""
-
-
-class UnsendableError(TransportError):
-    """The request cannot be written as HTTP; nothing was sent."""
-
-
-class BrokenConnection(TransportError):
-    """The connection broke, or the response is not HTTP; the API may have received the request."""
-
-
-class TooLargeError(TransportError):
-    """The body is larger than the limit; the rest was not read."""
-
-
-class UndecodableError(TransportError):
-    """The body has an encoding that was not requested, or is damaged."""
-
-
 Headers: TypeAlias = Sequence[tuple[str, str]]
 
 

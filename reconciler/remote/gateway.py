@@ -16,7 +16,8 @@ from reconciler.domain.secrets import Redacted
 from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.api import Clock
 from reconciler.remote.client import credential_header
-from reconciler.remote.exchange import RawAnswer, Request, Transport, TransportError
+from reconciler.remote.errors import TransportError
+from reconciler.remote.exchange import RawAnswer, Request, Transport
 from reconciler.remote.transport import connection_maker, remote_error
 
 _PATH = "/models"
@@ -53,10 +54,12 @@ class GatewayClient:
             *credential_header("x-portkey-api-key", api_key),
         ]
         self._timeout_seconds = timeout_seconds
-        make = connection_maker(
-            base_url=base_url, ca_file=ca_file, proxy=proxy, monotonic=clock.clock
-        )
-        self._transport = make() if transport is None else transport
+        if transport is None:
+            make = connection_maker(
+                base_url=base_url, ca_file=ca_file, proxy=proxy, monotonic=clock.clock
+            )
+            transport = make()
+        self._transport = transport
 
     async def __aenter__(self) -> Self:
         return self

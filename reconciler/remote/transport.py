@@ -1,75 +1,31 @@
-"""Transport of requests: the pool of connections to the API, their trust, proxy and failures.
+"""Connections to the API: their trust, their proxy, and the meaning of their failures."""
 
-A transport holds a single connection and a `ConnectionPool` lends transports out, because a single
-pool that scans all connections for each request limits a client to about 170 requests per second
-with 20 connections, and to 57 with 100. Messages for users are written here.
-"""
-
-import asyncio
-import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
-from reconciler.remote.connection import BODY_LIMIT, Connection, Proxy, origin_of, proxy_at
-from reconciler.remote.errors import InvalidCall, NoAnswer, NotSent, RemoteError
-from reconciler.remote.exchange import (
+from reconciler.remote.connection import Connection, Proxy, origin_of, proxy_at
+from reconciler.remote.errors import (
     ConnectError,
     ConnectTimeout,
+    InvalidCall,
+    NoAnswer,
+    NotSent,
     ProxyError,
+    RemoteError,
     TooLargeError,
-    Transport,
     UndecodableError,
     UnsendableError,
 )
+from reconciler.remote.exchange import Transport
 
 _UNDER_WAY = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError)
 """Messages of an aborted handshake, which proves nothing about trust."""
 
 _UNREACHABLE_HINT = "check the network, the target's base_url and RECONCILE_PROXY"
-
-
-class ConnectionPool:
-    """Pool of transports; the most recently used one is lent first, so that only few stay open."""
-
-    def __init__(self, make: Callable[[], Transport], count: int) -> None:
-        self._make = make
-        self._free: list[Transport] = []
-        self._all: list[Transport] = []
-        self._places = asyncio.Semaphore(count)
-
-    @contextlib.asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Transport]:
-        """Borrow a transport, waiting until one is free."""
-        async with self._places:
-            # The most recently used one, so that surplus connections expire and are closed.
-            transport = self._free.pop() if self._free else self._new()
-            try:
-                yield transport
-            finally:
-                self._free.append(transport)
-
-    async def drop_expired(self) -> None:
-        """Close expired connections that many concurrent calls left behind."""
-        # A copy: other calls borrow and return transports while one is being closed.
-        for transport in [*self._free]:
-            if isinstance(transport, Connection):
-                await transport.drop_expired()
-
-    async def aclose(self) -> None:
-        """Close every connection."""
-        for transport in self._all:
-            await transport.aclose()
-        self._all.clear()
-        self._free.clear()
-
-    def _new(self) -> Transport:
-        transport = self._make()
-        self._all.append(transport)
-        return transport
 
 
 def connection_maker(
@@ -108,7 +64,7 @@ def remote_error(failure: Exception, *, what: str, base_url: str) -> RemoteError
             )
         case TooLargeError():
             return NoAnswer(
-                f"{what}: the response is larger than {BODY_LIMIT // 2**20} MiB",
+                f"{what}: the response is larger than {failure.limit // 2**20} MiB",
                 code="too-large",
                 hint=f"check {base_url}: the Admin API does not send such a response",
             )

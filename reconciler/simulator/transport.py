@@ -9,7 +9,8 @@ import json
 from collections.abc import Awaitable, Callable
 
 from reconciler.domain.calls import Call, Reply
-from reconciler.remote.exchange import BrokenConnection, RawAnswer, Sent, read_answer
+from reconciler.remote.errors import BrokenConnection
+from reconciler.remote.exchange import RawAnswer, Sent, read_answer
 from reconciler.remote.exchange import Request as SentRequest
 from reconciler.remote.operations import prepare
 from reconciler.remote.transport import remote_error

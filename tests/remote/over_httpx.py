@@ -3,14 +3,8 @@
 import httpx
 
 from reconciler.remote.connection import Body
-from reconciler.remote.exchange import (
-    BrokenConnection,
-    ConnectError,
-    ConnectTimeout,
-    RawAnswer,
-    Request,
-    UnsendableError,
-)
+from reconciler.remote.errors import BrokenConnection, ConnectError, ConnectTimeout, UnsendableError
+from reconciler.remote.exchange import RawAnswer, Request
 
 
 class OverHttpx:

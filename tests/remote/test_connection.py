@@ -11,20 +11,19 @@ import pytest
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.errors import InvalidInput
+from reconciler.remote.client import ConnectionPool
 from reconciler.remote.connection import Connection, origin_of, proxy_at
-from reconciler.remote.errors import NotSent
-from reconciler.remote.exchange import (
+from reconciler.remote.errors import (
     BrokenConnection,
     ConnectError,
     ConnectTimeout,
+    NotSent,
     ProxyError,
-    RawAnswer,
-    Request,
-    Transport,
     TransportError,
     UnsendableError,
 )
-from reconciler.remote.transport import ConnectionPool, connection_maker, remote_error
+from reconciler.remote.exchange import RawAnswer, Request, Transport
+from reconciler.remote.transport import connection_maker, remote_error
 from tests.remote.builders import client
 from tests.remote.raw_server import Behaviour, RawServer, drips, resets, says, then, writes
 

@@ -5,14 +5,10 @@ import gzip
 
 import pytest
 
+from reconciler.remote.client import ConnectionPool
 from reconciler.remote.connection import BODY_LIMIT, Body
-from reconciler.remote.exchange import (
-    RawAnswer,
-    Request,
-    TooLargeError,
-    UndecodableError,
-)
-from reconciler.remote.transport import ConnectionPool
+from reconciler.remote.errors import TooLargeError, UndecodableError
+from reconciler.remote.exchange import RawAnswer, Request
 
 
 class Transport:

@@ -5,12 +5,15 @@ import ssl
 
 import pytest
 
-from reconciler.remote.errors import InvalidCall, NoAnswer, NotSent, RemoteError
-from reconciler.remote.exchange import (
+from reconciler.remote.errors import (
     BrokenConnection,
     ConnectError,
     ConnectTimeout,
+    InvalidCall,
+    NoAnswer,
+    NotSent,
     ProxyError,
+    RemoteError,
     TooLargeError,
     UndecodableError,
     UnsendableError,
@@ -127,7 +130,7 @@ def refused_by_tls(reason: str | None) -> ssl.SSLError:
             "run again later: the API is slow or does not respond",
         ),
         (
-            TooLargeError(),
+            TooLargeError(10 * 2**20),
             NoAnswer,
             "too-large",
             "the response is larger than 10 MiB",

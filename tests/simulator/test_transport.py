@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.remote.exchange import BrokenConnection, RawAnswer, Request
+from reconciler.remote.errors import BrokenConnection
+from reconciler.remote.exchange import RawAnswer, Request
 from reconciler.simulator.api import SimulatedAPI
 from reconciler.simulator.auth import (
     ApiService,
