@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.cli.project import Here, actions, changes, writes
 
 
-def test_prune_managed_deletes_what_git_declared_and_nothing_else(tmp_path: Path) -> None:
+def test_prune_managed_deletes_only_what_git_declared(tmp_path: Path) -> None:
     project = Here(tmp_path)
     other = project.elsewhere()
     other.integration("theirs")
@@ -23,7 +23,7 @@ def test_prune_managed_deletes_what_git_declared_and_nothing_else(tmp_path: Path
     assert actions(project.plan()) == {}
 
 
-def test_prune_none_names_what_it_forgets(tmp_path: Path) -> None:
+def test_prune_none_lists_forgotten_integrations(tmp_path: Path) -> None:
     project = Here(tmp_path, prune="none")
     project.integration("alpha")
     project.integration("beta")
@@ -34,7 +34,7 @@ def test_prune_none_names_what_it_forgets(tmp_path: Path) -> None:
     assert (actions(plan), plan["forgotten"]) == ({}, ["beta"])
 
 
-def test_an_apply_that_finds_everything_in_sync_remembers_it_without_a_run(tmp_path: Path) -> None:
+def test_an_apply_in_sync_records_the_state_without_a_run(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
     project.integration("beta")
@@ -45,7 +45,7 @@ def test_an_apply_that_finds_everything_in_sync_remembers_it_without_a_run(tmp_p
     assert actions(project.plan()) == {"beta": "delete"}
 
 
-def test_a_withdrawn_slug_that_somebody_else_deleted_is_forgotten(tmp_path: Path) -> None:
+def test_a_withdrawn_slug_that_another_client_deleted_is_forgotten(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
     project.integration("beta")
@@ -71,7 +71,7 @@ def _tombstone(slug: str) -> str:
     )
 
 
-def test_entries_that_git_withdrew_are_removed_and_those_it_never_had_are_left(
+def test_withdrawn_entries_are_removed_and_undeclared_ones_are_kept(
     tmp_path: Path,
 ) -> None:
     project = Here(tmp_path)
@@ -89,7 +89,7 @@ def test_entries_that_git_withdrew_are_removed_and_those_it_never_had_are_left(
     assert actions(project.plan()) == {}
 
 
-def test_what_was_once_protected_stays_although_file_and_protection_are_gone(
+def test_a_once_protected_integration_is_kept_after_its_file_is_removed(
     tmp_path: Path,
 ) -> None:
     project = Here(tmp_path)
@@ -104,7 +104,7 @@ def test_what_was_once_protected_stays_although_file_and_protection_are_gone(
     assert project.slugs() == ["alpha", "beta"]
 
 
-def test_the_origin_of_a_difference_is_told(tmp_path: Path) -> None:
+def test_the_origin_of_a_difference_is_shown(tmp_path: Path) -> None:
     project = Here(tmp_path)
     for slug in ("ahead", "moved", "both"):
         project.integration(slug, description="was")
@@ -122,7 +122,7 @@ def test_the_origin_of_a_difference_is_told(tmp_path: Path) -> None:
     assert "changed in the API" in project.run("drift").out
 
 
-def test_a_target_that_answers_as_another_organisation_is_refused(tmp_path: Path) -> None:
+def test_a_target_of_another_organisation_is_refused(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
     project.apply()
@@ -137,7 +137,7 @@ def test_a_target_that_answers_as_another_organisation_is_refused(tmp_path: Path
         assert writes(done) == []
 
 
-def test_what_failed_is_not_taken_for_declared(tmp_path: Path) -> None:
+def test_a_failed_action_is_not_recorded_as_declared(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
     project.integration("beta", description="was")

@@ -1,4 +1,4 @@
-"""Rotation without a version number: evidence of the ledger and the masks about secrets."""
+"""Rotation without a version number: what the ledger and the masks prove about secrets."""
 
 import re
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_the_same_value_is_no_change(tmp_path: Path) -> None:
     assert writes(project.apply()) == []
 
 
-def test_a_new_value_is_one_write_of_the_key_and_nothing_readable_anywhere(tmp_path: Path) -> None:
+def test_a_new_value_is_one_write_of_the_key_and_shown_nowhere(tmp_path: Path) -> None:
     project = applied(tmp_path)
     planned = project.run("plan", "--format", "json", SECRET_KEY=SECOND)
     assert list(changes(planned.json)) == [("key", "rotate", "local")]
@@ -51,13 +51,13 @@ def test_a_new_value_is_one_write_of_the_key_and_nothing_readable_anywhere(tmp_p
         assert not [path for path in files if value.encode() in path.read_bytes()]
 
 
-def test_a_new_value_shows_by_its_fingerprint_even_if_no_mask_could_tell(tmp_path: Path) -> None:
+def test_a_new_value_is_detected_by_its_fingerprint_with_an_equal_mask(tmp_path: Path) -> None:
     project = applied(tmp_path)
     alike = FIRST[:6] + "different" + FIRST[-6:]
     assert list(changes(project.plan(SECRET_KEY=alike))) == [("key", "rotate", "local")]
 
 
-def test_a_key_that_somebody_else_replaced_is_written_back(tmp_path: Path) -> None:
+def test_a_key_that_another_client_replaced_is_written_back(tmp_path: Path) -> None:
     project = applied(tmp_path)
     other = project.elsewhere()
     other.integration("alpha", key="${env:SECRET_OTHER}")
@@ -100,7 +100,7 @@ def test_after_a_lost_ledger_a_value_is_unverified_until_its_mask_contradicts(
     assert project.plan(SECRET_KEY=SECOND)["unverified"] == []
 
 
-def test_after_a_lost_ledger_pushing_secrets_makes_them_known_again(tmp_path: Path) -> None:
+def test_after_a_lost_ledger_pushing_secrets_records_them_again(tmp_path: Path) -> None:
     project = applied(tmp_path)
     forget(project)
     assert writes(project.apply()) == []
@@ -147,7 +147,9 @@ def test_without_a_ledger_a_secret_is_written_and_stays_unverified(tmp_path: Pat
 
 
 @pytest.mark.parametrize("reading", ["plan", "drift", "list"])
-def test_every_text_tells_the_state_of_the_ledger_first(tmp_path: Path, reading: str) -> None:
+def test_every_text_output_begins_with_the_state_of_the_ledger(
+    tmp_path: Path, reading: str
+) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
     assert project.run(reading).out.splitlines()[0].endswith("ledger: none yet")
@@ -156,7 +158,7 @@ def test_every_text_tells_the_state_of_the_ledger_first(tmp_path: Path, reading:
     assert project.run(reading).out.splitlines()[0].endswith("ledger: local")
 
 
-def test_a_ledger_that_was_carried_elsewhere_without_its_pepper_says_so(tmp_path: Path) -> None:
+def test_a_ledger_that_was_moved_without_its_pepper_is_reported(tmp_path: Path) -> None:
     project = applied(tmp_path)
     (project.state / "ledger.db.pepper").unlink()
     plan = project.plan()
@@ -169,7 +171,7 @@ FINGERPRINT = re.compile(rb"[0-9a-f]{12}:[0-9a-f]{64}")
 
 
 @pytest.mark.parametrize("runner", ["GITHUB_ACTIONS", "GITLAB_CI", ""])
-def test_what_a_runner_caches_confirms_no_guess_of_a_secret(tmp_path: Path, runner: str) -> None:
+def test_the_cache_of_a_runner_cannot_confirm_a_guessed_secret(tmp_path: Path, runner: str) -> None:
     variables = {runner: "true"} if runner else {}
     project = Here(tmp_path, SECRET_KEY="summer2026", **variables)
     project.integration("alpha")
@@ -182,7 +184,7 @@ def test_what_a_runner_caches_confirms_no_guess_of_a_secret(tmp_path: Path, runn
     assert ("no-pepper" in [d["code"] for d in plan["diagnostics"]]) == bool(runner)
 
 
-def test_where_no_value_is_at_hand_the_missing_pepper_is_no_news(tmp_path: Path) -> None:
+def test_without_values_a_missing_pepper_is_not_reported(tmp_path: Path) -> None:
     project = Here(tmp_path, PORTKEY_API_KEY="pk-canary")
     with project.serving() as url:
         project.config(url, api_key="${env:PORTKEY_API_KEY}", prune="managed")

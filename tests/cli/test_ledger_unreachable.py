@@ -31,7 +31,7 @@ def make_unreadable(project: Here, how: str) -> None:
             ledger.mkdir()
         case "cut":
             ledger.write_bytes(ledger.read_bytes()[:5000])
-        case "dangling link":  # to a volume that is not mounted
+        case "dangling link":  # points to a volume that is not mounted
             ledger.unlink()
             ledger.symlink_to(project.folder / "not-mounted" / "ledger.db")
         case "too new":
@@ -63,14 +63,14 @@ def codes(done: Done) -> list[str]:
 
 
 @pytest.mark.parametrize("how", KINDS)
-def test_drift_fails_and_asks_the_api_for_nothing_more(tmp_path: Path, how: str) -> None:
+def test_drift_fails_without_further_requests(tmp_path: Path, how: str) -> None:
     project = withdrawn(tmp_path)
     make_unreadable(project, how)
     done = project.run("-vv", "drift", "--format", "json")
     assert (done.code, done.json["kind"], done.json["exit_code"]) == (1, "error", 1)
     assert codes(done)[0] == "ledger-unreadable"
     assert done.json["diagnostics"][0]["hint"]
-    # The first page of the list travels while the ledger is opened; its answer is not used.
+    # The first page of the list is requested while the ledger is opened; its response is not used.
     assert re.findall(r"(?:GET|POST|PUT|DELETE) \S+", done.err) in ([], ["GET /integrations:"])
     told = project.run("drift")
     assert told.code == 1
@@ -80,7 +80,7 @@ def test_drift_fails_and_asks_the_api_for_nothing_more(tmp_path: Path, how: str)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["file", "folder"])
-def test_a_ledger_of_another_user_is_not_taken_for_none(tmp_path: Path, place: str) -> None:
+def test_a_ledger_of_another_user_does_not_count_as_missing(tmp_path: Path, place: str) -> None:
     project = withdrawn(tmp_path)
     folder = tmp_path / "ledger"
     folder.mkdir()
@@ -104,7 +104,7 @@ def test_a_ledger_of_another_user_is_not_taken_for_none(tmp_path: Path, place: s
 
 
 def without_privileges(project: Here, *words: str, **variables: str) -> Done:
-    """Run the real process; root reads every file unless it drops these capabilities."""
+    """Run the real process without these capabilities, with which root reads every file."""
     dropped = "-dac_override,-dac_read_search"
     setpriv = ("setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}")
     done = subprocess.run(
@@ -134,7 +134,7 @@ def test_a_blocked_delete_names_no_option_that_would_not_lift_it(tmp_path: Path)
 
 
 @pytest.mark.parametrize("how", KINDS)
-def test_a_plan_names_what_it_could_not_judge(tmp_path: Path, how: str) -> None:
+def test_a_plan_names_what_it_could_not_check(tmp_path: Path, how: str) -> None:
     project = withdrawn(tmp_path)
     make_unreadable(project, how)
     done = project.run("plan", "--detailed-exitcode")
@@ -151,7 +151,7 @@ def test_a_plan_names_what_it_could_not_judge(tmp_path: Path, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["down", "garbage"])
 @pytest.mark.parametrize("cause", ["tombstone", "prune all"])
-def test_a_delete_is_blocked_whatever_asks_for_it(tmp_path: Path, how: str, cause: str) -> None:
+def test_a_delete_is_blocked_whatever_its_cause(tmp_path: Path, how: str, cause: str) -> None:
     with scene(tmp_path) as at:
         at.exists("alpha", "beta")
         at.file("alpha")
@@ -188,7 +188,7 @@ def ask_for_the_delete(at: Scene, cause: str) -> None:
         )
 
 
-def test_the_metrics_say_that_the_ledger_is_unreachable(tmp_path: Path) -> None:
+def test_the_metrics_show_an_unreachable_ledger(tmp_path: Path) -> None:
     project = withdrawn(tmp_path)
     file = tmp_path / "metrics.prom"
 

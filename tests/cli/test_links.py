@@ -1,4 +1,4 @@
-"""A link or a file in the place of a folder is an error wherever the folder is read or written."""
+"""A link or a file in place of a folder is an error wherever the folder is read or written."""
 
 from pathlib import Path
 
@@ -105,7 +105,7 @@ def test_a_linked_state_folder_is_an_error_wherever_it_is_used(project: Here) ->
     assert project.run("validate").code == 0
 
 
-def test_a_linked_state_folder_that_leads_nowhere_is_an_error(tmp_path: Path) -> None:
+def test_a_dangling_link_as_state_folder_is_an_error(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
     project.state.symlink_to(tmp_path / "gone")
@@ -113,7 +113,7 @@ def test_a_linked_state_folder_that_leads_nowhere_is_an_error(tmp_path: Path) ->
     assert not (tmp_path / "gone").exists()
 
 
-def test_the_folder_that_is_named_may_itself_be_a_link(project: Here) -> None:
+def test_the_folder_of_the_dir_option_can_be_a_link(project: Here) -> None:
     linked(project.files, project.folder / "shared")
     assert project.plan()["actions"] == []
 
@@ -122,7 +122,7 @@ def test_a_target_without_the_folder_of_its_environment_is_an_error(project: Her
     (project.files / "environments/live").rename(project.folder / "shared")
     for words in READING:
         if words[0] == "fmt":
-            continue  # the form of a file has nothing to do with targets
+            continue  # the format of a file does not depend on targets
         done = project.run(*words)
         assert done.code == 3, words
         assert "error[missing-environment]" in done.err + done.out

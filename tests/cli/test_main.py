@@ -27,7 +27,7 @@ def error_document(*words: str) -> Any:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_line_in_the_list_of_commands_opens_the_help_of_the_command(name: str) -> None:
+def test_the_list_of_commands_has_the_first_line_of_each_help(name: str) -> None:
     command = reconcile.get_command(click.Context(reconcile), name)
     assert command is not None
     assert command.name == name
@@ -60,18 +60,18 @@ def test_the_choices_of_a_missing_argument_are_named_on_the_line() -> None:
     assert "error[usage]: missing argument 'SHELL'. Choose from: bash, zsh, fish\n" in err
 
 
-def test_a_wrong_command_line_answers_in_json_when_json_was_asked_for() -> None:
+def test_a_wrong_command_line_is_reported_as_json_with_format_json() -> None:
     document = error_document("plan", "--bogus", "--format", "json")
     assert document["exit_code"] == 3
     assert [item["code"] for item in document["diagnostics"]] == ["usage"]
 
 
-def test_the_twin_of_format_asks_for_json_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_variable_of_format_selects_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECONCILE_PLAN_FORMAT", "json")
     assert error_document("plan", "--bogus")["exit_code"] == 3
 
 
-def test_the_command_alone_shows_its_help_and_counts_as_bad_input(
+def test_the_command_without_arguments_shows_its_help_and_is_bad_input(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     code, out, _ = outcome()
@@ -79,7 +79,7 @@ def test_the_command_alone_shows_its_help_and_counts_as_bad_input(
     assert "Every day:" in capsys.readouterr().err
 
 
-def test_a_word_in_place_of_a_number_is_named_as_such() -> None:
+def test_a_word_in_place_of_a_number_is_reported() -> None:
     code, _, err = outcome("plan", "--deadline", "soon")
     assert code == 3
     assert "invalid value for '--deadline': 'soon' is not a number" in err

@@ -22,7 +22,7 @@ def project(folder: Path) -> Here:
 
 @built_once
 def all_applied(folder: Path) -> Here:
-    """Apply every shard; the last one first."""
+    """Apply every shard, the last one first."""
     here = project(folder)
     for index in (3, 1, 2):
         applied(here, index)
@@ -30,12 +30,12 @@ def all_applied(folder: Path) -> Here:
 
 
 def result(here: Here, index: int) -> Path:
-    """Return what applying one shard printed."""
+    """Return the output of applying one shard."""
     return here.folder / f"shard-{index}.json"
 
 
 def applied(here: Here, index: int, *options: str) -> Path:
-    """Apply one shard and keep what it printed."""
+    """Apply one shard and save its output."""
     done = here.run("apply", "--yes", "--format", "json", "--shard", f"{index}/{SHARDS}", *options)
     file = result(here, index)
     file.write_text(done.out)
@@ -67,7 +67,7 @@ def test_the_shards_of_an_apply_become_one_result(tmp_path: Path) -> None:
     assert here.plan()["actions"] == []
 
 
-def test_one_result_stays_what_it_is(tmp_path: Path) -> None:
+def test_a_single_result_is_unchanged(tmp_path: Path) -> None:
     here = all_applied(tmp_path)
     file = result(here, 1)
     assert merged(here, file).json == json.loads(file.read_text())
@@ -75,7 +75,7 @@ def test_one_result_stays_what_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("style", ["text", "markdown"])
-def test_the_joined_result_is_shown_to_people_like_any_other(tmp_path: Path, style: str) -> None:
+def test_the_merged_result_is_shown_as_text(tmp_path: Path, style: str) -> None:
     here = all_applied(tmp_path)
     done = merged(here, result(here, 1), result(here, 2), result(here, 3), style=style)
     assert done.code == 0
@@ -83,7 +83,7 @@ def test_the_joined_result_is_shown_to_people_like_any_other(tmp_path: Path, sty
     assert all(slug in done.out for slug in SLUGS)
 
 
-def test_one_failed_outcome_makes_it_exit_5_as_a_single_run_would(tmp_path: Path) -> None:
+def test_one_failed_outcome_is_exit_5_as_in_a_single_run(tmp_path: Path) -> None:
     here = all_applied(tmp_path)
     files = [result(here, index) for index in (1, 2, 3)]
     outcomes = json.loads(files[1].read_text())["outcomes"]
@@ -93,7 +93,7 @@ def test_one_failed_outcome_makes_it_exit_5_as_a_single_run_would(tmp_path: Path
     assert done.json["summary"]["unknown"] == 1
 
 
-def test_a_shard_that_broke_off_is_told_and_counts(tmp_path: Path) -> None:
+def test_an_aborted_shard_is_reported_and_counted(tmp_path: Path) -> None:
     here = project(tmp_path)
     good = applied(here, 1)
     refused = applied(here, 2, "--expect-digest", "sha256:00")
@@ -104,7 +104,7 @@ def test_a_shard_that_broke_off_is_told_and_counts(tmp_path: Path) -> None:
     assert "digest-mismatch" in done.err
 
 
-def test_shards_that_all_broke_off_end_as_the_worst_of_them(tmp_path: Path) -> None:
+def test_the_exit_code_of_aborted_shards_is_the_worst(tmp_path: Path) -> None:
     here = project(tmp_path)
     refused = applied(here, 1, "--expect-digest", "sha256:00")
     done = merged(here, refused)
@@ -124,7 +124,7 @@ def test_a_slug_in_two_results_is_an_error(tmp_path: Path) -> None:
     assert {item["code"] for item in done.json["diagnostics"]} == {"duplicate-outcome"}
 
 
-def test_a_shard_in_two_results_is_an_error_whatever_it_did(tmp_path: Path) -> None:
+def test_a_shard_in_two_results_is_an_error(tmp_path: Path) -> None:
     here = all_applied(tmp_path)
     file = edited(result(here, 1), outcomes=[])
     done = merged(here, file, file)
@@ -136,7 +136,7 @@ def test_a_shard_in_two_results_is_an_error_whatever_it_did(tmp_path: Path) -> N
     )
 
 
-def test_shards_of_different_numbers_are_not_joined(tmp_path: Path) -> None:
+def test_shards_with_different_totals_are_not_merged(tmp_path: Path) -> None:
     here = all_applied(tmp_path)
     files = [result(here, 1), edited(result(here, 2), shard="2/10")]
     done = merged(here, *files)
@@ -148,7 +148,7 @@ def test_shards_of_different_numbers_are_not_joined(tmp_path: Path) -> None:
     )
 
 
-def test_a_shard_that_left_no_result_is_missed(tmp_path: Path) -> None:
+def test_a_shard_without_a_result_is_reported_as_missing(tmp_path: Path) -> None:
     here = all_applied(tmp_path)
     done = merged(here, result(here, 3), result(here, 1))
     assert done.code == 5
@@ -157,7 +157,7 @@ def test_a_shard_that_left_no_result_is_missed(tmp_path: Path) -> None:
     assert "hint: " in done.err
 
 
-def test_nothing_is_called_applied_while_a_shard_is_missed(tmp_path: Path) -> None:
+def test_the_result_is_not_applied_while_a_shard_is_missing(tmp_path: Path) -> None:
     here = all_applied(tmp_path)
     files = [result(here, index) for index in (1, 2, 3)]
     whole, part = (here.run("merge-results", *some) for some in (files, files[:2]))
@@ -166,20 +166,20 @@ def test_nothing_is_called_applied_while_a_shard_is_missed(tmp_path: Path) -> No
     assert "The outcome of other shards is unknown" in part.out
 
 
-def test_where_nothing_was_to_be_done_a_shard_that_is_missed_is_bad_input(tmp_path: Path) -> None:
+def test_a_missing_shard_is_bad_input_if_there_was_nothing_to_do(tmp_path: Path) -> None:
     here = all_applied(tmp_path)
     files = [edited(result(here, index), outcomes=[]) for index in (1, 2)]
     assert merged(here, *files).code == 3
 
 
-def test_what_broke_off_may_be_any_of_the_shards_that_are_missed(tmp_path: Path) -> None:
+def test_an_aborted_run_can_be_any_of_the_missing_shards(tmp_path: Path) -> None:
     here = project(tmp_path)
     first, refused = applied(here, 1), applied(here, 2, "--expect-digest", "sha256:00")
     assert "the result of shard 1 of 2/3, 3/3 is missing" in merged(here, first, refused).err
     assert "missing-shard" not in merged(here, first, refused, applied(here, 3)).err
 
 
-def test_of_a_thousand_missed_shards_the_first_are_named(tmp_path: Path) -> None:
+def test_the_first_of_a_thousand_missing_shards_are_named(tmp_path: Path) -> None:
     here = all_applied(tmp_path)
     file = edited(result(here, 2), shard="2/1000000000000")
     err = merged(here, file).err
@@ -188,7 +188,7 @@ def test_of_a_thousand_missed_shards_the_first_are_named(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("shard", ["0/3", "4/3", "1", "a/b", 1, ["1/3"], ""])
-def test_a_shard_that_is_none_makes_no_result(tmp_path: Path, shard: Any) -> None:
+def test_an_invalid_shard_has_no_result(tmp_path: Path, shard: Any) -> None:
     here = all_applied(tmp_path)
     done = merged(here, edited(result(here, 1), shard=shard))
     assert [item["code"] for item in done.json["diagnostics"]] == ["unreadable-result"]
@@ -202,7 +202,7 @@ def test_a_shard_that_is_none_makes_no_result(tmp_path: Path, shard: Any) -> Non
         {"name": "here", "base_url": "simulator:", "organisation_id": "somebody-elses"},
     ],
 )
-def test_results_of_different_targets_are_not_joined(
+def test_results_of_different_targets_are_not_merged(
     tmp_path: Path, target: dict[str, Any]
 ) -> None:
     here = all_applied(tmp_path)
@@ -216,7 +216,7 @@ def test_results_of_different_targets_are_not_joined(
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"kind": "plan"}', '{"kind": "error"}', '{"kind": "apply_result"}']
 )
-def test_what_is_no_result_is_bad_input(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_result_is_bad_input(tmp_path: Path, text: str) -> None:
     here = project(tmp_path)
     (tmp_path / "bad.json").write_text(text)
     done = merged(here, "bad.json")

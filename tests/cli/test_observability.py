@@ -53,7 +53,7 @@ def test_every_line_has_a_time_a_level_the_run_and_the_target(tmp_path: Path) ->
         assert (line["run"], line["target"], line["command"]) == (run, "here", "apply")
 
 
-def test_an_apply_tells_each_request_and_what_became_of_each_action(tmp_path: Path) -> None:
+def test_an_apply_logs_each_request_and_the_outcome_of_each_action(tmp_path: Path) -> None:
     done = project(tmp_path).run("apply", "--yes", "--log-format", "json")
     posts = [e for e in events(done, "request") if e["method"] == "POST"]
     assert [(e["operation"], e["status"]) for e in posts] == [("create-integration", 200)] * 2
@@ -67,7 +67,7 @@ def test_an_apply_tells_each_request_and_what_became_of_each_action(tmp_path: Pa
 
 
 @pytest.mark.parametrize("command", ["plan", "drift"])
-def test_what_only_reads_tells_what_it_decided(tmp_path: Path, command: str) -> None:
+def test_a_reading_command_logs_its_decisions(tmp_path: Path, command: str) -> None:
     done = project(tmp_path).run(command, "--format", "json", "--log-format", "json")
     (planned,) = events(done, "planned")
     assert planned["digest"] in {done.json.get("digest"), done.json.get("fingerprint")}
@@ -75,7 +75,7 @@ def test_what_only_reads_tells_what_it_decided(tmp_path: Path, command: str) -> 
     assert {e["method"] for e in events(done, "request")} == {"GET"}
 
 
-def test_the_twin_in_the_environment_asks_for_it_everywhere(tmp_path: Path) -> None:
+def test_the_environment_variable_selects_it_for_every_command(tmp_path: Path) -> None:
     done = project(tmp_path).run("list", RECONCILE_LOG_FORMAT="json")
     assert done.code == 0
     assert log(done)[-1] == {**log(done)[-1], "event": "command_ended", "exit_code": 0}
@@ -96,9 +96,7 @@ def test_a_failure_is_logged_with_its_code(tmp_path: Path, style: str) -> None:
 @pytest.mark.parametrize(
     "words", [("plan", "--bogus", "--log-format", "json"), ("--log-format=json", "bogus")]
 )
-def test_a_command_line_that_is_wrong_is_an_event_too(
-    tmp_path: Path, words: tuple[str, ...]
-) -> None:
+def test_a_wrong_command_line_is_logged(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = project(tmp_path).run(*words)
     assert done.code == 3
     assert [(e["event"], e.get("code")) for e in log(done)] == [
@@ -118,7 +116,7 @@ def test_no_secret_and_no_body_is_logged_or_counted(tmp_path: Path) -> None:
         assert text not in file.read_text()
 
 
-def test_the_file_of_figures_tells_what_an_apply_did(tmp_path: Path) -> None:
+def test_the_metrics_file_shows_what_an_apply_did(tmp_path: Path) -> None:
     here, file = project(tmp_path), tmp_path / "reconcile.prom"
     done = here.run("apply", "--yes", "--format", "json", "--metrics-file", file)
     found = figures(file)
@@ -134,7 +132,7 @@ def test_the_file_of_figures_tells_what_an_apply_did(tmp_path: Path) -> None:
     assert figure(file, "reconcile_not_applied") == 0
 
 
-def test_the_figures_of_drift_turn_from_in_sync_to_drifted(tmp_path: Path) -> None:
+def test_the_metrics_of_drift_change_from_in_sync_to_drifted(tmp_path: Path) -> None:
     here, file = project(tmp_path), tmp_path / "reconcile.prom"
     here.apply()
     here.run("drift", "--metrics-file", file)
@@ -145,7 +143,7 @@ def test_the_figures_of_drift_turn_from_in_sync_to_drifted(tmp_path: Path) -> No
     assert figure(file, "reconcile_drift_items") == 1
 
 
-def test_a_run_that_fails_leaves_its_exit_code_and_claims_nothing_else(tmp_path: Path) -> None:
+def test_the_metrics_of_a_failed_run_have_only_its_exit_code(tmp_path: Path) -> None:
     here, file = project(tmp_path), tmp_path / "reconcile.prom"
     done = here.run("apply", "--yes", "--expect-digest", "sha256:00", "--metrics-file", file)
     assert done.code == 4
@@ -154,7 +152,7 @@ def test_a_run_that_fails_leaves_its_exit_code_and_claims_nothing_else(tmp_path:
     assert "reconcile_outcomes" not in figures(file)
 
 
-def test_a_place_that_cannot_hold_the_figures_is_refused_before_anything_is_done(
+def test_an_invalid_metrics_path_is_refused_before_anything_is_done(
     tmp_path: Path,
 ) -> None:
     here = project(tmp_path)
@@ -164,7 +162,7 @@ def test_a_place_that_cannot_hold_the_figures_is_refused_before_anything_is_done
     assert here.slugs() == []
 
 
-def test_figures_that_cannot_be_written_do_not_change_what_the_run_has_done(tmp_path: Path) -> None:
+def test_metrics_that_cannot_be_written_do_not_change_the_result(tmp_path: Path) -> None:
     file, said = tmp_path / "reconcile.prom", io.StringIO()
     invocation = Invocation(Console(stdin=None, stdout=None, stderr=said))
     with RunTelemetry(invocation, command="apply", run="run-1", metrics_file=file) as telemetry:

@@ -56,7 +56,7 @@ def test_an_older_commit_is_refused_and_the_newer_one_named(tmp_path: Path) -> N
     assert second in found["summary"]
     assert "--allow-older-commit" in found["hint"]
     assert remote(project) == "second"
-    # No record is kept, and still the record of others counts.
+    # This run keeps no record, but the records of others count.
     assert project.run("apply", "--yes", "--no-ledger").code == 4
     assert remote(project) == "second"
     project.apply("--allow-older-commit")
@@ -185,7 +185,7 @@ def test_files_in_a_submodule_are_not_compared_with_the_commits_of_the_ci_job(
     assert remote(clone) == "second"
 
 
-def test_a_folder_without_git_is_applied_as_before(tmp_path: Path) -> None:
+def test_a_folder_without_git_is_applied(tmp_path: Path) -> None:
     project = Here(tmp_path)
     for text, sha in (("first", "b" * 40), ("second", "a" * 40)):
         project.integration("alpha", description=text)

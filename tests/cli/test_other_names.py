@@ -1,4 +1,4 @@
-"""Names of other tools for commands, and the ways to ask for help."""
+"""Command names of other tools, and the ways to get help."""
 
 import click
 import pytest
@@ -27,21 +27,21 @@ def said(*words: str) -> tuple[int, str, str]:
         ("plna", "plan"),
     ],
 )
-def test_the_command_that_another_tool_calls_so_is_suggested(typed: str, meant: str) -> None:
+def test_the_equivalent_of_another_tools_command_is_suggested(typed: str, meant: str) -> None:
     code, out, err = said(typed)
     assert (code, out) == (3, "")
     assert f"no such command '{typed}'. Did you mean `{meant}`?" in err
 
 
 @pytest.mark.parametrize("typed", ["destroy", "delete", "remove", "rm"])
-def test_who_wants_to_delete_is_told_how(typed: str) -> None:
+def test_a_delete_command_explains_how_to_delete(typed: str) -> None:
     code, _, err = said(typed)
     assert code == 3
     assert "To delete an integration, remove its file and apply" in err
 
 
 @pytest.mark.parametrize("name", sorted(OTHER_NAMES))
-def test_a_name_of_another_tool_leads_to_a_command_and_is_none_itself(name: str) -> None:
+def test_a_name_of_another_tool_suggests_a_command_and_is_not_one(name: str) -> None:
     assert name not in COMMANDS
     words = OTHER_NAMES[name].split()
     assert words[0] in {*COMMANDS, "--version"}
@@ -61,7 +61,7 @@ def test_a_name_of_another_tool_leads_to_a_command_and_is_none_itself(name: str)
         (("fleet", "plan"), "Usage: reconcile fleet plan [OPTIONS]"),
     ],
 )
-def test_help_is_the_text_of_the_option(
+def test_the_help_command_prints_the_text_of_the_option(
     words: tuple[str, ...], usage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, _ = said("help", *words)
@@ -69,7 +69,7 @@ def test_help_is_the_text_of_the_option(
     assert out.startswith(usage)
     for option in ("--help", "-h"):
         assert said(*words, option)[0] == 0
-        # click writes this one itself.
+        # click generates this one.
         assert capsys.readouterr().out.strip() == out.strip()
 
 
@@ -81,7 +81,7 @@ def test_help_is_the_text_of_the_option(
         (("fleet", "nothing"), "no such command 'nothing'"),
     ],
 )
-def test_help_for_what_is_no_command_is_bad_input(words: tuple[str, ...], message: str) -> None:
+def test_help_for_an_unknown_command_is_bad_input(words: tuple[str, ...], message: str) -> None:
     code, out, err = said("help", *words)
     assert (code, out) == (3, "")
     assert message in err

@@ -98,7 +98,7 @@ def test_names_of_environments_and_targets_are_accepted(tmp_path: Path) -> None:
     assert made.run("parity", "eu", "production").code == 0
     done = made.run("parity", "dev", "prodution")
     assert (done.code, "did you mean `production`?" in done.err) == (3, True)
-    # A target without overlays has nothing that could be edited.
+    # A target without overlays has no file to edit.
     done = made.run("promote", "eu", "dev")
     assert (done.code, "error[no-overlays]" in done.err) == (3, True)
 
@@ -117,7 +117,7 @@ def test_names_of_environments_and_targets_are_accepted(tmp_path: Path) -> None:
         (["key"], "wrong-type", "differs"),
     ],
 )
-def test_a_wrong_entry_is_reported_at_its_place(
+def test_an_invalid_entry_is_reported_at_its_line(
     tmp_path: Path, entry: Any, code: str, text: str
 ) -> None:
     made = environments(tmp_path, "description", entry)
@@ -176,7 +176,7 @@ def test_only_selected_integrations_are_promoted(tmp_path: Path) -> None:
     assert (done.code, "nothing-selected" in done.err) == (3, True)
 
 
-def test_line_ends_and_json_of_an_overlay_stay(tmp_path: Path) -> None:
+def test_line_ends_and_json_of_an_overlay_are_kept(tmp_path: Path) -> None:
     made = environments(tmp_path)
     overlay(made, "alpha: {description: new}", "staging")
     path = made.files / OVERLAY
@@ -188,14 +188,14 @@ def test_line_ends_and_json_of_an_overlay_stay(tmp_path: Path) -> None:
     assert path.read_bytes() == b'{"alpha": {"name": "Alpha", "description": "new"}}'
 
 
-def test_a_new_patch_is_written_where_staging_has_it(tmp_path: Path) -> None:
+def test_a_new_patch_is_written_to_the_file_name_that_staging_uses(tmp_path: Path) -> None:
     made = environments(tmp_path)
     made.write("environments/staging/teams/a.yaml", "alpha: {description: x}\n")
     assert promoted(made)["new"] == ["environments/production/teams/a.yaml"]
     assert made.run("parity", "staging", "production").code == 0
 
 
-def test_a_removed_entry_stays_removed_only_where_it_is_declared(tmp_path: Path) -> None:
+def test_a_removal_of_an_entry_is_promoted_only_where_the_entry_is_declared(tmp_path: Path) -> None:
     entries = [{"id": "ws-a", "enabled": True}, {"id": "ws-b", "enabled": True}]
     made = environments(tmp_path, workspaces=entries)
     overlay(made, "alpha: {workspaces: [{id: ws-a, $remove: true}]}", "staging")
@@ -251,7 +251,7 @@ def test_a_pair_is_promoted_with_a_warning(tmp_path: Path) -> None:
     assert made.run("parity", "staging", "production").code == 0
 
 
-def test_a_pair_that_differs_stays_and_the_rest_is_promoted(tmp_path: Path) -> None:
+def test_a_differing_pair_is_kept_and_the_rest_is_promoted(tmp_path: Path) -> None:
     made = environments(tmp_path, HOST, "key", **AZURE)
     overlay(made, f"alpha: {{description: x, {STAGED[1:]}", "staging")
     done = promoted(made)
@@ -319,7 +319,7 @@ def test_an_integration_that_production_withdraws_is_declared(tmp_path: Path) ->
     )
 
 
-def test_the_files_of_many_integrations_are_edited_part_by_part(tmp_path: Path) -> None:
+def test_files_with_many_integrations_are_edited_in_place(tmp_path: Path) -> None:
     made = environments(tmp_path)
     slugs = [f"i-{number}" for number in range(300)]
     for slug in slugs:
@@ -333,7 +333,7 @@ def test_the_files_of_many_integrations_are_edited_part_by_part(tmp_path: Path) 
     assert all(f"description: new # {slug}\n" in read(made) for slug in slugs)
 
 
-def test_a_new_integration_that_needs_its_own_values_is_left(tmp_path: Path) -> None:
+def test_a_new_integration_that_needs_separate_values_is_skipped(tmp_path: Path) -> None:
     made = environments(tmp_path, "key")
     overlay(made, "alpha: null")
     done = made.run("promote", "staging", "production")
@@ -355,7 +355,7 @@ def test_a_promotion_never_removes_an_integration(tmp_path: Path) -> None:
     assert made.run("parity", "staging", "production").code == 0
 
 
-def test_a_budget_that_may_differ_is_left_to_do_for_a_new_workspace(tmp_path: Path) -> None:
+def test_a_budget_that_may_differ_is_reported_for_a_new_workspace(tmp_path: Path) -> None:
     made = environments(tmp_path, "workspaces[*].usage_limits")
     entry = "{id: ws-a, enabled: true, usage_limits: [{type: cost, credit_limit: 5}]}"
     overlay(made, f"alpha: {{workspaces: [{entry}]}}", "staging")
@@ -455,7 +455,7 @@ alpha:
 
 
 @pytest.mark.parametrize("value", ["null", "[]"])
-def test_lists_in_the_column_of_their_names_are_edited(tmp_path: Path, value: str) -> None:
+def test_unindented_lists_are_edited(tmp_path: Path, value: str) -> None:
     made = environments(tmp_path, models=[{"slug": "gpt-5", "enabled": True}])
     overlay(made, LISTS)
     overlay(made, f"alpha: {{workspaces: {value}, models: {value}}}", "staging")
@@ -466,7 +466,7 @@ def test_lists_in_the_column_of_their_names_are_edited(tmp_path: Path, value: st
 
 @pytest.mark.parametrize("ours", ["{enabled: true}", "{enabled: false}", "null"])
 @pytest.mark.parametrize("theirs", ["{enabled: true}", "{enabled: false}", "null"])
-def test_no_access_of_all_workspaces_has_two_forms(tmp_path: Path, ours: str, theirs: str) -> None:
+def test_both_forms_of_no_global_access_are_equal(tmp_path: Path, ours: str, theirs: str) -> None:
     made = environments(tmp_path, global_workspace_access=None)
     overlay(made, f"alpha: {{global_workspace_access: {ours}}}", "staging")
     overlay(made, f"alpha: {{global_workspace_access: {theirs}}}")

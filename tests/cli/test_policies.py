@@ -1,4 +1,4 @@
-"""Policies: programs that judge a plan, what they block, and what an approval is worth."""
+"""Policies: programs that judge a plan, what they block, and which approvals stay valid."""
 
 import json
 import subprocess
@@ -56,7 +56,7 @@ def refused(done: Done, code: str) -> None:
     assert f"error[{code}]" in done.err
 
 
-def test_a_policy_that_passes_stands_in_plan_result_and_ledger(tmp_path: Path) -> None:
+def test_a_passed_policy_is_recorded_in_plan_result_and_ledger(tmp_path: Path) -> None:
     project = Judged(tmp_path, "cat > /dev/null")
     plan = project.plan()
     [policy] = plan["policies"]
@@ -85,11 +85,11 @@ def test_a_denial_blocks_the_action_that_it_names(tmp_path: Path) -> None:
     assert found["line"] >= 1
     refused(project.run("-vv", "apply", "--yes"), "policy")
     assert project.slugs() == []
-    # Judged again without the action: the rule of this script denies whatever it gets.
+    # Judged again without the action: the rule of this script denies every plan.
     refused(project.run("-vv", "apply", "--yes", "--exclude", "alpha"), "policy")
 
 
-def test_a_denial_of_no_action_blocks_all_of_them(tmp_path: Path) -> None:
+def test_a_denial_that_names_no_action_blocks_all_actions(tmp_path: Path) -> None:
     project = Judged(tmp_path, "echo 'too much at once'; exit 1")
     project.integration("beta")
     plan = project.plan()
@@ -106,7 +106,7 @@ def test_a_denial_of_no_action_blocks_all_of_them(tmp_path: Path) -> None:
         (PASSED, "", True),
     ],
 )
-def test_excluding_an_integration_is_advised_only_where_it_helps(
+def test_excluding_an_integration_is_suggested_only_where_it_helps(
     tmp_path: Path, script: str, allowed: str, *, is_about_all: bool
 ) -> None:
     project = Judged(tmp_path, script)
@@ -194,7 +194,7 @@ def test_a_command_outside_the_allow_list_is_not_run(tmp_path: Path) -> None:
     assert f"add {project.judge} to the environment variable RECONCILE_ALLOWED_POLICIES" in shown
 
 
-def test_no_policy_means_no_key_and_the_same_digest(tmp_path: Path) -> None:
+def test_without_policies_a_plan_has_no_key_and_the_same_digest(tmp_path: Path) -> None:
     project = Judged(tmp_path)
     judged = project.plan()
     project.config()
@@ -233,7 +233,8 @@ def test_a_plan_made_without_policies_is_not_applied_under_one(tmp_path: Path) -
 
 
 def test_apply_runs_the_policies_again(tmp_path: Path) -> None:
-    # What the script reads is not part of the policy, so only running it again shows the denial.
+    # The file that the script reads is not part of the policy, so only another run shows the
+    # denial.
     switch = tmp_path / "switch"
     project = Judged(tmp_path, f"[ ! -e {switch} ] || {{ echo 'closed now'; exit 1; }}")
     project.plan("--out", "plan.json")
@@ -287,7 +288,7 @@ def test_the_program_sees_the_plan_without_secrets_and_nothing_else(tmp_path: Pa
     plan = json.loads((seen / "plan").read_text())
     assert (plan["kind"], plan["actions"][0]["slug"]) == ("plan", "alpha")
     names = {line.partition("=")[0] for line in (seen / "env").read_text().splitlines()}
-    # The shell adds some of its own.
+    # The shell adds some variables.
     assert names - {"PWD", "SHLVL", "_", "OLDPWD"} == {"PATH", "HOME"}
     assert (seen / "ls").read_text() == ""
     assert not Path((seen / "pwd").read_text().strip()).exists()
@@ -313,7 +314,7 @@ def test_listed_files_are_part_of_the_policy(tmp_path: Path) -> None:
     project.write("policies/rules.txt", "strict")
     first = project.plan(RECONCILE_ALLOWED_POLICIES=allowed)
     assert verdicts(first) == {"rule": "passed"}
-    # Named by the command, so it needs no mention in `files`.
+    # The command names it, so it need not be in `files`.
     project.policies({"name": "rule", "command": command})
     assert project.plan(RECONCILE_ALLOWED_POLICIES=allowed)["digest"] == first["digest"]
     project.write("policies/rules.txt", "lax")
@@ -338,14 +339,14 @@ def test_files_that_an_argument_names_are_part_of_the_policy(tmp_path: Path, arg
     assert len(digests) == 2
 
 
-def test_files_outside_that_an_argument_names_are_part_of_the_policy(tmp_path: Path) -> None:
+def test_outside_files_that_an_argument_names_are_part_of_the_policy(tmp_path: Path) -> None:
     project = Judged(tmp_path)
     rules = tmp_path / "opt"
     (rules / "sub").mkdir(parents=True)
     argument = f"--rules={rules}"
     project.policies({"name": "rule", "command": [str(project.judge), argument]})
     digests = set()
-    # A link to a folder is how versions are switched.
+    # Versions are often switched by a link to a folder.
     (tmp_path / "versions").mkdir()
     (rules / "current").symlink_to(tmp_path / "versions")
     for path in ("a.txt", "sub/b.txt", "current/c.txt"):
@@ -356,7 +357,9 @@ def test_files_outside_that_an_argument_names_are_part_of_the_policy(tmp_path: P
 
 
 @pytest.mark.parametrize("argument", ["..", "../rules", "a/../../rules", "--rules=../rules"])
-def test_an_argument_that_leads_out_of_the_folder_is_refused(tmp_path: Path, argument: str) -> None:
+def test_an_argument_that_points_outside_the_folder_is_refused(
+    tmp_path: Path, argument: str
+) -> None:
     project = Judged(tmp_path)
     project.policies({"name": "rule", "command": [str(project.judge), argument]})
     plan = project.plan(RECONCILE_ALLOWED_POLICIES=f"{project.judge} {argument}")
@@ -374,19 +377,19 @@ def test_an_argument_with_dots_that_is_no_relative_path_is_passed_on(tmp_path: P
     assert verdicts(plan) == {"rule": "passed"}
 
 
-def test_files_that_are_not_listed_are_not_there(tmp_path: Path) -> None:
+def test_unlisted_files_are_not_visible_to_the_program(tmp_path: Path) -> None:
     project = Judged(tmp_path, "ls -A", files=["policies"])
     project.write("policies/a.txt", "")
     project.write("conftest.toml", "no-fail = true")
     [found] = [d for d in project.plan()["diagnostics"] if d["code"] == "policy-failed"]
-    # Its answer is a text, but a text with status 0 counts for nothing.
+    # Its answer is text, but text with status 0 is not a valid answer.
     assert "status 0" in found["summary"]
     project.rule('[ "$(ls -A)" = policies ]')
     assert verdicts(project.plan()) == {"rule": "passed"}
 
 
 @pytest.mark.parametrize("kind", ["missing", "link", "pipe", "empty", "inner-link"])
-def test_files_that_cannot_be_read_whole_block_the_plan(tmp_path: Path, kind: str) -> None:
+def test_files_that_cannot_be_read_completely_block_the_plan(tmp_path: Path, kind: str) -> None:
     import os
 
     project = Judged(tmp_path, files=["policies"])
@@ -413,7 +416,7 @@ def test_files_that_cannot_be_read_whole_block_the_plan(tmp_path: Path, kind: st
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Yield the folder for temporary folders, and remove what Python cannot."""
+    """Yield the folder for temporary folders, and remove the files that Python cannot remove."""
     folder = tmp_path / "tmp"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -435,7 +438,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         ),
     ],
 )
-def test_what_a_program_does_to_its_folder_ends_no_run(
+def test_changes_of_a_program_to_its_folder_do_not_end_a_run(
     tmp_path: Path, script: str, temporary: Path
 ) -> None:
     kept = tmp_path / "kept"
@@ -443,7 +446,7 @@ def test_what_a_program_does_to_its_folder_ends_no_run(
     (kept / "file").touch()
     project = Judged(tmp_path, script.format(kept=kept) if "{kept}" in script else script)
     assert verdicts(project.plan()) == {"rule": "passed"}
-    # What is left, if anything, is in the temporary folder; a link is not followed.
+    # Any remaining file is in the temporary folder; a link is not followed.
     assert (kept / "file").exists()
     assert len(list(temporary.iterdir())) <= 1
 
@@ -457,7 +460,7 @@ def test_a_name_is_not_looked_up_in_the_repository(tmp_path: Path) -> None:
     for path in paths:
         plan = project.plan(RECONCILE_ALLOWED_POLICIES="judge", PATH=path)
         assert codes(plan) == {"policy-failed"}
-    # A link outside that leads into the repository is no other program.
+    # A link outside that points into the repository is the same program.
     links = tmp_path / "links"
     links.mkdir()
     (links / "judge").symlink_to(inside / "judge")
@@ -482,7 +485,7 @@ def test_a_program_of_the_repository_runs_if_it_is_listed_by_its_path(tmp_path: 
     assert codes(project.plan(RECONCILE_ALLOWED_POLICIES="policies/judge")) == {"policy-failed"}
 
 
-def test_policies_of_the_file_judge_every_target(tmp_path: Path) -> None:
+def test_policies_at_the_top_level_judge_every_target(tmp_path: Path) -> None:
     project = Judged(tmp_path)
     strict = project.rule(DENIED, tmp_path / "bin/strict")
     document = json.loads((project.files / "reconcile.yaml").read_text())
@@ -508,7 +511,7 @@ def test_policies_of_the_file_judge_every_target(tmp_path: Path) -> None:
         ([{"name": "a", "command": ["x"]}] * 2, "two policies have the name `a`"),
     ],
 )
-def test_mistakes_are_reported_with_their_place(
+def test_errors_are_reported_with_their_location(
     tmp_path: Path, policies: Any, message: str
 ) -> None:
     project = Judged(tmp_path)
@@ -531,7 +534,7 @@ def test_every_format_names_the_policies(tmp_path: Path) -> None:
     assert f"rule: denied, {digest}" in project.run("-v", "plan").out
 
 
-def test_a_drift_report_has_the_digest_of_the_plan_that_heals_it(tmp_path: Path) -> None:
+def test_a_drift_report_has_the_digest_of_the_plan_that_reverts_it(tmp_path: Path) -> None:
     project = Judged(tmp_path)
     drift = project.run("drift", "--format", "json")
     assert (drift.code, verdicts(drift.json)) == (2, {"rule": "passed"})
@@ -585,7 +588,7 @@ def test_doctor_checks_whether_every_policy_could_be_run(tmp_path: Path) -> None
 
     assert check() == ("ok", "rule: allowed, with program and files")
     lines = project.run("doctor").out.splitlines()
-    # The summaries form a column, though the name is longer than those of the other checks.
+    # The summaries are aligned, although the name is longer than those of the other checks.
     assert any(line.startswith("✓ ok    config    1 integration") for line in lines)
     assert "✓ ok    policies  rule: allowed, with program and files" in lines
     assert check(RECONCILE_ALLOWED_POLICIES="")[0] == "fail"

@@ -76,7 +76,7 @@ def test_a_probe_needs_the_ledger(tmp_path: Path) -> None:
     assert "--probe cannot be used with --no-ledger" in done.err
 
 
-def test_a_missing_program_stops_before_the_first_write(tmp_path: Path) -> None:
+def test_a_missing_program_stops_the_run_before_the_first_write(tmp_path: Path) -> None:
     project = probing(tmp_path)
     (tmp_path / "alive").unlink()
     done = apply(project)
@@ -97,7 +97,7 @@ def test_a_name_is_not_looked_up_in_the_repository(tmp_path: Path) -> None:
         assert (done.code, "error[missing-program]" in done.err, writes(done)) == (3, True, [])
     script(outside, f"command -v alive > {tmp_path}/found")
     assert apply(project, PATH=f"{inside}:{outside}", **allowed).code == 0
-    # Nor does the program find its own programs there.
+    # The program does not find programs there either.
     assert (tmp_path / "found").read_text() == f"{outside}/alive\n"
     assert not (tmp_path / "ran").exists()
 
@@ -131,7 +131,7 @@ def test_a_command_gets_the_listed_variables_and_no_others(tmp_path: Path) -> No
 # -- dead credentials --------------------------------------------------------------------
 
 
-def test_a_dead_credential_is_not_green_until_it_is_corrected(tmp_path: Path) -> None:
+def test_a_dead_credential_fails_until_it_is_corrected(tmp_path: Path) -> None:
     answer = tmp_path / "answer"
     answer.write_text("0")
     project = probing(tmp_path, f"exit $(cat {answer})")
@@ -142,10 +142,10 @@ def test_a_dead_credential_is_not_green_until_it_is_corrected(tmp_path: Path) ->
     assert "credential-dead: the credential was written and does not work" in dead.out
     assert "set env:SECRET_KEY to the previous value" in " ".join(dead.out.split())
     assert "reconcile --target here apply --probe --only alpha" in dead.out
-    # The ledger does not take the dead credential for one in sync.
+    # The ledger does not record the dead credential as in sync.
     assert project.run("plan", "--detailed-exitcode", SECRET_KEY=SECOND).code == 2
     assert apply(project, SECRET_KEY=SECOND).code == 5
-    # The way back: the previous value is written again, although the ledger knows it.
+    # Rollback: the previous value is written again, although the ledger knows it.
     answer.write_text("0")
     back = apply(project)
     assert (back.code, writes(back)) == (0, ["PUT /integrations/alpha"])
@@ -209,7 +209,7 @@ def served(made: Scene, **gateway: Any) -> Scene:
     return made
 
 
-def test_the_gateway_tells_good_from_dead_credentials(tmp_path: Path) -> None:
+def test_the_gateway_distinguishes_good_and_dead_credentials(tmp_path: Path) -> None:
     with scene(tmp_path, switches=Switches(dead_keys="*dead*")) as made:
         project = served(made).project
         project.environment["PORTKEY_GATEWAY_KEY"] = GATEWAY_KEY
@@ -229,7 +229,7 @@ def test_the_key_of_the_gateway_goes_to_known_hosts_only(tmp_path: Path) -> None
         assert made.upstream.writes == []
 
 
-def test_an_unset_key_of_the_gateway_stops_before_the_first_write(tmp_path: Path) -> None:
+def test_an_unset_gateway_key_stops_the_run_before_the_first_write(tmp_path: Path) -> None:
     with scene(tmp_path) as made:
         done = apply(served(made).project)
         assert (done.code, made.upstream.writes) == (3, [])
@@ -311,12 +311,12 @@ def test_the_schema_of_the_file_describes_a_probe(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("value", "code"), [("true", 3), ("1", 3), ("", 0), ("false", 0)])
-def test_a_variable_stands_for_the_flag_and_an_empty_one_for_nothing(
+def test_a_variable_sets_the_flag_and_an_empty_one_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, code: int
 ) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
-    # GitHub passes a variable that is not set as an empty one.
+    # GitHub passes an unset variable as an empty one.
     monkeypatch.setenv("RECONCILE_APPLY_PROBE", value)
     done = project.run("apply", "--yes")
     assert (done.code, "error[no-probe]" in done.err) == (code, code == 3)

@@ -1,4 +1,4 @@
-"""Promotion of a target: what `apply` refuses until the source has had it long enough."""
+"""Promotion of a target: `apply` refuses content until its source has had it long enough."""
 
 import json
 import sqlite3
@@ -20,7 +20,7 @@ HOURS = 24
 
 
 def config(made: Here, *differs: str, **rules: Any) -> None:
-    """Write two targets with separate simulators, of which one is promoted from the other."""
+    """Write two targets with separate simulators; one is promoted from the other."""
     promotion = {"from": "staging", "soak_hours": HOURS, **rules}
     targets = {
         "staging": {"base_url": "simulator:", "environment": "staging"},
@@ -46,7 +46,7 @@ def staged(folder: Path) -> Here:
 
 
 def on(made: Here, target: str, *words: str) -> Any:
-    """Run a command on a target; each has a simulator of its own."""
+    """Run a command on a target; each target has a separate simulator."""
     with simulator_of(made, target):
         return made.run("-vv", "--target", target, *words)
 
@@ -65,7 +65,7 @@ def simulator_of(made: Here, target: str) -> Iterator[None]:
 
 
 def age(made: Here, hours: float, *, checked: float | None = None) -> None:
-    """Let what the ledger has recorded about staging be older by some hours."""
+    """Age the records of staging in the ledger by some hours."""
 
     def earlier(text: str, by: float) -> str:
         return (datetime.fromisoformat(text) - timedelta(hours=by)).isoformat()
@@ -89,7 +89,7 @@ def refused(made: Here, *words: str) -> str:
     return str(done.err)
 
 
-def test_content_that_was_applied_a_moment_ago_is_refused(tmp_path: Path) -> None:
+def test_recently_applied_content_is_refused(tmp_path: Path) -> None:
     made = staged(tmp_path)
     message = " ".join(refused(made).split())
     assert "`staging` has had without drift for 24 hours; can be applied from 2" in message
@@ -99,10 +99,10 @@ def test_content_that_was_applied_a_moment_ago_is_refused(tmp_path: Path) -> Non
     assert (done.json["kind"], done.json["exit_code"]) == ("error", 4)
 
 
-def test_a_later_check_without_drift_opens_the_promotion(tmp_path: Path) -> None:
+def test_a_later_check_without_drift_allows_the_promotion(tmp_path: Path) -> None:
     made = staged(tmp_path)
     age(made, HOURS + 1)
-    # The time has passed, but nothing has looked since.
+    # The time has passed, but no check has run since.
     assert "run `reconcile --target staging drift`" in " ".join(refused(made).split())
     assert on(made, "staging", "drift").code == 0
     assert on(made, "production", "apply", "--yes").code == 0
@@ -158,7 +158,7 @@ def test_a_check_that_is_too_old_does_not_count(tmp_path: Path) -> None:
     assert "alpha: not checked at staging since" in refused(made)
 
 
-def test_a_check_by_a_clock_that_is_ahead_lets_no_time_pass(tmp_path: Path) -> None:
+def test_a_check_by_a_clock_that_is_ahead_adds_no_time(tmp_path: Path) -> None:
     made = staged(tmp_path)
     age(made, 0, checked=-2 * HOURS)
     assert "can be applied from 2" in " ".join(refused(made).split())
@@ -174,7 +174,7 @@ def changed_by_hand(made: Here) -> None:
     (made.files / "environments/staging/all.yaml").write_text("{}\n")
 
 
-def test_drift_at_staging_begins_the_time_again(tmp_path: Path) -> None:
+def test_drift_at_staging_restarts_the_time(tmp_path: Path) -> None:
     made = staged(tmp_path)
     age(made, HOURS + 1)
     changed_by_hand(made)
@@ -184,7 +184,7 @@ def test_drift_at_staging_begins_the_time_again(tmp_path: Path) -> None:
     assert "can be applied from" in " ".join(refused(made).split())
 
 
-def test_a_run_that_heals_drift_begins_the_time_again(tmp_path: Path) -> None:
+def test_a_run_that_reverts_drift_restarts_the_time(tmp_path: Path) -> None:
     made = staged(tmp_path)
     age(made, HOURS + 1)
     changed_by_hand(made)
@@ -192,7 +192,7 @@ def test_a_run_that_heals_drift_begins_the_time_again(tmp_path: Path) -> None:
     assert "can be applied from" in " ".join(refused(made).split())
 
 
-def test_content_that_was_applied_without_a_record_is_not_known(tmp_path: Path) -> None:
+def test_content_that_was_applied_without_a_record_does_not_count(tmp_path: Path) -> None:
     made = staged(tmp_path)
     age(made, HOURS + 1)
     assert on(made, "staging", "drift").code == 0
@@ -220,7 +220,7 @@ def new_one(made: Here) -> None:
         (new_one, "beta: staging is not known to have this content"),
     ],
 )
-def test_what_staging_has_not_applied_is_refused(
+def test_content_that_staging_has_not_applied_is_refused(
     tmp_path: Path, change: Callable[[Here], None], text: str
 ) -> None:
     made = staged(tmp_path)
@@ -230,12 +230,12 @@ def test_what_staging_has_not_applied_is_refused(
     message = " ".join(refused(made).split())
     assert text in message
     assert "apply it to staging first" in message
-    # A drift check of staging confirms nothing that no run has applied there.
+    # A drift check of staging does not confirm content that no run has applied there.
     assert on(made, "staging", "drift").code == 2
     assert text in " ".join(refused(made).split())
 
 
-def test_only_what_a_plan_touches_must_have_soaked(tmp_path: Path) -> None:
+def test_only_integrations_in_the_plan_must_have_soaked(tmp_path: Path) -> None:
     made = staged(tmp_path)
     age(made, HOURS + 1)
     assert on(made, "staging", "drift").code == 0
@@ -279,7 +279,7 @@ HEADER = {"custom_headers": {"x-auth-token": "${env:SECRET_KEY}"}}
         {"key": ..., "secret_mappings": [{"target_field": "key", "secret_reference_id": "main"}]},
     ],
 )
-def test_the_same_reference_soaks_whatever_its_value(
+def test_the_same_reference_soaks_independently_of_its_value(
     tmp_path: Path, fields: dict[str, Any]
 ) -> None:
     made = soaked_with(tmp_path, **fields)
@@ -290,7 +290,7 @@ def test_the_same_reference_soaks_whatever_its_value(
     assert rotated.code == 0, rotated.err
 
 
-def test_another_reference_differs_unless_that_is_expected(tmp_path: Path) -> None:
+def test_another_reference_differs_unless_it_is_an_expected_difference(tmp_path: Path) -> None:
     made = soaked_with(tmp_path)
     overlay = "alpha: {key: '${env:SECRET_PRODUCTION}'}\n"
     made.write("environments/production/all.yaml", overlay)
@@ -306,7 +306,7 @@ def test_another_reference_differs_unless_that_is_expected(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "configurations", [{"custom_headers": {"x-team": "blue"}}, {"a_field_of_tomorrow": "blue"}]
 )
-def test_a_hidden_value_never_soaks_and_the_message_has_the_way_out(
+def test_a_hidden_value_never_soaks_and_the_message_has_a_remedy(
     tmp_path: Path, configurations: dict[str, Any]
 ) -> None:
     made = soaked_with(tmp_path, configurations=configurations)
@@ -337,7 +337,7 @@ def test_a_delete_must_have_been_made_at_staging_first(tmp_path: Path) -> None:
     assert done.code == 0, done.err
 
 
-def test_a_reason_overrides_and_stands_in_result_and_ledger(tmp_path: Path) -> None:
+def test_a_reason_overrides_and_is_recorded_in_result_and_ledger(tmp_path: Path) -> None:
     made = staged(tmp_path)
     done = on(
         made, "production", "apply", "--yes", "--format", "json", "--allow-unsoaked", f" {REASON} "
@@ -354,18 +354,18 @@ def test_a_reason_overrides_and_stands_in_result_and_ledger(tmp_path: Path) -> N
     for style in ("text", "markdown", "html"):
         text = on(made, "production", "show", "result.json", "--format", style).out
         assert f"because: {REASON}" in text
-    # It is recorded only where it was needed.
+    # The reason is recorded only if it was needed.
     again = on(made, "production", "apply", "--yes", "--format", "json", "--allow-unsoaked", "x")
     assert (again.code, "allow_unsoaked" in again.json) == (0, False)
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "sk-proj-abcdefghijklmnopqrstuvwx"])
-def test_a_reason_must_be_one(tmp_path: Path, reason: str) -> None:
+def test_a_reason_must_not_be_empty(tmp_path: Path, reason: str) -> None:
     done = on(staged(tmp_path), "production", "apply", "--yes", "--allow-unsoaked", reason)
     assert done.code == 3
 
 
-def test_a_plan_names_the_time_and_keeps_its_digest(tmp_path: Path) -> None:
+def test_a_plan_shows_the_soak_time_and_keeps_its_digest(tmp_path: Path) -> None:
     made = staged(tmp_path)
     planned = on(made, "production", "plan", "--format", "json", "--out", "plan.json").json
     jsonschema.Draft202012Validator(made.run("schema", "--kind", "plan").json).validate(planned)
@@ -382,7 +382,7 @@ def test_a_plan_names_the_time_and_keeps_its_digest(tmp_path: Path) -> None:
     assert on(made, "production", "apply", "plan.json").code == 0
 
 
-def test_without_a_ledger_nothing_is_known(tmp_path: Path) -> None:
+def test_without_a_ledger_no_content_counts_as_soaked(tmp_path: Path) -> None:
     made = Here(tmp_path)
     config(made)
     made.integration("alpha")
@@ -441,7 +441,7 @@ def test_nothing_is_recorded_without_a_promotion(tmp_path: Path) -> None:
         ({"soak": 3}, "unknown-field", "soak"),
     ],
 )
-def test_a_wrong_promotion_is_reported_at_its_place(
+def test_an_invalid_promotion_is_reported_at_its_line(
     tmp_path: Path, promotion: dict[str, Any], code: str, text: str
 ) -> None:
     made = Here(tmp_path)

@@ -34,7 +34,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return files
 
 
-def test_it_writes_what_exists_and_the_plan_is_empty(folder: Path) -> None:
+def test_it_writes_existing_integrations_and_the_plan_is_empty(folder: Path) -> None:
     code, out, err = outcome("pull")
     assert (code, err) == (0, "")
     assert out.splitlines()[0].startswith("target here · host simulator · ledger: ")
@@ -51,7 +51,7 @@ def test_it_writes_what_exists_and_the_plan_is_empty(folder: Path) -> None:
     assert outcome("fmt", "--check")[0] == 0
 
 
-def test_without_the_secret_at_hand_it_is_just_not_verified(
+def test_without_its_value_a_pulled_secret_is_unverified(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SECRET_A_KEY")
@@ -61,7 +61,7 @@ def test_without_the_secret_at_hand_it_is_just_not_verified(
     assert outcome("plan", "--detailed-exitcode")[0] == 0
 
 
-def test_without_ledger_and_value_the_plan_is_empty_whatever_the_simulator_makes_up(
+def test_without_ledger_and_value_the_plan_is_empty_for_any_placeholder(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SECRET_A_KEY")
@@ -71,7 +71,7 @@ def test_without_ledger_and_value_the_plan_is_empty_whatever_the_simulator_makes
     assert (code, json.loads(out)["summary"]["unverified_secrets"]) == (0, 1)
 
 
-def test_an_existing_file_is_edited_and_said_to_be(folder: Path) -> None:
+def test_an_existing_file_is_edited_and_reported_as_edited(folder: Path) -> None:
     (folder / "a.yaml").write_text(OPENAI.replace("old", "'new' # why"))
     code, out, _ = outcome("pull", "a")
     assert code == 0
@@ -81,7 +81,7 @@ def test_an_existing_file_is_edited_and_said_to_be(folder: Path) -> None:
     assert "edited" not in out
 
 
-def test_a_template_that_is_none_is_bad_input(folder: Path) -> None:
+def test_an_invalid_template_is_bad_input(folder: Path) -> None:
     for template in ("kv/{slug}", "${vault:kv/ai#key}", "${env:PORTKEY_{slug}}"):
         code, out, err = outcome("pull", "--secret-template", template)
         assert (code, out) == (3, "")
@@ -89,20 +89,20 @@ def test_a_template_that_is_none_is_bad_input(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_a_slug_that_does_not_exist_is_bad_input_and_changes_nothing(folder: Path) -> None:
+def test_an_unknown_slug_is_bad_input_and_changes_nothing(folder: Path) -> None:
     code, _, err = outcome("pull", "b")
     assert code == 3
     assert "error[no-such-integration]" in err
     assert list(folder.iterdir()) == []
 
 
-def test_nothing_is_sent_that_is_not_a_read(folder: Path) -> None:
+def test_only_reads_are_sent(folder: Path) -> None:
     before = json.loads(outcome("list", "--format", "json")[1])
     outcome("pull", "--all", "--force")
     assert json.loads(outcome("list", "--format", "json")[1]) == before
 
 
-def test_where_a_file_cannot_be_written_nothing_half_written_is_left(folder: Path) -> None:
+def test_a_failed_write_leaves_no_partial_file(folder: Path) -> None:
     (folder / "a.yaml").mkdir()
     code, _, err = outcome("pull")
     assert code in {1, 3}
@@ -110,7 +110,7 @@ def test_where_a_file_cannot_be_written_nothing_half_written_is_left(folder: Pat
     assert [path.name for path in folder.iterdir()] == ["a.yaml"]
 
 
-def test_an_integration_that_is_left_out_is_exit_5_and_the_last_line_names_it(
+def test_a_skipped_integration_is_exit_5_and_named_in_the_last_line(
     tmp_path: Path,
 ) -> None:
     with scene(tmp_path) as at:

@@ -1,4 +1,4 @@
-"""The first page of the list travels while a ledger is opened; a run that writes waits for it."""
+"""The first page is requested while the ledger is opened; a run that writes waits for its lock."""
 
 import json
 import socket
@@ -23,7 +23,7 @@ REFUSAL = {"success": False, "data": {"message": "no", "errorCode": "AB03"}}
 
 @dataclass
 class Both:
-    """An API and a database that is no ledger; each answers only after what it waits for."""
+    """API and database (not a ledger); each answers only after the event it waits for."""
 
     listed: threading.Event = field(default_factory=threading.Event)
     opened: threading.Event = field(default_factory=threading.Event)
@@ -34,7 +34,7 @@ class Both:
     requests: list[str] = field(default_factory=list)
 
     def wait(self, name: str, event: threading.Event | None) -> None:
-        """Wait for an event of the other side; note if it did not come."""
+        """Wait for an event of the other side; record a timeout."""
         if event is not None and not event.wait(LONGEST_WAIT):
             self.kept_waiting.append(name)
 
@@ -52,7 +52,7 @@ class Both:
             handler.wfile.write(body)
 
     def serve_ledger(self, listener: socket.socket) -> None:
-        """Accept connections and close them, which no database does."""
+        """Accept connections and close them, unlike a database."""
         while True:
             try:
                 connection, _ = listener.accept()
@@ -108,7 +108,7 @@ def codes(done: Done) -> list[str]:
 
 
 @pytest.mark.parametrize("order", ["the ledger first", "the list first", "each after the other"])
-def test_neither_waits_for_the_answer_of_the_other(tmp_path: Path, order: str) -> None:
+def test_neither_read_waits_for_the_other(tmp_path: Path, order: str) -> None:
     both = Both()
     if order != "the list first":
         both.api_waits_for = both.opened
@@ -118,7 +118,7 @@ def test_neither_waits_for_the_answer_of_the_other(tmp_path: Path, order: str) -
     assert both.kept_waiting == []
     assert (done.code, done.json["summary"]["create"]) == (0, 1)
     assert "ledger-unreachable" in codes(done)
-    # The page that travelled is the one that the plan is made from.
+    # The plan uses the page that was requested early.
     assert both.requests == ["GET /v1/integrations?current_page=0&page_size=100"]
 
 
@@ -127,7 +127,7 @@ def test_an_error_of_the_api_is_reported_after_the_ledger_was_read(tmp_path: Pat
     both.ledger_waits_for = both.listed
     done = outcome(both, tmp_path, "plan")
     assert (done.code, codes(done)) == (1, ["AB03"])
-    # The answer that travelled meanwhile is not kept; the error is that of the plan's own call.
+    # The early response is dropped; the error is that of the plan's own call.
     assert (len(both.requests), both.opened.is_set(), both.kept_waiting) == (2, True, [])
 
 
@@ -141,7 +141,7 @@ def test_an_invalid_file_is_reported_before_anything_is_read(tmp_path: Path) -> 
 
 def test_a_check_that_needs_the_ledger_leaves_the_answer_of_the_api_unread(tmp_path: Path) -> None:
     both = Both()
-    # It answers only when the command has ended, which therefore does not wait for it.
+    # It answers only after the command has ended, so the command cannot have waited for it.
     both.api_waits_for = ended = threading.Event()
     both.ledger_waits_for = both.listed
     with served(both, tmp_path) as project:
@@ -150,7 +150,7 @@ def test_a_check_that_needs_the_ledger_leaves_the_answer_of_the_api_unread(tmp_p
     assert (done.code, codes(done)[0], both.kept_waiting) == (1, "ledger-unreadable", [])
 
 
-def test_a_run_that_writes_reads_nothing_before_it_holds_the_lock(tmp_path: Path) -> None:
+def test_a_run_that_writes_sends_no_read_before_it_holds_the_lock(tmp_path: Path) -> None:
     both = Both()
     done = outcome(both, tmp_path, "apply", "--yes")
     assert done.code != 0

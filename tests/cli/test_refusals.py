@@ -101,7 +101,7 @@ def test_a_lock_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [("plan",), ("apply", "--yes"), ("drift",), ("list",)])
-def test_a_host_that_nobody_allowed_is_not_even_connected_to(
+def test_a_host_that_is_not_allowed_is_not_contacted(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     project = Here(tmp_path, PORTKEY_API_KEY="pk-canary")

@@ -1,4 +1,4 @@
-"""A delete and a replace name what is lost, and an approval covers exactly that."""
+"""A delete and a replace list what is lost, and an approval covers exactly that."""
 
 import json
 import subprocess
@@ -53,7 +53,7 @@ LOST = {
 
 @pytest.fixture
 def there(tmp_path: Path) -> Iterator[Scene]:
-    """Serve an API that has `old`, which no file declares, beside `alpha`, which one does."""
+    """Serve an API that has `old`, which no file declares, and `alpha`, which a file declares."""
     with scene(tmp_path) as made:
         made.exists("old", description="to go", configurations={"openai_organization": "org-1"})
         world = made.upstream.world
@@ -75,7 +75,7 @@ def reads(scene: Scene, slug: str) -> list[str]:
     return [line for line in asked if f"/integrations/{slug}" in line]
 
 
-def test_a_delete_lists_everything_that_is_lost_and_what_was_seen(there: Scene) -> None:
+def test_a_delete_lists_everything_that_is_lost_and_its_precondition(there: Scene) -> None:
     planned = action(there)
     assert {change["path"]: change["before"] for change in planned["changes"]} == LOST
     assert {change["op"] for change in planned["changes"]} == {"remove"}
@@ -83,7 +83,7 @@ def test_a_delete_lists_everything_that_is_lost_and_what_was_seen(there: Scene) 
     assert all(value is not None for value in planned["precondition"].values())
 
 
-def test_each_part_of_what_goes_is_read_once_and_of_nothing_else(there: Scene) -> None:
+def test_only_deleted_integrations_are_read_completely_and_once(there: Scene) -> None:
     there.exists("unmanaged")
     there.config(prune="none")
     there.run("plan")
@@ -96,7 +96,7 @@ def test_each_part_of_what_goes_is_read_once_and_of_nothing_else(there: Scene) -
     assert reads(there, "unmanaged") == []
 
 
-def test_a_delete_says_in_words_what_is_lost(there: Scene) -> None:
+def test_a_delete_describes_what_is_lost(there: Scene) -> None:
     for style in ("text", "markdown", "html"):
         said = " ".join(there.run("plan", "--format", style).out.split())
         assert "Old" in said
@@ -132,7 +132,7 @@ def test_a_delete_says_in_words_what_is_lost(there: Scene) -> None:
         ),
     ],
 )
-def test_a_delete_that_would_lose_something_else_is_not_approved(
+def test_a_delete_that_would_lose_more_is_not_approved(
     there: Scene, method: str, path: str, body: dict[str, Any]
 ) -> None:
     assert there.run("plan", "--out", "p.json").code == 0
@@ -143,7 +143,7 @@ def test_a_delete_that_would_lose_something_else_is_not_approved(
     assert "old" in there.upstream.world.remote.integrations
 
 
-def test_a_delete_that_loses_what_was_approved_or_less_is_carried_out(there: Scene) -> None:
+def test_a_delete_that_loses_at_most_what_was_approved_is_applied(there: Scene) -> None:
     assert there.run("plan", "--out", "p.json").code == 0
     revoked = {"workspaces": [{"id": "ws-b", "enabled": False}]}
     there.upstream.world.put("PUT", "/integrations/old/workspaces", revoked)
@@ -152,8 +152,8 @@ def test_a_delete_that_loses_what_was_approved_or_less_is_carried_out(there: Sce
     assert "old" not in there.upstream.world.remote.integrations
 
 
-def test_a_plan_that_does_not_say_what_a_delete_loses_approves_none(there: Scene) -> None:
-    """Release 0.1.0 saved such plans; they are read, and shown as what they are."""
+def test_a_plan_without_the_losses_of_a_delete_does_not_approve_it(there: Scene) -> None:
+    """Release 0.1.0 saved such plans; they can be read and shown."""
     assert there.run("plan", "--out", "p.json").code == 0
     file = there.project.folder / "p.json"
     document = json.loads(file.read_text())
@@ -183,14 +183,14 @@ def digest_of(document: dict[str, Any]) -> str:
     return plan_from(validated(PlanDocument, {"digest": "", **document})).digest
 
 
-def test_the_digest_of_a_delete_follows_what_is_lost(there: Scene) -> None:
+def test_the_digest_of_a_delete_depends_on_what_is_lost(there: Scene) -> None:
     first = there.run("plan", "--format", "json").json["digest"]
     assert there.run("plan", "--format", "json", "--parallelism", "1").json["digest"] == first
     there.upstream.world.put("PUT", "/integrations/old", {"description": "another"})
     assert there.run("plan", "--format", "json").json["digest"] != first
 
 
-def test_drift_and_plan_say_the_same_of_a_delete(there: Scene) -> None:
+def test_drift_and_plan_describe_a_delete_equally(there: Scene) -> None:
     planned = there.run("plan", "--format", "json").json
     for options in ((), ("--incremental",)):
         report = there.run("drift", "--format", "json", *options).json
@@ -199,7 +199,7 @@ def test_drift_and_plan_say_the_same_of_a_delete(there: Scene) -> None:
 
 
 def replacing(there: Scene) -> Any:
-    """Declare another provider for `old`, with a part of what it has."""
+    """Declare another provider for `old`, with some of its fields."""
     there.file(
         "old",
         name="Old",
@@ -210,7 +210,7 @@ def replacing(there: Scene) -> Any:
     return action(there, "old", "--allow-replace")
 
 
-def test_a_replace_lists_what_is_lost_and_what_is_put_back(there: Scene) -> None:
+def test_a_replace_lists_what_is_lost_and_what_is_restored(there: Scene) -> None:
     planned = replacing(there)
     by_op: dict[str, set[str]] = {}
     for change in planned["changes"]:
@@ -263,14 +263,14 @@ def test_a_replace_loses_what_its_file_withdraws(tmp_path: Path, withdrawn_by: s
         assert "1 workspace (ws-1)" in recreated
 
 
-def test_an_integration_that_is_to_be_replaced_is_read_once(there: Scene) -> None:
+def test_an_integration_to_replace_is_read_once(there: Scene) -> None:
     there.upstream.requests.clear()
     replacing(there)
     paths = [line.partition("/integrations/")[2] for line in reads(there, "old")]
     assert sorted(paths) == ["old", "old/models", "old/workspaces"]
 
 
-def test_a_replace_that_would_lose_something_else_is_not_approved(there: Scene) -> None:
+def test_a_replace_that_would_lose_more_is_not_approved(there: Scene) -> None:
     replacing(there)
     assert there.run("plan", "--allow-replace", "--out", "p.json").code == 0
     granted = {"workspaces": [{"id": "ws-c", "enabled": True}]}
@@ -301,7 +301,7 @@ def test_the_file_and_the_commit_that_declared_it_last_are_named(
     )
 
 
-def test_a_file_that_an_undo_has_brought_back_is_still_named(tmp_path: Path) -> None:
+def test_a_file_that_an_undo_restored_is_still_named(tmp_path: Path) -> None:
     project = Here(tmp_path)
     for slug in ("alpha", "beta"):
         project.integration(slug, description="one")

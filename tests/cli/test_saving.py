@@ -19,13 +19,13 @@ from tests.cli.project import Here
 
 
 def listening(pipe: Path, heard: list[str]) -> threading.Thread:
-    """Read a pipe to its end, in a thread that dies with the process."""
+    """Read a pipe to its end, in a daemon thread."""
     thread = threading.Thread(target=lambda: heard.append(pipe.read_text()), daemon=True)
     thread.start()
     return thread
 
 
-def test_a_plan_saved_to_a_pipe_goes_through_it_and_leaves_it_a_pipe(tmp_path: Path) -> None:
+def test_a_plan_can_be_saved_to_a_pipe_which_stays_one(tmp_path: Path) -> None:
     project, heard = Here(tmp_path), list[str]()
     project.integration("alpha")
     pipe = tmp_path / "pipe"
@@ -49,7 +49,7 @@ def test_a_metrics_file_that_is_a_pipe_stays_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_link_stays_and_what_it_stands_for_is_written(tmp_path: Path, exists: bool) -> None:
+def test_a_link_is_kept_and_its_target_is_written(tmp_path: Path, exists: bool) -> None:
     (tmp_path / "folder").mkdir()
     real, link = tmp_path / "folder" / "real.json", tmp_path / "link.json"
     if exists:
@@ -85,9 +85,7 @@ def test_a_link_to_an_open_pipe_without_a_name_is_written_through(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["/dev/fd/{}", "/proc/self/fd/{}", "a link"])
-def test_a_file_that_is_open_already_is_continued_and_not_replaced(
-    tmp_path: Path, name: str
-) -> None:
+def test_an_open_file_is_appended_to_and_not_replaced(tmp_path: Path, name: str) -> None:
     place = tmp_path / "all.txt"
     with place.open("w") as stream:
         stream.write("before\n")
@@ -103,7 +101,7 @@ def test_a_file_that_is_open_already_is_continued_and_not_replaced(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [("--out", "/dev/stdout"), ("--metrics-file", "/dev/stdout")])
-def test_a_redirected_stdout_holds_what_is_saved_to_it_and_what_is_printed(
+def test_a_redirected_stdout_has_the_saved_file_and_the_output(
     tmp_path: Path, command: tuple[str, str]
 ) -> None:
     project, place = Here(tmp_path), tmp_path / "all.txt"
@@ -133,7 +131,7 @@ def test_a_descriptor_that_is_not_open_cannot_be_saved_to(tmp_path: Path) -> Non
     assert [d.code for d in caught.value.diagnostics] == ["cannot-save"]
 
 
-def test_an_error_of_what_is_written_through_is_told(tmp_path: Path) -> None:
+def test_an_error_of_a_direct_write_is_reported(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     gone = threading.Thread(target=lambda: pipe.open("rb").close(), daemon=True)
@@ -154,7 +152,7 @@ def test_a_loop_of_links_and_a_folder_cannot_be_saved_to(tmp_path: Path) -> None
     assert loop.is_symlink()
 
 
-def test_a_saved_file_is_replaced_whole_with_nothing_left_beside_it(tmp_path: Path) -> None:
+def test_a_saved_file_is_replaced_atomically_without_leftover_files(tmp_path: Path) -> None:
     place = tmp_path / "plan.json"
     place.write_text("something much longer than what follows")
     output.save(place, "new")
@@ -172,7 +170,7 @@ def umask(mask: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("mask", [0o077, 0o027, 0o002])
-def test_a_new_file_has_the_mode_that_the_umask_leaves(tmp_path: Path, mask: int) -> None:
+def test_a_new_file_has_the_mode_of_the_umask(tmp_path: Path, mask: int) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
     with umask(mask):
@@ -185,7 +183,7 @@ def test_a_new_file_has_the_mode_that_the_umask_leaves(tmp_path: Path, mask: int
         assert stat.S_IMODE(file.stat().st_mode) == 0o666 & ~mask, file.name
 
 
-def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+def test_an_existing_file_keeps_its_mode(tmp_path: Path) -> None:
     project, place = Here(tmp_path), tmp_path / "plan.json"
     place.touch()
     place.chmod(0o640)

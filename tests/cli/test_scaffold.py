@@ -21,7 +21,7 @@ def scaffold(*words: str, code: int = 0) -> str:
 
 
 def modes() -> list[tuple[str, str]]:
-    """Return every provider with each of its auth modes; "" where it has none."""
+    """Return every provider with each of its auth modes; "" if it has none."""
     found = []
     for provider in sorted(KNOWN_PROVIDERS):
         name = configuration_of(provider).mode_field
@@ -44,7 +44,7 @@ def test_every_provider_and_mode_validates_without_an_error_or_a_warning(tmp_pat
     assert len(pairs) == len(list((tmp_path / "integrations").iterdir())) > 100
 
 
-def test_what_a_provider_with_settings_needs_is_accepted_by_the_api(tmp_path: Path) -> None:
+def test_the_file_of_a_provider_with_required_fields_is_accepted_by_the_api(tmp_path: Path) -> None:
     project = Here(tmp_path)
     pairs = [(provider, mode) for provider, mode in modes() if provider in PROVIDERS]
     for provider, mode in pairs:
@@ -67,14 +67,14 @@ def test_the_file_is_in_canonical_form(tmp_path: Path) -> None:
     assert "/integrations/" not in listening.out
 
 
-def test_a_secret_is_a_reference_that_is_named_by_the_slug() -> None:
+def test_a_secret_is_a_reference_named_after_the_slug() -> None:
     assert "key: ${env:SECRET_TEAM_A_KEY}\n" in scaffold("openai", "--slug", "team-a")
     entra = scaffold("azure-openai", "--auth", "entra")
     assert "${env:SECRET_AZURE_OPENAI_AZURE_ENTRA_CLIENT_SECRET}" in entra
     assert "\nkey:" not in entra
 
 
-def test_a_server_of_ones_own_has_a_host_and_no_key() -> None:
+def test_a_self_hosted_provider_has_a_host_and_no_key() -> None:
     text = scaffold("ollama")
     assert "custom_host: " in text
     assert "provider_auth_type: apiKey" in text
@@ -93,10 +93,10 @@ def test_a_server_of_ones_own_has_a_host_and_no_key() -> None:
         (["openai", "--slug", "a b"], "is not a valid slug"),
     ],
 )
-def test_what_does_not_exist_is_bad_input_with_a_hint(words: list[str], hint: str) -> None:
+def test_an_unknown_provider_or_mode_is_bad_input_with_a_hint(words: list[str], hint: str) -> None:
     assert hint in scaffold(*words, code=3)
 
 
-def test_no_alias_has_a_file_of_its_own() -> None:
+def test_an_alias_has_no_separate_file() -> None:
     for alias, right in ALIASES.items():
         assert f"`{right}`" in scaffold(alias, code=3)

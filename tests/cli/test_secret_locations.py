@@ -54,7 +54,7 @@ def test_a_missing_value_is_reported_at_its_reference(here: Here) -> None:
         assert place == ("desired-state/integrations/both.yaml", 11, 49)
 
 
-def test_a_reference_that_is_not_allowed_is_reported_where_it_stands(here: Here) -> None:
+def test_a_reference_that_is_not_allowed_is_reported_at_its_line(here: Here) -> None:
     (here.files / "integrations/both.yaml").write_text(TWO_DOCUMENTS % FORBIDDEN)
     place = ("desired-state/integrations/both.yaml", 11, 49)
     refused = here.run("apply", "--yes", "--format", "json")

@@ -36,7 +36,7 @@ def test_a_pattern_from_the_environment_counts_too(tmp_path: Path) -> None:
     assert len(refused(done)) == 1
 
 
-def test_what_only_exists_or_is_only_declared_is_matched(tmp_path: Path) -> None:
+def test_slugs_that_only_exist_or_are_only_declared_are_matched(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
     project.apply()
@@ -46,7 +46,7 @@ def test_what_only_exists_or_is_only_declared_is_matched(tmp_path: Path) -> None
     assert [action["slug"] for action in plan["actions"]] == ["beta", "alpha"]
 
 
-def test_what_a_tombstone_names_is_matched_though_it_is_gone(tmp_path: Path) -> None:
+def test_the_slug_of_a_tombstone_is_matched_although_it_is_deleted(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
     document = {
@@ -60,7 +60,7 @@ def test_what_a_tombstone_names_is_matched_though_it_is_gone(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("options", [(), ("--edit-files",)])
-def test_an_undo_refuses_a_pattern_of_something_that_its_run_did_not_change(
+def test_an_undo_refuses_a_pattern_that_matches_nothing_in_its_run(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     project = Here(tmp_path)

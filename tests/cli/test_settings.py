@@ -14,7 +14,7 @@ def test_hosts_are_a_list_with_commas() -> None:
     assert settings.allowed_hosts == ("a.example", "b.example")
 
 
-def test_nothing_secret_shows_when_settings_are_printed() -> None:
+def test_printed_settings_show_no_secret() -> None:
     settings = from_environment(
         {
             "PORTKEY_API_KEY": "pk-canary",

@@ -6,7 +6,9 @@ from reconciler.cli import signals
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, signals.Terminated])
-def test_a_signal_at_a_question_tells_what_was_not_done(kind: type[KeyboardInterrupt]) -> None:
+def test_a_signal_at_the_prompt_reports_that_nothing_was_done(
+    kind: type[KeyboardInterrupt],
+) -> None:
     async def ask(handler: signals.SignalHandler) -> None:
         with handler.suspended():
             raise kind

@@ -1,4 +1,4 @@
-"""The simulator never passes for production where it is the default target."""
+"""Where the simulator is the default target, its output cannot be mistaken for production."""
 
 import io
 from pathlib import Path
@@ -21,7 +21,7 @@ targets:
 
 
 class Terminal(io.StringIO):
-    """A stream that is a terminal."""
+    """Stream that is a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -41,7 +41,7 @@ def ends(text: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("options", [(), ("--no-ledger",), ("--only", "alpha")])
-def test_a_result_that_is_piped_names_the_simulator_in_its_first_and_last_line(
+def test_a_piped_result_names_the_simulator_in_its_first_and_last_line(
     project: Here, options: tuple[str, ...]
 ) -> None:
     for _ in range(2):  # with actions, and with nothing to apply
@@ -50,9 +50,9 @@ def test_a_result_that_is_piped_names_the_simulator_in_its_first_and_last_line(
         assert all(ON_SIMULATOR in line for line in ends(done.out))
 
 
-def test_so_does_a_result_in_the_stream_of_its_plan_and_a_quiet_one(project: Here) -> None:
+def test_a_result_after_its_plan_and_a_quiet_one_also_name_the_simulator(project: Here) -> None:
     class Log(io.StringIO):
-        """A log that receives both streams."""
+        """Log that receives both streams."""
 
     log = Log()
     project.run("apply", "--yes", console=Console(stdin=None, stdout=log, stderr=log))
@@ -62,7 +62,7 @@ def test_so_does_a_result_in_the_stream_of_its_plan_and_a_quiet_one(project: Her
 
 
 @pytest.mark.parametrize("variables", [{}, {"RECONCILE_TARGET": "rehearsal"}])
-def test_a_target_that_was_chosen_is_not_pointed_out(
+def test_an_explicitly_chosen_target_has_no_notice(
     project: Here, variables: dict[str, str]
 ) -> None:
     words = [] if variables else ["--target", "rehearsal"]
@@ -72,14 +72,14 @@ def test_a_target_that_was_chosen_is_not_pointed_out(
     assert "notice: PORTKEY" not in done.err
 
 
-def test_on_a_terminal_the_plan_above_has_named_the_target(project: Here) -> None:
+def test_on_a_terminal_the_plan_names_the_target(project: Here) -> None:
     screen = Terminal()
     project.run("apply", "--yes", console=Console(stdin=None, stdout=screen, stderr=screen))
     assert "host simulator" in screen.getvalue()
     assert ON_SIMULATOR not in screen.getvalue()
 
 
-def test_json_is_as_before(project: Here) -> None:
+def test_json_has_no_notice(project: Here) -> None:
     done = project.run("apply", "--yes", "--format", "json")
     assert done.json["target"]["base_url"] == "simulator:"
     assert ON_SIMULATOR not in done.out
@@ -89,14 +89,14 @@ def test_json_is_as_before(project: Here) -> None:
     "command", [("plan",), ("apply", "--yes"), ("drift",), ("list",), ("doctor",), ("history",)]
 )
 @pytest.mark.parametrize("name", ["PORTKEY_API_KEY", "PORTKEY_KEY_EU", "PORTKEY_BASE_URL"])
-def test_a_key_that_the_default_simulator_does_not_use_is_noticed(
+def test_a_key_that_the_default_simulator_does_not_use_gets_a_notice(
     project: Here, command: tuple[str, ...], name: str
 ) -> None:
     done = project.run(*command, **{name: "pk-canary-0815"})
     assert f"notice: {name} is set but not used: target rehearsal" in done.err
     assert "add --target NAME" in done.err
     assert "pk-canary-0815" not in done.out + done.err
-    # Neither a variable that is empty nor one that no target names.
+    # An empty variable, and one that no target names, do not count.
     quiet = project.run(*command, PORTKEY_CONFIG="pc-1", **{name: ""})
     assert "is set but not used" not in quiet.err
 

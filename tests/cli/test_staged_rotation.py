@@ -1,4 +1,4 @@
-"""Staged rotation as users see it: plan, apply, drift, pull, history, undo, and what refuses it."""
+"""Staged rotation in commands: plan, apply, drift, pull, history and undo; preconditions."""
 
 import json
 import sqlite3
@@ -38,9 +38,9 @@ def applied_without_rules(folder: Path) -> Here:
 
 
 def leftover(project: Here, *, known: bool = True) -> None:
-    """Leave a shadow as a run does that was killed after it created one.
+    """Leave a shadow, like a run that was killed after it created one.
 
-    The run is in the ledger, unless the ledger is to be one that does not know it.
+    The run is in the ledger unless `known` is false.
     """
     [run] = project.run("history", "--format", "json").json["runs"]
     with sqlite3.connect(project.state / "ledger.db") as ledger:
@@ -70,7 +70,7 @@ def test_a_plan_names_the_shadow_and_counts_its_calls(tmp_path: Path) -> None:
     [action] = planned["actions"]
     assert action["staged_by"] == SHADOW
     jsonschema.Draft202012Validator(project.run("schema", "--kind", "plan").json).validate(planned)
-    # A saved plan holds no calls.
+    # A saved plan contains no calls.
     assert "staged by alpha--next\n" in project.run("show", "plan.json").out
 
 
@@ -169,7 +169,7 @@ def test_an_approval_covers_only_the_same_way_of_rotation(tmp_path: Path, *, sta
     ).err.replace("\n", " ")
 
 
-def test_the_digest_without_staging_is_as_ever(tmp_path: Path) -> None:
+def test_the_digest_without_staging_is_unchanged(tmp_path: Path) -> None:
     plain = applied(tmp_path, rotation={"staged": False})
     before = plain.plan(**NEW)["digest"]
     plain.config(prune="managed")
@@ -179,7 +179,7 @@ def test_the_digest_without_staging_is_as_ever(tmp_path: Path) -> None:
 # -- leftovers ---------------------------------------------------------------------------
 
 
-def test_a_leftover_is_planned_away_and_nothing_else(tmp_path: Path) -> None:
+def test_a_plan_removes_only_the_leftover(tmp_path: Path) -> None:
     project = applied(tmp_path, limits={"deletes": 0})
     leftover(project)
     planned = project.plan()
@@ -214,7 +214,9 @@ def test_a_leftover_is_removed_with_its_withdrawn_integration(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("prune", ["managed", "all", "none"])
-def test_what_only_looks_like_a_shadow_is_reported_and_left(tmp_path: Path, prune: str) -> None:
+def test_an_integration_that_only_resembles_a_shadow_is_reported_and_kept(
+    tmp_path: Path, prune: str
+) -> None:
     project = applied(tmp_path, prune=prune)
     leftover(project, known=False)
     planned = project.plan()
@@ -227,14 +229,14 @@ def test_what_only_looks_like_a_shadow_is_reported_and_left(tmp_path: Path, prun
 
 
 def edit_shadow(project: Here, description: str) -> None:
-    """Let another client replace the description of the shadow."""
+    """Replace the description of the shadow as another client."""
     other = project.elsewhere()
     other.integration(SHADOW, description=description)
     other.run("--dir", other.files, "apply", "--yes", "--no-ledger")
 
 
 @pytest.mark.parametrize("description", ["kept for the audit", ""])
-def test_a_shadow_that_another_client_has_edited_is_reported_with_a_way_out(
+def test_a_shadow_edited_by_another_client_is_reported_with_a_remedy(
     tmp_path: Path, description: str
 ) -> None:
     project = applied(tmp_path)
@@ -257,7 +259,7 @@ def test_a_shadow_that_another_client_has_edited_is_reported_with_a_way_out(
     assert project.apply(**NEW).code == 0
 
 
-def test_an_edited_shadow_concerns_only_who_looks_at_it(tmp_path: Path) -> None:
+def test_an_edited_shadow_affects_only_runs_that_select_it(tmp_path: Path) -> None:
     project = applied(tmp_path)
     leftover(project)
     edit_shadow(project, "edited")
@@ -269,7 +271,7 @@ def test_an_edited_shadow_concerns_only_who_looks_at_it(tmp_path: Path) -> None:
     assert planned["unmanaged"] == [SHADOW]
 
 
-def test_an_integration_of_a_file_is_never_taken_for_a_shadow(tmp_path: Path) -> None:
+def test_a_declared_integration_never_counts_as_a_shadow(tmp_path: Path) -> None:
     project = applied(tmp_path)
     leftover(project)
     project.integration(SHADOW, description="ours by file")
@@ -354,7 +356,7 @@ def test_drift_reports_a_leftover(tmp_path: Path, *, staged: bool) -> None:
         assert drift.code == 2
 
 
-def test_a_leftover_is_no_undeclared_drift_and_is_not_pulled(tmp_path: Path) -> None:
+def test_a_leftover_is_not_drift_and_is_not_pulled(tmp_path: Path) -> None:
     project = applied(tmp_path)
     leftover(project, known=False)
     for options in ((), ("--incremental",)):
@@ -367,7 +369,7 @@ def test_a_leftover_is_no_undeclared_drift_and_is_not_pulled(tmp_path: Path) -> 
     assert not (project.files / f"integrations/{SHADOW}.yaml").exists()
 
 
-def test_an_undo_does_not_bring_a_shadow_back(tmp_path: Path) -> None:
+def test_an_undo_does_not_restore_a_shadow(tmp_path: Path) -> None:
     project = applied(tmp_path)
     leftover(project)
     project.integration("alpha", description="new")
@@ -418,7 +420,7 @@ def test_a_secret_that_only_the_api_has_cannot_be_staged(tmp_path: Path) -> None
     }
     project.integration("alpha", **bedrock)
     project.apply()
-    # Only a mapping is declared from now on; the stored secret remains, and cannot be read.
+    # From now on only a mapping is declared; the stored secret remains and cannot be read.
     project.integration(
         "alpha",
         ai_provider_id="bedrock",
@@ -544,7 +546,7 @@ def test_a_provider_that_has_the_name_of_the_shadow_is_not_probed_in_its_place(
 
 
 def during_the_probe(folder: Path, look: Callable[[Here], None]) -> Done:
-    """Apply a rotation, and act while its shadow is probed."""
+    """Apply a rotation, and run an action while its shadow is probed."""
     project = applied(folder)
     reached = folder / "reached"
     script = folder / "alive"
@@ -558,7 +560,7 @@ def during_the_probe(folder: Path, look: Callable[[Here], None]) -> Done:
 
 
 def apply_and_look(project: Here, reached: Path, look: Callable[[Here], None]) -> Done:
-    import subprocess  # a second process, because a lock belongs to one
+    import subprocess  # a second process, because a lock belongs to a process
 
     from tests.end_to_end.harness import COMMAND
 
@@ -572,7 +574,9 @@ def apply_and_look(project: Here, reached: Path, look: Callable[[Here], None]) -
         text=True,
     ) as process:
         while not reached.exists():
-            with suppress(subprocess.TimeoutExpired):  # waiting costs no CPU; polling took a core
+            with suppress(
+                subprocess.TimeoutExpired
+            ):  # waiting uses no CPU; polling used a whole core
                 process.wait(timeout=0.05)
                 raise AssertionError(process.communicate())
         try:
@@ -584,7 +588,7 @@ def apply_and_look(project: Here, reached: Path, look: Callable[[Here], None]) -
 
 
 @pytest.mark.slow
-def test_a_shadow_in_flight_is_named_and_no_candidate_of_anything(tmp_path: Path) -> None:
+def test_the_shadow_of_a_running_rotation_is_named_and_not_changed(tmp_path: Path) -> None:
     def look(project: Here) -> None:
         assert SHADOW in project.slugs()
         planned = project.plan()

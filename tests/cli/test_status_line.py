@@ -1,4 +1,4 @@
-"""The line that shows how far a long read is, on a terminal, after a second, wiped at the end."""
+"""Progress line of a long read on a terminal: shown after one second, erased at the end."""
 
 import asyncio
 import io
@@ -30,7 +30,7 @@ SEQUENCE = re.compile(r"\x1b\[(\d*)([A-Z])|(\r)|(\n)|([^\x1b\r\n])")
 
 
 class Screen:
-    """Terminal that wraps lines at its width, also those that are there when it is resized."""
+    """Terminal that wraps lines at its width, including existing lines when it is resized."""
 
     def __init__(self, columns: int = 80) -> None:
         self.columns = columns
@@ -53,7 +53,7 @@ class Screen:
                 self._put(character)
 
     def resize(self, columns: int) -> None:
-        """Wrap the last row, as terminals that reflow do."""
+        """Wrap the last row, like terminals that reflow."""
         self.columns = columns
         last = self.rows.pop()
         self.rows += [last[at : at + columns] for at in range(0, max(1, len(last)), columns)]
@@ -76,7 +76,7 @@ class Screen:
 
 
 class Stage:
-    """A status line with a screen and a clock that only a test moves."""
+    """Status line with a screen, and a clock that only a test advances."""
 
     def __init__(self, **words: str) -> None:
         self.now = 50.0
@@ -109,7 +109,7 @@ def test_nothing_is_drawn_in_the_first_second(stage: Stage) -> None:
     assert stage.after(0) == "reading 120/500 · 4 s left"
 
 
-def test_the_time_left_follows_the_pace(stage: Stage) -> None:
+def test_the_remaining_time_follows_the_measured_rate(stage: Stage) -> None:
     stage.read(0, 5000)
     for seconds, done, text in (
         (10, 100, "reading 100/5,000 · 9 min left"),
@@ -123,7 +123,7 @@ def test_the_time_left_follows_the_pace(stage: Stage) -> None:
     assert stage.after(0.1) == ""
 
 
-def test_the_time_left_never_grows_while_nothing_arrives(stage: Stage) -> None:
+def test_the_remaining_time_does_not_grow_while_no_response_arrives(stage: Stage) -> None:
     stage.read(0, 3)
     stage.now += 5
     stage.read(1, 3)
@@ -132,17 +132,17 @@ def test_the_time_left_never_grows_while_nothing_arrives(stage: Stage) -> None:
     assert stage.after(60) == "reading 1/3 · 1 s left"
 
 
-def test_no_time_is_promised_while_the_list_is_being_read(stage: Stage) -> None:
+def test_no_remaining_time_is_shown_while_the_list_is_read(stage: Stage) -> None:
     assert stage.after(1.5) == "reading …"
     stage.read(0, 100, is_listed=False)
     assert stage.after(0.1) == "reading 0/100"
     stage.read(40, 300, is_listed=False)
     assert stage.after(0.1) == "reading 40/300"
-    stage.read(0, 0)  # a list of which nothing else is wanted
+    stage.read(0, 0)  # a list without further reads
     assert stage.after(0.1) == ""
 
 
-def test_a_second_read_counts_its_own_time(stage: Stage) -> None:
+def test_a_second_read_is_timed_separately(stage: Stage) -> None:
     stage.read(0, 10)
     stage.read(10, 10)
     stage.after(100)
@@ -170,16 +170,16 @@ def test_members_of_a_fleet_are_counted() -> None:
     assert stage.after(0) == "planning 3/12 members · 15 s left"
 
 
-def test_an_unchanged_text_is_not_drawn_again(stage: Stage) -> None:
+def test_an_unchanged_line_is_not_redrawn(stage: Stage) -> None:
     stage.read(0, 500, is_listed=False)
     for _ in range(20):
         stage.after(0.1)
     assert len(stage.screen.writes) == 1
-    # Never erased before it is written: that would flicker.
+    # It is never erased before it is rewritten, which would flicker.
     assert not stage.screen.writes[0].startswith(("\r\x1b[K", "\x1b[2K"))
 
 
-def test_a_shorter_text_leaves_nothing_behind(stage: Stage) -> None:
+def test_a_shorter_line_erases_the_rest_of_a_longer_one(stage: Stage) -> None:
     stage.read(100, 500)
     stage.after(60)
     stage.read(1, 2, is_listed=False)
@@ -222,7 +222,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("stream", ["info", "warning", "data"])
-def test_other_output_stands_on_lines_of_its_own(stage: Stage, stream: str) -> None:
+def test_other_output_is_on_separate_lines(stage: Stage, stream: str) -> None:
     terminal = Terminal(stage.screen)
     console = Console(stdin=None, stdout=terminal, stderr=terminal)
     console.status = stage.line
@@ -235,13 +235,13 @@ def test_other_output_stands_on_lines_of_its_own(stage: Stage, stream: str) -> N
 
 
 class Keyboard(Terminal):
-    """Terminal on which a line was typed."""
+    """Terminal at which a line was typed."""
 
     def readline(self, _size: int = -1, /) -> str:
         return "y\n"
 
 
-def test_the_question_stands_on_a_line_of_its_own(stage: Stage) -> None:
+def test_the_prompt_is_on_a_separate_line(stage: Stage) -> None:
     console = Console(stdin=Keyboard(Screen()), stdout=None, stderr=Terminal(stage.screen))
     console.status = stage.line
     stage.read(120, 500)
@@ -251,7 +251,7 @@ def test_the_question_stands_on_a_line_of_its_own(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("without", ["terminal", "quiet", "json", "dumb"])
-def test_where_it_cannot_be_wiped_there_is_none(
+def test_without_cursor_control_no_line_is_drawn(
     without: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = io.StringIO() if without == "terminal" else Terminal(Screen())
@@ -268,7 +268,7 @@ def test_where_it_cannot_be_wiped_there_is_none(
     assert asyncio.run(status()) is None
 
 
-def test_a_failure_inside_wipes_the_line_and_ends_its_redraws() -> None:
+def test_a_failure_erases_the_line_and_ends_its_redraws() -> None:
     console = Console(stdin=None, stdout=None, stderr=Terminal(Screen()))
 
     async def broken() -> None:
@@ -287,7 +287,7 @@ def test_a_failure_inside_wipes_the_line_and_ends_its_redraws() -> None:
     assert console.status is None
 
 
-def test_a_read_reports_each_integration_once_all_its_parts_are_there() -> None:
+def test_a_read_reports_an_integration_once_all_its_parts_are_read() -> None:
     api = FakeAPI(names(250))
     seen: list[ReadProgress] = []
 
@@ -301,7 +301,7 @@ def test_a_read_reports_each_integration_once_all_its_parts_are_there() -> None:
     assert all(it.done <= it.wanted for it in seen)
 
 
-def test_the_parts_of_an_audit_are_reported_too() -> None:
+def test_the_parts_of_an_audit_are_reported() -> None:
     seen: list[ReadProgress] = []
     wanted = {slug: list(SubResource) for slug in names(3)}
     asyncio.run(read_parts(FakeAPI(names(3)), wanted, concurrency=2, on_progress=seen.append))
@@ -347,7 +347,7 @@ def test_a_short_command_draws_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_real_terminal_shows_the_pause_and_keeps_nothing_of_it(project: Here) -> None:
+def test_a_real_terminal_shows_the_pause_and_erases_it(project: Here) -> None:
     keyboard, terminal = pty.openpty()
     try:
         with subprocess.Popen(
@@ -370,12 +370,12 @@ def test_a_real_terminal_shows_the_pause_and_keeps_nothing_of_it(project: Here) 
     screen = Screen()
     screen.write(text)
     assert "rate limit" not in screen.text
-    # What is printed is the same as without a terminal.
+    # The output is the same as without a terminal.
     assert out == project.run("plan").out
 
 
 def read(descriptor: int) -> bytes:
-    """Read from a terminal; nothing once no process writes to it any more."""
+    """Read from a terminal; return nothing once no process writes to it."""
     try:
         return os.read(descriptor, 65536)
     except OSError:

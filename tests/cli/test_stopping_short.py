@@ -18,7 +18,7 @@ def test_without_a_terminal_the_error_document_holds_the_plan(tmp_path: Path) ->
     assert [action["slug"] for action in done.json["plan"]["actions"]] == ["alpha"]
 
 
-def test_a_guard_is_told_once(tmp_path: Path) -> None:
+def test_a_guard_is_reported_once(tmp_path: Path) -> None:
     project = a_project(tmp_path)
     assert project.run("apply", "--yes").code == 0
     project.integration("alpha", ai_provider_id="anthropic")
@@ -28,7 +28,7 @@ def test_a_guard_is_told_once(tmp_path: Path) -> None:
     assert "! blocked replace alpha" in done.err
 
 
-def test_a_reference_outside_the_allow_list_is_found_where_it_stands(tmp_path: Path) -> None:
+def test_a_reference_outside_the_allow_list_is_reported_at_its_line(tmp_path: Path) -> None:
     project = a_project(tmp_path)
     live = {"base_url": "simulator:", "environment": "live"}
     project.write("reconcile.yaml", {"version": 1, "targets": {"there": live}})
@@ -40,14 +40,14 @@ def test_a_reference_outside_the_allow_list_is_found_where_it_stands(tmp_path: P
     ] == [("secret-not-allowed", "desired-state/environments/live/a.yaml", 2, 8)]
 
 
-def test_a_misspelt_command_names_the_one_that_was_meant(tmp_path: Path) -> None:
+def test_a_misspelt_command_gets_a_suggestion(tmp_path: Path) -> None:
     done = a_project(tmp_path).run("plna")
     assert done.code == 3
     assert "no such command 'plna'. Did you mean `plan`?" in done.err
     assert "id you mean" not in a_project(tmp_path).run("zzzzzz").err
 
 
-def test_a_ledger_whose_folder_cannot_be_made_is_refused_with_a_way_out(tmp_path: Path) -> None:
+def test_a_ledger_whose_folder_cannot_be_created_is_refused_with_a_remedy(tmp_path: Path) -> None:
     project = a_project(tmp_path)
     live = {"base_url": "http://127.0.0.1:1/v1", "api_key": "${env:PORTKEY_API_KEY}"}
     project.config(**live)
@@ -58,7 +58,7 @@ def test_a_ledger_whose_folder_cannot_be_made_is_refused_with_a_way_out(tmp_path
     assert "--no-ledger" in problem["hint"]
 
 
-def test_what_a_file_lacks_to_be_a_plan_is_said_in_words(tmp_path: Path) -> None:
+def test_the_message_for_a_file_that_is_not_a_plan_explains_why(tmp_path: Path) -> None:
     project = a_project(tmp_path)
     (tmp_path / "plan.json").write_text('{"kind":')
     said = project.run("show", "plan.json").err
@@ -67,7 +67,7 @@ def test_what_a_file_lacks_to_be_a_plan_is_said_in_words(tmp_path: Path) -> None
     assert [(found["code"], bool(found["hint"])) for found in missing] == [("cannot-read", True)]
 
 
-def test_a_pushed_secret_is_not_said_to_be_contradicted(tmp_path: Path) -> None:
+def test_a_pushed_secret_is_not_described_as_contradicted(tmp_path: Path) -> None:
     project = a_project(tmp_path)
     project.apply()
     (project.state / "ledger.db").unlink()
@@ -76,6 +76,6 @@ def test_a_pushed_secret_is_not_said_to_be_contradicted(tmp_path: Path) -> None:
     assert "(rotate: unverified, sent because of --push-secrets)" in " ".join(planned.split())
 
 
-def test_the_plan_and_what_stopped_it_stand_apart(tmp_path: Path) -> None:
+def test_the_plan_and_the_error_are_separated(tmp_path: Path) -> None:
     done = a_project(tmp_path).run("apply")
     assert "\n\nerror[no-terminal]" in done.err

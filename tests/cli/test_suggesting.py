@@ -57,7 +57,7 @@ def test_every_option_that_shaped_the_plan_is_repeated(tmp_path: Path, command: 
     assert given == options_of(EVERYTHING)
 
 
-def test_the_options_above_are_all_there_are() -> None:
+def test_the_options_above_are_complete() -> None:
     named = {word[2:].replace("-", "_") for word in EVERYTHING if word.startswith("--")}
     assert named | {"base"} == PLAN_PARAMETERS
 
@@ -87,7 +87,7 @@ def test_a_saved_plan_is_named_in_every_format(tmp_path: Path, style: str) -> No
     assert command in project.run("show", "a plan.json", "--format", style).out
 
 
-def test_a_plan_that_is_shown_again_repeats_what_shaped_it(tmp_path: Path) -> None:
+def test_a_plan_that_is_shown_again_repeats_its_options(tmp_path: Path) -> None:
     project = a_project(tmp_path)
     project.run("plan", *EVERYTHING, "--out", "plan.json")
     words = suggested(project.run("show", "plan.json").out, "apply")
@@ -108,7 +108,7 @@ def test_a_plan_that_is_shown_again_repeats_what_shaped_it(tmp_path: Path) -> No
         ["--shard", "9"],
     ],
 )
-def test_an_edited_plan_suggests_no_other_option(tmp_path: Path, options: list[str]) -> None:
+def test_an_edited_plan_does_not_suggest_added_options(tmp_path: Path, options: list[str]) -> None:
     project = a_project(tmp_path)
     project.run("plan", "--out", "plan.json")
     file = project.folder / "plan.json"
@@ -133,7 +133,7 @@ def refusal(done: Done) -> list[str]:
     return shlex.split(hints[0].partition("run: ")[2])
 
 
-def test_an_apply_without_a_terminal_names_the_command_that_applies_what_was_shown(
+def test_an_apply_without_a_terminal_suggests_the_command_for_the_shown_plan(
     tmp_path: Path,
 ) -> None:
     project = a_project(tmp_path)
@@ -145,7 +145,7 @@ def test_an_apply_without_a_terminal_names_the_command_that_applies_what_was_sho
     assert project.slugs() == ["alpha"]
 
 
-def test_a_refused_approval_names_the_command_that_plans_again(tmp_path: Path) -> None:
+def test_a_refused_approval_suggests_the_command_for_a_new_plan(tmp_path: Path) -> None:
     project = a_project(tmp_path)
     project.run("plan", "--only", "alpha", "--out", "p.json")
     project.integration("alpha", description="another")
@@ -175,7 +175,7 @@ def test_a_shell_reads_back_what_was_quoted(odd: str) -> None:
     ]
 
 
-def test_the_digits_of_a_text_are_no_approval_and_the_hint_says_where_the_rest_is(
+def test_an_abbreviated_digest_is_refused_and_the_hint_names_the_full_one(
     tmp_path: Path,
 ) -> None:
     project = a_project(tmp_path)

@@ -25,7 +25,7 @@ LIMITED = {
 
 
 def store(project: Here) -> dict[str, Any]:
-    """Return the whole store without times and ids; it has masks, but no secret values."""
+    """Return the complete store without times and ids; it has masks, but no secret values."""
     found = {}
     for slug in project.slugs():
         record = project.run("get", slug, "--format", "json").json
@@ -94,7 +94,7 @@ def change_everything(project: Here) -> None:
     project.integration("created")
 
 
-def test_an_undo_brings_the_store_back_field_by_field(tmp_path: Path) -> None:
+def test_an_undo_restores_the_store_field_by_field(tmp_path: Path) -> None:
     project = Here(tmp_path)
     full(project)
     project.apply()
@@ -150,7 +150,7 @@ def test_an_undo_can_itself_be_undone(tmp_path: Path) -> None:
     assert [run["undoes"] for run in recorded] == [None, None, runs(project)[1], runs(project)[2]]
 
 
-def test_only_what_the_run_changed_goes_back(tmp_path: Path) -> None:
+def test_only_changes_of_the_run_are_undone(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha", description="one", tags={"a": "1", "b": "1"})
     project.apply()
@@ -164,7 +164,7 @@ def test_only_what_the_run_changed_goes_back(tmp_path: Path) -> None:
     assert "changed-later" in {d["code"] for d in plan["diagnostics"]}
 
 
-def test_an_undo_says_nothing_of_what_it_supposes_git_declares(tmp_path: Path) -> None:
+def test_an_undo_does_not_report_its_assumptions_about_git(tmp_path: Path) -> None:
     project = Here(tmp_path)
     declared = {
         "configurations": {"custom_host": "https://models.example.com/v1"},
@@ -181,7 +181,7 @@ def test_an_undo_says_nothing_of_what_it_supposes_git_declares(tmp_path: Path) -
     assert plan["diagnostics"] == []
 
 
-def test_an_undo_of_what_somebody_changed_since_does_not_blame_git(tmp_path: Path) -> None:
+def test_an_undo_of_later_changes_by_others_does_not_name_git_as_origin(tmp_path: Path) -> None:
     project = Here(tmp_path)
     for words in ("one", "two"):
         project.integration("alpha", description=words)
@@ -193,7 +193,7 @@ def test_an_undo_of_what_somebody_changed_since_does_not_blame_git(tmp_path: Pat
     assert '"three" → "one" (changed in the API, outside Git)' in " ".join(told.out.split())
 
 
-def test_an_undo_of_what_is_back_already_says_that_nothing_is_left(tmp_path: Path) -> None:
+def test_an_undo_of_a_reverted_run_reports_nothing_to_undo(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha", description="one")
     project.apply()
@@ -206,7 +206,7 @@ def test_an_undo_of_what_is_back_already_says_that_nothing_is_left(tmp_path: Pat
     assert "No changes: there is nothing to undo" in told.out
 
 
-def test_a_rotated_key_is_named_as_what_cannot_be_restored(tmp_path: Path) -> None:
+def test_a_rotated_key_is_named_as_not_restorable(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha", description="one")
     project.apply()
@@ -221,7 +221,7 @@ def test_a_rotated_key_is_named_as_what_cannot_be_restored(tmp_path: Path) -> No
     assert FIRST not in (project.folder / "undo.json").read_text()
 
 
-def test_a_run_that_did_nothing_but_rotate_leaves_nothing_to_undo(tmp_path: Path) -> None:
+def test_a_run_that_only_rotated_has_nothing_to_undo(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
     project.apply()
@@ -231,7 +231,7 @@ def test_a_run_that_did_nothing_but_rotate_leaves_nothing_to_undo(tmp_path: Path
     assert [d["code"] for d in plan["diagnostics"]] == ["credential-not-restored"]
 
 
-def test_a_reference_goes_back_with_the_value_behind_it(tmp_path: Path) -> None:
+def test_a_reference_is_restored_with_its_value(tmp_path: Path) -> None:
     project = Here(tmp_path, SECRET_OTHER=SECOND)
     project.integration("alpha")
     project.apply()
@@ -250,7 +250,7 @@ def test_a_reference_goes_back_with_the_value_behind_it(tmp_path: Path) -> None:
     assert back["reference"] == "env:SECRET_OTHER"
 
 
-def test_a_host_goes_back_together_with_the_key(tmp_path: Path) -> None:
+def test_a_host_is_restored_together_with_the_key(tmp_path: Path) -> None:
     project = Here(tmp_path)
     hosts = [
         {"custom_host": f"https://{name}.example.com/v1", "provider_auth_type": "apiKey"}
@@ -266,12 +266,14 @@ def test_a_host_goes_back_together_with_the_key(tmp_path: Path) -> None:
         "configurations.custom_host": "replace",
         "key": "resend",
     }
-    assert plan["diagnostics"] == []  # the run had sent the key as it was
+    assert plan["diagnostics"] == []  # the run had sent the key unchanged
     carry_out(project)
     assert store(project) == before
 
 
-def test_what_was_deleted_without_a_known_reference_is_blocked_and_named(tmp_path: Path) -> None:
+def test_restoring_a_deleted_integration_without_a_known_reference_is_blocked(
+    tmp_path: Path,
+) -> None:
     project = Here(tmp_path, prune="all")
     other = project.elsewhere()
     other.integration("theirs", key="${env:SECRET_KEY}")
@@ -288,7 +290,7 @@ def test_what_was_deleted_without_a_known_reference_is_blocked_and_named(tmp_pat
     assert writes(done) == []
 
 
-def test_protection_and_limits_hold_in_an_undo(tmp_path: Path) -> None:
+def test_protection_and_limits_apply_to_an_undo(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha", lifecycle={"protected": True})
     for number in range(5):
@@ -307,7 +309,7 @@ def test_protection_and_limits_hold_in_an_undo(tmp_path: Path) -> None:
     assert project.slugs() == ["alpha"]
 
 
-def test_what_meanwhile_differs_from_the_approved_undo_is_not_done(tmp_path: Path) -> None:
+def test_an_undo_that_differs_from_the_approved_one_is_refused(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha", description="one")
     project.apply()
@@ -322,7 +324,7 @@ def test_what_meanwhile_differs_from_the_approved_undo_is_not_done(tmp_path: Pat
     assert writes(done) == []
 
 
-def test_what_was_deleted_since_is_not_created_from_the_little_that_is_known(
+def test_an_integration_deleted_since_is_not_created_from_partial_records(
     tmp_path: Path,
 ) -> None:
     project = Here(tmp_path)
@@ -340,7 +342,7 @@ def test_what_was_deleted_since_is_not_created_from_the_little_that_is_known(
     assert project.run("get", "alpha", "--format", "json").json["description"] == "two"
 
 
-def test_what_a_run_did_not_do_is_not_undone(tmp_path: Path) -> None:
+def test_failed_actions_of_a_run_are_not_undone(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("good", description="one")
     project.integration("gone")
@@ -398,7 +400,7 @@ def edited(project: Here, *options: object) -> Any:
     return done.json
 
 
-def test_edited_files_ask_for_what_was_there_before(tmp_path: Path) -> None:
+def test_edited_files_declare_the_earlier_state(tmp_path: Path) -> None:
     project = Here(tmp_path)
     full(project)
     project.apply()
@@ -412,12 +414,12 @@ def test_edited_files_ask_for_what_was_there_before(tmp_path: Path) -> None:
     assert store(project) != before
     project.apply()
     after = store(project)
-    # A tag that no file declares is nobody's to remove; reverting the commit would leave it, too.
+    # An undeclared tag is not removed; reverting the commit would not remove it either.
     assert after["updated"]["tags"].pop("new") == "x"
     assert after == before
 
 
-def test_only_the_lines_of_the_run_change_and_comments_stay(tmp_path: Path) -> None:
+def test_only_lines_of_the_run_change_and_comments_are_kept(tmp_path: Path) -> None:
     project = Here(tmp_path)
     text = (
         "# ours\nslug: alpha\nname: Alpha  # shown\nai_provider_id: openai\n"
@@ -432,7 +434,7 @@ def test_only_the_lines_of_the_run_change_and_comments_stay(tmp_path: Path) -> N
     assert path.read_text() == text.replace("team: search", "team: sales")
 
 
-def test_a_reference_goes_back_in_the_file(tmp_path: Path) -> None:
+def test_a_reference_is_restored_in_the_file(tmp_path: Path) -> None:
     project = Here(tmp_path, SECRET_OTHER=SECOND)
     project.integration("alpha")
     project.apply()
@@ -443,7 +445,7 @@ def test_a_reference_goes_back_in_the_file(tmp_path: Path) -> None:
     assert "SECRET_OTHER" not in (project.files / "integrations/alpha.yaml").read_text()
 
 
-def test_a_file_with_more_than_one_document_is_left_to_a_person(tmp_path: Path) -> None:
+def test_a_file_with_several_documents_is_not_edited(tmp_path: Path) -> None:
     project = Here(tmp_path)
     one = "slug: {0}\nname: {0}\nai_provider_id: openai\nkey: ${{env:SECRET_KEY}}\n"
     project.write("integrations/both.yaml", one.format("one"))
@@ -455,7 +457,7 @@ def test_a_file_with_more_than_one_document_is_left_to_a_person(tmp_path: Path) 
     assert "shared-file" in {d["code"] for d in files["diagnostics"]}
 
 
-def test_what_no_file_declares_any_more_is_named_and_not_made_up(tmp_path: Path) -> None:
+def test_values_that_no_file_declares_are_named_and_not_added(tmp_path: Path) -> None:
     project = Here(tmp_path, prune="none")
     project.integration("alpha", description="one")
     project.integration("beta")
@@ -468,7 +470,7 @@ def test_what_no_file_declares_any_more_is_named_and_not_made_up(tmp_path: Path)
     assert "not-declared" in {d["code"] for d in files["diagnostics"]}
 
 
-def test_editing_files_makes_no_plan(tmp_path: Path) -> None:
+def test_editing_files_saves_no_plan(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
     project.apply()
@@ -481,7 +483,7 @@ def test_editing_files_makes_no_plan(tmp_path: Path) -> None:
 
 
 def model(slug: str, **settings: str) -> dict[str, Any]:
-    """A custom model whose own configuration no schema describes, so that it may hold secrets."""
+    """Custom model whose configuration no schema describes, so that it can hold secrets."""
     extra = {"configurations": settings} if settings else {}
     custom = {"is_custom": True, "base_model_slug": "gpt-4o", "enabled": True}
     return {"slug": slug, **custom, **extra}
@@ -514,7 +516,7 @@ def test_an_undo_restores_references_inside_models(
     assert files["diagnostics"] == []
     models = yaml.safe_load(path.read_text())["models"]
     assert models == [model("first"), model("second", **before)]
-    # The same undo through the API leaves every other model alone.
+    # The same undo through the API does not change the other models.
     undo(project, run)
     carry_out(project)
     assert store(project) == was

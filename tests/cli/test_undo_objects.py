@@ -1,4 +1,4 @@
-"""An undo, and a prune, change the objects that runs have made, and no other under their slugs."""
+"""Undo and prune change only objects that runs have created, not others with the same slugs."""
 
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,9 @@ def project(tmp_path: Path) -> Here:
     return found
 
 
-def test_an_undo_of_a_create_leaves_what_somebody_else_made_there_since(project: Here) -> None:
+def test_an_undo_of_a_create_keeps_an_integration_that_another_client_created_since(
+    project: Here,
+) -> None:
     project.integration("new")
     project.apply()
     theirs = taken_over(project, "new")
@@ -69,7 +71,9 @@ def test_an_undo_of_a_create_leaves_what_somebody_else_made_there_since(project:
     assert identity(project, "new") == theirs
 
 
-def test_an_undo_of_a_create_deletes_what_a_later_run_of_ours_made_anew(project: Here) -> None:
+def test_an_undo_of_a_create_deletes_an_integration_that_a_later_run_created_again(
+    project: Here,
+) -> None:
     project.integration("new")
     project.apply()
     created = runs(project)[-1]
@@ -111,7 +115,7 @@ def test_prune_managed_deletes_no_other_object_under_a_withdrawn_slug(project: H
     project.apply()
     theirs = taken_over(project, "gone")
     project.remove("gone")
-    for _ in range(2):  # what is known of it must not be lost by an apply either
+    for _ in range(2):  # an apply must not lose its record either
         plan = project.plan()
         assert (plan["actions"], codes(plan)) == ([], ["another-object"])
         assert plan["unmanaged"] == ["gone"]
@@ -122,7 +126,7 @@ def test_prune_managed_deletes_no_other_object_under_a_withdrawn_slug(project: H
     assert (actions(plan), codes(plan)) == ({"gone": "delete"}, ["another-object"])
 
 
-def test_a_declared_slug_of_another_object_is_named_and_then_taken_over(project: Here) -> None:
+def test_a_declared_slug_of_another_object_is_reported_and_adopted(project: Here) -> None:
     project.integration("alpha")
     project.apply()
     taken_over(project, "alpha")
@@ -137,7 +141,7 @@ def test_a_declared_slug_of_another_object_is_named_and_then_taken_over(project:
 
 @pytest.mark.parametrize("before", [None, "ws-one"])
 @pytest.mark.parametrize("after", [None, "ws-one", "ws-two"])
-def test_a_replace_between_scopes_goes_back(
+def test_a_replace_between_scopes_is_undone(
     project: Here, before: str | None, after: str | None
 ) -> None:
     if before == after:
@@ -153,7 +157,7 @@ def test_a_replace_between_scopes_goes_back(
     assert store(project) == was
 
 
-def test_a_replace_of_the_provider_goes_back_with_all_it_had(project: Here) -> None:
+def test_a_replace_of_the_provider_is_undone_with_all_fields(project: Here) -> None:
     project.integration(
         "alpha",
         description="one",
@@ -169,7 +173,7 @@ def test_a_replace_of_the_provider_goes_back_with_all_it_had(project: Here) -> N
     assert store(project) == was
 
 
-def test_a_header_that_the_run_added_is_taken_away_and_the_others_stay(project: Here) -> None:
+def test_an_added_header_is_removed_and_the_others_are_kept(project: Here) -> None:
     plain = {"openai_project": "p", "custom_headers": {"X-Team": "search"}}
     project.integration("alpha", configurations=plain)
     project.apply()
@@ -187,7 +191,7 @@ def test_a_header_that_the_run_added_is_taken_away_and_the_others_stay(project: 
     assert SECOND not in (project.folder / "undo.json").read_text()
 
 
-def test_a_key_that_the_run_added_cannot_be_taken_away_and_is_named(project: Here) -> None:
+def test_an_added_key_cannot_be_removed_and_is_named(project: Here) -> None:
     mapped = {"secret_mappings": [{"target_field": "key", "secret_reference_id": "ref"}]}
     project.integration("alpha", key=None, **mapped)
     project.apply()
@@ -200,7 +204,7 @@ def test_a_key_that_the_run_added_cannot_be_taken_away_and_is_named(project: Her
     assert codes(plan) == ["key-kept"]
 
 
-def test_a_removed_header_comes_back_by_its_reference_and_a_literal_is_named(
+def test_a_removed_header_is_restored_by_its_reference_and_a_literal_is_named(
     project: Here,
 ) -> None:
     project.integration("alpha", configurations={"custom_headers": HEADERS})
@@ -231,7 +235,7 @@ def test_an_undo_of_a_delete_is_not_refused_over_a_literal_header(project: Here)
     assert store(project) == was
 
 
-def test_a_literal_header_is_found_again_in_the_commit_of_an_earlier_run(
+def test_a_literal_header_is_restored_from_the_commit_of_an_earlier_run(
     project: Here,
 ) -> None:
     git(project.folder, "init", "-q")
@@ -248,7 +252,7 @@ def test_a_literal_header_is_found_again_in_the_commit_of_an_earlier_run(
     assert store(project) == was
 
 
-def test_a_value_that_is_another_by_now_is_named(project: Here) -> None:
+def test_a_value_that_has_changed_since_is_named(project: Here) -> None:
     project.integration("alpha")
     project.apply()
     project.remove("alpha")
@@ -277,7 +281,7 @@ def test_a_value_that_is_another_by_now_is_named(project: Here) -> None:
     ],
 )
 @pytest.mark.parametrize("empty", [None, ...], ids=["null", "absent"])
-def test_a_field_that_was_null_or_absent_is_so_again(
+def test_a_field_that_was_null_or_absent_is_restored_as_such(
     project: Here, field: str, value: Any, empty: Any
 ) -> None:
     project.integration("alpha", **({} if empty is ... else {field: empty}))
@@ -292,7 +296,7 @@ def test_a_field_that_was_null_or_absent_is_so_again(
 
 
 @pytest.mark.parametrize("headers", [{"X-Team": "search"}, {}, ...])
-def test_edited_files_lose_what_the_run_added_and_get_back_what_it_removed(
+def test_edited_files_lose_added_values_and_regain_removed_ones(
     project: Here, headers: Any
 ) -> None:
     few = {"openai_project": "p", **({} if headers is ... else {"custom_headers": headers})}

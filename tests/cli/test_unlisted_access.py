@@ -1,4 +1,4 @@
-"""Access that no file lists is reported: the list counts it, without further reads."""
+"""Undeclared access is reported from the counts of the list, without further reads."""
 
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ def test_an_audit_warns_of_an_undeclared_host_and_the_plan_is_applied_without_it
         assert at.run("apply", saved).code == 0
 
 
-def test_the_command_that_a_drift_names_declares_what_no_file_did(tmp_path: Path) -> None:
+def test_the_command_in_a_drift_report_declares_undeclared_access(tmp_path: Path) -> None:
     with scene(tmp_path) as at:
         at.exists("alpha")
         tune = {"slug": "tune", "enabled": True, "is_custom": True, "base_model_slug": "gpt-5"}

@@ -1,4 +1,4 @@
-"""Usage of integrations: what a plan shows, what stays, and what an incomplete read means."""
+"""Usage of integrations: what a plan shows and blocks, and how incomplete reads count."""
 
 import json
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ ANTHROPIC = {
 
 @contextmanager
 def graph(folder: Path, *faults: Fault, **switches: Any) -> Iterator[Scene]:
-    """Serve the seed `usage`; the files declare two of its integrations, as they are."""
+    """Serve the seed `usage`; the files declare two of its integrations unchanged."""
     world = World(switches=Switches.parse(switches))
     apply_seed(world.remote, "usage")
     config = {"name": "Canary", "workspace_id": "ws-search", "config": {"api_key": CANARY}}
@@ -81,7 +81,7 @@ def asked(scene: Scene) -> list[Request]:
     return [r for r in scene.upstream.requests if r.path.startswith(USERS)]
 
 
-def test_a_plan_shows_who_uses_what_it_deletes(tmp_path: Path) -> None:
+def test_a_plan_shows_the_users_of_deleted_integrations(tmp_path: Path) -> None:
     with graph(tmp_path) as scene:
         text = scene.run("plan")
         assert f"    {LINE}\n" in text.out
@@ -102,7 +102,7 @@ def test_a_plan_shows_who_uses_what_it_deletes(tmp_path: Path) -> None:
         jsonschema.Draft202012Validator(schema).validate(plan)
 
 
-def test_nothing_of_a_config_but_slugs_is_ever_shown(tmp_path: Path) -> None:
+def test_only_the_slug_of_a_config_is_shown(tmp_path: Path) -> None:
     with graph(tmp_path) as scene:
         scene.config(usage=True, limits={"used_removals": 9})
         shown = []
@@ -123,7 +123,7 @@ def test_nothing_of_a_config_but_slugs_is_ever_shown(tmp_path: Path) -> None:
             assert not any(secret.encode() in content for content in files)
 
 
-def test_nothing_is_read_without_the_setting_or_without_a_loss(tmp_path: Path) -> None:
+def test_usage_is_not_read_without_the_setting_or_without_a_removal(tmp_path: Path) -> None:
     with graph(tmp_path) as scene:
         scene.config()
         off = planned(scene)
@@ -136,7 +136,7 @@ def test_nothing_is_read_without_the_setting_or_without_a_loss(tmp_path: Path) -
         assert asked(scene) == []
 
 
-def test_what_is_used_is_blocked_unless_it_is_allowed(tmp_path: Path) -> None:
+def test_a_removal_of_a_used_integration_is_blocked_unless_allowed(tmp_path: Path) -> None:
     with graph(tmp_path) as scene:
         plan = planned(scene)
         assert action(plan, "openai-main")["blocked_by"] == ["in-use"]
@@ -154,7 +154,7 @@ def test_what_is_used_is_blocked_unless_it_is_allowed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("limit", "blocked"), [(0, True), (1, True), (2, False)])
-def test_a_limit_counts_removals_of_what_is_used(
+def test_the_limit_counts_removals_of_used_integrations(
     tmp_path: Path, limit: int, *, blocked: bool
 ) -> None:
     with graph(tmp_path) as scene:
@@ -226,19 +226,19 @@ def test_a_disabled_model_is_a_removal_and_a_rotation_is_only_shown(
 
 def test_a_replace_removes_what_it_replaces(tmp_path: Path) -> None:
     with graph(tmp_path) as scene:
-        # The provider of an integration cannot be changed.
+        # The provider of an integration is immutable.
         scene.file("anthropic-eu", **{**ANTHROPIC, "ai_provider_id": "openai"}, prune=...)
         plan = planned(scene, "--allow-replace")
         assert action(plan, "anthropic-eu")["action"] == "replace"
         assert "in-use" in action(plan, "anthropic-eu")["blocked_by"]
 
 
-# Each path and each status once; tests/remote/test_usage.py has all pairs.
+# Each path and each status once; tests/remote/test_usage.py tests all pairs.
 DENIALS = list(zip(USERS, (401, 403, 404), strict=True))
 
 
 @pytest.mark.parametrize(("path", "status"), DENIALS)
-def test_without_the_scope_a_plan_is_the_same_but_for_one_notice(
+def test_without_the_scope_a_plan_has_one_more_notice(
     tmp_path: Path, path: str, status: int
 ) -> None:
     fault = Fault(kind=FaultKind.STATUS, path=f"^{path}$", status=status, code="AB03", times=-1)
@@ -261,7 +261,7 @@ def test_without_the_scope_a_plan_is_the_same_but_for_one_notice(
 @pytest.mark.parametrize(
     "scope", ["workspaces.list", "providers.list", "configs.list"], ids=lambda scope: scope
 )
-def test_a_missing_scope_is_named_to_the_one_who_asks(tmp_path: Path, scope: str) -> None:
+def test_get_used_by_names_a_missing_scope(tmp_path: Path, scope: str) -> None:
     with graph(tmp_path, denied_scopes=scope) as scene:
         done = scene.run("get", "openai-main", "--used-by", "--format", "json")
         assert done.code == 0
@@ -274,7 +274,7 @@ def test_a_missing_scope_is_named_to_the_one_who_asks(tmp_path: Path, scope: str
         assert scope in check["hint"]
 
 
-# None of them is retried; tests/remote/test_usage.py has the others, in virtual time.
+# None of these is retried; tests/remote/test_usage.py tests the others in virtual time.
 FAULTS = [
     *(Fault(kind=FaultKind.WRONG_TOTAL, path=f"^{path}$", times=-1) for path in USERS),
     Fault(kind=FaultKind.EDIT, path="^/providers$", times=-1, merge={"data": [{"slug": "x"}]}),
@@ -284,7 +284,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f"{f.kind.value}{f.status or ''}{f.path}")
-def test_what_was_not_read_completely_is_never_unused(tmp_path: Path, fault: Fault) -> None:
+def test_an_incomplete_read_never_counts_as_unused(tmp_path: Path, fault: Fault) -> None:
     with graph(tmp_path, fault) as scene:
         (scene.project.files / "integrations" / "bedrock-us.yaml").unlink()
         plan = planned(scene)
@@ -300,7 +300,7 @@ def test_what_was_not_read_completely_is_never_unused(tmp_path: Path, fault: Fau
 
 
 def test_one_workspace_that_is_denied_is_a_gap(tmp_path: Path) -> None:
-    # The other workspaces show that the key may list providers.
+    # The other workspaces show that the key can list providers.
     fault = Fault(kind=FaultKind.STATUS, path="^/providers$", status=403, code="AB03")
     with graph(tmp_path, fault) as scene:
         plan = planned(scene)
@@ -315,7 +315,7 @@ def test_a_list_that_fails_once_is_read_again(tmp_path: Path) -> None:
         assert action(planned(scene), "openai-main")["used_by"]["complete"] is True
 
 
-def test_an_approval_outlives_new_users_and_the_guard_does_not(tmp_path: Path) -> None:
+def test_new_users_do_not_void_an_approval_but_trigger_the_guard(tmp_path: Path) -> None:
     with graph(tmp_path) as scene:
         (scene.project.files / "integrations" / "bedrock-us.yaml").unlink()
         scene.file("openai-main", name="OpenAI", key=...)
@@ -361,7 +361,7 @@ def test_doctor_checks_the_scopes_only_where_they_are_needed(tmp_path: Path) -> 
         assert len(asked(scene)) == before
 
 
-def test_configs_that_cannot_be_read_are_possible_users(tmp_path: Path) -> None:
+def test_unreadable_configs_count_as_possible_users(tmp_path: Path) -> None:
     with graph(tmp_path, denied_scopes="configs.read") as scene:
         line = "used by 3 providers in 2 workspaces (ws-search, ws-support), possibly 7 configs"
         assert line in scene.run("plan").out
@@ -380,7 +380,7 @@ def test_configs_that_cannot_be_read_are_possible_users(tmp_path: Path) -> None:
     ("setting", "line"),
     [('"yes"', "usage"), ("1", "usage"), ("null", "usage"), ('{"on": true}', "usage")],
 )
-def test_a_setting_that_is_no_boolean_is_an_error_at_its_place(
+def test_a_setting_that_is_not_a_boolean_is_an_error_at_its_line(
     tmp_path: Path, setting: str, line: str
 ) -> None:
     project = Here(tmp_path)
@@ -394,7 +394,7 @@ def test_a_setting_that_is_no_boolean_is_an_error_at_its_place(
 
 
 @pytest.mark.parametrize("limit", ["-1", "true", "1.5", '"2"'])
-def test_a_limit_that_is_no_count_is_an_error(tmp_path: Path, limit: str) -> None:
+def test_a_limit_that_is_not_a_count_is_an_error(tmp_path: Path, limit: str) -> None:
     project = Here(tmp_path)
     project.config(usage=True, limits={"used_removals": "X"})
     path = project.files / "reconcile.yaml"

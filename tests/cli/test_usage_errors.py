@@ -1,4 +1,4 @@
-"""Mistakes in the command line: what was probably meant, and the help of the right command."""
+"""Command line errors: the likely correction, and the help of the right command."""
 
 import pytest
 
@@ -43,7 +43,7 @@ def test_an_option_of_another_tool_or_a_typo_names_the_right_one(
 
 
 @pytest.mark.parametrize("words", [("plan", "--xyzzy"), ("plan", "--yes"), ("plan", "-z")])
-def test_an_option_that_is_like_none_suggests_none(words: tuple[str, ...]) -> None:
+def test_an_option_that_resembles_no_other_gets_no_suggestion(words: tuple[str, ...]) -> None:
     assert "Did you mean" not in said(*words)
 
 
@@ -58,7 +58,7 @@ def test_each_suggestion_exists(name: str) -> None:
     assert meant in {*COMMANDS, *options}
 
 
-def test_a_slug_as_an_argument_names_the_option_that_selects() -> None:
+def test_a_slug_as_an_argument_suggests_the_selector_option() -> None:
     assert "use `--only GLOB`" in said("plan", "openai-main")
     assert "use `--only GLOB`" not in said("validate", "openai-main")
 

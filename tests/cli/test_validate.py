@@ -30,7 +30,7 @@ def test_targets_of_one_environment_are_checked_each_with_its_known_fields(
     known = {"known_fields": {"openai": ["region_hint"]}}
     configure(project, **{vouching: {**HERE, **known}, plain: HERE})
     project.integration("alpha", configurations={"region_hint": "${env:SECRET_KEY}"})
-    # A field that one target declares plain cannot hold a reference there.
+    # A field that a target lists in `known_fields` cannot hold a reference there.
     codes = sorted(code for code, _ in validated(project))
     assert codes == ["reference-not-allowed", "unknown-configuration-field"]
     assert [code for code, _ in validated(project, "--target", vouching)] == codes[:1]
@@ -64,7 +64,7 @@ targets:
         ("version:", "versoin:", 1),
     ],
 )
-def test_a_misspelt_name_in_the_configuration_is_one_problem(
+def test_a_misspelt_name_in_the_configuration_is_reported_once(
     tmp_path: Path, right: str, wrong: str, line: int
 ) -> None:
     project = Here(tmp_path)
@@ -78,7 +78,7 @@ def test_a_misspelt_name_in_the_configuration_is_one_problem(
     ("field", "value", "wrong"),
     [("name", "Alpha", "nmae"), ("ai_provider_id", "openai", "ai_provider_ids")],
 )
-def test_a_misspelt_name_in_an_integration_is_one_problem(
+def test_a_misspelt_name_in_an_integration_is_reported_once(
     tmp_path: Path, field: str, value: str, wrong: str
 ) -> None:
     project = Here(tmp_path)
@@ -110,7 +110,7 @@ URLS = (
 
 @pytest.mark.parametrize("url", URLS)
 @pytest.mark.parametrize("indent", [None, 1])
-def test_no_other_problem_shows_what_a_url_hides(
+def test_no_diagnostic_shows_a_password_in_a_url(
     tmp_path: Path, url: str, indent: int | None
 ) -> None:
     project = Here(tmp_path)

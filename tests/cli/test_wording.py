@@ -20,7 +20,7 @@ def test_a_saved_drift_report_is_shown_in_every_format(tmp_path: Path, style: st
     assert style != "json" or shown.out == report.out
 
 
-def test_an_empty_base_is_a_wrong_command_line_that_says_what_to_do(tmp_path: Path) -> None:
+def test_an_empty_base_is_a_usage_error_with_a_hint(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
     done = project.run("plan", "--base", "")
@@ -59,7 +59,7 @@ def test_a_reference_with_a_default_is_an_error_that_does_not_show_it(
         assert "canary77" not in done.out + done.err
 
 
-def test_a_null_where_a_text_is_needed_has_a_hint(tmp_path: Path) -> None:
+def test_null_in_place_of_a_string_has_a_hint(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha", name=None)
     found = project.run("validate", "--format", "json").json["diagnostics"]
@@ -78,7 +78,7 @@ def test_an_undo_lists_nothing_that_no_file_declares(tmp_path: Path) -> None:
     assert plan["undeclared"] == []
 
 
-def test_a_place_is_never_broken(tmp_path: Path) -> None:
+def test_a_location_is_never_wrapped(tmp_path: Path) -> None:
     project = Here(tmp_path)
     deep = "a-long-folder-name/" * 5
     project.integration("alpha").rename(project.files / "integrations" / "moved.yaml")
@@ -89,7 +89,7 @@ def test_a_place_is_never_broken(tmp_path: Path) -> None:
     assert f"source: desired-state/integrations/{deep}alpha.yaml:1\n" in said
 
 
-def test_a_saved_plan_is_shown_without_a_ledger_that_was_not_read(tmp_path: Path) -> None:
+def test_a_saved_plan_is_shown_without_a_ledger_state(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
     assert project.run("plan", "--out", "plan.json").code == 0
@@ -107,7 +107,7 @@ def test_a_missing_file_of_a_secret_has_a_hint(tmp_path: Path) -> None:
     assert "hint: create the file, or correct the path in the reference" in done.out + done.err
 
 
-def test_valid_without_any_integration_is_said(tmp_path: Path) -> None:
+def test_validate_states_that_there_are_no_integrations(tmp_path: Path) -> None:
     project = Here(tmp_path)
     assert "no integration is declared" in project.run("validate").out
     project.integration("alpha")

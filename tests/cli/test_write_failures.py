@@ -14,7 +14,7 @@ from tests.cli.project import Here
 
 @contextmanager
 def files_up_to(size: int) -> Iterator[None]:
-    """Limit the size of any file that this process writes, like a disk with little space."""
+    """Limit the size of files that this process writes, like a nearly full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -36,7 +36,7 @@ def files_up_to(size: int) -> Iterator[None]:
         (errno.EIO, "check the permissions and the free space"),
     ],
 )
-def test_the_hint_follows_the_reason(number: int, words: str) -> None:
+def test_the_hint_depends_on_the_error(number: int, words: str) -> None:
     assert words in write_hint(OSError(number, "reason"))
 
 

@@ -1,4 +1,4 @@
-"""The simulator for tests: the same requests in the process and over a loopback socket."""
+"""Simulator for tests: the same requests in the process and over a loopback socket."""
 
 import asyncio
 import itertools
@@ -39,7 +39,7 @@ class Answer:
 
 
 class Api(Protocol):
-    """A way to reach a simulated API."""
+    """Access to a simulated API."""
 
     remote: SimulatedAPI
 
@@ -69,7 +69,7 @@ class ManualClock:
 
 
 def make_remote(switches: Switches | None = None, clock: ManualClock | None = None) -> SimulatedAPI:
-    """Build a simulated API whose ids count up and whose clock ticks with each reading."""
+    """Build a simulated API whose ids count up and whose clock advances with each reading."""
     count = itertools.count(1)
     return SimulatedAPI(
         switches or Switches(),
@@ -159,7 +159,7 @@ def served(service: ApiService) -> Iterator[str]:
 
 @contextmanager
 def reach(way: str, switches: Switches | None = None) -> Iterator[Api]:
-    """Build an empty simulated API, and yield a way to reach it."""
+    """Build an empty simulated API, and yield access to it."""
     remote = make_remote(switches)
     if way == "in process":
         yield InProcess(remote)

@@ -1,4 +1,4 @@
-"""Each fact is tested in the process and over a socket."""
+"""Fixtures that test each fact in the process and over a socket."""
 
 from collections.abc import Iterator
 

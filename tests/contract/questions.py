@@ -8,7 +8,7 @@ ROW = re.compile(r"^\|.*\| (?P<switch>.*) \| (?P<probe>.*) \|$", re.MULTILINE)
 
 
 def open_questions() -> list[dict[str, list[str]]]:
-    """Return the names in each row: the switch of the simulator, the answers of the probe."""
+    """Return the names in each row: the simulator's switch and the probe's answers."""
     text = (PACKAGE / "remote/API.md").read_text(encoding="utf-8")
     section = text.partition("\n## 9. ")[2].partition("\n## 10. ")[0]
     rows = ROW.finditer(section.partition("|---|---|---|---|")[2])

@@ -256,7 +256,7 @@ def test_5_2_a_workspace_with_access_gets_no_provider(api: Api) -> None:
     assert api.remote.providers == []
 
 
-def test_4_a_refused_grant_leaves_no_provider(api: Api) -> None:
+def test_4_a_refused_grant_creates_no_provider(api: Api) -> None:
     other = openai("other", workspace_id="ws-b", default_provider_slug="mine")
     assert api.call("POST", "/integrations", other).status == 200
     both = [{"id": "ws-a", "enabled": True}, {"id": "ws-b", "enabled": True}]

@@ -31,7 +31,7 @@ def test_1_4_a_mask_is_null_when_there_is_no_key(api: Api) -> None:
     assert detail(api, openai(key=..., secret_mappings=[mapping]))["masked_key"] is None
 
 
-def test_1_4_a_short_key_is_masked_whole(api: Api) -> None:
+def test_1_4_a_short_key_is_masked_completely(api: Api) -> None:
     assert detail(api, openai(key="short"))["masked_key"] == "*****"
 
 
@@ -42,7 +42,7 @@ def test_1_4_a_secret_field_is_returned_as_a_masked_field(api: Api) -> None:
     assert shown["azure_entra_client_id"] == "client"
 
 
-def test_1_4_a_secret_object_is_masked_whole(api: Api) -> None:
+def test_1_4_a_secret_object_is_masked_completely(api: Api) -> None:
     body = hosted(
         "vertex-ai",
         vertex_auth_type="serviceAccount",

@@ -84,14 +84,14 @@ def test_1_1_last_updated_at_is_null_until_the_first_update(api: Api) -> None:
     assert get(api)["last_updated_at"] is not None
 
 
-def test_1_1_there_is_no_such_path_as_admin_integrations(api: Api) -> None:
+def test_1_1_the_path_admin_integrations_does_not_exist(api: Api) -> None:
     assert api.call("GET", "/admin/integrations").status == 404
 
 
 # §1.2 List
 
 
-def test_1_2_the_envelope_has_object_total_and_data_and_nothing_else(api: Api) -> None:
+def test_1_2_the_envelope_has_only_object_total_and_data(api: Api) -> None:
     assert api.call("GET", "/integrations").body == {"object": "list", "total": 0, "data": []}
 
 
@@ -291,7 +291,7 @@ def test_2_a_list_of_mappings_replaces_all_and_an_empty_one_clears(api: Api) -> 
     assert get(api)["secret_mappings"] is None
 
 
-def test_2_configurations_are_replaced_whole_by_default(api: Api) -> None:
+def test_2_configurations_are_replaced_completely_by_default(api: Api) -> None:
     create(api, openai(configurations={"openai_project": "p", "openai_organization": "o"}))
     put(api, {"configurations": {"openai_project": "q"}})
     assert get(api)["configurations"] == {"openai_project": "q"}

@@ -51,7 +51,7 @@ def test_every_operation_of_the_table_has_a_handler(name: OperationName) -> None
 def test_every_other_method_is_refused(path: str) -> None:
     remote, _ = with_one()
     taken = {operation.method for operation in OPERATIONS.values() if operation.path == path}
-    # The tool never creates these; other clients do.
+    # `reconcile` never creates these; other clients do.
     taken |= {"POST"} if path in CREATES else set()
     for method in {"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"} - taken:
         answer = remote.handle(Request(method, path.replace("{slug}", "openai-main"), {}, {}))

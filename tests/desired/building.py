@@ -22,7 +22,7 @@ OPENAI = "slug: a\nname: A\nai_provider_id: openai\n"
 
 
 def files(content: dict[str, str | bytes] | None = None, *, config: str = CONFIG) -> MemorySource:
-    """Make a source of `reconcile.yaml` and whatever else is given."""
+    """Build a source with `reconcile.yaml` and the given files."""
     named = {"reconcile.yaml": config, **(content or {})}
     return MemorySource(
         {p: dedent(c).encode() if isinstance(c, str) else c for p, c in named.items()}
@@ -36,7 +36,7 @@ def loaded(
     target: str | None = None,
     base_url: str | None = None,
 ) -> Loaded:
-    """Load such a source."""
+    """Load a source with these files."""
     return load(
         files(content, config=config),
         target_name=target,
@@ -46,19 +46,19 @@ def loaded(
 
 
 def integration(text: str, *, slug: str = "a") -> Loaded:
-    """Load a source whose only integration is this text."""
+    """Load a source whose only integration file has this text."""
     return loaded({f"integrations/{slug}.yaml": text})
 
 
 def declared(text: str, *, slug: str = "a") -> Declared:
-    """Load an integration that is right."""
+    """Load a valid integration."""
     result = integration(text, slug=slug)
     assert result.state is not None, result.diagnostics
     return result.state.integrations[slug]
 
 
 def places(diagnostics: tuple[Diagnostic, ...]) -> list[tuple[str, str, int, int]]:
-    """Return code, file, line and column of each finding."""
+    """Return the code, file, line and column of each diagnostic."""
     return [
         (d.code, d.at.file.removeprefix("desired-state/"), d.at.line, d.at.column)
         for d in diagnostics

@@ -1,4 +1,4 @@
-"""One cause of a 400, and the files that show it; a source is a repository and a path in it."""
+"""Causes of a 400, and files that contain them; a source is a repository and a path in it."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ GATEWAY_160 = "Portkey-AI/gateway: issue 160"
 
 @dataclass(frozen=True)
 class Cause:
-    """One cause of a 400; `files` cannot show it where `code` is None."""
+    """Cause of a 400; without a `code`, files cannot show it."""
 
     what: str
     source: str

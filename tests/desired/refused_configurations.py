@@ -1,4 +1,4 @@
-"""What the API refuses in `configurations`: modes, required fields, hosts, deployments."""
+"""Values of `configurations` that the API refuses: modes, required fields, hosts, deployments."""
 
 from tests.desired.refused import (
     API,

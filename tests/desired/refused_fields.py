@@ -1,4 +1,4 @@
-"""What the API refuses in the other fields: names, mappings, prices, models, access."""
+"""Values of other fields that the API refuses: names, mappings, prices, models, access."""
 
 from tests.desired.refused import (
     API,

@@ -1,4 +1,4 @@
-"""Files are replaced whole or stay as they were; nothing else is left in their folder."""
+"""Files are replaced atomically or left unchanged, without temporary files in their folder."""
 
 import resource
 import stat
@@ -20,7 +20,7 @@ NAME = "run-1.json"
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """Let every write fail that makes a file longer than ten bytes."""
+    """Fail every write that makes a file longer than ten bytes."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
     try:
@@ -43,7 +43,7 @@ def pulled(folder: Path) -> None:
 
 @pytest.mark.parametrize("write", [checkpoint, saved, pulled])
 @pytest.mark.parametrize("before", [None, b"old"])
-def test_a_write_that_fails_leaves_the_folder_as_it_was(
+def test_a_failed_write_leaves_the_folder_unchanged(
     tmp_path: Path, write: Callable[[Path], None], before: bytes | None
 ) -> None:
     if before is not None:
@@ -54,13 +54,13 @@ def test_a_write_that_fails_leaves_the_folder_as_it_was(
     assert before is None or (tmp_path / NAME).read_bytes() == before
 
 
-def test_a_checkpoint_is_for_its_user_alone_and_can_be_resumed(tmp_path: Path) -> None:
+def test_a_checkpoint_is_readable_only_by_its_user_and_can_be_resumed(tmp_path: Path) -> None:
     checkpoint(tmp_path / "runs")
     assert stat.S_IMODE((tmp_path / "runs" / NAME).stat().st_mode) == 0o600
     assert resume(tmp_path / "runs", "run-1", operation=FleetOperation.PLAN).outcomes == {}
 
 
-def test_a_file_keeps_its_mode_whatever_the_length_of_its_name(tmp_path: Path) -> None:
+def test_a_file_keeps_its_mode_for_any_length_of_its_name(tmp_path: Path) -> None:
     path = tmp_path / ("n" * 255)
     path.touch(mode=0o640)
     replace_file(path, b"new")

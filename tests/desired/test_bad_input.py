@@ -1,4 +1,4 @@
-"""Every kind of mistake is reported with a code and a location, and none raises."""
+"""Every kind of error in files is reported with a code and a location, and none raises."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ AZURE = "slug: a\nname: A\nai_provider_id: azure-openai\n"
         pytest.param("- slug: a\n", "wrong-type", 1, 1, id="a list"),
     ],
 )
-def test_a_file_that_cannot_be_read_says_why_and_where(
+def test_an_unreadable_file_is_reported_with_reason_and_location(
     text: str | bytes, code: str, line: int, column: int
 ) -> None:
     result = loaded({A: text})
@@ -149,7 +149,7 @@ def test_every_conflict_is_named() -> None:
         (AZURE + "configurations: [x]\n", "wrong-type", 4, 17),
     ],
 )
-def test_an_integration_that_is_wrong_says_what_and_where(
+def test_an_invalid_integration_is_reported_with_reason_and_location(
     text: str, code: str, line: int, column: int
 ) -> None:
     result = integration(text)
@@ -182,7 +182,7 @@ def test_a_slug_in_two_files_names_both() -> None:
     assert "desired-state/integrations/a.yaml:1" in result.diagnostics[0].summary
 
 
-def test_what_a_refused_key_holds_causes_no_error_elsewhere() -> None:
+def test_the_value_of_a_refused_key_causes_no_other_error() -> None:
     others = "".join(f"other{number}: {{x: 1}}\n" for number in range(8))
     result = integration(OPENAI + "tags: {x: a}\ntags: {x: b}\n" + others)
     duplicates = [found for found in result.diagnostics if found.code == "duplicate-key"]
@@ -206,7 +206,7 @@ def test_a_duplicate_key_names_both_lines() -> None:
         (OPENAI + "pricing_adjustments: {multiplier: {default: '0.8'}}\n", "without quotes"),
     ],
 )
-def test_hints_name_what_was_probably_meant(text: str, hint: str) -> None:
+def test_hints_suggest_the_likely_correction(text: str, hint: str) -> None:
     assert any(hint in d.hint for d in integration(text).diagnostics)
 
 
@@ -249,7 +249,7 @@ def test_an_environment_that_no_target_names_is_mentioned() -> None:
     ]
 
 
-def test_an_ending_in_capitals_is_read_like_any_other(tmp_path: Path) -> None:
+def test_an_upper_case_extension_is_read(tmp_path: Path) -> None:
     (tmp_path / "integrations").mkdir()
     (tmp_path / "reconcile.yaml").write_text(CONFIG)
     (tmp_path / "integrations/a.YAML").write_text(OPENAI)
@@ -259,7 +259,7 @@ def test_an_ending_in_capitals_is_read_like_any_other(tmp_path: Path) -> None:
     assert list(result.state.integrations) == ["a"]
 
 
-def test_a_finding_looks_as_promised() -> None:
+def test_a_diagnostic_has_the_documented_format() -> None:
     result = integration("slug: a\nname: A\ndescripton: Customer traffic\nai_provider_id: openai\n")
     assert as_text(result.diagnostics) == (
         "error[unknown-field]: `descripton` is not a field of an integration\n"

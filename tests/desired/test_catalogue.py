@@ -1,4 +1,4 @@
-"""The pinned catalogue: its shapes, its digest, and what it says about the models of files."""
+"""The pinned catalogue: its formats, its digest, and its diagnostics for the models in files."""
 
 import json
 import time
@@ -18,7 +18,7 @@ CODES = {"model-unknown", "model-retiring", "model-retired"}
 
 
 class Folder:
-    """Folder of files with one target, and a catalogue that is pinned when it is written."""
+    """Folder of files with one target; a catalogue is pinned when it is written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -61,7 +61,7 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def litellm(**models: str | None) -> dict[str, Any]:
-    """Return LiteLLM's shape for OpenAI, with the date of each model."""
+    """Return a catalogue of OpenAI in LiteLLM's format, with the date of each model."""
     document: dict[str, Any] = {
         "sample_spec": {"litellm_provider": "one of many", "deprecation_date": "a date"}
     }
@@ -139,7 +139,7 @@ def test_both_shapes_are_read(folder: Folder, shape: str) -> None:
     ]
 
 
-def test_each_is_reported_at_the_line_of_the_model(folder: Folder) -> None:
+def test_each_problem_is_reported_at_the_line_of_the_model(folder: Folder) -> None:
     folder.catalogue(litellm(gpt_4o="2026-11-29", gpt_5="2026-11-30"))
     folder.write(
         "integrations/main.yaml",
@@ -170,7 +170,7 @@ def test_a_model_of_an_overlay_is_reported_in_the_overlay(folder: Folder) -> Non
     assert found.at.line == 3
 
 
-def test_without_a_catalogue_nothing_is_said(folder: Folder) -> None:
+def test_without_a_catalogue_nothing_is_reported(folder: Folder) -> None:
     folder.integration("main", models=models("gpt-nonsense"))
     assert folder.found() == []
 
@@ -208,7 +208,7 @@ SILENT: list[tuple[str, str, dict[str, Any]]] = [
 @pytest.mark.parametrize(
     ("provider", "fields"), [case[1:] for case in SILENT], ids=[case[0] for case in SILENT]
 )
-def test_only_what_the_catalogue_can_know_is_reported(
+def test_only_names_that_the_catalogue_can_know_are_reported(
     folder: Folder, provider: str, fields: dict[str, Any]
 ) -> None:
     document = litellm(gpt_4="2026-12-06", gpt_5=None)
@@ -261,7 +261,7 @@ def test_a_date_that_cannot_be_read_is_a_warning_where_it_matters(folder: Folder
 
 
 @pytest.mark.parametrize("text", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+14:00"])
-def test_an_instant_beyond_all_dates_is_one_that_cannot_be_read(folder: Folder, text: str) -> None:
+def test_a_date_out_of_range_is_unreadable(folder: Folder, text: str) -> None:
     folder.catalogue(litellm(gpt_4=text))
     folder.integration("main", models=models("gpt-4"))
     assert [code for code, _ in folder.found()] == ["catalogue-date"]
@@ -305,7 +305,7 @@ def test_a_second_entry_does_not_hide_a_retirement(folder: Folder, name: str) ->
 
 
 @pytest.mark.parametrize("dates", [("2026-12-06", None), (None, "2026-12-06")])
-def test_a_model_of_two_parts_retires_if_one_of_them_says_so(
+def test_a_model_with_two_entries_retires_if_one_of_them_has_a_date(
     folder: Folder, dates: tuple[str | None, ...]
 ) -> None:
     parts = [
@@ -344,7 +344,7 @@ def named(diagnostics: tuple[Diagnostic, ...], code: str) -> set[str]:
     return {d.summary.split("`")[1] for d in diagnostics if d.code == code}
 
 
-# The ends of the day in the inner loop; between them in CI.
+# Fast tests use the ends of the day; CI also uses hours in between.
 ZONES = [
     "Pacific/Kiritimati",
     "Pacific/Pago_Pago",
@@ -361,9 +361,7 @@ def zone(request: pytest.FixtureRequest) -> Iterator[str]:
     time.tzset()
 
 
-def test_of_200_models_all_and_only_those_that_retire_are_reported(
-    folder: Folder, zone: str
-) -> None:
+def test_all_and_only_the_retiring_models_of_200_are_reported(folder: Folder, zone: str) -> None:
     dates = world(folder)
     for threshold in (90, 30, 7, 1, 0):
         for each in sorted(dates)[2:5]:
@@ -377,7 +375,7 @@ def test_of_200_models_all_and_only_those_that_retire_are_reported(
                 assert named(found, "model-unknown") == set()
 
 
-def test_days_left_are_counted_and_a_longer_notice_can_be_asked_for(folder: Folder) -> None:
+def test_days_left_are_counted_and_the_notice_period_can_be_longer(folder: Folder) -> None:
     world(folder)
     soon = [s for c, s in folder.found() if c == "model-retiring"]
     assert len(soon) == 8
@@ -423,7 +421,7 @@ def test_a_file_that_is_no_catalogue_is_an_error(folder: Folder, content: bytes,
     assert '"file"' in (folder.path / "reconcile.yaml").read_text().splitlines()[found.at.line - 1]
 
 
-def test_another_content_than_the_pinned_one_is_an_error(folder: Folder) -> None:
+def test_content_with_another_digest_is_an_error(folder: Folder) -> None:
     folder.catalogue(litellm(gpt_4="2026-12-06"))
     folder.integration("main", models=models("gpt-4"))
     path = folder.path / "catalogue.json"
@@ -476,7 +474,7 @@ def test_a_catalogue_can_be_larger_than_a_file_of_the_desired_state(folder: Fold
         ({"file": ...}, "missing-field", "needs `file`"),
     ],
 )
-def test_a_wrong_setting_is_reported_where_it_stands(
+def test_an_invalid_setting_is_reported_at_its_line(
     folder: Folder, pinned: dict[str, Any], code: str, said: str
 ) -> None:
     folder.catalogue(litellm(gpt_4=None))

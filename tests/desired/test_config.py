@@ -18,7 +18,7 @@ def one_target(fields: str) -> str:
     return f"version: 1\ndefault_target: p\ntargets:\n  p: {{{fields}}}\n"
 
 
-def test_everything_a_target_says_is_read() -> None:
+def test_every_field_of_a_target_is_read() -> None:
     config, diagnostics = load_config(
         files(
             config=one_target(
@@ -78,7 +78,7 @@ def test_everything_a_target_says_is_read() -> None:
         (CONFIG.replace("default_target: s", "default_target: t"), "unknown-target", 2, 17),
     ],
 )
-def test_a_mistake_has_a_code_and_a_place(config: str, code: str, line: int, column: int) -> None:
+def test_an_error_has_a_code_and_a_location(config: str, code: str, line: int, column: int) -> None:
     result = loaded(A, config=config)
     assert result.state is None
     assert (code, "reconcile.yaml", line, column) in places(result.diagnostics)
@@ -138,7 +138,7 @@ def test_a_target_is_chosen_by_name_or_by_default() -> None:
     assert (by_default.state.target.name, by_name.state.target.name) == ("simulator", "production")
 
 
-def test_an_unknown_target_and_none_at_all_say_what_there_is() -> None:
+def test_an_unknown_or_missing_target_lists_the_existing_ones() -> None:
     unknown = loaded(A, target="produktion")
     none = loaded(A, config=CONFIG.replace("default_target: simulator\n", ""))
     assert [(d.code, d.hint) for d in (*unknown.diagnostics, *none.diagnostics)] == [
@@ -157,7 +157,7 @@ def test_the_environments_url_replaces_the_targets_but_never_the_simulators() ->
 
 
 @pytest.mark.parametrize("override", [None, "https://api.portkey.ai/v1/"])
-def test_a_slash_at_the_end_of_a_url_makes_no_other_target(override: str | None) -> None:
+def test_a_trailing_slash_of_a_url_does_not_make_another_target(override: str | None) -> None:
     config = one_target("base_url: 'https://api.portkey.ai/v1/', api_key: '${env:PORTKEY_X}'")
     state = loaded(config=config, base_url=override).state
     assert state is not None
@@ -170,7 +170,7 @@ def test_the_environments_url_follows_the_same_rules() -> None:
     assert "invalid-base-url" in [d.code for d in result.diagnostics]
 
 
-def test_a_tombstone_for_something_declared_is_an_error() -> None:
+def test_a_tombstone_of_a_declared_slug_is_an_error() -> None:
     config = CONFIG + "deletions: [{slug: a}, {slug: gone}]\n"
     result = loaded(A, config=config)
     assert places(result.diagnostics) == [("tombstoned-slug", "integrations/a.yaml", 1, 7)]

@@ -1,4 +1,4 @@
-"""Exported documents load again, whatever the API reports."""
+"""Exported documents can be loaded, for any response of the API."""
 
 from dataclasses import replace
 from typing import Any
@@ -74,7 +74,7 @@ TEXTS = TEXTS.filter(lambda text: "${" not in text)
 
 
 @given(TEXTS, TEXTS)
-def test_any_text_comes_back_as_the_same_text(name: str, value: str) -> None:
+def test_any_text_is_loaded_as_the_same_text(name: str, value: str) -> None:
     tree = {"slug": "a", "name": "A", "ai_provider_id": "openai", "description": value}
     loaded = declared(document(tree | {"tags": {name: value}}))
     assert loaded.fields["description"] == value
@@ -83,21 +83,21 @@ def test_any_text_comes_back_as_the_same_text(name: str, value: str) -> None:
 
 @given(TEXTS, TEXTS)
 @example("a", "a: b")
-def test_any_text_comes_back_from_between_brackets(name: str, value: str) -> None:
+def test_any_text_in_brackets_is_loaded_as_the_same_text(name: str, value: str) -> None:
     reading = read_yaml(f"x: {flow({name: [value, value]})}\n".encode())
     assert reading.faults == []
     assert reading.documents[0].value == {"x": {name: [value, value]}}
 
 
 @given(st.dictionaries(TEXTS, st.one_of(TEXTS, st.booleans(), st.integers(), st.none())))
-def test_other_yaml_programs_read_the_same(tree: dict[str, Any]) -> None:
+def test_other_yaml_parsers_read_the_same_values(tree: dict[str, Any]) -> None:
     text = document({"x": tree})
-    # PyYAML's own scanner refuses some signs that are escaped here and read well by libyaml.
+    # The scanner of PyYAML refuses some escaped characters that libyaml accepts.
     assert yaml.load(text, Loader=yaml.CSafeLoader) == {"x": tree}
 
 
 @given(st.dictionaries(st.sampled_from(["team", "x y", "-"]), TEXTS, min_size=1))
-def test_what_is_written_is_in_canonical_form(tags: dict[str, str]) -> None:
+def test_exported_files_are_in_canonical_form(tags: dict[str, str]) -> None:
     tree = {"slug": "a", "tags": tags, "models": [{"slug": "x", "enabled": True}]}
     data = document(tree).encode()
     assert format_file(data, path="integrations/a.yaml") == data
@@ -111,7 +111,7 @@ def test_a_lone_surrogate_is_left_out_and_named() -> None:
     assert "description" not in written.text
 
 
-def test_the_innermost_thing_that_cannot_stand_is_left_out() -> None:
+def test_only_the_innermost_invalid_value_is_left_out() -> None:
     limit = {"type": "cost", "credit_limit": 0.5}
     tree = {
         "slug": "a",
@@ -130,14 +130,14 @@ def test_the_innermost_thing_that_cannot_stand_is_left_out() -> None:
     assert declared(written.text).fields["workspaces"][0]["usage_limits"] == [{"type": "cost"}]
 
 
-def test_a_number_that_no_file_keeps_is_left_out() -> None:
+def test_a_number_that_yaml_cannot_represent_is_left_out() -> None:
     tree = {"slug": "a", "name": "A", "ai_provider_id": "openai", "configurations": {"x": 10**25}}
     written = write_loadable(tree, today=TODAY)
     assert written is not None
     assert written.left_out == (("configurations", "x"),)
 
 
-def test_configurations_that_lack_what_the_provider_requires_are_left_out() -> None:
+def test_configurations_without_a_required_field_are_left_out() -> None:
     tree = {
         "slug": "a",
         "name": "A",
@@ -150,13 +150,13 @@ def test_configurations_that_lack_what_the_provider_requires_are_left_out() -> N
 
 
 @pytest.mark.parametrize("field", ["name", "ai_provider_id"])
-def test_nothing_is_written_when_what_every_integration_needs_cannot_stand(field: str) -> None:
+def test_nothing_is_written_if_a_required_field_is_invalid(field: str) -> None:
     tree = {"slug": "a", "name": "A", "ai_provider_id": "openai", field: "\ud800"}
     assert write_loadable(tree, today=TODAY) is None
 
 
 def write(**fields: Any) -> dict[str, Any]:
-    """Export an OpenAI integration, without the fields that every one has."""
+    """Export an OpenAI integration, and return it without the required fields."""
     tree = export_integration(observed(**fields), SecretNames("alpha"))
     return {k: v for k, v in tree.items() if k not in {"slug", "name", "ai_provider_id"}}
 
@@ -172,16 +172,16 @@ def write(**fields: Any) -> dict[str, Any]:
         {"pricing_adjustments": {"multiplier": {"default": None}}},
     ],
 )
-def test_what_means_nothing_is_left_out(fields: dict[str, Any]) -> None:
+def test_values_without_effect_are_left_out(fields: dict[str, Any]) -> None:
     assert write(**fields) == {}
 
 
-def test_a_model_switched_off_where_all_are_off_is_left_out() -> None:
+def test_a_disabled_model_is_left_out_if_all_are_disabled_by_default() -> None:
     off = [{"slug": "x", "enabled": False}]
     assert write(allow_all_models=False, models=off) == {"allow_all_models": False}
 
 
-def test_an_entry_says_only_what_is_unusual_and_entries_are_sorted() -> None:
+def test_entries_omit_defaults_and_are_sorted() -> None:
     models = [
         {"slug": "z", "enabled": True, "is_custom": False, "is_finetune": False},
         {"slug": "a", "enabled": False, "is_custom": True, "base_model_slug": "z"},
@@ -192,13 +192,13 @@ def test_an_entry_says_only_what_is_unusual_and_entries_are_sorted() -> None:
     ]
 
 
-def test_a_model_switched_off_where_all_are_on_is_told() -> None:
+def test_a_disabled_model_is_written_if_all_are_allowed() -> None:
     assert write(models=[{"slug": "z", "enabled": False}]) == {
         "models": [{"slug": "z", "enabled": False}]
     }
 
 
-def test_the_next_reset_is_left_out_where_the_server_moves_it() -> None:
+def test_the_next_reset_is_left_out_if_the_server_advances_it() -> None:
     limit = {"type": "cost", "credit_limit": 5, "next_usage_reset_at": "2027-01-01T00:00:00Z"}
     for more, is_there in (({}, True), ({"periodic_reset": "monthly"}, False)):
         workspace = {"id": "w", "enabled": True, "usage_limits": [limit | more]}
@@ -206,7 +206,7 @@ def test_the_next_reset_is_left_out_where_the_server_moves_it() -> None:
         assert ("next_usage_reset_at" in entry["usage_limits"][0]) is is_there
 
 
-def test_a_field_that_the_server_adds_is_written_only_beside_a_host() -> None:
+def test_a_field_that_the_server_adds_is_written_only_with_a_host() -> None:
     added = {"provider_auth_type": "apiKey"}
     assert write(configurations=added | {"openai_project": "p"})["configurations"] == {
         "openai_project": "p"
@@ -227,7 +227,7 @@ def test_an_integration_of_a_workspace_lists_no_workspaces() -> None:
     assert write(**given) == {"workspace_id": "w"}
 
 
-def test_secrets_become_names_and_literals_stay() -> None:
+def test_secrets_become_references_and_literals_are_kept() -> None:
     written = write(
         ai_provider_id="bedrock",
         key=Redacted("in-the-clear"),
@@ -256,12 +256,12 @@ def test_secrets_become_names_and_literals_stay() -> None:
         ("${env:SECRET_AI_{slug}_{field}}", "env:SECRET_AI_A_B_1_X_KEY"),
     ],
 )
-def test_a_name_is_made_of_slug_and_field(template: str | None, name: str) -> None:
+def test_a_reference_is_named_after_slug_and_field(template: str | None, name: str) -> None:
     path = ("configurations", "custom_headers", "x-key")
     assert str(SecretNames("a-b_1", template=template).reference(path)) == name
 
 
-def test_a_known_name_is_kept() -> None:
+def test_a_known_reference_is_kept() -> None:
     known = {("key",): SecretRef("vault", "kv/mine#key")}
     assert SecretNames("a", known=known).reference(("key",)) == known["key",]
 
@@ -296,7 +296,7 @@ def test_a_template_is_a_reference_with_a_slug(template: str, is_right: bool) ->
         ({}, {}, False),
     ],
 )
-def test_nobody_has_access_only_where_the_whole_list_was_read_and_shows_none(
+def test_empty_access_is_written_only_if_the_complete_list_is_empty(
     fields: dict[str, Any], facts: dict[str, Any], expected: bool
 ) -> None:
     assert grants_no_access(replace(observed(**fields), **facts)) == expected

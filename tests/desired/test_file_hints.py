@@ -1,4 +1,4 @@
-"""Mistakes of a whole file: several integrations in one, a wrong slug, a stray file."""
+"""Errors of a whole file: several integrations in one document, a wrong slug, a stray file."""
 
 from pathlib import Path
 
@@ -22,14 +22,14 @@ TWO = "- slug: a\n  name: A\n  ai_provider_id: openai\n- slug: b\n  name: B\n"
     ],
 )
 def test_several_integrations_in_one_document_are_one_error(text: str) -> None:
-    # The fragment names one of them, which is no mistake of its own.
+    # The fragment names one of them, which is not a separate error.
     access = "a: {workspaces: [{id: w, enabled: true}]}\n"
     (only,) = loaded({"integrations/all.yaml": text, "access/a.yaml": access}).diagnostics
     assert only.code == "wrong-type"
     assert "separate integrations by a line `---`" in only.hint
 
 
-def test_what_the_hint_says_to_write_is_valid() -> None:
+def test_the_suggestion_of_the_hint_is_valid() -> None:
     text = f"{OPENAI}---\nslug: b\nname: B\nai_provider_id: openai\n"
     state = loaded({"integrations/all.yaml": text}).state
     assert state is not None
@@ -37,7 +37,7 @@ def test_what_the_hint_says_to_write_is_valid() -> None:
 
 
 @pytest.mark.parametrize("folder", ["access", "environments/production"])
-def test_a_list_in_a_file_by_slug_is_told_its_form(folder: str) -> None:
+def test_a_list_in_a_file_by_slug_gets_a_hint_with_the_right_form(folder: str) -> None:
     content = {"integrations/a.yaml": OPENAI, f"{folder}/a.yaml": "- slug: a\n"}
     found = loaded(content, target="production").diagnostics
     (only,) = [d for d in found if d.code == "wrong-type"]
@@ -73,10 +73,10 @@ def test_a_wrong_slug_is_the_only_error(slug: str, suggested: str, other: str) -
         ("prodution", "production"),
     ],
 )
-def test_a_misspelled_environment_is_told_at_its_own_line(written: str, folder: str) -> None:
+def test_a_misspelled_environment_is_reported_at_its_line(written: str, folder: str) -> None:
     config = CONFIG.replace("environment: production", f"environment: {written}")
     content = {"integrations/a.yaml": OPENAI, f"environments/{folder}/a.yaml": "a: {name: B}\n"}
-    # One cause, one report: the folder is not stray, its name is misspelled.
+    # One cause, one report: the folder is misspelled, not stray.
     (only,) = check(files(dict(content), config=config), target_name=None, today=TODAY)
     assert only.hint == f"did you mean `{folder}`?"
     line = config.splitlines()[4]
@@ -116,13 +116,13 @@ def test_many_stray_files_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["reconcile.yml", "Reconcile.yaml", "fleet.yml"])
-def test_a_file_that_is_named_almost_right_is_to_be_renamed(name: str) -> None:
+def test_a_nearly_right_file_name_gets_a_hint_to_rename_it(name: str) -> None:
     (only,) = loaded({name: "version: 1\n"}).diagnostics
     assert only.code == "stray-file"
     assert only.hint == f"rename it to {name.lower().replace('.yml', '.yaml')}"
 
 
-def test_an_overlay_outside_a_folder_is_sent_to_its_environment() -> None:
+def test_an_overlay_outside_a_folder_gets_a_hint_to_move_it() -> None:
     content = {"integrations/a.yaml": OPENAI, "environments/production.yaml": "a: {name: B}\n"}
     (only,) = loaded(content).diagnostics
     assert only.code == "stray-file"

@@ -16,7 +16,7 @@ def fmt(text: str, path: str = "integrations/a.yaml") -> str:
     return format_file(dedent(text).encode(), path=path).decode()
 
 
-def test_fields_come_in_the_order_of_the_contract_with_their_comments() -> None:
+def test_fields_are_written_in_the_documented_order_with_their_comments() -> None:
     assert fmt(
         """\
         # About the file.
@@ -42,7 +42,7 @@ def test_fields_come_in_the_order_of_the_contract_with_their_comments() -> None:
     )
 
 
-def test_lists_of_mappings_stand_in_block_style_and_short_mappings_on_one_line() -> None:
+def test_lists_of_mappings_use_block_style_and_short_mappings_one_line() -> None:
     assert fmt(
         """\
         slug: a
@@ -102,13 +102,13 @@ def test_json_becomes_yaml() -> None:
     )
 
 
-def test_a_mapping_that_is_too_long_for_a_line_gets_several() -> None:
+def test_a_mapping_that_is_too_long_for_one_line_is_wrapped() -> None:
     tags = ", ".join(f"name-{n}: value-{n}" for n in range(10))
     lines = "".join(f"  name-{n}: value-{n}\n" for n in range(10))
     assert fmt(f"tags: {{{tags}}}\n") == f"tags:\n{lines}"
 
 
-def test_texts_over_several_lines_keep_their_content() -> None:
+def test_multi_line_strings_keep_their_content() -> None:
     assert fmt(
         """\
         slug: a
@@ -153,12 +153,12 @@ def test_texts_over_several_lines_keep_their_content() -> None:
         ("description: |+\n  keep\n\n\nname: x\n", 'name: x\ndescription: "keep\\n\\n\\n"\n'),
     ],
 )
-def test_small_things_have_one_form(before: str, after: str) -> None:
+def test_details_are_normalized(before: str, after: str) -> None:
     assert fmt(before) == after
     assert fmt(after) == after
 
 
-def test_patches_are_ordered_below_their_slug_and_slugs_stay_where_they_are() -> None:
+def test_fields_of_patches_are_sorted_and_slugs_keep_their_order() -> None:
     before = "b:\n  description: x\n  name: y\na: null\n"
     assert fmt(before, path="environments/production/x.yaml") == (
         "b:\n  name: y\n  description: x\na: null\n"
@@ -194,7 +194,7 @@ TREES = st.recursive(
 
 @st.composite
 def texts(draw: st.DrawFn) -> str:
-    """Draw YAML of any shape, with comments and empty lines between its lines."""
+    """Generate YAML of any structure, with comments and empty lines between its lines."""
     tree = draw(st.dictionaries(st.sampled_from(["name", "slug", "tags", "models", "x"]), TREES))
     lines = []
     for line in document(tree).splitlines():
@@ -206,7 +206,9 @@ def texts(draw: st.DrawFn) -> str:
 
 @pytest.mark.slow
 @given(texts())
-def test_any_file_keeps_its_meaning_and_its_comments_and_settles_at_once(text: str) -> None:
+def test_any_file_keeps_its_meaning_and_comments_and_a_second_fmt_changes_nothing(
+    text: str,
+) -> None:
     data = text.encode("utf-8", "replace")
     before = read_yaml(data)
     if before.faults:

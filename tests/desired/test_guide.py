@@ -28,7 +28,7 @@ def examples() -> Iterator[object]:
 
 
 def configuration(example: str) -> str:
-    """Return a configuration that contains an example, whatever part of it the example is."""
+    """Return a complete configuration around an example of any part of it."""
     head = "version: 1\n"
     if example.startswith("targets:\n"):
         named = "targets:\n  production:\n"

@@ -1,6 +1,6 @@
-"""No field that names a host, or a part of one, can smuggle in another host.
+"""No field for a host, or a part of one, can be used to inject another host.
 
-The fields come from the schema, so that a provider added tomorrow is tested, too.
+The fields are read from the schema, so that new providers are tested as well.
 """
 
 import json
@@ -114,7 +114,7 @@ def document(slug: str, provider: str, path: FieldPath, value: str) -> dict[str,
 
 
 def problems_in(folder: Path, *, urls: bool, values: list[str]) -> dict[str, set[tuple[str, str]]]:
-    """Write each value into each field; return severities and codes by field and value."""
+    """Write each value to each field; return severities and codes by field and value."""
     (folder / "integrations").mkdir()
     (folder / "reconcile.yaml").write_text(CONFIG)
     cases = {}
@@ -137,7 +137,7 @@ def problems_in(folder: Path, *, urls: bool, values: list[str]) -> dict[str, set
     ("urls", "values"),
     [(False, INTO_A_NAME), pytest.param(True, INTO_A_URL, marks=pytest.mark.slow)],
 )
-def test_another_host_cannot_be_smuggled_into_a_field(
+def test_another_host_cannot_be_injected_into_a_field(
     tmp_path: Path, urls: bool, values: list[str]
 ) -> None:
     found = problems_in(tmp_path, urls=urls, values=values)
@@ -146,7 +146,7 @@ def test_another_host_cannot_be_smuggled_into_a_field(
     assert unseen == []
 
 
-def test_an_error_of_a_name_is_about_its_form_and_stands_alone(tmp_path: Path) -> None:
+def test_an_invalid_name_has_only_the_error_about_its_form(tmp_path: Path) -> None:
     found = problems_in(tmp_path, urls=False, values=["x\u200by", "x;y", "%2fevil"])
     names = {
         name: told
@@ -159,7 +159,7 @@ def test_an_error_of_a_name_is_about_its_form_and_stands_alone(tmp_path: Path) -
     }
 
 
-def test_ordinary_names_are_no_errors(tmp_path: Path) -> None:
+def test_ordinary_names_are_accepted(tmp_path: Path) -> None:
     found = problems_in(tmp_path, urls=False, values=RIGHT)
     wrong = {name for name, told in found.items() if ("error", "unexpected-form") in told}
     assert wrong == set()

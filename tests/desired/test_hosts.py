@@ -1,4 +1,4 @@
-"""Hosts that the API blocks are recognised by the text of the URL alone."""
+"""Hosts that the API blocks are recognised from the text of the URL."""
 
 import pytest
 
@@ -70,7 +70,7 @@ PUBLIC = [
 
 
 @pytest.mark.parametrize("url", ALWAYS)
-def test_what_no_deployment_can_allow_is_an_error(url: str) -> None:
+def test_a_host_that_no_deployment_can_allow_is_an_error(url: str) -> None:
     assert malformed(url) is None
     found = private(url)
     assert found is not None
@@ -78,7 +78,7 @@ def test_what_no_deployment_can_allow_is_an_error(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", UNLESS_TRUSTED)
-def test_what_a_deployment_may_allow_is_a_warning(url: str) -> None:
+def test_a_host_that_a_deployment_may_allow_is_a_warning(url: str) -> None:
     assert malformed(url) is None
     found = private(url)
     assert found is not None
@@ -86,7 +86,7 @@ def test_what_a_deployment_may_allow_is_a_warning(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", PUBLIC)
-def test_a_public_host_is_not_questioned(url: str) -> None:
+def test_a_public_host_is_accepted(url: str) -> None:
     assert malformed(url) is None
     assert private(url) is None
 
@@ -114,7 +114,7 @@ def test_a_public_host_is_not_questioned(url: str) -> None:
         "https://models.example.com/" + "a" * 2_048,
     ],
 )
-def test_what_is_no_url_of_a_host_is_an_error(url: str) -> None:
+def test_a_value_that_is_not_the_url_of_a_host_is_an_error(url: str) -> None:
     found = malformed(url)
     assert found is not None
     assert (found.severity, found.code) == ("error", "invalid-value")

@@ -30,7 +30,7 @@ def test_the_examples_are_valid_without_a_warning() -> None:
         }
 
 
-def test_every_field_of_the_contract_is_read_as_it_is_written() -> None:
+def test_every_documented_field_is_read_as_written() -> None:
     integration = declared(
         """\
 slug: a
@@ -115,12 +115,12 @@ def test_an_omitted_field_and_a_declared_empty_one_are_different() -> None:
     }
 
 
-def test_an_exception_holds_on_its_last_day() -> None:
+def test_an_ignore_entry_is_valid_on_its_last_day() -> None:
     text = OPENAI + "lifecycle: {ignore: [{path: tags, until: 2026-11-23}]}\n"
     assert declared(text).lifecycle.ignore[0].until == TODAY
 
 
-def test_several_integrations_may_share_a_file() -> None:
+def test_several_integrations_can_share_a_file() -> None:
     result = loaded({"integrations/all.yaml": f"{OPENAI}---\n{OPENAI.replace(': a', ': b')}---\n"})
     assert result.state is not None
     assert result.diagnostics == ()
@@ -130,7 +130,7 @@ def test_several_integrations_may_share_a_file() -> None:
     ]
 
 
-def test_problems_in_a_later_document_are_placed_there() -> None:
+def test_problems_in_a_later_document_are_located_there() -> None:
     result = loaded({"integrations/all.yaml": f"{OPENAI}---\nslug: b\nname: B\n  \nnam: x\n"})
     assert ("unknown-field", "integrations/all.yaml", 8, 1) in places(result.diagnostics)
 
@@ -191,7 +191,7 @@ def integrations(draw: st.DrawFn) -> dict[str, object]:
 
 @pytest.mark.slow
 @given(st.lists(integrations(), max_size=4, unique_by=lambda i: i["slug"]), st.randoms())
-def test_what_is_written_is_what_is_declared_whatever_the_order_of_files(
+def test_the_order_of_files_does_not_change_what_is_declared(
     written: list[dict[str, object]], shuffle: object
 ) -> None:
     files = {

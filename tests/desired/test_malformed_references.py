@@ -1,4 +1,4 @@
-"""Text that was meant as a reference: the hint shows the right form, and never a secret."""
+"""Text intended as a reference: the hint shows the correct form, and never a secret."""
 
 import pytest
 from hypothesis import given
@@ -43,15 +43,15 @@ def diagnostic_of(value: str) -> Diagnostic:
         "SECRET_X",
     ],
 )
-def test_the_hint_is_the_reference_that_was_meant(written: str) -> None:
+def test_the_hint_shows_the_intended_reference(written: str) -> None:
     found = diagnostic_of(written)
     assert found.hint.startswith("write `${env:SECRET_X}`")
-    # What the hint says to write is accepted.
+    # The suggestion in the hint is valid.
     assert integration(f"{OPENAI}key: '${{env:SECRET_X}}'\n").state is not None
 
 
 @pytest.mark.parametrize("written", ["${X}", "${ENV:X}", "${ env:X }", "${env:X", "$X"])
-def test_a_name_outside_the_defaults_is_offered_with_the_prefix(written: str) -> None:
+def test_a_name_outside_the_defaults_is_suggested_with_the_prefix(written: str) -> None:
     hint = diagnostic_of(written).hint
     assert "`${env:SECRET_X}`" in hint
     assert "`${env:X}` if RECONCILE_ALLOWED_SECRETS" in hint
@@ -73,7 +73,7 @@ def test_a_missing_brace_is_named(written: str) -> None:
         ("{file:/run/secrets/x}", "`${file:PATH}`"),
     ],
 )
-def test_other_schemes_are_shown_in_their_own_form(written: str, form: str) -> None:
+def test_other_schemes_are_shown_with_their_syntax(written: str, form: str) -> None:
     assert form in diagnostic_of(written).hint
 
 
@@ -90,7 +90,7 @@ SHAPES = """{} ${{{}}} ${{{} ${{env:{} ${{ENV:{}}} $({}) %{}% {{{{{}}}}} env:{} 
 
 
 @pytest.mark.parametrize("shape", [*SHAPES.split(), "${{ {} }}", "${{{}:x y}}", "${{x:{} y}}"])
-def test_what_may_be_a_secret_is_not_repeated(shape: str) -> None:
+def test_a_possible_secret_is_not_repeated(shape: str) -> None:
     found = diagnostic_of(shape.format(SECRET))
     excerpt = found.excerpt.text if found.excerpt else ""
     assert SECRET not in found.summary + found.hint + excerpt

@@ -1,4 +1,4 @@
-"""Values nested too deep are found where the depth passes 32, with each parser and in each file."""
+"""Values nested deeper than 32 levels are reported there, with each parser and in each file."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from tests.desired.building import OPENAI, loaded, places
 
 PARSERS = [
     pytest.param(yaml.CSafeLoader, id="libyaml"),
-    pytest.param(yaml.SafeLoader, id="pure Python", marks=pytest.mark.slow),  # of few installations
+    pytest.param(
+        yaml.SafeLoader, id="pure Python", marks=pytest.mark.slow
+    ),  # few installations have it
 ]
 DEEP = "[" * 100_000
 
@@ -64,7 +66,7 @@ def indented(text: str, levels: int) -> str:
         pytest.param("a: b\n[c]\nd: e\n", ("syntax", 2, 1), id="a short one"),
     ],
 )
-def test_depth_is_checked_where_it_passes_the_limit(
+def test_depth_is_reported_where_it_exceeds_the_limit(
     text: str, expected: Finding, parser: Any
 ) -> None:
     assert first(text.encode(), parser) == expected
@@ -83,7 +85,7 @@ def test_depth_is_checked_where_it_passes_the_limit(
         "[" + "[],[[]]," * 2_000 + "]",
     ],
 )
-def test_what_is_not_nested_deeper_is_read(text: str, parser: Any) -> None:
+def test_values_within_the_limit_are_read(text: str, parser: Any) -> None:
     assert read_yaml(text.encode(), parser=parser).faults == []
 
 
@@ -95,7 +97,7 @@ def test_what_is_not_nested_deeper_is_read(text: str, parser: Any) -> None:
     ),
     parser=st.sampled_from([yaml.CSafeLoader, yaml.SafeLoader]),
 )
-def test_the_place_is_that_of_the_level_too_many(
+def test_the_location_is_that_of_the_first_level_beyond_the_limit(
     before: list[str], levels: list[str], parser: Any
 ) -> None:
     lead = "".join(dict.fromkeys(before)) + "z: "
@@ -108,7 +110,7 @@ def test_the_place_is_that_of_the_level_too_many(
 @pytest.mark.parametrize(
     "file", ["integrations/b.yaml", "access/a.yaml", "environments/production/a.yaml"]
 )
-def test_every_file_of_a_folder_is_checked_alike(file: str) -> None:
+def test_every_file_of_a_folder_is_checked(file: str) -> None:
     result = loaded({"integrations/a.yaml": OPENAI, file: DEEP}, target="production")
     assert result.state is None
     assert ("too-deep", file, 1, 33) in places(result.diagnostics)
@@ -118,13 +120,13 @@ def found(diagnostics: tuple[Diagnostic, ...]) -> list[tuple[str, int | None, in
     return [(d.code, d.at.line, d.at.column) for d in diagnostics if d.at is not None]
 
 
-def test_the_configuration_is_checked_alike() -> None:
+def test_the_configuration_is_checked() -> None:
     result = loaded({"integrations/a.yaml": OPENAI}, config=DEEP)
     assert result.state is None
     assert found(result.diagnostics) == [("too-deep", 1, 33)]
 
 
-def test_the_members_of_a_fleet_are_checked_alike() -> None:
+def test_the_members_of_a_fleet_are_checked() -> None:
     fleet, diagnostics = read_fleet(DEEP.encode(), path=Path("fleet.yaml"))
     assert fleet is None
     assert found(diagnostics) == [("too-deep", 1, 33)]

@@ -69,7 +69,7 @@ def test_emptiness_is_declared_by_empty_values() -> None:
     assert fields("a: {workspaces: []}\n")["workspaces"] == []
 
 
-def test_a_keyed_list_merges_by_key_and_removes_by_mark() -> None:
+def test_a_keyed_list_merges_by_key_and_removes_marked_entries() -> None:
     patch = """\
 a:
   workspaces:
@@ -138,7 +138,7 @@ def test_a_problem_names_the_file_that_the_value_came_from(
     assert expected in places(result.diagnostics)
 
 
-def test_a_value_of_the_base_keeps_its_place_when_entries_before_it_go() -> None:
+def test_a_base_value_keeps_its_location_when_earlier_entries_are_removed() -> None:
     base = BASE.replace("{id: w3, enabled: true}", "{id: w3, enabled: maybe}")
     result = patched("a: {workspaces: [{id: w1, $remove: true}]}\n", base=base)
     assert places(result.diagnostics) == [("wrong-type", A, 9, 23)]
@@ -159,12 +159,12 @@ def test_a_folder_without_an_overlay_is_a_warning(tmp_path: Path) -> None:
     assert [d.code for d in result.diagnostics] == ["missing-environment"]
 
 
-def test_a_broken_file_does_not_make_its_overlay_wrong_too() -> None:
+def test_a_broken_file_causes_no_error_in_its_overlay() -> None:
     result = loaded({A: "slug: [", PATCH: "a: {name: x}\n"}, target="production")
     assert [d.code for d in result.diagnostics] == ["syntax"]
 
 
-def test_fragments_add_workspaces_from_files_of_their_own() -> None:
+def test_fragments_add_workspaces_from_separate_files() -> None:
     result = loaded(
         {
             A: BASE,
@@ -200,7 +200,7 @@ def test_a_workspace_in_two_files_is_an_error_that_names_both() -> None:
 
 
 @pytest.mark.parametrize("path", [PATCH, "access/x.yaml"])
-def test_an_overlay_written_like_an_integration_has_one_error_that_says_how_to_write_it(
+def test_an_overlay_written_like_an_integration_has_one_error_with_the_right_form(
     path: str,
 ) -> None:
     document = "slug: a\nname: x\nworkspaces: []\n"
@@ -220,7 +220,7 @@ def test_an_overlay_written_like_an_integration_has_one_error_that_says_how_to_w
         ("a: {workspaces: [{id: w4, enabled: 1}]}\n", ("wrong-type", "access/x.yaml", 1, 36)),
     ],
 )
-def test_a_fragment_that_is_wrong_says_where(
+def test_an_invalid_fragment_is_reported_at_its_location(
     fragment: str, expected: tuple[str, str, int, int]
 ) -> None:
     result = loaded({A: BASE, "access/x.yaml": fragment})
@@ -248,7 +248,7 @@ def test_rendering_names_the_origin_of_each_field() -> None:
     assert origins["workspaces", 1, "enabled"] == f"{PATCH}:5"
 
 
-def test_withdrawing_an_entry_that_is_listed_twice_does_not_hide_that() -> None:
+def test_withdrawing_an_entry_does_not_hide_that_it_is_listed_twice() -> None:
     result = loaded(
         {
             A: BASE,

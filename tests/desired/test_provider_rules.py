@@ -1,4 +1,4 @@
-"""Rules of providers: credentials, fields by mode, documented forms, known ids."""
+"""Provider rules: credentials, fields by mode, documented forms, known ids."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def of(provider: str, configurations: str = "", rest: str = "") -> str:
 
 
 def found(text: str) -> list[tuple[str, str]]:
-    """Return severity and code of each finding of `validate`."""
+    """Return the severity and code of each diagnostic of `validate`."""
     return [(d.severity.value, d.code) for d in diagnostics(text)]
 
 
@@ -56,7 +56,7 @@ AZURE = (
         of("openai", rest="secret_mappings: []\n"),
     ],
 )
-def test_a_mode_that_needs_a_credential_is_told_that_it_has_none(text: str) -> None:
+def test_a_missing_credential_of_a_mode_is_reported(text: str) -> None:
     assert found(text) == MISSING
 
 
@@ -78,16 +78,16 @@ def test_a_mode_that_needs_a_credential_is_told_that_it_has_none(text: str) -> N
         of("triton", HOST),
     ],
 )
-def test_what_has_a_credential_or_needs_none_is_clean(text: str) -> None:
+def test_a_present_or_unneeded_credential_has_no_diagnostic(text: str) -> None:
     assert found(text) == []
 
 
-def test_nothing_is_demanded_of_a_provider_that_nobody_knows() -> None:
+def test_nothing_is_required_of_an_unknown_provider() -> None:
     assert found(of("acme-ai")) == [("warning", "unknown-provider")]
     assert found(of("de7d7d50-31cd-11ee-b93b-0e06f1aa7f7c")) == []
 
 
-def test_only_validate_asks_for_it_because_a_plan_knows_what_exists() -> None:
+def test_only_validate_requires_a_credential() -> None:
     assert integration(OPENAI).diagnostics == ()
 
 
@@ -128,12 +128,14 @@ def test_a_value_without_its_documented_form_is_a_warning(
         ("oracle", "oracle_region", "us-gov-ashburn-1"),
     ],
 )
-def test_forms_are_as_wide_as_what_the_vendors_have(provider: str, field: str, value: str) -> None:
+def test_all_forms_that_vendors_document_are_accepted(
+    provider: str, field: str, value: str
+) -> None:
     result = integration(of(provider, f"{field}: '{value}'"))
     assert "unexpected-form" not in {d.code for d in result.diagnostics}
 
 
-def test_the_names_of_gateway_options_lead_to_the_field() -> None:
+def test_names_of_gateway_options_suggest_the_field() -> None:
     hints = {
         d.summary.split("`")[1]: d.hint
         for d in diagnostics(
@@ -145,7 +147,7 @@ def test_the_names_of_gateway_options_lead_to_the_field() -> None:
     assert "`azure_deployment_config[].azure_deployment_name`" in hints["deployment_id"]
 
 
-def test_the_gateways_word_for_a_mode_leads_to_the_integrations() -> None:
+def test_the_gateway_name_of_a_mode_suggests_that_of_the_integration() -> None:
     (only,) = diagnostics(of("azure-openai", AZURE + "apiKey"))
     assert only.code == "invalid-value"
     assert only.hint.startswith("did you mean `default`?")
@@ -163,7 +165,7 @@ LEGACY = "azure_region: eastus2, azure_api_version: v, azure_deployment_type: "
         ("azure_deployment_type: serverless", 3),
     ],
 )
-def test_an_older_form_of_foundry_can_be_declared_with_a_warning(
+def test_the_deprecated_form_of_foundry_is_accepted_with_a_warning(
     configurations: str, missing: int
 ) -> None:
     codes = found(of("azure-ai", configurations, KEY))
@@ -190,7 +192,7 @@ def budget(reset: str) -> str:
         "2026-11-23T00:00:00Z",
     ],
 )
-def test_an_instant_may_have_any_offset_and_precision(instant: str) -> None:
+def test_a_time_can_have_any_offset_and_precision(instant: str) -> None:
     assert found(budget(instant)) == []
 
 
@@ -206,7 +208,7 @@ def test_an_instant_may_have_any_offset_and_precision(instant: str) -> None:
         ("2020-01-01", ("warning", "past-date")),
     ],
 )
-def test_what_is_no_instant_is_an_error_and_a_past_one_a_warning(
+def test_an_invalid_time_is_an_error_and_a_past_one_a_warning(
     value: str, finding: tuple[str, str]
 ) -> None:
     assert found(budget(value)) == [finding]
@@ -247,7 +249,7 @@ def test_a_custom_model_has_a_name_and_a_description() -> None:
         ("mistrall", "mistral-ai"),
     ],
 )
-def test_a_near_name_or_a_synonym_is_suggested(written: str, meant: str) -> None:
+def test_a_similar_name_or_a_synonym_is_suggested(written: str, meant: str) -> None:
     (only,) = [d for d in diagnostics(of(written, rest=KEY)) if d.code == "unknown-provider"]
     assert only.hint.startswith(f"did you mean `{meant}`?")
 
@@ -295,6 +297,6 @@ def test_validate_warns_of_configurations_that_a_create_needs(lines: str, code: 
     source = files({"integrations/a.yaml": text}, config=config)
     found = check(source, target_name=None, today=TODAY, expects_creates=True)
     assert {d.code for d in found} == {code}
-    # For an existing integration, the stored ones stay.
+    # An existing integration keeps the stored ones.
     if code == "missing-configurations":
         assert check(source, target_name=None, today=TODAY) == ()

@@ -27,7 +27,7 @@ VERTEX_ACCOUNT = "configurations: {vertex_auth_type: serviceAccount, vertex_regi
         ("${my-vault:a:b}", SecretRef("my-vault", "a:b")),
     ],
 )
-def test_a_reference_becomes_a_name(written: str, ref: SecretRef) -> None:
+def test_a_reference_is_parsed(written: str, ref: SecretRef) -> None:
     assert declared(OPENAI + f"key: {written}\n").fields["key"] == ref
 
 
@@ -118,7 +118,7 @@ def test_empty_values_of_secret_fields_stay_as_they_are_declared() -> None:
         ),
     ],
 )
-def test_a_misplaced_secret_says_what_and_where(
+def test_a_misplaced_secret_is_reported_with_reason_and_location(
     text: str, code: str, line: int, column: int
 ) -> None:
     result = integration(text)
@@ -126,7 +126,7 @@ def test_a_misplaced_secret_says_what_and_where(
     assert (code, A, line, column) in places(result.diagnostics)
 
 
-def test_a_text_with_a_dollar_sign_is_a_text() -> None:
+def test_a_string_with_a_dollar_sign_is_a_string() -> None:
     assert declared(OPENAI + "description: costs ${5} or $6\n").fields["description"] == (
         "costs ${5} or $6"
     )
@@ -198,7 +198,7 @@ def test_no_output_shows_a_literal_secret(line: str, secret: str, after: str) ->
         "workspaces: [{id: w, enabled: true, b}]",
     ],
 )
-def test_a_part_of_a_text_that_reads_as_a_name_is_refused_and_not_named(line: str) -> None:
+def test_a_reference_inside_a_string_is_refused_and_not_repeated(line: str) -> None:
     result = integration(OPENAI + line + "\n")
     (problem,) = result.diagnostics
     assert problem.code == "missing-value"
@@ -207,5 +207,5 @@ def test_a_part_of_a_text_that_reads_as_a_name_is_refused_and_not_named(line: st
 
 
 @pytest.mark.parametrize("line", ["tags: {}", "tags: {a: ''}", "description: null", "description:"])
-def test_a_name_with_a_colon_has_a_value_if_only_an_empty_one(line: str) -> None:
+def test_a_reference_with_an_empty_default_has_a_default(line: str) -> None:
     assert "missing-value" not in {d.code for d in integration(OPENAI + line + "\n").diagnostics}

@@ -1,6 +1,6 @@
-"""What the API is known to answer with a 400 that names no field, `validate` finds in the files.
+"""Files that the API refuses with a 400 that names no field are reported by `validate`.
 
-Each cause has its public source: a repository and the path in it, or release notes.
+Each cause has a public source: a repository and a path in it, or release notes.
 """
 
 import json
@@ -15,7 +15,7 @@ CAUSES = [*refused_fields.CAUSES, *refused_configurations.CAUSES]
 
 
 def problems_in(path: Path) -> dict[str, set[str]]:
-    """Validate a repository that has a file for each cause; the codes by file."""
+    """Validate a repository with a file for each cause, and return the codes by file."""
     (path / "integrations").mkdir()
     (path / "reconcile.yaml").write_text(CONFIG)
     for number, cause in enumerate(CAUSES):

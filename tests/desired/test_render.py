@@ -22,7 +22,7 @@ lifecycle: {ignore: [tags]}
 )
 
 
-def test_yaml_has_the_origin_of_each_field_beside_it() -> None:
+def test_yaml_shows_the_origin_of_each_field() -> None:
     documents, _ = load_rendered(
         files({"integrations/a.yaml": TEXT}), target_name=None, today=TODAY
     )
@@ -46,7 +46,7 @@ def test_yaml_has_the_origin_of_each_field_beside_it() -> None:
     )
 
 
-def test_yaml_and_json_say_the_same() -> None:
+def test_yaml_and_json_are_equal() -> None:
     source = files(
         {"integrations/a.yaml": TEXT, "integrations/b.yaml": OPENAI.replace(": a", ": b")}
     )
@@ -62,14 +62,14 @@ def test_yaml_and_json_say_the_same() -> None:
     )
 
 
-def test_nothing_is_rendered_while_something_is_wrong() -> None:
+def test_files_with_errors_are_not_rendered() -> None:
     source = files({"integrations/a.yaml": OPENAI + "nam: x\n"})
     documents, diagnostics = load_rendered(source, target_name=None, today=TODAY)
     assert documents == ()
     assert [d.code for d in diagnostics] == ["unknown-field"]
 
 
-def test_a_file_with_a_thousand_mistakes_tells_some_and_is_refused() -> None:
+def test_a_file_with_a_thousand_errors_reports_some_and_is_refused() -> None:
     result = integration("---\nslg: a\n" * 1000)
     assert result.state is None
     assert 100 < len(result.diagnostics) < 300

@@ -1,4 +1,4 @@
-"""A plain scalar is typed by its field, and by nothing else."""
+"""Only its field determines the type of a plain scalar."""
 
 from decimal import Decimal
 
@@ -17,7 +17,7 @@ TEXTS = "True yes no ~ 0123 +1 .5 1. 0x1F 0o7 1_000 12:30 2024-01-02 .nan 1e999 
     "written",
     AMBIGUOUS.split(),
 )
-def test_a_text_field_takes_a_plain_scalar_as_written(written: str) -> None:
+def test_a_string_field_takes_a_plain_scalar_as_written(written: str) -> None:
     text = f"slug: a\nname: {written}\nai_provider_id: openai\ntags: {{t: {written}}}\n"
     fields = declared(text).fields
     assert (fields["name"], fields["tags"]) == (written, {"t": written})
@@ -29,7 +29,7 @@ def test_a_slug_can_look_like_a_number(slug: str) -> None:
     assert declared(text, slug=slug).slug == slug
 
 
-def test_null_is_null_in_a_text_field_too() -> None:
+def test_null_is_null_in_a_string_field() -> None:
     base = "slug: a\nname: A\nai_provider_id: openai\n"
     for written in ("null", "", "# nothing"):
         assert declared(f"{base}description: {written}\n").fields["description"] is None
@@ -49,7 +49,7 @@ def test_null_is_null_in_a_text_field_too() -> None:
         ("-2.5E-1", -0.25),
     ],
 )
-def test_elsewhere_the_json_schema_of_yaml_holds(written: str, value: object) -> None:
+def test_other_fields_use_the_json_schema_of_yaml(written: str, value: object) -> None:
     assert type(value_of_plain(written)) is Plain
     assert infer_scalar(Plain(written)) == value
     assert type(infer_scalar(Plain(written))) is type(value)

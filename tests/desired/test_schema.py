@@ -1,4 +1,4 @@
-"""The schemas of the files: they accept what is right, refuse what is wrong, and help an editor."""
+"""JSON Schemas of the files: they accept valid files, reject invalid ones, and help editors."""
 
 import json
 import subprocess
@@ -102,7 +102,7 @@ def test_check_jsonschema_accepts_the_examples(
         {"workspace_id": None, "workspaces": []},
     ],
 )
-def test_what_is_right_is_accepted(more: dict[str, Any]) -> None:
+def test_valid_files_are_accepted(more: dict[str, Any]) -> None:
     assert list(INTEGRATION.iter_errors(OPENAI | more)) == []
 
 
@@ -145,11 +145,11 @@ def test_what_is_right_is_accepted(more: dict[str, Any]) -> None:
         },
     ],
 )
-def test_what_is_wrong_is_refused(wrong: dict[str, Any]) -> None:
+def test_invalid_files_are_rejected(wrong: dict[str, Any]) -> None:
     assert list(INTEGRATION.iter_errors(OPENAI | wrong)) != []
 
 
-def test_every_field_is_described_to_the_one_who_hovers_over_it() -> None:
+def test_every_field_has_a_description_for_editors() -> None:
     silent = [
         f"{title}.{name}"
         for document in (schema.integration(), schema.config())
@@ -163,7 +163,7 @@ def test_every_field_is_described_to_the_one_who_hovers_over_it() -> None:
 MULTIPLIERS = {"PricingMultiplier", "ImageMultiplier"}
 
 
-def test_every_provider_has_a_rule_of_its_own() -> None:
+def test_every_provider_has_a_separate_rule() -> None:
     named = {
         provider
         for rule in schema.integration()["allOf"]
@@ -182,7 +182,9 @@ def test_every_provider_has_a_rule_of_its_own() -> None:
         ({"version": 1, "targets": {"a": {"base_url": "x", "prune": "some"}}}, False),
     ],
 )
-def test_the_schema_of_reconcile_yaml_knows_right_from_wrong(config: Any, is_right: bool) -> None:
+def test_the_schema_of_reconcile_yaml_accepts_valid_and_rejects_invalid_files(
+    config: Any, is_right: bool
+) -> None:
     assert CONFIG.is_valid(config) is is_right
 
 
@@ -215,7 +217,7 @@ def test_every_kind_is_a_schema(kind: str) -> None:
         ("fleet", {"version": 1, "defaults": {"target": "t"}, "members": [{"name": "a"}]}),
     ],
 )
-def test_a_right_file_of_another_kind_is_accepted(kind: str, document: Any) -> None:
+def test_valid_files_of_other_kinds_are_accepted(kind: str, document: Any) -> None:
     assert list(Draft202012Validator(printed(kind)).iter_errors(document)) == []
 
 
@@ -239,7 +241,7 @@ def test_a_right_file_of_another_kind_is_accepted(kind: str, document: Any) -> N
         ("fleet", {"version": 1, "members": [{"name": "a", "key": "sk"}]}),
     ],
 )
-def test_a_wrong_file_of_another_kind_is_refused(kind: str, document: Any) -> None:
+def test_invalid_files_of_other_kinds_are_rejected(kind: str, document: Any) -> None:
     assert list(Draft202012Validator(printed(kind)).iter_errors(document)) != []
 
 

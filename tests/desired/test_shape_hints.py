@@ -1,4 +1,4 @@
-"""A value in the wrong place or of the wrong shape: the hint shows where, or how to write it."""
+"""Values in the wrong place or of the wrong shape: the hint shows where or how to write them."""
 
 import pytest
 
@@ -9,12 +9,12 @@ EACH_ON_A_LINE = "or each entry on a line that begins with `- `"
 
 
 def problems_of(text: str) -> list[Diagnostic]:
-    """Return the problems of an integration of OpenAI with these lines."""
+    """Return the diagnostics of an OpenAI integration with these lines."""
     return list(integration(f"{OPENAI}key: ${{env:SECRET_A}}\n{text}").diagnostics)
 
 
 def hint_of(text: str) -> str:
-    """Return the hint of the only problem of these lines."""
+    """Return the hint of the only diagnostic of these lines."""
     (only,) = problems_of(text)
     return only.hint
 
@@ -37,7 +37,7 @@ def hint_of(text: str) -> str:
         ("descripton: x\n", "did you mean `description`?"),
     ],
 )
-def test_a_field_of_another_level_is_named_with_its_place(line: str, hint: str) -> None:
+def test_a_field_of_another_level_is_named_with_its_path(line: str, hint: str) -> None:
     assert hint_of(line) == hint
 
 
@@ -48,7 +48,7 @@ def test_a_field_of_several_places_names_them() -> None:
 
 
 @pytest.mark.parametrize("indent", ["", "configurations:\n  "])
-def test_a_field_of_another_provider_is_said_to_be_one(indent: str) -> None:
+def test_a_field_of_another_provider_is_identified(indent: str) -> None:
     hint = hint_of(f"{indent}aws_region: eu-central-1\n")
     assert "another provider" in hint
     assert "`reconcile explain configurations.aws_region`" in hint
@@ -72,7 +72,7 @@ def test_fields_of_a_target_at_the_top_of_the_configuration(lines: str, hint: st
     assert only.hint.startswith(hint)
 
 
-def test_a_limit_that_stands_beside_the_limits() -> None:
+def test_a_limit_outside_limits() -> None:
     config = CONFIG.replace('{base_url: "simulator:"}', '{base_url: "simulator:", deletes: 9}')
     (only,) = loaded(config=config).diagnostics
     assert only.hint == "it is a field of `limits`: indent it below `limits:`"
@@ -114,7 +114,7 @@ def test_a_name_in_place_of_an_entry_or_a_list(lines: str, hint: str) -> None:
 
 
 @pytest.mark.parametrize("lines", ["models: [gpt-5]\n", "workspaces: [ws-a]\n"])
-def test_what_the_hint_says_to_write_is_valid(lines: str) -> None:
+def test_the_suggestion_of_the_hint_is_valid(lines: str) -> None:
     entry = hint_of(lines).partition("`")[2].rstrip("`")
     name = lines.partition(":")[0]
     assert problems_of(f"{name}:\n  {entry}\n") == []
@@ -127,7 +127,7 @@ def test_an_empty_mapping_is_not_turned_into_an_empty_list(name: str) -> None:
 
 
 @pytest.mark.parametrize("lines", ["models: [{}]\n", "models: {}\n", "workspaces:\n- {}:\n"])
-def test_what_may_be_a_secret_is_not_part_of_the_example(lines: str) -> None:
+def test_a_possible_secret_is_not_part_of_the_example(lines: str) -> None:
     secret = "sk-proj-abcdefgh12345678"
     for found in problems_of(lines.format(secret)):
         assert found.severity is Severity.ERROR
@@ -158,17 +158,17 @@ def test_a_name_of_another_tool_or_a_wrong_shape_is_one_error(lines: str, hint: 
     assert hint_of(lines) == hint
 
 
-def test_access_without_the_name_of_its_list_is_told_it() -> None:
+def test_access_without_the_name_of_its_list_gets_a_hint() -> None:
     access = "a:\n  - {id: w, enabled: true}\n"
     (only,) = loaded({"integrations/a.yaml": OPENAI, "access/a.yaml": access}).diagnostics
     assert only.hint == "write `workspaces:` below the slug, and the list indented below it"
 
 
-def test_the_simulator_without_its_colon_is_told_how_it_is_written() -> None:
+def test_the_simulator_without_its_colon_gets_a_hint() -> None:
     (only,) = loaded(config=CONFIG.replace('"simulator:"', "simulator")).diagnostics
     assert only.hint == 'write "simulator:"'
 
 
-def test_another_version_of_the_configuration_is_told_the_one_that_exists() -> None:
+def test_another_version_of_the_configuration_gets_a_hint() -> None:
     (only,) = loaded(config=CONFIG.replace("version: 1", "version: 2")).diagnostics
     assert only.hint == "write 1"

@@ -35,14 +35,14 @@ def test_a_fifo_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
     assert codes(root) == [("not-a-file", "integrations/pipe.yaml")]
 
 
-def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
+def test_a_huge_file_is_refused_without_reading_it(tmp_path: Path) -> None:
     root = repository(tmp_path)
     with (root / "integrations/huge.yaml").open("wb") as file:
         file.truncate(200 * 1024 * 1024)
     assert codes(root) == [("file-too-large", "integrations/huge.yaml")]
 
 
-def test_links_may_not_lead_out(tmp_path: Path) -> None:
+def test_links_must_not_point_outside(tmp_path: Path) -> None:
     root = repository(tmp_path / "repository")
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -67,7 +67,7 @@ def test_links_inside_are_read_and_dangling_ones_are_not(tmp_path: Path) -> None
     assert codes(root) == [("unreadable", "integrations/c.yaml")]
 
 
-def test_hidden_files_do_not_count(tmp_path: Path) -> None:
+def test_hidden_files_are_ignored(tmp_path: Path) -> None:
     root = repository(tmp_path)
     (root / "integrations/.draft.yaml").write_text("slug: [")
     (root / "integrations/.git").mkdir()
@@ -75,7 +75,7 @@ def test_hidden_files_do_not_count(tmp_path: Path) -> None:
     assert codes(root) == []
 
 
-def test_files_together_have_a_limit(tmp_path: Path) -> None:
+def test_the_total_size_of_files_is_limited(tmp_path: Path) -> None:
     root = repository(tmp_path)
     filler = "#" * (1024 * 1024 - 100) + "\n"
     for number in range(65):
@@ -105,12 +105,12 @@ def test_a_missing_configuration_is_named(tmp_path: Path, missing: str) -> None:
         ("desired-state/integrations", "desired-state", ".."),
     ],
 )
-def test_a_command_that_is_started_in_a_wrong_folder_names_the_right_one(
+def test_a_command_in_the_wrong_folder_suggests_the_right_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: str, named: str, written: str
 ) -> None:
     repository(tmp_path / "desired-state")
     monkeypatch.chdir(tmp_path / started)
-    # The files of the wrong folder are in their place, so no other problem is reported.
+    # The files in the wrong folder are valid, so no other problem is reported.
     (only,) = load(Path(named), target_name=None, today=TODAY).diagnostics
     assert only.code == "missing-config"
     assert f"`--dir {written}`" in only.hint

@@ -1,4 +1,4 @@
-"""Errors of the YAML syntax are reported where the mistake is, which the parser finds later."""
+"""YAML syntax errors are reported at the error itself, which the parser detects only later."""
 
 import pytest
 
@@ -32,7 +32,7 @@ from tests.desired.building import loaded
         ("u: http://a\n  b: c\n", 2, 4, "indent this line like the one above"),
     ],
 )
-def test_the_place_and_the_hint_are_those_of_the_mistake(
+def test_location_and_hint_are_those_of_the_error(
     text: str, line: int, column: int, hint: str
 ) -> None:
     (only,) = loaded({"integrations/a.yaml": text}).diagnostics
@@ -52,7 +52,7 @@ def test_the_place_and_the_hint_are_those_of_the_mistake(
         "key:canary77\nname: b\n",
     ],
 )
-def test_no_secret_is_shown_at_the_place(lines: str) -> None:
+def test_no_secret_is_shown_in_the_excerpt(lines: str) -> None:
     found = loaded({"integrations/a.yaml": f"slug: a\n{lines}"}).diagnostics
     assert [d.code for d in found] == ["syntax"]
     assert "canary77" not in repr(found)

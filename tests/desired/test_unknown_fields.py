@@ -1,4 +1,4 @@
-"""A configuration field that no model describes is a secret and a host until a target vouches."""
+"""An unknown configuration field counts as a secret and a host unless `known_fields` lists it."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def shown(diagnostics: tuple[Diagnostic, ...]) -> str:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("head", [KNOWN, UNKNOWN])
-def test_its_value_is_wrapped_and_stands_in_no_diagnostic(head: str, form: str) -> None:
+def test_its_value_is_wrapped_and_in_no_diagnostic(head: str, form: str) -> None:
     result = loaded({"integrations/a.yaml": head + FORMS[form]})
     assert result.state is not None, result.diagnostics
     codes = [d.code for d in result.diagnostics if d.code != "unknown-provider"]
@@ -49,7 +49,7 @@ def test_its_value_is_wrapped_and_stands_in_no_diagnostic(head: str, form: str) 
         "allow_all_models: perhaps\n",
     ],
 )
-def test_a_mistake_beside_it_does_not_show_it(form: str, mistake: str) -> None:
+def test_an_error_next_to_it_does_not_show_it(form: str, mistake: str) -> None:
     result = loaded({"integrations/a.yaml": KNOWN + FORMS[form] + mistake})
     assert result.state is None
     assert CANARY not in shown(result.diagnostics)
@@ -82,11 +82,11 @@ def test_a_line_that_does_not_parse_does_not_show_it(line: str) -> None:
     ],
 )
 @pytest.mark.parametrize("head", [KNOWN, UNKNOWN])
-def test_it_may_hold_a_reference_at_any_depth(head: str, text: str) -> None:
+def test_it_can_hold_a_reference_at_any_depth(head: str, text: str) -> None:
     assert SecretRef("env", "SECRET_X") in _values(declared(head + text).fields)
 
 
-def test_it_may_hold_a_reference_inside_a_known_list() -> None:
+def test_it_can_hold_a_reference_inside_a_known_list() -> None:
     deployment = "azure_deployment_name: d, azure_api_version: v, azure_model_slug: m"
     text = (
         "configurations:\n  azure_auth_mode: default\n  azure_resource_name: r\n"
@@ -104,7 +104,7 @@ def _values(node: Any) -> list[Any]:
     return [node]
 
 
-def test_values_of_every_type_are_kept_as_they_are() -> None:
+def test_values_of_every_type_are_unchanged() -> None:
     members = "a: 5, b: true, c: no, d: '5', e: [1, x], f: 2.0, g: null, h: ''"
     text = f"{UNKNOWN}configurations: {{{members}}}\n"
     values: dict[str, Any] = dict(declared(text).fields["configurations"])  # type: ignore[arg-type]
@@ -135,7 +135,7 @@ VOUCHED = CONFIG.replace(
 )
 
 
-def test_a_target_that_vouches_for_a_field_makes_it_plain() -> None:
+def test_known_fields_make_a_field_plain() -> None:
     text = f"{UNKNOWN}configurations: {{region_hint: {{zone: eu, api_key: x}}, other: y}}\n"
     result = loaded({"integrations/a.yaml": text}, config=VOUCHED)
     assert result.state is not None, result.diagnostics
@@ -147,14 +147,14 @@ def test_a_target_that_vouches_for_a_field_makes_it_plain() -> None:
     assert len(unknown) == 2
 
 
-def test_a_vouched_field_cannot_hold_a_reference() -> None:
+def test_a_known_field_cannot_hold_a_reference() -> None:
     text = f"{UNKNOWN}configurations: {{region_hint: '${{env:SECRET_X}}'}}\n"
     result = loaded({"integrations/a.yaml": text}, config=VOUCHED)
     assert "reference-not-allowed" in {d.code for d in result.diagnostics}
 
 
 @pytest.mark.parametrize("name", ["client_pem", "oracle_key_passphrase", "jwt", "pat"])
-def test_no_target_can_vouch_for_a_name_of_a_secret(name: str) -> None:
+def test_known_fields_cannot_make_a_field_with_a_secret_name_plain(name: str) -> None:
     config = VOUCHED.replace("region_hint", name)
     result = loaded({"integrations/a.yaml": UNKNOWN}, config=config)
     errors = [d for d in result.diagnostics if d.severity == "error"]

@@ -1,4 +1,4 @@
-"""Edits of one value: in every layout of YAML the file then has the new value, and nothing else."""
+"""Edits of one value: in every YAML layout, only this value changes."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ VALUES = [None, [], {}, False, 7, "", "one: two", [{"id": "r", "on": True}], {"p
 
 
 def place(value: Any) -> tuple[Any, ...]:
-    """Return the steps to the field `l`, wherever it is."""
+    """Return the path of the field `l`."""
     if "l" in value:
         return ("l",)
     inner = value["a"]

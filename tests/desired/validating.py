@@ -1,4 +1,4 @@
-"""Validate a repository as a user does, and read what was found."""
+"""Validate a repository as a user does, and read the diagnostics."""
 
 import json
 from collections import defaultdict

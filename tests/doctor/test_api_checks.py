@@ -1,4 +1,4 @@
-"""Checks with reads alone: refusals, scopes, pages, clocks."""
+"""Read-only checks of the API: refusals, scopes, paging and clocks."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,7 @@ def statuses(checks: dict[str, Check]) -> dict[str, str]:
     return {name: check.status.value for name, check in checks.items()}
 
 
-def test_a_key_that_is_not_accepted_fails_alone() -> None:
+def test_a_rejected_key_is_the_only_failure() -> None:
     checks = examined(world_with(1, refusal(401, "AB05")))
     assert statuses(checks) == {"api": "ok", "key": "fail"}
 
@@ -63,7 +63,7 @@ def test_a_key_that_lists_and_cannot_read_fails(path: str, what: str) -> None:
     assert what in checks["scopes"].summary
 
 
-def test_a_list_that_is_cut_short_is_a_failure_of_paging() -> None:
+def test_a_truncated_list_is_a_failure_of_paging() -> None:
     wrong = Fault(kind=FaultKind.WRONG_TOTAL, times=-1, amount=5)
     checks = examined(world_with(3, wrong))
     assert checks["paging"].status is CheckStatus.FAIL

@@ -1,4 +1,4 @@
-"""The probe recognises each behaviour, and cleans up whatever fails on the way."""
+"""The probe recognises each behaviour of the API, and cleans up after any failure."""
 
 import asyncio
 from typing import Any
@@ -114,13 +114,13 @@ def test_each_behaviour_is_recognised(switches: Switches, question: str, answer:
         ),
     ],
 )
-def test_the_summary_has_what_the_probe_leaves(switches: Switches, left: str) -> None:
+def test_the_summary_names_what_the_probe_leaves_behind(switches: Switches, left: str) -> None:
     check, _ = probed(World(switches))
     assert (check.status, check.summary) == (CheckStatus.OK, left)
 
 
 @pytest.mark.parametrize("touches", [True, False])
-def test_times_of_update_are_distinguished_although_the_clock_stands_still(touches: bool) -> None:
+def test_update_times_are_distinguished_although_the_clock_does_not_advance(touches: bool) -> None:
     _, probe = probed(World(Switches(access_touches_integration=touches)))
     expected = "yes" if touches else "no"
     assert probe.answers["access_touches_integration"] == expected
@@ -204,7 +204,7 @@ def test_a_fault_of_the_server_is_never_recorded_as_an_answer(method: str, skip:
     assert not any(answer.startswith("500") for answer in probe.answers.values())
 
 
-def test_a_server_that_makes_another_slug_of_a_duplicate_is_cleaned_up_twice() -> None:
+def test_both_integrations_of_a_server_that_renames_duplicates_are_removed() -> None:
     world = World(Switches(duplicate_slug="suffixed"))
     check, probe = probed(world)
     assert check.status is CheckStatus.OK
@@ -222,7 +222,7 @@ def test_a_slug_that_may_not_be_used_again_is_an_answer() -> None:
 @pytest.mark.parametrize("kind", [FaultKind.STATUS, FaultKind.RESET_AFTER, FaultKind.HTML])
 @pytest.mark.parametrize("method", ["POST", "PUT", "GET"])
 @pytest.mark.parametrize("skip", [0, 1, 2])
-def test_one_failure_at_any_place_leaves_nothing_behind(
+def test_one_failure_at_any_call_leaves_nothing_behind(
     kind: FaultKind, method: str, skip: int
 ) -> None:
     status = {"status": 500} if kind is FaultKind.STATUS else {}
@@ -233,7 +233,7 @@ def test_one_failure_at_any_place_leaves_nothing_behind(
     assert left_in(world) == []
 
 
-def test_what_cannot_be_removed_is_named_with_what_to_do() -> None:
+def test_an_integration_that_cannot_be_removed_is_named_with_a_hint() -> None:
     fault = Fault(kind=FaultKind.STATUS, method="DELETE", times=-1, status=403, code="AB03")
     world = World(faults=FaultScript([fault]))
     check, _ = probed(world)
@@ -251,7 +251,7 @@ def test_a_key_that_cannot_write_fails_with_the_scopes_it_needs() -> None:
 
 
 class Cancelling:
-    """The API, with a cancellation before or after the Nth call is carried out."""
+    """API that cancels the run before or after the Nth call."""
 
     def __init__(self, world: World, number: int, *, before: bool) -> None:
         self._api = world.api
@@ -276,7 +276,7 @@ class Cancelling:
 
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize("number", range(1, 40))
-def test_a_probe_that_is_cancelled_at_any_call_still_cleans_up(number: int, before: bool) -> None:
+def test_a_probe_that_is_cancelled_at_any_call_cleans_up(number: int, before: bool) -> None:
     world = World()
     api = Cancelling(world, number, before=before)
     announced: list[str] = []

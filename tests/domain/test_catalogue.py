@@ -1,4 +1,4 @@
-"""Names of providers and models: what a catalogue can know, and what only a user can."""
+"""Names of providers and models: those that a catalogue can know, and those that users choose."""
 
 from datetime import date
 
@@ -107,7 +107,7 @@ def test_regions_with_different_dates_prove_only_that_a_model_exists() -> None:
     later = ModelFacts(date(2028, 1, 31))
     regions = {"azure/eu/gpt-4o": SOON, "azure/us/gpt-4o": later}
     assert build({"azure": regions}).find("azure-openai", "gpt-4o") == ModelFacts()
-    # The name itself is more exact than the end of another one.
+    # An exact name takes precedence over the suffix of another one.
     own = {**regions, "azure/gpt-4o": SOON}
     assert build({"azure": own}).find("azure-openai", "gpt-4o") == SOON
 
@@ -128,7 +128,7 @@ def test_regions_with_different_dates_prove_only_that_a_model_exists() -> None:
         ("openai", "ft:gpt-4o:acme::abc123"),
     ],
 )
-def test_a_name_that_a_user_chose_is_never_unknown(provider: str, model: str) -> None:
+def test_a_name_chosen_by_a_user_is_never_unknown(provider: str, model: str) -> None:
     assert is_chosen_by_users(provider, model)
 
 
@@ -142,7 +142,7 @@ def test_a_name_that_a_user_chose_is_never_unknown(provider: str, model: str) ->
         ("fireworks-ai", "accounts/fireworks/models/deepseek-v3"),
     ],
 )
-def test_a_name_of_the_vendor_can_be_unknown(provider: str, model: str) -> None:
+def test_a_name_chosen_by_the_vendor_can_be_unknown(provider: str, model: str) -> None:
     assert not is_chosen_by_users(provider, model)
 
 
@@ -164,6 +164,6 @@ def test_a_date_is_a_day_in_utc(text: str | None, day: date | None) -> None:
 
 
 @pytest.mark.parametrize("text", ["soon", "2027-13-01", "31.01.2027", 20270131, ["2027-01-31"]])
-def test_anything_else_is_no_date(text: object) -> None:
+def test_anything_else_is_not_a_date(text: object) -> None:
     with pytest.raises((ValueError, TypeError)):
         retirement_date(text)

@@ -1,4 +1,4 @@
-"""Change windows against a table that was made by hand, with both changes of the clock."""
+"""Change windows against a table made by hand, with both daylight-saving transitions."""
 
 import subprocess
 import sys
@@ -116,7 +116,7 @@ def test_the_table_has_sixty_instants() -> None:
 
 
 @pytest.mark.parametrize(("zone", "hours", "instant", "expected"), rows())
-def test_a_window_is_open_or_names_its_opening(
+def test_a_window_is_open_or_has_a_next_opening(
     zone: str, hours: str, instant: str, expected: str
 ) -> None:
     window = ChangeWindow(allow=hours, zone=zone)
@@ -135,8 +135,8 @@ NIGHT = ChangeWindow(allow="Fri 22:00-02:00", zone="Europe/Berlin", risks=("dele
 @pytest.mark.parametrize(
     ("risks", "instant", "opens"),
     [
-        ({"additive", "cosmetic"}, "2026-12-05T10:00", None),  # no window concerns them
-        ({"delete"}, "2026-12-04T22:00", None),  # one open window suffices
+        ({"additive", "cosmetic"}, "2026-12-05T10:00", None),  # no window applies to them
+        ({"delete"}, "2026-12-04T22:00", None),  # one open window is sufficient
         ({"delete"}, "2026-12-04T10:00", "2026-12-04T21:00"),
         ({"replace"}, "2026-12-01T10:00", "2026-12-04T21:00"),
         ({"delete", "replace"}, "2026-12-01T10:00", "2026-12-04T21:00"),
@@ -144,7 +144,7 @@ NIGHT = ChangeWindow(allow="Fri 22:00-02:00", zone="Europe/Berlin", risks=("dele
         (set(), "2026-12-05T10:00", None),
     ],
 )
-def test_a_window_holds_for_its_risks(risks: set[str], instant: str, opens: str | None) -> None:
+def test_a_window_applies_to_its_risks(risks: set[str], instant: str, opens: str | None) -> None:
     closed = closure([WORK, NIGHT], None, risks, now=at(instant))
     assert (closed.opens if closed else None) == (at(opens) if opens else None)
 
@@ -173,7 +173,7 @@ def test_a_freeze_has_an_end(until: str, zone: str, end: str) -> None:
     assert end_of_freeze(until, time_zone(zone)) == at(end)
 
 
-def test_a_freeze_holds_for_every_change_and_names_the_window_after_it() -> None:
+def test_a_freeze_applies_to_every_change_and_names_the_next_window() -> None:
     freeze = Freeze(until="2027-01-02", reason="year-end")
     before = closure([WORK], freeze, {"cosmetic"}, now=at("2027-01-02T22:59:59"))
     assert before is not None
@@ -198,7 +198,7 @@ def test_a_freeze_until_the_last_days_has_no_opening(
     assert closed.opening == ""
 
 
-def test_the_zone_of_a_freeze_is_its_own_or_that_of_the_windows() -> None:
+def test_a_freeze_has_its_own_zone_or_that_of_the_windows() -> None:
     freeze = Freeze(until="2027-01-02", reason="x")
     assert zone_of_freeze(freeze, []) == "UTC"
     assert zone_of_freeze(freeze, [WORK, NIGHT]) == "Europe/Berlin"
@@ -242,7 +242,7 @@ def test_other_zones_are_refused(name: str) -> None:
     assert not caught.value.lacks_zones
 
 
-def test_a_machine_without_zones_knows_utc_and_names_the_lack() -> None:
+def test_a_machine_without_time_zone_data_knows_utc_and_reports_others() -> None:
     code = (
         "from reconciler.domain.change_windows import UnknownZone, time_zone\n"
         "time_zone('UTC')\n"

@@ -1,4 +1,4 @@
-"""The notation of paths: one text for each path, and every text is read back."""
+"""Notation of paths: each path has one text, which is parsed back to the same path."""
 
 import pytest
 from hypothesis import example, given
@@ -46,7 +46,7 @@ def test_every_path_is_read_back_from_its_text(path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", ".", "a.", ".a", "a..b", "models[", "a[b]c", 'a["b]', "a]", 'a["\\x"]', "a[]"]
 )
-def test_what_is_no_path_is_not_read(text: str) -> None:
+def test_text_that_is_not_a_path_is_not_parsed(text: str) -> None:
     assert parse_path(text) is None
 
 
@@ -58,5 +58,5 @@ def test_what_is_no_path_is_not_read(text: str) -> None:
         ('models["gpt-5"].enabled', ("models", "gpt-5", "enabled")),
     ],
 )
-def test_brackets_may_stand_around_any_key(text: str, path: Path) -> None:
+def test_any_key_can_be_in_brackets(text: str, path: Path) -> None:
     assert parse_path(text) == path

@@ -1,4 +1,4 @@
-"""Times: one reading of each, whatever the zone of the machine."""
+"""Times: each is parsed to the same instant in every time zone of the machine."""
 
 import time
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 @pytest.fixture(params=["Asia/Tokyo", "America/New_York", "UTC"], autouse=True)
 def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine in each of these zones."""
+    """Set the time zone of the machine to each of these."""
     with monkeypatch.context() as patch:
         patch.setenv("TZ", request.param)
         time.tzset()
@@ -42,7 +42,7 @@ def test_a_time_is_the_same_in_every_notation(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "noon", None, 7, "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-01:00"]
 )
-def test_what_is_no_time_is_none(text: object) -> None:
+def test_text_that_is_not_a_time_is_none(text: object) -> None:
     assert parse_instant(text) is None
 
 

@@ -1,4 +1,4 @@
-"""The multipliers and limits are those of the API, checked against its public specification."""
+"""Multipliers and limits equal those in the public specification of the API."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Merging what was applied with what Git declared at a commit."""
+"""Merging the last-applied state with the state that Git declared at a commit."""
 
 from typing import Any
 
@@ -20,19 +20,19 @@ def declared(**fields: Any) -> LastApplied:
     return LastApplied(declared=fields)
 
 
-def test_what_only_one_side_knows_is_kept() -> None:
+def test_entries_of_only_one_side_are_kept() -> None:
     both = merged(last_applied(a=declared(name="A")), last_applied(b=declared(name="B")))
     assert both.of("a").declared == {"name": "A"}
     assert both.of("b").declared == {"name": "B"}
 
 
-def test_what_was_applied_counts_before_what_was_declared() -> None:
+def test_applied_values_take_precedence_over_declared_ones() -> None:
     applied, then = declared(name="applied"), declared(name="then", description="then")
     both = merged(last_applied(a=applied), last_applied(a=then))
     assert both.of("a").declared == {"name": "applied", "description": "then"}
 
 
-def test_an_entry_that_either_knows_can_be_withdrawn() -> None:
+def test_an_entry_known_to_either_side_can_be_withdrawn() -> None:
     applied = declared(workspaces=[{"id": "one", "enabled": True}])
     then = declared(workspaces=[{"id": "one", "enabled": False}, {"id": "two", "enabled": True}])
     assert merged(last_applied(a=applied), last_applied(a=then)).of("a").declared == {
@@ -40,13 +40,13 @@ def test_an_entry_that_either_knows_can_be_withdrawn() -> None:
     }
 
 
-def test_protected_once_is_protected() -> None:
+def test_an_integration_protected_in_either_is_protected() -> None:
     protected, free = LastApplied(protected=True), LastApplied()
     assert merged(last_applied(a=protected), last_applied(a=free)).of("a").protected
     assert merged(last_applied(a=free), last_applied(a=protected)).of("a").protected
 
 
-def test_the_record_of_a_write_counts_before_a_reference_in_git() -> None:
+def test_the_record_of_a_write_takes_precedence_over_a_reference_in_git() -> None:
     written = SecretRecord(SecretRef("env", "A"), fingerprint="p:0")
     named = SecretRecord(SecretRef("env", "B"))
     first = LastAppliedState({"a": LastApplied(secrets={KEY: written})}, pepper=PEPPER)
@@ -69,7 +69,7 @@ MEMORIES = st.builds(
 
 
 @given(MEMORIES)
-def test_nothing_joined_to_a_memory_changes_it(known: LastAppliedState) -> None:
+def test_merging_with_an_empty_state_changes_nothing(known: LastAppliedState) -> None:
     assert merged(known, LastAppliedState()) == known
     assert merged(LastAppliedState(), known) == known
     assert merged(known, known) == known

@@ -1,4 +1,4 @@
-"""Configurations depend on the provider: fields, what is required, and how wide the choices are."""
+"""Configurations by provider: fields, required fields and allowed values."""
 
 import re
 
@@ -86,9 +86,7 @@ def test_a_secret_mapping_fills_a_required_field() -> None:
         ("vertex-ai", "vertex_auth_type", "basic serviceAccount workload"),
     ],
 )
-def test_auth_modes_are_as_wide_as_the_public_record(
-    provider: str, field: str, choices: str
-) -> None:
+def test_auth_modes_include_all_documented_ones(provider: str, field: str, choices: str) -> None:
     model = configuration_of(provider)
     for choice in choices.split():
         assert errors_in(model, {field: choice}) == []
@@ -113,7 +111,7 @@ def test_creating_needs_configurations_only_where_fields_are_required() -> None:
     assert not needs_configurations("never-heard-of")
 
 
-def test_known_ids_come_from_the_record_and_uuids_are_not_questioned() -> None:
+def test_known_ids_are_those_documented_and_uuids_are_accepted() -> None:
     assert is_known("openai")
     assert is_known("z-ai")
     assert is_known("de7d7d50-31cd-11ee-b93b-0e06f1aa7f7c")
@@ -132,7 +130,7 @@ def test_fields_that_a_model_refers_to_exist_in_it() -> None:
         assert named <= model.model_fields.keys()
 
 
-def test_every_field_explains_itself() -> None:
+def test_every_field_has_a_description_of_its_own() -> None:
     for model in (Integration, *PROVIDERS.values()):
         assert all(field.description for field in model.model_fields.values())
 
@@ -195,7 +193,7 @@ def test_every_field_of_a_provider_has_a_source_and_an_example() -> None:
         assert shown or field.facts.example, name
 
 
-def test_every_example_is_of_the_documented_form() -> None:
+def test_every_example_has_the_documented_form() -> None:
     for name, field in all_fields():
         if field.facts.form is not None:
             assert re.fullmatch(field.facts.form, str(field.facts.example)), name
@@ -203,7 +201,7 @@ def test_every_example_is_of_the_documented_form() -> None:
             assert field.facts.example in field.choices, name
 
 
-def test_each_aws_provider_has_modes_of_its_own() -> None:
+def test_each_aws_provider_has_separate_modes() -> None:
     modes = {
         provider: set(integration_schema(provider).at(("configurations", "aws_auth_type")).choices)
         for provider in ("bedrock", "bedrock-mantle", "claude-platform-aws")
@@ -218,6 +216,6 @@ def test_each_aws_provider_has_modes_of_its_own() -> None:
     assert "aws_access_key_id" not in mantle.fields
 
 
-def test_no_alias_is_an_id() -> None:
+def test_no_alias_is_a_provider_id() -> None:
     assert not set(ALIASES) & KNOWN_PROVIDERS
     assert set(ALIASES.values()) <= KNOWN_PROVIDERS

@@ -1,4 +1,4 @@
-"""The schema answers for every field, known and unknown."""
+"""The schema describes every field, known and unknown."""
 
 import pytest
 
@@ -54,7 +54,7 @@ def test_a_field_inherits_the_risk_of_the_field_around_it(path: Path, risk: Risk
     assert AZURE.at(path).facts.risk is risk
 
 
-def test_the_sub_resource_holds_for_all_fields_inside() -> None:
+def test_all_fields_inside_a_sub_resource_belong_to_it() -> None:
     assert AZURE.at(("models", "m", "pricing_config")).facts.sub_resource is SubResource.MODELS
     limit = AZURE.at(("workspaces", "ws-a", "usage_limits", "credit_limit"))
     assert limit.facts.sub_resource is SubResource.WORKSPACES
@@ -72,7 +72,7 @@ def test_the_sub_resource_holds_for_all_fields_inside() -> None:
         ("name", "inner"),
     ],
 )
-def test_what_no_model_describes_is_a_secret_and_a_host(path: Path) -> None:
+def test_an_unknown_field_is_a_secret_and_a_host(path: Path) -> None:
     field = AZURE.at(path)
     assert not field.is_known
     assert field.facts.sensitive
@@ -80,13 +80,13 @@ def test_what_no_model_describes_is_a_secret_and_a_host(path: Path) -> None:
     assert field.facts.risk is RiskRule.CREDENTIAL
 
 
-def test_headers_are_never_shown_and_those_named_like_secrets_are_references() -> None:
+def test_headers_are_never_shown_and_secret_headers_are_references() -> None:
     headers = AZURE.at(("configurations", "custom_headers"))
     assert headers.child("x-team").facts.redacted
     assert headers.child("X-Auth-Token").facts.secret
 
 
-def test_a_target_can_vouch_for_a_field_unless_its_name_speaks_of_a_secret() -> None:
+def test_known_fields_make_a_field_plain_unless_its_name_suggests_a_secret() -> None:
     schema = integration_schema("acme-ai", vouched=("region_hint", "client_pem"))
     assert not schema.at(("configurations", "region_hint")).facts.sensitive
     assert schema.at(("configurations", "client_pem")).facts.sensitive
@@ -113,7 +113,7 @@ def test_a_target_can_vouch_for_a_field_unless_its_name_speaks_of_a_secret() -> 
         "accessKey",
     ],
 )
-def test_no_target_can_vouch_for_a_name_of_a_secret(name: str) -> None:
+def test_known_fields_cannot_make_a_field_with_a_secret_name_plain(name: str) -> None:
     schema = integration_schema("acme-ai", vouched=(name,))
     assert schema.at(("configurations", name)).facts.sensitive
 
@@ -137,5 +137,5 @@ def test_every_field_has_a_description(provider: str) -> None:
     assert undescribed(integration_schema(provider).child("configurations")) == []
 
 
-def test_the_unknown_has_unknown_members() -> None:
+def test_members_of_an_unknown_field_are_unknown() -> None:
     assert UNKNOWN.child("anything") is UNKNOWN

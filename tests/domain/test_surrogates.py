@@ -22,7 +22,7 @@ def test_within_json_an_escaped_text_is_the_same_text(text: str) -> None:
     assert json.loads(written.encode()) == text
 
 
-def test_two_keys_never_become_one() -> None:
+def test_two_keys_never_become_equal() -> None:
     keys = ["a\ud83d", "a\ud83e", "a\ufffd", "plain"]
     mended = repaired_tree(dict(zip(keys, [1, [{"\udfff": "b\ud83d"}], 2, None], strict=True)))
     assert len(mended) == 4

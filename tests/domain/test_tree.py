@@ -1,4 +1,4 @@
-"""Walking field trees."""
+"""Traversal of field trees."""
 
 from reconciler.domain.secrets import Mask, Redacted, SecretRef
 from reconciler.domain.tree import Tree, references
@@ -21,6 +21,6 @@ def test_references_are_found_at_any_depth_in_key_order() -> None:
     ]
 
 
-def test_a_tree_that_is_a_reference_is_its_only_one() -> None:
+def test_a_tree_that_is_a_reference_contains_only_itself() -> None:
     assert list(references(ONE)) == [((), ONE)]
     assert list(references({})) == []

@@ -1,4 +1,4 @@
-"""What is recognized as valid is valid for pydantic, too, and becomes the same values."""
+"""Values that are recognized as valid are also valid for pydantic, with the same result."""
 
 import random
 from decimal import Decimal
@@ -32,11 +32,11 @@ ODD: list[Any] = [
 
 
 class Values:
-    """Values for a type: mostly of the type, sometimes odd ones."""
+    """Values for a type: mostly of the type, sometimes invalid."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        # Few odd values, so that many trees are valid.
+        # Few invalid values, so that many trees are valid.
         self.odd = self.random.choice([0.0, 0.02, 0.2])
 
     def of_model(self, model: type[Model]) -> Any:
@@ -95,7 +95,7 @@ def _longest(item: Any) -> int:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-def test_what_is_recognized_is_valid(model: type[Model]) -> None:
+def test_recognized_values_are_valid(model: type[Model]) -> None:
     recognized = missed = refused = 0
     for seed in range(400):
         tree = Values(seed).of_model(model)
@@ -110,7 +110,7 @@ def test_what_is_recognized_is_valid(model: type[Model]) -> None:
         assert (errors_in(model, tree) == []) is (found == [])
     assert recognized > 10
     assert refused > 10
-    # Only values of unusual types, such as tuples and other scripts.
+    # Only values of unusual types, such as tuples, and digits of other scripts.
     assert missed < 60
 
 
@@ -127,7 +127,7 @@ def test_an_instance_has_the_values_that_pydantic_gives_it(model: type[Model]) -
 
 
 def plain(value: Any) -> Any:
-    """Return values without their models, but with their types."""
+    """Return values without their models, each with its type."""
     if hasattr(value, "model_copy"):
         return {name: plain(getattr(value, name)) for name in type(value).model_fields}
     if isinstance(value, dict):
@@ -137,7 +137,7 @@ def plain(value: Any) -> Any:
     return type(value), value
 
 
-def test_the_rules_of_a_whole_model_count() -> None:
+def test_model_validators_are_applied() -> None:
     assert check_of(UsageLimit)({"periodic_reset": "weekly"})
     assert not check_of(UsageLimit)({"periodic_reset": "weekly", "periodic_reset_days": 7})
     assert not check_of(UsageLimit)({"next_usage_reset_at": "tomorrow"})

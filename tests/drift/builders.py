@@ -1,4 +1,4 @@
-"""Channels for tests: a web server on loopback that records what is posted to it."""
+"""Notification channels for tests: a web server on loopback that records posted messages."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ TOKEN = "t0ken-canary-8c1d"
 
 @dataclass
 class Channels:
-    """`url(name)` is a channel that behaves by its name: `good`, `refusing`, `moved`, `silent`."""
+    """Channels; `url(name)` is one that is `good`, `refusing`, `moved` or `silent`."""
 
     port: int
     posted: list[tuple[str, Any]] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Channels:
 
 @contextmanager
 def channels() -> Iterator[Channels]:
-    """Serve channels until the test is over."""
+    """Serve channels until the end of the test."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

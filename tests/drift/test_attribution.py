@@ -1,4 +1,4 @@
-"""Who is named where the log is odd: never a guess, and nobody whom the records do not have."""
+"""Attribution with unusual audit logs: never a guess, and only writers in the records."""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
@@ -31,7 +31,7 @@ def moment(seconds: float) -> str:
 
 
 class Log:
-    """An integration that was applied at the start, changed an hour later, and its log."""
+    """Integration that was applied at the start and changed an hour later, with its audit log."""
 
     asked_at = 2 * HOUR
 
@@ -42,7 +42,7 @@ class Log:
         self.own: OwnWrites | None = OwnWrites({"alpha": Confirmation("run-1", moment(0))})
         self.world.seconds = HOUR
         self.world.put("PUT", "/integrations/alpha", {"description": "by hand"})
-        # The log has only what a test adds.
+        # The log contains only the records that a test adds.
         self.world.store.clear_audit_log()
 
     def log(self, seconds: float = HOUR, **members: Any) -> "Log":
@@ -85,7 +85,7 @@ class Log:
         return self.who(**options).by_place["alpha", path]
 
     def said(self, **options: Any) -> str:
-        """Return the verdict, who it names, and the reason."""
+        """Return the verdict, the named writers and the reason."""
         found = self.answer(**options)
         names = "".join(f" {IDS.get(writer.id, writer.id)}" for writer in found.writers)
         return f"{found.verdict.value}{names}" + (
@@ -137,11 +137,11 @@ ONE_RECORD: list[tuple[str, dict[str, Any], str]] = [
     ("members", "said"),
     [pytest.param(members, said, id=name) for name, members, said in ONE_RECORD],
 )
-def test_one_record(members: dict[str, Any], said: str) -> None:
+def test_a_single_record(members: dict[str, Any], said: str) -> None:
     assert Log().log(**members).said() == said
 
 
-def test_the_id_of_the_integration_names_it_as_well() -> None:
+def test_the_id_of_the_integration_also_identifies_it() -> None:
     log = Log()
     identity = log.world.remote.integrations["alpha"]["id"]
     assert log.log(uri=f"/v1/integrations/{identity}").said() == "known ann"
@@ -188,19 +188,19 @@ def with_calls(*calls: OwnCall) -> Log:
     return log
 
 
-def test_our_own_write_is_left_out_by_its_id_whatever_the_clock() -> None:
+def test_our_own_write_is_excluded_by_its_request_id() -> None:
     log = with_calls(own(0, 1, request_id="mine"))
     log.log(600, request_id="mine", **BY_KEY).log(900)
     assert log.said() == "known ann"
 
 
-def test_our_own_write_is_left_out_by_its_time_and_not_a_later_one_with_the_same_key() -> None:
+def test_our_own_write_is_excluded_by_its_time_but_not_a_later_one_with_the_same_key() -> None:
     log = with_calls(own(0, 1)).log(0.5, **BY_KEY)
     assert log.said() == "unknown (no-record)"
     assert log.log(50, **BY_KEY).said() == "known key"
 
 
-def test_a_user_is_never_taken_for_our_run() -> None:
+def test_a_write_by_a_user_never_counts_as_our_own() -> None:
     assert with_calls(own(0, 1)).log(0.5).said() == "known ann"
 
 
@@ -209,19 +209,19 @@ def test_repeated_requests_of_one_call_are_all_ours() -> None:
     assert log.log(40).said() == "known ann"
 
 
-def test_two_keys_at_the_time_of_our_write_are_not_told_apart() -> None:
+def test_two_keys_at_the_time_of_our_write_are_not_distinguished() -> None:
     other = {"user_id": "another", "user_type": "api_key"}
     log = with_calls(own(0, 30)).log(10, **BY_KEY).log(20, **other)
     assert log.said() == "ambiguous another key"
 
 
-def test_what_our_run_wrote_hides_what_was_written_before() -> None:
+def test_a_write_by_our_run_hides_earlier_writes() -> None:
     log = with_calls(own(100, 101, request_id="mine")).log(50, **BY_BOB)
     log.log(100.5, request_id="mine", **BY_KEY).log(200)
     assert log.said() == "known ann"
 
 
-def test_what_our_run_wrote_last_hides_what_was_written_during_the_run() -> None:
+def test_the_last_write_of_our_run_hides_writes_during_the_run() -> None:
     first = own(100, 101, fields=frozenset({"name"}), request_id="first")
     log = with_calls(first, own(200, 201, request_id="last")).log(150, **BY_BOB)
     log.log(100.5, request_id="first", **BY_KEY).log(200.5, request_id="last", **BY_KEY).log(300)
@@ -250,7 +250,7 @@ def test_a_later_run_that_failed_is_a_possible_writer() -> None:
 def test_without_a_run_in_the_ledger_an_earlier_change_is_possible() -> None:
     log = Log().log(600)
     log.own = OwnWrites()
-    # The integration was created within the window, and the log does not show by whom.
+    # The integration was created within the time range, and the log does not show by whom.
     assert log.said() == "ambiguous ann (earlier-change)"
     created = {"method": "POST", "uri": "/v1/integrations", **BY_BOB}
     assert log.log(0, **created).said() == "ambiguous ann bob"
@@ -272,14 +272,14 @@ def test_a_run_long_ago_needs_a_log_that_reaches_back_to_it() -> None:
     assert log.log(uri="/v1/configs/x", timestamp=old).said() == "known ann"
 
 
-def test_an_unreadable_ledger_names_nobody() -> None:
+def test_with_an_unreadable_ledger_no_writer_is_named() -> None:
     log = Log().log()
     log.own = None
     found = log.who()
     assert (found.fields, found.complete, found.calls) == ((), False, 0)
 
 
-def test_a_deleted_integration_has_one_answer() -> None:
+def test_a_deleted_integration_has_one_verdict() -> None:
     log = Log()
     log.world.put("DELETE", "/integrations/alpha")
     log.world.store.clear_audit_log()
@@ -289,7 +289,7 @@ def test_a_deleted_integration_has_one_answer() -> None:
     assert found.verdict == "known"
 
 
-def test_the_end_of_a_workspace_explains_a_lost_access() -> None:
+def test_the_deletion_of_a_workspace_explains_lost_access() -> None:
     granted = declared("alpha", key=SECRET, workspaces=[{"id": "ws-a", "enabled": True}])
     log = Log(granted)
     revoked = {"workspaces": [{"id": "ws-a", "enabled": False}]}

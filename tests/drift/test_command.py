@@ -82,7 +82,7 @@ def test_every_format_begins_with_the_same_facts(tmp_path: Path) -> None:
             assert "pull beta" in done.out
 
 
-def test_the_suggested_command_finds_the_same_digest_though_options_narrow_it(
+def test_the_suggested_command_finds_the_same_digest_with_a_selection(
     tmp_path: Path,
 ) -> None:
     with applied(tmp_path) as (project, url):
@@ -98,7 +98,7 @@ def test_the_suggested_command_finds_the_same_digest_though_options_narrow_it(
         assert [item["slug"] for item in left["items"]] == ["beta"]
 
 
-def test_what_is_undeclared_is_reported_and_is_no_drift(tmp_path: Path) -> None:
+def test_undeclared_values_are_reported_and_are_not_drift(tmp_path: Path) -> None:
     with applied(tmp_path) as (project, url):
         by_hand(url, "alpha", tags={"team": "search"})
         foreign = {"slug": "foreign", "name": "Foreign", "ai_provider_id": "openai", "key": "k"}
@@ -148,7 +148,7 @@ def test_a_failed_read_is_never_in_sync(tmp_path: Path) -> None:
     assert project.run("drift", "--format", "json").json["exit_code"] == 3
 
 
-def test_channels_are_notified_and_one_that_fails_changes_and_leaks_nothing(
+def test_a_failed_channel_changes_and_leaks_nothing(
     tmp_path: Path,
 ) -> None:
     with applied(tmp_path, Project) as (project, url), channels() as there:
@@ -170,7 +170,7 @@ def test_channels_are_notified_and_one_that_fails_changes_and_leaks_nothing(
         assert "everybody" not in document["message"]
 
 
-def test_channels_may_come_from_the_environment(tmp_path: Path) -> None:
+def test_channels_can_come_from_the_environment(tmp_path: Path) -> None:
     with applied(tmp_path, Project) as (project, url), channels() as there:
         by_hand(url, "alpha", description="by hand")
         both = f"{there.url('good')} {there.url('refusing')}"
@@ -178,7 +178,7 @@ def test_channels_may_come_from_the_environment(tmp_path: Path) -> None:
     assert there.reached == ["good", "refusing"]
 
 
-def test_an_apply_notifies_channels_of_what_was_not_applied_alone(tmp_path: Path) -> None:
+def test_an_apply_notifies_channels_only_of_unapplied_actions(tmp_path: Path) -> None:
     with applied(tmp_path, Project) as (project, _), channels() as there:
         given = ("apply", "--yes", "--notify", there.url("good"))
         assert (project.run(*given).code, there.posted) == (0, [])

@@ -1,4 +1,4 @@
-"""Earlier checks narrow the window of the audit log, but never on a doubt."""
+"""Earlier checks shorten the time range of the audit log, but only if they are conclusive."""
 
 import asyncio
 import sqlite3
@@ -31,9 +31,9 @@ BY_BOB = {"user_id": BOB.id}
 
 
 class Checked(Log):
-    """An integration that was applied at the start, checked after ten days and changed then.
+    """Integration that was applied at the start, checked after ten days and then changed.
 
-    Ann has written to it before the check, Bob after it.
+    Ann wrote to it before the check, Bob after it.
     """
 
     asked_at = 12 * DAY
@@ -65,7 +65,7 @@ def days_read(who: Who) -> float:
     return (START + timedelta(seconds=Checked.asked_at) - since).total_seconds() / DAY
 
 
-def test_requests_before_a_check_that_saw_the_declared_value_do_not_count() -> None:
+def test_requests_before_a_check_that_read_the_declared_value_do_not_count() -> None:
     log = Checked()
     without = log.who()
     assert (verdict(without), days_read(without) > 12) == ("ambiguous bob ann", True)
@@ -90,7 +90,7 @@ def test_a_request_shortly_before_the_check_still_counts() -> None:
         {"fields": {"name": "Alpha"}},
     ],
 )
-def test_a_check_that_does_not_prove_it_is_not_used(changes: dict[str, Any]) -> None:
+def test_an_inconclusive_check_is_not_used(changes: dict[str, Any]) -> None:
     log = Checked()
     assert verdict(log.who(seen=log.seen(**changes))) == "ambiguous bob ann"
 
@@ -139,7 +139,7 @@ def test_a_deleted_integration_existed_when_it_was_checked() -> None:
     assert verdict(log.who(seen=log.seen()), None) == "known bob"
 
 
-def test_of_several_differences_the_oldest_decides_the_window() -> None:
+def test_the_oldest_of_several_differences_determines_the_time_range() -> None:
     log = Checked(body={"description": "by hand", "name": "By hand"})
     seen = log.seen(fields={**log.read.fields, "name": "A third name"})
     who = log.who(seen=seen)
@@ -151,7 +151,7 @@ def test_a_created_integration_needs_no_older_part_of_the_log(tmp_path: Path) ->
     with writers(tmp_path) as at:
         at.project.integration("alpha")
         at.project.apply()
-        # Our own create would be as near in time.
+        # The create by `reconcile` would be as close in time.
         at.world.store.clear_audit_log()
         body = {"slug": "stray", "name": "Stray", "ai_provider_id": "openai", "key": "sk-stray"}
         at.write(ANN, "POST", "", body)
@@ -162,7 +162,7 @@ def test_a_created_integration_needs_no_older_part_of_the_log(tmp_path: Path) ->
 
 
 class Story(Log):
-    """Writes of three actors at random times, and a check between two of them."""
+    """Random writes of three actors, and a check between two of them."""
 
     asked_at = 20 * DAY
 
@@ -188,7 +188,7 @@ class Story(Log):
         self.seen = {"alpha": SeenState(found.integrations["alpha"], moment(at))}
 
     def write(self, actor: Actor, value: str | None) -> None:
-        """Write the description, or without a value another field."""
+        """Write the description, or another field if no value is passed."""
         body = {"name": "Alpha"} if value is None else {"description": value}
         assert self.world.write(actor, "PUT", "/alpha", body) == 200
         if value is not None and value != self.value:
@@ -217,7 +217,7 @@ def ago(**time: float) -> str:
 
 
 def older(project: Here, *, run: timedelta, check: timedelta | None) -> None:
-    """Let the runs in the ledger, and the reads of its checks, be older."""
+    """Age the runs and the reads of checks in the ledger."""
     ran = settings.now() - run
     with sqlite3.connect(project.state / "ledger.db") as ledger:
         name = f"{ran:%Y%m%dT%H%M%SZ}-00000000"
@@ -259,7 +259,7 @@ def test_pages_before_a_check_are_not_read(
 
 
 class Timed(list[Request]):
-    """Requests, with the time of the first one."""
+    """Request log with the time of the first request."""
 
     first: datetime | None = None
 

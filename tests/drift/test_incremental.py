@@ -1,4 +1,4 @@
-"""`drift --incremental`: few calls, the same report, everything read in turn."""
+"""`drift --incremental`: few calls, the same report, and everything read in turn."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ EVERYTHING = WantedDetails(models=True, workspaces=True)
 
 
 class Watched:
-    """A simulated organisation in sync with its files, and the earlier reads of its checks."""
+    """Simulated organisation in sync with its files, and the reads of earlier checks."""
 
     def __init__(self, *names: str, **fields: Any) -> None:
         self.asked: list[str] = []
@@ -42,7 +42,7 @@ class Watched:
         self.asked.append(request.path.removeprefix("/integrations").strip("/"))
 
     def check(self, files: DesiredState | None = None, *, every: int = 100) -> DriftReport:
-        """Check once, and store what was read as the command does."""
+        """Run one check, and store its reads like the command."""
         self.asked.clear()
         self.checks += 1
         incremental = IncrementalRead(self.seen, every=every)
@@ -52,7 +52,7 @@ class Watched:
         return report
 
     def full(self, files: DesiredState | None = None) -> DriftReport:
-        """Check by reading everything."""
+        """Run one check that reads everything."""
         return self._drift(files, None)
 
     def _drift(
@@ -88,7 +88,7 @@ def test_the_first_check_reads_everything_and_the_next_only_the_list_and_a_sampl
     assert watched.asked.count("") == 1
 
 
-def test_undeclared_models_are_audited_where_details_are_read_alone() -> None:
+def test_undeclared_models_are_audited_only_where_details_are_read() -> None:
     watched = Watched(*"abcd")
     watched.check()
     assert watched.audited == list("abcd")
@@ -97,7 +97,7 @@ def test_undeclared_models_are_audited_where_details_are_read_alone() -> None:
     assert watched.audited == watched.details == ["a", "d"]
 
 
-def test_the_findings_of_an_audit_are_in_the_next_report_as_well() -> None:
+def test_the_results_of_an_audit_are_in_the_next_report() -> None:
     watched = Watched(*"abcd")
     elsewhere = {"configurations": {"custom_host": "https://llm.corp.example"}}
     tune = {"slug": "tune", "enabled": True, "is_custom": True, "base_model_slug": "gpt-5"}
@@ -123,7 +123,7 @@ def test_everything_is_read_again_within_the_given_number_of_runs() -> None:
     assert set(read) == set("abcdefg")
 
 
-def test_what_changed_is_read_in_the_sample_or_not() -> None:
+def test_changed_integrations_are_read_inside_and_outside_the_sample() -> None:
     watched = Watched(*"abcd", description="as declared")
     watched.check()
     watched.edit("d", description="by hand")
@@ -173,7 +173,7 @@ def test_a_delete_in_the_api_is_found_although_an_earlier_read_exists() -> None:
     assert report.not_read == 1
 
 
-def test_earlier_reads_are_not_merged_with_a_list_that_changes_meanwhile() -> None:
+def test_earlier_reads_are_not_merged_with_a_list_that_changes_during_the_read() -> None:
     then = Observed("a", {"name": "A"}, id="1", created_at="t1", detailed=True)
     incremental = IncrementalRead({"a": SeenState(then, "1"), "z": SeenState(then, "0")}, every=2)
     filter_wants = incremental.filter_wants(lambda _row: WantedDetails(), ["a", "z"])
@@ -219,7 +219,7 @@ def edits() -> Iterator[Any]:
 @pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abcde"), st.one_of(*edits())), max_size=8), st.data())
-def test_it_reports_what_a_full_read_reports(
+def test_the_report_equals_that_of_a_full_read(
     story: list[tuple[str, tuple[str, str]]], data: st.DataObject
 ) -> None:
     watched = Watched(*"abcde", description="as declared")
@@ -250,7 +250,7 @@ def test_the_command_reads_less_once_an_apply_has_been_recorded(tmp_path: Path) 
     report = here.run("-vv", "drift", "--incremental", "--format", "json")
     assert (report.code, report.json["not_read"]) == (0, 2)
     gets = [line for line in report.err.splitlines() if line.startswith("GET")]
-    assert len(gets) == 3  # the list, one of three, and the models that its file leaves out
+    assert len(gets) == 3  # the list, one of three integrations, and the models that its file omits
     again = here.run("-vv", "drift", "--incremental", "--sample-every", "1")
     assert "3 unchanged." in again.out
     text = here.run("drift", "--incremental")
@@ -258,7 +258,7 @@ def test_the_command_reads_less_once_an_apply_has_been_recorded(tmp_path: Path) 
     assert here.run("drift", "--format", "json").json["not_read"] == 0
 
 
-def test_each_run_reads_another_part(tmp_path: Path) -> None:
+def test_each_run_reads_a_different_part(tmp_path: Path) -> None:
     here = Here(tmp_path)
     for slug in ("alpha", "beta", "gamma"):
         here.integration(slug)
@@ -271,7 +271,7 @@ def test_each_run_reads_another_part(tmp_path: Path) -> None:
     assert {"alpha", "beta", "gamma"} <= read
 
 
-def test_without_a_ledger_everything_is_read_and_the_report_says_so(tmp_path: Path) -> None:
+def test_without_a_ledger_everything_is_read_and_the_report_states_this(tmp_path: Path) -> None:
     here = Here(tmp_path)
     here.integration("alpha")
     here.run("apply", "--yes", "--no-ledger")

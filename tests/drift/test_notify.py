@@ -11,7 +11,7 @@ from tests.drift.builders import TOKEN, channels
 
 pytestmark = [
     pytest.mark.slow,  # importing apprise takes most of the time
-    # apprise looks for a module that Python 3.13 has dropped, and 3.11 says so.
+    # apprise imports a module that Python 3.13 removed, and Python 3.11 warns about it.
     pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning"),
 ]
 
@@ -29,7 +29,7 @@ def test_a_channel_gets_the_message_unchanged() -> None:
     assert document["type"] == "warning"
 
 
-def test_a_channel_that_fails_is_a_warning_and_hides_no_other() -> None:
+def test_a_failed_channel_is_a_warning_and_the_others_are_notified() -> None:
     with channels() as there:
         urls = [
             there.url("refusing"),
@@ -49,7 +49,7 @@ def test_a_channel_that_fails_is_a_warning_and_hides_no_other() -> None:
     ]
 
 
-def test_no_failure_shows_more_of_a_url_than_its_scheme(
+def test_a_failure_shows_only_the_scheme_of_a_url(
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with channels() as there:
@@ -59,7 +59,7 @@ def test_no_failure_shows_more_of_a_url_than_its_scheme(
     assert TOKEN not in f"{failures} {caplog.text}"
 
 
-def test_a_redirect_is_not_followed_since_it_would_carry_the_token_along() -> None:
+def test_a_redirect_is_not_followed_because_it_would_forward_the_token() -> None:
     with channels() as there:
         (failure,) = notify([there.url("moved")], MESSAGE)
     assert there.reached == ["moved"]
@@ -73,7 +73,7 @@ def test_a_channel_that_never_answers_times_out() -> None:
     assert there.reached == ["good", "silent"]
 
 
-def test_without_a_channel_nothing_is_sent() -> None:
+def test_without_a_channel_no_message_is_sent() -> None:
     assert notify([], MESSAGE) == ()
 
 

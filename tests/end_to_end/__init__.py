@@ -1,1 +1,1 @@
-"""The installed command as users run it: another process, a clean environment, real files."""
+"""The installed command as users run it: a separate process, a clean environment, real files."""

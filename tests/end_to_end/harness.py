@@ -1,4 +1,4 @@
-"""Run `reconcile` as a user does, in a project folder and an environment of its own."""
+"""Run `reconcile` as a user does, in a separate project folder and environment."""
 
 import json
 import os
@@ -20,7 +20,7 @@ INSTALLED = (str(Path(sys.executable).with_name("reconcile")),)
 
 @dataclass(frozen=True)
 class Done:
-    """How a process ended."""
+    """Result of a process."""
 
     code: int
     out: str
@@ -32,7 +32,7 @@ class Done:
 
 
 class Project:
-    """A folder with desired state in it, and the environment in which commands run there."""
+    """Project folder with desired state, and the environment of its commands."""
 
     def __init__(self, folder: Path, **variables: str) -> None:
         self.folder = folder
@@ -49,19 +49,19 @@ class Project:
 
     @classmethod
     def with_examples(cls, folder: Path, **variables: str) -> "Project":
-        """Copy the repository's own desired state, as a fresh clone has it."""
+        """Copy the desired state of the repository, as in a fresh clone."""
         project = cls(folder, **variables)
         shutil.copytree(ROOT / "desired-state", project.files, dirs_exist_ok=True)
         return project
 
     def config(self, base_url: str = "simulator:", **target: Any) -> None:
-        """Write reconcile.yaml with one target, `here`; it prunes whatever has no file."""
+        """Write reconcile.yaml with one target, `here`, which prunes undeclared integrations."""
         here = {"base_url": base_url, "prune": "all", **target}
         document = {"version": 1, "default_target": "here", "targets": {"here": here}}
         self.write("reconcile.yaml", document)
 
     def integration(self, slug: str, **fields: Any) -> Path:
-        """Write one integration; a field given as `...` is left out."""
+        """Write one integration; a field set to `...` is omitted."""
         document = {
             "slug": slug,
             "name": slug.title(),
@@ -80,7 +80,7 @@ class Project:
         return path
 
     def run(self, *arguments: object, command: tuple[str, ...] = COMMAND, **variables: str) -> Done:
-        """Run one command to its end."""
+        """Run one command to completion."""
         done = subprocess.run(
             [*command, *map(str, arguments)],
             cwd=self.folder,
@@ -95,7 +95,7 @@ class Project:
 
     @contextmanager
     def serving(self, *arguments: object) -> Iterator[str]:
-        """Run `reconcile simulate` on a free port and give its URL; stop it with SIGTERM."""
+        """Run `reconcile simulate` on a free port and yield its URL; stop it with SIGTERM."""
         process = subprocess.Popen(
             [*COMMAND, "simulate", "--port", "0", *map(str, arguments)],
             cwd=self.folder,

@@ -23,7 +23,7 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def test_what_git_declared_at_the_base_is_removed_and_what_it_never_declared_is_left(
+def test_integrations_declared_at_the_base_are_removed_and_undeclared_ones_kept(
     tmp_path: Path,
 ) -> None:
     project = Project(tmp_path)

@@ -1,4 +1,4 @@
-"""No secret value reaches any sink: outputs, plan files, records, logs at `-vv`, failures."""
+"""No secret value reaches any output: text, plan files, records, logs at `-vv`, failures."""
 
 import html
 import json
@@ -40,7 +40,7 @@ def project_with(folder: Path, url: str, value: str) -> Project:
 
 
 def sinks(project: Project) -> str:
-    """Return all that the project's folder holds, but for the simulator, which stores keys."""
+    """Return all contents of the project folder except the simulator, which stores keys."""
     files = (p for p in project.folder.rglob("*") if p.is_file() and "simulator" not in p.name)
     return "\n".join(path.read_bytes().decode("latin-1") for path in files)
 
@@ -52,7 +52,7 @@ def forms(value: str) -> set[str]:
 
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
-def test_a_secret_is_sent_and_otherwise_nowhere(tmp_path: Path, value: str) -> None:
+def test_a_secret_is_in_its_request_and_nowhere_else(tmp_path: Path, value: str) -> None:
     with serving() as upstream:
         project = project_with(tmp_path, upstream.url, value)
         done = [
@@ -80,7 +80,7 @@ def test_a_secret_is_sent_and_otherwise_nowhere(tmp_path: Path, value: str) -> N
     ],
     ids=["refused", "broken", "html"],
 )
-def test_an_answer_that_echoes_the_secret_is_not_passed_on(tmp_path: Path, answer: Fault) -> None:
+def test_a_response_that_echoes_the_secret_is_redacted(tmp_path: Path, answer: Fault) -> None:
     value = VALUES["padded"]
     echo = Fault(
         kind=answer.kind,
@@ -151,7 +151,7 @@ def test_a_literal_is_refused_without_being_repeated(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("escaped", [False, True])
-def test_an_echo_of_a_secret_that_this_call_did_not_send_is_not_passed_on(
+def test_an_echo_of_a_secret_that_this_call_did_not_send_is_redacted(
     tmp_path: Path, escaped: bool
 ) -> None:
     value = "p@ss\"w'ord==\\canary1"

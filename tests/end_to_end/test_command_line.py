@@ -1,4 +1,4 @@
-"""How the command behaves as a program: options, streams, exit codes, signals."""
+"""The command as a program: options, streams, exit codes and signals."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def a_project(folder: Path) -> Project:
     return project
 
 
-def test_global_options_stand_before_or_after_the_command(tmp_path: Path) -> None:
+def test_global_options_can_be_before_or_after_the_command(tmp_path: Path) -> None:
     project = a_project(tmp_path)
     elsewhere = tmp_path / "elsewhere"
     project.files.rename(elsewhere)
@@ -36,7 +36,7 @@ def test_global_options_stand_before_or_after_the_command(tmp_path: Path) -> Non
     assert project.run("--dir", elsewhere, "plan", RECONCILE_PLAN_DIR="nowhere").code == 0
 
 
-def test_every_option_has_an_environment_twin(tmp_path: Path) -> None:
+def test_every_option_has_an_environment_variable(tmp_path: Path) -> None:
     project = a_project(tmp_path)
     done = project.run(
         "plan",
@@ -64,7 +64,7 @@ def test_every_option_has_an_environment_twin(tmp_path: Path) -> None:
         (("apply", "--expect-digest", "sha256:0"), 4, "digest-mismatch"),
     ],
 )
-def test_what_cannot_be_done_is_told_as_text_or_as_one_json_document(
+def test_a_failure_is_reported_as_text_or_as_one_json_document(
     tmp_path: Path, words: tuple[str, ...], code: int, found: str
 ) -> None:
     project = a_project(tmp_path)
@@ -85,7 +85,7 @@ def test_an_unset_api_key_is_named_and_nothing_is_sent(tmp_path: Path) -> None:
     assert "PORTKEY_API_KEY" in done.err
 
 
-def test_a_host_that_nobody_allowed_gets_nothing(tmp_path: Path) -> None:
+def test_a_host_that_is_not_allowed_receives_nothing(tmp_path: Path) -> None:
     project = a_project(tmp_path)
     project.config("https://gateway.example", api_key="${env:PORTKEY_API_KEY}")
     done = project.run("plan", PORTKEY_API_KEY="pk-canary")
@@ -93,7 +93,7 @@ def test_a_host_that_nobody_allowed_gets_nothing(tmp_path: Path) -> None:
     assert "host-not-allowed" in done.err
 
 
-def test_the_base_url_of_the_environment_is_announced_and_spares_simulators(
+def test_the_base_url_of_the_environment_is_announced_and_does_not_affect_simulators(
     tmp_path: Path,
 ) -> None:
     project = a_project(tmp_path)
@@ -116,7 +116,9 @@ def test_an_unreachable_server_fails_before_any_write(tmp_path: Path) -> None:
     assert "pk-canary" not in done.out + done.err
 
 
-def test_a_secret_outside_the_allow_list_warns_in_plan_and_stops_apply(tmp_path: Path) -> None:
+def test_a_secret_outside_the_allow_list_is_a_warning_in_plan_and_stops_apply(
+    tmp_path: Path,
+) -> None:
     project = a_project(tmp_path)
     project.integration("alpha", key="${env:OTHER_KEY}")
     assert "secret-not-allowed" in project.run("validate").out
@@ -130,7 +132,7 @@ def test_a_secret_outside_the_allow_list_warns_in_plan_and_stops_apply(tmp_path:
     assert allowed.code == 0
 
 
-def test_validate_looks_at_every_environment_unless_a_target_is_named(tmp_path: Path) -> None:
+def test_validate_checks_every_environment_unless_a_target_is_named(tmp_path: Path) -> None:
     project = a_project(tmp_path)
     live = {"base_url": "simulator:", "environment": "live"}
     targets = {"here": {"base_url": "simulator:"}, "there": live}
@@ -152,7 +154,7 @@ def test_validate_names_every_problem_in_every_format(tmp_path: Path, style: str
     assert "sk-literal-canary" not in done.out + done.err
 
 
-def test_a_reader_that_leaves_early_ends_the_command_quietly(tmp_path: Path) -> None:
+def test_a_closed_pipe_ends_the_command_quietly(tmp_path: Path) -> None:
     project = a_project(tmp_path)
     reading, writing = os.pipe()
     os.close(reading)
@@ -178,7 +180,7 @@ def test_a_reader_that_leaves_early_ends_the_command_quietly(tmp_path: Path) -> 
     ],
     ids=lambda words: words[0] if isinstance(words, tuple) else None,
 )
-def test_a_result_that_does_not_fit_on_the_disk_is_a_failure_that_is_told(
+def test_a_result_that_does_not_fit_on_the_disk_is_reported_as_a_failure(
     tmp_path: Path, words: tuple[str, ...], code: int
 ) -> None:
     project = a_project(tmp_path)
@@ -199,7 +201,7 @@ def test_a_result_that_does_not_fit_on_the_disk_is_a_failure_that_is_told(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_command_that_reads(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_ends_a_reading_command(tmp_path: Path, number: signal.Signals) -> None:
     project = a_project(tmp_path)
     fault = project.write("../fault.yaml", '[{"kind": "hang", "method": "GET", "times": -1}]')
     with project.serving("--fault", fault) as url:
@@ -221,7 +223,7 @@ def test_a_signal_ends_a_command_that_reads(tmp_path: Path, number: signal.Signa
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_an_apply_between_writes_and_the_result_tells_the_rest(
+def test_a_signal_stops_an_apply_between_writes_and_the_result_lists_the_rest(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     project = a_project(tmp_path)
@@ -249,7 +251,7 @@ def test_a_signal_stops_an_apply_between_writes_and_the_result_tells_the_rest(
         assert project.run("apply", "--yes", PORTKEY_API_KEY="pk").code == 0
 
 
-def test_the_module_and_the_installed_command_are_the_same() -> None:
+def test_the_module_and_the_installed_command_are_equal() -> None:
     versions = [
         subprocess.run([*command, "--version"], capture_output=True, text=True, check=True).stdout
         for command in (COMMAND, (str(Path(sys.executable).with_name("reconcile")),))

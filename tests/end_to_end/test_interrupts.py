@@ -1,4 +1,4 @@
-"""An interrupted command says so: one document or one line, and within a moment."""
+"""An interrupted command reports it at once, with one document or one line."""
 
 import json
 import signal
@@ -58,7 +58,7 @@ def test_an_interrupt_before_any_write_is_an_error_document(
 
 
 @pytest.mark.parametrize("style", ["json", "text"])
-def test_a_second_interrupt_leaves_at_once_and_says_what_is_unknown(
+def test_a_second_interrupt_exits_at_once_and_names_unknown_outcomes(
     tmp_path: Path, style: str
 ) -> None:
     project = a_project(tmp_path)
@@ -83,7 +83,7 @@ def test_a_second_interrupt_leaves_at_once_and_says_what_is_unknown(
     assert told[0].endswith("to see what is left, run: reconcile --target here plan --only 'a*'")
 
 
-def test_an_interrupted_reading_is_one_line_for_a_person(tmp_path: Path) -> None:
+def test_an_interrupted_read_is_reported_in_one_line(tmp_path: Path) -> None:
     project = a_project(tmp_path)
     fault = project.write("../fault.yaml", '[{"kind": "hang", "method": "GET", "times": -1}]')
     with project.serving("--fault", fault) as url:
@@ -98,7 +98,7 @@ def test_an_interrupted_reading_is_one_line_for_a_person(tmp_path: Path) -> None
     ]
 
 
-def test_a_probe_that_is_interrupted_twice_names_what_it_may_have_left(tmp_path: Path) -> None:
+def test_a_probe_that_is_interrupted_twice_names_possible_leftovers(tmp_path: Path) -> None:
     project = a_project(tmp_path)
     with serving(Fault(kind=FaultKind.HANG_BEFORE, method="POST", times=-1)) as upstream:
         project.config(upstream.url, api_key="${env:PORTKEY_API_KEY}")

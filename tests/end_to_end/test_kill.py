@@ -32,10 +32,10 @@ WRITES = 12
 
 
 class Deadly(SimulatedAPI):
-    """The API, which kills one client at one of its writes.
+    """API that kills a client at one of its writes.
 
-    Before: the write is not carried out. During: it is, and its answer meets nobody. After: the
-    client has its answer, and dies at whatever it asks next.
+    `before`: the write is not carried out. `during`: it is carried out, but no client receives the
+    response. `after`: the client receives the response and is killed at its next request.
     """
 
     victim: int | None = None
@@ -44,7 +44,7 @@ class Deadly(SimulatedAPI):
     seen: int = 0
 
     def handle(self, request: Request, *, stale: bool = False) -> Response:
-        """Answer one request, whether anybody is left to read the answer or not."""
+        """Answer one request, even if the client is gone."""
         if self.victim is None:
             return super().handle(request, stale=stale)
         if self.moment == "after" and self.seen == self.at:
@@ -64,7 +64,7 @@ class Deadly(SimulatedAPI):
 
 
 class DeadlyWorld(World):
-    """A world whose API is deadly."""
+    """World whose API kills its client."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -87,7 +87,7 @@ def project_at(folder: Path, upstream: Upstream) -> Project:
 
 
 def killed_apply(project: Project, world: DeadlyWorld, *, at: int, moment: Moment) -> int:
-    """Apply with a client that is doomed, and return how it ended."""
+    """Run an apply that the API kills, and return its result."""
     world.remote.at, world.remote.moment = at, moment
     with subprocess.Popen(
         [*INSTALLED, *APPLY, "--parallelism", "1"],
@@ -103,7 +103,9 @@ def killed_apply(project: Project, world: DeadlyWorld, *, at: int, moment: Momen
 
 @pytest.mark.parametrize("moment", ["before", "during", "after"])
 @pytest.mark.parametrize("at", range(1, WRITES + 1))
-def test_killed_at_a_write_one_clean_run_converges(tmp_path: Path, at: int, moment: Moment) -> None:
+def test_after_a_kill_at_a_write_one_clean_run_converges(
+    tmp_path: Path, at: int, moment: Moment
+) -> None:
     world = DeadlyWorld()
     furnish(world)
     with serving(world=world) as upstream:
@@ -129,10 +131,10 @@ STAGED = {
 
 
 @pytest.mark.parametrize("at", range(1, 5))
-def test_killed_at_a_write_of_a_rotation_a_credential_that_works_stays(
+def test_after_a_kill_at_a_write_of_a_rotation_a_working_credential_remains(
     tmp_path: Path, at: int
 ) -> None:
-    """The writes: create the shadow, grant it, update the integration, delete the shadow."""
+    """Writes: create the shadow, grant access to it, update the integration, delete the shadow."""
     world = DeadlyWorld()
     with serving(world=world) as upstream:
         project = Project(tmp_path, PORTKEY_API_KEY="pk-test")
@@ -142,7 +144,7 @@ def test_killed_at_a_write_of_a_rotation_a_credential_that_works_stays(
         project.environment["SECRET_KEY"] = ROTATED
         world.remote.seen = 0
         assert killed_apply(project, world, at=at, moment="during") == -signal.SIGKILL
-        # The shadow had proven the new credential before the integration got it.
+        # The shadow proved the new credential before it was written to the integration.
         assert upstream.record("alpha")["key"] == (SECRET if at < 3 else ROTATED)
         clean = project.run("apply", "--yes", command=INSTALLED)
         assert clean.code == 0, clean.err

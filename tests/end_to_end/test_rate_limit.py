@@ -1,4 +1,4 @@
-"""A run begins at the rate that an earlier run has measured, as the ledger remembers it."""
+"""A run starts at the rate that an earlier run measured and stored in the ledger."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ COUNT = 60
 RATE = 40
 
 
-def test_after_a_run_that_was_throttled_no_other_is(tmp_path: Path) -> None:
+def test_only_the_first_run_is_throttled(tmp_path: Path) -> None:
     bench = Bench(tmp_path, quick=True)
     world = declare(tmp_path / "world", COUNT)
     db = world.folder / "simulator.db"

@@ -1,4 +1,4 @@
-"""Everything but apply only reads, and what misbehaves is neither believed nor followed."""
+"""All commands but apply only read, and invalid responses and redirects are not trusted."""
 
 import socket
 from pathlib import Path
@@ -45,7 +45,7 @@ def prepared(folder: Path, upstream: Upstream) -> Project:
 
 
 @pytest.mark.parametrize("command", READING, ids=" ".join)
-def test_a_command_that_reads_sends_only_get(tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_reading_commands_send_only_get_requests(tmp_path: Path, command: tuple[str, ...]) -> None:
     with serving() as upstream:
         done = prepared(tmp_path, upstream).run(*command)
         assert done.code in {0, 2}, done.err
@@ -53,7 +53,7 @@ def test_a_command_that_reads_sends_only_get(tmp_path: Path, command: tuple[str,
         assert bool(upstream.requests) == (command[0] not in OFFLINE)
 
 
-def test_a_redirect_is_not_followed_and_the_other_host_hears_nothing(tmp_path: Path) -> None:
+def test_a_redirect_is_not_followed_and_the_other_host_receives_nothing(tmp_path: Path) -> None:
     with serving() as other:
         away = Fault(
             kind=FaultKind.STATUS,
@@ -69,7 +69,7 @@ def test_a_redirect_is_not_followed_and_the_other_host_hears_nothing(tmp_path: P
         assert other.requests == []
 
 
-def test_a_proxy_and_a_netrc_that_nobody_asked_for_are_ignored(tmp_path: Path) -> None:
+def test_proxy_variables_and_netrc_are_ignored(tmp_path: Path) -> None:
     names = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login somebody password else\n")
     with socket.create_server(("127.0.0.1", 0)) as proxy, serving() as upstream:
@@ -95,7 +95,7 @@ def test_a_proxy_and_a_netrc_that_nobody_asked_for_are_ignored(tmp_path: Path) -
     ],
     ids=lambda fault: f"{fault.kind.value}{fault.amount or ''}",
 )
-def test_a_list_that_cannot_be_trusted_stops_before_any_write(tmp_path: Path, fault: Fault) -> None:
+def test_an_unreliable_list_stops_the_run_before_any_write(tmp_path: Path, fault: Fault) -> None:
     with serving(fault) as upstream:
         done = prepared(tmp_path, upstream).run("apply", "--yes", "--format", "json")
         assert done.code == 1
@@ -103,7 +103,7 @@ def test_a_list_that_cannot_be_trusted_stops_before_any_write(tmp_path: Path, fa
         assert upstream.writes == []
 
 
-def test_a_passing_error_is_retried(tmp_path: Path) -> None:
+def test_a_transient_error_is_retried(tmp_path: Path) -> None:
     faults = (
         Fault(kind=FaultKind.STATUS, method="GET", path=LIST, status=500, code="AB04"),
         Fault(

@@ -11,7 +11,7 @@ from tests.end_to_end.harness import INSTALLED, SECRET, Project
 pytestmark = pytest.mark.slow
 
 
-def test_the_first_command_of_the_readme_creates_the_examples_and_repeats_without_change(
+def test_the_first_command_of_the_readme_creates_the_examples_and_is_idempotent(
     tmp_path: Path,
 ) -> None:
     project = Project.with_examples(tmp_path)
@@ -29,7 +29,7 @@ def test_the_first_command_of_the_readme_creates_the_examples_and_repeats_withou
     assert "No changes" in second.err
 
 
-def test_an_edit_is_planned_exactly_applied_and_then_gone(tmp_path: Path) -> None:
+def test_an_edit_is_planned_and_applied_and_then_in_sync(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.config()
     project.integration("alpha", description="before")
@@ -54,7 +54,7 @@ def test_an_edit_is_planned_exactly_applied_and_then_gone(tmp_path: Path) -> Non
     assert (again.code, again.json["actions"]) == (0, [])
 
 
-def test_the_same_story_over_http(tmp_path: Path) -> None:
+def test_the_same_steps_over_http(tmp_path: Path) -> None:
     project = Project(tmp_path, PORTKEY_API_KEY="pk-canary-http")
     with project.serving() as url:
         project.config(url, api_key="${env:PORTKEY_API_KEY}")
@@ -71,7 +71,7 @@ def test_the_same_story_over_http(tmp_path: Path) -> None:
     assert "pk-canary-http" not in everything
 
 
-def test_a_saved_plan_approves_what_it_contains_and_nothing_else(tmp_path: Path) -> None:
+def test_a_saved_plan_approves_only_what_it_contains(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.config()
     project.integration("alpha")
@@ -143,7 +143,7 @@ def test_a_plan_does_not_depend_on_locale_time_zone_or_hash_seed(
     assert "ü" in texts[0] or "\\u00fc" in texts[0]
 
 
-def test_reading_commands_leave_the_simulator_as_it_was(tmp_path: Path) -> None:
+def test_reading_commands_do_not_change_the_simulator(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.config()
     project.integration("alpha")

@@ -1,4 +1,4 @@
-"""The simulator on a loopback port of this process, remembering every request that arrived."""
+"""Simulator on a loopback port of this process, which records every request."""
 
 import asyncio
 import threading
@@ -18,7 +18,7 @@ from tests.runs import World
 
 @dataclass
 class Upstream:
-    """A served simulator: where it is, what it holds, what it was asked."""
+    """Served simulator: its address, its state and its requests."""
 
     world: World = field(default_factory=World)
     faults: tuple[Fault, ...] = ()

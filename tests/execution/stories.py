@@ -1,4 +1,4 @@
-"""Builders for the tests of this folder: one integration, and what others do to it."""
+"""Builders for the tests of this folder: one integration, and concurrent changes by others."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ ITEM = "^/integrations/alpha$"
 
 
 def post(kind: Any, **more: Any) -> Fault:
-    """Strike creates."""
+    """Return a fault for creates."""
     return Fault(kind=kind, method="POST", path=COLLECTION, **more)
 
 
 def get(kind: Any, **more: Any) -> Fault:
-    """Strike reads of the integration."""
+    """Return a fault for reads of the integration."""
     return Fault(kind=kind, method="GET", path=ITEM, **more)
 
 
 @dataclass
 class At:
-    """Lets another party act once, right before the first request of a method and path."""
+    """Action of another client, once, right before the first request with a method and path."""
 
     method: str
     path: str
@@ -46,41 +46,43 @@ class At:
 
 
 def world(*faults: Fault, **switches: Any) -> World:
-    """Make a world in which these faults strike."""
+    """Return a world with these faults."""
     return World(Switches(**switches), faults=FaultScript(faults))
 
 
 def before(story: World, method: str, path: str, act: Callable[[], None], *, skip: int = 0) -> None:
-    """Let another party act right before a request."""
+    """Run an action of another client right before a request."""
     story.wire._before = At(method, path, act, skip)
 
 
-def somebody_creates(story: World, slug: str = "alpha", **fields: Any) -> Callable[[], None]:
-    """Return an act that creates an integration, by default one that is certainly not ours."""
+def another_client_creates(story: World, slug: str = "alpha", **fields: Any) -> Callable[[], None]:
+    """Return an action that creates an integration, by default one that is clearly not ours."""
     body = {"slug": slug, "name": "Theirs", "ai_provider_id": "anthropic", "key": THEIRS}
     return lambda: story.put("POST", "/integrations", body | fields)
 
 
-def somebody_had_created(story: World, slug: str = "alpha", **fields: Any) -> Callable[[], None]:
-    """Return an act that shows an integration which others created ten minutes ago."""
+def another_client_had_created(
+    story: World, slug: str = "alpha", **fields: Any
+) -> Callable[[], None]:
+    """Return an action that adds an integration which another client created ten minutes ago."""
 
     def long_ago() -> None:
         story.seconds -= 600
-        somebody_creates(story, slug, **fields)()
+        another_client_creates(story, slug, **fields)()
         story.seconds += 600
 
     return long_ago
 
 
 def create(story: World, **fields: Any) -> Outcome:
-    """Apply files that declare `alpha`, and return what became of it."""
+    """Apply files that declare `alpha`, and return its outcome."""
     result = story.apply(desired(declared("alpha", key=KEY, **fields)))
     (outcome,) = result.outcomes
     return outcome
 
 
 def sent(story: World) -> list[str]:
-    """Return the writes that were sent, by operation."""
+    """Return the operations of the writes that were sent."""
     return [
         event.call.operation.value.removesuffix("-integration")
         for event in story.events
@@ -89,5 +91,5 @@ def sent(story: World) -> list[str]:
 
 
 def ending(outcome: Outcome) -> tuple[str, str | None]:
-    """Return status and error code."""
+    """Return the status and the error code."""
     return outcome.status.value, outcome.error.code if outcome.error else None

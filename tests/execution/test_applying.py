@@ -1,4 +1,4 @@
-"""What an apply does to the API, and how it ends, on the simulator's core."""
+"""Effects of an apply on the API, and its outcomes, against the core of the simulator."""
 
 import asyncio
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ def create(world: World, slug: str, **fields: Any) -> None:
 
 @dataclass
 class Yielding:
-    """An API whose calls let others go first, as those over a network do."""
+    """API whose calls yield to other tasks, like calls over a network."""
 
     api: IntegrationsAPI
 
@@ -59,7 +59,7 @@ FULL = {
 }
 
 
-def test_what_the_files_declare_exists_afterwards_and_the_next_plan_is_empty() -> None:
+def test_declared_integrations_exist_after_an_apply_and_the_next_plan_is_empty() -> None:
     world = World()
     want = desired(declared(**FULL), declared("beta", key=KEY))
     result = world.apply(want)
@@ -71,7 +71,7 @@ def test_what_the_files_declare_exists_afterwards_and_the_next_plan_is_empty() -
 
 
 def rotated(**switches: Any) -> tuple[World, Outcome]:
-    """Apply another value than the one that `alpha` was created with."""
+    """Apply a different key than the one that `alpha` was created with."""
     world = World(Switches(**switches))
     create(world, "alpha")
     world.seconds += 60
@@ -82,19 +82,19 @@ def rotated(**switches: Any) -> tuple[World, Outcome]:
     return world, outcome
 
 
-def test_a_rotated_key_is_read_back_until_its_own_mask_shows() -> None:
+def test_a_rotated_key_is_read_back_until_its_mask_is_shown() -> None:
     _, outcome = rotated(stale_read_ms=300)
     assert outcome.seen_after is not None
     assert outcome.seen_after.fields["key"] == Mask("tt*****xyz")
     assert outcome.warnings == ()
 
 
-def test_a_rotated_key_whose_mask_never_shows_is_a_warning_in_the_end() -> None:
+def test_a_rotated_key_whose_mask_is_never_shown_is_a_warning() -> None:
     _, outcome = rotated(stale_read_ms=60_000)
     assert (outcome.status, outcome.warnings) == ("applied", ("the API does not show yet: key",))
 
 
-def test_a_mask_that_shows_at_once_keeps_nobody_waiting() -> None:
+def test_a_mask_that_is_shown_at_once_causes_no_wait() -> None:
     world, outcome = rotated()
     assert (world.seconds, outcome.warnings) == (60, ())
 
@@ -109,7 +109,7 @@ def test_the_second_apply_writes_nothing() -> None:
 
 
 @pytest.mark.parametrize(("parallelism", "at_once"), [(1, 1), (4, 6)])
-def test_more_are_under_way_than_calls_may_be_in_flight_but_not_where_that_is_one(
+def test_more_actions_run_than_calls_are_in_flight_unless_the_limit_is_one(
     parallelism: int, at_once: int
 ) -> None:
     world = World()
@@ -128,7 +128,7 @@ def test_more_are_under_way_than_calls_may_be_in_flight_but_not_where_that_is_on
     assert max(most) == at_once
 
 
-def test_deletes_come_last() -> None:
+def test_deletes_run_last() -> None:
     world = World()
     create(world, "old")
     world.apply(desired(declared(key=KEY), declared("beta", key=KEY), prune=Prune.ALL))
@@ -136,7 +136,7 @@ def test_deletes_come_last() -> None:
     assert set(world.remote.integrations) == {"alpha", "beta"}
 
 
-def test_one_item_that_fails_stops_no_other_and_keeps_deletes_back() -> None:
+def test_a_failed_action_stops_only_deletes() -> None:
     world = World()
     create(world, "old")
     bad = declared("bad", key=KEY, configurations={"masked_key": "x"})
@@ -149,7 +149,7 @@ def test_one_item_that_fails_stops_no_other_and_keeps_deletes_back() -> None:
     assert "old" in world.remote.integrations
 
 
-def test_after_the_first_failure_nothing_begins_if_so_asked() -> None:
+def test_on_error_abort_starts_no_action_after_the_first_failure() -> None:
     world = World()
     bad = declared("a-bad", key=KEY, configurations={"masked_key": "x"})
     want = desired(bad, *(declared(f"i-{n}", key=KEY) for n in range(5)))
@@ -175,20 +175,22 @@ def test_a_change_made_after_the_plan_is_kept_and_reported() -> None:
     assert world.remote.integrations["alpha"]["description"] == "by hand"
 
 
-def test_something_created_after_the_plan_is_not_taken_over() -> None:
+def test_an_integration_created_after_the_plan_is_not_adopted() -> None:
     world = World()
 
-    def somebody_creates(_plan: object) -> bool:
+    def another_client_creates(_plan: object) -> bool:
         create(world, "alpha", name="Theirs")
         return True
 
-    result = world.apply(desired(declared(key=KEY)), approval=Approval(), confirm=somebody_creates)
+    result = world.apply(
+        desired(declared(key=KEY)), approval=Approval(), confirm=another_client_creates
+    )
     assert result.outcomes[0].error is not None
     assert result.outcomes[0].error.code == "changed-since-plan"
     assert world.remote.integrations["alpha"]["name"] == "Theirs"
 
 
-def test_a_replace_deletes_proves_the_absence_and_creates() -> None:
+def test_a_replace_deletes_confirms_the_absence_and_creates() -> None:
     world = World()
     create(world, "alpha", ai_provider_id="anthropic")
     result = world.apply(desired(declared(key=KEY)), options={"allow_replace": True})
@@ -198,7 +200,7 @@ def test_a_replace_deletes_proves_the_absence_and_creates() -> None:
 
 
 @pytest.mark.parametrize("missing", ["404_AB08", "403_AB03"])
-def test_absence_is_proven_however_the_api_says_it(missing: Any) -> None:
+def test_absence_is_confirmed_in_every_form_of_the_api(missing: Any) -> None:
     world = World(Switches(missing=missing))
     create(world, "old")
     result = world.apply(desired(declared(key=KEY), prune=Prune.ALL))
@@ -217,7 +219,7 @@ def test_a_blocked_action_blocks_the_whole_run() -> None:
     assert writes(world) == []
 
 
-def test_a_missing_value_stops_before_the_first_write() -> None:
+def test_a_missing_value_stops_the_run_before_the_first_write() -> None:
     world = World()
     with pytest.raises(InvalidInput) as caught:
         world.apply(desired(declared(key=KEY), declared("beta", key=None)), secrets={})
@@ -225,13 +227,13 @@ def test_a_missing_value_stops_before_the_first_write() -> None:
     assert writes(world) == []
 
 
-def test_a_missing_value_that_nothing_would_send_stops_nothing() -> None:
+def test_a_missing_value_that_no_call_would_send_is_ignored() -> None:
     world = World()
     create(world, "alpha", description="old")
     assert world.apply(desired(declared(key=KEY, description="new")), secrets={}).complete
 
 
-def test_required_secrets_are_demanded_of_a_plan_too() -> None:
+def test_require_secrets_applies_to_a_plan() -> None:
     world = World()
     create(world, "alpha")
     from reconciler.errors import ReconcilerError
@@ -241,7 +243,7 @@ def test_required_secrets_are_demanded_of_a_plan_too() -> None:
         world.plan(desired(declared(key=KEY)), secrets={}, missing=missing, require_secrets=True)
 
 
-def test_a_value_that_its_field_cannot_take_stops_before_the_first_write() -> None:
+def test_an_invalid_secret_value_stops_the_run_before_the_first_write() -> None:
     world = World()
     configurations = {
         "vertex_auth_type": "serviceAccount",
@@ -259,7 +261,7 @@ def test_a_value_that_its_field_cannot_take_stops_before_the_first_write() -> No
     assert world.apply(desired(vertex), secrets={KEY: Redacted('{"a": "b"}')}).complete
 
 
-def test_a_missing_value_names_who_needs_it_and_hands_over_the_plan() -> None:
+def test_a_missing_value_names_the_integrations_and_returns_the_plan() -> None:
     world = World()
     files = desired(declared("beta", key=KEY), declared("alpha", key=KEY))
     with pytest.raises(InvalidInput) as caught:
@@ -292,7 +294,7 @@ def test_the_expected_digest_replaces_the_question() -> None:
     assert world.apply(want, approval=Approval(digest=world.plan(want).digest)).complete
 
 
-def test_a_plan_is_applied_as_far_as_it_was_approved() -> None:
+def test_a_plan_is_applied_only_if_it_was_approved() -> None:
     world = World()
     want = desired(declared(key=KEY))
     approved = world.plan(want)

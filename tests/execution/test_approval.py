@@ -1,4 +1,4 @@
-"""What a digest or saved plans permit, to the minute, and how a refusal reads."""
+"""Approval by a digest or saved plans: what it permits, how long, and the refusals."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -29,18 +29,18 @@ def said(
     return [(d.code, d.summary, d.hint) for d in found]
 
 
-def test_a_person_is_asked_unless_something_stands_for_the_answer() -> None:
+def test_confirmation_is_required_unless_an_option_replaces_it() -> None:
     assert Approval().asks
     assert not Approval(assumed=True).asks
     assert not Approval(digest="sha256:00").asks
     assert not Approval(plans=(plan(),)).asks
 
 
-def test_without_anything_to_check_there_is_no_objection() -> None:
+def test_without_anything_to_check_there_is_no_refusal() -> None:
     assert objections(Approval(), plan(declared()), now=BEGAN, max_age_hours=0) == []
 
 
-def test_another_digest_shows_both() -> None:
+def test_a_digest_mismatch_shows_both() -> None:
     fresh = plan(declared())
     other = f"sha256:{'0' * 64}"
     (found,) = objections(Approval(digest=other), fresh, now=BEGAN, max_age_hours=24)
@@ -58,7 +58,7 @@ def test_another_digest_shows_both() -> None:
         (-CLOCK_SKEW - timedelta(seconds=1), "which is in the future"),
     ],
 )
-def test_a_plan_is_good_for_its_hours_and_a_little_ahead_of_our_clock(
+def test_a_plan_is_valid_for_its_hours_and_slightly_ahead_of_the_clock(
     after: timedelta, when: str | None
 ) -> None:
     hint = "create the plan again and have it approved"
@@ -76,7 +76,7 @@ def test_a_plan_is_good_for_its_hours_and_a_little_ahead_of_our_clock(
         (None, None, False),
     ],
 )
-def test_only_two_known_organisations_can_be_different(
+def test_only_two_known_organisations_can_differ(
     then: str | None, now: str | None, refused: bool
 ) -> None:
     wrong = (
@@ -87,7 +87,7 @@ def test_only_two_known_organisations_can_be_different(
     assert said(plan(org=then), plan(org=now)) == ([wrong] if refused else [])
 
 
-def test_what_no_plan_contains_is_named_as_far_as_it_differs() -> None:
+def test_changes_that_no_plan_contains_are_named() -> None:
     have = (observed(description="old"),)
     fresh = plan(declared(description="new"), have=have)
     elsewise = plan(declared(description="other"), have=have)
@@ -99,7 +99,7 @@ def test_what_no_plan_contains_is_named_as_far_as_it_differs() -> None:
     assert said(elsewise, fresh) == [("not-approved", f"{named}: {difference}", hint)]
 
 
-def test_a_long_value_is_shortened_to_what_differs() -> None:
+def test_a_long_value_is_shortened_to_the_difference() -> None:
     def long(text: str) -> str:
         return f"{'s' * 500}{text}{'s' * 500}"
 
@@ -161,7 +161,7 @@ def secret(op: ChangeKind, **references: Any) -> Change:
         ),
     ],
 )
-def test_a_change_is_told_in_words_and_of_a_secret_only_its_references(
+def test_a_change_is_described_and_a_secret_is_shown_only_by_its_references(
     change: Change, text: str
 ) -> None:
     assert words(change) == text

@@ -1,4 +1,4 @@
-"""Events are written in groups, in order; no call leaves before its intent is kept."""
+"""Events are written in batches, in order; no call is sent before its intent is stored."""
 
 import asyncio
 import threading
@@ -20,7 +20,7 @@ def intent(of: object) -> CallStarted:
 
 
 class Disk:
-    """Keeps batches; holds the first one back until it is released."""
+    """Storage that blocks on the first batch until it is released."""
 
     def __init__(self, *, fails: bool = False) -> None:
         self.groups: list[list[Event]] = []
@@ -36,7 +36,7 @@ class Disk:
         self.groups.append(list(events))
 
 
-def test_what_is_said_while_the_disk_is_busy_is_one_group_and_keeps_its_order() -> None:
+def test_events_during_a_write_form_one_batch_in_order() -> None:
     disk = Disk()
 
     async def run() -> None:
@@ -51,7 +51,7 @@ def test_what_is_said_while_the_disk_is_busy_is_one_group_and_keeps_its_order() 
     assert disk.groups == [[ActionStarted(A)], [ActionStarted(B), intent(B), ActionStarted(C)]]
 
 
-def test_a_call_waits_until_its_intent_is_kept() -> None:
+def test_a_call_waits_until_its_intent_is_stored() -> None:
     disk = Disk()
     sent: list[str] = []
 
@@ -75,7 +75,7 @@ def test_a_call_waits_until_its_intent_is_kept() -> None:
     assert disk.groups == [[intent(A)]]
 
 
-def test_what_could_not_be_kept_is_raised_before_the_call_and_at_every_later_event() -> None:
+def test_a_storage_error_is_raised_before_the_call_and_at_every_later_event() -> None:
     disk = Disk(fails=True)
     disk.may_go_on.set()
 
@@ -94,7 +94,7 @@ def test_what_could_not_be_kept_is_raised_before_the_call_and_at_every_later_eve
     assert problem.code == "ledger-full"
 
 
-def test_a_run_that_cannot_be_taken_down_does_not_begin() -> None:
+def test_a_run_that_cannot_be_recorded_does_not_start() -> None:
     disk = Disk(fails=True)
     disk.may_go_on.set()
 
@@ -106,7 +106,7 @@ def test_a_run_that_cannot_be_taken_down_does_not_begin() -> None:
         asyncio.run(run())
 
 
-def test_a_worker_that_is_cancelled_while_it_waits_harms_nobody() -> None:
+def test_a_worker_cancelled_while_waiting_does_not_affect_others() -> None:
     disk = Disk()
 
     async def run() -> None:

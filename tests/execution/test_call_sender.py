@@ -1,4 +1,4 @@
-"""The account that is kept of the writes of one action."""
+"""Call sender: the record of the writes of one action."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ FULL = ReconcilerError("the ledger is full", code="ledger-failed", hint="make ro
 
 @dataclass
 class Api:
-    """Answers with these, one after the other."""
+    """API that returns these answers in turn."""
 
     answers: list[Reply | RemoteError]
     got: list[Call] = field(default_factory=list)
@@ -63,7 +63,7 @@ LOST = NoAnswer(
 REFUSED = Rejected("no", code="AB01", http_status=400, request_id="req-no")
 
 
-def test_a_call_is_announced_then_made_with_its_values_then_accounted_for() -> None:
+def test_a_call_is_announced_sent_with_its_values_and_recorded() -> None:
     heard: list[Event] = []
     seen = observed()
     writes, api = sender(ok(request_id="req-1"), emit=heard.append)
@@ -75,7 +75,7 @@ def test_a_call_is_announced_then_made_with_its_values_then_accounted_for() -> N
     assert writes.request_ids == ["req-1"]
 
 
-def test_a_call_that_is_refused_was_not_carried_out_and_says_so_to_the_listeners() -> None:
+def test_a_refused_call_is_reported_to_listeners_as_not_carried_out() -> None:
     heard: list[Event] = []
     writes, _ = sender(REFUSED, emit=heard.append)
     with pytest.raises(Rejected):
@@ -84,7 +84,7 @@ def test_a_call_that_is_refused_was_not_carried_out_and_says_so_to_the_listeners
     assert (writes.done, writes.unanswered, writes.request_ids) == ([], [], ["req-no"])
 
 
-def test_a_call_without_an_answer_stays_in_doubt_until_that_is_settled() -> None:
+def test_a_call_without_a_response_is_unknown_until_it_is_resolved() -> None:
     heard: list[Event] = []
     writes, _ = sender(ok(), LOST, LOST, emit=heard.append)
 
@@ -113,7 +113,7 @@ def test_a_call_without_an_answer_stays_in_doubt_until_that_is_settled() -> None
         (OperationName.UPDATE_WORKSPACES, "workspaces"),
     ],
 )
-def test_each_write_has_words_for_people(operation: OperationName, words: str) -> None:
+def test_each_write_has_a_description(operation: OperationName, words: str) -> None:
     writes, _ = sender(ok(), ok(), LOST)
 
     async def run() -> None:
@@ -127,7 +127,7 @@ def test_each_write_has_words_for_people(operation: OperationName, words: str) -
     assert writes.doubt == f"not known to be carried out: {words}"
 
 
-def test_the_tries_of_the_most_tried_call_count() -> None:
+def test_attempts_are_those_of_the_call_with_the_most() -> None:
     writes, _ = sender(ok(attempts=2), NotSent("no", code="unreachable", attempts=3), ok())
     assert writes.attempts == 0
 
@@ -141,7 +141,7 @@ def test_the_tries_of_the_most_tried_call_count() -> None:
     assert writes.attempts == 5
 
 
-def test_once_the_run_was_asked_to_stop_nothing_is_announced_or_sent() -> None:
+def test_after_a_stop_no_call_is_announced_or_sent() -> None:
     heard: list[Event] = []
     writes, api = sender(emit=heard.append)
     writes.cancel.request("interrupted by SIGINT")
@@ -152,7 +152,7 @@ def test_once_the_run_was_asked_to_stop_nothing_is_announced_or_sent() -> None:
     assert (heard, api.got) == ([], [])
 
 
-def test_an_intent_that_cannot_be_kept_is_not_carried_out_and_ends_the_run() -> None:
+def test_a_call_whose_intent_cannot_be_stored_is_not_sent_and_ends_the_run() -> None:
     writes, api = sender(emit=refuses(CallStarted))
     with pytest.raises(Interrupted) as caught:
         asyncio.run(writes.send(UPDATE))
@@ -162,14 +162,14 @@ def test_an_intent_that_cannot_be_kept_is_not_carried_out_and_ends_the_run() -> 
     assert (api.got, writes.unanswered) == ([], [])
 
 
-def test_an_answer_that_cannot_be_kept_ends_the_run_and_is_looked_at_all_the_same() -> None:
+def test_a_response_that_cannot_be_stored_ends_the_run_but_is_evaluated() -> None:
     writes, _ = sender(ok(request_id="req-1"), emit=refuses(CallEnded))
     assert asyncio.run(writes.send(UPDATE)).request_id == "req-1"
     assert (writes.cancel.requested, writes.cancel.reason) == (True, "the ledger is full")
     assert writes.done == [UPDATE]
 
 
-def test_a_listener_that_asks_for_a_moment_gets_it_before_the_call() -> None:
+def test_an_asynchronous_listener_is_awaited_before_the_call() -> None:
     order: list[str] = []
 
     def emit(event: Event) -> Awaitable[None] | None:

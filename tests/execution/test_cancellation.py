@@ -1,4 +1,4 @@
-"""One cancel token for a run: from any thread, with callbacks, and awaited in an event loop."""
+"""Cancel token: requests from any thread, callbacks, and waiting in an event loop."""
 
 import asyncio
 import threading
@@ -6,7 +6,7 @@ import threading
 from reconciler.execution.cancellation import CancelToken
 
 
-def test_the_first_reason_is_kept_and_each_callback_gets_it_once() -> None:
+def test_the_first_reason_is_kept_and_passed_to_each_callback_once() -> None:
     token = CancelToken()
     reasons: list[str] = []
     token.add_callback(reasons.append)
@@ -16,7 +16,7 @@ def test_the_first_reason_is_kept_and_each_callback_gets_it_once() -> None:
     assert (token.requested, token.reason, reasons) == (True, "first", ["first"])
 
 
-def test_a_callback_that_comes_after_the_request_is_called_at_once() -> None:
+def test_a_callback_added_after_the_request_is_called_at_once() -> None:
     token = CancelToken()
     reasons: list[str] = []
     token.request("")
@@ -41,7 +41,7 @@ def test_a_callback_may_request_again() -> None:
     assert (parent.reason, child.reason) == ("interrupted", "interrupted")
 
 
-def test_a_request_from_another_thread_wakes_those_who_wait() -> None:
+def test_a_request_from_another_thread_wakes_waiters() -> None:
     token = CancelToken()
 
     async def main() -> None:
@@ -50,13 +50,13 @@ def test_a_request_from_another_thread_wakes_those_who_wait() -> None:
         threading.Thread(target=token.request, args=("interrupted",)).start()
         async with asyncio.timeout(20):
             await asyncio.gather(*waiters)
-            await token.wait()  # it was requested before
+            await token.wait()  # already requested
 
     asyncio.run(main())
     assert token.requested
 
 
-def test_a_request_after_the_loop_has_ended_disturbs_nobody() -> None:
+def test_a_request_after_the_end_of_the_loop_is_ignored() -> None:
     token = CancelToken()
 
     async def main() -> None:

@@ -1,4 +1,4 @@
-"""Change windows in an apply, in virtual time: it begins on Monday, 2026-11-23 at 12:00 UTC."""
+"""Change windows in an apply, in virtual time from Monday, 2026-11-23 at 12:00 UTC."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def calls(world: World) -> list[CallStarted]:
 
 
 @pytest.mark.parametrize("allow", ["Mon 13:00-14:00", "12:00-13:01", "Sun 23:00-22:59"])
-def test_an_open_window_lets_an_apply_pass(allow: str) -> None:
+def test_an_open_window_allows_an_apply(allow: str) -> None:
     result = World().apply(desired(declared(key=KEY), windows=(window(allow),)))
     assert result.complete
     assert result.break_freeze is None
@@ -50,7 +50,7 @@ def test_a_closed_window_refuses_before_the_first_write(allow: str, opens: str) 
     assert world.events == []
 
 
-def test_a_window_that_closes_during_the_question_refuses() -> None:
+def test_a_window_that_closes_during_the_prompt_refuses() -> None:
     world = World()
 
     def answer_late(_plan: Plan) -> bool:
@@ -63,7 +63,7 @@ def test_a_window_that_closes_during_the_question_refuses() -> None:
     assert world.events == []
 
 
-def test_a_question_is_not_asked_outside_the_window() -> None:
+def test_there_is_no_prompt_outside_the_window() -> None:
     asked: list[Plan] = []
 
     def confirm(plan: Plan) -> bool:
@@ -86,7 +86,7 @@ def test_the_reason_is_announced_before_the_first_write() -> None:
     assert len(calls(world)) == 1
 
 
-def test_a_run_that_has_begun_is_not_stopped() -> None:
+def test_a_running_apply_is_not_stopped() -> None:
     world = World()
 
     def wait(_event: object) -> None:
@@ -109,7 +109,7 @@ def test_without_a_common_opening_parts_are_suggested() -> None:
     assert "--only" in found.hint
 
 
-def test_only_the_risks_of_a_window_need_it() -> None:
+def test_a_window_restricts_only_its_risks() -> None:
     world = World()
     for slug in ("kept", "old"):
         world.put(
@@ -127,7 +127,7 @@ def test_only_the_risks_of_a_window_need_it() -> None:
         world.apply(desired(declared("kept", name="Renamed"), **closed, **limits))
 
 
-def test_a_lower_risk_beside_a_higher_one_counts() -> None:
+def test_a_lower_risk_next_to_a_higher_one_counts() -> None:
     world = World()
     body = {"name": "Alpha", "ai_provider_id": "openai", "slug": "alpha", "key": "sk-value-abc"}
     world.put("POST", "/integrations", body)

@@ -1,4 +1,4 @@
-"""What counts as made by our own call, and as equal to what we declare."""
+"""Rules for an integration created by our own call, and for one equal to the declaration."""
 
 from typing import Any
 
@@ -34,31 +34,31 @@ UUID = "00000000-0000-4000-8000-000000000001"
         (-CLOCK_SKEW - 2, -CLOCK_SKEW - 1, False),
     ],
 )
-def test_it_is_ours_by_its_time_as_far_as_clocks_agree(
+def test_a_creation_time_within_the_clock_tolerance_is_ours(
     early: float, late: float, ours: bool
 ) -> None:
     assert created_between(observed(created_at=NOON), BEGAN + early, BEGAN + late) is ours
 
 
 @pytest.mark.parametrize("moment", [None, "", "yesterday"])
-def test_what_has_no_readable_time_is_never_taken_for_ours(moment: str | None) -> None:
+def test_an_integration_without_a_valid_time_is_never_ours(moment: str | None) -> None:
     assert not created_between(observed(created_at=moment), 0.0, BEGAN * 2)
 
 
-def test_a_field_that_does_not_identify_does_not_make_it_foreign() -> None:
+def test_a_differing_non_identifying_field_does_not_exclude_it() -> None:
     ours = declared(description="new", configurations={"a": "1"})
     assert equals_declared(ours, observed(description="old", configurations={"a": "1"}))
     assert not equals_declared(ours, observed(name="Theirs", configurations={"a": "1"}))
     assert not equals_declared(ours, observed(configurations={"a": "2"}))
 
 
-def test_what_is_not_shown_as_declared_is_named_by_its_path() -> None:
+def test_fields_that_differ_from_the_declaration_are_named_by_path() -> None:
     ours = declared(description="new", tags={"team": "a", "tier": "1"})
     shown = observed(description="new", tags={"team": "b", "tier": "1"})
     assert missing_paths(ours, shown, LastApplied()) == ["tags.team"]
 
 
-def test_clocks_may_differ_by_two_minutes() -> None:
+def test_clocks_can_differ_by_two_minutes() -> None:
     assert CLOCK_SKEW == 120
 
 
@@ -72,23 +72,21 @@ def test_clocks_may_differ_by_two_minutes() -> None:
         ("ws-own", None, False),
     ],
 )
-def test_an_id_in_another_form_may_be_the_same_one(
-    sent: str, shown: str | None, same: bool
-) -> None:
+def test_an_id_in_another_form_can_be_equal(sent: str, shown: str | None, same: bool) -> None:
     found = observed(**({} if shown is None else {"workspace_id": shown}))
     assert equals_declared(declared(workspace_id=sent), found) is same
 
 
-def test_a_name_in_another_form_is_another_name() -> None:
+def test_a_name_in_another_form_differs() -> None:
     assert not equals_declared(declared(name=UUID), observed(name="alpha"))
 
 
-def test_a_default_that_is_shown_though_nobody_declared_it_is_nothing_that_is_missing() -> None:
+def test_an_undeclared_default_is_not_a_difference() -> None:
     assert missing_paths(declared(), observed(description="theirs"), LastApplied()) == []
     assert missing_paths(declared(description="ours"), observed(), LastApplied()) == ["description"]
 
 
-def test_a_workspace_that_comes_back_under_a_uuid_is_the_one_that_was_just_sent() -> None:
+def test_a_workspace_returned_as_a_uuid_is_the_one_that_was_sent() -> None:
     sent = declared(workspaces=[{"id": "ws-own", "enabled": True}])
     shown = observed(workspaces=[{"id": UUID, "enabled": True}])
     assert missing_paths(sent, shown, LastApplied()) == []
@@ -128,14 +126,14 @@ BOTH = {("key",), HEADER}
         pytest.param(ActionKind.UPDATE, [change("key", sensitive=False)], set(), id="no secret"),
     ],
 )
-def test_a_write_sends_the_secrets_of_what_is_new_or_changes(
+def test_a_write_sends_new_and_changed_secrets(
     kind: ActionKind, changes: list[Change], sent: set[Path]
 ) -> None:
     write = action(kind, *changes, key=KEY, configurations=HEADERS)
     assert {path for path, _, _ in sent_secrets(write, {KEY: VALUE})} == sent
 
 
-def test_a_secret_is_sent_under_its_reference_or_as_a_literal_and_never_without_a_value() -> None:
+def test_a_secret_is_sent_by_reference_or_as_a_literal_with_a_value() -> None:
     write = action(ActionKind.CREATE, key=KEY, configurations=HEADERS)
     literal = HEADERS["custom_headers"]["x-team"]
     assert set(sent_secrets(write, {KEY: VALUE})) == {
@@ -156,7 +154,7 @@ def test_a_secret_is_sent_under_its_reference_or_as_a_literal_and_never_without_
         pytest.param({}, [], id="no mask"),
     ],
 )
-def test_a_mask_of_before_the_update_shows_that_a_secret_is_not_seen_yet(
+def test_the_mask_from_before_the_update_shows_a_stale_read(
     shown: dict[str, Any], unseen: list[str]
 ) -> None:
     had = observed(key=OLD, last_updated_at="before")
@@ -169,7 +167,7 @@ def test_a_mask_of_before_the_update_shows_that_a_secret_is_not_seen_yet(
     assert unseen_secrets(replace, now, values) == unseen_secrets(create, now, values) == []
 
 
-def test_a_mask_that_fits_both_values_is_no_sign_of_a_stale_picture() -> None:
+def test_a_mask_that_fits_both_values_does_not_show_a_stale_read() -> None:
     had = observed(key=NEW, last_updated_at="before")
     update = action(ActionKind.UPDATE, KEY_ROTATES, had=had, key=KEY)
     assert unseen_secrets(update, had, {KEY: VALUE}) == []

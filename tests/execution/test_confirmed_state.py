@@ -1,4 +1,4 @@
-"""What is taken down about a secret that was written, and how the next plan judges it."""
+"""The record of a written secret, and its state in the next plan."""
 
 from typing import Any
 
@@ -39,41 +39,41 @@ def records(action: Action, seen: Observed | None, *, pepper: Any = PEPPER) -> d
     return dict(confirmed_by_action(action, outcome, values={KEY: VALUE}, pepper=pepper).secrets)
 
 
-def test_the_fingerprint_and_the_mask_after_the_write_are_taken_down() -> None:
+def test_the_fingerprint_and_the_mask_after_the_write_are_recorded() -> None:
     record = record_after(Mask("sk*****abc"))
     assert record == SecretRecord(KEY, VALUE.fingerprint(PEPPER), Mask("sk*****abc"))
 
 
-def test_a_mask_of_an_unknown_format_is_known_not_to_agree() -> None:
+def test_a_mask_in_an_unknown_format_is_recorded_as_such() -> None:
     record = record_after(Mask("zz*****zz"), before=Mask("yy*****yy"))
     assert (record.mask, record.mask_agreed) == (Mask("zz*****zz"), False)
 
 
-def test_a_reading_from_before_the_write_is_no_evidence() -> None:
+def test_a_read_before_the_write_proves_nothing() -> None:
     old = Mask("sk*****old")
     assert record_after(old, before=old) == SecretRecord(KEY, VALUE.fingerprint(PEPPER))
 
 
-def test_the_same_mask_after_the_same_value_is_kept_though_its_format_is_unknown() -> None:
+def test_an_equal_mask_of_the_same_value_is_kept_although_its_format_is_unknown() -> None:
     odd = Mask("zz*****zz")
     known = SecretRecord(KEY, VALUE.fingerprint(PEPPER), odd, mask_agreed=False)
     assert record_after(odd, before=odd, known=known).mask == odd
 
 
 @pytest.mark.parametrize("shown", [None, ""])
-def test_without_a_mask_or_a_pepper_less_is_known(shown: Any) -> None:
+def test_without_a_mask_or_a_pepper_less_is_recorded(shown: Any) -> None:
     assert record_after(shown) == SecretRecord(KEY, VALUE.fingerprint(PEPPER))
     assert record_after(Mask("sk*****abc"), pepper=None).fingerprint is None
 
 
-def test_an_update_takes_down_only_the_secrets_it_sent() -> None:
+def test_an_update_records_only_the_secrets_it_sent() -> None:
     subject = ActionInputs(declared(key=KEY, configurations={"custom_headers": HEADERS}))
     change = Change("description", ChangeKind.REPLACE, Risk.COSMETIC)
     action = Action("alpha", ActionKind.UPDATE, "", Risk.COSMETIC, (change,), subject=subject)
     assert records(action, None) == {}
 
 
-def test_a_create_takes_down_all_of_them_literals_too() -> None:
+def test_a_create_records_all_secrets_including_literals() -> None:
     subject = ActionInputs(declared(key=KEY, configurations={"custom_headers": HEADERS}))
     action = Action("alpha", ActionKind.CREATE, "", Risk.ADDITIVE, subject=subject)
     found = records(action, None)
@@ -82,7 +82,7 @@ def test_a_create_takes_down_all_of_them_literals_too() -> None:
     assert "sk-value-abc" not in repr(found)
 
 
-def test_of_a_create_that_got_no_further_only_what_was_accepted_is_taken_down() -> None:
+def test_an_incomplete_create_records_only_accepted_secrets() -> None:
     nested = {"slug": "gpt-5", "configurations": {"custom_headers": HEADERS}}
     subject = ActionInputs(declared(key=KEY, models=[nested], workspaces=[]))
     action = Action("alpha", ActionKind.CREATE, "", Risk.ADDITIVE, subject=subject)
@@ -102,7 +102,7 @@ def test_of_a_create_that_got_no_further_only_what_was_accepted_is_taken_down() 
     assert models == (with_models, ["key", "models"])
 
 
-def test_what_was_taken_down_is_in_sync_in_the_next_plan() -> None:
+def test_a_recorded_secret_is_in_sync_in_the_next_plan() -> None:
     world = World()
     wish = desired(declared(key=KEY))
     result = world.apply(wish)

@@ -1,4 +1,4 @@
-"""Messages and hints of a create that ends in doubt or in failure."""
+"""Messages and hints of a create that fails or has an unknown outcome."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,13 +11,13 @@ from reconciler.execution.result import ActionFailure
 from reconciler.simulator.faults import Fault, FaultKind
 from tests.builders import KEY, declared, desired
 from tests.execution.stories import (
+    another_client_creates,
+    another_client_had_created,
     before,
     create,
     get,
     post,
     sent,
-    somebody_creates,
-    somebody_had_created,
     world,
 )
 from tests.execution.test_creating import TWIN, echo
@@ -36,38 +36,38 @@ def lost_for_good() -> World:
 
 def plainly_foreign() -> World:
     story = world(post(FaultKind.RESET_BEFORE))
-    before(story, "POST", "/integrations", somebody_creates(story))
+    before(story, "POST", "/integrations", another_client_creates(story))
     return story
 
 
 def equal_and_older() -> World:
     story = world(post(FaultKind.RESET_BEFORE))
 
-    before(story, "POST", "/integrations", somebody_had_created(story, **TWIN))
+    before(story, "POST", "/integrations", another_client_had_created(story, **TWIN))
     return story
 
 
 def created_meanwhile() -> World:
     story = world()
-    before(story, "POST", "/integrations", somebody_creates(story))
+    before(story, "POST", "/integrations", another_client_creates(story))
     return story
 
 
 def created_after_the_plan() -> World:
     story = world()
-    before(story, "GET", "/integrations/alpha", somebody_creates(story))
+    before(story, "GET", "/integrations/alpha", another_client_creates(story))
     return story
 
 
 def taken_while_another_slug_was_given() -> World:
     story = world(duplicate_slug="suffixed")
-    before(story, "POST", "/integrations", somebody_creates(story))
+    before(story, "POST", "/integrations", another_client_creates(story))
     return story
 
 
 def own_slugs() -> World:
     story = world(duplicate_slug="suffixed", slug_reuse_after_delete=False)
-    somebody_creates(story)()
+    another_client_creates(story)()
     story.put("DELETE", "/integrations/alpha")
     return story
 
@@ -231,7 +231,7 @@ def made_twice() -> World:
         ),
     ],
 )
-def test_a_create_that_does_not_end_well_says_why_and_what_helps(
+def test_a_failed_create_has_a_message_and_a_hint(
     told: Callable[[], World], status: str, failure: ActionFailure
 ) -> None:
     outcome = create(told())
@@ -241,38 +241,38 @@ def test_a_create_that_does_not_end_well_says_why_and_what_helps(
 # -- how long it looks, and where ------------------------------------------------------------
 
 
-def test_between_the_requests_it_waits_longer_each_time() -> None:
+def test_the_delay_between_attempts_increases() -> None:
     story = world(post(FaultKind.RESET_BEFORE, times=-1))
     create(story)
     assert story.seconds == 0.5 + 1.0 + 2.0
 
 
-def test_after_a_lost_answer_it_waits_before_it_rules_out_a_second_one() -> None:
+def test_after_a_lost_response_it_waits_before_it_excludes_a_duplicate() -> None:
     story = world(post(FaultKind.RESET_AFTER))
     create(story)
     assert story.seconds == 0.5 + 2.0
 
 
-def test_where_the_answer_came_nobody_waits() -> None:
+def test_with_a_response_there_is_no_wait() -> None:
     story = world()
     create(story)
     assert story.seconds == 0.0
 
 
-def test_a_stray_that_is_shown_late_is_waited_for_and_removed() -> None:
+def test_a_stray_that_appears_late_is_awaited_and_removed() -> None:
     late = Fault(kind=FaultKind.STATUS, method="GET", path="/alpha-", status=404, code="AB08")
     story = world(replace(late, times=3), duplicate_slug="suffixed")
-    before(story, "POST", "/integrations", somebody_creates(story))
+    before(story, "POST", "/integrations", another_client_creates(story))
     create(story)
     assert set(story.remote.integrations) == {"alpha"}
     assert story.seconds == 0.5 + 1.0 + 2.0
 
 
-def test_one_that_is_archived_under_the_slug_does_not_stand_for_ours() -> None:
+def test_an_archived_integration_under_the_slug_is_not_ours() -> None:
     story = world(post(FaultKind.RESET_BEFORE), delete="archived")
 
     def come_and_go() -> None:
-        somebody_creates(story)()
+        another_client_creates(story)()
         story.put("DELETE", "/integrations/alpha")
 
     before(story, "POST", "/integrations", come_and_go)
@@ -280,13 +280,13 @@ def test_one_that_is_archived_under_the_slug_does_not_stand_for_ours() -> None:
     assert sent(story) == ["create", "create"]
 
 
-def test_of_two_that_stand_beside_it_only_those_that_pass_for_ours_are_named() -> None:
+def test_only_duplicates_that_can_be_ours_are_named() -> None:
     story = world(post(FaultKind.RESET_AFTER))
 
     def others() -> None:
-        somebody_creates(story, "theirs")()
-        somebody_creates(story, "twin-b", **TWIN)()
-        somebody_creates(story, "twin-a", **TWIN)()
+        another_client_creates(story, "theirs")()
+        another_client_creates(story, "twin-b", **TWIN)()
+        another_client_creates(story, "twin-a", **TWIN)()
 
     before(story, "GET", "/integrations/alpha", others, skip=1)
     outcome = create(story)
@@ -294,7 +294,7 @@ def test_of_two_that_stand_beside_it_only_those_that_pass_for_ours_are_named() -
     assert outcome.error.message.startswith("twin-a, twin-b may be a duplicate of alpha, made by")
 
 
-def test_what_another_file_declares_is_not_taken_for_a_second_one() -> None:
+def test_an_integration_of_another_file_is_not_a_duplicate() -> None:
     story = world(post(FaultKind.RESET_AFTER))
     files = desired(declared("alpha", key=KEY), declared("beta", key=KEY, name="Alpha"))
     assert story.apply(files, parallelism=1).complete
@@ -303,16 +303,16 @@ def test_what_another_file_declares_is_not_taken_for_a_second_one() -> None:
 # -- whose it is afterwards ------------------------------------------------------------------
 
 
-def test_what_was_found_again_and_completed_is_ours() -> None:
+def test_a_found_and_completed_integration_is_ours() -> None:
     assert create(world(post(FaultKind.RESET_AFTER))).accepted == {OperationName.UPDATE}
 
 
-def test_a_namesake_of_what_was_found_again_is_not() -> None:
+def test_a_namesake_of_a_found_integration_is_not_ours() -> None:
     story = world(post(FaultKind.RESET_AFTER))
 
     def replace_it() -> None:
         story.put("DELETE", "/integrations/alpha")
-        somebody_creates(story, **TWIN)()
+        another_client_creates(story, **TWIN)()
 
     before(story, "GET", "/integrations/alpha", replace_it, skip=2)
     outcome = create(story)
@@ -321,7 +321,7 @@ def test_a_namesake_of_what_was_found_again_is_not() -> None:
 
 
 @pytest.mark.parametrize("told", ["int-1", 7, None])
-def test_an_id_of_another_form_in_the_answer_proves_nothing(told: Any) -> None:
+def test_an_id_in_another_form_in_the_response_proves_nothing(told: Any) -> None:
     shown = get(FaultKind.EDIT, merge={"id": "int-2"}, times=-1)
     outcome = create(world(post(FaultKind.EDIT, merge={"id": told}), shown))
     assert (outcome.status.value, outcome.warnings) == ("applied", ())

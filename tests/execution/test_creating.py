@@ -1,4 +1,4 @@
-"""Every rule for a create whose answer did not come, or came wrong (remote/API.md §1.3)."""
+"""Every rule for a create whose response is lost or wrong (remote/API.md §1.3)."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from tests.builders import KEY, declared, desired
 from tests.execution.stories import (
     OURS,
     THEIRS,
+    another_client_creates,
+    another_client_had_created,
     before,
     create,
     ending,
     get,
     post,
     sent,
-    somebody_creates,
-    somebody_had_created,
     world,
 )
 from tests.runs import World
@@ -30,7 +30,7 @@ def slugs(story: World) -> set[str]:
     return set(story.remote.integrations)
 
 
-def test_a_request_that_got_lost_is_sent_again_once_reading_shows_nothing() -> None:
+def test_a_lost_request_is_repeated_after_a_read_shows_absence() -> None:
     story = world(post(FaultKind.RESET_BEFORE))
     assert ending(create(story)) == ("applied", None)
     assert sent(story) == ["create", "create"]
@@ -47,7 +47,7 @@ def test_a_request_that_got_lost_is_sent_again_once_reading_shows_nothing() -> N
         FaultKind.EMPTY,
     ],
 )
-def test_an_answer_that_got_lost_is_found_by_reading_and_nothing_is_sent_twice(kind: Any) -> None:
+def test_a_lost_response_is_resolved_by_a_read_without_a_second_request(kind: Any) -> None:
     story = world(post(kind))
     outcome = create(story)
     assert ending(outcome) == ("applied", None)
@@ -58,7 +58,7 @@ def test_an_answer_that_got_lost_is_found_by_reading_and_nothing_is_sent_twice(k
 
 
 @pytest.mark.parametrize("duplicate", ["409_AB07", "400_AB01"])
-def test_a_request_that_arrives_late_makes_the_second_one_a_duplicate_and_is_adopted(
+def test_a_late_request_makes_the_second_one_a_duplicate_and_is_adopted(
     duplicate: Any,
 ) -> None:
     story = world(post(FaultKind.LATE, amount=1), duplicate_slug=duplicate)
@@ -67,7 +67,7 @@ def test_a_request_that_arrives_late_makes_the_second_one_a_duplicate_and_is_ado
     assert slugs(story) == {"alpha"}
 
 
-def test_a_late_request_that_a_server_turns_into_a_second_one_is_found_and_named() -> None:
+def test_a_second_integration_by_a_late_request_is_found_and_named() -> None:
     story = world(post(FaultKind.LATE, amount=2), duplicate_slug="suffixed")
     outcome = create(story)
     (twin,) = slugs(story) - {"alpha"}
@@ -77,7 +77,7 @@ def test_a_late_request_that_a_server_turns_into_a_second_one_is_found_and_named
     assert "alpha" in outcome.error.message
 
 
-def test_a_second_one_is_named_though_completing_the_first_failed() -> None:
+def test_a_second_integration_is_named_although_completing_the_first_failed() -> None:
     story = world(
         post(FaultKind.LATE, amount=1),
         post(FaultKind.RESET_AFTER),
@@ -91,7 +91,7 @@ def test_a_second_one_is_named_though_completing_the_first_failed() -> None:
     assert twin in outcome.error.message
 
 
-def test_what_a_stale_read_hides_becomes_a_duplicate_of_our_own_and_is_adopted() -> None:
+def test_an_integration_hidden_by_a_stale_read_is_adopted() -> None:
     story = world(post(FaultKind.RESET_AFTER), get(FaultKind.STALE, skip=1))
     assert ending(create(story)) == ("applied", None)
     assert sent(story) == ["create", "create", "update"]
@@ -106,19 +106,19 @@ def test_our_own_duplicate_under_another_slug_is_removed_and_the_first_one_adopt
     assert slugs(story) == {"alpha"}
 
 
-def test_after_three_requests_without_a_trace_nobody_knows() -> None:
+def test_after_three_requests_without_effect_the_outcome_is_unknown() -> None:
     story = world(post(FaultKind.RESET_BEFORE, times=-1))
     assert ending(create(story)) == ("unknown", "connection-lost")
     assert sent(story) == ["create"] * 3
 
 
-def test_a_reading_that_fails_is_no_proof_of_absence() -> None:
+def test_a_failed_read_does_not_prove_absence() -> None:
     story = world(post(FaultKind.RESET_BEFORE), get(FaultKind.HTML, skip=1, times=-1))
     assert ending(create(story)) == ("unknown", "not-json")
     assert sent(story) == ["create"]
 
 
-def test_a_request_that_never_left_is_a_plain_failure() -> None:
+def test_a_request_that_was_not_sent_is_a_failure() -> None:
     story = world()
 
     class Unplugged:
@@ -131,13 +131,13 @@ def test_a_request_that_never_left_is_a_plain_failure() -> None:
     assert ending(result.outcomes[0]) == ("failed", "unreachable")
 
 
-def test_a_refusal_is_a_failure_and_is_not_sent_again() -> None:
+def test_a_refused_request_is_a_failure_and_not_repeated() -> None:
     story = world(post(FaultKind.STATUS, status=422))
     assert ending(create(story)) == ("failed", "AB04")
     assert sent(story) == ["create"]
 
 
-def test_a_refusal_after_a_lost_answer_leaves_open_what_became_of_the_first() -> None:
+def test_after_a_lost_response_a_refusal_leaves_the_first_request_unknown() -> None:
     story = world(post(FaultKind.LATE, amount=9), post(FaultKind.STATUS, status=401))
     outcome = create(story)
     assert ending(outcome) == ("unknown", "AB04")
@@ -148,13 +148,13 @@ def test_a_refusal_after_a_lost_answer_leaves_open_what_became_of_the_first() ->
 # -- servers that answer 403 for what is not there -------------------------------------------
 
 
-def test_where_missing_is_403_a_new_list_proves_the_absence() -> None:
+def test_if_a_missing_slug_is_403_a_new_list_proves_absence() -> None:
     story = world(post(FaultKind.RESET_BEFORE), missing="403_AB03")
     assert ending(create(story)) == ("applied", None)
     assert sent(story) == ["create", "create"]
 
 
-def test_a_403_for_what_the_new_list_shows_is_denial_and_nothing_is_sent_again() -> None:
+def test_a_403_for_a_listed_slug_is_a_denial_and_nothing_is_repeated() -> None:
     story = world(
         post(FaultKind.RESET_AFTER),
         get(FaultKind.STATUS, status=403, code="AB03", skip=1, times=-1),
@@ -166,18 +166,18 @@ def test_a_403_for_what_the_new_list_shows_is_denial_and_nothing_is_sent_again()
 # -- somebody else at the same moment --------------------------------------------------------
 
 
-def test_something_plainly_foreign_under_our_slug_is_left_alone() -> None:
+def test_a_clearly_foreign_integration_under_our_slug_is_not_changed() -> None:
     story = world(post(FaultKind.RESET_BEFORE))
-    before(story, "POST", "/integrations", somebody_creates(story))
+    before(story, "POST", "/integrations", another_client_creates(story))
     assert ending(create(story)) == ("failed", "foreign-integration")
     assert story.remote.integrations["alpha"]["key"] == THEIRS
     assert sent(story) == ["create"]
 
 
-def test_something_equal_that_is_older_than_our_call_is_left_alone_and_unknown() -> None:
+def test_an_equal_integration_older_than_our_call_is_unknown_and_not_changed() -> None:
     story = world(post(FaultKind.RESET_BEFORE))
 
-    before(story, "POST", "/integrations", somebody_had_created(story, **TWIN))
+    before(story, "POST", "/integrations", another_client_had_created(story, **TWIN))
     assert ending(create(story)) == ("unknown", "foreign-integration")
     assert story.remote.integrations["alpha"]["key"] == THEIRS
 
@@ -190,16 +190,16 @@ def test_something_equal_that_is_older_than_our_call_is_left_alone_and_unknown()
         {"configurations": {"openai_organization": "other"}},
     ],
 )
-def test_name_provider_and_declared_configurations_have_to_be_equal(difference: Any) -> None:
+def test_name_provider_and_declared_configurations_must_be_equal(difference: Any) -> None:
     story = world(post(FaultKind.RESET_BEFORE))
     theirs = {**TWIN, "configurations": {"openai_organization": "ours"}, **difference}
-    before(story, "POST", "/integrations", somebody_creates(story, **theirs))
+    before(story, "POST", "/integrations", another_client_creates(story, **theirs))
     outcome = create(story, configurations={"openai_organization": "ours"})
     assert ending(outcome) == ("failed", "foreign-integration")
     assert story.remote.integrations["alpha"]["key"] == THEIRS
 
 
-def test_what_is_adopted_is_written_again_with_the_key_and_all_fields() -> None:
+def test_an_adopted_integration_is_written_again_with_the_key_and_all_fields() -> None:
     story = world(post(FaultKind.RESET_AFTER))
 
     def key_is_lost() -> None:
@@ -211,7 +211,7 @@ def test_what_is_adopted_is_written_again_with_the_key_and_all_fields() -> None:
     assert story.remote.integrations["alpha"]["description"] == "ours"
 
 
-def test_adopting_that_cannot_be_completed_is_unknown_and_says_that_it_exists() -> None:
+def test_an_adopted_integration_that_cannot_be_completed_is_unknown() -> None:
     story = world(
         post(FaultKind.RESET_AFTER),
         Fault(kind=FaultKind.STATUS, method="PUT", status=500),
@@ -222,15 +222,15 @@ def test_adopting_that_cannot_be_completed_is_unknown_and_says_that_it_exists() 
     assert outcome.error.message.startswith("the integration was created, but completing it failed")
 
 
-def test_ids_that_come_back_in_another_form_do_not_make_ours_foreign() -> None:
+def test_ids_returned_in_another_form_do_not_make_ours_foreign() -> None:
     story = world(post(FaultKind.RESET_AFTER), workspace_id_form="uuid")
     assert ending(create(story, workspace_id="ws-own")) == ("applied", None)
     assert sent(story) == ["create", "update"]
 
 
-def test_a_duplicate_that_somebody_made_is_refused_with_a_hint() -> None:
+def test_a_duplicate_of_another_client_is_refused_with_a_hint() -> None:
     story = world()
-    before(story, "POST", "/integrations", somebody_creates(story))
+    before(story, "POST", "/integrations", another_client_creates(story))
     outcome = create(story)
     assert ending(outcome) == ("failed", "AB07")
     assert outcome.error is not None
@@ -242,16 +242,16 @@ def test_a_duplicate_that_somebody_made_is_refused_with_a_hint() -> None:
 
 def test_a_server_that_does_not_honour_the_slug_fails_and_nothing_is_left_behind() -> None:
     story = world(duplicate_slug="suffixed", slug_reuse_after_delete=False)
-    somebody_creates(story)()
+    another_client_creates(story)()
     story.put("DELETE", "/integrations/alpha")
     assert ending(create(story)) == ("failed", "slug-not-honoured")
     assert sent(story) == ["create", "delete"]
     assert slugs(story) == set()
 
 
-def test_our_stray_is_removed_when_somebody_took_the_slug_at_the_same_moment() -> None:
+def test_our_stray_is_removed_if_another_client_took_the_slug_concurrently() -> None:
     story = world(duplicate_slug="suffixed")
-    before(story, "POST", "/integrations", somebody_creates(story))
+    before(story, "POST", "/integrations", another_client_creates(story))
     assert ending(create(story)) == ("failed", "changed-since-plan")
     assert slugs(story) == {"alpha"}
     assert story.remote.integrations["alpha"]["key"] == THEIRS
@@ -262,7 +262,7 @@ def echo(slug: str | None) -> Fault:
 
 
 def kept(story: World) -> tuple[str, str | None]:
-    """Create while the API names `beta`, and see that `beta` was not touched."""
+    """Create while the API answers with `beta`, and check that `beta` is unchanged."""
     outcome = create(story)
     assert "delete" not in sent(story)
     assert "beta" in slugs(story)
@@ -273,20 +273,20 @@ def kept(story: World) -> tuple[str, str | None]:
 
 def test_a_stray_that_was_in_the_list_before_is_not_removed() -> None:
     story = world(echo("beta"))
-    somebody_creates(story, "beta", **TWIN)()
+    another_client_creates(story, "beta", **TWIN)()
     assert kept(story) == ("unknown", "slug-not-honoured")
 
 
 def test_a_stray_from_before_our_call_is_not_removed() -> None:
     story = world(echo("beta"))
 
-    before(story, "POST", "/integrations", somebody_had_created(story, "beta", **TWIN))
+    before(story, "POST", "/integrations", another_client_had_created(story, "beta", **TWIN))
     assert kept(story) == ("unknown", "slug-not-honoured")
 
 
 def test_a_stray_that_does_not_equal_ours_is_not_removed() -> None:
     story = world(echo("beta"))
-    before(story, "POST", "/integrations", somebody_creates(story, "beta", name="Beta"))
+    before(story, "POST", "/integrations", another_client_creates(story, "beta", name="Beta"))
     assert kept(story) == ("unknown", "slug-not-honoured")
 
 
@@ -299,7 +299,7 @@ def test_a_stray_that_another_file_declares_is_not_removed() -> None:
     assert {"alpha", "beta"} <= slugs(story)
 
 
-def test_a_stray_that_is_never_shown_is_unknown_and_not_taken_for_gone() -> None:
+def test_a_stray_that_never_appears_is_unknown_and_not_absent() -> None:
     story = world(echo("gamma"))
     assert ending(create(story)) == ("unknown", "slug-not-honoured")
 
@@ -308,7 +308,7 @@ def test_a_stray_that_cannot_be_removed_is_named() -> None:
     story = world(
         Fault(kind=FaultKind.STATUS, method="DELETE", status=500), duplicate_slug="suffixed"
     )
-    before(story, "POST", "/integrations", somebody_creates(story))
+    before(story, "POST", "/integrations", another_client_creates(story))
     outcome = create(story)
     (stray,) = slugs(story) - {"alpha"}
     assert ending(outcome) == ("unknown", "AB04")
@@ -316,12 +316,12 @@ def test_a_stray_that_cannot_be_removed_is_named() -> None:
     assert f"the API created {stray} instead of alpha" in outcome.error.message
 
 
-def test_a_stray_that_is_denied_while_it_is_not_shown_yet_is_looked_for_again() -> None:
+def test_a_stray_that_is_denied_before_it_appears_is_read_again() -> None:
     denied = Fault(
         kind=FaultKind.STATUS, method="GET", path="^/integrations/alpha-", status=403, code="AB03"
     )
     story = world(denied, duplicate_slug="suffixed")
-    before(story, "POST", "/integrations", somebody_creates(story))
+    before(story, "POST", "/integrations", another_client_creates(story))
     create(story)
     assert sent(story) == ["create", "delete"]
     assert slugs(story) == {"alpha"}

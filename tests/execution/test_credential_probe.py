@@ -1,4 +1,4 @@
-"""Probes of written credentials in an apply: what is probed, what stops, and what is not green."""
+"""Probes of written credentials in an apply: what is probed, what stops, and what fails."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ DYING = Switches(dead_keys="*dead*")
 
 @dataclass
 class GatewayOfWorld:
-    """Prober that asks the simulated gateway, and remembers what it was asked."""
+    """Prober that queries the simulated gateway, and records its calls."""
 
     world: World
     asked: list[ProbeRequest] = field(default_factory=list)
@@ -59,7 +59,7 @@ def probed(
     probe: Probe = PROBE,
     **more: Any,
 ) -> ApplyResult:
-    """Apply with a probe."""
+    """Run an apply with a probe."""
     known = {KEY: values} if isinstance(values, str) else values
     return world.apply(
         desired(*files, probe=probe),
@@ -93,7 +93,7 @@ def exists(world: World, slug: str = "alpha", **fields: Any) -> None:
 ROTATE = {"options": {"push_secrets": True}}
 
 
-def test_a_living_credential_is_applied_and_named_alive() -> None:
+def test_a_working_credential_is_applied_and_reported_as_alive() -> None:
     world = World(DYING)
     outcome = only(probed(world, declared(key=KEY)))
     assert outcome.status.value == "applied"
@@ -117,7 +117,7 @@ def test_a_dead_credential_fails_and_names_the_way_back() -> None:
 
 
 @pytest.mark.parametrize("verdict", [Verdict.UNKNOWN, Verdict.DEAD])
-def test_only_an_answer_of_life_is_life(verdict: Verdict) -> None:
+def test_only_a_positive_answer_proves_a_credential(verdict: Verdict) -> None:
     world = World()
     prober = GatewayOfWorld(world, answer=verdict)
     outcome = only(probed(world, declared(key=KEY), prober=prober))
@@ -144,7 +144,7 @@ def test_after_a_dead_credential_no_further_one_is_written(parallelism: int) -> 
     failed = [slug for slug, end in found.items() if end == ("failed", "credential-dead")]
     assert failed == ["s2"]
     assert [key for key in stored(world).values() if key == DEAD] == [DEAD]
-    # Those before it are alive; those after it were not tried.
+    # Earlier ones are alive; later ones were not tried.
     assert {end for slug, end in found.items() if slug != "s2"} <= {
         ("applied", None),
         ("skipped", "skipped"),
@@ -173,7 +173,7 @@ def test_changes_without_a_credential_continue() -> None:
     }
 
 
-def test_deletes_do_not_follow_a_dead_credential() -> None:
+def test_a_dead_credential_stops_deletes() -> None:
     world = World(DYING)
     exists(world)
     exists(world, "old")
@@ -198,7 +198,7 @@ def test_an_action_that_writes_no_credential_is_not_probed() -> None:
         {"configurations": {"custom_host": "https://new.example"}, "key": KEY},
     ],
 )
-def test_every_way_to_another_credential_or_host_is_probed(change: dict[str, Any]) -> None:
+def test_every_change_of_a_credential_or_host_is_probed(change: dict[str, Any]) -> None:
     world = World(DYING)
     exists(world, configurations={"openai_organization": "org-1"})
     prober = GatewayOfWorld(world)
@@ -230,7 +230,7 @@ def test_every_way_to_another_credential_or_host_is_probed(change: dict[str, Any
         ({"workspace_id": "ws-own", "default_provider_slug": "common"}, {}, "ws-own", "common"),
     ],
 )
-def test_a_probe_learns_slug_provider_and_workspace(
+def test_a_probe_receives_slug_provider_and_workspace(
     fields: dict[str, Any], settings: dict[str, Any], workspace: str | None, provider: str
 ) -> None:
     world = World()
@@ -304,7 +304,7 @@ def test_a_credential_that_the_api_does_not_show_is_not_proven_by_the_old_one(va
     assert outcome.error is not None
     assert (outcome.status.value, outcome.error.code) == ("failed", "credential-unproven")
     assert "still shows the old key" in outcome.error.message
-    # Once the API shows it, the probe decides.
+    # Once the API shows the new credential, the probe decides.
     again = probed(world, files, values=value, **ROTATE)
     expected = ("applied", None) if value == GOOD else ("failed", "credential-dead")
     assert ended(again) == {"alpha": expected}

@@ -1,4 +1,4 @@
-"""How a delete, and a replace that begins with one, end on the simulator."""
+"""Outcomes of deletes and of replaces, which begin with a delete, on the simulator."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,19 +10,19 @@ from reconciler.execution.result import Outcome
 from reconciler.remote.errors import RemoteError
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from tests.builders import KEY, declared, desired
-from tests.execution.stories import before, ending, get, post, sent, somebody_creates, world
+from tests.execution.stories import another_client_creates, before, ending, get, post, sent, world
 from tests.runs import World
 
 ALPHA = "/integrations/alpha"
 
 
 def delete(kind: Any, **more: Any) -> Fault:
-    """Strike deletes."""
+    """Return a fault for deletes."""
     return Fault(kind=kind, method="DELETE", **more)
 
 
-def struck_from_the_delete_on(*faults: Fault, at_once: tuple[Fault, ...] = ()) -> World:
-    """Make a world in which these faults strike once `alpha` is about to be deleted."""
+def failing_from_the_delete_on(*faults: Fault, at_once: tuple[Fault, ...] = ()) -> World:
+    """Return a world with faults that begin right before the delete of `alpha`."""
     script = FaultScript(at_once)
     story = World(faults=script)
 
@@ -35,45 +35,45 @@ def struck_from_the_delete_on(*faults: Fault, at_once: tuple[Fault, ...] = ()) -
 
 
 def forgotten(story: World) -> Outcome:
-    """Apply files that declare `beta` and want `alpha` gone, and return what became of `alpha`."""
-    somebody_creates(story)()
+    """Apply files that declare `beta` and delete `alpha`, and return the outcome of `alpha`."""
+    another_client_creates(story)()
     result = story.apply(desired(declared("beta", key=KEY), tombstones=("alpha",)))
     return next(o for o in result.outcomes if o.slug == "alpha")
 
 
 def replaced(story: World) -> Outcome:
-    """Apply files that declare another provider for `alpha`, and return what became of it."""
-    somebody_creates(story)()
+    """Apply files that declare another provider for `alpha`, and return its outcome."""
+    another_client_creates(story)()
     wish = desired(declared("alpha", key=KEY))
     (outcome,) = story.apply(wish, options={"allow_replace": True}).outcomes
     return outcome
 
 
-def somebody_deletes(story: World) -> Callable[[], None]:
+def another_client_deletes(story: World) -> Callable[[], None]:
     def delete_it() -> None:
         story.put("DELETE", ALPHA)
 
     return delete_it
 
 
-def test_what_somebody_deleted_meanwhile_is_gone_and_nothing_is_sent() -> None:
+def test_an_integration_deleted_by_another_client_needs_no_call() -> None:
     story = world()
-    before(story, "POST", "/integrations", somebody_deletes(story))
+    before(story, "POST", "/integrations", another_client_deletes(story))
     outcome = forgotten(story)
     assert ending(outcome) == ("applied", None)
     assert outcome.warnings == ("the integration no longer existed",)
     assert sent(story) == ["create"]
 
 
-def test_a_delete_that_comes_second_has_what_it_wanted() -> None:
+def test_a_delete_after_that_of_another_client_is_applied() -> None:
     story = world()
-    before(story, "DELETE", ALPHA, somebody_deletes(story))
+    before(story, "DELETE", ALPHA, another_client_deletes(story))
     outcome = forgotten(story)
     assert (ending(outcome), outcome.warnings) == (("applied", None), ())
     assert sent(story) == ["create", "delete"]
 
 
-def test_what_somebody_changed_meanwhile_is_not_deleted() -> None:
+def test_an_integration_changed_since_the_plan_is_not_deleted() -> None:
     story = world()
 
     def somebody_edits() -> None:
@@ -84,21 +84,21 @@ def test_what_somebody_changed_meanwhile_is_not_deleted() -> None:
     assert sent(story) == ["create"]
 
 
-def test_a_delete_that_is_denied_and_leaves_it_standing_has_failed() -> None:
+def test_a_denied_delete_of_an_existing_integration_fails() -> None:
     story = world(delete(FaultKind.STATUS, status=403, code="AB03"))
     assert ending(forgotten(story)) == ("failed", "AB03")
     assert "alpha" in story.remote.integrations
 
 
-def test_a_delete_that_is_refused_has_failed() -> None:
+def test_a_refused_delete_fails() -> None:
     story = world(delete(FaultKind.STATUS, status=409, code="AB07"))
     assert ending(forgotten(story)) == ("failed", "AB07")
     assert "alpha" in story.remote.integrations
 
 
-def test_a_lost_delete_that_no_reading_can_settle_is_unknown() -> None:
+def test_a_lost_delete_that_no_read_can_resolve_is_unknown() -> None:
     no_reading = get(FaultKind.RESET_BEFORE, times=-1)
-    story = struck_from_the_delete_on(no_reading, at_once=(delete(FaultKind.RESET_AFTER),))
+    story = failing_from_the_delete_on(no_reading, at_once=(delete(FaultKind.RESET_AFTER),))
     outcome = forgotten(story)
     assert outcome.status.value == "unknown"
     assert outcome.error is not None
@@ -106,8 +106,8 @@ def test_a_lost_delete_that_no_reading_can_settle_is_unknown() -> None:
     assert "alpha" not in story.remote.integrations
 
 
-def test_what_is_still_shown_after_its_delete_is_named() -> None:
-    story = struck_from_the_delete_on(get(FaultKind.STALE, times=-1))
+def test_an_integration_still_shown_after_its_delete_is_named() -> None:
+    story = failing_from_the_delete_on(get(FaultKind.STALE, times=-1))
     outcome = forgotten(story)
     assert (ending(outcome), outcome.warnings) == (
         ("applied", None),
@@ -115,17 +115,17 @@ def test_what_is_still_shown_after_its_delete_is_named() -> None:
     )
 
 
-def test_a_delete_whose_absence_cannot_be_read_is_applied_and_says_so() -> None:
-    story = struck_from_the_delete_on(get(FaultKind.STATUS, status=401, times=-1))
+def test_a_delete_that_cannot_be_verified_is_applied_with_a_warning() -> None:
+    story = failing_from_the_delete_on(get(FaultKind.STATUS, status=401, times=-1))
     outcome = forgotten(story)
     assert ending(outcome) == ("applied", None)
     (warning,) = outcome.warnings
     assert warning.startswith("the deletion could not be verified: ")
 
 
-def test_a_delete_announces_what_it_takes_with_it() -> None:
+def test_a_delete_announces_what_is_lost() -> None:
     story = world()
-    somebody_creates(story, description="theirs")()
+    another_client_creates(story, description="theirs")()
     story.apply(desired(declared("beta", key=KEY), tombstones=("alpha",)))
     (seen,) = [
         event.last_seen
@@ -137,7 +137,7 @@ def test_a_delete_announces_what_it_takes_with_it() -> None:
     assert seen.fields["description"] == "theirs"
 
 
-def test_what_cannot_be_read_whole_is_not_deleted() -> None:
+def test_an_integration_that_cannot_be_read_completely_is_not_deleted() -> None:
     models = Fault(kind=FaultKind.STATUS, status=400, method="GET", path="alpha/models", times=-1)
     story = world(models)
     with pytest.raises(RemoteError):
@@ -146,7 +146,7 @@ def test_what_cannot_be_read_whole_is_not_deleted() -> None:
     assert "alpha" in story.remote.integrations
 
 
-def test_what_cannot_be_read_whole_right_before_its_delete_is_not_deleted() -> None:
+def test_an_integration_that_cannot_be_read_completely_before_its_delete_is_kept() -> None:
     script = FaultScript(())
     story = World(faults=script)
     broken = Fault(
@@ -159,7 +159,7 @@ def test_what_cannot_be_read_whole_right_before_its_delete_is_not_deleted() -> N
     assert "alpha" in story.remote.integrations
 
 
-def test_a_replace_that_loses_its_create_says_that_the_next_apply_needs_no_approval() -> None:
+def test_a_replace_whose_create_fails_states_that_the_next_apply_needs_no_approval() -> None:
     story = world(post(FaultKind.STATUS, status=400, code="AB01"))
     outcome = replaced(story)
     assert ending(outcome) == ("failed", "AB01")
@@ -169,16 +169,16 @@ def test_a_replace_that_loses_its_create_says_that_the_next_apply_needs_no_appro
     assert story.remote.integrations == {}
 
 
-def test_what_is_still_shown_after_its_delete_is_not_created_anew() -> None:
-    story = struck_from_the_delete_on(get(FaultKind.STALE, times=-1))
+def test_an_integration_still_shown_after_its_delete_is_not_created_again() -> None:
+    story = failing_from_the_delete_on(get(FaultKind.STALE, times=-1))
     outcome = replaced(story)
     assert ending(outcome) == ("unknown", "not-confirmed")
     assert sent(story) == ["delete"]
 
 
-def test_a_replace_whose_delete_was_done_by_somebody_else_creates_all_the_same() -> None:
+def test_a_replace_creates_after_a_delete_by_another_client() -> None:
     story = world()
-    before(story, "DELETE", ALPHA, somebody_deletes(story))
+    before(story, "DELETE", ALPHA, another_client_deletes(story))
     assert ending(replaced(story)) == ("applied", None)
     assert sent(story) == ["delete", "create"]
     assert story.remote.integrations["alpha"]["ai_provider_id"] == "openai"

@@ -1,4 +1,4 @@
-"""The error document that a run left behind is read back, or refused with the file's name."""
+"""The error document of a run is parsed, or refused with the name of the file."""
 
 import json
 from typing import Any
@@ -25,7 +25,7 @@ def document(**change: Any) -> str:
     return json.dumps(base | change)
 
 
-def test_what_was_said_and_where_reads_back() -> None:
+def test_diagnostics_and_locations_are_parsed() -> None:
     broken = decode_error(document(), name="error.json")
     (said,) = broken.diagnostics
     assert broken.exit_code == 3
@@ -33,19 +33,19 @@ def test_what_was_said_and_where_reads_back() -> None:
     assert (said.hint, said.at) == ("look at it", SourceLocation("a.yaml", 3, 7))
 
 
-def test_what_was_said_of_no_file_has_no_place() -> None:
+def test_a_diagnostic_without_a_file_has_no_location() -> None:
     (said,) = decode_error(document(diagnostics=[SAID | {"file": None}]), name="x").diagnostics
     assert said.at is None
 
 
-def test_the_plan_that_was_refused_reads_back() -> None:
+def test_the_refused_plan_is_parsed() -> None:
     plan = mixed_plan()
     assert decode_error(document(plan=plan.as_json()), name="x").plan == plan
     with pytest.raises(UnreadableResult):
         decode_error(document(plan=plan.as_json() | {"actions": [{}]}), name="x")
 
 
-def test_a_run_that_broke_off_is_never_read_as_a_success() -> None:
+def test_an_aborted_run_never_counts_as_success() -> None:
     assert decode_error(document(exit_code=0, diagnostics=[]), name="x") == ErrorDocument(1, ())
 
 
@@ -66,7 +66,7 @@ def test_a_run_that_broke_off_is_never_read_as_a_success() -> None:
         {"exit_code": True},
     ],
 )
-def test_what_is_no_error_document_is_bad_input_that_names_the_file(change: dict[str, Any]) -> None:
+def test_another_document_is_bad_input_that_names_the_file(change: dict[str, Any]) -> None:
     with pytest.raises(UnreadableResult) as caught:
         decode_error(document(**change), name="error.json")
     assert caught.value.exit_code == 3
@@ -75,6 +75,6 @@ def test_what_is_no_error_document_is_bad_input_that_names_the_file(change: dict
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "{}", "[" * 100_000])
-def test_any_text_may_come(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     with pytest.raises(UnreadableResult):
         decode_error(text, name="x")

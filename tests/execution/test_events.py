@@ -1,4 +1,4 @@
-"""Several listeners hear what one would, in their order, and those that wait are waited for."""
+"""Several listeners receive each event in order, and asynchronous ones are awaited."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -17,19 +17,19 @@ def hears(name: str, heard: list[str]) -> Emit:
     return lambda _event: heard.append(name)
 
 
-def test_listeners_hear_in_their_order_and_nothing_is_to_be_waited_for() -> None:
+def test_listeners_are_called_in_order_and_synchronous_ones_are_not_awaited() -> None:
     heard: list[str] = []
     assert to_all(hears("one", heard), hears("two", heard))(OVER) is None
     assert heard == ["one", "two"]
 
 
-def test_each_listener_is_told_what_happened() -> None:
+def test_each_listener_receives_the_event() -> None:
     told: list[Event] = []
     to_all(told.append, told.append)(OVER)
     assert told == [OVER, OVER]
 
 
-def test_what_a_listener_waits_for_is_waited_for() -> None:
+def test_an_awaitable_of_a_listener_is_awaited() -> None:
     heard: list[str] = []
 
     def waits(_event: Event) -> Awaitable[None]:
@@ -47,7 +47,7 @@ def test_what_a_listener_waits_for_is_waited_for() -> None:
     assert heard == ["two", "kept", "kept"]
 
 
-def test_what_one_cannot_take_those_after_it_do_not_hear() -> None:
+def test_listeners_after_a_failed_one_are_not_called() -> None:
     heard: list[str] = []
 
     def cannot(_event: Event) -> None:

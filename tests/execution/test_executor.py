@@ -1,4 +1,4 @@
-"""In which order a plan is carried out, when the rest of it is skipped, and what is said then."""
+"""Order of a plan's actions, conditions for skipping the rest, and the messages."""
 
 import asyncio
 from dataclasses import replace
@@ -22,7 +22,7 @@ from reconciler.execution.result import ActionFailure, ApplyResult, Outcome, Sta
 from reconciler.planning.plan import Selection
 from reconciler.simulator.faults import FaultKind
 from tests.builders import KEY, declared, desired
-from tests.execution.stories import post, sent, somebody_creates, world
+from tests.execution.stories import another_client_creates, post, sent, world
 from tests.execution.test_stopping import Gate, is_write, run, statuses, three
 from tests.execution.test_write_wording import runner
 from tests.remote.virtual_time import run_virtually
@@ -38,7 +38,7 @@ def endings(result: ApplyResult) -> dict[str, tuple[str, ActionFailure | None]]:
 
 
 def names(story: World) -> list[str]:
-    """Return the events that listeners got, by kind and slug."""
+    """Return the kinds and slugs of the events that listeners received."""
     told = []
     for event in story.events:
         action = getattr(event, "action", None)
@@ -55,10 +55,10 @@ def refusing(kind: type[ActionStarted | ActionEnded], slug: str) -> Any:
 
 
 def all_kinds(story: World) -> Any:
-    """Have one of each kind of action to be done: create, update, replace and delete."""
+    """Return a project with one action of each kind: create, update, replace and delete."""
     for slug in ("updated", "replaced", "deleted"):
         provider = "anthropic" if slug == "replaced" else "openai"
-        somebody_creates(story, slug, name=slug.title(), ai_provider_id=provider)()
+        another_client_creates(story, slug, name=slug.title(), ai_provider_id=provider)()
     return desired(
         declared("created", key=KEY),
         declared("replaced", key=KEY),
@@ -67,7 +67,7 @@ def all_kinds(story: World) -> Any:
     )
 
 
-def test_what_loses_something_comes_after_all_that_does_not() -> None:
+def test_destructive_actions_run_after_all_others() -> None:
     story = world()
     result = story.apply(all_kinds(story), options={"allow_replace": True}, parallelism=1)
     assert sent(story) == ["create", "update", "delete", "create", "delete"]
@@ -77,7 +77,7 @@ def test_what_loses_something_comes_after_all_that_does_not() -> None:
     assert result.plan_digest.startswith("sha256:")
 
 
-def test_the_listeners_hear_of_everything_in_its_order() -> None:
+def test_listeners_receive_all_events_in_order() -> None:
     story = world()
     result = story.apply(desired(declared("alpha", key=KEY)))
     assert names(story) == [
@@ -96,12 +96,12 @@ def test_the_listeners_hear_of_everything_in_its_order() -> None:
     assert over == RunEnded(result)
 
 
-def test_a_result_tells_of_which_shard_it_is() -> None:
+def test_a_result_names_its_shard() -> None:
     options = {"selection": Selection(shard=(1, 1))}
     assert world().apply(desired(declared("alpha", key=KEY)), options=options).shard == "1/1"
 
 
-def test_after_a_failure_nothing_is_lost_and_what_was_kept_back_says_why() -> None:
+def test_after_a_failure_destructive_actions_are_skipped_with_a_reason() -> None:
     story = world(post(FaultKind.STATUS, status=422))
     result = story.apply(all_kinds(story), options={"allow_replace": True}, parallelism=1)
     told = endings(result)
@@ -115,25 +115,25 @@ def test_after_a_failure_nothing_is_lost_and_what_was_kept_back_says_why() -> No
     assert names(story)[-3:] == ["ActionEnded replaced", "ActionEnded deleted", "RunEnded"]
 
 
-def test_a_failure_that_ends_the_run_is_given_as_the_reason() -> None:
+def test_a_failure_that_ends_the_run_is_the_reason_for_skipping() -> None:
     story = world(post(FaultKind.STATUS, status=422))
     result = story.apply(three(), abort_on_error=True, parallelism=1)
     why = "stopped at the first failure, because of --on-error abort"
     assert endings(result)["beta"] == endings(result)["gamma"] == skipped(why)
 
 
-def test_what_was_applied_ends_no_run_that_aborts_on_errors() -> None:
+def test_an_applied_action_does_not_end_a_run_with_on_error_abort() -> None:
     result = world().apply(three(), abort_on_error=True, parallelism=1)
     assert statuses(result) == ["applied"] * 3
 
 
-def test_a_credential_that_is_refused_is_the_reason_whatever_was_asked_for() -> None:
+def test_a_rejected_credential_is_the_reason_for_skipping() -> None:
     story = world(post(FaultKind.STATUS, status=401, code="AB05"))
     result = story.apply(three(), abort_on_error=True, parallelism=1)
     assert endings(result)["beta"] == skipped("the API no longer accepts the API key")
 
 
-def test_a_stop_without_a_reason_is_still_told_as_one() -> None:
+def test_a_stop_without_a_reason_is_reported_as_a_stop() -> None:
     cancel = CancelToken()
     cancel.request("")
     result = world().apply(three(), cancel=cancel)
@@ -141,7 +141,7 @@ def test_a_stop_without_a_reason_is_still_told_as_one() -> None:
 
 
 @pytest.mark.parametrize("kind", [ActionStarted, ActionEnded])
-def test_a_record_that_cannot_be_kept_ends_the_run_and_not_the_report(
+def test_a_storage_error_ends_the_run_and_not_the_report(
     kind: type[ActionStarted | ActionEnded],
 ) -> None:
     story = world()
@@ -152,7 +152,7 @@ def test_a_record_that_cannot_be_kept_ends_the_run_and_not_the_report(
     assert isinstance(story.events[-1], RunEnded)
 
 
-def test_a_run_whose_beginning_cannot_be_kept_sends_nothing() -> None:
+def test_a_run_whose_start_cannot_be_stored_sends_nothing() -> None:
     story = world()
 
     def listen(event: Event) -> None:
@@ -184,7 +184,7 @@ def forever(story: World, cancel: CancelToken, reason: str | None) -> Gate:
 
 
 def cancelled(story: World, cancel: CancelToken) -> list[Outcome]:
-    """Cancel a run from outside while its first write hangs; return the events of its listeners."""
+    """Cancel a run from outside while its first write hangs, and return its events."""
 
     async def main() -> None:
         api = forever(story, cancel, None)
@@ -198,7 +198,7 @@ def cancelled(story: World, cancel: CancelToken) -> list[Outcome]:
     return [event.outcome for event in story.events if isinstance(event, ActionEnded)]
 
 
-def test_what_a_cancelled_run_was_doing_is_told_to_the_listeners() -> None:
+def test_listeners_receive_the_running_actions_of_a_cancelled_run() -> None:
     cancel = CancelToken()
     (outcome,) = cancelled(world(), cancel)
     assert cancel.reason == "the run was cancelled"
@@ -218,9 +218,9 @@ def test_the_grace_is_five_seconds_and_the_reason_is_kept() -> None:
     assert GRACE_SECONDS == 5
 
 
-def test_a_delete_that_is_cut_off_while_it_is_looked_for_is_applied_and_says_so() -> None:
+def test_a_delete_cancelled_during_its_verification_is_applied_with_a_warning() -> None:
     story, cancel = world(), CancelToken()
-    somebody_creates(story)()
+    another_client_creates(story)()
     deleted = False
 
     async def during(call: Call) -> None:
@@ -236,7 +236,7 @@ def test_a_delete_that_is_cut_off_while_it_is_looked_for_is_applied_and_says_so(
     assert result.outcomes[1].warnings == ("the run ended before the result could be read back",)
 
 
-def test_unless_told_otherwise_ten_are_at_once_and_a_failure_does_not_abort() -> None:
+def test_by_default_ten_actions_run_concurrently_and_a_failure_does_not_abort() -> None:
     story = world(post(FaultKind.STATUS, status=422))
     fresh = story.plan(desired(*(declared(f"i-{n:02}", key=KEY) for n in range(20))))
     under_way: list[str] = []

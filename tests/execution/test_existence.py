@@ -1,4 +1,4 @@
-"""Absence and denial look alike (403); a complete list distinguishes them."""
+"""A 403 can mean absence or denial; a complete list distinguishes them."""
 
 import asyncio
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ BROKEN = NoAnswer("the connection was closed", code="connection-lost")
 
 @dataclass
 class One:
-    """An API with one integration, `alpha`; `answer` is what asking for it gives."""
+    """API with one integration, `alpha`; `answer` is the response to reading it."""
 
     answer: RemoteError | str
     lists: int = 0
@@ -44,7 +44,7 @@ class One:
 
 
 @pytest.mark.parametrize(("status", "there"), [("active", True), ("archived", False)])
-def test_what_is_archived_is_read_and_does_not_serve(status: str, there: bool) -> None:
+def test_an_archived_integration_is_read_and_marked(status: str, there: bool) -> None:
     api = One(status)
     found = asyncio.run(api.existence().read("alpha"))
     assert found is not None
@@ -53,7 +53,7 @@ def test_what_is_archived_is_read_and_does_not_serve(status: str, there: bool) -
     assert {call.slug for call in api.asked} == {"alpha"}
 
 
-def test_what_the_api_says_is_not_there_is_absent_and_no_list_is_read() -> None:
+def test_a_404_is_absence_and_needs_no_list() -> None:
     api = One(MISSING, now_listed=("alpha",))
     assert asyncio.run(api.existence("alpha").read("alpha", certain=True)) is None
     assert not asyncio.run(api.existence("alpha").exists("alpha", certain=True))
@@ -71,7 +71,7 @@ def test_what_the_api_says_is_not_there_is_absent_and_no_list_is_read() -> None:
         pytest.param(("beta",), False, ("alpha",), False, 0, id="another one was listed"),
     ],
 )
-def test_a_denial_means_that_it_is_there_where_a_complete_list_shows_it(
+def test_a_denial_of_a_listed_integration_means_that_it_exists(
     listed: tuple[str, ...], certain: bool, listed_now: tuple[str, ...], denied: bool, lists: int
 ) -> None:
     api = One(DENIED, now_listed=listed_now)
@@ -85,13 +85,13 @@ def test_a_denial_means_that_it_is_there_where_a_complete_list_shows_it(
     assert asyncio.run(existence.exists("alpha", certain=certain)) is denied
 
 
-def test_unless_told_otherwise_the_list_of_the_plan_counts() -> None:
+def test_by_default_the_list_of_the_plan_is_used() -> None:
     api = One(DENIED, now_listed=("alpha",))
     assert asyncio.run(api.existence().read("alpha")) is None
     assert not asyncio.run(api.existence().exists("alpha"))
 
 
-def test_a_reading_that_fails_proves_nothing() -> None:
+def test_a_failed_read_proves_nothing() -> None:
     with pytest.raises(NoAnswer):
         asyncio.run(One(BROKEN).existence().exists("alpha"))
 
@@ -105,9 +105,7 @@ def test_a_reading_that_fails_proves_nothing() -> None:
         ({"models": True, "workspaces": True}, {"models", "workspaces"}),
     ],
 )
-def test_only_the_parts_that_were_asked_for_are_read(
-    parts: dict[str, bool], read: set[str]
-) -> None:
+def test_only_the_requested_parts_are_read(parts: dict[str, bool], read: set[str]) -> None:
     api = One("active")
     found = asyncio.run(api.existence().read("alpha", **parts))
     assert found is not None

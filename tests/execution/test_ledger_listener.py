@@ -1,4 +1,4 @@
-"""What a ledger knows after the events of a run: the record of it, and what it made true."""
+"""The ledger after the events of a run: its record, and the last-applied state."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -70,7 +70,7 @@ def ended(item: Action, status: Status = Status.APPLIED, **more: Any) -> ActionE
 def runs_through(
     books: LedgerListener, *endings: ActionEnded, organisation: str | None = "org-1"
 ) -> Plan:
-    """Emit the start of a run and the ends of its actions, and nothing else."""
+    """Emit only the start of a run and the ends of its actions."""
     fresh = plan(*(e.action for e in endings), organisation=organisation)
     books.emit(RunStarted("run-1", fresh))
     for ending in endings:
@@ -84,7 +84,7 @@ def closes(books: LedgerListener, fresh: Plan, *files: Declared, **more: Any) ->
 
 
 def by_run(tmp_path: Path) -> dict[str, str | None]:
-    """Return the run that the ledger has on record for each declaration."""
+    """Return the run that the ledger records for each declaration."""
     connection = sqlite3.connect(tmp_path / "ledger.db")
     try:
         return dict(connection.execute("SELECT slug, run FROM declared").fetchall())
@@ -115,7 +115,7 @@ def test_every_event_is_in_the_record_of_the_run(ledger: Ledger) -> None:
     assert ledger.verify() == []
 
 
-def test_how_a_call_was_answered_is_in_the_record(ledger: Ledger, tmp_path: Path) -> None:
+def test_the_response_of_a_call_is_in_the_record(ledger: Ledger, tmp_path: Path) -> None:
     books, item = books_on(ledger), action("alpha", UPDATE)
     for event in (
         RunStarted("run-1", plan(item)),
@@ -129,7 +129,7 @@ def test_how_a_call_was_answered_is_in_the_record(ledger: Ledger, tmp_path: Path
     assert row == ("req-1", "AB07")
 
 
-def test_what_is_seen_right_before_a_delete_is_the_picture_for_an_undo(ledger: Ledger) -> None:
+def test_the_read_right_before_a_delete_is_the_pre_image_for_an_undo(ledger: Ledger) -> None:
     books, item = books_on(ledger), action("alpha", DELETE, had=observed("alpha"))
     whole = observed("alpha", description="all of it")
     books.emit(RunStarted("run-1", plan(item)))
@@ -138,7 +138,7 @@ def test_what_is_seen_right_before_a_delete_is_the_picture_for_an_undo(ledger: L
     assert image.observed == whole
 
 
-def test_a_run_without_any_action_is_no_run_in_history(ledger: Ledger) -> None:
+def test_a_run_without_actions_is_not_in_history(ledger: Ledger) -> None:
     books = books_on(ledger)
     fresh = runs_through(books)
     books.emit(RunEnded(ApplyResult("run-1", fresh.target, fresh.digest)))
@@ -147,7 +147,7 @@ def test_a_run_without_any_action_is_no_run_in_history(ledger: Ledger) -> None:
     assert ledger.last_applied(OURS).of("alpha").declared == ALPHA.fields
 
 
-def test_events_that_come_together_are_kept_together_or_not_at_all(ledger: Ledger) -> None:
+def test_a_batch_of_events_is_stored_completely_or_not_at_all(ledger: Ledger) -> None:
     books, item = books_on(ledger), action("alpha")
     books.emit(RunStarted("run-1", plan(item)))
     strange = replace(ended(item).outcome, slug="\ud800")
@@ -162,7 +162,7 @@ def test_events_that_come_together_are_kept_together_or_not_at_all(ledger: Ledge
 # -- what the run made true ------------------------------------------------------------------
 
 
-def test_what_was_applied_is_remembered_as_soon_as_it_ends(ledger: Ledger, tmp_path: Path) -> None:
+def test_an_applied_action_is_recorded_as_soon_as_it_ends(ledger: Ledger, tmp_path: Path) -> None:
     shown = observed("alpha", key=Mask("sk*****abc"))
     runs_through(books_on(ledger), ended(action("alpha"), seen_after=shown))
     known = ledger.last_applied(OURS).of("alpha")
@@ -175,14 +175,16 @@ def test_what_was_applied_is_remembered_as_soon_as_it_ends(ledger: Ledger, tmp_p
     assert by_run(tmp_path) == {"alpha": "run-1"}
 
 
-def test_a_run_without_values_remembers_no_secret(ledger: Ledger) -> None:
+def test_a_run_without_values_records_no_secret(ledger: Ledger) -> None:
     books = LedgerListener(ledger, key=OURS, facts=RunFacts(run="run-1"), now=clock())
     runs_through(books, ended(action("alpha")))
     found = ledger.last_applied(OURS).of("alpha")
     assert found == LastApplied(ALPHA.fields, declared_at=DeclaredAt(ALPHA.source))
 
 
-def test_what_was_deleted_is_forgotten_and_what_failed_is_not(ledger: Ledger) -> None:
+def test_the_record_of_a_deleted_integration_is_removed_and_that_of_a_failed_one_kept(
+    ledger: Ledger,
+) -> None:
     ledger.store_confirmed(OURS, [Confirmed(declared(slug)) for slug in ("alpha", "beta", "gamma")])
     runs_through(
         books_on(ledger),
@@ -194,7 +196,7 @@ def test_what_was_deleted_is_forgotten_and_what_failed_is_not(ledger: Ledger) ->
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.UNKNOWN, Status.SKIPPED])
-def test_of_what_did_not_end_well_only_what_is_certain_is_remembered(
+def test_only_certain_effects_of_a_failed_action_are_recorded(
     ledger: Ledger, status: Status
 ) -> None:
     whole = declared("beta", key=KEY, models=[{"slug": "gpt-5"}])
@@ -209,12 +211,12 @@ def test_of_what_did_not_end_well_only_what_is_certain_is_remembered(
     assert set(last_applied.of("beta").declared or {}) == {"name", "ai_provider_id", "key"}
 
 
-def test_where_nothing_became_true_nothing_is_written(ledger: Ledger) -> None:
+def test_an_action_without_effect_records_no_state(ledger: Ledger) -> None:
     runs_through(books_on(ledger), ended(action("alpha"), Status.FAILED))
     assert ledger.last_applied(OURS).integrations == {}
 
 
-def test_an_undo_leaves_what_git_declares_as_gits_word(ledger: Ledger) -> None:
+def test_an_undo_keeps_the_declarations_of_git(ledger: Ledger) -> None:
     ledger.store_confirmed(OURS, [Confirmed(declared("gamma"))])
     books = books_on(ledger)
     books.declared_in_git = {"alpha": declared("alpha", key=KEY, description="by Git")}
@@ -234,7 +236,7 @@ def test_an_undo_leaves_what_git_declares_as_gits_word(ledger: Ledger) -> None:
 # -- whose it is -----------------------------------------------------------------------------
 
 
-def test_the_organisation_that_the_plan_has_learned_counts_from_the_first_row(
+def test_the_organisation_of_the_plan_is_in_the_first_row(
     ledger: Ledger,
 ) -> None:
     runs_through(books_on(ledger, key=NOBODY), ended(action("alpha")))
@@ -243,7 +245,7 @@ def test_the_organisation_that_the_plan_has_learned_counts_from_the_first_row(
     assert len(ledger.history(key=OURS)) == 1
 
 
-def test_an_organisation_that_is_learned_on_the_way_counts_in_the_end(ledger: Ledger) -> None:
+def test_an_organisation_learned_during_the_run_is_recorded_at_its_end(ledger: Ledger) -> None:
     books = books_on(ledger, key=NOBODY)
     fresh = runs_through(books, ended(action("alpha")), organisation=None)
     closes(books, fresh, ALPHA, organisation="org-1")
@@ -251,14 +253,14 @@ def test_an_organisation_that_is_learned_on_the_way_counts_in_the_end(ledger: Le
     assert set(ledger.last_applied(OURS).integrations) == {"alpha"}
 
 
-def test_an_organisation_that_nobody_learned_this_time_is_not_forgotten(ledger: Ledger) -> None:
+def test_an_organisation_not_learned_in_this_run_is_kept(ledger: Ledger) -> None:
     books = books_on(ledger, key=OURS)
     fresh = runs_through(books, ended(action("alpha")), organisation=None)
     closes(books, fresh)
     assert ledger.organisations(NOBODY) == {"org-1"}
 
 
-def test_without_any_action_the_plan_still_tells_whose_it_is(ledger: Ledger) -> None:
+def test_without_actions_the_organisation_of_the_plan_is_recorded(ledger: Ledger) -> None:
     books = books_on(ledger, key=NOBODY)
     closes(books, plan(), ALPHA)
     assert set(ledger.last_applied(OURS).integrations) == {"alpha"}
@@ -268,7 +270,7 @@ def test_without_any_action_the_plan_still_tells_whose_it_is(ledger: Ledger) -> 
 # -- the end of the run ----------------------------------------------------------------------
 
 
-def test_what_needed_no_action_is_remembered_and_what_is_gone_is_forgotten(
+def test_unchanged_integrations_are_recorded_and_absent_ones_removed(
     ledger: Ledger, tmp_path: Path
 ) -> None:
     known = ("withdrawn", "there", "elsewhere", "still")
@@ -296,7 +298,7 @@ def sights(ledger: Ledger) -> dict[str, SeenState]:
     return dict(ledger.seen_states(OURS))
 
 
-def test_how_all_looks_is_taken_down_as_it_is_after_the_writes(ledger: Ledger) -> None:
+def test_the_observed_state_after_the_writes_is_recorded(ledger: Ledger) -> None:
     books = books_on(ledger)
     before = [observed(slug, description="old") for slug in ("alpha", "beta", "gamma", "delta")]
     endings = [
@@ -312,13 +314,13 @@ def test_how_all_looks_is_taken_down_as_it_is_after_the_writes(ledger: Ledger) -
     assert {seen.read_at[:10] for seen in sights(ledger).values()} == {"2026-03-01"}
 
 
-def test_what_was_read_only_in_part_is_no_picture(ledger: Ledger) -> None:
+def test_a_partial_read_is_not_recorded_as_observed_state(ledger: Ledger) -> None:
     listed = replace(observed("alpha"), detailed=False)
     closes(books_on(ledger), plan(), observed=state(listed, observed("beta")))
     assert set(sights(ledger)) == {"beta"}
 
 
-def test_an_undo_takes_down_how_all_looks_too(ledger: Ledger) -> None:
+def test_an_undo_records_the_observed_state(ledger: Ledger) -> None:
     books = books_on(ledger)
     books.declared_in_git = {}
     closes(books, plan(), observed=state(observed("alpha")))

@@ -1,4 +1,4 @@
-"""The results of shards read as the one result that a run of the whole would have had."""
+"""The merged results of shards equal the result of a single run."""
 
 import pytest
 
@@ -36,12 +36,12 @@ def problems(*results: ApplyResult) -> list[tuple[str, str, str]]:
     return [(d.code, d.summary, d.hint) for d in caught.value.diagnostics]
 
 
-def test_one_result_joined_alone_stays_as_it_is() -> None:
+def test_a_single_result_is_unchanged() -> None:
     alone = shard(outcome("alpha"), outcome("beta"))
     assert merge([alone]) == alone
 
 
-def test_outcomes_stand_in_the_order_of_one_run_creates_first_deletes_last() -> None:
+def test_outcomes_are_in_the_order_of_a_single_run() -> None:
     create, update, delete = ActionKind.CREATE, ActionKind.UPDATE, ActionKind.DELETE
     joined = merge(
         [
@@ -58,17 +58,17 @@ def test_outcomes_stand_in_the_order_of_one_run_creates_first_deletes_last() -> 
     assert joined.run == "one+two"
 
 
-def test_a_run_is_named_once_however_many_of_its_shards_come() -> None:
+def test_a_run_of_several_shards_is_named_once() -> None:
     assert merge([shard(run="one"), shard(run="one")]).run == "one"
 
 
-def test_several_plans_have_a_digest_of_their_own_whatever_the_order() -> None:
+def test_several_plans_have_one_digest_in_any_order() -> None:
     one, two = shard(plan="sha256:01"), shard(plan="sha256:02")
     assert merge([one, two]).plan_digest == merge([two, one]).plan_digest
     assert merge([one, two]).plan_digest == digest({"shards": ["sha256:01", "sha256:02"]})
 
 
-def test_a_shard_that_learned_no_organisation_takes_that_of_the_others() -> None:
+def test_a_shard_without_an_organisation_gets_that_of_the_others() -> None:
     nobody = PlanTarget(HERE.name, HERE.base_url, None)
     assert merge([shard(target=nobody), shard()]).target == HERE
     assert merge([shard(target=nobody)]).target == nobody
@@ -79,7 +79,7 @@ LAST_RESULT = "pass each file once, and only the last result of a shard that was
 GIVEN_TWICE = "pass each file once, and only results with the same number of shards"
 
 
-def test_results_of_different_targets_are_not_joined() -> None:
+def test_results_of_different_targets_are_not_merged() -> None:
     there = PlanTarget("there", "https://there.example/v1", "org")
     elsewhere = PlanTarget("here", "https://other.example/v1", "org")
     named = "the results are of here at https://here.example/v1 and"
@@ -90,7 +90,7 @@ def test_results_of_different_targets_are_not_joined() -> None:
     assert problems(shard(), shard(target=there), shard(target=elsewhere)) == [other]
 
 
-def test_results_of_different_organisations_are_not_joined() -> None:
+def test_results_of_different_organisations_are_not_merged() -> None:
     other = PlanTarget(HERE.name, HERE.base_url, "other")
     third = PlanTarget(HERE.name, HERE.base_url, "third")
     told = "the results are of organisation org and organisation other"
@@ -99,19 +99,19 @@ def test_results_of_different_organisations_are_not_joined() -> None:
     assert problems(shard(), shard(target=third), shard(target=other)) == [problem]
 
 
-def test_a_slug_that_stands_in_several_results_is_named_with_their_number() -> None:
+def test_a_slug_in_several_results_is_named_with_their_number() -> None:
     results = [shard(outcome("beta"), outcome("alpha")), shard(outcome("beta")), shard()]
     told = "beta occurs in 2 results"
     assert problems(*results) == [("duplicate-outcome", told, GIVEN_TWICE)]
 
 
-def test_shards_that_were_cut_differently_are_not_joined_and_one_reason_is_enough() -> None:
+def test_shards_with_different_totals_are_not_merged_for_one_reason() -> None:
     results = [shard(outcome("alpha"), part=name) for name in ("1/10", "1/3", "2/3")]
     told = "the results are of runs with different numbers of shards: 3 and 10"
     assert problems(*results) == [("different-shards", told, ONE_RUN)]
 
 
-def test_a_shard_that_is_given_twice_is_named_instead_of_all_its_slugs() -> None:
+def test_a_shard_that_is_passed_twice_is_named_instead_of_all_its_slugs() -> None:
     results = [shard(outcome("alpha"), part=name) for name in ("2/3", "1/3", "2/3", "1/3", "2/3")]
     assert problems(*results) == [
         ("duplicate-outcome", "shard 1/3 occurs in 2 results", LAST_RESULT),
@@ -119,11 +119,11 @@ def test_a_shard_that_is_given_twice_is_named_instead_of_all_its_slugs() -> None
     ]
 
 
-def test_two_results_of_whole_runs_are_no_shard_given_twice() -> None:
+def test_two_results_of_complete_runs_are_not_a_duplicate_shard() -> None:
     assert merge(parts(None, None, "1/2")).shard is None
 
 
-def test_one_shard_joined_alone_stays_a_shard_and_several_are_none() -> None:
+def test_a_single_shard_stays_a_shard_and_merged_ones_are_not() -> None:
     assert merge(parts("1/3")).shard == "1/3"
     assert merge(parts("1/3", "2/3")).shard is None
 
@@ -140,7 +140,7 @@ def test_one_shard_joined_alone_stays_a_shard_and_several_are_none() -> None:
         (["3/10", "10/10"], (8, ["1/10", "2/10", "4/10", "5/10", "6/10"])),
     ],
 )
-def test_the_shards_that_are_absent_are_counted_and_the_first_of_them_named(
+def test_missing_shards_are_counted_and_the_first_are_named(
     there: list[str | None], missing: tuple[int, list[str]]
 ) -> None:
     assert missing_shards(parts(*there)) == missing

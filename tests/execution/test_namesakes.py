@@ -17,7 +17,7 @@ def create(world: World, key: str) -> None:
 
 
 def replaced_before(method: str, path: str, want: DesiredState, **more: Any) -> Outcome:
-    """Apply, and let a namesake that looks the same take the place right before a request."""
+    """Run an apply, and replace the integration by an equal one right before a request."""
     world = World()
     if more.pop("exists", True):
         create(world, OURS)
@@ -32,7 +32,7 @@ def replaced_before(method: str, path: str, want: DesiredState, **more: Any) -> 
     return outcome
 
 
-def test_what_was_written_to_a_namesake_is_never_said_to_be_applied() -> None:
+def test_a_write_to_a_namesake_is_never_reported_as_applied() -> None:
     want = desired(declared("alpha", **LOOKS, workspaces=WORKSPACES))
     outcome = replaced_before("PUT", "/integrations/alpha/workspaces", want)
     assert outcome.status.value == "unknown"
@@ -41,7 +41,7 @@ def test_what_was_written_to_a_namesake_is_never_said_to_be_applied() -> None:
     assert "the write may have reached the new one" in outcome.error.message
 
 
-def test_what_was_just_created_and_replaced_is_not_taken_for_ours() -> None:
+def test_an_integration_replaced_right_after_its_create_is_not_ours() -> None:
     want = desired(declared("alpha", **LOOKS, key=KEY))
     outcome = replaced_before("GET", "/integrations/alpha", want, skip=1, exists=False)
     assert outcome.status.value == "unknown"

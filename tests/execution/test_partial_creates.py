@@ -1,4 +1,4 @@
-"""What the ledger remembers of a create that did not get to its end: what is certain, no more."""
+"""The ledger record of an incomplete create: only what is certain."""
 
 import asyncio
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from reconciler.ledger.store import Ledger, open_ledger
 from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from tests.builders import KEY, declared, desired
-from tests.execution.stories import OURS, before, ending, get, post, somebody_creates, world
+from tests.execution.stories import OURS, another_client_creates, before, ending, get, post, world
 from tests.execution.test_stopping import Gate
 from tests.remote.virtual_time import run_virtually
 from tests.runs import World
@@ -44,7 +44,7 @@ def wish(**fields: Any) -> DesiredState:
 
 
 def create(story: World, ledger: Ledger, want: DesiredState, **more: Any) -> Outcome:
-    """Apply with a ledger, and return what became of `alpha`."""
+    """Run an apply with a ledger, and return the outcome of `alpha`."""
     books = books_of(story, ledger)
     (outcome,) = story.apply(want, listen=books.emit, **more).outcomes
     return outcome
@@ -66,7 +66,7 @@ def fingerprint(ledger: Ledger) -> str:
 
 
 def next_plan(story: World, ledger: Ledger, want: DesiredState, value: str = OURS) -> Plan:
-    """Plan once more, with nothing in the way and what the ledger remembers."""
+    """Plan again without faults, with the records of the ledger."""
     story.wire._faults = FaultScript([])
     return story.plan(
         want, last_applied=ledger.last_applied(TARGET), secrets={KEY: Redacted(value)}
@@ -77,7 +77,7 @@ def changes(plan: Plan) -> list[tuple[str, str, str]]:
     return [(c.path, c.op.value, c.origin.value) for a in plan.actions for c in a.changes]
 
 
-def test_a_secret_that_was_accepted_is_in_sync_though_the_models_were_refused(
+def test_an_accepted_secret_is_in_sync_although_the_models_were_refused(
     ledger: Ledger,
 ) -> None:
     story, want = world(NO_MODELS), wish(models=MODELS)
@@ -91,7 +91,7 @@ def test_a_secret_that_was_accepted_is_in_sync_though_the_models_were_refused(
     assert ("key", "rotate", "local") in changes(next_plan(story, ledger, want, "sk-other-xyz"))
 
 
-def test_the_integration_is_ours_from_its_create_on(ledger: Ledger) -> None:
+def test_the_integration_is_ours_after_its_create(ledger: Ledger) -> None:
     story = world(NO_MODELS)
     create(story, ledger, wish(models=MODELS))
     plan = next_plan(story, ledger, desired(declared("beta", key=KEY)))
@@ -101,7 +101,7 @@ def test_the_integration_is_ours_from_its_create_on(ledger: Ledger) -> None:
     ]
 
 
-def test_models_that_were_accepted_are_withdrawn_later_though_the_access_was_refused(
+def test_accepted_models_can_be_withdrawn_although_the_access_was_refused(
     ledger: Ledger,
 ) -> None:
     story = world(NO_ACCESS)
@@ -111,7 +111,7 @@ def test_models_that_were_accepted_are_withdrawn_later_though_the_access_was_ref
     assert changes(plan) == [("models[gpt-4o].enabled", "replace", "local")]
 
 
-def test_models_whose_answer_was_lost_are_not_remembered(ledger: Ledger) -> None:
+def test_models_with_a_lost_response_are_not_recorded(ledger: Ledger) -> None:
     lost = Fault(kind=FaultKind.RESET_AFTER, method="PUT", path="/models$", times=-1)
     outcome = create(world(lost), ledger, wish(models=MODELS))
     assert ending(outcome)[0] == "unknown"
@@ -119,10 +119,10 @@ def test_models_whose_answer_was_lost_are_not_remembered(ledger: Ledger) -> None
     assert known(ledger).secrets[("key",)].mask is not None
 
 
-def test_what_stands_in_doubt_beside_it_does_not_take_the_secret_back(ledger: Ledger) -> None:
+def test_an_unknown_outcome_of_another_call_does_not_affect_the_secret(ledger: Ledger) -> None:
     story = world(post(FaultKind.RESET_BEFORE), get(FaultKind.STATUS, status=404, skip=1, times=1))
     twin = {"name": "Alpha", "ai_provider_id": "openai"}
-    before(story, "POST", "/integrations", somebody_creates(story, "twin", **twin), skip=1)
+    before(story, "POST", "/integrations", another_client_creates(story, "twin", **twin), skip=1)
     assert ending(create(story, ledger, wish())) == ("unknown", "possible-duplicate")
     assert next_plan(story, ledger, wish()).unverified == ()
 
@@ -142,25 +142,27 @@ def test_what_stands_in_doubt_beside_it_does_not_take_the_secret_back(ledger: Le
         ),
     ],
 )
-def test_of_a_create_that_is_not_certain_only_the_open_secret_is_remembered(
+def test_an_uncertain_create_records_only_the_secret_as_unknown(
     ledger: Ledger, faults: list[Fault]
 ) -> None:
     assert ending(create(world(*faults), ledger, wish()))[0] == "unknown"
     assert known(ledger) == LastApplied(unsettled={("key",): frozenset({fingerprint(ledger)})})
 
 
-def test_of_a_server_that_chooses_its_own_slugs_no_declaration_is_remembered(
+def test_a_create_under_another_slug_records_no_declaration(
     ledger: Ledger,
 ) -> None:
     story = world(duplicate_slug="suffixed", slug_reuse_after_delete=False)
-    somebody_creates(story)()
+    another_client_creates(story)()
     story.put("DELETE", "/integrations/alpha")
     assert ending(create(story, ledger, wish())) == ("failed", "slug-not-honoured")
     assert known(ledger).declared is None
     assert known(ledger).secrets == {}
 
 
-def test_interrupted_after_the_create_it_is_looked_at_once_more(ledger: Ledger) -> None:
+def test_an_integration_is_read_again_after_an_interrupt_following_its_create(
+    ledger: Ledger,
+) -> None:
     story, cancel, want = world(), CancelToken(), wish(models=MODELS)
 
     async def afterwards(call: Call) -> None:
@@ -179,7 +181,7 @@ def test_interrupted_after_the_create_it_is_looked_at_once_more(ledger: Ledger) 
         (OperationName.GET, ("failed", "AB04")),
     ],
 )
-def test_cut_off_before_its_mask_was_seen_the_secret_is_sent_once_more(
+def test_a_secret_whose_mask_was_not_read_is_sent_again(
     ledger: Ledger, cut_off_at: OperationName, how: tuple[str, str]
 ) -> None:
     story, cancel, want = world(NO_MODELS), CancelToken(), wish(models=MODELS)
@@ -212,7 +214,7 @@ def test_cut_off_before_its_mask_was_seen_the_secret_is_sent_once_more(
     assert ("key", "rotate", "local") in changes(next_plan(story, ledger, want, "sk-value2-abc"))
 
 
-def test_nobody_asks_again_once_the_credential_is_refused(ledger: Ledger) -> None:
+def test_there_is_no_further_read_once_the_credential_is_rejected(ledger: Ledger) -> None:
     refused = Fault(kind=FaultKind.STATUS, method="PUT", path="/models$", status=401, times=-1)
     story = world(refused)
     create(story, ledger, wish(models=MODELS))

@@ -1,4 +1,4 @@
-"""The two probers: what a command and the gateway are asked, and what counts as an answer."""
+"""Command and gateway probers: their requests, and which answers are valid."""
 
 import asyncio
 import itertools
@@ -49,7 +49,7 @@ def python(script: str, *, seconds: float = 20) -> CommandProber:
         ("import os; os.kill(os.getpid(), 9)", Verdict.UNKNOWN),
     ],
 )
-def test_the_exit_code_of_a_command_is_the_answer(script: str, verdict: Verdict) -> None:
+def test_the_exit_code_of_a_command_is_its_answer(script: str, verdict: Verdict) -> None:
     assert ask(python(script)).verdict is verdict
 
 
@@ -68,7 +68,7 @@ def test_a_command_that_cannot_run_is_unknown() -> None:
 
 def test_a_command_that_leaves_a_process_is_unknown() -> None:
     script = "import subprocess; subprocess.Popen(['sleep', '600'])"
-    # Each look at the clock finds it a second later, so that nothing is waited for.
+    # Each reading of the clock is one second later, so that the test does not wait.
     limits = Limits(10_000, itertools.count().__next__)
     command = [sys.executable, "-c", script]
     found = ask(CommandProber(command, {"PATH": os.defpath}, limits))
@@ -86,7 +86,7 @@ def test_a_command_reads_what_is_probed(tmp_path: Path) -> None:
     }
 
 
-def test_nothing_that_a_command_writes_is_kept() -> None:
+def test_the_output_of_a_command_is_dropped() -> None:
     script = "import os, sys; print(os.environ['SECRET_X']); print('x', file=sys.stderr); exit(3)"
     prober = python(script)
     assert CANARY not in repr((ask(prober), prober))
@@ -114,14 +114,14 @@ def test_a_cancelled_probe_kills_its_command(tmp_path: Path) -> None:
     asyncio.run(cancelled())
     os.set_blocking(end, True)
     with os.fdopen(end, "rb") as stream:
-        assert stream.read() == b"begun\n"  # it ends once the command is gone
+        assert stream.read() == b"begun\n"  # it ends once the command has ended
 
 
 # -- the gateway -------------------------------------------------------------------------
 
 
 class Answers(httpx.AsyncBaseTransport):
-    """Network that gives these answers in turn, and remembers the headers of the requests."""
+    """Transport that returns these answers in turn, and records the headers of the requests."""
 
     def __init__(self, *answers: httpx.Response | Exception) -> None:
         self.answers = list(answers)
@@ -164,7 +164,7 @@ OK = 200, LIST
         ([OK], Verdict.ALIVE),
         ([(401, {}), OK], Verdict.DEAD),
         ([(403, {}), OK], Verdict.DEAD),
-        # The gateway's own key is refused, which says nothing about the credential.
+        # The key of the gateway is refused, which proves nothing about the credential.
         ([(401, {}), (401, {})], Verdict.UNKNOWN),
         ([(404, {})], Verdict.UNKNOWN),
         ([(400, {})], Verdict.UNKNOWN),
@@ -179,7 +179,7 @@ OK = 200, LIST
         ([(200, {"data": ["gpt-5"]})], Verdict.UNKNOWN),
         ([(200, {**LIST, "error": {"message": "Incorrect API key"}})], Verdict.UNKNOWN),
         ([(200, {**LIST, "error": None})], Verdict.ALIVE),
-        # An empty catalogue still shows that the gateway accepts its own key.
+        # An empty catalogue still shows that the gateway accepts its key.
         ([(401, {}), (200, EMPTY)], Verdict.DEAD),
         ([(200, b"[" * 100_000)], Verdict.UNKNOWN),
         ([(429, {}), (503, {}), OK], Verdict.ALIVE),
@@ -187,7 +187,9 @@ OK = 200, LIST
         ([(503, {}), (401, {}), OK], Verdict.DEAD),
     ],
 )
-def test_only_a_list_of_models_is_life(answers: list[tuple[int, object]], verdict: Verdict) -> None:
+def test_only_a_list_of_models_proves_a_credential(
+    answers: list[tuple[int, object]], verdict: Verdict
+) -> None:
     network = Answers(*(answer(status, body) for status, body in answers))
     assert ask(gateway(network, World())).verdict is verdict
     assert network.answers == []
@@ -228,7 +230,7 @@ def test_a_command_has_no_obstacle() -> None:
     assert asyncio.run(python("raise SystemExit(1)").obstacle(ALPHA)) == ""
 
 
-def test_a_broken_connection_is_tried_again_and_then_unknown() -> None:
+def test_a_broken_connection_is_retried_and_then_unknown() -> None:
     reset = httpx.ReadError("reset")
     assert ask(gateway(Answers(reset, reset, answer(*OK)), World())).verdict is Verdict.ALIVE
     found = ask(gateway(Answers(reset, reset, reset), World()))
@@ -259,7 +261,7 @@ def test_the_simulated_gateway_answers_like_the_provider(key: str, verdict: Verd
     assert ask(gateway(network, world), other).verdict is Verdict.UNKNOWN
 
 
-def test_a_default_provider_has_a_slug_of_its_own_in_the_simulated_gateway() -> None:
+def test_a_default_provider_has_a_separate_slug_in_the_simulated_gateway() -> None:
     world = World(Switches(dead_keys="*dead*"))
     body = {"slug": "alpha", "name": "Alpha", "ai_provider_id": "openai", "key": "sk-dead-1"}
     world.put("POST", "/integrations", body)
@@ -322,7 +324,7 @@ def test_without_time_nothing_is_probed(prober: Prober, seconds: float) -> None:
 
 
 def is_running(started: Path) -> bool:
-    """Return whether the program that wrote its process id to a file has not ended."""
+    """Return whether the program that wrote its process id to this file is still running."""
     if not started.exists():
         return False
     try:

@@ -1,4 +1,4 @@
-"""What is said of a value that a run needs and does not have, or cannot send."""
+"""Diagnostics for secret values that a run needs but does not have or cannot send."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def complaints(
     files: DesiredState,
     reasons: dict[SecretRef, ReconcilerError] | None = None,
 ) -> tuple[Diagnostic, ...]:
-    """Return the errors for these references where only the third has a value."""
+    """Return the errors for these references, of which only the third has a value."""
     fresh = plan(update("alpha"))
     with pytest.raises(InvalidInput) as caught:
         require_values(needed, {THIRD: VALUE}, reasons or {}, files, fresh)
@@ -43,17 +43,17 @@ def complaints(
     return caught.value.diagnostics
 
 
-def test_a_plan_needs_what_its_calls_carry_each_once() -> None:
+def test_a_plan_needs_each_secret_of_its_calls_once() -> None:
     first = update("alpha", {"key": KEY}, {"configurations": {"x": [OTHER]}})
     assert needed_secrets(plan(first, update("beta", {"key": KEY, "name": "B"}))) == {KEY, OTHER}
     assert needed_secrets(plan()) == set()
 
 
-def test_what_is_at_hand_is_not_complained_about() -> None:
+def test_available_values_have_no_diagnostic() -> None:
     require_values([THIRD], {THIRD: VALUE}, {}, desired(declared(key=THIRD)), plan())
 
 
-def test_a_missing_value_without_a_reason_still_says_what_helps() -> None:
+def test_a_missing_value_without_a_reason_has_a_hint() -> None:
     files = desired(declared("alpha", key=KEY))
     assert complaints([KEY, THIRD], files) == (
         error(
@@ -65,7 +65,7 @@ def test_a_missing_value_without_a_reason_still_says_what_helps() -> None:
     )
 
 
-def test_the_reason_of_whoever_looked_for_it_is_passed_on_in_its_own_words() -> None:
+def test_the_reason_of_the_resolver_is_shown() -> None:
     files = desired(declared("alpha", key=KEY))
     unset = ReconcilerError("env:SECRET_KEY is unset", code="unset", hint="export SECRET_KEY")
     curt = ReconcilerError("env:SECRET_KEY is empty", code="empty")
@@ -78,33 +78,33 @@ def test_the_reason_of_whoever_looked_for_it_is_passed_on_in_its_own_words() -> 
     assert (problem.code, problem.hint) == ("empty", "make the value available to this command")
 
 
-def test_the_first_who_needs_it_is_named_and_the_others_are_counted() -> None:
+def test_the_first_integration_that_needs_it_is_named_and_the_others_counted() -> None:
     files = desired(*(declared(slug, key=KEY) for slug in ("gamma", "alpha", "beta")))
     (problem,) = complaints([KEY], files)
     assert problem.summary == "env:SECRET_KEY has no value; needed by alpha and 2 more"
     assert problem.at == files.integrations["alpha"].source
 
 
-def test_one_that_names_it_twice_needs_it_once() -> None:
+def test_an_integration_that_names_it_twice_needs_it_once() -> None:
     headers = {"custom_headers": {"x-token": KEY}}
     (problem,) = complaints([KEY], desired(declared(key=KEY, configurations=headers)))
     assert problem.summary == "env:SECRET_KEY has no value; needed by alpha"
 
 
-def test_a_reference_inside_a_list_is_found_as_well() -> None:
+def test_a_reference_inside_a_list_is_found() -> None:
     files = desired(declared("alpha", configurations={"fallbacks": [{"token": KEY}, "plain"]}))
     (problem,) = complaints([KEY], files)
     assert problem.summary == "env:SECRET_KEY has no value; needed by alpha"
 
 
-def test_a_value_that_no_file_names_has_no_place() -> None:
+def test_a_value_that_no_file_names_has_no_location() -> None:
     hint = "make the value available to this command"
     assert complaints([KEY], desired()) == (
         error("missing-value", "env:SECRET_KEY has no value", hint=hint),
     )
 
 
-def test_all_that_is_missing_is_told_at_once_in_order_and_each_once() -> None:
+def test_all_missing_values_are_reported_once_and_in_order() -> None:
     told = complaints([KEY, OTHER, KEY], desired(declared(key=KEY)))
     assert [d.summary.split()[0] for d in told] == ["env:OTHER_KEY", "env:SECRET_KEY"]
 
@@ -114,7 +114,7 @@ def test_all_that_is_missing_is_told_at_once_in_order_and_each_once() -> None:
 ACCOUNT = {"configurations": {"vertex_service_account_json": KEY}}
 
 
-def test_a_value_that_is_no_object_is_refused_without_being_shown() -> None:
+def test_a_value_that_is_not_an_object_is_refused_without_showing_it() -> None:
     fresh = plan(
         update("alpha", {"key": KEY}),
         update("beta", {"key": KEY}, ACCOUNT),
@@ -141,5 +141,5 @@ def test_a_value_that_is_no_object_is_refused_without_being_shown() -> None:
         pytest.param(None, "any text", id="a call without a body"),
     ],
 )
-def test_a_value_that_its_field_takes_is_no_problem(body: Any, value: str) -> None:
+def test_a_valid_value_is_accepted(body: Any, value: str) -> None:
     require_writable({KEY: Redacted(value)}, plan(update("alpha", body)))

@@ -1,4 +1,4 @@
-"""The result document, key by key."""
+"""Keys of the result document."""
 
 import pytest
 
@@ -56,12 +56,12 @@ def result(*outcomes: Outcome, shard: str | None = None) -> ApplyResult:
     return ApplyResult("run-1", HERE, "sha256:00", outcomes, shard)
 
 
-def test_an_outcome_tells_all_but_what_is_for_the_record() -> None:
+def test_an_outcome_omits_what_is_only_for_the_ledger() -> None:
     assert DONE.as_json() == AS_JSON["alpha"]
     assert FAILED.as_json() == AS_JSON["beta"]
 
 
-def test_a_result_tells_of_its_run_and_of_its_shard_only_where_it_was_one() -> None:
+def test_a_result_has_its_run_and_has_a_shard_only_if_sharded() -> None:
     whole = {
         "format_version": "1",
         "kind": "apply_result",
@@ -80,7 +80,7 @@ def test_a_result_tells_of_its_run_and_of_its_shard_only_where_it_was_one() -> N
 
 
 @pytest.mark.parametrize("status", list(Status))
-def test_a_run_is_complete_where_everything_was_applied(status: Status) -> None:
+def test_a_run_is_complete_if_everything_was_applied(status: Status) -> None:
     other = Outcome("gamma", ActionKind.UPDATE, status)
     assert result(DONE, other).complete is (status is Status.APPLIED)
     assert result().complete

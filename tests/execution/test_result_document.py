@@ -1,4 +1,4 @@
-"""Results survive being saved, and what is no result is refused."""
+"""Saved results are parsed unchanged, and other documents are refused."""
 
 import json
 from dataclasses import replace
@@ -28,7 +28,7 @@ RESULT = ApplyResult(
 )
 
 
-def test_a_result_reads_back_as_it_was() -> None:
+def test_a_saved_result_is_parsed_unchanged() -> None:
     text = json.dumps(RESULT.as_json())
     assert decode_result(text, name="result.json") == RESULT
     assert document_kind(text) == "apply_result"
@@ -53,7 +53,9 @@ def test_a_result_reads_back_as_it_was() -> None:
         {"target": {"name": None, "base_url": "simulator:", "organisation_id": None}},
     ],
 )
-def test_what_is_no_result_is_bad_input_that_names_the_file(change: dict[str, Any]) -> None:
+def test_a_document_that_is_not_a_result_is_bad_input_that_names_the_file(
+    change: dict[str, Any],
+) -> None:
     with pytest.raises(UnreadableResult) as caught:
         decode_result(json.dumps({**RESULT.as_json(), **change}), name="result.json")
     assert (caught.value.exit_code, caught.value.code) == (3, "unreadable-result")
@@ -73,7 +75,7 @@ def test_what_is_no_result_is_bad_input_that_names_the_file(change: dict[str, An
         {"error": None},
     ],
 )
-def test_a_damaged_end_of_the_record_is_refused(ledger: object) -> None:
+def test_a_damaged_ledger_head_is_refused(ledger: object) -> None:
     with pytest.raises(UnreadableResult):
         decode_result(json.dumps({**RESULT.as_json(), "ledger": ledger}), name="x")
 
@@ -87,13 +89,13 @@ def test_a_result_with_a_key_that_occurs_twice_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 100_000])
-def test_any_text_may_come(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     assert document_kind(text) is None
     with pytest.raises(UnreadableResult):
         decode_result(text, name="x")
 
 
-def test_the_result_of_a_shard_says_of_which() -> None:
+def test_the_result_of_a_shard_names_it() -> None:
     shard = replace(RESULT, shard="2/10")
     assert decode_result(json.dumps(shard.as_json()), name="x") == shard
     for written in ("1/1", "3/3", "02/03"):
@@ -108,13 +110,13 @@ def edited(**change: Any) -> str:
     return json.dumps(document)
 
 
-def test_an_older_result_without_warnings_reads_back() -> None:
+def test_an_older_result_without_warnings_is_parsed() -> None:
     document = RESULT.as_json()
     del document["outcomes"][1]["warnings"]
     assert decode_result(json.dumps(document), name="x").outcomes[1].warnings == ()
 
 
-def test_a_failure_without_a_status_of_http_reads_back() -> None:
+def test_a_failure_without_an_http_status_is_parsed() -> None:
     error = {"code": "interrupted", "message": "m", "hint": "h", "http_status": None}
     assert decode_result(edited(error=error), name="x").outcomes[1].error == ActionFailure(
         "interrupted", "m", "h"
@@ -139,7 +141,7 @@ def test_a_failure_without_a_status_of_http_reads_back() -> None:
         {"error": {"code": "c", "message": "m", "hint": "h"}},
     ],
 )
-def test_an_outcome_that_is_none_is_refused(change: dict[str, Any]) -> None:
+def test_an_invalid_outcome_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UnreadableResult):
         decode_result(edited(**change), name="x")
 

@@ -1,4 +1,4 @@
-"""Where the values of a call stand, and which writes no reading back can settle."""
+"""Secret values in calls, and writes whose outcome cannot be verified by a read."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_a_call_carries_a_secret_as_a_reference_or_a_value_and_never_without_a_b
     assert carries_secret(Call(OperationName.UPDATE, "alpha", body={"key": Redacted("sk-x")}))
 
 
-def test_values_stand_where_their_references_stood_and_all_else_is_as_it_was() -> None:
+def test_values_replace_their_references_and_the_rest_is_unchanged() -> None:
     value = Redacted("sk-value-abc")
     body: Tree = {
         "name": "Alpha",
@@ -38,7 +38,7 @@ def test_values_stand_where_their_references_stood_and_all_else_is_as_it_was() -
     assert call.body == body
 
 
-def test_a_call_without_a_body_stays_as_it_is_and_one_without_its_value_is_a_defect() -> None:
+def test_a_call_without_a_body_is_unchanged_and_one_without_its_value_is_a_defect() -> None:
     bare = Call(OperationName.DELETE, "alpha")
     assert with_values(bare, {}) is bare
     with pytest.raises(KeyError):

@@ -1,4 +1,4 @@
-"""What happens when a run is asked to stop, cut off, or loses what it needs."""
+"""Runs that are stopped or cancelled, or that lose their credential or ledger."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ from reconciler.planning.plan import PlanOptions
 from reconciler.remote.errors import DeadlineExceeded
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
 from tests.builders import KEY, declared, desired
-from tests.execution.stories import before, ending, post, sent, somebody_creates, world
+from tests.execution.stories import another_client_creates, before, ending, post, sent, world
 from tests.remote.virtual_time import run_virtually
 from tests.runs import World
 
@@ -29,7 +29,7 @@ MODELS = [{"slug": "gpt-5", "enabled": True}]
 
 @dataclass
 class Gate:
-    """An API whose calls wait where a test wants them to; `when` gets each call."""
+    """API whose calls wait where a test requires it; `when` is called with each call."""
 
     story: World
     when: Callable[[Call], Awaitable[None]]
@@ -77,7 +77,7 @@ def statuses(result: ApplyResult) -> list[str]:
     return [outcome.status.value for outcome in result.outcomes]
 
 
-def test_asked_before_the_first_write_nothing_begins() -> None:
+def test_a_stop_before_the_first_write_starts_nothing() -> None:
     story, cancel = world(), CancelToken()
     cancel.request("interrupted by SIGINT")
     result = run_virtually(run(story, three(), cancel=cancel))
@@ -86,7 +86,7 @@ def test_asked_before_the_first_write_nothing_begins() -> None:
     assert {o.error.message for o in result.outcomes if o.error} == {"interrupted by SIGINT"}
 
 
-def test_what_is_in_flight_finishes_and_nothing_new_begins() -> None:
+def test_a_stop_lets_the_call_in_flight_finish_and_starts_nothing() -> None:
     story, cancel = world(), CancelToken()
 
     async def during(call: Call) -> None:
@@ -100,7 +100,7 @@ def test_what_is_in_flight_finishes_and_nothing_new_begins() -> None:
     assert set(story.remote.integrations) == {"alpha"}
 
 
-def test_several_in_flight_all_finish() -> None:
+def test_a_stop_lets_all_calls_in_flight_finish() -> None:
     story, cancel = world(), CancelToken()
     arrived = asyncio.Barrier(2)
 
@@ -115,7 +115,7 @@ def test_several_in_flight_all_finish() -> None:
     assert statuses(result) == ["applied", "applied", "skipped"]
 
 
-def test_what_does_not_finish_within_the_grace_is_unknown() -> None:
+def test_a_call_that_outlasts_the_grace_period_is_unknown() -> None:
     story, cancel = world(), CancelToken()
 
     async def forever(call: Call) -> None:
@@ -136,7 +136,7 @@ def test_what_does_not_finish_within_the_grace_is_unknown() -> None:
     )
 
 
-def test_between_two_calls_of_one_integration_the_second_does_not_begin() -> None:
+def test_a_stop_between_two_calls_of_an_integration_prevents_the_second() -> None:
     story, cancel = world(), CancelToken()
 
     async def afterwards(call: Call) -> None:
@@ -155,7 +155,7 @@ def test_between_two_calls_of_one_integration_the_second_does_not_begin() -> Non
     assert outcome.error.message == "interrupted by SIGINT (already done: created)"
 
 
-def test_asked_while_a_lost_answer_is_being_resolved_the_outcome_is_unknown() -> None:
+def test_a_stop_while_a_lost_response_is_resolved_leaves_it_unknown() -> None:
     story, cancel = world(post(FaultKind.RESET_BEFORE)), CancelToken()
 
     def listen(event: Event) -> None:
@@ -167,7 +167,7 @@ def test_asked_while_a_lost_answer_is_being_resolved_the_outcome_is_unknown() ->
     assert sent(story) == ["create"]
 
 
-def test_cut_off_while_reading_back_it_is_applied_and_says_so() -> None:
+def test_an_action_cancelled_while_reading_back_is_applied_with_a_warning() -> None:
     story, cancel = world(), CancelToken()
     wrote = False
 
@@ -184,7 +184,7 @@ def test_cut_off_while_reading_back_it_is_applied_and_says_so() -> None:
     assert outcome.warnings == ("the run ended before the result could be read back",)
 
 
-def test_once_asked_nobody_waits_for_what_the_api_does_not_show_yet() -> None:
+def test_after_a_stop_stale_reads_are_not_awaited() -> None:
     story, cancel = world(stale_read_ms=10_000), CancelToken()
     stop_after_create = Gate(story, lambda _call: asyncio.sleep(0))
 
@@ -201,7 +201,7 @@ def test_once_asked_nobody_waits_for_what_the_api_does_not_show_yet() -> None:
     assert story.seconds == before
 
 
-def test_a_run_that_is_cancelled_from_outside_begins_nothing_more() -> None:
+def test_a_run_cancelled_from_outside_starts_nothing() -> None:
     story = world()
 
     async def cancelled() -> None:
@@ -233,7 +233,7 @@ def test_a_credential_that_is_no_longer_accepted_stops_the_run() -> None:
     }
 
 
-def test_an_intent_that_cannot_be_recorded_is_not_carried_out() -> None:
+def test_a_call_whose_intent_cannot_be_recorded_is_not_sent() -> None:
     story = world()
 
     def listen(event: Event) -> None:
@@ -276,13 +276,13 @@ def test_a_defect_in_one_integration_is_raised_after_the_others_have_finished() 
 # -- what a read shows before and after a write ----------------------------------------------
 
 
-def test_a_namesake_that_somebody_created_in_place_of_ours_is_not_deleted() -> None:
+def test_a_namesake_created_in_place_of_ours_is_not_deleted() -> None:
     story = world()
-    somebody_creates(story, "old")()
+    another_client_creates(story, "old")()
 
     def again(_plan: object) -> bool:
         story.put("DELETE", "/integrations/old")
-        somebody_creates(story, "old")()
+        another_client_creates(story, "old")()
         return True
 
     result = story.apply(
@@ -304,9 +304,11 @@ def test_a_write_that_cannot_be_read_back_is_applied_with_a_warning() -> None:
     assert result.outcomes[0].warnings[0].startswith("the result could not be read back: GET")
 
 
-def test_a_write_to_what_was_archived_meanwhile_is_not_taken_for_done() -> None:
+def test_a_write_to_an_integration_archived_since_is_not_applied() -> None:
     story = world(delete="archived")
-    somebody_creates(story, "alpha", name="Alpha", ai_provider_id="openai", description="old")()
+    another_client_creates(
+        story, "alpha", name="Alpha", ai_provider_id="openai", description="old"
+    )()
     want = desired(declared("alpha", description="new"))
 
     class Archiving:
@@ -320,43 +322,47 @@ def test_a_write_to_what_was_archived_meanwhile_is_not_taken_for_done() -> None:
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
-def test_an_update_without_an_answer_is_settled_by_reading(carried_out: bool) -> None:
+def test_an_update_without_a_response_is_resolved_by_a_read(carried_out: bool) -> None:
     kind = FaultKind.RESET_AFTER if carried_out else FaultKind.RESET_BEFORE
     story = world(Fault(kind=kind, method="PUT"))
-    somebody_creates(story, "alpha", name="Alpha", ai_provider_id="openai", description="old")()
+    another_client_creates(
+        story, "alpha", name="Alpha", ai_provider_id="openai", description="old"
+    )()
     (outcome,) = story.apply(desired(declared("alpha", description="new"))).outcomes
     assert outcome.status is (Status.APPLIED if carried_out else Status.UNKNOWN)
 
 
-def test_an_update_without_an_answer_that_no_reading_can_settle_is_unknown() -> None:
+def test_an_update_without_a_response_that_no_read_can_resolve_is_unknown() -> None:
     lost = FaultScript((Fault(kind=FaultKind.RESET_AFTER, method="PUT"),))
     story = World(faults=lost)
-    somebody_creates(story, "alpha", name="Alpha", ai_provider_id="openai", description="old")()
+    another_client_creates(
+        story, "alpha", name="Alpha", ai_provider_id="openai", description="old"
+    )()
     unreadable = Fault(kind=FaultKind.STATUS, status=401, method="GET", times=-1)
     before(story, "PUT", "/integrations/alpha", lambda: lost.add(unreadable))
     (outcome,) = story.apply(desired(declared("alpha", description="new"))).outcomes
     assert ending(outcome) == ("unknown", "connection-lost")
 
 
-def test_a_credential_without_an_answer_is_unknown_because_no_reading_shows_it() -> None:
+def test_a_credential_without_a_response_is_unknown_because_no_read_shows_it() -> None:
     story = world(Fault(kind=FaultKind.RESET_AFTER, method="PUT"))
-    somebody_creates(story, "alpha", name="Alpha", ai_provider_id="openai")()
+    another_client_creates(story, "alpha", name="Alpha", ai_provider_id="openai")()
     (outcome,) = story.apply(desired(declared("alpha", key=KEY))).outcomes
     assert ending(outcome) == ("unknown", "connection-lost")
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
-def test_a_delete_without_an_answer_is_settled_by_reading(carried_out: bool) -> None:
+def test_a_delete_without_a_response_is_resolved_by_a_read(carried_out: bool) -> None:
     kind = FaultKind.RESET_AFTER if carried_out else FaultKind.RESET_BEFORE
     story = world(Fault(kind=kind, method="DELETE"))
-    somebody_creates(story, "old")()
+    another_client_creates(story, "old")()
     want = desired(declared("alpha", key=KEY), tombstones=("old",))
     outcome = story.apply(want).outcomes[1]
     assert outcome.status is (Status.APPLIED if carried_out else Status.UNKNOWN)
     assert ("old" in story.remote.integrations) is not carried_out
 
 
-def test_when_the_deadline_passes_nothing_more_is_begun_and_what_was_not_is_skipped() -> None:
+def test_after_the_deadline_no_action_starts_and_the_rest_is_skipped() -> None:
     story = World()
 
     async def late(call: Call) -> None:

@@ -1,4 +1,4 @@
-"""Work in daemon threads: nothing waits for what hangs, and nothing that was opened stays open."""
+"""Work in daemon threads: nothing waits for a hanging thread, and resources are closed."""
 
 import asyncio
 import threading
@@ -13,7 +13,7 @@ from reconciler.execution.threads import entered, in_thread
 NAMES = ("opened", "used", "closed")
 
 
-def test_what_the_work_returns_or_raises_arrives() -> None:
+def test_the_result_or_exception_of_the_work_is_returned() -> None:
     def fail() -> None:
         raise ReconcilerError("no", code="no")
 
@@ -25,7 +25,7 @@ def test_what_the_work_returns_or_raises_arrives() -> None:
     assert asyncio.run(run()) == 7
 
 
-def test_work_that_hangs_keeps_neither_the_loop_nor_the_end_waiting() -> None:
+def test_hanging_work_does_not_block_the_loop_or_the_exit() -> None:
     async def run() -> None:
         hanging = asyncio.ensure_future(in_thread(threading.Event().wait))
         await asyncio.wait({hanging}, timeout=0)
@@ -36,7 +36,7 @@ def test_work_that_hangs_keeps_neither_the_loop_nor_the_end_waiting() -> None:
     asyncio.run(run())
 
 
-def test_what_arrives_too_late_is_given_back() -> None:
+def test_a_late_resource_is_closed() -> None:
     gate, returned = threading.Event(), threading.Event()
 
     async def run() -> None:
@@ -54,7 +54,7 @@ def test_what_arrives_too_late_is_given_back() -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_context_is_left_whatever_happens_in_it(*, fails: bool) -> None:
+def test_a_context_is_exited_after_any_failure(*, fails: bool) -> None:
     seen: list[str] = []
 
     @contextmanager
@@ -79,7 +79,7 @@ def test_a_context_is_left_whatever_happens_in_it(*, fails: bool) -> None:
     assert tuple(seen) == NAMES
 
 
-def test_a_context_that_hangs_at_its_end_does_not_hold_up_the_run() -> None:
+def test_a_context_that_hangs_on_exit_does_not_delay_the_run() -> None:
     reached = threading.Event()
 
     @contextmanager

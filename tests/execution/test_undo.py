@@ -1,4 +1,4 @@
-"""What taking a run back asks for, what cannot come back, and how the plan of it reads."""
+"""Undo of a run: the desired state, what cannot be restored, and the plan."""
 
 from dataclasses import replace
 from typing import Any
@@ -23,13 +23,13 @@ ID = frozenset({"id-1"})
 
 
 def image(slug: str, kind: ActionKind, *changed: Path, **more: Any) -> PreImage:
-    """Return the pre-image that a run stored of an integration."""
+    """Return a pre-image of an integration, as stored by a run."""
     seen = None if kind is CREATE else observed(slug, **more.pop("fields", {}))
     return PreImage(slug, kind, more.pop("seen", seen), changed=changed, **more)
 
 
 def undo(*images: PreImage, **known: LastApplied) -> UndoRevision:
-    """Take run `r-1` back, which took these pictures; the rest is what is remembered now."""
+    """Undo run `r-1` with these pre-images; the other arguments are the current records."""
     return undo_of("r-1", images, target=target(), last_applied=LastAppliedState(known))
 
 
@@ -46,7 +46,7 @@ def plan(*actions: Action, **more: Any) -> Plan:
 # -- what it asks for ------------------------------------------------------------------------
 
 
-def test_what_the_run_changed_is_declared_as_it_was_and_nothing_else_of_it() -> None:
+def test_changed_fields_are_declared_as_before_the_run() -> None:
     fields = {"description": "old", "tags": {"team": "a"}}
     taken_back = undo(image("alpha", UPDATE, ("description",), fields=fields))
     assert taken_back.run == "r-1"
@@ -56,42 +56,40 @@ def test_what_the_run_changed_is_declared_as_it_was_and_nothing_else_of_it() -> 
     assert declared.source == RUN
 
 
-def test_what_the_run_deleted_is_declared_whole() -> None:
+def test_a_deleted_integration_is_declared_completely() -> None:
     taken_back = undo(image("alpha", DELETE, fields={"description": "old"}))
     fields = taken_back.desired.integrations["alpha"].fields
     assert fields == {"name": "Alpha", "ai_provider_id": "openai", "description": "old"}
 
 
-def test_what_the_run_created_is_not_declared_and_counts_as_declared_before() -> None:
+def test_a_created_integration_is_not_declared_and_counts_as_declared_before() -> None:
     taken_back = undo(image("alpha", CREATE, made="id-1"))
     assert taken_back.desired.integrations == {}
     assert taken_back.last_applied.of("alpha") == LastApplied(declared={}, identities=ID)
 
 
-def test_what_the_run_created_under_an_id_that_is_not_on_record_is_named_and_not_withdrawn() -> (
-    None
-):
+def test_a_created_integration_without_a_recorded_id_is_named_and_kept() -> None:
     taken_back = undo(image("alpha", CREATE), alpha=LastApplied({"name": "Alpha"}))
     assert taken_back.last_applied.of("alpha").declared is None
     assert [d.code for d in taken_back.diagnostics] == ["not-on-record"]
 
 
-def test_what_is_remembered_of_a_created_one_is_kept() -> None:
+def test_the_record_of_a_created_integration_is_kept() -> None:
     known = LastApplied({"name": "Alpha"}, protected=True)
     now = undo(image("alpha", CREATE, made="id-1"), alpha=known).last_applied.of("alpha")
     assert now == replace(known, identities=ID)
 
 
-def test_what_a_later_run_has_never_declared_is_not_made_up_for_what_existed() -> None:
+def test_no_declaration_is_assumed_for_an_existing_integration() -> None:
     assert undo(image("alpha", UPDATE, ("description",))).last_applied.of("alpha") == LastApplied()
 
 
-def test_an_entry_that_the_run_added_is_remembered_so_that_it_is_withdrawn() -> None:
+def test_an_added_entry_counts_as_declared_so_that_it_is_withdrawn() -> None:
     picture = image("alpha", UPDATE, ("workspaces", "ws-b", "enabled"), fields={"workspaces": []})
     assert undo(picture).last_applied.of("alpha").declared == {"workspaces": [{"id": "ws-b"}]}
 
 
-def test_a_protection_of_today_stays_while_the_run_is_taken_back() -> None:
+def test_current_protection_is_kept_during_an_undo() -> None:
     known = LastApplied({"name": "Alpha"}, protected=True)
     taken_back = undo(image("alpha", UPDATE, ("name",)), alpha=known)
     assert taken_back.desired.integrations["alpha"].lifecycle == Lifecycle(protected=True)
@@ -99,7 +97,7 @@ def test_a_protection_of_today_stays_while_the_run_is_taken_back() -> None:
     assert undo(image("alpha", DELETE)).desired.integrations["alpha"].lifecycle == Lifecycle()
 
 
-def test_what_is_known_of_others_and_how_is_kept() -> None:
+def test_records_of_other_integrations_are_kept() -> None:
     pepper = Pepper("p1", Redacted("pepper"))
     last_applied = LastAppliedState(
         {"beta": LastApplied({"name": "Beta"})}, pepper=pepper, complete=True
@@ -112,7 +110,7 @@ def test_what_is_known_of_others_and_how_is_kept() -> None:
     assert after.of("beta") is last_applied.of("beta")
 
 
-def test_the_references_of_today_go_along_with_a_write_that_needs_them() -> None:
+def test_current_references_are_sent_with_a_write_that_needs_them() -> None:
     stored = {"configurations": {"openai_project": "old"}}
     picture = image("alpha", UPDATE, ("configurations", "openai_project"), fields=stored)
     now = LastApplied({"configurations": {"custom_headers": {"x-token": OTHER}}})
@@ -123,7 +121,7 @@ def test_the_references_of_today_go_along_with_a_write_that_needs_them() -> None
 # -- what Git declares meanwhile -------------------------------------------------------------
 
 
-def test_what_git_declares_now_and_declared_before_the_run_is_kept_as_gits_word() -> None:
+def test_declarations_of_git_before_and_after_the_run_are_kept() -> None:
     before = {"name": "Before", "description": "old", "workspaces": [{"id": "ws-a"}]}
     now = LastApplied({"name": "Now", "workspaces": [{"id": "ws-b"}]})
     taken_back = undo(image("alpha", UPDATE, ("name",), declared=before), alpha=now)
@@ -138,12 +136,12 @@ def test_what_git_declares_now_and_declared_before_the_run_is_kept_as_gits_word(
     assert declared_in_git.lifecycle == Lifecycle()
 
 
-def test_of_a_deleted_one_gits_word_from_before_the_run_is_kept() -> None:
+def test_the_declaration_of_a_deleted_integration_before_the_run_is_kept() -> None:
     taken_back = undo(image("alpha", DELETE, declared={"name": "Before"}))
     assert taken_back.declared_in_git["alpha"].fields == {"name": "Before"}
 
 
-def test_without_a_word_of_git_and_for_what_did_not_exist_there_is_none() -> None:
+def test_without_a_record_and_for_a_new_integration_there_is_no_declaration() -> None:
     known = LastApplied({"name": "Beta"})
     assert undo(image("alpha", DELETE), image("beta", CREATE), beta=known).declared_in_git == {}
 
@@ -190,7 +188,7 @@ LISTED_ONLY = replace(observed(key=mask()), detailed=False)
         ),
     ],
 )
-def test_what_cannot_be_made_anew_says_why_and_what_helps(
+def test_an_integration_that_cannot_be_restored_has_a_reason_and_a_hint(
     picture: PreImage, findings: list[Any]
 ) -> None:
     obstacles = undo(picture).obstacles
@@ -198,7 +196,7 @@ def test_what_cannot_be_made_anew_says_why_and_what_helps(
     assert all((o.slug, o.kinds) == ("alpha", ANEW) for o in obstacles)
 
 
-def test_a_credential_that_the_run_rotated_is_named_as_lost() -> None:
+def test_a_rotated_credential_is_named_as_lost() -> None:
     picture = image("alpha", UPDATE, ("key",), fields={"key": mask()}, declared={"key": KEY})
     lost = warning(
         "credential-not-restored",
@@ -208,7 +206,7 @@ def test_a_credential_that_the_run_rotated_is_named_as_lost() -> None:
     assert undo(picture, alpha=LastApplied({"key": KEY})).diagnostics == (lost,)
 
 
-def test_a_credential_whose_reference_comes_back_is_not_lost() -> None:
+def test_a_credential_whose_reference_is_restored_is_not_lost() -> None:
     picture = image("alpha", UPDATE, ("key",), fields={"key": mask()}, declared={"key": KEY})
     assert undo(picture, alpha=LastApplied({"key": OTHER})).diagnostics == ()
     assert undo(image("alpha", CREATE, ("key",), made="id-1")).diagnostics == ()
@@ -221,7 +219,7 @@ def test_a_credential_whose_reference_comes_back_is_not_lost() -> None:
     ("did", "word"),
     [(CREATE, "created"), (UPDATE, "changed"), (REPLACE, "replaced"), (DELETE, "deleted")],
 )
-def test_an_action_says_what_the_run_did_and_no_file_stands_behind_it(
+def test_an_action_describes_the_change_of_the_run_and_has_no_file(
     did: ActionKind, word: str
 ) -> None:
     fresh = plan(action("alpha", UPDATE))
@@ -229,14 +227,14 @@ def test_an_action_says_what_the_run_did_and_no_file_stands_behind_it(
     assert revised == replace(fresh.actions[0], reason=f"run r-1 {word} it", source=None)
 
 
-def test_what_has_to_be_made_anew_and_cannot_is_blocked_and_says_why() -> None:
+def test_a_required_create_that_is_impossible_is_blocked_with_a_reason() -> None:
     taken_back = undo(image("alpha", UPDATE, ("name",)))
     revised = taken_back.revise(plan(action("alpha", CREATE, blocked_by=("too-many",))))
     assert revised.actions[0].blocked_by == ("too-many", "deleted-since")
     assert revised.diagnostics == (GONE,)
 
 
-def test_one_reason_blocks_once_however_many_secrets_it_is_about() -> None:
+def test_one_reason_for_several_secrets_blocks_once() -> None:
     headers = {"custom_headers": {"x-token": mask()}}
     picture = image("alpha", DELETE, fields={"key": mask(), "configurations": headers})
     revised = undo(picture).revise(plan(action("alpha", CREATE)))
@@ -244,20 +242,20 @@ def test_one_reason_blocks_once_however_many_secrets_it_is_about() -> None:
     assert [d.code for d in revised.diagnostics] == ["credential-unknown"] * 2
 
 
-def test_what_is_still_there_is_not_blocked_by_what_only_making_it_anew_needs() -> None:
+def test_an_existing_integration_is_not_blocked_by_the_needs_of_a_create() -> None:
     taken_back = undo(image("alpha", UPDATE, ("name",)), image("beta", DELETE))
     revised = taken_back.revise(plan(action("alpha", UPDATE), action("beta", CREATE)))
     assert [a.blocked_by for a in revised.actions] == [(), ()]
     assert revised.diagnostics == ()
 
 
-def test_what_the_run_did_not_touch_stays_as_planned() -> None:
+def test_actions_outside_the_run_are_unchanged() -> None:
     other = action("gamma", UPDATE)
     revised = undo(image("alpha", CREATE)).revise(plan(action("alpha", DELETE), other))
     assert revised.actions[1] is other
 
 
-def test_the_plan_keeps_its_own_findings_in_order_and_forgets_what_no_file_declares() -> None:
+def test_the_plan_keeps_its_diagnostics_in_order_and_drops_undeclared_values() -> None:
     own = warning("odd", "something is odd", at=SourceLocation("a.yaml"))
     fresh = plan(
         action("alpha", CREATE),
@@ -274,7 +272,7 @@ def test_the_plan_keeps_its_own_findings_in_order_and_forgets_what_no_file_decla
 # -- what is looked at -----------------------------------------------------------------------
 
 
-def test_only_what_the_run_changed_is_looked_at_and_deletes_are_allowed_for_it() -> None:
+def test_only_integrations_of_the_run_are_selected_and_can_be_deleted() -> None:
     asked = PlanOptions(max_deletes=3, push_secrets=True, prune=Prune.NONE)
     options = options_for([image("alpha", CREATE), image("beta", DELETE)], asked)
     assert options == replace(
@@ -282,13 +280,13 @@ def test_only_what_the_run_changed_is_looked_at_and_deletes_are_allowed_for_it()
     )
 
 
-def test_what_the_caller_left_out_stays_left_out() -> None:
+def test_the_exclusions_of_the_caller_are_kept() -> None:
     asked = PlanOptions(selection=Selection(exclude=("a*",)))
     options = options_for([image("alpha", CREATE), image("beta", DELETE)], asked)
     assert options.selection == Selection(only=("beta",))
 
 
-def test_where_nothing_is_left_nothing_is_looked_at() -> None:
+def test_an_empty_selection_selects_nothing() -> None:
     asked = PlanOptions(selection=Selection(exclude=("*",)))
     selection = options_for([image("alpha", CREATE)], asked).selection
     assert selection == NOTHING

@@ -1,4 +1,4 @@
-"""Which fields bring an integration back to its picture, and which secrets cannot come along."""
+"""Fields that restore an integration to its pre-image, and secrets that cannot be restored."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def models_of(picture: PreImage) -> Any:
     return fields_to_restore(picture, None)["models"]
 
 
-def test_an_update_is_undone_field_by_field_and_no_further() -> None:
+def test_an_update_is_undone_field_by_field() -> None:
     picture = image(("description",), description="old", tags={"team": "a"})
     assert fields_to_restore(picture, None) == {"description": "old"}
 
@@ -46,7 +46,7 @@ def test_a_map_is_restored_member_by_member() -> None:
     assert fields_to_restore(picture, None) == {"tags": {"team": "a"}}
 
 
-def test_a_list_in_a_map_is_restored_whole() -> None:
+def test_a_list_in_a_map_is_restored_completely() -> None:
     deployments = [{"azure_deployment_name": "one", "alias": "a", "azure_api_version": "v1"}]
     stored = {"azure_deployment_config": deployments, "azure_resource_name": "r"}
     changed = ("configurations", "azure_deployment_config", "one", "alias")
@@ -56,7 +56,7 @@ def test_a_list_in_a_map_is_restored_whole() -> None:
     }
 
 
-def test_a_secret_among_the_changes_keeps_none_of_the_others_back() -> None:
+def test_a_secret_among_the_changes_does_not_prevent_the_others() -> None:
     picture = image(("key",), ("description",), key=mask(), description="old")
     assert fields_to_restore(picture, None) == {"description": "old"}
 
@@ -67,14 +67,14 @@ def test_a_member_that_the_run_added_is_emptied() -> None:
     }
 
 
-def test_a_model_that_followed_the_switch_is_named_as_it_was() -> None:
+def test_a_model_that_followed_allow_all_models_is_restored() -> None:
     picture = image(("models", "gpt-5", "enabled"), models=[], allow_all_models=False)
     assert fields_to_restore(picture, None)["models"] == [{"slug": "gpt-5", "enabled": False}]
     picture = image(("models", "gpt-5", "enabled"), models=[])
     assert fields_to_restore(picture, None)["models"] == [{"slug": "gpt-5", "enabled": True}]
 
 
-def test_a_model_that_was_listed_or_that_the_run_made_did_not_follow_the_switch() -> None:
+def test_a_listed_or_added_model_does_not_follow_allow_all_models() -> None:
     listed = {"slug": "gpt-4o", "enabled": False}
     changed = (
         ("models", "gpt-4o", "enabled"),
@@ -90,19 +90,19 @@ def test_a_model_that_was_listed_or_that_the_run_made_did_not_follow_the_switch(
     assert fields_to_restore(picture, None)["models"] == [listed, *implied]
 
 
-def test_a_switch_alone_brings_no_model_back() -> None:
+def test_allow_all_models_alone_restores_no_model() -> None:
     picture = image(("allow_all_models",), allow_all_models=False, models=[])
     assert fields_to_restore(picture, None) == {"allow_all_models": False}
 
 
-def test_what_is_not_written_needs_no_reference() -> None:
+def test_a_field_that_is_not_written_needs_no_reference() -> None:
     declared: Tree = {"key": KEY, "configurations": {SECRET[1]: KEY}}
     assert fields_to_restore(
         image(("description",), declared=declared, description="old"), declared
     ) == {"description": "old"}
 
 
-def test_a_reference_that_the_run_exchanged_comes_back() -> None:
+def test_a_replaced_reference_is_restored() -> None:
     then, now = {"key": KEY}, {"key": OTHER}
     picture = image(("key",), declared=then, key=mask())
     assert fields_to_restore(picture, now) == {"key": KEY}
@@ -111,7 +111,7 @@ def test_a_reference_that_the_run_exchanged_comes_back() -> None:
     assert fields_to_restore(image(("name",), declared=then, key=mask()), now) == {"name": "Alpha"}
 
 
-def test_a_credential_goes_along_where_a_host_moves_back_and_it_is_the_one_of_today() -> None:
+def test_the_current_credential_is_sent_when_a_host_is_restored() -> None:
     host = ("configurations", "custom_host")
     stored = {"custom_host": "https://old.example"}
     picture = image(host, declared={"key": KEY}, key=mask(), configurations=stored)
@@ -119,14 +119,14 @@ def test_a_credential_goes_along_where_a_host_moves_back_and_it_is_the_one_of_to
     assert fields_to_restore(picture, None) == {"configurations": stored, "key": KEY}
 
 
-def test_a_write_of_configurations_takes_no_reference_of_other_fields_along() -> None:
+def test_a_write_of_configurations_sends_no_reference_of_other_fields() -> None:
     declared: Tree = {"key": KEY, "configurations": {SECRET[1]: KEY}}
     stored = {"azure_auth_mode": "entra", SECRET[1]: mask()}
     picture = image(("configurations", "azure_auth_mode"), declared=declared, configurations=stored)
     assert "key" not in fields_to_restore(picture, declared)
 
 
-def test_headers_are_hidden_whole_and_their_references_put_them_back() -> None:
+def test_hidden_headers_are_restored_by_their_references() -> None:
     headers = {"x-team": mask(), "x-other": mask()}
     stored = {"azure_auth_mode": "entra", "custom_headers": headers}
     known = {"configurations": {"custom_headers": {"x-team": KEY}}}
@@ -140,7 +140,7 @@ def test_headers_are_hidden_whole_and_their_references_put_them_back() -> None:
     assert unknown_secrets(deleted) == [("configurations", "custom_headers", "x-other")]
 
 
-def test_the_headers_of_a_model_are_hidden_too_and_its_reference_puts_them_back() -> None:
+def test_hidden_headers_of_a_model_are_restored_by_their_references() -> None:
     hidden = {"custom_host": "https://h.example", "custom_headers": {"x-team": mask()}}
     entry = {"slug": "ours", "enabled": True, "configurations": hidden}
     known = {"models": [{"slug": "ours", "configurations": {"custom_headers": {"x-team": KEY}}}]}
@@ -172,11 +172,11 @@ def test_a_map_or_a_field_that_the_run_added_is_emptied() -> None:
     assert fields_to_restore(image(("key",), declared={"key": KEY}), {"key": KEY}) == {}
 
 
-def test_a_secret_that_is_empty_is_none() -> None:
+def test_an_empty_secret_is_not_a_secret() -> None:
     assert unknown_secrets(image(kind=ActionKind.DELETE, key="")) == []
 
 
-def test_a_reference_goes_along_with_the_write_that_needs_it() -> None:
+def test_a_reference_is_sent_with_the_write_that_needs_it() -> None:
     declared: Tree = {"configurations": {SECRET[1]: KEY}}
     stored = {SECRET[1]: mask(), "azure_auth_mode": "entra"}
     picture = image(("configurations", "azure_auth_mode"), declared=declared, configurations=stored)
@@ -184,20 +184,20 @@ def test_a_reference_goes_along_with_the_write_that_needs_it() -> None:
     assert back == {"configurations": {"azure_auth_mode": "entra", SECRET[1]: KEY}}
 
 
-def test_a_deleted_one_is_restored_whole_with_the_references_on_record() -> None:
+def test_a_deleted_integration_is_restored_completely_with_recorded_references() -> None:
     picture = image(kind=ActionKind.DELETE, declared={"key": KEY}, key=mask(), description="old")
     back = {"name": "Alpha", "ai_provider_id": "openai", "description": "old", "key": KEY}
     assert fields_to_restore(picture, None) == back
     assert unknown_secrets(picture) == []
 
 
-def test_a_secret_without_a_reference_on_record_is_left_out_and_named() -> None:
+def test_a_secret_without_a_recorded_reference_is_omitted_and_named() -> None:
     picture = image(kind=ActionKind.DELETE, key=mask(), configurations={SECRET[1]: mask()})
     assert "key" not in fields_to_restore(picture, None)
     assert set(unknown_secrets(picture)) == {("key",), SECRET}
 
 
-def test_a_value_that_was_rotated_under_the_same_reference_does_not_come_back() -> None:
+def test_a_value_rotated_under_the_same_reference_is_not_restored() -> None:
     picture = image(("key",), declared={"key": KEY}, key=mask())
     assert lost_secrets(picture, {"key": KEY}) == [("key",)]
     assert lost_secrets(picture, None) == [("key",)]
@@ -207,15 +207,13 @@ def test_a_value_that_was_rotated_under_the_same_reference_does_not_come_back() 
     assert lost_secrets(deleted, {"key": KEY}) == []
 
 
-def test_an_entry_that_the_run_added_counts_as_declared_so_that_it_is_withdrawn() -> None:
+def test_an_added_entry_counts_as_declared_and_is_withdrawn() -> None:
     picture = image(("workspaces", "ws-b", "enabled"), workspaces=[{"id": "ws-a"}])
     now = added_entries(picture, LastApplied(declared={"name": "Alpha"}))
     assert now.declared == {"name": "Alpha", "workspaces": [{"id": "ws-b"}]}
 
 
-def test_entries_of_several_lists_are_withdrawn_each_once_and_what_is_known_of_them_is_kept() -> (
-    None
-):
+def test_entries_of_several_lists_are_withdrawn_once_and_their_records_kept() -> None:
     deep = ("configurations", "azure_deployment_config", "one", "alias_name")
     picture = image(
         ("workspaces", "ws-d"),
@@ -237,18 +235,18 @@ def test_entries_of_several_lists_are_withdrawn_each_once_and_what_is_known_of_t
     }
 
 
-def test_an_entry_without_any_field_is_one_all_the_same() -> None:
+def test_an_entry_without_fields_is_withdrawn() -> None:
     picture = image(("workspaces", "ws-b"), workspaces=[])
     assert added_entries(picture, LastApplied()).declared == {"workspaces": [{"id": "ws-b"}]}
 
 
-def test_where_no_entry_was_added_nothing_more_counts_as_declared() -> None:
+def test_without_added_entries_no_declaration_changes() -> None:
     past = LastApplied(declared={"name": "Alpha"})
     kept = image(("workspaces", "ws-a", "enabled"), workspaces=[{"id": "ws-a"}])
     assert added_entries(kept, past) is past
 
 
-def test_of_what_did_not_exist_there_is_nothing_to_restore() -> None:
+def test_a_new_integration_has_nothing_to_restore() -> None:
     created = PreImage(slug="alpha", kind=ActionKind.DELETE, observed=None)
     assert fields_to_restore(created, None) == {}
     assert unknown_secrets(created) == []
@@ -256,13 +254,13 @@ def test_of_what_did_not_exist_there_is_nothing_to_restore() -> None:
     assert added_entries(created, past) is past
 
 
-def test_a_limit_of_an_entry_that_is_gone_is_not_invented() -> None:
+def test_a_limit_of_a_removed_entry_is_not_restored() -> None:
     limit = ("workspaces", "ws-a", "usage_limits", "credit_limit")
     entries = [{"id": "ws-b", "enabled": True}]
     assert fields_to_restore(image(limit, workspaces=entries), None) == {"workspaces": entries}
 
 
-def test_a_limit_that_the_run_added_is_taken_back() -> None:
+def test_an_added_limit_is_removed() -> None:
     limit = ("workspaces", "ws-a", "usage_limits", "credit_limit")
     stored = {"id": "ws-a", "enabled": True, "usage_limits": [{"type": "cost"}]}
     back = fields_to_restore(image(limit, workspaces=[stored]), None)

@@ -1,4 +1,4 @@
-"""A target with policies where none is run: plans say so, and nothing is applied."""
+"""A target with policies that are not run: plans state this, and nothing is applied."""
 
 import pytest
 
@@ -12,7 +12,7 @@ FILES = desired(
 )
 
 
-def test_a_plan_says_that_no_policy_was_run() -> None:
+def test_a_plan_states_that_no_policy_was_run() -> None:
     [found] = [d for d in World().plan(FILES).diagnostics if d.code == "policy-not-run"]
     assert "were not run for this plan: rules" in found.summary
 

@@ -1,4 +1,4 @@
-"""A secret that may have been sent is sent once more, and is in sync from then on."""
+"""A secret with an unknown outcome is sent once more, and is then in sync."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from tests.runs import World
 
 TARGET = TargetKey.of(name="production", base_url="http://127.0.0.1:1/v1", organisation=None)
 HEADER = SecretRef("env", "SECRET_HEADER")
-# The visible parts are alike, so that no mask can tell one from the other.
+# The visible parts are equal, so that masks cannot distinguish the values.
 FIRST, SECOND = "sk-first-value-abc", "sk-second-value-abc"
 PUT = {"method": "PUT", "path": "^/integrations/alpha$"}
 POST = {"method": "POST", "path": "^/integrations$"}
@@ -43,11 +43,11 @@ def wish(**fields: Any) -> DesiredState:
 
 
 class Killed(BaseException):
-    """The process ended at this moment."""
+    """The process was killed at this point."""
 
 
 class Runs:
-    """Runs with one ledger, each with the value that the key has at that time."""
+    """Runs with one ledger, each with the current value of the key."""
 
     def __init__(self, ledger: Ledger, *, value: str = FIRST) -> None:
         self.world, self.ledger, self.value = World(), ledger, value
@@ -69,7 +69,7 @@ class Runs:
     def apply(
         self, want: DesiredState, *faults: Fault, dies: type[Event] | None = None, **more: Any
     ) -> list[Outcome]:
-        """Apply, struck by these faults or cut off after the first event of a kind."""
+        """Run an apply with these faults, or kill it after the first event of a kind."""
         self.count += 1
         books = LedgerListener(
             self.ledger, key=TARGET, facts=RunFacts(run=f"run-{self.count}"), now=self.world.now
@@ -90,7 +90,7 @@ class Runs:
         return list(result.outcomes)
 
     def settle(self, want: DesiredState) -> None:
-        """Apply once in peace, and insist that nothing is left open."""
+        """Run an apply without faults, and check that no outcome is unknown."""
         assert [o.error for o in self.apply(want)] == [None]
         after = self.plan(want)
         assert (after.in_sync, after.unverified) == (True, ())
@@ -104,7 +104,7 @@ def rotations(plan: Plan) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("kind", [FaultKind.RESET_BEFORE, FaultKind.RESET_AFTER])
 @pytest.mark.parametrize("next_value", [FIRST, SECOND, "sk-third-value-abc"])
-def test_a_rotation_without_an_answer_is_settled_whatever_the_value_is_by_then(
+def test_a_rotation_without_a_response_is_resolved_for_any_later_value(
     ledger: Ledger, kind: FaultKind, next_value: str
 ) -> None:
     runs, want = Runs(ledger), wish()
@@ -121,7 +121,7 @@ def test_a_rotation_without_an_answer_is_settled_whatever_the_value_is_by_then(
 
 
 @pytest.mark.parametrize("kind", [FaultKind.RESET_BEFORE, FaultKind.RESET_AFTER])
-def test_a_create_without_an_answer_that_exists_after_all_is_settled(
+def test_a_create_without_a_response_that_exists_is_resolved(
     ledger: Ledger, kind: FaultKind
 ) -> None:
     runs, want = Runs(ledger), wish()
@@ -136,7 +136,7 @@ def test_a_create_without_an_answer_that_exists_after_all_is_settled(
 
 @pytest.mark.parametrize("moment", [CallStarted, CallEnded])
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_run_that_is_killed_around_its_write_is_settled_by_the_next(
+def test_a_run_killed_around_its_write_is_resolved_by_the_next(
     ledger: Ledger, moment: type[Event], *, exists: bool
 ) -> None:
     runs, want = Runs(ledger), wish()
@@ -148,7 +148,7 @@ def test_a_run_that_is_killed_around_its_write_is_settled_by_the_next(
     runs.settle(want)
 
 
-def test_a_ledger_that_breaks_off_after_the_intent_is_settled_by_the_next_run(
+def test_a_ledger_that_fails_after_the_intent_is_resolved_by_the_next_run(
     ledger: Ledger,
 ) -> None:
     runs, want = Runs(ledger), wish()
@@ -173,7 +173,7 @@ def test_a_ledger_that_breaks_off_after_the_intent_is_settled_by_the_next_run(
     runs.settle(want)
 
 
-def test_two_runs_that_were_cut_off_leave_both_values_open(ledger: Ledger) -> None:
+def test_two_aborted_runs_leave_both_values_unknown(ledger: Ledger) -> None:
     runs, want = Runs(ledger), wish()
     runs.settle(want)
     for value in (SECOND, FIRST):
@@ -185,7 +185,7 @@ def test_two_runs_that_were_cut_off_leave_both_values_open(ledger: Ledger) -> No
     runs.settle(want)
 
 
-def test_a_refused_write_leaves_nothing_open(ledger: Ledger) -> None:
+def test_a_refused_write_leaves_nothing_unknown(ledger: Ledger) -> None:
     runs, want = Runs(ledger), wish()
     runs.settle(want)
     runs.value = SECOND
@@ -196,7 +196,7 @@ def test_a_refused_write_leaves_nothing_open(ledger: Ledger) -> None:
     assert runs.plan(want).in_sync
 
 
-def test_a_value_that_was_only_carried_along_stays_in_sync(ledger: Ledger) -> None:
+def test_a_resent_value_stays_in_sync(ledger: Ledger) -> None:
     runs = Runs(ledger)
     runs.settle(wish(configurations=HEADERS))
     changed = wish(configurations={**HEADERS, "openai_project": "two"})
@@ -206,7 +206,7 @@ def test_a_value_that_was_only_carried_along_stays_in_sync(ledger: Ledger) -> No
     assert (planned.in_sync, planned.unverified) == (True, ())
 
 
-def test_a_secret_in_a_header_is_settled_as_a_key_is(ledger: Ledger) -> None:
+def test_a_secret_in_a_header_is_resolved_like_a_key(ledger: Ledger) -> None:
     runs, plain = Runs(ledger), wish(configurations={"openai_project": "one"})
     runs.settle(plain)
     want = wish(configurations=HEADERS)
@@ -216,7 +216,9 @@ def test_a_secret_in_a_header_is_settled_as_a_key_is(ledger: Ledger) -> None:
     runs.settle(want)
 
 
-def test_without_its_value_an_open_secret_is_unverified_and_stays_open(ledger: Ledger) -> None:
+def test_without_its_value_a_secret_with_an_unknown_outcome_stays_unverified(
+    ledger: Ledger,
+) -> None:
     runs, want = Runs(ledger), wish()
     runs.settle(want)
     runs.value = SECOND
@@ -230,7 +232,7 @@ def test_without_its_value_an_open_secret_is_unverified_and_stays_open(ledger: L
     runs.settle(described)
 
 
-def test_what_was_never_read_back_is_sent_once_more(ledger: Ledger) -> None:
+def test_a_secret_that_was_not_read_back_is_sent_again(ledger: Ledger) -> None:
     runs, want = Runs(ledger), wish()
     runs.settle(want)
     runs.value = SECOND
@@ -261,7 +263,7 @@ def test_the_intent_holds_a_fingerprint_and_never_the_value(ledger: Ledger, tmp_
     assert b"header-value-abc" not in stored
 
 
-def test_a_deleted_integration_leaves_nothing_open(ledger: Ledger) -> None:
+def test_a_deleted_integration_leaves_nothing_unknown(ledger: Ledger) -> None:
     runs, want = Runs(ledger), wish()
     runs.settle(want)
     runs.value = SECOND
@@ -272,7 +274,7 @@ def test_a_deleted_integration_leaves_nothing_open(ledger: Ledger) -> None:
     assert runs.last_applied.of("alpha").unsettled == {}
 
 
-def test_an_approved_create_covers_that_its_secret_is_sent_once_more(ledger: Ledger) -> None:
+def test_an_approved_create_covers_sending_its_secret_again(ledger: Ledger) -> None:
     runs, want = Runs(ledger), wish()
     approved = runs.plan(want)
     with pytest.raises(Killed):
@@ -288,7 +290,7 @@ def _what(slug: str, kind: Any) -> str:
     return f"{kind.value} {slug}"
 
 
-def test_the_action_says_that_it_is_sent_once_more(ledger: Ledger) -> None:
+def test_the_action_states_that_the_secret_is_sent_again(ledger: Ledger) -> None:
     runs, want = Runs(ledger), wish()
     with pytest.raises(Killed):
         runs.apply(want, dies=CallEnded)

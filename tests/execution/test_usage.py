@@ -1,4 +1,4 @@
-"""What is used when an apply begins, in virtual time: the plan on the screen may be old by then."""
+"""Usage is read again when an apply begins, because the shown plan may be outdated."""
 
 import pytest
 
@@ -21,14 +21,14 @@ def world_of_users() -> World:
     return world
 
 
-def test_what_nothing_uses_is_deleted() -> None:
+def test_an_unused_integration_is_deleted() -> None:
     world = world_of_users()
     result = world.apply(FILES, options={"allow_empty": True})
     assert result.complete
     assert world.remote.integrations == {}
 
 
-def test_a_provider_that_is_added_during_the_question_refuses() -> None:
+def test_a_provider_added_during_the_prompt_refuses_the_apply() -> None:
     world = world_of_users()
 
     def answer_late(plan: Plan) -> bool:

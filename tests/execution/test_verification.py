@@ -1,4 +1,4 @@
-"""What one action sees of its integration: before its writes, after them, and how long it looks."""
+"""Reads of an integration by its action: before and after its writes, and for how long."""
 
 import asyncio
 from collections.abc import Mapping
@@ -27,14 +27,14 @@ MODELS, ACCESS = [{"slug": "gpt-5", "enabled": True}], [{"id": "ws-a", "enabled"
 
 
 def shows(**fields: Any) -> Reply:
-    """Answer as the API does where `alpha` is there."""
+    """Return the answer of the API for an existing `alpha`."""
     body = {"id": ID, "slug": "alpha", "name": "Alpha", "ai_provider_id": "openai"}
     return Reply(200, {**body, "status": "active", **fields})
 
 
 @dataclass
 class Scene:
-    """An API that gives one answer after the other, the last one for ever; time only sleeps."""
+    """API that returns answers in turn, then repeats the last one; time passes only in sleeps."""
 
     answers: list[Reply | RemoteError]
     seconds: float = 0.0
@@ -113,27 +113,27 @@ def changed(now: Observed | None, had: Observed = SEEN) -> tuple[str, str, str]:
         ),
     ],
 )
-def test_what_is_no_longer_what_was_planned_for_is_not_written(
+def test_an_integration_changed_since_the_plan_is_not_written(
     now: Observed | None, what: str
 ) -> None:
     assert changed(now) == (what, "changed-since-plan", LOOK_AGAIN)
 
 
 @pytest.mark.parametrize("now", [SEEN, replace(SEEN, id=None)])
-def test_what_is_as_it_was_may_be_written_and_its_id_is_known_from_then_on(now: Observed) -> None:
+def test_an_unchanged_integration_can_be_written_and_its_id_is_known(now: Observed) -> None:
     view = scene().view(declared(), SEEN)
     view.confirm_unchanged(now)
     assert (view.identity, view.last_seen) == (now.id, now)
 
 
-def test_a_fuller_picture_is_not_replaced_by_a_later_one() -> None:
+def test_a_more_complete_read_is_not_replaced_by_a_later_one() -> None:
     view = scene().view(declared(), SEEN)
     view.last_seen = whole = replace(SEEN, models_read=True)
     view.confirm_unchanged(SEEN)
     assert view.last_seen is whole
 
 
-def test_what_the_list_did_not_have_must_not_be_there_before_a_create() -> None:
+def test_a_create_requires_absence_of_an_unlisted_slug() -> None:
     with pytest.raises(ChangedSincePlan) as caught:
         asyncio.run(scene(shows()).view(declared()).confirm_absent())
     what = "the integration exists now, although the list did not contain it"
@@ -141,7 +141,7 @@ def test_what_the_list_did_not_have_must_not_be_there_before_a_create() -> None:
 
 
 @pytest.mark.parametrize("answer", [MISSING, DENIED, shows(status="archived")])
-def test_what_is_absent_or_archived_or_was_never_listed_leaves_room_for_a_create(
+def test_an_absent_archived_or_unlisted_slug_can_be_created(
     answer: Reply | RemoteError,
 ) -> None:
     look = scene(answer, listed=("alpha",))
@@ -163,7 +163,7 @@ def test_what_is_absent_or_archived_or_was_never_listed_leaves_room_for_a_create
         (None, None, set()),
     ],
 )
-def test_as_much_is_read_as_was_read_for_the_plan_or_is_declared(
+def test_parts_that_were_read_for_the_plan_or_are_declared_are_read(
     want: Declared | None, had: Observed | None, parts: set[str]
 ) -> None:
     look = scene(shows())
@@ -172,7 +172,7 @@ def test_as_much_is_read_as_was_read_for_the_plan_or_is_declared(
     assert {read[asked] for asked in look.asked if asked in read} == parts
 
 
-def test_all_of_what_is_about_to_go_is_read() -> None:
+def test_an_integration_to_delete_is_read_completely() -> None:
     look = scene(shows(description="to go"))
     view = look.view(None, observed())
     asyncio.run(view.read_whole())
@@ -182,7 +182,7 @@ def test_all_of_what_is_about_to_go_is_read() -> None:
     assert view.warnings == []
 
 
-def test_what_cannot_be_read_whole_goes_all_the_same_and_that_is_said() -> None:
+def test_an_incompletely_read_integration_is_deleted_with_a_warning() -> None:
     view = scene(BROKEN).view(None, observed())
     asyncio.run(view.read_whole())
     assert view.last_seen is None
@@ -206,7 +206,7 @@ def test_what_cannot_be_read_whole_goes_all_the_same_and_that_is_said() -> None:
         ("int-a", None, False),
     ],
 )
-def test_another_id_of_the_same_form_is_somebody_elses(
+def test_another_id_of_the_same_form_is_a_namesake(
     ours: str | None, shown: str | None, namesake: bool
 ) -> None:
     view = scene().view()
@@ -228,7 +228,7 @@ def read_back(*answers: Reply | RemoteError, **more: Any) -> tuple[Scene, Resour
     return look, view
 
 
-def test_what_shows_as_declared_is_looked_at_once() -> None:
+def test_a_state_that_is_shown_as_declared_is_read_once() -> None:
     look, view = read_back(AS_WANTED)
     assert (look.looks, look.seconds, view.warnings) == (1, 0.0, [])
     assert view.seen_after is not None
@@ -236,7 +236,7 @@ def test_what_shows_as_declared_is_looked_at_once() -> None:
 
 
 @pytest.mark.parametrize("at_first", [shows(), MISSING, DENIED])
-def test_what_shows_late_is_waited_for(at_first: Reply | RemoteError) -> None:
+def test_a_state_that_appears_late_is_awaited(at_first: Reply | RemoteError) -> None:
     look, view = read_back(at_first, at_first, AS_WANTED)
     assert (look.looks, look.seconds, view.warnings) == (3, 0.2 + 0.5, [])
 
@@ -251,26 +251,26 @@ def test_what_shows_late_is_waited_for(at_first: Reply | RemoteError) -> None:
         (shows(description="new", tags={"team": "a"}, status="archived"), "everything"),
     ],
 )
-def test_what_never_shows_is_named(answer: Reply | RemoteError, left: str) -> None:
+def test_a_state_that_never_appears_is_named(answer: Reply | RemoteError, left: str) -> None:
     look, view = read_back(answer)
     assert (look.looks, look.seconds) == (5, 0.2 + 0.5 + 1.0 + 2.0)
     assert view.warnings == [f"the API does not show yet: {left}"]
 
 
-def test_a_denial_of_what_the_list_shows_is_looked_at_again_as_if_it_were_absent() -> None:
+def test_a_denial_of_a_listed_integration_is_read_again() -> None:
     look = scene(DENIED, AS_WANTED, listed=("alpha",))
     view = look.view(NEW, observed())
     asyncio.run(view.read_back())
     assert (look.looks, view.warnings) == (2, [])
 
 
-def test_one_that_cannot_be_read_back_is_not_looked_at_again() -> None:
+def test_an_integration_that_cannot_be_read_back_is_not_read_again() -> None:
     look, view = read_back(shows(), BROKEN)
     assert look.looks == 2
     assert view.warnings == ["the result could not be read back: GET: the connection broke"]
 
 
-def test_a_run_that_was_asked_to_stop_looks_once_and_does_not_wait() -> None:
+def test_a_stopped_run_reads_once_and_does_not_wait() -> None:
     cancel = CancelToken()
     cancel.request("interrupted")
     look, view = read_back(shows(description="new"), cancel=cancel)
@@ -278,7 +278,7 @@ def test_a_run_that_was_asked_to_stop_looks_once_and_does_not_wait() -> None:
     assert view.warnings == ["the API does not show yet: tags.team"]
 
 
-def test_a_namesake_at_first_may_be_a_stale_picture_and_in_the_end_is_not() -> None:
+def test_a_namesake_can_be_a_stale_read_at_first_but_not_at_the_end() -> None:
     stale = shows(id=OTHER_ID, description="new", tags={"team": "a"})
     look = scene(stale, AS_WANTED)
     view = look.view(NEW)
@@ -302,7 +302,7 @@ def test_a_namesake_at_first_may_be_a_stale_picture_and_in_the_end_is_not() -> N
 # -- after a delete --------------------------------------------------------------------------
 
 
-def test_what_is_gone_at_once_is_looked_at_once() -> None:
+def test_a_delete_that_is_visible_at_once_is_read_once() -> None:
     look = scene(MISSING)
     view = look.view(None, observed())
     asyncio.run(view.confirm_gone())
@@ -311,7 +311,7 @@ def test_what_is_gone_at_once_is_looked_at_once() -> None:
 
 
 @pytest.mark.parametrize("gone", [MISSING, shows(status="archived"), DENIED])
-def test_what_goes_late_is_waited_for(gone: Reply | RemoteError) -> None:
+def test_a_delete_that_is_visible_late_is_awaited(gone: Reply | RemoteError) -> None:
     look = scene(shows(), shows(), gone)
     view = look.view(None, observed())
     asyncio.run(view.confirm_gone())
@@ -319,7 +319,9 @@ def test_what_goes_late_is_waited_for(gone: Reply | RemoteError) -> None:
 
 
 @pytest.mark.parametrize("there", [shows(), DENIED])
-def test_what_never_goes_is_named_or_keeps_a_create_back(there: Reply | RemoteError) -> None:
+def test_a_delete_that_never_becomes_visible_is_named_or_prevents_a_create(
+    there: Reply | RemoteError,
+) -> None:
     look = scene(there, listed=("alpha",))
     view = look.view(None)
     asyncio.run(view.confirm_gone())
@@ -334,7 +336,7 @@ def test_what_never_goes_is_named_or_keeps_a_create_back(there: Reply | RemoteEr
     )
 
 
-def test_an_absence_that_cannot_be_read_is_no_failure_and_is_said() -> None:
+def test_an_absence_that_cannot_be_read_is_a_warning() -> None:
     view = scene(BROKEN).view(None, observed())
     asyncio.run(view.confirm_gone())
     assert view.warnings == ["the deletion could not be verified: GET: the connection broke"]

@@ -1,4 +1,4 @@
-"""Messages of updates, replaces and deletes that fail, word for word."""
+"""Messages of updates, replaces and deletes that fail."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,13 +15,13 @@ from reconciler.execution.verification import ExistenceCheck
 from reconciler.planning.actions import Action, ActionKind, Risk
 from reconciler.simulator.faults import Fault, FaultKind
 from tests.builders import KEY, declared, desired
-from tests.execution.stories import before, create, get, post, sent, somebody_creates, world
+from tests.execution.stories import another_client_creates, before, create, get, post, sent, world
 from tests.execution.test_deleting import (
+    another_client_deletes,
     delete,
+    failing_from_the_delete_on,
     forgotten,
     replaced,
-    somebody_deletes,
-    struck_from_the_delete_on,
 )
 from tests.execution.test_stopping import Gate
 from tests.runs import World
@@ -40,13 +40,13 @@ MODELS = [{"slug": "gpt-5", "enabled": True}]
 
 
 def put(kind: FaultKind, path: str = "/alpha$", **more: Any) -> Fault:
-    """Strike updates."""
+    """Return a fault for updates."""
     return Fault(kind=kind, method="PUT", path=path, **more)
 
 
 def updated(story: World, **fields: Any) -> Outcome:
-    """Apply files that declare another description, and return what became of it."""
-    somebody_creates(story, name="Alpha", ai_provider_id="openai", description="old")()
+    """Apply files that declare another description, and return the outcome."""
+    another_client_creates(story, name="Alpha", ai_provider_id="openai", description="old")()
     (outcome,) = story.apply(desired(declared(**({"description": "new"} | fields)))).outcomes
     return outcome
 
@@ -63,7 +63,7 @@ def edited_meanwhile() -> World:
 
 def gone_meanwhile() -> World:
     story = world()
-    before(story, "GET", "/integrations/alpha", somebody_deletes(story), skip=1)
+    before(story, "GET", "/integrations/alpha", another_client_deletes(story), skip=1)
     return story
 
 
@@ -154,7 +154,7 @@ CASES = [
         id="replace: its create was refused",
     ),
     pytest.param(
-        lambda: replaced(struck_from_the_delete_on(get(FaultKind.STALE, times=-1))),
+        lambda: replaced(failing_from_the_delete_on(get(FaultKind.STALE, times=-1))),
         "unknown",
         ActionFailure(
             "not-confirmed",
@@ -168,7 +168,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("ended", "status", "failure"), CASES)
-def test_a_write_that_does_not_end_well_says_why_and_what_helps(
+def test_a_failed_write_has_a_message_and_a_hint(
     ended: Callable[[], Outcome], status: str, failure: ActionFailure
 ) -> None:
     outcome = ended()
@@ -176,7 +176,7 @@ def test_a_write_that_does_not_end_well_says_why_and_what_helps(
     assert outcome.status.value == status
 
 
-def test_a_lost_answer_whose_effect_shows_is_a_warning() -> None:
+def test_a_lost_response_with_a_visible_effect_is_a_warning() -> None:
     outcome = updated(world(put(FaultKind.RESET_AFTER)))
     assert (outcome.status, outcome.error) == (Status.APPLIED, None)
     assert outcome.warnings == (
@@ -184,18 +184,18 @@ def test_a_lost_answer_whose_effect_shows_is_a_warning() -> None:
     )
 
 
-def test_a_lost_delete_whose_effect_shows_is_applied_and_leaves_no_doubt() -> None:
+def test_a_lost_delete_with_a_visible_effect_is_applied() -> None:
     outcome = forgotten(world(delete(FaultKind.RESET_AFTER)))
     assert (outcome.status, outcome.error, outcome.warnings) == (Status.APPLIED, None, ())
 
 
-def test_a_replace_after_a_lost_delete_that_shows_creates_it_anew() -> None:
+def test_a_replace_after_a_lost_delete_with_a_visible_effect_creates() -> None:
     story = world(delete(FaultKind.RESET_AFTER))
     assert replaced(story).status is Status.APPLIED
     assert sent(story) == ["delete", "create"]
 
 
-def test_a_replace_announces_all_that_its_delete_takes_with_it() -> None:
+def test_a_replace_announces_everything_that_its_delete_removes() -> None:
     story = world()
     replaced(story)
     (seen,) = [
@@ -207,9 +207,9 @@ def test_a_replace_announces_all_that_its_delete_takes_with_it() -> None:
     assert (seen.models_read, seen.workspaces_read) == (True, True)
 
 
-def test_a_replace_writes_to_the_new_one_whatever_its_id() -> None:
+def test_a_replace_writes_to_the_new_integration_with_any_id() -> None:
     story = world()
-    somebody_creates(story)()
+    another_client_creates(story)()
     files = desired(declared("alpha", key=KEY, allow_all_models=False, models=MODELS))
     (outcome,) = story.apply(files, options={"allow_replace": True}).outcomes
     assert (outcome.status, outcome.warnings) == (Status.APPLIED, ())
@@ -217,11 +217,11 @@ def test_a_replace_writes_to_the_new_one_whatever_its_id() -> None:
 
 
 @pytest.mark.parametrize("comes_second", [True, False])
-def test_a_delete_that_reading_has_settled_is_not_looked_for_again(comes_second: bool) -> None:
+def test_a_delete_resolved_by_a_read_is_not_verified_again(comes_second: bool) -> None:
     story = world(*([] if comes_second else [delete(FaultKind.RESET_AFTER)]))
     if comes_second:
-        before(story, "DELETE", "/integrations/alpha", somebody_deletes(story))
-    somebody_creates(story)()
+        before(story, "DELETE", "/integrations/alpha", another_client_deletes(story))
+    another_client_creates(story)()
     calls: list[Call] = []
 
     async def note(call: Call) -> None:
@@ -235,14 +235,14 @@ def test_a_delete_that_reading_has_settled_is_not_looked_for_again(comes_second:
 # -- the account of an action ----------------------------------------------------------------
 
 
-def test_how_long_an_action_took_is_told_in_milliseconds() -> None:
+def test_the_duration_of_an_action_is_in_milliseconds() -> None:
     shown_late = world(get(FaultKind.STALE, skip=1, times=2))
     shown_late.seconds = 100.0
     outcome = create(shown_late)
     assert (outcome.status, outcome.duration_ms) == (Status.APPLIED, 700)
 
 
-def test_the_account_tells_what_was_accepted() -> None:
+def test_the_record_shows_what_was_accepted() -> None:
     outcome = create(world(), allow_all_models=False, models=MODELS)
     assert outcome.attempts == 1
     assert outcome.accepted == {OperationName.CREATE, OperationName.UPDATE_MODELS}
@@ -250,7 +250,7 @@ def test_the_account_tells_what_was_accepted() -> None:
     assert outcome.seen_after.slug == "alpha"
 
 
-def test_the_account_names_the_requests_by_the_ids_that_the_server_gave_them() -> None:
+def test_the_record_has_the_request_ids_of_the_server() -> None:
     story = world()
 
     class Numbered:
@@ -265,7 +265,7 @@ def test_the_account_names_the_requests_by_the_ids_that_the_server_gave_them() -
     )
 
 
-def test_what_was_there_before_is_never_said_to_be_of_our_making() -> None:
+def test_an_existing_integration_is_never_reported_as_created() -> None:
     assert updated(world()).accepted == frozenset()
 
 
@@ -282,7 +282,7 @@ def runner(story: World, cancel: CancelToken | None = None) -> ActionRunner:
     return dependencies.runner(action, emit=lambda _event: None, cancel=cancel or CancelToken())
 
 
-def test_what_is_cut_off_before_its_first_write_is_skipped_and_says_why() -> None:
+def test_an_action_cancelled_before_its_first_write_is_skipped_with_a_reason() -> None:
     cancel = CancelToken()
     cancel.request("interrupted by SIGINT")
     cut_off = runner(world(), cancel)
@@ -297,13 +297,13 @@ def test_what_is_cut_off_before_its_first_write_is_skipped_and_says_why() -> Non
     )
 
 
-def test_what_is_cut_off_without_a_reason_was_stopped() -> None:
+def test_an_action_cancelled_without_a_reason_was_stopped() -> None:
     cut_off = runner(world())
     cut_off.interrupt()
     assert cut_off.error == ActionFailure("interrupted", "the run was stopped", AGAIN)
 
 
-def test_what_is_cut_off_in_doubt_is_unknown_though_every_call_was_made() -> None:
+def test_an_action_cancelled_with_an_unknown_call_is_unknown() -> None:
     cut_off = runner(world())
     cut_off.written = True
     cut_off.sender.unanswered.append(Call(OperationName.CREATE, "alpha"))
@@ -314,7 +314,7 @@ def test_what_is_cut_off_in_doubt_is_unknown_though_every_call_was_made() -> Non
     )
 
 
-def test_what_had_failed_before_it_was_cut_off_keeps_its_reason() -> None:
+def test_a_failed_action_that_is_cancelled_keeps_its_reason() -> None:
     cut_off = runner(world())
     cut_off.error = first = ActionFailure("AB01", "no")
     cut_off.interrupt()
@@ -349,7 +349,7 @@ def test_what_had_failed_before_it_was_cut_off_keeps_its_reason() -> None:
     ],
     ids=["refused", "no answer", "nothing written", "applied", "create", "replace"],
 )
-def test_an_outcome_names_what_was_written_and_what_is_missing(
+def test_an_outcome_names_completed_and_missing_writes(
     outcome: Callable[[], Outcome], half_done: str
 ) -> None:
     ended = outcome()

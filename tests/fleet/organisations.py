@@ -17,7 +17,7 @@ from tests.runs import World
 
 @dataclass
 class Organisation:
-    """An organisation: its simulator, and every request that was authenticated."""
+    """Organisation with its simulator, and every authenticated request."""
 
     key: str
     requests: list[Request] = field(default_factory=list)
@@ -43,9 +43,9 @@ class Organisation:
 
 
 class Gate:
-    """Lets some creations be answered and holds back the answers of those after them.
+    """Gate that answers some creates and holds back the responses of later ones.
 
-    `full` is set when so many wait that no other work is left.
+    `full` is set once so many wait that no other work is possible.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Gate:
         self.free, self.room = free, room
 
     def holds(self) -> bool:
-        """Count a creation and return whether its answer is held back."""
+        """Count a create and return whether its response is held back."""
         if self.free is None or self._open.is_set():
             return False
         self.free -= 1
@@ -77,7 +77,7 @@ class Gate:
 
 
 class Organisations:
-    """Application that finds the organisation by the first part of a path."""
+    """Application that selects the organisation by the first part of the path."""
 
     def __init__(self, names: list[str], loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -92,7 +92,7 @@ class Organisations:
         return f"http://127.0.0.1:{self.port}/{name}/v1"
 
     def open(self) -> None:
-        """Let every answer go."""
+        """Release all responses."""
         self._loop.call_soon_threadsafe(self.gate.open)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:

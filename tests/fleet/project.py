@@ -1,4 +1,4 @@
-"""A folder with a fleet.yaml and a folder of files for each member."""
+"""Folder with a fleet.yaml and a folder of files for each member."""
 
 import io
 import json
@@ -14,21 +14,21 @@ from tests.end_to_end.harness import Done, Project
 
 
 class Terminal(io.StringIO):
-    """Stream that claims to be a terminal."""
+    """Stream that reports to be a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
 class FleetProject(Here):
-    """Commands run in this process, beside fleet.yaml."""
+    """Project whose commands run in this process, in the folder of fleet.yaml."""
 
     def __init__(self, folder: Path, **variables: str) -> None:
         super().__init__(folder, **variables)
         self.members: list[dict[str, Any]] = []
 
     def member(self, name: str, *slugs: str, base_url: str = "simulator:", **more: Any) -> Project:
-        """Add a member with files of its own; its key is PORTKEY_API_KEY_<NAME>."""
+        """Add a member with separate files, whose key is PORTKEY_API_KEY_<NAME>."""
         project = Project(self.folder / name)
         variable = f"PORTKEY_API_KEY_{name.upper().replace('-', '_')}"
         project.config(base_url, api_key=f"${{env:{variable}}}")
@@ -49,7 +49,7 @@ class FleetProject(Here):
         return Project(self.folder / name)
 
     def ask(self, *words: str, answer: str) -> Done:
-        """Run one command at a terminal where this answer is typed."""
+        """Run one command at a terminal at which this answer is typed."""
         out, terminal = io.StringIO(), Terminal()
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.folder)
@@ -59,7 +59,7 @@ class FleetProject(Here):
         return Done(code, out.getvalue(), terminal.getvalue())
 
     def fleet(self, *words: object, **variables: str) -> Done:
-        """Run a fleet command that answers in JSON."""
+        """Run a fleet command and return its JSON document."""
         return self.run("fleet", *words, "--format", "json", **variables)
 
 

@@ -1,4 +1,4 @@
-"""A Temporal dev server and workers, as processes of their own that end with the test."""
+"""Temporal dev server and workers, as separate processes that end with the test."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ BINARY = Path(sys.executable).with_name("temporal")
 
 @contextmanager
 def dev_server(folder: Path) -> Iterator[str]:
-    """Run a server in memory on free ports, and yield its address."""
+    """Run an in-memory server on free ports, and yield its address."""
     address = f"127.0.0.1:{_free_port()}"
     port, http = address.rpartition(":")[2], str(_free_port())
     ports = ("--ip", "127.0.0.1", "--port", port, "--http-port", http)
@@ -33,7 +33,7 @@ def dev_server(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def worker(project: FleetProject, address: str, *options: str) -> Iterator["subprocess.Popen[str]"]:
-    """Run a worker beside the project's fleet.yaml, from when it is ready."""
+    """Run a worker in the folder of the project's fleet.yaml; it is ready when the block starts."""
     command = [*COMMAND, "worker", "--address", address, *options]
     with process(command, cwd=project.folder, env=project.environment) as running:
         assert running.stderr is not None
@@ -44,7 +44,7 @@ def worker(project: FleetProject, address: str, *options: str) -> Iterator["subp
 def started(
     project: FleetProject, address: str, *words: str
 ) -> "contextlib.AbstractContextManager[subprocess.Popen[str]]":
-    """Start a fleet command on Temporal that answers in JSON."""
+    """Start a fleet command on Temporal with JSON output."""
     where = ("--engine", "temporal", "--address", address, "--format", "json")
     command = [*COMMAND, "fleet", *words, *where]
     return process(command, cwd=project.folder, env=project.environment)
@@ -82,7 +82,7 @@ def _free_port() -> int:
 
 
 async def _wait_for(address: str) -> None:
-    """Connect until the server answers; the client itself waits between its attempts."""
+    """Connect until the server answers; the client waits between its attempts."""
     async with asyncio.timeout(30):
         while True:
             with contextlib.suppress(RuntimeError):

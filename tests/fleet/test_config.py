@@ -1,4 +1,4 @@
-"""fleet.yaml is read strictly, and every mistake in it has a place."""
+"""fleet.yaml is validated strictly, and every error has a location."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def problem(text: str) -> tuple[str, str]:
     return found.code, f"{found.at.file}:{found.at.line}"
 
 
-def test_a_member_is_a_folder_and_a_target_seen_from_the_file() -> None:
+def test_paths_of_members_are_relative_to_the_fleet_file() -> None:
     assert members(
         """
         version: 1
@@ -102,7 +102,7 @@ def test_defaults_apply_to_members_without_own_settings() -> None:
         ("version: 1\nmembers: [{name: a}]\n---\nversion: 1", "wrong-type", 4),
     ],
 )
-def test_a_mistake_is_found_at_its_place(text: str, code: str, line: int) -> None:
+def test_an_error_is_reported_at_its_location(text: str, code: str, line: int) -> None:
     assert problem(text) == (code, f"company/fleet.yaml:{line}")
 
 
@@ -119,12 +119,12 @@ def test_a_mistake_is_found_at_its_place(text: str, code: str, line: int) -> Non
         ("SECRET_KEY", "sk-a-value-by-mistake"),
     ],
 )
-def test_a_file_in_git_cannot_hand_out_other_variables(name: str, origin: str) -> None:
+def test_a_fleet_file_cannot_expose_other_variables(name: str, origin: str) -> None:
     text = f"version: 1\nmembers:\n- name: a\n  variables:\n    {name}: {origin}"
     assert problem(text) == ("reference-forbidden", "company/fleet.yaml:5")
 
 
-def test_a_member_with_variables_sees_its_own_secrets_and_no_others() -> None:
+def test_a_member_with_variables_sees_only_its_own_secrets() -> None:
     variables = {"SECRET_KEY": "SECRET_ACME", "PORTKEY_API_KEY": "PORTKEY_ACME"}
     whole = {
         "PATH": "/bin",
@@ -143,7 +143,7 @@ def test_a_member_with_variables_sees_its_own_secrets_and_no_others() -> None:
     assert Member("acme", Path("x")).environment(whole) == whole
 
 
-def test_a_variable_that_is_not_there_is_missing_and_not_somebody_elses() -> None:
+def test_an_unset_variable_is_missing_and_not_taken_from_another_member() -> None:
     member = Member("acme", Path("x"), None, {"SECRET_KEY": "SECRET_ACME"})
     assert member.environment({"SECRET_KEY": "of somebody else"}) == {}
 

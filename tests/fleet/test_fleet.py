@@ -1,4 +1,4 @@
-"""`reconcile fleet` on one machine: many members, each on its own, one table and one exit code."""
+"""`reconcile fleet` on one machine: independent members, one table and one exit code."""
 
 import io
 import json
@@ -46,7 +46,7 @@ def test_a_fleet_is_planned_applied_and_then_in_sync(tmp_path: Path) -> None:
     assert set(statuses(again).values()) == {"in-sync"}
 
 
-def test_a_member_says_the_digest_and_the_run_of_its_own_command(tmp_path: Path) -> None:
+def test_a_member_has_the_digest_and_the_run_of_its_own_command(tmp_path: Path) -> None:
     project = FleetProject(tmp_path)
     acme = project.member("acme")
     planned = project.fleet("plan").json["members"][0]
@@ -57,7 +57,7 @@ def test_a_member_says_the_digest_and_the_run_of_its_own_command(tmp_path: Path)
     assert [run["run"] for run in history.json["runs"]] == [applied["run"]]
 
 
-def test_the_table_names_every_member_and_how_to_go_on(tmp_path: Path) -> None:
+def test_the_table_names_every_member_and_the_next_command(tmp_path: Path) -> None:
     project = three(tmp_path)
     (tmp_path / "globex/desired-state/integrations/alpha.yaml").write_text("slug: [\n")
     done = project.run("fleet", "apply", "--yes")
@@ -91,7 +91,7 @@ def test_the_next_command_is_for_the_same_members(tmp_path: Path) -> None:
         (("--exclude", "acme", "--exclude", "globex"), {"initech"}),
     ],
 )
-def test_only_and_exclude_choose_members(
+def test_only_and_exclude_select_members(
     tmp_path: Path, options: tuple[str, ...], names: set[str]
 ) -> None:
     done = three(tmp_path).fleet("plan", *options)
@@ -99,14 +99,14 @@ def test_only_and_exclude_choose_members(
     assert done.json["partial"]
 
 
-def test_the_command_alone_shows_what_a_fleet_can_do(
+def test_the_command_without_arguments_lists_its_subcommands(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert FleetProject(tmp_path).run("fleet").code == 3
     assert "Commands:" in capsys.readouterr().err
 
 
-def test_options_of_a_fleet_have_twins_in_the_environment(tmp_path: Path) -> None:
+def test_options_of_a_fleet_have_environment_variables(tmp_path: Path) -> None:
     done = three(tmp_path).run("fleet", "plan", RECONCILE_FLEET_PLAN_ONLY="acme globex")
     assert "2 members: 2 different." in done.out
 
@@ -137,7 +137,7 @@ def test_a_folder_for_a_fleet_is_ignored_with_a_message(tmp_path: Path) -> None:
     assert "ignored" not in project.run("-q", "--dir", "elsewhere", "fleet", "plan").err
 
 
-def test_what_the_environment_says_to_all_commands_is_no_mistake_for_a_fleet(
+def test_global_options_in_the_environment_are_accepted_by_a_fleet(
     tmp_path: Path,
 ) -> None:
     project = three(tmp_path)
@@ -146,13 +146,13 @@ def test_what_the_environment_says_to_all_commands_is_no_mistake_for_a_fleet(
     assert "ignored" not in done.err
 
 
-def test_choosing_nobody_is_bad_input(tmp_path: Path) -> None:
+def test_selecting_no_member_is_bad_input(tmp_path: Path) -> None:
     done = three(tmp_path).fleet("plan", "--only", "nobody")
     assert (done.code, done.json["diagnostics"][0]["code"]) == (3, "no-members")
 
 
 @pytest.mark.slow
-def test_members_that_fail_hang_or_are_denied_do_not_touch_the_others(tmp_path: Path) -> None:
+def test_members_that_fail_hang_or_are_denied_do_not_affect_the_others(tmp_path: Path) -> None:
     names = ("acme", "broken", "denied", "hanging", "zeta")
     with serving(*names) as served:
         project = FleetProject(tmp_path, PORTKEY_API_KEY_DENIED="pk-of-somebody-else")
@@ -174,7 +174,7 @@ def test_members_that_fail_hang_or_are_denied_do_not_touch_the_others(tmp_path: 
         assert served["denied"].requests == served["broken"].requests == []
 
 
-def test_every_member_goes_to_its_api_with_its_own_key_and_sees_no_other(tmp_path: Path) -> None:
+def test_every_member_uses_its_own_api_and_key(tmp_path: Path) -> None:
     with serving("acme", "globex") as served:
         project = FleetProject(tmp_path, SECRET_ACME=SECRET, SECRET_GLOBEX="sk-globex-0123")
         for name in ("acme", "globex"):
@@ -214,7 +214,7 @@ def test_drift_of_a_fleet_reads_the_models_that_no_file_declares(tmp_path: Path)
         assert "undeclared-host" in project.fleet("drift").out
 
 
-def test_a_run_is_resumed_where_it_broke_off(tmp_path: Path) -> None:
+def test_a_run_is_resumed_where_it_stopped(tmp_path: Path) -> None:
     with serving("acme", "globex", "initech") as served:
         project = FleetProject(tmp_path)
         for name in served.organisations:
@@ -238,7 +238,7 @@ def test_a_run_is_resumed_where_it_broke_off(tmp_path: Path) -> None:
         assert served["globex"].slugs == {"alpha"}
 
 
-def test_a_member_that_was_changed_since_is_not_taken_for_done(tmp_path: Path) -> None:
+def test_a_member_that_was_changed_since_is_applied_again(tmp_path: Path) -> None:
     project = three(tmp_path)
     first = project.fleet("apply", "--yes")
     project.members[0]["target"] = "here"
@@ -257,7 +257,7 @@ def test_a_member_that_was_changed_since_is_not_taken_for_done(tmp_path: Path) -
         ("apply", "broken", "unreadable-run"),
     ],
 )
-def test_what_cannot_be_resumed_is_bad_input(
+def test_a_run_that_cannot_be_resumed_is_bad_input(
     tmp_path: Path, operation: str, run: str | None, code: str
 ) -> None:
     project = three(tmp_path)
@@ -280,7 +280,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_even_planned(tmp_path: Pa
 
 
 @pytest.mark.parametrize(("answer", "code", "slugs"), [("y", 0, {"alpha"}), ("n", 4, set())])
-def test_the_question_shows_what_is_planned_and_the_answer_counts(
+def test_the_prompt_shows_the_plan_and_the_answer_is_respected(
     tmp_path: Path, answer: str, code: int, slugs: set[str]
 ) -> None:
     with serving("acme", "globex") as served:
@@ -306,7 +306,7 @@ def test_every_line_of_the_log_names_its_member(tmp_path: Path) -> None:
     assert len({line["run"] for line in ended}) == 3
 
 
-def test_the_figures_of_a_fleet_tell_of_every_member(tmp_path: Path) -> None:
+def test_the_metrics_of_a_fleet_include_every_member(tmp_path: Path) -> None:
     project, file = three(tmp_path), tmp_path / "fleet.prom"
     project.fleet("apply", "--yes", "--only", "acme")
     (tmp_path / "initech/desired-state/integrations/alpha.yaml").write_text("slug: [\n")
@@ -327,7 +327,7 @@ def test_the_figures_of_a_fleet_tell_of_every_member(tmp_path: Path) -> None:
     }
 
 
-def test_a_fleet_that_cannot_be_read_leaves_its_exit_code(tmp_path: Path) -> None:
+def test_the_metrics_of_an_unreadable_fleet_have_the_exit_code(tmp_path: Path) -> None:
     project, file = FleetProject(tmp_path), tmp_path / "fleet.prom"
     project.write_fleet(members=[])
     assert project.fleet("drift", "--metrics-file", file).code == 3
@@ -337,7 +337,7 @@ def test_a_fleet_that_cannot_be_read_leaves_its_exit_code(tmp_path: Path) -> Non
 
 @contextmanager
 def stuck(folder: Path, served: Organisations, *slugs: str) -> Iterator["subprocess.Popen[str]"]:
-    """Run an apply whose first member waits for the answer to a creation."""
+    """Run an apply whose first member waits for the response to a create."""
     project = FleetProject(folder)
     for name in served.organisations:
         project.member(name, *slugs, base_url=served.url(name))
@@ -349,7 +349,7 @@ def stuck(folder: Path, served: Organisations, *slugs: str) -> Iterator["subproc
 
 
 @pytest.mark.slow
-def test_ctrl_c_lets_the_member_in_flight_finish_and_begins_no_other(tmp_path: Path) -> None:
+def test_ctrl_c_lets_the_running_member_finish_and_starts_no_other(tmp_path: Path) -> None:
     with serving("acme", "globex") as served, stuck(tmp_path, served) as running:
         running.send_signal(signal.SIGINT)
         assert running.stderr is not None
@@ -410,7 +410,7 @@ def test_a_second_signal_ends_it_at_once_and_quietly(tmp_path: Path) -> None:
         assert [found["code"] for found in json.loads(out)["diagnostics"]] == ["interrupted"]
 
 
-def test_the_next_command_connects_to_the_same_temporal() -> None:
+def test_the_next_command_uses_the_same_temporal_server() -> None:
     given = TemporalOptions(address="temporal:7233", namespace="fleet", queue="nightly", tls=True)
     words = ("--address", "temporal:7233", "--namespace", "fleet", "--queue", "nightly", "--tls")
     assert given.options == words

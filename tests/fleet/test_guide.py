@@ -1,4 +1,4 @@
-"""The examples of the guide for more than one machine do what the text beside them says."""
+"""The examples of the guide for several machines work as described."""
 
 import re
 import sys

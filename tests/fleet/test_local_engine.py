@@ -1,4 +1,4 @@
-"""The engine for one machine: bounded, and no member can hold up the others."""
+"""Engine for one machine: limited concurrency, and no member can delay the others."""
 
 import asyncio
 import json
@@ -57,7 +57,7 @@ def run(
     return ends
 
 
-def test_as_many_members_as_asked_for_run_together_and_no_more() -> None:
+def test_at_most_the_given_number_of_members_runs_concurrently() -> None:
     together, most, lock = threading.Barrier(3, timeout=20), [0, 0], threading.Lock()
 
     def handler(task: MemberTask, cancel: CancelToken) -> MemberOutcome:
@@ -73,7 +73,7 @@ def test_as_many_members_as_asked_for_run_together_and_no_more() -> None:
     assert most == [0, 3]
 
 
-def test_a_member_that_never_returns_is_given_up_and_the_others_go_on() -> None:
+def test_a_hanging_member_is_abandoned_and_the_others_continue() -> None:
     asked = threading.Event()
 
     def handler(task: MemberTask, cancel: CancelToken) -> MemberOutcome:
@@ -88,7 +88,7 @@ def test_a_member_that_never_returns_is_given_up_and_the_others_go_on() -> None:
     assert asked.is_set()
 
 
-def test_once_stopped_nobody_new_begins_and_who_runs_is_asked_to_stop() -> None:
+def test_a_stop_starts_no_new_member_and_stops_the_running_ones() -> None:
     cancel = CancelToken()
 
     def handler(task: MemberTask, own: CancelToken) -> MemberOutcome:
@@ -102,23 +102,23 @@ def test_once_stopped_nobody_new_begins_and_who_runs_is_asked_to_stop() -> None:
 
 
 @given(st.lists(st.sampled_from(WORST_LAST)))
-def test_the_exit_code_is_the_worst_of_all_in_whatever_order(codes: list[int]) -> None:
+def test_the_exit_code_is_the_worst_in_any_order(codes: list[int]) -> None:
     found = worst_exit_code(codes)
     assert found == worst_exit_code(reversed(codes))
     assert all(WORST_LAST.index(code) <= WORST_LAST.index(found) for code in codes)
 
 
-def test_an_exit_code_that_nobody_knows_is_a_failure() -> None:
+def test_an_unknown_exit_code_is_a_failure() -> None:
     assert worst_exit_code([0, 77]) == 1
 
 
-def test_half_done_outranks_failed_before_a_write_which_outranks_refused() -> None:
+def test_a_partial_apply_is_worse_than_a_failure_before_a_write_and_that_than_a_refusal() -> None:
     assert worst_exit_code([4, 1, 0]) == 1
     assert worst_exit_code([1, 5, 3]) == 5
     assert worst_exit_code([]) == 0
 
 
-def test_an_outcome_survives_its_public_form() -> None:
+def test_an_outcome_is_unchanged_after_a_json_round_trip() -> None:
     outcome = MemberOutcome("acme", MemberStatus.DIFFERENT, 2, "t", "r", "sha256:0", {"create": 1})
     assert outcome_from(outcome.as_json()) == outcome
 
@@ -156,7 +156,7 @@ def test_a_signal_hides_no_lost_member(code: int) -> None:
         decode_fleet_result(json.dumps(document), name="fleet.json")
 
 
-def test_a_plan_that_shrank_is_still_approved_and_one_that_grew_is_not() -> None:
+def test_a_smaller_plan_is_still_approved_and_a_larger_one_is_not() -> None:
     whole = mixed_plan()
     approved = change_digests(whole)
     for count in range(len(whole.actions) + 1):

@@ -1,4 +1,4 @@
-"""Options of `fleet apply` that lift a guard or probe credentials, as those of a single `apply`."""
+"""Options of `fleet apply` that lift a guard or probe credentials, like those of `apply`."""
 
 import json
 from pathlib import Path
@@ -41,7 +41,9 @@ def probing(folder: Path, text: str) -> FleetProject:
     return project
 
 
-def test_a_frozen_member_is_applied_for_a_reason_that_only_it_records(tmp_path: Path) -> None:
+def test_a_frozen_member_is_applied_for_a_reason_and_only_it_records_the_reason(
+    tmp_path: Path,
+) -> None:
     project = frozen(tmp_path)
     refused = project.fleet("apply", "--yes")
     assert statuses(refused) == {"acme": "refused", "globex": "applied"}
@@ -56,7 +58,7 @@ def test_a_frozen_member_is_applied_for_a_reason_that_only_it_records(tmp_path: 
     assert (run["run"], run["break_freeze"]) == (found["acme"]["run"], REASON)
 
 
-def test_a_plan_of_the_fleet_says_which_members_cannot_be_applied_now(tmp_path: Path) -> None:
+def test_a_plan_of_the_fleet_names_members_that_cannot_be_applied_now(tmp_path: Path) -> None:
     project = frozen(tmp_path)
     for command in ("plan", "drift"):
         text = " ".join(project.run("fleet", command).out.split())
@@ -82,7 +84,7 @@ def test_the_table_has_the_reason_and_a_resumed_run_keeps_it(tmp_path: Path) -> 
     assert members(resumed)["acme"]["resumed"]
 
 
-def test_a_question_is_asked_with_the_same_overrides(tmp_path: Path) -> None:
+def test_the_prompt_uses_the_same_overrides(tmp_path: Path) -> None:
     project = frozen(tmp_path)
     done = project.ask("fleet", "apply", *FREEZE, answer="yes\n")
     assert done.code == 0, done.err
@@ -106,11 +108,11 @@ def test_a_member_that_has_not_soaked_is_applied_for_a_reason(tmp_path: Path) ->
     done = project.fleet("apply", "--yes", *UNSOAKED)
     assert (done.code, members(done)["acme"]["allow_unsoaked"]) == (0, REASON)
     text = project.run("fleet", "apply", "--yes", *UNSOAKED).out
-    assert "because" not in text  # nothing was left to apply, so it was not needed
+    assert "because" not in text  # there was nothing to apply, so it was not needed
 
 
 @pytest.mark.parametrize("option", ["BREAK_FREEZE", "ALLOW_UNSOAKED"])
-def test_a_variable_is_no_reason(tmp_path: Path, option: str) -> None:
+def test_a_variable_cannot_set_the_reason(tmp_path: Path, option: str) -> None:
     variables = {f"RECONCILE_FLEET_APPLY_{option}": REASON}
     assert frozen(tmp_path).fleet("apply", "--yes", **variables).code == 4
 
@@ -121,7 +123,7 @@ def test_a_reason_must_be_a_sentence(tmp_path: Path, option: str) -> None:
     assert (done.code, "the reason is empty" in done.err) == (3, True)
 
 
-def test_a_probe_runs_only_with_the_flag_and_proven_credentials_are_counted(
+def test_a_probe_runs_only_with_the_flag_and_working_credentials_are_counted(
     tmp_path: Path,
 ) -> None:
     project = probing(tmp_path, f"cat >> {tmp_path}/seen")
@@ -161,9 +163,9 @@ def test_a_probe_in_a_fleet_needs_the_ledger(tmp_path: Path) -> None:
     assert (done.code, "--probe cannot be used with --no-ledger" in done.err) == (3, True)
 
 
-def test_what_is_used_is_removed_only_with_the_flag(tmp_path: Path) -> None:
+def test_used_integrations_are_removed_only_with_the_flag(tmp_path: Path) -> None:
     with graph(tmp_path) as scene:
-        # It prunes `openai-main`, which providers and configs use.
+        # This member prunes `openai-main`, which providers and configs use.
         listed = [{"name": "one", "dir": "desired-state"}]
         (tmp_path / "fleet.yaml").write_text(json.dumps({"version": 1, "members": listed}))
         command = ("fleet", "apply", "--yes", "--format", "json")
@@ -186,7 +188,7 @@ def test_a_budget_beyond_the_limits_needs_the_flag(tmp_path: Path) -> None:
 
 
 def gated(folder: Path) -> FleetProject:
-    """Return a fleet of two members, of which the first declares a model that retires."""
+    """Return a fleet of two members, of which the first declares a retiring model."""
     project = FleetProject(folder)
     project.member("acme")
     made = pinned(folder / "acme", gpt_4=5, gpt_5=None)
@@ -196,7 +198,7 @@ def gated(folder: Path) -> FleetProject:
 
 
 @pytest.mark.parametrize("command", [("plan",), ("plan", "--detailed-exitcode"), ("drift",)])
-def test_models_that_retire_fail_the_gate_of_their_member(
+def test_retiring_models_fail_the_gate_of_their_member(
     tmp_path: Path, command: tuple[str, ...]
 ) -> None:
     project = gated(tmp_path)
@@ -226,7 +228,7 @@ def test_a_gate_is_repeated_only_where_the_command_has_it(tmp_path: Path) -> Non
     assert (wrong.code, "is not one of model-unknown" in wrong.err) == (3, True)
 
 
-def test_a_task_reaches_a_worker_with_its_overrides() -> None:
+def test_a_worker_receives_a_task_with_its_overrides() -> None:
     messages = pytest.importorskip("reconciler.fleet.temporal.messages")
     from reconciler.fleet.outcome import FleetOperation
     from reconciler.fleet.task import MemberOverrides, MemberTask

@@ -1,4 +1,4 @@
-"""An approval of a fleet's plan does not hold under other policies."""
+"""An approval of a fleet plan is not valid under other policies."""
 
 from dataclasses import replace
 
@@ -16,13 +16,13 @@ def judged(*digests: str) -> Plan:
     return replace(samples.mixed_plan(), policies=tuple(verdicts))
 
 
-def test_an_approval_holds_under_the_same_policies() -> None:
+def test_an_approval_is_valid_under_the_same_policies() -> None:
     approved = change_digests(judged("sha256:a", "sha256:b"))
     assert require_approved(judged("sha256:a", "sha256:b"), approved=approved)
 
 
 @pytest.mark.parametrize("digests", [(), ("sha256:a",), ("sha256:a", "sha256:c")])
-def test_an_approval_does_not_hold_under_other_policies(digests: tuple[str, ...]) -> None:
+def test_an_approval_is_not_valid_under_other_policies(digests: tuple[str, ...]) -> None:
     approved = change_digests(judged("sha256:a", "sha256:b"))
     with pytest.raises(Refused):
         require_approved(judged(*digests), approved=approved)

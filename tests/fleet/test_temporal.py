@@ -1,4 +1,4 @@
-"""A fleet on a real Temporal server, with workers that are killed in the middle of their work."""
+"""A fleet on a real Temporal server, with workers that are killed during their work."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ def on(address: str) -> tuple[str, ...]:
     return ("--engine", "temporal", "--address", address)
 
 
-def test_two_hundred_organisations_converge_though_one_of_two_workers_is_killed(
+def test_two_hundred_organisations_converge_although_a_worker_is_killed(
     tmp_path: Path, address: str
 ) -> None:
     names = [f"org-{number:03d}" for number in range(200)]
@@ -53,7 +53,7 @@ def test_two_hundred_organisations_converge_though_one_of_two_workers_is_killed(
             worker(project, address, *several),
             started(project, address, "apply", "--yes", "--queue", "killed") as run,
         ):
-            # Every slot of both workers now waits for the answer to a creation that was done.
+            # Every slot of both workers now waits for the response to a completed create.
             assert served.gate.full.wait(120)
             first.send_signal(signal.SIGKILL)
             first.wait(10)
@@ -65,13 +65,13 @@ def test_two_hundred_organisations_converge_though_one_of_two_workers_is_killed(
         assert set(ends) == {"applied"}
         assert {name for name in names if served[name].slugs != {"alpha"}} == set()
         assert {name for name in names if served[name].posts != 1} == set()
-        # What the killed worker had created unheard exists once; its key is sent once more.
+        # Integrations that the killed worker created exist once; their keys are sent once more.
         writes = Counter(served[name].writes for name in names)
         assert set(writes) == {1, 2}
         assert AT_A_TIME <= writes[2] <= 2 * AT_A_TIME
 
 
-def test_what_travels_through_temporal_are_names_and_digests(tmp_path: Path, address: str) -> None:
+def test_temporal_receives_only_names_and_digests(tmp_path: Path, address: str) -> None:
     with serving("acme") as served:
         project = fleet_in(tmp_path, served)
         with worker(project, address, "--queue", "payloads"):
@@ -102,17 +102,17 @@ async def _history(address: str, workflow: str) -> str:
 
 
 async def _waits(handle: WorkflowHandle[object, object]) -> str:
-    """Ask a run for the digest that waits, until there is one; each question takes a round."""
+    """Query a run until it waits for the approval of a digest, and return the digest."""
     async with asyncio.timeout(30):
         while True:
-            with suppress(RPCError):  # it may not have begun
+            with suppress(RPCError):  # the run may not have started
                 digest: str | None = await handle.query("waiting", result_type=str)
                 if digest:
                     return digest
 
 
 async def _signal(address: str, workflow: str, name: str, *digests: str) -> str:
-    """Wait for a run to ask, and send signals; `…` stands for the right digest."""
+    """Wait until a run asks for approval, and send signals; `…` stands for the right digest."""
     client = await Client.connect(address)
     handle: WorkflowHandle[object, object] = client.get_workflow_handle(workflow)
     waiting = await _waits(handle)
@@ -192,7 +192,7 @@ def test_a_caller_with_another_fleet_file_is_refused(tmp_path: Path, address: st
         assert served["acme"].requests == []
 
 
-def test_a_fleet_file_that_a_worker_cannot_read_is_told_by_its_code(
+def test_an_unreadable_fleet_file_of_a_worker_is_reported_by_its_code(
     tmp_path: Path, address: str
 ) -> None:
     with serving("acme") as served:
@@ -207,7 +207,7 @@ def test_a_fleet_file_that_a_worker_cannot_read_is_told_by_its_code(
         assert done.json["members"][0]["diagnostics"][0]["summary"] == ""
 
 
-def test_what_is_no_schedule_is_bad_input(tmp_path: Path, address: str) -> None:
+def test_an_invalid_schedule_is_bad_input(tmp_path: Path, address: str) -> None:
     with serving("acme") as served:
         project = fleet_in(tmp_path, served)
         words = ("--schedule", "every day", "--engine", "temporal", "--address", address)
@@ -216,7 +216,7 @@ def test_what_is_no_schedule_is_bad_input(tmp_path: Path, address: str) -> None:
     assert "error[usage]: Temporal does not accept the schedule 'every day'" in done.err
 
 
-def test_drift_is_found_on_the_schedule_that_temporal_keeps(tmp_path: Path, address: str) -> None:
+def test_drift_is_found_on_a_temporal_schedule(tmp_path: Path, address: str) -> None:
     with serving("acme", "globex") as served:
         project = fleet_in(tmp_path, served)
         where = (*on(address), "--queue", "clock")
@@ -231,7 +231,7 @@ def test_drift_is_found_on_the_schedule_that_temporal_keeps(tmp_path: Path, addr
 
 
 async def _triggered(address: str, schedule: str) -> dict[str, object]:
-    """Have a schedule act now, and wait for the report of what it started."""
+    """Trigger a schedule, and wait for the report of its run."""
     client = await Client.connect(address)
     handle = client.get_schedule_handle(schedule)
     assert len((await handle.describe()).schedule.spec.calendars) == 1
@@ -247,7 +247,7 @@ async def _triggered(address: str, schedule: str) -> dict[str, object]:
 
 
 async def _no_schedules(address: str, prefix: str) -> None:
-    """Wait until the list, which Temporal updates later, has no such schedule."""
+    """Wait until the list, which Temporal updates with a delay, does not have this schedule."""
     async with asyncio.timeout(20):
         while await _schedules(address, prefix):
             pass
@@ -259,7 +259,7 @@ async def _schedules(address: str, prefix: str) -> list[str]:
     return [name for name in found if name.startswith(prefix)]
 
 
-def test_a_server_that_is_not_there_is_a_failure_that_says_where(tmp_path: Path) -> None:
+def test_an_unreachable_server_is_a_failure_with_its_address(tmp_path: Path) -> None:
     project = FleetProject(tmp_path)
     project.member("acme")
     done = project.fleet("plan", *on("127.0.0.1:9"))
@@ -268,7 +268,7 @@ def test_a_server_that_is_not_there_is_a_failure_that_says_where(tmp_path: Path)
 
 
 @pytest.mark.parametrize("words", [("fleet", "plan", "--engine", "temporal"), ("worker",)])
-def test_without_the_extra_it_is_said_how_to_get_it(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_without_the_extra_the_hint_names_it(tmp_path: Path, words: tuple[str, ...]) -> None:
     project = FleetProject(tmp_path)
     project.member("acme")
     code = (
@@ -285,7 +285,7 @@ def test_without_the_extra_it_is_said_how_to_get_it(tmp_path: Path, words: tuple
 @pytest.mark.parametrize(
     "words", [("apply", "--await-approval"), ("drift", "--schedule", "0 * * * *")]
 )
-def test_what_only_temporal_can_do_is_refused_without_it(
+def test_temporal_only_options_are_refused_without_it(
     tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     project = FleetProject(tmp_path)

@@ -1,1 +1,1 @@
-"""Git: files at a commit, and files that are not checked out."""
+"""Git history: files at a commit, and files that are not checked out."""

@@ -1,4 +1,4 @@
-"""Repositories that hold a project, made with the real git."""
+"""Repositories that contain a project, created with the real git."""
 
 import os
 import subprocess
@@ -22,13 +22,13 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def init(folder: Path) -> str:
-    """Make a repository of a folder as it is, and return its first commit."""
+    """Turn a folder into a repository, and return its first commit."""
     git(folder, "init", "--quiet", "--initial-branch", "main")
     return commit(folder)
 
 
 def commit(folder: Path) -> str:
-    """Commit all that has changed, and return the commit."""
+    """Commit all changes, and return the commit."""
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--allow-empty", "--message", "a change")
     return git(folder, "rev-parse", "HEAD")

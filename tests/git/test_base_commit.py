@@ -1,4 +1,4 @@
-"""What cannot be read at `--base` holds back deletes and replaces; the other files still count."""
+"""Unreadable files at `--base` block deletes and replaces; the other files still count."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -58,7 +58,7 @@ def planned(project: Here, *words: str, **variables: str) -> dict[str, list[str]
 
 
 def refused(project: Here, *words: str) -> Any:
-    """Apply what must not be applied, and return the diagnostics."""
+    """Run an apply that must be refused, and return the diagnostics."""
     before = project.slugs()
     words = ("apply", "--yes", "--no-ledger", "--base", "HEAD~1", "--max-deletes", "9", *words)
     done = project.run(*words, "--format", "json")
@@ -68,7 +68,7 @@ def refused(project: Here, *words: str) -> Any:
 
 
 @pytest.mark.parametrize("kind", UNREADABLE)
-def test_an_unreadable_file_blocks_deletes_and_the_others_still_protect(
+def test_an_unreadable_file_blocks_deletes_and_protection_in_other_files_counts(
     tmp_path: Path, kind: str
 ) -> None:
     name, content, line = UNREADABLE[kind]
@@ -158,7 +158,7 @@ def test_an_entry_that_an_unreadable_overlay_may_have_removed_is_not_revoked(
     assert "undeclared-access" in {d["code"] for d in plan["diagnostics"]}
 
 
-def test_a_replace_is_held_back_as_well(tmp_path: Path) -> None:
+def test_a_replace_is_blocked(tmp_path: Path) -> None:
     project = project_in(tmp_path)
     broken = project.write("integrations/broken.yaml", "slug: [")
     init(tmp_path)
@@ -221,7 +221,7 @@ def environment_elsewhere(project: Here) -> None:
         environment_elsewhere,
     ],
 )
-def test_a_layout_that_lay_elsewhere_then_blocks_deletes(
+def test_a_folder_that_was_moved_since_blocks_deletes(
     tmp_path: Path, arrange: Callable[[Here], None]
 ) -> None:
     project = project_in(tmp_path)
@@ -242,7 +242,7 @@ def test_a_renamed_folder_blocks_deletes(tmp_path: Path) -> None:
     assert "there are no files at HEAD~1:desired-state" in summary
 
 
-def test_a_first_commit_deletes_nothing_and_is_no_problem(tmp_path: Path) -> None:
+def test_a_first_commit_deletes_nothing_and_is_accepted(tmp_path: Path) -> None:
     project = project_in(tmp_path)
     hidden = project.state / "hidden"
     project.files.rename(hidden)
@@ -381,7 +381,7 @@ def test_a_replaced_object_is_read_as_it_was_committed(tmp_path: Path) -> None:
     assert planned(project)["vital"] == ["protected"]
 
 
-def test_a_working_tree_that_lies_elsewhere_is_bad_input(tmp_path: Path) -> None:
+def test_a_working_tree_in_another_place_is_bad_input(tmp_path: Path) -> None:
     project = project_in(tmp_path / "repository")
     init(project.folder)
     (tmp_path / "other").mkdir()
@@ -390,7 +390,7 @@ def test_a_working_tree_that_lies_elsewhere_is_bad_input(tmp_path: Path) -> None
     assert (done.code, done.json["diagnostics"][0]["code"]) == (3, "git")
 
 
-def test_without_a_repository_a_base_names_the_way_out(tmp_path: Path) -> None:
+def test_a_base_without_a_repository_has_a_remedy(tmp_path: Path) -> None:
     project = Here(tmp_path)
     project.integration("alpha")
     done = project.run("plan", "--base", "main")

@@ -1,4 +1,4 @@
-"""Files that Git tracks and the working tree lacks stop every command before a request."""
+"""Files that Git tracks but the working tree lacks stop every command before a request."""
 
 import os
 from collections.abc import Callable
@@ -19,7 +19,7 @@ LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize
 def repository(folder: Path) -> Here:
     """Return a repository whose integrations `alpha` and `beta` exist."""
     project = applied(folder)
-    # Copied files are other inodes, and `git sparse-checkout` leaves what it takes for modified.
+    # Copied files have other inodes, so `git sparse-checkout` would keep them as modified.
     git(folder, "update-index", "--refresh")
     return project
 
@@ -192,7 +192,7 @@ def test_a_partial_clone_that_was_never_checked_out_is_named_before_any_request(
     assert beside_a_configuration in found
 
 
-def test_of_many_files_the_first_ones_are_named_and_the_others_counted(tmp_path: Path) -> None:
+def test_the_first_of_many_files_are_named_and_the_others_counted(tmp_path: Path) -> None:
     project = Here(tmp_path)
     for number in range(30):
         project.integration(f"n{number:02}")
@@ -227,7 +227,7 @@ def test_a_file_that_a_person_removes_is_a_deletion(
     assert project.slugs() == ["beta"]
 
 
-def test_a_commit_of_ones_own_in_a_submodule_is_a_change_like_any_other(tmp_path: Path) -> None:
+def test_a_local_commit_in_a_submodule_is_an_ordinary_change(tmp_path: Path) -> None:
     project = repository(tmp_path / "repository")
     submodule(project)
     git(project.files, "submodule", "--quiet", "update", "--init", "integrations/team")
@@ -272,14 +272,14 @@ def test_in_a_linked_worktree_a_hook_sees_the_same_files(tmp_path: Path) -> None
     assert plan["actions"] == []
 
 
-def test_a_file_that_is_skipped_and_there_counts_as_any_other(tmp_path: Path) -> None:
+def test_a_skipped_file_that_exists_is_read(tmp_path: Path) -> None:
     project = repository(tmp_path)
     git(project.files, "update-index", "--skip-worktree", "integrations/alpha.yaml")
     project.integration("alpha", description="local")
     assert actions(project.plan()) == {"alpha": "update"}
 
 
-def test_what_is_left_out_beside_the_layout_does_not_matter(tmp_path: Path) -> None:
+def test_missing_files_outside_the_desired_state_do_not_matter(tmp_path: Path) -> None:
     project = repository(tmp_path)
     project.write("notes/one.yaml", "a: b\n")
     project.write("integrations/README.md", "x")
@@ -290,7 +290,7 @@ def test_what_is_left_out_beside_the_layout_does_not_matter(tmp_path: Path) -> N
     assert project.plan()["actions"] == []
 
 
-def test_where_git_does_not_answer_deletes_are_held_back_and_nothing_else(tmp_path: Path) -> None:
+def test_a_git_failure_blocks_only_deletes(tmp_path: Path) -> None:
     project = repository(tmp_path)
     (tmp_path / ".git/index").write_bytes(b"not an index")
     project.integration("alpha", description="changed")
@@ -313,7 +313,7 @@ To add an exception for this directory, call:
 """
 
 
-def test_the_command_that_git_names_for_a_repository_of_another_user_is_the_hint(
+def test_the_hint_for_a_repository_of_another_user_is_the_command_that_git_suggests(
     tmp_path: Path,
 ) -> None:
     project = repository(tmp_path)
@@ -332,8 +332,8 @@ def test_the_command_that_git_names_for_a_repository_of_another_user_is_the_hint
 def test_a_bare_repository_among_the_files_runs_no_program(tmp_path: Path) -> None:
     project = repository(tmp_path)
     ran = tmp_path / "ran"
-    # What a pull request can bring: git would take the folder for the repository, and its
-    # configuration for its owner's.
+    # A pull request can add such a folder: git would treat it as a repository and read its
+    # configuration.
     for folder in ("objects", "refs"):
         (project.files / folder).mkdir()
     (project.files / "HEAD").write_text("ref: refs/heads/main\n")

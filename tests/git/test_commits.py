@@ -27,7 +27,7 @@ def reader_of(folder: Path) -> Reader:
 
 
 class Repository:
-    """A repository with desired state in a folder of it."""
+    """Repository with desired state in one of its folders."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -85,7 +85,7 @@ def without_alpha(folder: Path, *, then: str) -> tuple[Repository, str]:
     return repository, base
 
 
-def test_what_an_older_commit_declared_is_remembered_with_names_of_secrets(tmp_path: Path) -> None:
+def test_declarations_of_an_older_commit_include_references_of_secrets(tmp_path: Path) -> None:
     repository, base = without_alpha(tmp_path, then="\n")
     last_applied, codes = repository.remembered(base)
     alpha = last_applied.of("alpha")
@@ -97,14 +97,16 @@ def test_what_an_older_commit_declared_is_remembered_with_names_of_secrets(tmp_p
     assert repository.remembered("HEAD")[0] == LastAppliedState(complete=True)
 
 
-def test_what_is_buried_today_was_declared_then(tmp_path: Path) -> None:
+def test_a_slug_with_a_tombstone_today_was_declared_then(tmp_path: Path) -> None:
     repository, base = without_alpha(tmp_path, then="deletions: [{slug: alpha}]\n")
     last_applied, codes = repository.remembered(base)
     assert codes == []
     assert last_applied.of("alpha").protected
 
 
-def test_a_file_that_was_broken_then_leaves_a_gap_and_the_others_count(tmp_path: Path) -> None:
+def test_an_invalid_file_of_an_older_commit_leaves_a_gap_and_the_others_count(
+    tmp_path: Path,
+) -> None:
     repository = Repository(tmp_path)
     (repository.folder / "integrations").mkdir()
     (repository.folder / "integrations/alpha.yaml").write_text(ALPHA)
@@ -128,7 +130,7 @@ def test_a_folder_that_did_not_exist_had_no_files(tmp_path: Path) -> None:
     assert files_at(first, repository=repository.reader).paths() == []
 
 
-def test_links_hidden_files_and_other_files_do_not_count(tmp_path: Path) -> None:
+def test_links_hidden_files_and_other_files_are_ignored(tmp_path: Path) -> None:
     repository = Repository(tmp_path)
     (repository.folder / "link.yaml").symlink_to("/etc/hostname")
     (repository.folder / "note.txt").write_text("x")
@@ -149,12 +151,12 @@ def test_an_unknown_commit_is_named(tmp_path: Path, ref: str) -> None:
     assert (caught.value.code, caught.value.exit_code) == ("unknown-commit", 3)
 
 
-def test_outside_of_a_repository_there_is_no_commit(tmp_path: Path) -> None:
+def test_outside_a_repository_there_is_no_commit(tmp_path: Path) -> None:
     with pytest.raises(GitError):
         files_at("HEAD", repository=reader_of(tmp_path))
 
 
-def test_the_commit_that_is_checked_out_is_known_though_files_have_changed(tmp_path: Path) -> None:
+def test_the_checked_out_commit_is_known_although_files_have_changed(tmp_path: Path) -> None:
     repository = Repository(tmp_path)
     assert head(repository.reader) is None
     commit = repository.commit(alpha=ALPHA)
@@ -162,12 +164,12 @@ def test_the_commit_that_is_checked_out_is_known_though_files_have_changed(tmp_p
     assert head(repository.reader) == commit
 
 
-def test_outside_of_any_repository_no_commit_is_known(tmp_path: Path) -> None:
+def test_outside_a_repository_the_current_commit_is_unknown(tmp_path: Path) -> None:
     assert head(reader_of(tmp_path)) is None
     assert head(reader_of(tmp_path / "missing")) is None
 
 
-def test_a_plan_names_the_commit_unless_the_environment_says_another(tmp_path: Path) -> None:
+def test_a_plan_names_the_checked_out_commit_or_that_of_the_environment(tmp_path: Path) -> None:
     repository, project = Repository(tmp_path / "repository"), Here(tmp_path / "repository" / "us")
     commit = repository.commit(alpha=ALPHA)
     assert project.plan()["commit"] == commit

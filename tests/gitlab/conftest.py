@@ -1,4 +1,4 @@
-"""One served GitLab for each test."""
+"""Fixture that serves a fake GitLab for each test."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""GitLab's REST API, as much of it as is used here, with state, paging and faults.
+"""Fake of GitLab's REST API, as far as it is used, with state, paging and faults.
 
 `tests.github.fake.serving` runs it on loopback in a thread.
 """
@@ -23,7 +23,7 @@ API = "/api/v4"
 
 @dataclass
 class FakeGitLab:
-    """A project. `script` returns another answer for a call, or None."""
+    """Fake project; `script` returns a different answer for a call, or None."""
 
     url: str = ""
     tokens: dict[str, dict[str, Any]] = field(default_factory=lambda: {TOKEN: BOT})
@@ -52,7 +52,7 @@ class FakeGitLab:
         return self.ids
 
     def note(self, place: str, body: str, author: dict[str, Any] = BOT) -> dict[str, Any]:
-        """Write a note; `place` is such as merge_requests/3."""
+        """Add a note; `place` is for example merge_requests/3."""
         made = {"id": self.new_id(), "body": body, "author": author, "system": False}
         self.notes.setdefault(place, []).append(made)
         return made
@@ -97,7 +97,7 @@ Author = dict[str, Any]
 
 def _list_notes(self: FakeGitLab, call: Call, _author: Author, place: str) -> Answer:
     listed = self.notes.get(place, [])
-    # The newest comes first unless it is asked for otherwise.
+    # The newest comes first unless the query requests another order.
     return self.page(call, listed if call.query.get("sort") == "asc" else listed[::-1])
 
 

@@ -1,4 +1,4 @@
-"""Run `reconcile report gitlab` and `reconcile gitlab` in this process, as a job of CI would."""
+"""Run `reconcile report gitlab` and `reconcile gitlab` in this process, as a CI job does."""
 
 import io
 import json
@@ -24,7 +24,7 @@ Document = Plan | ApplyResult | DriftReport | dict[str, Any] | str
 
 @dataclass
 class Reporter:
-    """A folder for the job's files, and the variables that a runner sets."""
+    """Folder for the files of a job, and the variables that a runner sets."""
 
     folder: Path
     monkeypatch: pytest.MonkeyPatch
@@ -49,14 +49,14 @@ class Reporter:
         environment: str = "production",
         **variables: str,
     ) -> Done:
-        """Report a document in a job of a merge request, unless variables say otherwise."""
+        """Report a document in a job of a merge request; `variables` can override the job."""
         file = self.save(f"{kind}.json", document)
         given = MERGE_REQUEST | variables
         words = (f"--{kind}", str(file), "--environment", environment, *options)
         return self.run("report", "gitlab", *words, **given)
 
     def run(self, *words: str, **variables: str) -> Done:
-        """Run a command; variables given as "" are unset."""
+        """Run a command; variables set to "" are unset."""
         defaults = {
             "GITLAB_CI": "true",
             "CI": "true",

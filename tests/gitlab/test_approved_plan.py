@@ -1,4 +1,4 @@
-"""The plan that merging approved: of the newest pipeline, for the last commit, of this project."""
+"""The plan approved by a merge: that of the newest pipeline for the last commit of this project."""
 
 import json
 from collections.abc import Callable
@@ -66,7 +66,7 @@ def test_the_plan_of_the_merged_request_is_saved_and_its_age_counts_from_the_mer
     assert saved.approved_at == "2030-01-02T03:04:05Z"
 
 
-def test_the_json_says_whose_plan_it_is_or_why_there_is_none(reporter: Reporter) -> None:
+def test_the_json_names_the_source_of_the_plan_or_why_there_is_none(reporter: Reporter) -> None:
     gitlab = merged(reporter.gitlab)
     found = json.loads(find(reporter, PLAN, "--format", "json").out)
     assert found["kind"] == "approved_plans"
@@ -147,7 +147,7 @@ def not_merged(gitlab: FakeGitLab) -> None:
         not_merged,
     ],
 )
-def test_what_does_not_count_is_refused_and_nothing_is_saved(
+def test_an_invalid_plan_is_refused_and_nothing_is_saved(
     reporter: Reporter, change: Callable[[FakeGitLab], None]
 ) -> None:
     change(merged(reporter.gitlab))
@@ -177,7 +177,7 @@ def test_an_older_commit_or_a_lost_branch_is_refused(reporter: Reporter, tip: st
     assert "error[stale-commit]" in done.err
 
 
-def test_where_nothing_differs_no_approval_is_needed(reporter: Reporter) -> None:
+def test_without_differences_no_approval_is_needed(reporter: Reporter) -> None:
     reporter.gitlab.branches["main"] = SHA
     done = find(reporter, replace(PLAN, actions=(), unverified=()))
     assert (done.code, done.err) == (0, "no approval is needed\n")

@@ -1,4 +1,4 @@
-"""The drift issue on GitLab: opened, updated, closed and opened again, one for each environment."""
+"""The drift issue on GitLab: opened, updated, closed and reopened, one for each environment."""
 
 from tests.github.fake import Answer, Call
 from tests.github.reporting import failure
@@ -21,14 +21,14 @@ def test_it_is_opened_once_and_kept_while_nothing_changes(reporter: Reporter) ->
     assert len(reporter.gitlab.writes) == 1
 
 
-def test_it_is_closed_when_the_drift_is_gone_and_opened_again(reporter: Reporter) -> None:
+def test_it_is_closed_when_the_drift_is_gone_and_reopened(reporter: Reporter) -> None:
     reporter.report("drift", DRIFTED, **JOB)
     assert reporter.report("drift", QUIET, **JOB).err == "drift issue: closed\n"
     (issue,) = reporter.gitlab.issues.values()
     assert issue["state"] == "closed"
     assert reporter.report("drift", DRIFTED, **JOB).err == "drift issue: reopened\n"
     assert issue["state"] == "opened"
-    # Each change notifies its readers.
+    # Each change notifies the subscribers.
     assert len(reporter.gitlab.notes[f"issues/{issue['iid']}"]) == 2
 
 
@@ -41,7 +41,7 @@ def test_a_failed_check_leaves_it_open(reporter: Reporter) -> None:
     assert DRIFTED.fingerprint in issue["description"]
 
 
-def test_each_environment_has_its_own(reporter: Reporter) -> None:
+def test_each_environment_has_a_separate_issue(reporter: Reporter) -> None:
     reporter.report("drift", DRIFTED, **JOB)
     reporter.report("drift", DRIFTED, environment="staging", **JOB)
     assert len(reporter.gitlab.issues) == 2
@@ -57,7 +57,7 @@ def test_an_issue_whose_answer_was_lost_is_not_opened_twice(reporter: Reporter) 
     assert len(reporter.gitlab.issues) == 1
 
 
-def test_an_issue_that_may_not_be_written_is_an_error(reporter: Reporter) -> None:
+def test_an_issue_that_the_token_cannot_write_is_an_error(reporter: Reporter) -> None:
     reporter.gitlab.script = lambda call: Answer(403, {}) if call.method == "POST" else None
     done = reporter.report("drift", DRIFTED, **JOB)
     assert done.code == 1

@@ -107,7 +107,7 @@ def test_an_issue_whose_answer_was_lost_is_not_opened_twice(reporter: Reporter) 
     assert len(reporter.gitlab.issues) == 1
 
 
-def test_an_issue_that_may_not_be_written_is_an_error(reporter: Reporter) -> None:
+def test_an_issue_that_the_token_cannot_write_is_an_error(reporter: Reporter) -> None:
     reporter.gitlab.script = lambda call: Answer(403, {}) if call.method == "POST" else None
     done = fleet(reporter, result(FAILED))
     assert (done.code, "error[gitlab-forbidden]" in done.err) == (1, True), done.err

@@ -1,4 +1,4 @@
-"""One note for each environment on a merge request, updated in place, of our own user only."""
+"""One note of our own user for each environment on a merge request, updated in place."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def test_the_first_report_writes_a_note_with_the_text_of_github(reporter: Report
     assert text == on_github.replace("this pull request", "this merge request")
 
 
-def test_the_next_report_updates_the_note_wherever_it_stands(reporter: Reporter) -> None:
+def test_the_next_report_updates_the_note_at_any_position(reporter: Reporter) -> None:
     for number in range(7):
         reporter.gitlab.note("merge_requests/3", f"note {number}", MALLORY)
     reporter.report("plan", PLAN)
@@ -61,7 +61,7 @@ def test_each_environment_and_each_kind_has_its_own_note(reporter: Reporter) -> 
     assert result.startswith("<!-- reconcile:result environment=production ")
 
 
-def test_a_note_of_someone_else_is_never_taken_for_ours(reporter: Reporter) -> None:
+def test_a_note_of_another_user_is_never_updated(reporter: Reporter) -> None:
     marker = "<!-- reconcile:plan environment=production digest=sha256:0 -->\nall is well"
     reporter.gitlab.note("merge_requests/3", marker, MALLORY)
     reporter.report("plan", PLAN)
@@ -71,7 +71,7 @@ def test_a_note_of_someone_else_is_never_taken_for_ours(reporter: Reporter) -> N
 
 
 @pytest.mark.parametrize("fault", ["lost", "carried_out", "refused"])
-def test_a_fault_of_a_write_is_looked_up_before_it_is_written_again(
+def test_after_a_failed_write_the_notes_are_read_before_it_is_repeated(
     reporter: Reporter, fault: str
 ) -> None:
     posts = []
@@ -90,7 +90,7 @@ def test_a_fault_of_a_write_is_looked_up_before_it_is_written_again(
     assert len(posts) == (2 if fault == "refused" else 1)
 
 
-def test_a_result_is_noted_on_the_merge_request_that_was_merged(reporter: Reporter) -> None:
+def test_a_result_is_reported_on_the_merged_request(reporter: Reporter) -> None:
     others = [
         {"iid": 8, "state": "merged", "target_branch": "release"},
         {"iid": 9, "state": "opened", "target_branch": "main"},
@@ -124,7 +124,7 @@ def test_a_refused_apply_names_the_variable_that_approves(reporter: Reporter) ->
 
 
 @pytest.mark.parametrize("text", ["", '{"format_version": "1", "kind": "plan", "act'])
-def test_a_file_that_was_cut_off_replaces_the_last_plan(reporter: Reporter, text: str) -> None:
+def test_a_truncated_file_replaces_the_last_plan(reporter: Reporter, text: str) -> None:
     reporter.report("plan", PLAN)
     done = reporter.report("plan", text)
     assert done.code != 0
@@ -141,7 +141,7 @@ def test_a_file_that_was_cut_off_replaces_the_last_plan(reporter: Reporter, text
         ("result", samples.complete_result(PLAN), {"create": 0, "update": 0, "delete": 0}),
     ],
 )
-def test_the_counts_are_saved_for_the_widget_even_where_no_note_can_be_written(
+def test_the_counts_are_saved_for_the_widget_even_if_no_note_can_be_written(
     reporter: Reporter, kind: str, document: Plan, counts: dict[str, int] | None
 ) -> None:
     file = reporter.folder / "terraform.json"
@@ -187,7 +187,7 @@ def test_no_line_of_a_note_is_a_quick_action(reporter: Reporter) -> None:
         ({"CI_MERGE_REQUEST_IID": "3/../4"}, 3, "must be the number of the merge request"),
     ],
 )
-def test_what_is_wrong_with_the_job_is_an_error_with_a_hint(
+def test_an_invalid_job_environment_is_an_error_with_a_hint(
     reporter: Reporter, variables: dict[str, str], code: int, message: str
 ) -> None:
     done = reporter.report("plan", PLAN, **variables)
@@ -197,7 +197,9 @@ def test_what_is_wrong_with_the_job_is_an_error_with_a_hint(
     assert reporter.gitlab.writes == []
 
 
-def test_without_a_token_the_hint_says_that_the_job_token_cannot_do_it(reporter: Reporter) -> None:
+def test_without_a_token_the_hint_explains_that_the_job_token_is_not_sufficient(
+    reporter: Reporter,
+) -> None:
     done = reporter.report("plan", PLAN, GITLAB_TOKEN="")
     assert "hint: create a project access token with the scope `api`" in done.err
     assert "CI_JOB_TOKEN cannot write notes" in " ".join(done.err.split())
