@@ -65,6 +65,7 @@ class Session:
     known_organisation: str | None = None
     ledger: str = "fresh"
     commit: str | None = None
+    uncommitted: bool = False
     parallelism: int = 10
     require_secrets: bool = False
     undo: "UndoRevision | None" = None
@@ -362,7 +363,7 @@ def _make_plan(
     diagnostics = session.diagnostics
     if incremental is not None:
         diagnostics += tuple(incremental.diagnostics())
-    return make_plan(
+    planned = make_plan(
         desired=session.desired,
         observed=observed,
         last_applied=session.last_applied,
@@ -374,6 +375,7 @@ def _make_plan(
         run=session.undo.run if session.undo else None,
         audit=audit,
     )
+    return replace(planned, uncommitted=True) if session.uncommitted else planned
 
 
 def timestamp(moment: datetime) -> str:

@@ -82,8 +82,9 @@ class FolderSource:
     def __init__(self, invocation: Invocation, reading: ReadingOptions) -> None:
         environment = invocation.environment or settings.from_environment()
         repository = repository_of(invocation, environment)
-        commit = environment.commit or git.head(repository)
-        self.environment = replace(environment, commit=commit)
+        found = git.checked_out(repository)
+        commit = environment.commit or found.commit
+        self.environment = replace(environment, commit=commit, uncommitted=found.has_changes)
         checkout = checkout_of(invocation, environment)
         self._loaded, self._desired = read_files(
             invocation,

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Settings from the environment, read once; printing them reveals no secret."""
+    """Settings from the environment, read once; printing them reveals no secret.
+
+    `uncommitted` is set where the files are read: they differ from the commit.
+    """
 
     environment: Mapping[str, str] = field(repr=False)
     base_url: str | None = None
@@ -35,6 +38,7 @@ class Settings:
     ledger_url: "Redacted | None" = None
     ledger_pepper: "Redacted | None" = None
     commit: str | None = None
+    uncommitted: bool = False
 
     @property
     def on_github(self) -> bool:

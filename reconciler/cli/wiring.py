@@ -291,6 +291,7 @@ async def _open(
             known_organisation=known_organisation(snapshot),
             ledger=snapshot.state,
             commit=environment.commit,
+            uncommitted=environment.uncommitted,
             parallelism=reading.parallelism,
             require_secrets=reading.require_secrets,
             undo=desired_input.undo,

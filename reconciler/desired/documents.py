@@ -20,7 +20,7 @@ from reconciler.domain.identifiers import SLUG
 from reconciler.domain.integration import Integration
 
 INTEGRATIONS, ACCESS, ENVIRONMENTS = "integrations", "access", "environments"
-_FOLDERS = (INTEGRATIONS, ACCESS, ENVIRONMENTS)
+FOLDERS = (INTEGRATIONS, ACCESS, ENVIRONMENTS)
 SCHEMA_FILE = "schema.json"
 """JSON Schema of integrations, which `init` writes and editors read."""
 SCHEMAS_FOLDER = "schemas"
@@ -48,7 +48,7 @@ _MAX_STRAYS = 10
 
 def is_in_layout(path: str) -> bool:
     """Return whether a path is reconcile.yaml, a folder of the layout, or inside such a folder."""
-    return path == CONFIG_FILE or path.partition("/")[0] in _FOLDERS
+    return path == CONFIG_FILE or path.partition("/")[0] in FOLDERS
 
 
 def blocked_folders(source: FileSource, paths: Collection[str]) -> dict[str, UnreadableFile]:
@@ -60,7 +60,7 @@ def blocked_folders(source: FileSource, paths: Collection[str]) -> dict[str, Unr
     # A folder without permission and a link to a folder are listed as if they were files.
     overlays = [p for p in paths if p.startswith(ENVIRONMENTS + "/") and p.count("/") == 1]
     blocked = {}
-    for path in (*_FOLDERS, *overlays):
+    for path in (*FOLDERS, *overlays):
         if path not in paths and not source.has_file(path):
             continue
         try:
@@ -171,12 +171,12 @@ class Documents:
         is_other_folder = not self._source.has_file(CONFIG_FILE)
         for path in self._paths:
             folder, _, rest = path.partition("/")
-            is_read = folder in _FOLDERS and (folder != ENVIRONMENTS or "/" in rest)
+            is_read = folder in FOLDERS and (folder != ENVIRONMENTS or "/" in rest)
             if is_read or path in self._blocked or path in _TOP_LEVEL_FILES:
                 continue
             # For example `integration/`, whose files would be ignored silently.
-            near = did_you_mean(folder, _FOLDERS) if rest and folder not in _FOLDERS else ""
-            if rest and not near and folder not in _FOLDERS:
+            near = did_you_mean(folder, FOLDERS) if rest and folder not in FOLDERS else ""
+            if rest and not near and folder not in FOLDERS:
                 continue
             if is_other_folder and not _rename_hint(path):
                 continue
@@ -190,7 +190,7 @@ class Documents:
         found = [
             path
             for path in self._source.other_files()
-            if path.partition("/")[0] in _FOLDERS
+            if path.partition("/")[0] in FOLDERS
             and path not in self._blocked
             and not _DOCUMENTATION.fullmatch(path.rpartition("/")[2])
         ]

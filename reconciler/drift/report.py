@@ -35,7 +35,7 @@ _SHARED_KEYS = (
     "diagnostics",
 )
 """Keys that a report shares with its plan."""
-_OPTIONAL_KEYS = ("policies", "costs", "opens_at", "soaked_at")
+_OPTIONAL_KEYS = ("policies", "costs", "opens_at", "soaked_at", "uncommitted_changes")
 """Keys that a report has if its plan has them."""
 
 

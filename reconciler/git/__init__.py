@@ -7,8 +7,10 @@ form of a repository.
 
 from reconciler.git.repository import (
     CheckedOutFiles,
+    Checkout,
     GitError,
     Repository,
+    checked_out,
     head,
     left_out,
     not_checked_out,
@@ -16,8 +18,10 @@ from reconciler.git.repository import (
 
 __all__ = [
     "CheckedOutFiles",
+    "Checkout",
     "GitError",
     "Repository",
+    "checked_out",
     "head",
     "left_out",
     "not_checked_out",

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from reconciler.desired.config import CONFIG_FILE
-from reconciler.desired.documents import is_in_layout
+from reconciler.desired.documents import FOLDERS, is_in_layout
 from reconciler.desired.source import MAX_FILE, FileSource, UnreadableFile, is_yaml
 from reconciler.errors import ReconcilerError
 from reconciler.frozen_dataclass import dataclass
@@ -125,6 +125,63 @@ class Repository:
         if not message:
             return None
         raise _failure(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """Checked-out commit; `has_changes` if YAML files of the folder differ from it."""
+
+    commit: str | None = None
+    has_changes: bool = False
+
+
+_STATUS = (
+    "status",
+    "--porcelain=v2",
+    "-z",
+    "--branch",
+    "--no-ahead-behind",
+    "--no-renames",
+    "--untracked-files=all",
+    "--ignored=traditional",
+    "--",
+)
+# Relative to the folder; a file or folder whose name begins with a dot is not read.
+_HIDDEN = (":(exclude,glob)**/.*", ":(exclude,glob)**/.*/**")
+_READ_PATHS = (CONFIG_FILE, *FOLDERS, *_HIDDEN)
+
+
+def checked_out(repository: Repository) -> Checkout:
+    """Return the checked-out commit, and whether it has the files as they are.
+
+    One process finds both. Ignored and untracked files count, because they declare integrations.
+    """
+    # Looked up first, because starting git takes milliseconds even if there is no repository.
+    if not repository.exists:
+        return Checkout()
+    try:
+        listing = repository.run(*_STATUS, *_READ_PATHS) or b""
+    except GitError:
+        # A partial clone can lack what a comparison needs.
+        return Checkout(head(repository))
+    lines = split_listing(listing)
+    commit = next((x.removeprefix(_HEAD) for x in lines if x.startswith(_HEAD)), "")
+    if not commit or commit == "(initial)":
+        return Checkout()
+    return Checkout(commit, any(_declares(line) for line in lines))
+
+
+_HEAD = "# branch.oid "
+
+
+def _declares(line: str) -> bool:
+    """Return whether a line of `git status` is about files that are read."""
+    kind, _, rest = line.partition(" ")
+    if kind == "#":
+        return False
+    # `S` marks a submodule, and a slash at the end a repository that is no submodule.
+    is_submodule = kind not in {"?", "!"} and rest.partition(" ")[2].startswith("S")
+    return is_submodule or line.endswith("/") or is_yaml(line)
 
 
 def head(repository: Repository) -> str | None:

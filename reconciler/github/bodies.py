@@ -25,7 +25,7 @@ from reconciler.views.escape import visible
 from reconciler.views.findings import findings_of, lines_of
 from reconciler.views.length_budget import fit
 from reconciler.views.markdown import code, fence
-from reconciler.views.phrases import BLOCKED_HERE, LIFTS_BY_MERGING, MORE
+from reconciler.views.phrases import BLOCKED_HERE, LIFTS_BY_MERGING, MORE, UNCOMMITTED
 from reconciler.views.render_options import Publication, RenderOptions
 from reconciler.views.sections import CommandContext, once_accepted
 
@@ -341,13 +341,13 @@ def _shown_name(context: ReportContext) -> str:
 
 def _last_line(document: Document, context: ReportContext) -> str:
     parts = [f"environment {code(visible(context.environment, limit=255))}"]
-    commit = None
+    commit, note = None, ""
     if isinstance(document, Plan):
-        commit = document.commit
+        commit, note = document.commit, UNCOMMITTED if document.uncommitted else ""
     elif isinstance(document, DriftReport):
-        commit = document.plan.commit
+        commit, note = document.plan.commit, UNCOMMITTED if document.plan.uncommitted else ""
     if commit is not None:
-        parts.append(f"commit {code(visible(commit[:12]))}")
+        parts.append(f"commit {code(visible(commit[:12]))}{note}")
     # A plan without actions needs no approval, so it does not expire.
     if isinstance(document, Plan) and document.actions and context.plan_age_hours is not None:
         parts.append(f"valid until {_duration(context.plan_age_hours)} after the merge")

@@ -167,7 +167,7 @@ def last_applied_from_rows(
             mask_agreed=bool(row["mask_agreed"]),
         )
     unsettled = _unsettled(intents)
-    commits = {row["run"]: commit_of(row["facts"]) for row in runs}
+    commits = {row["run"]: _declaring_commit(row["facts"]) for row in runs}
     known = {}
     for row in declared:
         known[row["slug"]] = LastApplied(
@@ -213,6 +213,11 @@ def commit_of(facts: str) -> str | None:
     """Return the commit in the stored facts of a run."""
     commit = parse_document(facts).get("commit")
     return commit if isinstance(commit, str) else None
+
+
+def _declaring_commit(facts: str) -> str | None:
+    """Return the commit whose files a run applied, None if the files had other changes."""
+    return None if parse_document(facts).get("uncommitted_changes") else commit_of(facts)
 
 
 def commits_of(facts: Iterable[str]) -> tuple[str, ...]:

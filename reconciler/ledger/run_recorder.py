@@ -200,6 +200,8 @@ class Recorder:
             ]
         if self._facts.shard is None:
             del facts["shard"]
+        if plan.uncommitted:
+            facts["uncommitted_changes"] = True
         return facts | {
             "commit": self._facts.commit or plan.commit,
             "tool": f"reconcile {__version__}",

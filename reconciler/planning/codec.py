@@ -126,6 +126,7 @@ def build_plan(document: ComparisonDocument, actions: Sequence[ActionDocument]) 
         created_at=document["created_at"],
         desired_digest=document["desired_digest"],
         commit=document["commit"],
+        uncommitted=document.get("uncommitted_changes", False),
         actions=tuple(_action(item) for item in actions),
         # The only count that cannot be computed again: integrations in sync are not listed.
         no_op=document["summary"]["no_op"],

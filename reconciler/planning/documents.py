@@ -246,6 +246,8 @@ class ComparisonDocument(TypedDict):
     costs: NotRequired[CostsDocument]
     opens_at: NotRequired[Time]
     soaked_at: NotRequired[Time]
+    # Only if the files differed from the commit.
+    uncommitted_changes: NotRequired[StrictBool]
 
 
 class UndoneRunDocument(TypedDict):

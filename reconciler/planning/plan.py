@@ -189,7 +189,8 @@ class Plan:
     approved after it was made: its age counts from then. `soaked_at` is when the source of the
     promotion may have had the content long enough. `opens_at` is when the plan can be applied, if
     the windows or the freeze of the target did not allow it when it was made. `options` are the
-    words of the command line that determined its content. `costs` is set if it changes a budget or
+    words of the command line that determined its content. `uncommitted` states that the files
+    differed from the commit. `costs` is set if it changes a budget or
     a price. `policies` are the verdicts of the target's policies, in their order; a plan without
     actions is not judged.
     """
@@ -200,6 +201,7 @@ class Plan:
     actions: tuple[Action, ...] = ()
     no_op: int = 0
     commit: str | None = None
+    uncommitted: bool = False
     unverified: tuple[Unverified, ...] = ()
     undeclared: tuple[Undeclared, ...] = ()
     unmanaged: tuple[str, ...] = ()
@@ -319,6 +321,8 @@ class Plan:
             "forgotten": list(self.forgotten),
             "diagnostics": [item.as_json() for item in self.diagnostics],
         }
+        if self.uncommitted:
+            document["uncommitted_changes"] = True
         # Without unverified secrets, both digests are equal, so the key is not needed.
         if self.unverified:
             document["unverified_digest"] = self.unverified_digest

@@ -65,6 +65,7 @@ class DriftOutline:
     header: str
     fingerprint: str
     commit: str
+    commit_note: str
     in_sync: bool
     summary: str
     counts: tuple[tuple[str, int], ...]
@@ -107,6 +108,7 @@ def of_report(
         header=header_of(report.target, ledger=ledger),
         fingerprint=report.fingerprint,
         commit=visible(report.plan.commit or ""),
+        commit_note=phrases.UNCOMMITTED if report.plan.uncommitted else "",
         in_sync=report.in_sync,
         summary=summary_of(report),
         counts=tuple(_counts(report)),

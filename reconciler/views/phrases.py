@@ -298,6 +298,7 @@ NOT_RECORDED = "The ledger does not contain the complete run:"
 LEDGER_END = "End of the ledger, to store elsewhere"
 UNVERIFIED_HERE = "Unverified secrets ({}): not known to be in sync."
 
+UNCOMMITTED = " with uncommitted changes"
 NEXT_APPLY = "To apply this plan, run:"
 ONCE = "Once {}, {}{}"
 NEXT_UNDO = "To apply this undo, run the saved plan:"

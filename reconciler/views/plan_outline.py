@@ -155,6 +155,7 @@ class PlanOutline:
     header: str
     digest: str
     commit: str
+    commit_note: str
     warning: str
     summary: str
     policies: tuple[str, ...]
@@ -203,6 +204,7 @@ def of_plan(
         header=header_of(plan.target, ledger=ledger),
         digest=plan.digest,
         commit=visible(plan.commit or ""),
+        commit_note=phrases.UNCOMMITTED if plan.uncommitted else "",
         warning=phrases.UNDO_WARNING if plan.run is not None else "",
         summary=_summary(plan),
         policies=policies_line(plan),

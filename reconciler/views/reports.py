@@ -137,13 +137,18 @@ def _row(run: PublicRun) -> tuple[str, ...]:
             # Date, hour and minute of an ISO 8601 timestamp.
             str(run["started_at"])[:16].replace("T", " "),
             str(run.get("actor") or "-"),
-            pull_request + str(run.get("commit") or "-")[:9],
+            pull_request + str(run.get("commit") or "-")[:9] + _changed(run),
             _result(run),
         )
     )
     # A slug is copied into commands, so it is never truncated.
     slugs = [visible(slug, limit=None) for slug in slugs_of(run)]
     return (*cells, named(slugs, limit=_SLUGS_NAMED) if slugs else "-")
+
+
+def _changed(run: PublicRun) -> str:
+    """Return the mark of files that differed from their commit, which the notes explain."""
+    return "+" if run.get("uncommitted_changes") else ""
 
 
 def slugs_of(run: PublicRun) -> list[str]:
@@ -170,6 +175,8 @@ def _went_well(run: PublicRun) -> bool:
 def _notes(run: PublicRun) -> Iterable[str]:
     if run.get("undoes"):
         yield f"undoes run {visible(str(run['undoes']))}"
+    if run.get("uncommitted_changes"):
+        yield "the files had uncommitted changes"
     # An interrupted run can have hundreds of actions with one reason; `history RUN` lists them all.
     same: dict[tuple[str, str, str], list[str]] = {}
     for outcome in run["outcomes"]:

@@ -182,7 +182,8 @@ def _origins(run: PublicRun, *, verbose: bool = False) -> Iterator[str]:
     yield f"by {visible(str(run.get('actor') or 'unknown'))}"
     if run.get("commit"):
         commit = str(run["commit"])
-        yield f"commit {visible(commit if verbose else commit[:9])}"
+        note = phrases.UNCOMMITTED if run.get("uncommitted_changes") else ""
+        yield f"commit {visible(commit if verbose else commit[:9])}{note}"
     if run.get("pull_request"):
         yield f"pull request #{visible(str(run['pull_request']))}"
     # GitHub names the same person for both when a run needs no approval.

@@ -58,7 +58,7 @@ def plan(value: Plan, options: RenderOptions, *, in_progress: bool = False) -> s
         page.line(f"{shown.title} {shown.run}")
     # Without an action there is nothing to approve by a digest.
     if shown.actions or options.verbose:
-        _identity(page, "digest", shown.digest, shown.commit, options)
+        _identity(page, "digest", shown.digest, shown.commit, options, note=shown.commit_note)
     if shown.warning:
         page.line((f"warning: {shown.warning}", "yellow"))
     if shown.actions or shown.findings or options.verbose:
@@ -140,7 +140,9 @@ def drift(value: "DriftReport", options: RenderOptions) -> str:
     page = TextLayout(width=options.width, color=options.color)
     page.line(shown.header)
     if not shown.in_sync or options.verbose:
-        _identity(page, "fingerprint", shown.fingerprint, shown.commit, options)
+        _identity(
+            page, "fingerprint", shown.fingerprint, shown.commit, options, note=shown.commit_note
+        )
     page.blank()
     page.line((shown.summary, "bold green" if shown.in_sync else "bold"))
     for text in shown.costs:
@@ -175,15 +177,21 @@ def drift(value: "DriftReport", options: RenderOptions) -> str:
 
 
 def _identity(
-    page: TextLayout, name: str, digest: str, commit: str, options: RenderOptions
+    page: TextLayout,
+    name: str,
+    digest: str,
+    commit: str,
+    options: RenderOptions,
+    *,
+    note: str = "",
 ) -> None:
-    """Add the digest and the commit; all digits only if requested."""
+    """Add the digest and the commit with its note; all digits only if requested."""
     if options.verbose:
         page.whole(f"{name}: {digest}")
         if commit:
-            page.whole(f"commit: {commit}")
+            page.whole(f"commit: {commit}{note}")
         return
-    short = f" · commit: {commit[:DIGITS]}" if commit else ""
+    short = f" · commit: {commit[:DIGITS]}{note}" if commit else ""
     page.line(f"{name}: {first_digits(digest)}{short}")
 
 

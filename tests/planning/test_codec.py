@@ -59,6 +59,7 @@ FULL = Plan(
     ),
     no_op=3,
     commit="0a1b2c3",
+    uncommitted=True,
     unverified=(Unverified("old", "key", "env:SECRET_NEW"),),
     undeclared=(Undeclared("old", "description"),),
     unmanaged=("stranger",),

@@ -22,7 +22,7 @@ from reconciler.planning.actions import Action, ChangeOrigin
 from reconciler.views.escape import visible
 from reconciler.views.findings import findings_of, severities_of
 from reconciler.views.html import palette
-from reconciler.views.phrases import findings_title
+from reconciler.views.phrases import UNCOMMITTED, findings_title
 from reconciler.views.templating import Templates
 
 MAX_RUNS: Final = 100
@@ -193,7 +193,8 @@ def _facts(run: Run) -> list[str]:
     if run.get("actor"):
         facts.append(f"by {run['actor']}")
     if run.get("commit"):
-        facts.append(f"commit {str(run['commit'])[:12]}")
+        note = UNCOMMITTED if run.get("uncommitted_changes") else ""
+        facts.append(f"commit {str(run['commit'])[:12]}{note}")
     if run.get("pull_request"):
         facts.append(f"pull request {run['pull_request']}")
     if not run.get("finished_at"):
