@@ -85,6 +85,12 @@ class Job:
         return candidate if candidate and _COMMIT.fullmatch(candidate) else None
 
     @property
+    def planned_head(self) -> str | None:
+        """Return the head of the pull request when the event happened, None if it names none."""
+        head = _value_at(self.event, *_HEADS[0])
+        return head if head and _COMMIT.fullmatch(head) else None
+
+    @property
     def merged_commit(self) -> str | None:
         """Return the commit that a push brought to a branch, or that a dispatched job works on."""
         pushed = self.event.get("after")

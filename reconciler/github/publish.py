@@ -39,7 +39,7 @@ from reconciler.github.comment import GitHubComments, upsert
 from reconciler.github.inputs import NO_EXTRAS, Document, Extras, FailedCommand, FleetReport
 from reconciler.github.issue import ISSUE_NAMES, GitHubIssues, report_drift
 from reconciler.github.job import Job
-from reconciler.github.pull_request import merged_with
+from reconciler.github.pull_request import merged_with, newer_head
 from reconciler.planning.plan import Plan
 
 _MAY_COMMENT = "pull-requests: write"
@@ -101,9 +101,36 @@ async def publish(
         return Published(_NO_PULL_REQUEST)
     async with connect(job) as github:
         number = await _pull_request_number(github, job) if has_request else None
+        before = Published("")
+        stale = await _stale_plan(github, job, number, kind=kind, extras=extras)
+        if stale is not None:
+            before = Published(f"comment on #{number}: not replaced", (stale,))
+            number = None
         return await _write_all(
-            _parts(github, job, document, number=number, kind=kind, context=context, extras=extras)
+            _parts(github, job, document, number=number, kind=kind, context=context, extras=extras),
+            before,
         )
+
+
+async def _stale_plan(
+    github: GitHub, job: Job, number: int | None, *, kind: ReportKind, extras: Extras
+) -> Diagnostic | None:
+    """Return a warning if commits were pushed to the pull request after the planned one.
+
+    The comment would show the older plan as the one that merging applies.
+    """
+    # On a comment, the event names no commit; the option names the planned one.
+    planned = job.planned_head or extras.commit
+    if kind is not ReportKind.PLAN or number is None or planned is None:
+        return None
+    head = await newer_head(github, number, planned=planned)
+    if head is None:
+        return None
+    summary = (
+        f"the plan is of commit {planned}, but the head of #{number} is {head}; the comment was "
+        "not replaced"
+    )
+    return warning("stale-plan", summary, hint="run the plan of the newest commit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +179,13 @@ def _parts(
         )
 
 
-async def _write_all(parts: Iterable[_Part]) -> Published:
-    """Write every part, also after one has failed; then raise the first error, if any."""
-    sentences: list[str] = []
-    warnings: list[Diagnostic] = []
+async def _write_all(parts: Iterable[_Part], before: Published) -> Published:
+    """Write every part, also after one has failed; then raise the first error, if any.
+
+    The result also contains what was reported `before`.
+    """
+    sentences = [before.sentence] if before.sentence else []
+    warnings = [*before.warnings]
     errors: list[GitHubError] = []
     for part in parts:
         try:

@@ -9,7 +9,10 @@ from urllib.parse import quote
 
 from reconciler.frozen_dataclass import dataclass
 from reconciler.github.answers import required_number, required_text, text_at
-from reconciler.github.client import GitHub, GitHubNotFound, JsonObject
+from reconciler.github.client import GitHub, GitHubError, GitHubNotFound, JsonObject
+
+_MAX_COMMITS = 250
+"""Maximum number of commits that GitHub lists for a pull request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,22 @@ async def merged_with(
     ]
     # False sorts first, and the sort is stable.
     return sorted(merged, key=lambda item: item.get("merge_commit_sha") != commit)
+
+
+async def newer_head(github: GitHub, number: int, *, planned: str) -> str | None:
+    """Return the head of a pull request if it is another commit than the one that was planned.
+
+    None also if that is unknown, for example to a token that cannot read pull requests.
+    """
+    try:
+        commits = await github.pages(f"/repos/{github.repository}/pulls/{number}/commits")
+    except GitHubError:
+        return None
+    # GitHub lists the head last, but not more commits than these.
+    if not commits or len(commits) >= _MAX_COMMITS:
+        return None
+    head = text_at(commits[-1], "sha")
+    return None if head == planned else head
 
 
 async def _create_commit(github: GitHub, proposal: Proposal) -> str:

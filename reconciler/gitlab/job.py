@@ -23,7 +23,10 @@ _HOW_TO_SET = (
 
 @dataclass(frozen=True, slots=True)
 class GitLabJob:
-    """A job; `commit` and `branch` are those of its pipeline."""
+    """A job; `commit` and `branch` are those of its pipeline.
+
+    `planned_head` is the last commit of the merge request when the pipeline was created.
+    """
 
     api_url: str
     project: str
@@ -34,6 +37,7 @@ class GitLabJob:
     run_url: str | None = None
     new_pipeline_url: str | None = None
     actor: str | None = None
+    planned_head: str | None = None
 
     @property
     def merged_commit(self) -> str | None:
@@ -63,6 +67,8 @@ def gitlab_job_of(environment: Mapping[str, str]) -> GitLabJob:
     request, commit = text("CI_MERGE_REQUEST_IID"), text("CI_COMMIT_SHA")
     if request is not None and not _NUMBER.fullmatch(request):
         raise _invalid("CI_MERGE_REQUEST_IID", "must be the number of the merge request")
+    # A pipeline for merged results runs on another commit, which merges the head.
+    head = text("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or commit
     home = page("CI_PROJECT_URL")
     return GitLabJob(
         api_url=api_url,
@@ -75,6 +81,7 @@ def gitlab_job_of(environment: Mapping[str, str]) -> GitLabJob:
         run_url=page("CI_PIPELINE_URL"),
         new_pipeline_url=f"{home}/-/pipelines/new" if home else None,
         actor=text("GITLAB_USER_LOGIN"),
+        planned_head=head if head and is_commit(head) else None,
     )
 
 

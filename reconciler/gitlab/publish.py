@@ -13,9 +13,10 @@ from reconciler.github.bodies import Marker, ReportContext, ReportKind, Terms, m
 from reconciler.github.comment import upsert
 from reconciler.github.inputs import Document, FailedCommand, FleetReport
 from reconciler.github.issue import ISSUE_NAMES, LABEL, Issue, report_drift
+from reconciler.github.job import is_commit
 from reconciler.github.rest import JsonObject, RestError
 from reconciler.gitlab.approved_plan import merged_with
-from reconciler.gitlab.client import GitLab, GitLabUnreachable, required_id
+from reconciler.gitlab.client import GitLab, GitLabError, GitLabUnreachable, required_id
 from reconciler.gitlab.job import GitLabJob
 
 TERMS = Terms(
@@ -48,6 +49,13 @@ async def publish(
         number = await _merge_request(gitlab, job, kind)
         if number is None:
             return "no merge request to write a note on"
+        newer = await _newer_head(gitlab, job, number) if kind is ReportKind.PLAN else None
+        if newer is not None:
+            # The note would show the older plan as the one that merging applies.
+            return (
+                f"note on !{number}: not replaced, because the plan is of commit "
+                f"{job.planned_head}, but the last commit of !{number} is {newer}"
+            )
         # If there was nothing to apply, no note is needed, but that of a failure is replaced.
         has_nothing_to_say = (
             isinstance(document, ApplyResult) and not document.outcomes and document.is_recorded
@@ -71,6 +79,23 @@ async def _merge_request(gitlab: GitLab, job: GitLabJob, kind: ReportKind) -> in
     return required_id(merged[0], "iid") if merged else None
 
 
+async def _newer_head(gitlab: GitLab, job: GitLabJob, number: int) -> str | None:
+    """Return the last commit of a merge request if it is another one than was planned.
+
+    None also if that is unknown.
+    """
+    if job.planned_head is None:
+        return None
+    try:
+        request = await gitlab.get(f"{gitlab.path}/merge_requests/{number}")
+    except GitLabError:
+        return None
+    head = request.get("sha")
+    if not isinstance(head, str) or not is_commit(head):
+        return None
+    return None if head == job.planned_head else head
+
+
 @dataclass(frozen=True, slots=True)
 class GitLabNotes:
     """Notes on a merge request; see `reconciler.github.comment.StickyComments`."""
@@ -88,9 +113,8 @@ class GitLabNotes:
         user = await self.gitlab.user_id()
         # The oldest one, so that two jobs that wrote at the same time later update the same note.
         for note in await self.gitlab.pages(f"{self._path}?sort=asc&order_by=created_at"):
-            author, body = note.get("author"), note.get("body")
-            is_own = isinstance(author, dict) and author.get("id") == user
-            if is_own and isinstance(body, str) and marker.matches(body):
+            body = note.get("body")
+            if _author_of(note) == user and isinstance(body, str) and marker.matches(body):
                 return note
         return None
 
@@ -120,11 +144,19 @@ class GitLabIssues:
         return GitLabUnreachable
 
     async def labelled(self) -> list[Issue]:
-        """Return all issues with the label, open and closed."""
-        return [
-            Issue(required_id(item, "iid"), item.get("state") == "opened", item["description"])
+        """Return all issues with the label that the token's user has opened, also closed ones."""
+        labelled = [
+            item
             for item in await self.gitlab.pages(f"{self._path}?scope=all&labels={LABEL}")
             if LABEL in (item.get("labels") or []) and isinstance(item.get("description"), str)
+        ]
+        # Guests can also open an issue with this label, and could then edit or close the report.
+        user = await self.gitlab.user_id() if labelled else None
+        return [
+            Issue(required_id(item, "iid"), item.get("state") == "opened", item["description"])
+            for item in labelled
+            # GitLab names the author of every issue.
+            if _author_of(item) in {None, user}
         ]
 
     async def create(self, title: str, body: str) -> None:
@@ -151,3 +183,10 @@ class GitLabIssues:
     @property
     def _path(self) -> str:
         return f"{self.gitlab.path}/issues"
+
+
+def _author_of(item: JsonObject) -> int | None:
+    """Return the id of the author of a note or an issue, None if there is none."""
+    author = item.get("author")
+    number = author.get("id") if isinstance(author, dict) else None
+    return number if isinstance(number, int) else None

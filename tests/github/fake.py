@@ -59,6 +59,7 @@ class FakeGitHub:
     comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     issues: dict[int, dict[str, Any]] = field(default_factory=dict)
     pulls: dict[int, dict[str, Any]] = field(default_factory=dict)
+    pull_commits: dict[int, list[str]] = field(default_factory=dict)
     merged_by_commit: dict[str, list[int]] = field(default_factory=dict)
     history: list[str] = field(default_factory=list)
     runs: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -206,6 +207,11 @@ def _pulls_of(self: FakeGitHub, call: Call, _author: Author, sha: str) -> Answer
 
 def _pull(self: FakeGitHub, _call: Call, _author: Author, number: str) -> Answer:
     return Answer(body=self.pulls[int(number)])
+
+
+def _commits_of_pull(self: FakeGitHub, call: Call, _author: Author, number: str) -> Answer:
+    commits = self.pull_commits.get(int(number))
+    return Answer(404, {}) if commits is None else self.page(call, [{"sha": c} for c in commits])
 
 
 def _compare(self: FakeGitHub, call: Call, _author: Author, base: str, head: str) -> Answer:
@@ -368,6 +374,7 @@ _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("PATCH", r"/issues/(\d+)", _patch_issue),
     ("GET", r"/commits/([0-9a-f]+)/pulls", _pulls_of),
     ("GET", r"/pulls/(\d+)", _pull),
+    ("GET", r"/pulls/(\d+)/commits", _commits_of_pull),
     ("GET", r"/pulls", _list_pulls),
     ("POST", r"/pulls", _post_pull),
     ("PATCH", r"/pulls/(\d+)", _patch_pull),

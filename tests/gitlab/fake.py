@@ -34,6 +34,7 @@ class FakeGitLab:
     jobs: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     artifacts: dict[tuple[int, str], bytes] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
+    requests: dict[int, dict[str, Any]] = field(default_factory=dict)
     parents: dict[str, list[str]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     script: Callable[[Call], Answer | None] = lambda _call: None
@@ -121,11 +122,12 @@ def _list_issues(self: FakeGitLab, call: Call, _author: Author) -> Answer:
     return self.page(call, found[::-1])
 
 
-def _post_issue(self: FakeGitLab, call: Call, _author: Author) -> Answer:
+def _post_issue(self: FakeGitLab, call: Call, author: Author) -> Answer:
     number = self.new_id()
     body = dict(call.body)
     labels = body.pop("labels").split(",")
-    self.issues[number] = {"iid": number, "state": "opened", "labels": labels, **body}
+    made = {"iid": number, "state": "opened", "labels": labels, "author": author}
+    self.issues[number] = made | body
     return Answer(201, self.issues[number])
 
 
@@ -153,6 +155,11 @@ def _branch(self: FakeGitLab, _call: Call, _author: Author, name: str) -> Answer
     return Answer(404, {}) if tip is None else Answer(200, {"name": name, "commit": {"id": tip}})
 
 
+def _request(self: FakeGitLab, _call: Call, _author: Author, number: str) -> Answer:
+    request = self.requests.get(int(number))
+    return Answer(404, {}) if request is None else Answer(200, request)
+
+
 def _pipelines(self: FakeGitLab, call: Call, _author: Author, number: str) -> Answer:
     return self.page(call, self.pipelines.get(int(number), []))
 
@@ -176,6 +183,7 @@ _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
     ("GET", r"/repository/commits/([0-9a-f]+)/merge_requests", _merged_with),
     ("GET", r"/repository/commits/([0-9a-f]+)", _commit),
     ("GET", r"/repository/branches/(.+)", _branch),
+    ("GET", r"/merge_requests/(\d+)", _request),
     ("GET", r"/merge_requests/(\d+)/pipelines", _pipelines),
     ("GET", r"/pipelines/(\d+)/jobs", _jobs),
     ("GET", r"/jobs/(\d+)/artifacts/(.+)", _artifact),

@@ -2,6 +2,7 @@
 
 from tests.github.fake import Answer, Call
 from tests.github.reporting import failure
+from tests.gitlab.fake import MALLORY
 from tests.gitlab.reporting import DEFAULT_BRANCH, Reporter
 from tests.views import drift_samples
 
@@ -62,3 +63,14 @@ def test_an_issue_that_the_token_cannot_write_is_an_error(reporter: Reporter) ->
     done = reporter.report("drift", DRIFTED, **JOB)
     assert done.code == 1
     assert "error[gitlab-forbidden]" in done.err
+
+
+def test_an_issue_of_somebody_else_is_never_taken_for_ours(reporter: Reporter) -> None:
+    reporter.report("drift", DRIFTED, **JOB)
+    (ours,) = reporter.gitlab.issues.values()
+    forged = {**ours, "iid": 9_000, "author": MALLORY}
+    reporter.gitlab.issues[9_000] = dict(forged)
+    assert reporter.report("drift", QUIET, **JOB).err == "drift issue: closed\n"
+    assert (ours["state"], reporter.gitlab.issues[9_000]) == ("closed", forged)
+    assert reporter.report("drift", DRIFTED, **JOB).err == "drift issue: reopened\n"
+    assert reporter.gitlab.issues[9_000] == forged

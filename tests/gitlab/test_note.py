@@ -231,3 +231,20 @@ def test_one_kind_of_report_must_be_chosen(reporter: Reporter) -> None:
     done = reporter.run("report", "gitlab", "--environment", "production")
     assert done.code == 3
     assert "pass exactly one of --plan, --result, --drift and --fleet-result" in done.err
+
+
+def test_a_job_that_is_run_again_does_not_replace_the_newer_note(reporter: Reporter) -> None:
+    newest, merged = "b" * 40, "c" * 40
+    reporter.gitlab.requests[3] = {"iid": 3, "sha": newest}
+    # A pipeline for merged results runs on a commit that merges the head.
+    variables = {"CI_COMMIT_SHA": merged, "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": newest}
+    assert reporter.report("plan", PLAN, **variables).err == "note on !3: written\n"
+    before = reporter.notes()
+    for document in (OTHER, failure(1)):
+        done = reporter.report(
+            "plan", document, CI_MERGE_REQUEST_SOURCE_BRANCH_SHA="", CI_COMMIT_SHA=SHA
+        )
+        assert done.err.startswith("note on !3: not replaced, because the plan is of commit aaaa")
+        assert f"the last commit of !3 is {newest}" in done.err
+    assert reporter.notes() == before
+    assert reporter.report("plan", OTHER, CI_COMMIT_SHA=newest).err == "note on !3: updated\n"
