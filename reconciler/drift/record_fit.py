@@ -77,7 +77,8 @@ class Question:
         ids = set(subject.remembered.identities)
         if subject.observed is not None and subject.observed.id is not None:
             ids.add(subject.observed.id)
-        return frozenset({self.slug, *ids})
+        # Letters of a UUID have no case, and those of a slug do.
+        return frozenset({self.slug, *(identity.lower() for identity in ids)})
 
     @property
     def created_at(self) -> datetime | None:

@@ -8,12 +8,13 @@ before, such as request bodies: `reconciler.remote.audit_body`.
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from urllib.parse import unquote
 
 from reconciler.domain.calls import Call, OperationName
+from reconciler.domain.identifiers import is_uuid
 from reconciler.domain.instants import parse_http_date, parse_instant
 from reconciler.domain.secrets import LOOKS_SECRET
 from reconciler.domain.surrogates import repaired
@@ -246,12 +247,18 @@ class _Reading:
                 self._stop("a record is not an object")
                 continue
             record = decode_record(row)
-            key: object = record.request_id or record
+            key = _identity(record)
             self.records[key, on_page[key]] = record
             on_page[key] += 1
 
     def _stop(self, damage: str) -> None:
         self.damage, self.is_over = damage, True
+
+
+def _identity(record: AuditRecord) -> object:
+    """Return what two records of one request have in common, even if its status is added later."""
+    # An id alone is not enough: a client can choose it, or use it for several requests.
+    return record if record.request_id is None else replace(record, at=None, status=None)
 
 
 def _total(total: object, *, on_page: int) -> int | None:
@@ -308,10 +315,14 @@ def _place(uri: str, resource: str) -> tuple[Place, str | None]:
         is_other = bool(resource) and "integration" not in resource
         return (Place.ELSEWHERE if is_other else Place.UNKNOWN), None
     if _COLLECTION in steps:
-        rest = steps[steps.index(_COLLECTION) + 1 :]
+        start = steps.index(_COLLECTION)
+        before, rest = steps[:start], steps[start + 1 :]
         if not rest:
             return Place.INTEGRATIONS, None
-        return _PARTS.get(tuple(rest[1:]), Place.OTHER_PART), rest[0]
+        # Below a workspace, a request can concern the access instead of the integration.
+        is_own = _WORKSPACES not in before
+        part = _PARTS.get(tuple(rest[1:]), Place.OTHER_PART) if is_own else Place.OTHER_PART
+        return part, rest[0].lower() if is_uuid(rest[0]) else rest[0]
     if len(steps) > 1 and steps[-2] == _WORKSPACES:
         return Place.WORKSPACE, steps[-1]
     return Place.ELSEWHERE, None

@@ -116,6 +116,11 @@ ONE_RECORD: list[tuple[str, dict[str, Any], str]] = [
     ("no method", {"method": None}, "ambiguous ann (unknown-effect)"),
     ("a read", {"method": "GET"}, "unknown (log-begins-later)"),
     ("an unknown part", {"uri": "/v1/integrations/alpha/x"}, "ambiguous ann (unknown-effect)"),
+    (
+        "below a workspace",
+        {"uri": "/v1/workspaces/ws-a/integrations/alpha"},
+        "ambiguous ann (unknown-effect)",
+    ),
     ("no path", {"uri": None}, "ambiguous ann (unknown-effect)"),
     (
         "another kind of resource",
@@ -145,6 +150,9 @@ def test_the_id_of_the_integration_also_identifies_it() -> None:
     log = Log()
     identity = log.world.remote.integrations["alpha"]["id"]
     assert log.log(uri=f"/v1/integrations/{identity}").said() == "known ann"
+    assert log.log(20, uri=f"/v1/integrations/{identity.upper()}", **BY_BOB).said() == (
+        "ambiguous ann bob"
+    )
 
 
 @pytest.mark.parametrize(

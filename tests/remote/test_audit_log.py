@@ -37,6 +37,10 @@ NAMES = st.sampled_from(
 )
 
 
+UUID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
+AT = "2026-11-23T12:00:0{}.000Z"
+
+
 def row(number: int = 0, **members: Any) -> dict[str, Any]:
     """Return a record; a member that is `...` is left out."""
     record = {
@@ -117,6 +121,9 @@ def test_an_id_that_looks_like_a_secret_is_not_kept() -> None:
         ("/v1/integrations/openai/rotate", Place.OTHER_PART, "openai"),
         ("/v1/integrations/openai/models/gpt-5", Place.OTHER_PART, "openai"),
         ("/v1/integrations/open%61i", Place.INTEGRATION, "openai"),
+        (f"/v1/integrations/{UUID.upper()}/models", Place.MODELS, UUID),
+        ("/v1/workspaces/ws-a/integrations", Place.INTEGRATIONS, None),
+        ("/v1/admin/workspaces/ws-a/integrations/openai", Place.OTHER_PART, "openai"),
         ("/v1/mcp-integrations/openai", Place.ELSEWHERE, None),
         ("/v1/virtual-keys/openai", Place.ELSEWHERE, None),
         ("/v1/admin/workspaces/ws-a", Place.WORKSPACE, "ws-a"),
@@ -268,6 +275,19 @@ def test_pages_that_overlap_count_each_record_once() -> None:
 
     log, _ = read(shifted)
     assert (len(log.records), log.problem) == (250, None)
+
+
+def test_an_id_that_several_requests_have_hides_none_of_them() -> None:
+    rows = [row(user_id=f"user-{number % 3}", timestamp=AT.format(number)) for number in range(3)]
+    log, _ = read(lambda page: {"records": rows[page : page + 1]})
+    assert {record.actor.id for record in log.records} == {"user-0", "user-1", "user-2"}
+
+
+def test_a_record_that_gets_its_status_later_counts_once() -> None:
+    rows = [row(number) for number in range(3)]
+    first = [rows[0], rows[1] | {"response_status_code": None}]
+    log, made = read(lambda page: {"records": [rows[1], rows[2]] if page else first, "total": 3})
+    assert (len(log.records), made, log.problem) == (3, 2, None)
 
 
 def test_equal_records_without_an_id_on_one_page_are_several() -> None:
