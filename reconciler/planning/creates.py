@@ -32,7 +32,7 @@ from reconciler.planning.actions import (
 )
 from reconciler.planning.normalize import normalize
 from reconciler.planning.plan import IntegrationPlan
-from reconciler.planning.write_calls import create_calls
+from reconciler.planning.update_calls import create_calls
 
 
 def plan_create(

@@ -3,7 +3,7 @@
 The API never shows a secret. Whether it is in sync, changed or unverified is decided by this
 evidence: a fingerprint and a mask from the ledger, the mask that the API shows now, and the value
 itself if it is available. Values are only compared. This module also finds secrets that a write
-would lose. How the bodies are built: `write_calls`.
+would lose. How the bodies are built: `update_calls`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ from reconciler.planning.actions import Change, ChangeKind, ChangeOrigin, Risk, 
 from reconciler.planning.comparison import Comparison, SecretLocation
 from reconciler.planning.diff import FieldChange
 from reconciler.planning.normalize import normalize
-from reconciler.planning.write_calls import lost_masks
+from reconciler.planning.update_calls import lost_masks
 
 LITERAL = SecretRef("literal", "")
 """Marker for the literal value of a header or an id, which needs no resolver."""

@@ -38,7 +38,7 @@ from reconciler.planning.actions import (
 from reconciler.planning.comparison import Comparison
 from reconciler.planning.normalize import fingerprint, normalize
 from reconciler.planning.plan import PlanOptions
-from reconciler.planning.write_calls import delete_calls
+from reconciler.planning.update_calls import delete_calls
 
 _SHORT_COMMIT = 12
 

@@ -31,7 +31,7 @@ from reconciler.planning.comparison import compare
 from reconciler.planning.normalize import normalize
 from reconciler.planning.plan import IntegrationPlan, Selection
 from reconciler.planning.removals import plan_delete
-from reconciler.planning.write_calls import merged, to_wire
+from reconciler.planning.update_calls import merged, to_wire
 
 LONGEST_SLUG = 255
 _LONGEST_NAME = 240

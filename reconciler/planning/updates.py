@@ -47,7 +47,7 @@ from reconciler.planning.normalize import fingerprint
 from reconciler.planning.plan import IntegrationPlan, Unverified
 from reconciler.planning.removals import lost_and_recreated
 from reconciler.planning.undeclared import undeclared_values, unlisted_workspaces
-from reconciler.planning.write_calls import create_calls, delete_calls, update_calls
+from reconciler.planning.update_calls import create_calls, delete_calls, update_calls
 
 
 def plan_update(
