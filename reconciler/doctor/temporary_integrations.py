@@ -15,7 +15,7 @@ from reconciler.domain.schema import any_provider_schema
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import Declared, Observed
 from reconciler.frozen_dataclass import dataclass
-from reconciler.planning.update_calls import create_calls
+from reconciler.planning.creates import create_calls
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.errors import NotFound, RemoteError
 from reconciler.remote.observe import read_one

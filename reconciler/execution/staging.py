@@ -17,8 +17,8 @@ from reconciler.execution.call_sender import CallSender
 from reconciler.execution.cancellation import ChangedSincePlan, NotConfirmed
 from reconciler.execution.verification import READ_BACK_PAUSES, SETTLE_PAUSES, ExistenceCheck
 from reconciler.planning.actions import Action, ActionKind, Risk, Staging
+from reconciler.planning.removals import delete_calls
 from reconciler.planning.staging import mark_of, marked_run
-from reconciler.planning.update_calls import delete_calls
 from reconciler.remote.api import Clock
 from reconciler.remote.errors import Forbidden, NotFound, RemoteError
 

@@ -1,9 +1,10 @@
 """Canonical form: both sides of a comparison are equal if they mean the same.
 
 A list with an identity becomes a mapping by that identity, a list of at most one entry becomes the
-entry, and numbers that are equal get the same type (`normalize`). Models and workspaces are
-completed on both sides (`normalize_access`): for the API, an absent workspace has no access, and an
-absent base model follows `allow_all_models`. Nothing is compared here; see `comparison`.
+entry, and numbers that are equal get the same type (`normalize`); `to_wire` returns the form of the
+API. Models and workspaces are completed on both sides (`normalize_access`): for the API, an absent
+workspace has no access, and an absent base model follows `allow_all_models`. Nothing is compared
+here; see `comparison`.
 
 The notation of a time does not matter. The API advances the time of the next reset at each reset,
 so any later time matches a declared time that has passed (`moved_on`).
@@ -16,6 +17,7 @@ from reconciler.domain.instants import parse_instant
 from reconciler.domain.integration import Integration, WorkspaceAccess
 from reconciler.domain.integration import allows_all_models as switch_is_on
 from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, any_provider_schema, compiled
+from reconciler.domain.secrets import Mask
 from reconciler.domain.state import DesiredState, Observed
 from reconciler.domain.surrogates import has_lone_surrogate, repaired_tree
 from reconciler.domain.tree import (
@@ -50,6 +52,26 @@ def as_list(key: str, entries: Mapping[str, Value]) -> list[dict[str, Value]]:
     """Return a mapping by identity as the list that the API accepts, ordered by identity."""
     # Sorted, so that equal plans send equal bodies.
     return [{key: identity, **as_mapping(entries[identity])} for identity in sorted(entries)]
+
+
+def to_wire(value: Value, field: FieldSchema) -> Value:
+    """Return the API's form of a canonical value, with lists and without masks."""
+    if not is_mapping(value):
+        return value
+    if field.key is not None:
+        inner = field.entries or UNKNOWN
+        return [
+            {name: to_wire(item, inner.child(name)) for name, item in entry.items()}
+            for entry in as_list(field.key, value)
+        ]
+    if field.kind is FieldKind.SINGLE:
+        # Null and not `[]`, which may be refused (remote/API.md §5.2, §9).
+        return [to_wire(value, field.entries or UNKNOWN)] if value else None
+    return {
+        name: to_wire(item, field.child(name))
+        for name, item in value.items()
+        if not isinstance(item, Mask)
+    }
 
 
 def normalize_access(

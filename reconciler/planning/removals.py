@@ -7,6 +7,7 @@ to read: `is_candidate`.
 
 from collections.abc import Iterator
 
+from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.identifiers import differ_in_form
 from reconciler.domain.policy import Prune
 from reconciler.domain.schema import FieldSchema, immutable_fields, integration_schema, show_path
@@ -38,7 +39,6 @@ from reconciler.planning.actions import (
 from reconciler.planning.comparison import Comparison
 from reconciler.planning.normalize import fingerprint, normalize
 from reconciler.planning.plan import PlanOptions
-from reconciler.planning.update_calls import delete_calls
 
 _SHORT_COMMIT = 12
 
@@ -124,6 +124,11 @@ def plan_delete(
         calls=delete_calls(current.slug),
         subject=ActionInputs(None, current, remembered),
     )
+
+
+def delete_calls(slug: str) -> tuple[Call, ...]:
+    """Return the call that deletes an integration."""
+    return (Call(OperationName.DELETE, slug),)
 
 
 def _with_last_declaration(reason: str, remembered: LastApplied) -> str:

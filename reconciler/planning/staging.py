@@ -28,10 +28,10 @@ from reconciler.domain.tree import Path, Tree, Value, as_mapping, is_empty, is_m
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import LEFT_OVER, Action, ActionKind, Risk, Staging
 from reconciler.planning.comparison import compare
-from reconciler.planning.normalize import normalize
+from reconciler.planning.normalize import normalize, to_wire
 from reconciler.planning.plan import IntegrationPlan, Selection
 from reconciler.planning.removals import plan_delete
-from reconciler.planning.update_calls import merged, to_wire
+from reconciler.planning.update_calls import merged
 
 LONGEST_SLUG = 255
 _LONGEST_NAME = 240

@@ -1,16 +1,16 @@
-"""Calls that make the API match the files, built from a comparison.
+"""Calls that update an integration, built from a comparison.
 
 A write sends complete objects: the declared values merged over the stored ones, because it is
 unknown whether the API merges or replaces inside them (remote/API.md §2). Shapes are those of the
-canonical form, which knows the lists of every provider. How calls are sent and in which order
-integrations are written: `reconciler.execution`.
+canonical form, which knows the lists of every provider. Calls of a create: `creates`. How calls are
+sent and in which order integrations are written: `reconciler.execution`.
 """
 
 from collections.abc import Collection, Mapping
 
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.facts import Clearing, SubResource
-from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, any_provider_schema, fields_of
+from reconciler.domain.schema import UNKNOWN, FieldSchema, any_provider_schema, fields_of
 from reconciler.domain.secrets import Mask
 from reconciler.domain.state import Declared
 from reconciler.domain.tree import (
@@ -25,52 +25,8 @@ from reconciler.domain.tree import (
     lookup,
 )
 from reconciler.planning.comparison import Comparison
-from reconciler.planning.normalize import (
-    allows_all_models,
-    as_list,
-    models_switch,
-    normalize,
-    switches_models,
-)
-
-
-def create_calls(declared: Declared) -> tuple[Call, ...]:
-    """Return the calls that create an integration; nothing empty is sent."""
-    fields, schema = normalize(declared.fields), any_provider_schema()
-    # The slug is always sent, because a generated slug would match no file (remote/API.md §1.3).
-    body: dict[str, Value] = {"slug": declared.slug, **_default_provider(fields, schema)}
-    for name, value in fields.items():
-        field = schema.child(name)
-        is_sent = field.facts.sub_resource is None and not field.facts.write_only
-        # Empty values are omitted: a new record does not have them anyway, and the API may refuse
-        # them.
-        if is_sent and not is_empty(value):
-            body[name] = _without_nulls(to_wire(value, field))
-    calls = [Call(OperationName.CREATE, body=body)]
-    models = as_mapping(fields.get("models"))
-    # A new integration allows all models, so the switch alone can require a call.
-    if models or not allows_all_models(fields, {}):
-        calls.append(_models_call(declared, fields, models))
-    workspaces = as_mapping(fields.get("workspaces"))
-    # A new record grants nothing yet, so there is nothing to revoke.
-    granted = {id_: as_mapping(entry) for id_, entry in workspaces.items() if is_enabled(entry)}
-    access = as_mapping(fields.get("global_workspace_access"))
-    if granted or is_enabled(access):
-        shared = access if is_enabled(access) else None
-        calls.append(_workspaces_call(declared, fields, granted, shared))
-    return tuple(calls)
-
-
-def _without_nulls(value: Value) -> Value:
-    """Return a tree without null members, which a new record does not have anyway."""
-    if is_mapping(value):
-        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
-    return value
-
-
-def delete_calls(slug: str) -> tuple[Call, ...]:
-    """Return the call that deletes an integration."""
-    return (Call(OperationName.DELETE, slug),)
+from reconciler.planning.creates import models_call, workspaces_call
+from reconciler.planning.normalize import SHARED_ACCESS, allows_all_models, switches_models, to_wire
 
 
 def update_calls(
@@ -159,26 +115,6 @@ def _emptied(observed: Value, desired: Value) -> Value:
             return desired
 
 
-def to_wire(value: Value, field: FieldSchema) -> Value:
-    """Return the API's form of a canonical value, with lists and without masks."""
-    if not is_mapping(value):
-        return value
-    if field.key is not None:
-        inner = field.entries or UNKNOWN
-        return [
-            {name: to_wire(item, inner.child(name)) for name, item in entry.items()}
-            for entry in as_list(field.key, value)
-        ]
-    if field.kind is FieldKind.SINGLE:
-        # Null and not `[]`, which may be refused (remote/API.md §5.2, §9).
-        return [to_wire(value, field.entries or UNKNOWN)] if value else None
-    return {
-        name: to_wire(item, field.child(name))
-        for name, item in value.items()
-        if not isinstance(item, Mask)
-    }
-
-
 def lost_masks(comparison: Comparison, changed: Collection[Path]) -> tuple[Path, ...]:
     """Return the stored secrets that a write at these paths would lose, or send as masks.
 
@@ -202,12 +138,6 @@ def _whole(comparison: Comparison, place: Path) -> Value:
     return merged(desired, observed, any_provider_schema().at(place))
 
 
-def _models_call(declared: Declared, fields: Tree, entries: Tree) -> Call:
-    models = to_wire(entries, any_provider_schema().child("models"))
-    body = {"models": models, **models_switch(fields)}
-    return Call(OperationName.UPDATE_MODELS, declared.slug, body=body)
-
-
 def _model_updates(
     declared: Declared, comparison: Comparison, changed: Collection[Path]
 ) -> list[Call]:
@@ -229,7 +159,7 @@ def _model_updates(
     calls = []
     # The switch can be changed with an empty list (remote/API.md §5.1).
     if kept or switches_models(changed):
-        calls.append(_models_call(declared, desired, kept))
+        calls.append(models_call(declared, desired, kept))
     if gone:
         query = {"slugs": ",".join(gone)}
         # Deletes are last, so that a refused delete (of a model in use) does not prevent writes of
@@ -250,11 +180,11 @@ def _workspace_update(
         field = schema.at(("workspaces", id_))
         entries[id_] = _access(wanted[id_], listed.get(id_), field)
     shared = None
-    if any(path[0] == "global_workspace_access" for path in changed):
-        name = "global_workspace_access"
-        shared = _access(desired[name], observed.get(name), schema.child(name))
+    if any(path[0] == SHARED_ACCESS for path in changed):
+        field = schema.child(SHARED_ACCESS)
+        shared = _access(desired[SHARED_ACCESS], observed.get(SHARED_ACCESS), field)
     # From `declared`, because a write needs the write-only fields, which are not compared.
-    return _workspaces_call(declared, comparison.declared, entries, shared)
+    return workspaces_call(declared, comparison.declared, entries, shared)
 
 
 def _access(desired: Value, observed: Value, field: FieldSchema) -> Tree:
@@ -262,42 +192,3 @@ def _access(desired: Value, observed: Value, field: FieldSchema) -> Tree:
     if not is_enabled(desired):
         return {"enabled": False}
     return as_mapping(merged(desired, as_mapping(observed), field))
-
-
-def _workspaces_call(
-    declared: Declared, fields: Tree, entries: Mapping[str, Tree], shared: Tree | None
-) -> Call:
-    schema = any_provider_schema()
-    workspaces = schema.child("workspaces")
-    listed = as_mapping(fields.get("workspaces"))
-    inner = workspaces.entries or UNKNOWN
-    with_provider = {
-        id_: {**entry, **_write_only(as_mapping(listed.get(id_)), inner)}
-        for id_, entry in entries.items()
-    }
-    body = {
-        "workspaces": to_wire(with_provider, workspaces),
-        **_default_provider(fields, schema),
-    }
-    if shared is not None:
-        name = "global_workspace_access"
-        body[name] = to_wire(shared, schema.child(name))
-    return Call(OperationName.UPDATE_WORKSPACES, declared.slug, body=body)
-
-
-def _write_only(fields: Tree, schema: FieldSchema) -> dict[str, Value]:
-    return {name: v for name, v in fields.items() if schema.child(name).facts.write_only}
-
-
-def _default_provider(fields: Tree, schema: FieldSchema) -> dict[str, Value]:
-    """Return the write-only fields, which request that a write also creates a provider.
-
-    Flags are always sent, because by default the API creates providers that are not managed.
-    """
-    body: dict[str, Value] = {}
-    for name, field in schema.fields.items():
-        if field.facts.write_only and field.is_flag:
-            body[name] = bool(fields.get(name))
-        elif field.facts.write_only and fields.get(name):
-            body[name] = fields[name]
-    return body

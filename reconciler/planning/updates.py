@@ -30,7 +30,7 @@ from reconciler.planning.actions import (
     risk_of,
 )
 from reconciler.planning.comparison import Comparison, compare, redirects
-from reconciler.planning.creates import missing_values, replacement_blocks
+from reconciler.planning.creates import create_calls, missing_values, replacement_blocks
 from reconciler.planning.credentials import (
     SecretAssessment,
     SecretEvidence,
@@ -45,9 +45,9 @@ from reconciler.planning.diff import FieldChange, changed_fields
 from reconciler.planning.identifier_forms import differing_forms
 from reconciler.planning.normalize import fingerprint
 from reconciler.planning.plan import IntegrationPlan, Unverified
-from reconciler.planning.removals import lost_and_recreated
+from reconciler.planning.removals import delete_calls, lost_and_recreated
 from reconciler.planning.undeclared import undeclared_values, unlisted_workspaces
-from reconciler.planning.update_calls import create_calls, delete_calls, update_calls
+from reconciler.planning.update_calls import update_calls
 
 
 def plan_update(

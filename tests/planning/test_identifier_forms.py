@@ -7,7 +7,8 @@ import pytest
 from reconciler.domain.schema import UNKNOWN, any_provider_schema
 from reconciler.domain.secrets import Mask
 from reconciler.planning.identifier_forms import align
-from reconciler.planning.update_calls import merged, to_wire
+from reconciler.planning.normalize import to_wire
+from reconciler.planning.update_calls import merged
 
 ONE = "00000000-0000-0000-0000-000000000001"
 TWO = "00000000-0000-0000-0000-000000000002"
