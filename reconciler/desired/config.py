@@ -21,7 +21,7 @@ from reconciler.desired.references import ReportError, bind_references, parse_re
 from reconciler.desired.source import DirectorySource, FileSource, UnreadableFile
 from reconciler.desired.suggestions import did_you_mean, nearest, one_of, valid_slug
 from reconciler.desired.validate import report_errors, schema_at
-from reconciler.desired.yaml_reader import apply_types, is_too_precise, read_yaml
+from reconciler.desired.yaml_values import apply_types, is_too_precise
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.facts import SECRET_NAME
 from reconciler.domain.identifiers import SLUG
@@ -98,23 +98,22 @@ def read_config(source: FileSource, problems: ProblemCollector) -> Config | None
     except UnreadableFile as problem:
         problems.add_unreadable(CONFIG_FILE, _missing(problem, source))
         return None
-    parsed = read_yaml(data)
-    problems.add_faults(CONFIG_FILE, parsed, data)
-    if parsed.broken:
-        return None
     before = len(problems.diagnostics)
-    value = parsed.documents[0].value if parsed.documents else {}
+    documents = problems.read_documents(CONFIG_FILE, data)
+    if documents is None:
+        return None
+    value = documents[0].value if documents else {}
     document = Sourced({} if value is None else value, SourceOrigin(CONFIG_FILE))
-    if len(parsed.documents) > 1:
-        second = SourceOrigin(CONFIG_FILE, parsed.documents[1].index)
+    if len(documents) > 1:
+        second = SourceOrigin(CONFIG_FILE, documents[1].index)
         hint = "remove the line `---` and everything after it"
         problems.error(
             "wrong-type", f"{CONFIG_FILE} must contain exactly one document", second, hint=hint
         )
     tree = apply_types(document.value, compiled(ConfigFile))
     _check(tree, document, problems)
-    # Non-fatal faults, such as a duplicate key, were reported before `before` was counted.
-    if len(problems.diagnostics) > before or parsed.faults:
+    # A fault that is not fatal, such as a duplicate key, is also a problem.
+    if len(problems.diagnostics) > before:
         return None
     config = _build(tree)
     problems.accepted_providers = config.providers

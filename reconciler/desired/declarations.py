@@ -13,7 +13,7 @@ from reconciler.desired.problem_collector import ProblemCollector, Sourced
 from reconciler.desired.references import bind_references
 from reconciler.desired.source import FileSource
 from reconciler.desired.suggestions import did_you_mean, one_of
-from reconciler.desired.yaml_reader import apply_types
+from reconciler.desired.yaml_values import apply_types
 from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.policy import KnownFields, Target
 from reconciler.domain.schema import integration_schema

@@ -14,8 +14,7 @@ from reconciler.desired.problem_collector import ProblemCollector, Sourced, Sour
 from reconciler.desired.source import MAX_TOTAL, FileSource, UnreadableFile, is_yaml
 from reconciler.desired.suggestions import did_you_mean, nearest
 from reconciler.desired.validate import describe
-from reconciler.desired.yaml_reader import Data, Document, read_yaml
-from reconciler.desired.yaml_values import read_documents
+from reconciler.desired.yaml_values import Data, Document
 from reconciler.domain.identifiers import SLUG
 from reconciler.domain.integration import Integration
 
@@ -239,14 +238,10 @@ class Documents:
             self._problems.add_unreadable(path, excess)
             self._incomplete = True
             return []
-        documents = read_documents(data)
-        if documents is not None:
-            return documents
-        parsed = read_yaml(data)
-        self._problems.add_faults(path, parsed, data)
         # With non-fatal faults, every slug of the file is still known.
-        self._incomplete = self._incomplete or parsed.broken
-        return [] if parsed.broken else parsed.documents
+        documents = self._problems.read_documents(path, data)
+        self._incomplete = self._incomplete or documents is None
+        return documents or []
 
     def _read_integrations(self, path: str) -> None:
         before = len(self._problems.diagnostics)

@@ -12,7 +12,7 @@ from reconciler.desired.problem_collector import ProblemCollector, Sourced, Step
 from reconciler.desired.provider_rules import ProviderRules
 from reconciler.desired.references import bind_references
 from reconciler.desired.validate import is_hidden, report_errors
-from reconciler.desired.yaml_reader import apply_types
+from reconciler.desired.yaml_values import apply_types
 from reconciler.diagnostics import SourceLocation
 from reconciler.domain.integration import MAPPINGS, Integration, mapped_fields
 from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields

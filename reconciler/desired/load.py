@@ -1,7 +1,7 @@
 """Load files into a `DesiredState`; a mistake in a file becomes a diagnostic, never an exception.
 
 Every mistake of every file is found in one run; a state exists only if there is no error. Content
-of a single file: `desired.yaml_reader`. Content of an integration: `desired.validate` and
+of a single file: `desired.yaml_values`. Content of an integration: `desired.validate` and
 `desired.integration_builder`; patches of environments: `desired.overlay`.
 
 Positions are not kept. For a secret that has no value, which is rare, the files are read again to
@@ -36,7 +36,7 @@ from reconciler.desired.problem_collector import (
 from reconciler.desired.references import parse_reference
 from reconciler.desired.render import RenderedIntegration, render
 from reconciler.desired.source import DirectorySource, FileSource
-from reconciler.desired.yaml_reader import Data
+from reconciler.desired.yaml_values import Data
 from reconciler.diagnostics import Diagnostic, SourceLocation, has_errors, in_order
 from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields, Target
 from reconciler.domain.secrets import SecretRef

@@ -9,7 +9,7 @@ from copy import deepcopy
 from typing import Any, Protocol, TypeGuard
 
 from reconciler.desired.problem_collector import Sourced, SourceOrigin, Steps
-from reconciler.desired.yaml_reader import Data, Plain
+from reconciler.desired.yaml_values import Data, Plain
 from reconciler.domain.schema import FieldSchema, any_provider_schema
 
 REMOVE = "$remove"

@@ -12,7 +12,8 @@ from typing import Any
 
 from reconciler.desired.source import FileSource, UnreadableFile
 from reconciler.desired.suggestions import did_you_mean
-from reconciler.desired.yaml_reader import Step, YamlFile, lines_of, read_yaml
+from reconciler.desired.yaml_reader import YamlFile, lines_of, read_yaml
+from reconciler.desired.yaml_values import Document, Step, read_documents
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation
 from reconciler.domain.secrets import SecretRef
 from reconciler.frozen_dataclass import dataclass
@@ -191,6 +192,18 @@ class ProblemCollector:
         at = SourceLocation(self.display_path(file))
         diagnostic = Diagnostic(Severity.WARNING, "stray-file", summary, hint, at)
         self.diagnostics.append(diagnostic)
+
+    def read_documents(self, file: str, data: bytes) -> list[Document] | None:
+        """Return the documents of a file and report its faults.
+
+        None if a value is missing or wrong, so that further checks would be misleading.
+        """
+        documents = read_documents(data)
+        if documents is not None:
+            return documents
+        parsed = read_yaml(data)
+        self.add_faults(file, parsed, data)
+        return None if parsed.broken else parsed.documents
 
     def add_faults(self, file: str, parsed: YamlFile, data: bytes) -> None:
         """Add the errors of a file that is not valid YAML."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
-from reconciler.desired.yaml_reader import apply_types
+from reconciler.desired.yaml_values import apply_types
 from reconciler.diagnostics import SourceLocation
 from reconciler.domain.integration import LifecycleRules
 from reconciler.domain.schema import FieldSchema, any_provider_schema, compiled, show_path

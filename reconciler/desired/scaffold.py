@@ -5,7 +5,7 @@ The files of a new repository: `desired.init_files`.
 
 from reconciler.desired.references import SecretNames
 from reconciler.desired.suggestions import did_you_mean, meant_provider, one_of
-from reconciler.desired.yaml_reader import infer_scalar
+from reconciler.desired.yaml_values import infer_scalar
 from reconciler.desired.yaml_writer import document
 from reconciler.diagnostics import error
 from reconciler.domain.identifiers import SLUG

@@ -20,7 +20,7 @@ from reconciler.desired.shape_hints import (
     near_field_elsewhere,
 )
 from reconciler.desired.suggestions import nearest, one_of, quoted, unusual_space, valid_slug
-from reconciler.desired.yaml_reader import infer_scalar, is_too_precise, nearest_float
+from reconciler.desired.yaml_values import infer_scalar, is_too_precise, nearest_float
 from reconciler.domain.policy import DIGEST_PATTERN
 from reconciler.domain.schema import UNKNOWN, FieldSchema
 from reconciler.domain.secrets import LOOKS_SECRET

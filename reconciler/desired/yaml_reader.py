@@ -1,19 +1,16 @@
-"""Read YAML strictly, as plain data with a source position for every value.
+"""Read YAML strictly, as plain data with a source position for every value, and report its faults.
 
 Built on the events of libyaml: its composer recurses, so that a file of brackets would crash the
 process, and its constructor follows YAML 1.1. Aliases, merge keys and tags are refused.
 
-YAML does not decide whether `123` is a number or a string; the field does. The reader marks a
-scalar that could be either as `Plain`, and `apply_types` decides by the schema.
+A file without faults is also read by `desired.yaml_values`, which is faster.
 """
 
-import math
 import re
 import sys
 from collections.abc import Callable
 from dataclasses import field
-from decimal import Decimal
-from typing import Any, Final, NoReturn, Protocol, TypeAlias, cast
+from typing import Any, Final, NoReturn, TypeAlias, cast
 
 import yaml
 from yaml.error import Mark, MarkedYAMLError
@@ -31,118 +28,25 @@ from yaml.events import (
 
 from reconciler.desired import yaml_errors
 from reconciler.desired.yaml_errors import MAX_FAULTS, YamlError
-from reconciler.domain.schema import UNKNOWN, FieldSchema
+from reconciler.desired.yaml_values import (
+    LOADER,
+    MAX_DEPTH,
+    MAX_NODES,
+    Data,
+    Document,
+    ParserFactory,
+    Plain,
+    Step,
+    find_encoding_errors,
+    value_of_plain,
+)
 from reconciler.frozen_dataclass import dataclass
 
-# Numbers of YAML 1.2's JSON schema, without the leading zeros, octals and underscores of YAML 1.1.
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-# Digits of the largest 64-bit integer.
-_MAX_DIGITS = 19
-_MAX_FLOAT = 64
-
-
-class Plain(str):
-    """A scalar without quotes: true, false or a number, unless its field holds strings."""
-
-    __slots__ = ()
-
-
-def infer_scalar(text: str) -> bool | int | float | str:
-    """Return a scalar's value by YAML 1.2's JSON schema.
-
-    A number that is out of range, or that a float cannot hold without rounding, stays a string.
-    """
-    if text in {"true", "false"}:
-        return text == "true"
-    number = _NUMBER.fullmatch(text)
-    if number is None:
-        # Text becomes a mere `str`: a `Plain` would be typed once more.
-        return str(text)
-    if number[1] is None and number[2] is None:
-        return int(text) if len(text.lstrip("-")) <= _MAX_DIGITS else str(text)
-    value = nearest_float(text)
-    # Compared as decimals: `repr` of a float is the shortest text that reads as this float.
-    return str(text) if value is None or Decimal(repr(value)) != Decimal(text) else value
-
-
-def nearest_float(text: str) -> float | None:
-    """Return the float that is nearest to a number; None for another text, and out of range."""
-    if len(text) > _MAX_FLOAT or _NUMBER.fullmatch(text) is None:
-        return None
-    value = float(text)
-    return value if math.isfinite(value) else None
-
-
-def is_too_precise(text: str) -> bool:
-    """Return whether a number stays a string because a float would round it."""
-    return isinstance(infer_scalar(text), str) and nearest_float(text) is not None
-
-
-def _exact_scalar(text: str) -> bool | int | float | Decimal | str:
-    """Return a scalar's value for a field that holds decimals of any precision."""
-    # A number below the range of a float, such as 1e-400, would need too many digits.
-    if is_too_precise(text) and nearest_float(text):
-        return Decimal(text)
-    return infer_scalar(text)
-
-
-def apply_types(node: Any, schema: FieldSchema) -> Any:
-    """Return the value of a document, or of a part of it, with scalars typed by the schema."""
-    kind = type(node)
-    if kind is str:
-        return node
-    if kind is Plain:
-        if schema.is_exact:
-            return _exact_scalar(node)
-        return str(node) if schema.is_text else infer_scalar(node)
-    if kind is dict:
-        fields, entries = schema.fields, schema.entries or UNKNOWN
-        return {
-            key: item if type(item) is str else apply_types(item, fields.get(key, entries))
-            for key, item in node.items()
-        }
-    if kind is list:
-        entries = schema.entries or UNKNOWN
-        return [apply_types(item, entries) for item in node]
-    return node
-
-
-MAX_DEPTH = 32
-MAX_NODES = 100_000
-
-# The first character of a number: other strings need no pattern.
-_FIRST_OF_NUMBER = frozenset("-0123456789")
-# The most frequent scalars; a `Plain` is immutable, so that one of each is enough.
-_BOOLEANS = {text: Plain(text) for text in ("true", "false")}
 _DROPPED: Final = Plain("")
 """Key of a value that is not kept; compared by identity."""
 _BOM = "\ufeff"
 
-Step = str | int
 _Container: TypeAlias = "list[Data] | dict[str, Data]"
-Data: TypeAlias = "str | list[Data] | dict[str, Data] | None"
-"""Plain data: a scalar is None, a string, or a `Plain` if it may be of another type."""
-
-
-def value_of_plain(text: str) -> str | None:
-    """Return the value of a scalar without quotes: None, a string, or a `Plain`."""
-    if not text or text == "null":
-        return None
-    boolean = _BOOLEANS.get(text)
-    if boolean is not None:
-        return boolean
-    return Plain(text) if text[0] in _FIRST_OF_NUMBER and _NUMBER.fullmatch(text) else text
-
-
-class EventParser(Protocol):
-    """A loader of PyYAML, as far as it parses events."""
-
-    def get_event(self) -> Any: ...
-    def dispose(self) -> None: ...
-
-
-ParserFactory = Callable[[bytes], EventParser]
-LOADER: Final[ParserFactory] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +56,6 @@ class Span:
     line: int
     column: int
     length: int
-
-
-@dataclass(slots=True)
-class Document:
-    """One document of a file: its number, first line and data."""
-
-    index: int
-    line: int
-    value: Data
 
 
 @dataclass(slots=True)
@@ -391,43 +286,3 @@ _LINE_BREAK = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
 def lines_of(data: bytes) -> list[str]:
     """Split a file into lines as libyaml counts them."""
     return _LINE_BREAK.split(data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace"))
-
-
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
-# Not `=======`: text in a block scalar may be underlined with it.
-_MARKER = re.compile(rb"^(<{7}|>{7})(?: .*)?\r?$", re.MULTILINE)
-
-
-def find_encoding_errors(data: bytes) -> list[YamlError]:
-    """Return errors that make parsing pointless: encoding, binary content, conflict markers."""
-    # Before the search for NUL, which UTF-16 has in each ASCII character.
-    if data.startswith(_UTF16):
-        return [YamlError("not-utf8", "the file is UTF-16, not UTF-8", "save it as UTF-8")]
-    zero = data.find(b"\0")
-    if zero >= 0:
-        line, column = yaml_errors.position_in(data, zero)
-        return [YamlError("binary", "the file is not text", "save it as UTF-8 text", line, column)]
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line, column = yaml_errors.position_in(data, error.start)
-        return [YamlError("not-utf8", "the file is not UTF-8", "save it as UTF-8", line, column)]
-    # A quick test, so that the pattern does not scan every file.
-    if b"<<<<<<<" in data or b">>>>>>>" in data:
-        return _conflicts(data)
-    return []
-
-
-def _conflicts(data: bytes) -> list[YamlError]:
-    markers = [(m.start(), m[1][:1]) for m in _MARKER.finditer(data)]
-    # One report for each conflict, at its first marker.
-    starts = [at for at, sign in markers if sign == b"<"] or [at for at, _ in markers]
-    return [
-        YamlError(
-            "conflict-marker",
-            "a merge conflict has not been resolved",
-            "choose one side, and remove the lines with <<<<<<<, ======= and >>>>>>>",
-            *yaml_errors.position_in(data, at),
-        )
-        for at in starts[:MAX_FAULTS]
-    ]

@@ -1,13 +1,20 @@
-"""Read the values of a file in which nothing is refused, without the source position of each value.
+"""Values of YAML files, and the reader of a file in which nothing is refused.
 
-Most files are such files, and only a problem needs positions. `desired.yaml_reader` accepts the
-same files, reports what it refuses in all others, and takes 1.4 times as long. A file that both
-accept has the same documents, which tests/desired/test_yaml_values.py checks.
+YAML does not decide whether `123` is a number or a string; the field does. A scalar that could be
+either is a `Plain`, and `apply_types` decides by the schema.
+
+Most files contain nothing that is refused, and only a problem needs positions. `read_documents`
+reads such files without them. `desired.yaml_reader` accepts the same files, reports what it refuses
+in all others, and takes 1.4 times as long. A file that both accept has the same documents, which
+tests/desired/test_yaml_values.py checks.
 """
 
+import math
+import re
 import sys
 from collections.abc import Callable
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final, Protocol, TypeAlias
 
 import yaml
 from yaml.events import (
@@ -20,16 +27,125 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from reconciler.desired.yaml_reader import (
-    LOADER,
-    MAX_DEPTH,
-    MAX_NODES,
-    Data,
-    Document,
-    ParserFactory,
-    find_encoding_errors,
-    value_of_plain,
-)
+from reconciler.desired import yaml_errors
+from reconciler.desired.yaml_errors import MAX_FAULTS, YamlError
+from reconciler.domain.schema import UNKNOWN, FieldSchema
+from reconciler.frozen_dataclass import dataclass
+
+MAX_DEPTH = 32
+MAX_NODES = 100_000
+
+Step = str | int
+Data: TypeAlias = "str | list[Data] | dict[str, Data] | None"
+"""Plain data: a scalar is None, a string, or a `Plain` if it may be of another type."""
+
+# Numbers of YAML 1.2's JSON schema, without the leading zeros, octals and underscores of YAML 1.1.
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+# Digits of the largest 64-bit integer.
+_MAX_DIGITS = 19
+_MAX_FLOAT = 64
+# The first character of a number: other strings need no pattern.
+_FIRST_OF_NUMBER = frozenset("-0123456789")
+
+
+class Plain(str):
+    """A scalar without quotes: true, false or a number, unless its field holds strings."""
+
+    __slots__ = ()
+
+
+# The most frequent scalars; a `Plain` is immutable, so that one of each is enough.
+_BOOLEANS = {text: Plain(text) for text in ("true", "false")}
+
+
+def infer_scalar(text: str) -> bool | int | float | str:
+    """Return a scalar's value by YAML 1.2's JSON schema.
+
+    A number that is out of range, or that a float cannot hold without rounding, stays a string.
+    """
+    if text in {"true", "false"}:
+        return text == "true"
+    number = _NUMBER.fullmatch(text)
+    if number is None:
+        # Text becomes a mere `str`: a `Plain` would be typed once more.
+        return str(text)
+    if number[1] is None and number[2] is None:
+        return int(text) if len(text.lstrip("-")) <= _MAX_DIGITS else str(text)
+    value = nearest_float(text)
+    # Compared as decimals: `repr` of a float is the shortest text that reads as this float.
+    return str(text) if value is None or Decimal(repr(value)) != Decimal(text) else value
+
+
+def nearest_float(text: str) -> float | None:
+    """Return the float that is nearest to a number; None for another text, and out of range."""
+    if len(text) > _MAX_FLOAT or _NUMBER.fullmatch(text) is None:
+        return None
+    value = float(text)
+    return value if math.isfinite(value) else None
+
+
+def is_too_precise(text: str) -> bool:
+    """Return whether a number stays a string because a float would round it."""
+    return isinstance(infer_scalar(text), str) and nearest_float(text) is not None
+
+
+def _exact_scalar(text: str) -> bool | int | float | Decimal | str:
+    """Return a scalar's value for a field that holds decimals of any precision."""
+    # A number below the range of a float, such as 1e-400, would need too many digits.
+    if is_too_precise(text) and nearest_float(text):
+        return Decimal(text)
+    return infer_scalar(text)
+
+
+def apply_types(node: Any, schema: FieldSchema) -> Any:
+    """Return the value of a document, or of a part of it, with scalars typed by the schema."""
+    kind = type(node)
+    if kind is str:
+        return node
+    if kind is Plain:
+        if schema.is_exact:
+            return _exact_scalar(node)
+        return str(node) if schema.is_text else infer_scalar(node)
+    if kind is dict:
+        fields, entries = schema.fields, schema.entries or UNKNOWN
+        return {
+            key: item if type(item) is str else apply_types(item, fields.get(key, entries))
+            for key, item in node.items()
+        }
+    if kind is list:
+        entries = schema.entries or UNKNOWN
+        return [apply_types(item, entries) for item in node]
+    return node
+
+
+def value_of_plain(text: str) -> str | None:
+    """Return the value of a scalar without quotes: None, a string, or a `Plain`."""
+    if not text or text == "null":
+        return None
+    boolean = _BOOLEANS.get(text)
+    if boolean is not None:
+        return boolean
+    return Plain(text) if text[0] in _FIRST_OF_NUMBER and _NUMBER.fullmatch(text) else text
+
+
+@dataclass(slots=True)
+class Document:
+    """One document of a file: its number, first line and data."""
+
+    index: int
+    line: int
+    value: Data
+
+
+class EventParser(Protocol):
+    """A loader of PyYAML, as far as it parses events."""
+
+    def get_event(self) -> Any: ...
+    def dispose(self) -> None: ...
+
+
+ParserFactory = Callable[[bytes], EventParser]
+LOADER: Final[ParserFactory] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_documents(data: bytes, *, parser: ParserFactory = LOADER) -> list[Document] | None:
@@ -122,3 +238,43 @@ class _ValueReader:
 def _has_no_colon(name: Any, value: Any) -> bool:
     """Return whether a name ends where its empty value ends, as `y` in `{a: x,y}`."""
     return bool(name.end_mark.index == value.end_mark.index)
+
+
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+# Not `=======`: text in a block scalar may be underlined with it.
+_MARKER = re.compile(rb"^(<{7}|>{7})(?: .*)?\r?$", re.MULTILINE)
+
+
+def find_encoding_errors(data: bytes) -> list[YamlError]:
+    """Return errors that make parsing pointless: encoding, binary content, conflict markers."""
+    # Before the search for NUL, which UTF-16 has in each ASCII character.
+    if data.startswith(_UTF16):
+        return [YamlError("not-utf8", "the file is UTF-16, not UTF-8", "save it as UTF-8")]
+    zero = data.find(b"\0")
+    if zero >= 0:
+        line, column = yaml_errors.position_in(data, zero)
+        return [YamlError("binary", "the file is not text", "save it as UTF-8 text", line, column)]
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line, column = yaml_errors.position_in(data, error.start)
+        return [YamlError("not-utf8", "the file is not UTF-8", "save it as UTF-8", line, column)]
+    # A quick test, so that the pattern does not scan every file.
+    if b"<<<<<<<" in data or b">>>>>>>" in data:
+        return _conflicts(data)
+    return []
+
+
+def _conflicts(data: bytes) -> list[YamlError]:
+    markers = [(m.start(), m[1][:1]) for m in _MARKER.finditer(data)]
+    # One report for each conflict, at its first marker.
+    starts = [at for at, sign in markers if sign == b"<"] or [at for at, _ in markers]
+    return [
+        YamlError(
+            "conflict-marker",
+            "a merge conflict has not been resolved",
+            "choose one side, and remove the lines with <<<<<<<, ======= and >>>>>>>",
+            *yaml_errors.position_in(data, at),
+        )
+        for at in starts[:MAX_FAULTS]
+    ]

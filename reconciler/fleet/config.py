@@ -16,7 +16,7 @@ from reconciler.desired.problem_collector import ProblemCollector, Sourced, Sour
 from reconciler.desired.schema import Schema, finished
 from reconciler.desired.source import MemorySource
 from reconciler.desired.validate import report_errors
-from reconciler.desired.yaml_reader import apply_types, read_yaml
+from reconciler.desired.yaml_values import apply_types
 from reconciler.diagnostics import Diagnostic, has_errors, in_order
 from reconciler.domain.model import Field
 from reconciler.domain.policy import StrictSettings
@@ -122,13 +122,12 @@ def read_fleet(
     """
     file = path.name
     problems = ProblemCollector(MemorySource({file: data}, label=str(path.parent)))
-    reading = read_yaml(data)
-    problems.add_faults(file, reading, data)
+    documents = problems.read_documents(file, data)
     members: list[Member] = []
-    if not reading.broken:
-        value = reading.documents[0].value if reading.documents else {}
+    if documents is not None:
+        value = documents[0].value if documents else {}
         document = Sourced({} if value is None else value, SourceOrigin(file))
-        for extra in reading.documents[1:]:
+        for extra in documents[1:]:
             problems.error(
                 "wrong-type",
                 f"{file} must contain exactly one document",

@@ -15,7 +15,8 @@ from reconciler.desired.fmt import comments_of
 from reconciler.desired.overlay import REMOVE, apply_patch
 from reconciler.desired.problem_collector import Sourced, SourceOrigin, Steps
 from reconciler.desired.yaml_edit import FileEdit
-from reconciler.desired.yaml_reader import Plain, apply_types, read_yaml
+from reconciler.desired.yaml_reader import read_yaml
+from reconciler.desired.yaml_values import Plain, apply_types
 from reconciler.desired.yaml_writer import document as written_document
 from reconciler.domain.integration import Integration
 from reconciler.domain.schema import FieldKind, FieldSchema, any_provider_schema

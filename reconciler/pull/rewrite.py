@@ -25,7 +25,7 @@ from reconciler.desired.export import (
 from reconciler.desired.integration_builder import build_integration
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
 from reconciler.desired.references import SecretNames
-from reconciler.desired.yaml_reader import apply_types
+from reconciler.desired.yaml_values import apply_types
 from reconciler.diagnostics import Diagnostic, error, warning
 from reconciler.domain.integration import Integration, WorkspaceAccess
 from reconciler.domain.schema import FieldSchema, compiled, show_path

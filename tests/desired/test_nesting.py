@@ -8,7 +8,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.desired.yaml_reader import MAX_DEPTH, read_yaml
+from reconciler.desired.yaml_reader import read_yaml
+from reconciler.desired.yaml_values import MAX_DEPTH
 from reconciler.diagnostics import Diagnostic
 from reconciler.fleet.config import read_fleet
 from tests.desired.building import OPENAI, loaded, places

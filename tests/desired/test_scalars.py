@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.desired.yaml_reader import Plain, infer_scalar, value_of_plain
+from reconciler.desired.yaml_values import Plain, infer_scalar, value_of_plain
 from tests.desired.building import declared, integration
 
 AMBIGUOUS = "123 0123 no Yes on 2024-01-02 12:30:45 1e3 0x1F 1_000 true ~ .inf -1 1.50 Null"

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.desired.yaml_reader import MAX_DEPTH, MAX_NODES, read_yaml
-from reconciler.desired.yaml_values import read_documents
+from reconciler.desired.yaml_reader import read_yaml
+from reconciler.desired.yaml_values import MAX_DEPTH, MAX_NODES, read_documents
 from tests.desired.building import CONFIG, OPENAI
 
 PARSERS: list[Any] = [yaml.CSafeLoader, yaml.SafeLoader]
