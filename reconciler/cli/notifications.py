@@ -30,12 +30,14 @@ def drift(
     *,
     ledger: str,
     context: "CommandContext",
-) -> None:
-    """Notify every channel of the differences."""
-    if channels:
-        from reconciler.views import notification
+) -> bool:
+    """Notify every channel of the differences; return False if there are only failed channels."""
+    if not channels:
+        return True
+    from reconciler.views import notification
 
-        _send(console, channels, notification.of_drift(report, ledger=ledger, context=context))
+    message = notification.of_drift(report, ledger=ledger, context=context)
+    return _send(console, channels, message) > 0
 
 
 def failed_apply(
@@ -54,7 +56,8 @@ def failed_apply(
         _send(console, channels, message)
 
 
-def _send(console: Console, channels: Sequence[str], message: "Message") -> None:
+def _send(console: Console, channels: Sequence[str], message: "Message") -> int:
+    """Return the number of channels that were notified."""
     from reconciler.drift.notify import notify
     from reconciler.views.diagnostics import as_text
 
@@ -64,3 +67,4 @@ def _send(console: Console, channels: Sequence[str], message: "Message") -> None
     notified = len(channels) - len(failures)
     if notified:
         console.info(f"notified {notified} of {len(channels)} channels")
+    return notified

@@ -1,15 +1,18 @@
 """`reconcile drift` from end to end: an edit in the API is reported."""
 
+import json
 import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from reconciler.cli import settings
 from tests.cli.project import Here
 from tests.drift.builders import TOKEN, channels
 from tests.end_to_end.harness import Project
@@ -168,6 +171,23 @@ def test_a_failed_channel_changes_and_leaks_nothing(
         assert found.json["fingerprint"] in document["message"]
         assert "alpha" in document["message"]
         assert "everybody" not in document["message"]
+
+
+def test_a_retirement_that_reached_no_channel_is_announced_again(tmp_path: Path) -> None:
+    project = Project(tmp_path, SECRET_KEY="sk-first-0a1b2c3d4e5f")
+    project.config()
+    project.integration("alpha", models=[{"slug": "gpt-4", "enabled": True}])
+    day = (settings.now() + timedelta(days=20)).date().isoformat()
+    entry = {"litellm_provider": "openai", "deprecation_date": day}
+    (tmp_path / "source.json").write_text(json.dumps({"gpt-4": entry}))
+    assert project.run("catalogue", "update", "source.json").code == 0
+    assert project.run("apply", "--yes").code == 0
+    with channels() as there:
+        refusing, good = there.url("refusing"), there.url("good")
+        for given in ([refusing], [refusing, good], [good]):
+            options = [word for url in given for word in ("--notify", url)]
+            assert project.run("drift", *options).code == 0
+        assert there.reached == ["good", "refusing", "refusing"]
 
 
 def test_channels_can_come_from_the_environment(tmp_path: Path) -> None:

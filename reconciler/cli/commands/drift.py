@@ -153,9 +153,11 @@ def command(
         report, ledger, models = signals.run(check, if_interrupted=_IF_INTERRUPTED)
         report, has_failed = models.added_to(report, reading.fail_on, options.selection)
         observer.set_plan(report.plan)
-        _show(invocation, report, style=style, ledger=ledger, channels=notify, heartbeat=heartbeat)
-        # Last, so that a report that was not shown is made again.
-        if found := models.remember(invocation, report):
+        has_notified = _show(
+            invocation, report, style=style, ledger=ledger, channels=notify, heartbeat=heartbeat
+        )
+        # Last, so that a report that was not shown, or reached no channel, is made again.
+        if has_notified and (found := models.remember(invocation, report)):
             invocation.console.warning(as_text(found))
         code = 0 if report.in_sync else DIFFERENT
         return observer.finish(FAILED if has_failed else code)
@@ -209,16 +211,20 @@ def _show(
     ledger: str,
     channels: Sequence[str],
     heartbeat: str | None,
-) -> None:
-    """Print a report, request the heartbeat, and notify the channels if there is news."""
+) -> bool:
+    """Print a report, request the heartbeat, and notify the channels if there is news.
+
+    Return False if every channel failed.
+    """
     context = command_context(invocation, click.get_current_context())
     console = invocation.console
     console.show_drift(report, style=style, ledger=ledger, context=context)
     if heartbeat is not None:
         _send_heartbeat(invocation, heartbeat)
     # A retirement is reported once for each threshold, even if nothing differs.
-    if not report.in_sync or report.announced:
-        notifications.drift(console, channels, report, ledger=ledger, context=context)
+    if report.in_sync and not report.announced:
+        return True
+    return notifications.drift(console, channels, report, ledger=ledger, context=context)
 
 
 def _send_heartbeat(invocation: Invocation, url: str) -> None:
