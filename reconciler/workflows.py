@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from reconciler.drift.incremental import IncrementalRead
     from reconciler.drift.report import DriftReport
     from reconciler.execution.action_runner import RunDependencies
-    from reconciler.execution.apply_times import Overrides
+    from reconciler.execution.apply_times import Overrides, TimeCheck
     from reconciler.execution.cancellation import CancelToken
     from reconciler.execution.credential_probe import Prober
     from reconciler.execution.events import Emit
@@ -168,6 +168,7 @@ async def apply(
         shard=options.selection.shard_label,
         break_freeze=overrides.break_freeze,
         allow_unsoaked=overrides.allow_unsoaked,
+        check_time=_time_check(session, overrides),
     )
     organisation = observed.organisation_id
     if organisation is None and result.summary[Status.APPLIED] and not cancel.requested:
@@ -242,6 +243,16 @@ def _require_time(session: Session, planned: Plan, approval: "Approval") -> "Ove
     if not target.has_change_times and target.promotion is None:
         return Overrides()
     return require_time(planned, session.desired, approval, evidence=session.soak, now=session.now)
+
+
+def _time_check(session: Session, overrides: "Overrides") -> "TimeCheck | None":
+    """Return the check of each action before it begins; most targets need none."""
+    target = session.desired.target
+    if not target.windows:
+        return None
+    from reconciler.execution.apply_times import time_check
+
+    return time_check(target, overrides, now=lambda: session.now)
 
 
 def _dependencies(

@@ -8,7 +8,7 @@ import click
 from reconciler.cli import settings
 from reconciler.domain.instants import parse_instant
 
-_AGO = re.compile(r"(\d{1,5})([dh])")
+_AGO = re.compile(r"([0-9]{1,5})([dh])")
 
 
 def parse_since(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
@@ -28,3 +28,17 @@ def parse_since(_ctx: click.Context, _param: click.Parameter, value: str | None)
             "2026-01-31T09:30:00Z, nor an age such as 7d or 12h"
         )
     return timestamp(moment)
+
+
+def parse_past(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Parse the option as `parse_since` does, and refuse a time that is still to come."""
+    from reconciler.workflows import timestamp
+
+    since = parse_since(ctx, param, value)
+    # Both are text of the same form in UTC, so their order is that of the times.
+    if since is not None and since > timestamp(settings.now()):
+        raise click.BadParameter(
+            f"{value!r} is in the future ({since}); use an earlier date or time in UTC, or an age "
+            "such as 7d"
+        )
+    return since

@@ -158,6 +158,12 @@ def end_of_freeze(until: str, zone: tzinfo) -> datetime:
         return datetime.max.replace(tzinfo=UTC)
 
 
+def has_ended(freeze: Freeze, windows: Sequence[ChangeWindow], *, now: datetime) -> bool:
+    """Return whether a freeze is over."""
+    zone = time_zone(zone_of_freeze(freeze, windows))
+    return now >= end_of_freeze(freeze.until, zone)
+
+
 def closure(
     windows: Sequence[ChangeWindow],
     freeze: Freeze | None,
@@ -171,12 +177,10 @@ def closure(
     parsed = [_Window(parse_hours(w.allow), time_zone(w.zone), w) for w in windows]
     reasons: list[str] = []
     zone, begin = windows[0].zone if windows else "UTC", now
-    if freeze is not None:
-        frozen_zone = zone_of_freeze(freeze, windows)
-        end = end_of_freeze(freeze.until, time_zone(frozen_zone))
-        if now < end:
-            zone, begin = frozen_zone, end
-            reasons.append(_frozen(freeze, zone))
+    if freeze is not None and not has_ended(freeze, windows, now=now):
+        zone = zone_of_freeze(freeze, windows)
+        begin = end_of_freeze(freeze.until, time_zone(zone))
+        reasons.append(_frozen(freeze, zone))
     closed = _closed_risks(parsed, risks, now)
     if closed:
         concerned = [w for w in parsed if any(w.concerns(risk) for risk in closed)]

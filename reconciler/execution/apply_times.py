@@ -1,20 +1,29 @@
 """Rules of a target about when a plan may be applied: change windows, freeze and promotion.
 
-A plan only reports them; an apply checks them before its first write.
+A plan only reports them; an apply checks them before its first write, and the windows before each
+action.
 """
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from reconciler.diagnostics import Diagnostic
+from reconciler.domain.policy import Target
 from reconciler.domain.state import DesiredState
 from reconciler.errors import Refused
 from reconciler.execution.preflight import Approval
+from reconciler.execution.result import ActionFailure
 from reconciler.frozen_dataclass import dataclass
+from reconciler.planning.actions import Action
 from reconciler.planning.plan import Plan
 
 if TYPE_CHECKING:
     from reconciler.planning.soak_guard import SoakEvidence
+
+
+TimeCheck: TypeAlias = Callable[[Action], ActionFailure | None]
+"""Returns why an action may not begin now, None if it may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,28 @@ def require_time(
     if found:
         raise Refused(found, plan=plan)
     return Overrides(break_freeze, allow_unsoaked)
+
+
+def time_check(
+    target: Target, overrides: Overrides, *, now: Callable[[], datetime]
+) -> TimeCheck | None:
+    """Return the check of each action before it begins; None if nothing can close during a run.
+
+    A freeze that has not begun with the run cannot begin during it. With a reason that permits the
+    run, it may continue.
+    """
+    if not target.windows or overrides.break_freeze is not None:
+        return None
+    from reconciler.planning.window_guard import OUTSIDE_WINDOW, closed_during
+
+    def failure_of(action: Action) -> ActionFailure | None:
+        reason = closed_during(action, target, now=now())
+        if reason is None:
+            return None
+        hint = "run apply again when it opens, or add --break-freeze REASON"
+        return ActionFailure(OUTSIDE_WINDOW, reason, hint=hint)
+
+    return failure_of
 
 
 def with_notices(

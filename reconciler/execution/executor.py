@@ -25,6 +25,7 @@ from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.plan import Plan
 
 if TYPE_CHECKING:
+    from reconciler.execution.apply_times import TimeCheck
     from reconciler.planning.costs import Costs
 
 # Actions that remove something run only after all actions that can fail without a loss have
@@ -50,19 +51,23 @@ async def execute(
     shard: str | None = None,
     break_freeze: str | None = None,
     allow_unsoaked: str | None = None,
+    check_time: "TimeCheck | None" = None,
 ) -> ApplyResult:
     """Carry out every action of a plan and return the outcomes.
 
     `concurrency` is the maximum number of calls in flight; the client enforces it. `break_freeze`
-    is only recorded. Raises only what a listener raises at `RunStarted`, before anything is
-    written.
+    is only recorded. `check_time` can skip an action before it begins.
+
+    Raises only what a listener raises at `RunStarted`, before anything is written.
     """
     # The only event that is awaited here: no call may be sent while the ledger does not know the
     # run.
     recorded = emit(RunStarted(run, plan, break_freeze, allow_unsoaked))
     if recorded is not None:
         await recorded
-    execution = _Execution(dependencies, emit, concurrency, abort_on_error, cancel or CancelToken())
+    execution = _Execution(
+        dependencies, emit, concurrency, abort_on_error, cancel or CancelToken(), check_time
+    )
     for phase in _PHASES:
         await execution.carry_out([a for a in plan.actions if a.kind in phase])
     # Every action gets an outcome: a phase marks actions that no worker took as skipped.
@@ -98,6 +103,7 @@ class _Execution:
     concurrency: int
     abort_on_error: bool
     cancel: CancelToken
+    check_time: "TimeCheck | None" = None
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     async def carry_out(self, actions: list[Action]) -> None:
@@ -146,7 +152,13 @@ class _Execution:
         for action in waiting:
             if self.cancel.requested:
                 return
-            await self._run(action)
+            # Not within an action: its calls belong together, and half of them helps nobody.
+            failure = self.check_time(action) if self.check_time is not None else None
+            if failure is None:
+                await self._run(action)
+            else:
+                outcome = Outcome(action.slug, action.kind, Status.SKIPPED, error=failure)
+                self._end(action, outcome)
 
     async def _run(self, action: Action) -> None:
         self.announce(ActionStarted(action))

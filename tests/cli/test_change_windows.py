@@ -325,3 +325,16 @@ def test_plan_and_result_conform_to_their_schemas(tmp_path: Path) -> None:
         jsonschema.Draft202012Validator(schema).validate(document)
         assert keys[kind] in document
         assert keys[kind] in schema["properties"]
+
+
+def test_a_freeze_that_has_ended_is_named_in_case_its_year_is_wrong(tmp_path: Path) -> None:
+    project = frozen(tmp_path, freeze=OVER)
+    for command in ("plan", "drift"):
+        found = project.run(command, "--format", "json").json["diagnostics"]
+        [ended] = [item for item in found if item["code"] == "freeze-ended"]
+        assert ended["severity"] == "notice"
+        assert ended["summary"].endswith("has ended: its `until` is 2001-01-01")
+    project.config(freeze=FROZEN)
+    assert "freeze-ended" not in project.run("plan", "--format", "json").out
+    project.config(freeze=OVER)
+    assert project.run("apply", "--yes").code == 0

@@ -304,3 +304,21 @@ def test_since_requires_who_and_a_time(tmp_path: Path) -> None:
         assert (alone.code, "--since can only be used with --who" in alone.err) == (3, True)
         unread = at.project.run("drift", "--who", "--since", "soon")
         assert (unread.code, "neither a date" in unread.err) == (3, True)
+
+
+@pytest.mark.parametrize(
+    "since", ["2999-01-01", "2999-01-01T00:00:00Z", "9999-12-31T23:59:59+01:00"]
+)
+def test_a_time_that_is_still_to_come_is_refused(tmp_path: Path, since: str) -> None:
+    with writers(tmp_path) as at:
+        done = at.project.run("drift", "--who", "--since", since)
+        assert done.code == 3
+        assert f"'{since}' is in the future (" in " ".join(done.err.split())
+        assert "an age such as 7d" in " ".join(done.err.split())
+        assert at.project.run("drift", "--who", "--since", "0h").code == 0
+
+
+@pytest.mark.parametrize("since", ["\u0667d", "-7d", "1_0d", "999999d", "7 d"])
+def test_an_age_is_written_in_plain_digits(tmp_path: Path, since: str) -> None:
+    with writers(tmp_path) as at:
+        assert at.project.run("drift", "--who", "--since", since).code == 3

@@ -1,13 +1,15 @@
 """Change windows in an apply, in virtual time from Monday, 2026-11-23 at 12:00 UTC."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from reconciler.domain.policy import ChangeWindow, Freeze
 from reconciler.errors import Refused
-from reconciler.execution.events import CallStarted, RunStarted
+from reconciler.execution.events import ActionStarted, CallStarted, RunStarted
 from reconciler.execution.preflight import Approval
+from reconciler.execution.result import Status
 from reconciler.planning.plan import Plan
 from reconciler.planning.window_guard import risks_of
 from tests.builders import KEY, declared, desired
@@ -86,16 +88,89 @@ def test_the_reason_is_announced_before_the_first_write() -> None:
     assert len(calls(world)) == 1
 
 
-def test_a_running_apply_is_not_stopped() -> None:
+def late(world: World, seconds: float = 3600) -> Callable[[object], None]:
+    """Return a listener that lets time pass once the first action has begun."""
+
+    def wait(event: object) -> None:
+        if isinstance(event, ActionStarted) and world.seconds < seconds:
+            world.seconds += seconds
+
+    return wait
+
+
+def test_no_action_begins_after_the_window_has_closed() -> None:
     world = World()
-
-    def wait(_event: object) -> None:
-        world.seconds += 3600
-
+    slugs = [f"s-{number}" for number in range(30)]
     files = desired(
-        declared("a", key=KEY), declared("b", key=KEY), windows=(window("Mon 13:00-13:30"),)
+        *(declared(slug, key=KEY) for slug in slugs), windows=(window("Mon 13:00-13:30"),)
     )
-    assert world.apply(files, listen=wait).complete
+    result = world.apply(files, listen=late(world))
+    begun = {event.action.slug for event in world.events if isinstance(event, ActionStarted)}
+    assert 0 < len(begun) < len(slugs)
+    # What had begun is finished: the calls of an action belong together.
+    assert {o.slug for o in result.outcomes if o.status is Status.APPLIED} == begun
+    left = [o for o in result.outcomes if o.slug not in begun]
+    assert {(o.status, o.error.code if o.error else "") for o in left} == {
+        (Status.SKIPPED, "outside-window")
+    }
+    [error] = {o.error for o in left}
+    assert error is not None
+    assert "does not open before Mon 2026-11-30 13:00 +01:00 (Europe/Berlin)" in error.message
+    assert "--break-freeze REASON" in error.hint
+    # Once the window is open, only the rest is left.
+    world.seconds = 7 * 24 * 3600
+    assert len(world.plan(files).actions) == len(left)
+    assert world.apply(files).complete
+
+
+def test_deletes_are_not_begun_after_the_window_has_closed() -> None:
+    world = World()
+    for slug in ("old-1", "old-2"):
+        body = {"slug": slug, "name": slug, "ai_provider_id": "openai", "key": "sk-value-abc"}
+        world.put("POST", "/integrations", body)
+    files = desired(
+        declared("new", key=KEY),
+        windows=(window("Mon 13:00-13:30", "delete"),),
+        prune="all",
+        limits={"deletes": 9, "delete_ratio": 1.0},
+    )
+    result = world.apply(files, listen=late(world))
+    assert {o.slug: o.status.value for o in result.outcomes} == {
+        "new": "applied",
+        "old-1": "skipped",
+        "old-2": "skipped",
+    }
+    assert {"old-1", "old-2"} <= world.remote.integrations.keys()
+
+
+def test_actions_that_need_no_window_are_carried_out_after_it_has_closed() -> None:
+    world = World()
+    files = desired(
+        *(declared(f"s-{number}", key=KEY) for number in range(30)),
+        windows=(window("Mon 13:00-13:30", "delete"),),
+    )
+    assert world.apply(files, listen=late(world)).complete
+
+
+def test_another_window_that_opens_meanwhile_lets_the_run_continue() -> None:
+    world = World()
+    files = desired(
+        *(declared(f"s-{number}", key=KEY) for number in range(30)),
+        windows=(window("Mon 13:00-13:30"), window("Mon 13:30-15:00")),
+    )
+    assert world.apply(files, listen=late(world)).complete
+
+
+def test_a_run_with_a_reason_is_not_stopped() -> None:
+    world = World()
+    files = desired(
+        *(declared(f"s-{number}", key=KEY) for number in range(30)),
+        windows=(window("Mon 14:00-14:30"),),
+    )
+    result = world.apply(
+        files, listen=late(world, 7200), approval=Approval(assumed=True, break_freeze="leak")
+    )
+    assert (result.complete, result.break_freeze) == (True, "leak")
 
 
 def test_without_a_common_opening_parts_are_suggested() -> None:

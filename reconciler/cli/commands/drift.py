@@ -28,7 +28,7 @@ from reconciler.cli.options import (
     planning,
     reading_only,
 )
-from reconciler.cli.since import parse_since
+from reconciler.cli.since import parse_past
 from reconciler.diagnostics import Diagnostic, notice
 from reconciler.domain.instants import parse_instant
 from reconciler.drift.report import DriftReport
@@ -71,7 +71,7 @@ who_options = grouped(
     since=click.option(
         "--since",
         metavar="WHEN",
-        callback=parse_since,
+        callback=parse_past,
         help="With --who, read the log since this date, time or age, such as 7d, for integrations "
         "without a run in the ledger  [default: 30d]",
     ),
