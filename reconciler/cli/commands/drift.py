@@ -153,11 +153,9 @@ def command(
         report, ledger, models = signals.run(check, if_interrupted=_IF_INTERRUPTED)
         report, has_failed = models.added_to(report, reading.fail_on, options.selection)
         observer.set_plan(report.plan)
-        has_notified = _show(
-            invocation, report, style=style, ledger=ledger, channels=notify, heartbeat=heartbeat
-        )
+        shown = partial(_show, style=style, ledger=ledger, channels=notify, heartbeat=heartbeat)
         # Last, so that a report that was not shown, or reached no channel, is made again.
-        if has_notified and (found := models.remember(invocation, report)):
+        if shown(invocation, report) and (found := models.remember(invocation, report)):
             invocation.console.warning(as_text(found))
         code = 0 if report.in_sync else DIFFERENT
         return observer.finish(FAILED if has_failed else code)
