@@ -355,7 +355,10 @@ def _gone(
     observed: ObservedState,
     selection: Selection,
 ) -> list[str]:
-    """Return the slugs that Git no longer declares and the API no longer has."""
+    """Return the slugs that Git no longer declares and the API certainly no longer has."""
+    # A row that cannot be read may have lost its slug, so it can be any of them.
+    if observed.unreadable or observed.nameless:
+        return []
     return sorted(
         slug
         for slug in known

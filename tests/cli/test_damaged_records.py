@@ -84,6 +84,27 @@ def test_a_damaged_record_that_is_not_declared_is_ignored(tmp_path: Path, name: 
         assert "alpha" in at.upstream.remote.integrations
 
 
+DAMAGED_ANSWER: dict[str, Damage] = {"an answer without a name": without("name")}
+
+
+@pytest.mark.parametrize("name", ["a name that is a number", *UNNAMED, *MISNAMED, *DAMAGED_ANSWER])
+def test_a_withdrawn_integration_is_not_forgotten_while_its_record_is_damaged(
+    tmp_path: Path, name: str
+) -> None:
+    with damaged_scene(tmp_path) as (at, remote):
+        managed(at, "alpha", "mine")
+        at.project.remove("alpha")
+        at.file("mine", description="new")
+        if name in DAMAGED_ANSWER:
+            remote.answers["alpha"] = DAMAGED_ANSWER[name]
+        else:
+            remote.rows["alpha"] = (DAMAGES | UNNAMED | MISNAMED)[name]
+        assert ("DELETE", "/integrations/alpha") not in writes_since(at, "apply", "--yes")
+        remote.rows.clear()
+        remote.answers.clear()
+        assert ("DELETE", "/integrations/alpha") in writes_since(at, "apply", "--yes")
+
+
 @pytest.mark.parametrize("name", DAMAGES)
 def test_a_damaged_record_that_is_declared_is_an_error_that_names_it(
     tmp_path: Path, name: str
