@@ -117,18 +117,25 @@ class PlanReader:
             raise damaged(*records)
         return observed
 
+    def _may_be_leftover(self, row: Observed) -> bool:
+        """Return whether a row of the list may be a shadow that the plan deletes."""
+        from reconciler.planning.staging import find_shadow, marked_run  # for few targets
+
+        if not self.options.selection.includes(row.slug.removesuffix(SHADOW_SUFFIX)):
+            return False
+        if self.desired.target.rotation.staged:
+            shadow = find_shadow(row, desired=self.desired, last_applied=self.last_applied)
+            return shadow is not None and shadow.is_ours
+        # The ledger is read once the list is known.
+        return row.slug not in self.desired.integrations and marked_run(row) is not None
+
     def _wants(self, row: Observed) -> WantedDetails | None:
         """Return the details to read for a row of the list, None if the row is sufficient.
 
         An integration that may be deleted is read completely, because the plan shows what is lost.
         """
-        if self.desired.target.rotation.staged and row.slug.endswith(SHADOW_SUFFIX):
-            from reconciler.planning.staging import find_shadow
-
-            shadow = find_shadow(row, desired=self.desired, last_applied=self.last_applied)
-            if shadow is not None:
-                is_chosen = self.options.selection.includes(shadow.integration)
-                return _everything(row) if shadow.is_ours and is_chosen else None
+        if row.slug.endswith(SHADOW_SUFFIX) and self._may_be_leftover(row):
+            return _everything(row)
         if is_candidate(
             row, desired=self.desired, last_applied=self.last_applied, options=self.options
         ):
