@@ -295,6 +295,47 @@ def test_a_rotation_whose_shadow_a_file_declares_is_blocked_in_the_plan(tmp_path
     assert "which a file declares" in done.err
 
 
+@pytest.mark.parametrize("prune", ["managed", "none"])
+def test_a_withdrawn_integration_with_the_name_of_the_shadow_is_never_taken_for_one(
+    tmp_path: Path, prune: str
+) -> None:
+    project = applied(tmp_path, prune=prune)
+    # Its description is that of a shadow, and the ledger has recorded its create.
+    [run] = project.run("history", "--format", "json").json["runs"]
+    mark = f"Shadow of alpha while its credential is rotated, by run {run['run']}"
+    project.integration(SHADOW, description=mark)
+    project.apply()
+    project.remove(SHADOW)
+    planned = project.plan(**NEW)
+    blocked = {a["slug"]: a["blocked_by"] for a in planned["actions"]}
+    assert blocked["alpha"] == ["shadow-conflict"]
+    assert (SHADOW in blocked) == (prune == "managed")
+    done = project.run("-vv", "apply", "--yes", **NEW)
+    assert (done.code, writes(done)) == (4, [])
+    project.run("apply", "--yes", "--only", SHADOW)
+    assert (SHADOW in project.slugs()) == (prune == "none")
+
+
+@pytest.mark.parametrize("staged", [True, False])
+def test_another_target_with_the_same_ledger_does_not_know_the_shadow(
+    tmp_path: Path, *, staged: bool
+) -> None:
+    project = applied(tmp_path)
+    leftover(project)
+    path = project.files / "reconcile.yaml"
+    config = json.loads(path.read_text())
+    [(name, target)] = config["targets"].items()
+    other = {**target, "rotation": {"staged": staged}}
+    project.write("reconcile.yaml", {**config, "targets": {name: target, "other": other}})
+    done = project.run("-vv", "--target", "other", "apply", "--yes", "--format", "json")
+    assert (done.code, writes(done)) == (0, [])
+    planned = project.run("--target", "other", "plan", "--format", "json").json
+    assert planned["actions"] == []
+    assert [d["code"] for d in planned["diagnostics"]] == ["unknown-shadow"]
+    own = project.run("--target", name, "plan", "--format", "json").json
+    assert [a["slug"] for a in own["actions"]] == [SHADOW]
+
+
 def test_a_leftover_is_removed_after_the_setting_is_gone(tmp_path: Path) -> None:
     project = applied(tmp_path)
     leftover(project)
