@@ -15,6 +15,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
+    INVALID_REQUEST,
     CallToolRequestParams,
     CallToolResult,
     ListToolsResult,
@@ -40,6 +41,8 @@ from reconciler.adapter.request_context import (
     Send,
     check_media_type,
     context_of,
+    replayed,
+    send_answer,
 )
 from reconciler.adapter.routing import ASGIEndpoint, IsReady, probe_routes, unknown_path
 from reconciler.adapter.tools import ToolDefinition, call_tool
@@ -67,6 +70,18 @@ _LOGGED_METHODS: Final = frozenset(
 _QUOTING_PREFIX: Final = "Validation error: "
 _REPLACEMENT: Final = "The message is not a request or notification of JSON-RPC 2.0."
 
+_NOTIFICATIONS: Final = "notifications/"
+_WITHOUT_ID: Final = json.dumps(
+    {
+        "jsonrpc": "2.0",
+        "id": None,
+        "error": {
+            "code": INVALID_REQUEST,
+            "message": "The id of a request must be a string or an integer.",
+        },
+    }
+).encode()
+
 ServerContext = ServerRequestContext[Any, Any]
 
 
@@ -92,8 +107,15 @@ def mcp_application(
             # Stateless: there is no session to end and no stream of server messages.
             raise refuse("method-not-allowed", 405, "This path accepts POST.", allow="POST")
         check_media_type(scope)
+        # One message contains the whole body, because the middleware has already read it.
+        content = (await receive()).get("body", b"")
+        if _is_lost_request(content):
+            context_of(scope).operation = "other"
+            await send_answer(send, 400, _WITHOUT_ID)
+            return
         # The library serves only the path without a trailing slash.
-        await application({**scope, "path": PATH}, receive, RedactingResponder(send))
+        whole = replayed(content, receive)
+        await application({**scope, "path": PATH}, whole, RedactingResponder(send))
 
     # The library starts its session manager in the lifespan of its own application.
     lifespan: Any = application.router.lifespan_context
@@ -108,6 +130,26 @@ def mcp_application(
     return GatewayMiddleware(
         router, protocol="mcp", allowed=allowed, config=config, is_open=PROBES.__contains__
     )
+
+
+def _is_lost_request(content: bytes) -> bool:
+    """Return whether a message is a request without a usable id.
+
+    The library takes it for a notification: it would answer with 202 and do nothing, and the caller
+    would believe that the tool was called. The library reports all other mistakes.
+    """
+    try:
+        message = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    method = message.get("method") if isinstance(message, dict) else None
+    if not isinstance(method, str) or method.startswith(_NOTIFICATIONS):
+        return False
+    if "id" not in message:
+        # A method that is not known here can be a notification that a client has invented.
+        return method in _LOGGED_METHODS
+    number = message["id"]
+    return isinstance(number, bool) or not isinstance(number, str | int)
 
 
 def _server(definitions: Sequence[ToolDefinition]) -> Server[Any]:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import product
 from typing import Any
 
 import httpx
@@ -313,6 +314,41 @@ def test_a_message_that_is_not_json_rpc_is_refused_without_repeating_it(message:
     assert response.json()["error"]["code"] == -32602
     assert "not a request" in response.json()["error"]["message"]
     assert "sk-never-shown" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("method", "number"),
+    [
+        *product(["tools/call", "ping", "sk-never-shown"], [None, True, 1.5, {}, [1]]),
+        ("tools/call", "none"),
+        ("tools/list", "none"),
+    ],
+)
+def test_a_request_without_a_usable_id_is_refused_and_not_taken_for_a_notification(
+    method: str, number: Any
+) -> None:
+    ports = Ports()
+    arguments = {"slug": "a", "body": {"name": "A"}}
+    message = {
+        "jsonrpc": "2.0",
+        "method": method,
+        "params": {"name": "update-integration", "arguments": arguments},
+    }
+    if number != "none":
+        message["id"] = number
+    response = post(ports, headers=bearer(accept="application/json"), json=message)
+    assert response.status_code == 400
+    assert response.json()["error"]["code"] == -32600
+    assert response.json()["id"] is None
+    assert "sk-never-shown" not in response.text
+    assert ports.wire.requests == []
+
+
+@pytest.mark.parametrize("method", ["notifications/initialized", "notifications/cancelled", "x/y"])
+def test_a_notification_needs_no_id(method: str) -> None:
+    message = {"jsonrpc": "2.0", "method": method, "params": {"requestId": 1}}
+    response = post(Ports(), headers=bearer(accept="application/json"), json=message)
+    assert (response.status_code, response.content) == (202, b"")
 
 
 def test_other_refusals_of_the_library_are_unchanged() -> None:
