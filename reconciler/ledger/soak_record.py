@@ -4,11 +4,14 @@ It is a row of the table `meta`, kept only for targets that others are promoted 
 starts when a run has applied the content, or when a check first finds that content in the API. Each
 later check without a difference extends it; a difference that was made in the API ends it. A
 damaged row counts as missing, so that the time restarts.
+
+The row also has the newest time of any check. Content that a run applies while a clock is behind
+that time starts then, because otherwise it would seem to be older than it is.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import field
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from reconciler.domain.instants import parse_instant
@@ -17,6 +20,12 @@ from reconciler.domain.tree import Tree, digest
 from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.codec import parse_document, to_json, tree_to_text
 from reconciler.ledger.errors import LedgerError
+
+_NEWEST = ""
+"""Key of the newest check; no slug is empty."""
+
+MAX_SETBACK = timedelta(days=7)
+"""Maximum time by which a clock may seem to be behind; beyond it, the newest check was wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,13 @@ def content_of(fields: Tree) -> str:
 
 def from_text(text: str | None) -> dict[str, SoakEntry]:
     """Parse the text of a row; return an empty result if it is damaged."""
+    entries = _parsed(text)
+    entries.pop(_NEWEST, None)
+    return entries
+
+
+def _parsed(text: str | None) -> dict[str, SoakEntry]:
+    """Parse the text of a row with the newest check."""
     try:
         entries = {
             slug: SoakEntry(found["content"], found["since"], found["checked"])
@@ -77,13 +93,14 @@ def updated(
 
     Only content that a run has applied counts, according to `last_applied`.
     """
-    entries = from_text(text)
+    entries = _parsed(text)
+    start = _later(entries.pop(_NEWEST, None), now)
     for slug in check.ended:
         entries.pop(slug, None)
     for slug in check.removed:
         # A delete that failed leaves the declaration.
         if slug not in last_applied:
-            entries[slug] = SoakEntry(None, now, now)
+            entries[slug] = SoakEntry(None, start, now)
     for slug, content in check.in_sync.items():
         known, past = entries.get(slug), last_applied.get(slug)
         if past is None or past.declared is None or content_of(past.declared) != content:
@@ -92,17 +109,26 @@ def updated(
             entries.pop(slug, None)
             continue
         continues = known is not None and known.content == content
-        entries[slug] = SoakEntry(content, known.since if known and continues else now, now)
+        entries[slug] = SoakEntry(content, known.since if known and continues else start, now)
     # A removed integration stays removed until an entry shows otherwise.
     absent = [s for s, e in entries.items() if e.content is None and s not in last_applied]
     for slug in absent:
         entries[slug] = SoakEntry(None, entries[slug].since, now)
+    entries[_NEWEST] = SoakEntry(None, start, start)
     return to_json(
         {
             slug: {"content": e.content, "since": e.since, "checked": e.checked}
             for slug, e in entries.items()
         }
     )
+
+
+def _later(newest: SoakEntry | None, now: str) -> str:
+    """Return the later of the newest check and now, unless the clock of that check was wrong."""
+    before, current = _instant(newest.checked) if newest else None, _instant(now)
+    if newest is None or before is None or current is None:
+        return now
+    return newest.checked if current < before <= current + MAX_SETBACK else now
 
 
 def _instant(text: object) -> datetime | None:

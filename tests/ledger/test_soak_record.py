@@ -59,6 +59,23 @@ def test_a_removal_has_a_time_of_its_own(ledger: Ledger) -> None:
     assert ledger.soak_entries(KEY) == {"a": SoakEntry(None, SECOND, THIRD)}
 
 
+def test_content_that_was_applied_by_a_clock_that_is_behind_is_not_older(ledger: Ledger) -> None:
+    ledger.record_soak(KEY, SoakCheck({"a": CONTENT}), now=THIRD)
+    # A run begins and ends with the clock set back, then another one.
+    for _ in range(2):
+        ledger.record_soak(KEY, SoakCheck(ended={"a"}), now=FIRST)
+        ledger.record_soak(KEY, SoakCheck({"a": CONTENT}), now=SECOND)
+        assert ledger.soak_entries(KEY)["a"] == SoakEntry(CONTENT, THIRD, SECOND)
+    ledger.record_soak(KEY, SoakCheck(removed={"b"}), now=FIRST)
+    assert ledger.soak_entries(KEY)["b"] == SoakEntry(None, THIRD, FIRST)
+
+
+def test_a_check_by_a_clock_that_is_far_ahead_does_not_count(ledger: Ledger) -> None:
+    ledger.record_soak(KEY, SoakCheck(ended={"a"}), now="2026-04-01T10:00:00Z")
+    ledger.record_soak(KEY, SoakCheck({"a": CONTENT}), now=SECOND)
+    assert ledger.soak_entries(KEY) == {"a": SoakEntry(CONTENT, SECOND, SECOND)}
+
+
 @pytest.mark.parametrize(
     "text",
     [
