@@ -13,7 +13,7 @@ from reconciler.domain.identifiers import SLUG
 from reconciler.domain.surrogates import repaired
 from reconciler.domain.tree import Value, is_empty
 from reconciler.remote.errors import WrongShape
-from reconciler.remote.exchange import UnreadableNumber, mapping, read_json, rows
+from reconciler.remote.exchange import UnreadableValue, mapping, read_json, rows
 
 DEEPEST = 32
 """Levels of nesting in a free-form object; the same limit that files have."""
@@ -119,7 +119,9 @@ def shallow(value: object, where: str, depth: int = 0) -> Value:
     """Return a free-form value if it is not nested deeper than `DEEPEST` and has usable numbers."""
     if isinstance(value, str):
         return value
-    if isinstance(value, UnreadableNumber) or _is_huge(value):
+    if isinstance(value, UnreadableValue):
+        raise WrongShape(where, value.expected)
+    if _is_huge(value):
         raise WrongShape(where, "a number that can be used")
     if isinstance(value, dict | list):
         if depth >= DEEPEST:

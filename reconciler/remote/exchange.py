@@ -153,7 +153,7 @@ def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
     # Every documented response to these two has a body, so this one is not from the API.
     if body is None and sent.method in {"GET", "POST"}:
         raise _nothing(sent, answer, "empty-answer", "returned an empty body")
-    if body is not None and (not isinstance(body, dict) or body.get("success") is False):
+    if body is not None and (not isinstance(body, dict) or _reports_failure(body)):
         raise _nothing(
             sent, answer, "unexpected-shape", "returned a response in an undocumented form"
         )
@@ -161,6 +161,15 @@ def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
     content = answer.body if sent.read_body is None else b""
     date = answer.headers.get("date")
     return Reply(answer.status, body, answer.request_id, content=content, date=date)
+
+
+def _reports_failure(body: Mapping[str, object]) -> bool:
+    """Return whether a document denies or qualifies its success, whatever the status is.
+
+    Data beside an error can be a part of what was requested.
+    """
+    succeeded = body.get("success") in (None, True)
+    return not succeeded or bool(body.get("error") or body.get("errors"))
 
 
 def _document(sent: Sent, answer: RawAnswer) -> object:
@@ -177,11 +186,20 @@ def _document(sent: Sent, answer: RawAnswer) -> object:
     raise _nothing(sent, answer, "invalid-json", "returned invalid JSON")
 
 
-class UnreadableNumber:
-    """Marker for a number that cannot be used: NaN, infinite, or too long to be parsed.
+@dataclass(frozen=True, slots=True)
+class UnreadableValue:
+    """Marker for a value that cannot be used; `expected` is what it is not.
 
     It makes one record unreadable and does not affect the rest of the response.
     """
+
+    expected: str
+
+
+# NaN, infinite, or too long to be parsed.
+_UNREADABLE_NUMBER = UnreadableValue("a number that can be used")
+# Parsers disagree about which of two values for one name holds, so neither is used.
+_UNREADABLE_MEMBER = UnreadableValue("a single value, but has several")
 
 
 LONGEST_INTEGER = 4000
@@ -216,8 +234,9 @@ def rows(value: object, where: str) -> list[object]:
 def read_json(body: bytes | str) -> object:
     """Parse the API's JSON; raises ValueError or RecursionError for anything else.
 
-    A lone surrogate is kept, and a number that cannot be used becomes an `UnreadableNumber`: one
-    invalid value must not hide all other records of the response.
+    A lone surrogate is kept. A number that cannot be used, and a name with different values in one
+    object, become an `UnreadableValue`: one invalid value must not hide all other records of the
+    response.
     """
     return _TOLERANT.decode(_text(body) if isinstance(body, bytes) else body)
 
@@ -231,15 +250,15 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _integer(digits: str) -> int | UnreadableNumber:
-    return int(digits) if len(digits) <= LONGEST_INTEGER else UnreadableNumber()
+def _integer(digits: str) -> int | UnreadableValue:
+    return int(digits) if len(digits) <= LONGEST_INTEGER else _UNREADABLE_NUMBER
 
 
 _FLOAT_DIGITS = 17
 """Significant digits that identify any float."""
 
 
-def _decimal(digits: str) -> float | str | UnreadableNumber:
+def _decimal(digits: str) -> float | str | UnreadableValue:
     """Return a number as a float, or its text if it has more digits than a float holds.
 
     A price or a budget must not be rounded. Digits that only write a float out, such as those of
@@ -247,11 +266,11 @@ def _decimal(digits: str) -> float | str | UnreadableNumber:
     """
     number = float(digits)
     if not math.isfinite(number):
-        return UnreadableNumber()
+        return _UNREADABLE_NUMBER
     if len(digits) <= _FLOAT_DIGITS:
         return number
     if len(digits) > LONGEST_INTEGER:
-        return UnreadableNumber()
+        return _UNREADABLE_NUMBER
     written = Decimal(digits).normalize(Context(prec=LONGEST_INTEGER))
     precision = len(written.as_tuple().digits)
     if precision <= _FLOAT_DIGITS or written == Context(prec=precision).create_decimal(number):
@@ -259,9 +278,21 @@ def _decimal(digits: str) -> float | str | UnreadableNumber:
     return digits
 
 
+def _object(members: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(members)
+    if len(found) < len(members):
+        for name, value in members:
+            if value != found[name]:
+                found[name] = _UNREADABLE_MEMBER
+    return found
+
+
 _STRICT = json.JSONDecoder(parse_constant=_no_constant)
 _TOLERANT = json.JSONDecoder(
-    parse_constant=lambda _name: UnreadableNumber(), parse_int=_integer, parse_float=_decimal
+    parse_constant=lambda _name: _UNREADABLE_NUMBER,
+    parse_int=_integer,
+    parse_float=_decimal,
+    object_pairs_hook=_object,
 )
 
 

@@ -1,10 +1,10 @@
 """Read the whole list, and prove that it is complete.
 
 A list is complete if and only if every page has the same integer `total` and that many different
-records were read (remote/API.md §1.2). Nothing may be created or deleted because a list was
-incomplete, so a list that cannot be proven complete is read again, at most three times, and is then
-an error. Concurrent reads, here and in `reconciler.remote.observe`, fail together:
-`gather_or_raise`.
+records of one organisation were read (remote/API.md §1.2), and the last page announces no more.
+Nothing may be created or deleted because a list was incomplete, so a list that cannot be proven
+complete is read again, at most three times, and is then an error. Concurrent reads, here and in
+`reconciler.remote.observe`, fail together: `gather_or_raise`.
 
 A row that cannot be read counts as a record, but neither as data nor as absence. It belongs to the
 slug that it names. If that is not valid, it belongs to the slug without the invalid characters; if
@@ -39,6 +39,8 @@ from reconciler.remote.errors import (
 # The documented default (remote/API.md §1.2); it is unknown whether more is refused (§9).
 PAGE_SIZE = 100
 RELISTS = 3
+MOST_RECORDS = 10_000_000
+"""Largest `total` that is believed: a hundred times the largest list that this program is for."""
 
 Kind: TypeAlias = Literal["all", "organisation", "workspace"]
 
@@ -163,7 +165,7 @@ class DamagedPage:
         if isinstance(identity, str) and identity:
             return f"id:{identity}"
         try:
-            # An `UnreadableNumber` has no JSON form, hence the default.
+            # An `UnreadableValue` has no JSON form, hence the default.
             content = json.dumps(row, sort_keys=True, default=lambda _value: "unreadable")
         except RecursionError:
             content = "nested too deep"
@@ -196,11 +198,13 @@ class _Pass:
     problem: str = ""
     exhausted: bool = False
     calls: int = 0
+    last_page: int = 0
+    has_more: bool = False
 
     @property
     def is_complete(self) -> bool:
         """Return whether every record was read, as the rule of this module defines it."""
-        return not self.problem and self.count == self.total
+        return not self.problem and not self.has_more and self.count == self.total
 
     @property
     def count(self) -> int:
@@ -212,21 +216,40 @@ class _Pass:
         """Return whether further pages cannot change the result."""
         return bool(self.problem) or self.exhausted or self.count >= (self.total or 0)
 
-    def record_total(self, total: object) -> None:
+    def record_envelope(self, number: int, page: Mapping[str, object]) -> None:
         """Record the `total` of a page, which must be a number, and the same on all pages."""
+        total = page.get("total")
         # In Python, True is an int.
         if not isinstance(total, int) or isinstance(total, bool):
             self.problem = "a page has no total"
+        elif total > MOST_RECORDS:
+            self.problem = f"total is larger than {MOST_RECORDS:,}"
         elif self.total is None:
             self.total = total
         # Rows were added or removed between two pages, so another row may have been skipped.
         elif total != self.total:
             self.problem = f"total changed from {self.total} to {total} meanwhile"
+        if number >= self.last_page:
+            self.last_page = number
+            # Not documented here, but a sibling has it (remote/API.md §1.2). `total` may then be
+            # the number of rows in one page.
+            self.has_more = page.get("has_more") not in (None, False)
+
+    def record_organisation(self, organisation_id: str | None) -> None:
+        """Record the organisation of a row; all rows that name one must name the same."""
+        if self.organisation_id is None:
+            self.organisation_id = organisation_id
+        elif organisation_id not in (None, self.organisation_id):
+            self.problem = "its rows belong to more than one organisation"
 
     @property
     def explanation(self) -> str:
         """Return why the list is not complete."""
-        return self.problem or f"total is {self.total}, but {self.count} were listed"
+        if self.problem:
+            return self.problem
+        if self.has_more:
+            return f"the last of {self.count} records is on a page that announces more"
+        return f"total is {self.total}, but {self.count} were listed"
 
 
 def first_page(page_size: int = PAGE_SIZE) -> Call:
@@ -327,7 +350,7 @@ class _Lister:
         query = {"current_page": number, **self._query}
         reply = await self._api.call(Call(OperationName.LIST, query=query))
         answer = exchange.mapping(reply.body, "the list")
-        reading.record_total(answer.get("total"))
+        reading.record_envelope(number, answer)
         # An absent list is not an empty one.
         if "data" not in answer:
             raise WrongShape("data", "there")
@@ -344,10 +367,9 @@ class _Lister:
                 page.note(row, problem)
                 continue
             # The envelope of the list does not contain it, but every row does (remote/API.md §1.2).
-            if reading.organisation_id is None:
-                reading.organisation_id = decode_values.identifier(
-                    record.get("organisation_id"), "owner"
-                )
+            reading.record_organisation(
+                decode_values.identifier(record.get("organisation_id"), "organisation_id")
+            )
             reading.rows[observed.slug] = observed
             if self._on_row is not None and observed.slug not in self._seen:
                 self._seen.add(observed.slug)

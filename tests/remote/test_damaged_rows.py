@@ -1,6 +1,7 @@
 """A damaged row counts as a record of the list, once, and belongs to the slug it names."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from reconciler.domain.calls import OperationName
 from reconciler.remote.errors import IncompleteRead
-from reconciler.remote.exchange import UnreadableNumber, read_json
+from reconciler.remote.exchange import UnreadableValue, read_json
 from reconciler.remote.observe import observe
 from reconciler.remote.pagination import CompleteList, list_all
 from tests.remote.builders import row
@@ -136,7 +137,7 @@ def test_nothing_more_is_read_where_every_row_has_its_slug() -> None:
 )
 def test_a_number_that_is_none_spoils_no_other_value(text: str) -> None:
     found = read_json(f'{{"bad": {text}, "good": 1.5, "name": "a"}}'.encode())
-    assert isinstance(found.pop("bad"), UnreadableNumber)
+    assert isinstance(found.pop("bad"), UnreadableValue)
     assert found == {"good": 1.5, "name": "a"}
 
 
@@ -144,3 +145,24 @@ def test_half_a_character_is_kept_as_it_is() -> None:
     assert read_json(b'{"\\ud83d": ["\\uDFFF", "\\ud83d\\ude00"]}') == {
         "\ud83d": ["\udfff", "\U0001f600"]
     }
+
+
+@pytest.mark.parametrize("second", ['"b"', "null", "[]", '{"x": 1}'])
+def test_a_name_with_two_values_has_none_of_them(second: str) -> None:
+    found = read_json(f'{{"a": "a", "a": {second}, "a": "a", "other": {{"a": 1}}}}'.encode())
+    assert isinstance(found.pop("a"), UnreadableValue)
+    assert found == {"other": {"a": 1}}
+
+
+def test_a_name_that_repeats_its_value_has_it() -> None:
+    assert read_json(b'{"a": [1], "a": [1]}') == {"a": [1]}
+
+
+@pytest.mark.parametrize("name", ["slug", "name", "status", "ai_provider_id", "id"])
+def test_a_row_with_a_name_twice_is_unreadable_and_the_others_are_not(name: str) -> None:
+    text = json.dumps(row("b")).replace(f'"{name}": ', f'"{name}": "other", "{name}": ')
+    rows = read_json(f"[{json.dumps(row('a'))}, {text}]")
+    api = FakeAPI([], edit=lambda *_: {"total": 2, "data": rows})
+    found = asyncio.run(list_all(api))
+    assert list(found.rows) == ["a"]
+    assert len(found.unreadable) + found.nameless == 1

@@ -128,3 +128,37 @@ def test_a_row_that_slipped_between_pages_is_found_by_reading_again() -> None:
 def test_a_list_of_another_shape_is_refused(answer: Any) -> None:
     with pytest.raises(NoAnswer):
         listed(FakeAPI([], edit=lambda *_: answer))
+
+
+@pytest.mark.parametrize("total", [10**8, 2**63, 10**30])
+def test_a_total_beyond_any_list_is_refused_by_its_first_page(total: int) -> None:
+    api = FakeAPI(names(12), edit=lambda _, answer: answer | {"total": total})
+    assert "total is larger" in incomplete(api).summary
+    assert len(api.calls) == 4
+
+
+@pytest.mark.parametrize("more", [True, 1, "true"])
+def test_a_last_page_that_announces_more_is_never_complete(more: Any) -> None:
+    api = FakeAPI(names(12), edit=lambda _, answer: answer | {"has_more": more})
+    assert "announces more" in incomplete(api).summary
+
+
+def test_pages_before_the_last_one_may_announce_more() -> None:
+    api = FakeAPI(names(250), edit=lambda number, answer: answer | {"has_more": number < 2})
+    assert len(listed(api).rows) == 250
+
+
+def test_rows_of_two_organisations_are_not_one_list() -> None:
+    def mix(_: int, answer: dict[str, Any]) -> dict[str, Any]:
+        *others, last = answer["data"]
+        return answer | {"data": [*others, last | {"organisation_id": "org-2"}]}
+
+    assert "more than one organisation" in incomplete(FakeAPI(names(12), edit=mix)).summary
+
+
+def test_a_row_may_leave_out_its_organisation() -> None:
+    def omit(_: int, answer: dict[str, Any]) -> dict[str, Any]:
+        first, *others = answer["data"]
+        return answer | {"data": [first | {"organisation_id": None}, *others]}
+
+    assert listed(FakeAPI(names(12), edit=omit)).organisation_id == "org-1"
