@@ -12,6 +12,7 @@ import re
 from enum import StrEnum
 from typing import Any, ClassVar, NoReturn
 
+from reconciler.domain.surrogates import has_lone_surrogate
 from reconciler.errors import ReconcilerError
 from reconciler.frozen_dataclass import dataclass
 
@@ -127,7 +128,7 @@ class Redacted:
     def fingerprint(self, pepper: Pepper) -> str:
         """Return the HMAC-SHA256 of the value, with the pepper's id before a colon."""
         # Keyed, because a plain hash in the ledger would allow testing guesses of a short secret.
-        key = pepper.key.reveal().encode()
+        key = _octets(pepper.key.reveal())
         digest = hmac.new(key, _octets(self._value), hashlib.sha256)
         return f"{pepper.id}:{digest.hexdigest()}"
 
@@ -172,6 +173,11 @@ class Redacted:
     def is_empty(self) -> bool:
         """Return whether the value is blank; an empty secret is never sent."""
         return not self._value.strip()
+
+    @property
+    def is_text(self) -> bool:
+        """Return whether UTF-8, and therefore a request, can represent the value."""
+        return not has_lone_surrogate(self._value)
 
     def __repr__(self) -> str:
         return "[redacted]"

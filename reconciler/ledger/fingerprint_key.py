@@ -47,7 +47,9 @@ def choose_pepper(
 
 def pepper_of(key: str) -> Pepper:
     """Build a pepper with an id that reveals nothing about the key."""
-    identity = hmac.new(key.encode(), b"reconcile: id of this pepper", hashlib.sha256)
+    # A variable can contain any bytes, which Python represents as surrogates.
+    octets = key.encode("utf-8", "surrogateescape")
+    identity = hmac.new(octets, b"reconcile: id of this pepper", hashlib.sha256)
     return Pepper(id=identity.hexdigest()[:12], key=Redacted(key))
 
 

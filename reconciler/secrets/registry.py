@@ -209,7 +209,7 @@ def resolve_all(
     permitted = [ref for ref in distinct if ref not in answers]
     answers |= _read_all(permitted, resolvers=resolvers, time_limit=time_limit)
     # An empty secret is most likely a mistake of the store, and would clear the stored one.
-    answers = {ref: _refuse_empty(ref, answer) for ref, answer in answers.items()}
+    answers = {ref: _refuse_unusable(ref, answer) for ref, answer in answers.items()}
     made_up: dict[SecretRef, Redacted] = {}
     if placeholders:
         made_up = {ref: _placeholder(ref) for ref, answer in answers.items() if _is_unset(answer)}
@@ -305,14 +305,22 @@ def _too_late(ref: SecretRef, time_limit: float) -> SecretError:
     return SecretError(ref, f"no response within {time_limit:g} seconds", code="secret-timeout")
 
 
-def _refuse_empty(ref: SecretRef, answer: Answer) -> Answer:
-    """Return the result, or an error in place of an empty value."""
+def _refuse_unusable(ref: SecretRef, answer: Answer) -> Answer:
+    """Return the result, or an error in place of a value that is empty or not text."""
     if isinstance(answer, Redacted) and answer.is_empty:
         return SecretError(
             ref,
             "the value is empty",
             code=EMPTY,
             hint="store a value at that place",
+        )
+    # In JSON, half a character can be written, but is stored as another value.
+    if isinstance(answer, Redacted) and not answer.is_text:
+        return SecretError(
+            ref,
+            "the value is not UTF-8 text",
+            code="secret-not-text",
+            hint="store the value as UTF-8; encode a binary value as the provider documents it",
         )
     return answer
 

@@ -1,5 +1,6 @@
 """The source of the fingerprint key, and ledgers without one."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -23,6 +24,14 @@ def test_the_variable_is_used_and_leaves_no_file(tmp_path: Path) -> None:
     assert key_of(pepper_in(tmp_path)) == PEPPER
     assert key_of(pepper_in(tmp_path, pepper=f" {PEPPER}\n")) == PEPPER
     assert not (tmp_path / "ledger.db.pepper").exists()
+
+
+def test_the_variable_can_contain_any_bytes(tmp_path: Path) -> None:
+    pepper = pepper_in(tmp_path, pepper=os.fsdecode(b"\xff\xfe" + b"a" * 32))
+    assert pepper is not None
+    value = Redacted("canary")
+    assert value.fingerprint(pepper).startswith(pepper.id)
+    assert value.fingerprint(pepper) != value.fingerprint(pepper_of("a" * 32))
 
 
 def test_without_the_variable_a_local_ledger_keeps_a_random_one(tmp_path: Path) -> None:

@@ -61,6 +61,12 @@ def test_what_is_outside_the_list_is_not_read() -> None:
     }
 
 
+@pytest.mark.parametrize("value", [b"sk-\xff\xfe", b"caf\xe9", b"\xed\xa0\xbd"])
+def test_a_variable_that_is_not_utf8_is_refused(value: bytes) -> None:
+    given = {"SECRET_A": os.fsdecode(value)}
+    assert codes(resolve("env:SECRET_A", environ=given)) == {"env:SECRET_A": "secret-not-text"}
+
+
 @pytest.mark.parametrize(
     ("content", "value"),
     [
