@@ -96,12 +96,9 @@ class FleetRun:
         engine: Engine,
         fleet: Fleet,
         task: MemberTask,
-        *,
-        options: Sequence[str] = (),
     ) -> None:
-        """Select the members; `options` are those that a suggested command repeats."""
+        """Select the members, and read what an earlier run has completed."""
         self._console = console
-        self._options = options
         self._selection = selection
         self._engine = engine
         self._members = selection.members_of(fleet)
@@ -119,6 +116,7 @@ class FleetRun:
             if selection.resume is not None
             else Checkpoint(folder, new_run_id(), task.operation)
         )
+        self._checkpoint.conditions = task.conditions
         if self._console.json_log is not None:
             self._console.json_log = self._console.json_log.with_context(
                 fleet_run=self._checkpoint.run
@@ -232,7 +230,7 @@ class FleetRun:
         console = self._console
         color, width = console.colors_stderr, console.stderr_width
         # On stderr, because stdout is for the result.
-        console.warning(table(shown, options=self._options, width=width, color=color))
+        console.warning(table(shown, width=width, color=color, asks=True))
         with handler.suspended():
             members = [planned[task.member] for task in ready]
             question = f"{action_counts(members)}. Apply to these {len(ready)} members?"

@@ -12,6 +12,7 @@ from typing import Any
 
 from reconciler.desired.atomic_write import replace_file
 from reconciler.diagnostics import error
+from reconciler.domain.tree import digest
 from reconciler.errors import InvalidInput, write_hint
 from reconciler.fleet.config import Member
 from reconciler.fleet.outcome import FleetOperation, MemberOutcome, outcome_from
@@ -23,13 +24,17 @@ _MAX_BYTES = 64 * 1024 * 1024
 
 @dataclass
 class Checkpoint:
-    """Outcomes of a run so far, by the members' names."""
+    """Outcomes of a run so far, by the members' names.
+
+    An outcome is valid only for a run with the same `conditions`.
+    """
 
     folder: Path
     run: str
     operation: FleetOperation
     outcomes: dict[str, MemberOutcome] = field(default_factory=dict)
     fingerprints: dict[str, str] = field(default_factory=dict)
+    conditions: tuple[str, ...] = ()
 
     @property
     def file(self) -> Path:
@@ -39,7 +44,7 @@ class Checkpoint:
     def record(self, member: Member, outcome: MemberOutcome) -> None:
         """Record an outcome; it is on disk before this returns."""
         self.outcomes[member.name] = outcome
-        self.fingerprints[member.name] = member.fingerprint
+        self.fingerprints[member.name] = self._fingerprint(member)
         self.save()
 
     def completed(self, member: Member) -> MemberOutcome | None:
@@ -49,9 +54,15 @@ class Checkpoint:
         if outcome is None or not outcome.done:
             return None
         # With another folder, target or variable, the recorded outcome is not that of this member.
-        if self.fingerprints.get(member.name) != member.fingerprint:
+        if self.fingerprints.get(member.name) != self._fingerprint(member):
             return None
         return replace(outcome, resumed=True)
+
+    def _fingerprint(self, member: Member) -> str:
+        # Without conditions, it is that of 0.1.0.
+        if not self.conditions:
+            return member.fingerprint
+        return digest([member.fingerprint, *self.conditions])
 
     def save(self) -> None:
         """Write the file; raises `InvalidInput` if that is not possible."""

@@ -42,6 +42,7 @@ _COUNTED = (
     "unknown",
 )
 _MAX_NAME_WIDTH = 40
+DETAILED_EXITCODE = "--detailed-exitcode"
 _SHOWN_ERRORS = 3
 """Maximum number of errors of a member in the table."""
 
@@ -52,10 +53,12 @@ def table(
     options: Sequence[str] = (),
     width: int | None = None,
     color: bool = False,
+    asks: bool = False,
 ) -> str:
     """Return the whole result: each member with its errors, then the totals.
 
-    `options` are those that a suggested command repeats.
+    `options` are those that a suggested command repeats. With `asks`, the question whether to apply
+    follows, so no command is suggested.
     """
     page = TextLayout(width=width, color=color)
     page.line(
@@ -71,17 +74,26 @@ def table(
     counts = ", ".join(f"{n} {status}" for status, n in result.summary.items() if n)
     count = len(result.members)
     page.line((f"{counted(count, 'member')}: {counts or 'none'}.", "bold"))
+    if not asks:
+        _add_next_step(page, result, options)
+    return page.text()
+
+
+def _add_next_step(page: TextLayout, result: FleetResult, options: Sequence[str]) -> None:
     # Members that were not run do not change the exit code.
     if result.exit_code not in {0, 2} or result.summary["not-run"]:
         words = (result.operation.value, *options, "--resume", result.run)
         page.line("To finish the run:")
         page.whole(suggested_command(None, "fleet", *words), indent=4)
     elif result.operation is FleetOperation.PLAN and result.summary["different"]:
-        # An apply has no gate for models.
-        kept = [word for word in options if not word.startswith("--fail-on=")]
+        # An apply has no gate for models, and no other exit code for changes.
+        kept = [
+            word
+            for word in options
+            if word != DETAILED_EXITCODE and not word.startswith("--fail-on=")
+        ]
         command = suggested_command(None, "fleet", "apply", *kept)
         page.whole(f"To apply, run: {command}")
-    return page.text()
 
 
 def line_of(member: MemberOutcome) -> str:

@@ -48,6 +48,19 @@ class MemberTask:
     overrides: MemberOverrides = MemberOverrides()
     fail_on: tuple[str, ...] = ()
 
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Return the options that decide how a member ends, if it only reads.
+
+        A resumed run does not take the outcome of a run without the same gates for its own. An
+        apply that is complete is never repeated, whatever its options were.
+        """
+        if self.operation is FleetOperation.APPLY:
+            return ()
+        allowed = [name for name in ("allow_budget", "allow_used") if getattr(self.overrides, name)]
+        matters = ["detailed_exitcode"] if self.differences_matter else []
+        return (*matters, *allowed, *sorted(self.fail_on))
+
 
 TaskHandler = Callable[[MemberTask, CancelToken], MemberOutcome]
 """Carries out one task in the calling thread and never raises; both engines call the same one."""

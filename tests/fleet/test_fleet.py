@@ -248,6 +248,29 @@ def test_a_member_that_was_changed_since_is_applied_again(tmp_path: Path) -> Non
     assert resumed == {"acme": False, "globex": True, "initech": True}
 
 
+def test_a_resumed_plan_has_the_exit_code_that_it_is_asked_for(tmp_path: Path) -> None:
+    project = three(tmp_path)
+    missing = {"name": "missing", "dir": "missing"}
+    project.write_fleet(members=[*project.members, missing])
+    first = project.fleet("plan")
+    project.write_fleet(members=project.members)
+    run = first.json["run"]
+    again = project.fleet("plan", "--resume", run)
+    assert {m["resumed"] for m in again.json["members"]} == {True}
+    strict = project.fleet("plan", "--detailed-exitcode", "--resume", run)
+    assert (strict.code, {m["resumed"] for m in strict.json["members"]}) == (2, {False})
+    assert project.fleet("plan", "--resume", run).code == 0
+
+
+def test_the_command_that_resumes_keeps_the_exit_code(tmp_path: Path) -> None:
+    project = three(tmp_path)
+    planned = project.run("fleet", "plan", "--detailed-exitcode")
+    assert "To apply, run: reconcile fleet apply\n" in planned.out
+    project.write_fleet(members=[*project.members, {"name": "missing", "dir": "missing"}])
+    failed = project.run("fleet", "plan", "--detailed-exitcode")
+    assert "reconcile fleet plan --detailed-exitcode --resume " in failed.out
+
+
 @pytest.mark.parametrize(
     ("operation", "run", "code"),
     [
@@ -291,6 +314,9 @@ def test_the_prompt_shows_the_plan_and_the_answer_is_respected(
         assert "2 to create. Apply to these 2 members? [y/N]" in done.err
         assert done.err.index("acme") < done.err.index("globex") < done.err.index("Apply to these")
         assert done.err.count("1 create") == 2
+        # The question is the next step, and a run that applies is not resumed as a plan.
+        assert "fleet plan --resume" not in done.err
+        assert "To apply, run" not in done.err
         assert done.code == code
         assert served["acme"].slugs == served["globex"].slugs == slugs
 

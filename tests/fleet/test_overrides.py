@@ -214,6 +214,16 @@ def test_retiring_models_fail_the_gate_of_their_member(
     assert project.fleet(*command).code in {0, 2}
 
 
+@pytest.mark.parametrize("command", ["plan", "drift"])
+def test_a_resumed_run_does_not_skip_a_gate(tmp_path: Path, command: str) -> None:
+    project = gated(tmp_path)
+    run = project.fleet(command).json["run"]
+    done = project.fleet(command, "--fail-on", "model-retiring:7d", "--resume", run)
+    assert (done.code, members(done)["acme"]["status"]) == (3, "invalid")
+    again = project.fleet(command, "--fail-on", "model-retiring:7d", "--resume", run)
+    assert [m["resumed"] for m in again.json["members"]] == [False, True]
+
+
 def test_a_gate_is_repeated_only_where_the_command_has_it(tmp_path: Path) -> None:
     project = gated(tmp_path)
     gates = ("--fail-on", "model-retiring:7d", "--fail-on", "model-unknown")

@@ -29,6 +29,7 @@ from reconciler.errors import InvalidInput
 from reconciler.fleet.config import Fleet
 from reconciler.fleet.metrics import figures_of
 from reconciler.fleet.outcome import FleetOperation, FleetResult, worst_exit_code
+from reconciler.fleet.table import DETAILED_EXITCODE
 from reconciler.fleet.task import MemberOverrides, MemberTask
 
 OFF = "off"
@@ -61,7 +62,7 @@ def command() -> None:
 
 @command.command("plan", cls=MemberOptions)
 @format_option("text", "json")
-@click.option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are changes")
+@click.option(DETAILED_EXITCODE, is_flag=True, help="Exit with code 2 if there are changes")
 @allowed_effects
 @fail_on_option
 @metrics_file
@@ -196,12 +197,14 @@ def _run(
     console = telemetry.invocation.console
     engine = _engine(console, selection, temporal, fleet, waits=waits)
     options = selection.options + override_words(task.overrides) + fail_on_words(task.fail_on)
+    if task.differences_matter:
+        options += (DETAILED_EXITCODE,)
     # A suggested command for local runs must not contain options that only Temporal has.
     if selection.engine != LOCAL:
         options += temporal.options
 
     async def work(handler: signals.SignalHandler) -> FleetResult:
-        run = FleetRun(console, selection, engine, fleet, task, options=options)
+        run = FleetRun(console, selection, engine, fleet, task)
         return await run.run(handler, asks=asks)
 
     result = signals.run(work)
