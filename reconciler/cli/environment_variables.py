@@ -85,6 +85,7 @@ VARIABLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("CI_COMMIT_SHA, CI_COMMIT_AUTHOR", "Commit of the job, and its author"),
             ("CI_COMMIT_BRANCH", "Branch of the job, unset for a merge request"),
             ("CI_MERGE_REQUEST_IID, CI_PIPELINE_URL", "Merge request and pipeline"),
+            ("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", "Planned head, if results are merged first"),
             ("CI_ENVIRONMENT_NAME, GITLAB_USER_LOGIN", "Environment of the job, and its user"),
         ),
         "HashiCorp Vault": (
