@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Final, TypeAlias
 
 from reconciler.domain.differs import ExpectedDifference
-from reconciler.domain.integration import MAPPINGS
+from reconciler.domain.integration import MAPPINGS, target_path
 from reconciler.domain.schema import FieldKind, FieldSchema, any_provider_schema
 from reconciler.domain.secrets import Redacted, SecretRef, closed
 from reconciler.domain.tree import Path, Tree, Value, is_empty, is_mapping, leaves
@@ -54,6 +54,12 @@ class Difference:
         paths = self._leaf_paths()
         return _holds_reference(self.source, self.target) or any(map(_is_credential, paths))
 
+    @property
+    def filled(self) -> frozenset[Path]:
+        """Return the fields that secret mappings of either side fill."""
+        mappings = [path for path in self._leaf_paths() if path[0] == MAPPINGS and len(path) > 1]
+        return frozenset(target_path(path[1]) for path in mappings)
+
     def _leaf_paths(self) -> Iterator[Path]:
         for side in (self.source, self.target):
             if not isinstance(side, Absent):
@@ -84,6 +90,19 @@ def _with_switch(tree: Tree) -> Tree:
 def is_expected(difference: Difference, expected: Iterable[ExpectedDifference]) -> bool:
     """Return whether a difference is declared in `differs`."""
     return any(entry.covers(difference.slug, difference.path) for entry in expected)
+
+
+def filled_otherwise(
+    promoted: Iterable[Difference], kept: Iterable[Difference]
+) -> tuple[list[Difference], list[Difference]]:
+    """Split the changes of one integration into those to make and those of fields with a mapping.
+
+    If a mapping of a field stays, the field also stays: otherwise it would have two values or none.
+    """
+    filled = {path for item in kept for path in item.filled}
+    changes = list(promoted)
+    held = [item for item in changes if item.path in filled]
+    return [item for item in changes if item not in held], held
 
 
 def unpaired(
@@ -179,6 +198,9 @@ def _is_host(path: Path) -> bool:
     # The provider determines the default host.
     if path == ("ai_provider_id",):
         return True
+    # A mapping can fill a host.
+    if path[0] == MAPPINGS and len(path) > 1:
+        path = target_path(path[1])
     facts = any_provider_schema().at(path).facts
     return facts.host or facts.endpoint
 

@@ -27,7 +27,14 @@ from reconciler.domain.tree import Path, Tree, is_mapping, lookup
 from reconciler.errors import InvalidInput
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.normalize import normalize
-from reconciler.planning.parity import Absent, Difference, differences, is_expected, unpaired
+from reconciler.planning.parity import (
+    Absent,
+    Difference,
+    differences,
+    filled_otherwise,
+    is_expected,
+    unpaired,
+)
 from reconciler.pull import promotion_messages as messages
 from reconciler.pull.overlay_edits import NotEditable, Overlays, file_value, name_of_overlay
 from reconciler.pull.working_copy import WorkingCopy
@@ -152,13 +159,17 @@ class _Promotion:
         # `unpaired` needs both, because a host that stays and a credential that is copied would be
         # combined at the target.
         kept = [item for item in found if is_expected(item, self.expected)]
-        made, held = unpaired((item for item in found if item not in kept), kept)
+        made, mapped = filled_otherwise((item for item in found if item not in kept), kept)
+        if mapped:
+            self.left += mapped
+            self.diagnostics.append(messages.filled_by_mapping(slug, mapped))
+        made, held = unpaired(made, [*kept, *mapped])
         if held:
             self.left += held
-            self.diagnostics.append(messages.held_back(slug, held, kept))
+            self.diagnostics.append(messages.held_back(slug, held, [*kept, *mapped]))
         if not made:
             return
-        unfinished = self._edit(slug, before, held)
+        unfinished = self._edit(slug, before, [*mapped, *held])
         if unfinished is None:
             self.left += made
             return

@@ -56,6 +56,15 @@ def held_back(slug: str, held: Sequence[Difference], kept: Sequence[Difference])
     )
 
 
+def filled_by_mapping(slug: str, mapped: Sequence[Difference]) -> Diagnostic:
+    """Return the warning about fields that stay because a mapping of them stays."""
+    return warning(
+        "not-promoted",
+        f"{slug}: {_paths(mapped)} not promoted, because `differs` lists the secret mapping of it",
+        hint="list the field in `differs` instead, which also covers its mapping, or neither",
+    )
+
+
 def unprotected(slug: str) -> Diagnostic:
     """Return the warning about an integration that loses its protection."""
     return warning(

@@ -289,6 +289,34 @@ def test_a_mapping_for_a_field_that_may_differ_is_not_copied(tmp_path: Path) -> 
     assert made.run("parity", "staging", "production").code == 0
 
 
+MAPPED_HOST = f"secret_mappings: [{{target_field: {HOST}, secret_reference_id: ref-1}}]"
+MAPPED_KEY = "key: null, secret_mappings: [{target_field: key, secret_reference_id: ref-1}]"
+
+
+@pytest.mark.parametrize(
+    ("differs", "staging", "production", "code"),
+    [
+        # A host that a mapping fills stays without the other credential, and the other way round.
+        (HOST, "key: '${env:SECRET_STAGING}'", MAPPED_HOST, "unpaired-credential"),
+        ("key", MAPPED_HOST, "key: '${env:SECRET_PRODUCTION}'", "unpaired-credential"),
+        # A field has either a value or a mapping.
+        ("secret_mappings", "description: base", MAPPED_KEY, "not-promoted"),
+        ("secret_mappings", MAPPED_KEY, "description: base", "not-promoted"),
+    ],
+)
+def test_a_mapping_counts_as_the_field_that_it_fills(
+    tmp_path: Path, differs: str, staging: str, production: str, code: str
+) -> None:
+    made = environments(tmp_path, differs, **AZURE, description="base")
+    overlay(made, f"alpha: {{{staging}}}", "staging")
+    overlay(made, f"alpha: {{{production}}}")
+    done = promoted(made)
+    assert codes(done) == [code]
+    assert done["changed"] == []
+    assert len(done["left"]) == 1
+    assert made.run("validate").code == 0
+
+
 def test_a_promotion_that_removes_protection_warns(tmp_path: Path) -> None:
     made = environments(tmp_path)
     overlay(made, "alpha: {lifecycle: {protected: true}}")
