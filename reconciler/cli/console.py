@@ -6,12 +6,13 @@ whether a stream is a terminal, and redraws the status line there.
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TextIO
 
@@ -58,6 +59,10 @@ def render(
     # By name, because importing the modules of all formats takes a tenth of a command's time.
     renderer: Callable[..., str] = getattr(import_module(RENDERERS[style]), kind)
     return renderer(document, options)
+
+
+_SPOOLED = 1 << 20
+"""Number of characters of a result that are kept in memory and written at once."""
 
 
 class Console:
@@ -135,10 +140,26 @@ class Console:
 
     def data(self, text: str) -> None:
         """Write a result to stdout, with a newline at its end."""
+        self._write_data(text if text.endswith("\n") else text + "\n")
+
+    def data_parts(self, parts: Iterable[str]) -> None:
+        """Write a result that is too large for memory, once all of it is known.
+
+        A failure while the parts are made leaves stdout empty, so that it holds one document.
+        """
+        with SpooledTemporaryFile(_SPOOLED, mode="w+", encoding="utf-8", newline="") as held:
+            # Not `writelines`, which moves the text to the disk only after the last part.
+            for part in parts:
+                held.write(part)
+            held.seek(0)
+            while chunk := held.read(_SPOOLED):
+                self._write_data(chunk)
+
+    def _write_data(self, text: str) -> None:
         self._clear_status()
         # Set before the attempt: a part may be written, and no second document may follow it.
         self.has_written = True
-        problem = None if self._out is None else _write(self._out, text)
+        problem = None if self._out is None else _write_whole(self._out, text)
         if problem is None:
             return
         # Dropped after the first failure, so that a command with much output does not fail at each

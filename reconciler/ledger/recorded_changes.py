@@ -5,6 +5,7 @@ no values, because the record does not show what the run wrote.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from reconciler.domain.schema import any_provider_schema, parse_path, show_path
@@ -57,6 +58,7 @@ def _change(item: Mapping[str, Any]) -> Change:
     )
 
 
+@lru_cache(maxsize=4096)
 def _is_secret(path: Path) -> bool:
     """Return whether a field is now a secret; it was recorded in clear text if it was not one then.
 

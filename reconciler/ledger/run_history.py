@@ -1,7 +1,7 @@
 """Queries of past runs: the public form for `history`, and pre-images for `undo`."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, and_, func, select
@@ -17,24 +17,40 @@ from reconciler.ledger.models import PreImage, RecordedAction, RunFilter
 from reconciler.ledger.recorded_changes import action_from_document
 from reconciler.ledger.tables import calls, outcomes, pre_images, runs, targets
 
-_RUNS_PER_QUERY = 500
-"""Number of runs that one query names; every database accepts as many parameters."""
+_RUNS_PER_QUERY = 100
+"""Number of runs that one query reads; every database accepts as many parameters."""
 
 _STATUSES = ("applied", "failed", "skipped", "unknown")
 
 
 def history(connection: Connection, filters: RunFilter) -> list[dict[str, Any]]:
     """Return the runs, oldest first."""
+    return [run for page in history_pages(connection, filters) for run in page]
+
+
+def history_pages(connection: Connection, filters: RunFilter) -> Iterator[list[dict[str, Any]]]:
+    """Yield the runs in lists of at most `_RUNS_PER_QUERY`, oldest first."""
     condition = _condition(connection, filters)
     if condition is None:
-        return []
-    newest = select(runs).where(condition).order_by(runs.c.id.desc()).limit(filters.limit)
+        return
+    newest = select(runs.c.id).where(condition).order_by(runs.c.id.desc()).limit(filters.limit)
     # The limit keeps the newest runs, and they are shown oldest first.
-    found = list(reversed(connection.execute(newest).all()))
-    if not found:
-        return []
-    # A range is faster than a list of ids; rows of runs that are not shown are not used.
-    between = runs.c.id.between(found[0].id, found[-1].id)
+    ids = connection.scalars(newest).all()[::-1]
+    for start in range(0, len(ids), _RUNS_PER_QUERY):
+        page = ids[start : start + _RUNS_PER_QUERY]
+        # A range is faster than a list of ids, and no other run within it matches.
+        between = runs.c.id.between(page[0], page[-1])
+        yield _page(connection, filters, condition, between)
+
+
+def _page(
+    connection: Connection,
+    filters: RunFilter,
+    condition: ColumnElement[bool],
+    between: ColumnElement[bool],
+) -> list[dict[str, Any]]:
+    selected = select(runs).where(condition, between).order_by(runs.c.id)
+    found = connection.execute(selected).all()
     ended: dict[int, list[dict[str, Any]]] = defaultdict(list)
     of_runs = select(outcomes).join(runs).where(condition, between)
     unanswered: dict[int, list[dict[str, str]]] = defaultdict(list)

@@ -51,6 +51,7 @@ from reconciler.ledger.run_history import (
     count,
     finished_commits,
     history,
+    history_pages,
     images_of,
     made_by_runs,
     shadow_runs,
@@ -139,6 +140,18 @@ class Ledger:
         """Return runs in the public form, oldest first; see `RunFilter`."""
         with self._database.reading() as connection:
             return history(connection, RunFilter(**filters))
+
+    def history_pages(
+        self, **filters: Unpack[Filters]
+    ) -> Iterator[tuple[list[dict[str, Any]], dict[str, list[RecordedAction]]]]:
+        """Yield the runs as `history` returns them, and their actions as `actions` does, in pages.
+
+        Memory does not grow with the number of runs. All pages are of one state of the ledger.
+        """
+        slug = filters.get("slug")
+        with self._database.reading() as connection:
+            for page in history_pages(connection, RunFilter(**filters)):
+                yield page, actions_of(connection, [run["run"] for run in page], slug=slug)
 
     def count(self, **filters: Unpack[Filters]) -> int:
         """Return the number of matching runs, ignoring the limit."""

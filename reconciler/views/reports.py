@@ -4,7 +4,7 @@ The runs of a history come from the ledger in their public form (`reconciler.led
 only the JSON has the details of a run.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from types import MappingProxyType
 from typing import Any
@@ -74,13 +74,17 @@ def doctor_text(
     return page.text()
 
 
-def history_json(listing: RunList, *, problems: Iterable[Diagnostic] | None = None) -> str:
-    """Return the runs; with `problems`, also whether the records match their hashes."""
+def history_json(
+    listing: RunList, runs: Iterable[PublicRun], *, problems: Iterable[Diagnostic] | None = None
+) -> Iterator[str]:
+    """Yield the parts of the document of a listing; with `problems`, also whether hashes match.
+
+    `runs` are those of the document, which need not all be in memory.
+    """
     document: dict[str, object] = {
         "format_version": "1",
         "kind": "history",
         "ledger": listing.ledger,
-        "runs": list(listing.runs),
         "total": listing.total,
         "anchors": [
             {"shard": shard, "head": anchor.head, "length": anchor.length, "state": anchor.state}
@@ -91,7 +95,7 @@ def history_json(listing: RunList, *, problems: Iterable[Diagnostic] | None = No
     if problems is not None:
         found = [problem.as_json() for problem in problems]
         document |= {"verified": not found, "diagnostics": found}
-    return json.document(document)
+    return json.streamed(document, "runs", runs)
 
 
 def history_text(

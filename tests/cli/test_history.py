@@ -238,3 +238,52 @@ def test_a_damaged_ledger_is_reported_and_never_replaced(
     assert "internal error" not in said
     assert done.code == {"plan": 0, "drift": 1}.get(command, 4)
     assert file.read_bytes() == damaged
+
+
+COPIED = """
+WITH RECURSIVE n(i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n WHERE i < 250)
+INSERT INTO runs (id, target, run, started_at, finished_at, plan_digest, facts, summary)
+SELECT i, target + (i % 3 = 0), 'r-' || i, started_at, finished_at, plan_digest, facts, summary
+FROM runs, n WHERE runs.id = 1
+"""
+OF_RUNS = """
+INSERT INTO {table} (run, slug, document)
+SELECT runs.id, slug, document FROM {table}, runs WHERE {table}.run = 1 AND runs.id > 2
+"""
+
+
+def many_runs(folder: Path) -> Here:
+    """Return a project with 250 runs, every third of which is on another target."""
+    project = two_runs(folder)
+    change(project, "INSERT INTO targets VALUES (2, 'other', 'simulator:', '')")
+    change(project, COPIED)
+    for table in ("outcomes", "pre_images"):
+        change(project, OF_RUNS.format(table=table))
+    return project
+
+
+def test_a_long_history_is_complete_and_in_order(tmp_path: Path) -> None:
+    project = many_runs(tmp_path)
+    expected = [f"r-{number}" for number in range(3, 251) if number % 3]
+    done = history(project, "--all")
+    runs = done.json["runs"]
+    assert [run["run"] for run in runs][2:] == expected
+    assert done.json["total"] == len(runs)
+    # Each has its own actions and outcomes, from whichever page it was read.
+    shapes = {(run["slugs"][0], len(run["outcomes"]), len(run["changes"])) for run in runs[2:]}
+    assert shapes == {("alpha", 1, 1)}
+    assert done.out == json.dumps(done.json, indent=2, sort_keys=True) + "\n"
+    limited = history(project, "--limit", "120").json["runs"]
+    assert limited == runs[-120:]
+    before = history(project, "--before", expected[130], "--all").json["runs"]
+    assert before == runs[: 2 + 130]
+    of_slug = history(project, "alpha", "--all").json["runs"]
+    assert [run["run"] for run in of_slug if run["run"] in expected] == expected
+
+
+def test_a_history_that_is_damaged_at_its_end_is_one_document(tmp_path: Path) -> None:
+    project = many_runs(tmp_path)
+    change(project, "UPDATE pre_images SET document = '[' WHERE run = 250")
+    done = history(project, "--all")
+    assert (done.code, done.json["kind"]) == (4, "error")
+    assert history(project, "--before", "r-250", "--all").code == 0

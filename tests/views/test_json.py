@@ -3,6 +3,8 @@
 import json as stdlib_json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.diagnostics import error
 from reconciler.views import json
@@ -28,3 +30,29 @@ def test_an_error_without_a_plan_has_no_such_key() -> None:
 def test_what_json_cannot_say_is_refused() -> None:
     with pytest.raises(ValueError, match="JSON"):
         json.document({"x": float("nan")})
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+TREES = st.recursive(
+    SCALARS.filter(lambda value: value not in (float("inf"), float("-inf"))),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(), TREES, max_size=4), st.lists(TREES, max_size=4))
+def test_a_document_in_parts_is_the_whole_document(
+    others: dict[str, object], items: list[object]
+) -> None:
+    document = {**others, "runs": items}
+    assert "".join(json.streamed(others, "runs", iter(items))) == json.document(document)
+
+
+def test_a_text_that_looks_like_the_list_stays_as_it_is() -> None:
+    others = {"a": '\n  "runs": []', "z": {"runs": []}}
+    assert "".join(json.streamed(others, "runs", [1])) == json.document({**others, "runs": [1]})
+
+
+def test_a_part_that_json_cannot_say_is_refused() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        list(json.streamed({}, "runs", [{"x": float("nan")}]))

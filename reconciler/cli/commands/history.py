@@ -1,6 +1,6 @@
 """`reconcile history`: past runs on a target, from the ledger alone."""
 
-from dataclasses import replace
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +17,7 @@ from reconciler.planning.plan import PlanTarget
 from reconciler.views import diagnostics
 
 if TYPE_CHECKING:
+    from reconciler.ledger.models import Filters
     from reconciler.ledger.store import Ledger
     from reconciler.views.reports import RunList
 
@@ -146,53 +147,74 @@ class _Reading:
 
 def _list(reading: _Reading, options: ListOptions, *, verify: bool, expect_head: str | None) -> int:
     from reconciler.ledger.errors import NoLedger
-    from reconciler.views import reports, run_details
+    from reconciler.views import reports
 
+    console = reading.console
     listing = reports.RunList(ledger=reading.ledger_access.state)
     found: list[Diagnostic] = []
     try:
         with reading.ledger_access.open(read_only=True) as ledger:
-            listing = _listed(ledger, reading, options)
-            if reading.as_json:
-                actions = ledger.actions([run["run"] for run in listing.runs])
-                runs = [run_details.with_changes(run, actions[run["run"]]) for run in listing.runs]
-                listing = replace(listing, runs=runs)
+            # First, because the document names the result before the runs.
             if verify:
                 found = ledger.verify(expected_head=expect_head)
+            listing = _listed(ledger, reading, options)
+            if reading.as_json:
+                runs = _runs_of(ledger, reading, options)
+                console.data_parts(
+                    reports.history_json(listing, runs, problems=found if verify else None)
+                )
+                return 1 if found else 0
     except NoLedger:
         # The hash proves that there was a ledger, so the absence of a ledger is an error.
         if expect_head is not None:
             raise
-    console = reading.console
     if reading.as_json:
-        console.data(reports.history_json(listing, problems=found if verify else None))
-    else:
-        console.data(reports.history_text(listing, **reading.layout))
-        if verify:
-            console.info(diagnostics.as_text(found) or "verified: no record was changed or removed")
+        console.data_parts(reports.history_json(listing, (), problems=found if verify else None))
+        return 0
+    console.data(reports.history_text(listing, **reading.layout))
+    if verify:
+        console.info(diagnostics.as_text(found) or "verified: no record was changed or removed")
     return 1 if found else 0
+
+
+def _runs_of(
+    ledger: "Ledger", reading: _Reading, options: ListOptions, *, slug: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the selected runs with their changes; a few hundred are in memory at a time."""
+    from reconciler.views.run_details import with_changes
+
+    for page, actions in ledger.history_pages(**_filters(reading, options, slug)):
+        for run in page:
+            yield with_changes(run, actions[run["run"]])
+
+
+def _filters(reading: _Reading, options: ListOptions, slug: str | None) -> "Filters":
+    return {
+        "target": reading.target.name,
+        "since": options.since,
+        "before": options.before,
+        "slug": slug,
+        "limit": options.max_runs,
+    }
 
 
 def _listed(
     ledger: "Ledger", reading: _Reading, options: ListOptions, *, slug: str | None = None
 ) -> "RunList":
-    """Return the selected runs; `total` counts them without the limit."""
+    """Return the selected runs; `total` counts them without the limit.
+
+    Those of a document are read while it is written.
+    """
     from reconciler.views.reports import RunList
 
-    target = reading.target.name
+    target, filters = reading.target.name, _filters(reading, options, slug)
     # An unknown run would match nothing, and an empty list looks like an empty history.
     if options.before is not None and not ledger.count(run=options.before):
         raise InvalidInput([_unknown(options.before, target, code="unknown-run")])
     return RunList(
         ledger=reading.ledger_access.state,
-        runs=ledger.history(
-            target=target,
-            since=options.since,
-            before=options.before,
-            slug=slug,
-            limit=options.max_runs,
-        ),
-        total=ledger.count(target=target, since=options.since, before=options.before, slug=slug),
+        runs=() if reading.as_json else ledger.history(**filters),
+        total=ledger.count(**filters),
         anchors=ledger.anchors(key_of(reading.target)),
     )
 
@@ -219,8 +241,8 @@ def _show_run(reading: _Reading, ledger: "Ledger", run: dict[str, Any]) -> None:
     if reading.as_json:
         shown = run_details.with_changes(run, actions) | {"calls": calls}
         anchors = ledger.anchors(key_of(reading.target))
-        listing = reports.RunList(reading.ledger_access.state, [shown], total=1, anchors=anchors)
-        reading.console.data(reports.history_json(listing))
+        listing = reports.RunList(reading.ledger_access.state, total=1, anchors=anchors)
+        reading.console.data_parts(reports.history_json(listing, [shown]))
         return
     context = command_context(reading.invocation, click.get_current_context())
     verbose = reading.console.verbosity > 0
@@ -234,13 +256,13 @@ def _show_life(reading: _Reading, ledger: "Ledger", slug: str, options: ListOpti
 
     listing = _listed(ledger, reading, options, slug=slug)
     # Counted without the options: with them, the list can be empty for a slug that has a history.
-    if not listing.runs and not ledger.count(target=reading.target.name, slug=slug):
+    if not listing.total and not ledger.count(target=reading.target.name, slug=slug):
         raise InvalidInput([_unknown(slug, reading.target.name, code="not-in-history")])
-    actions = ledger.actions([run["run"] for run in listing.runs], slug=slug)
     if reading.as_json:
-        runs = [run_details.with_changes(run, actions[run["run"]]) for run in listing.runs]
-        reading.console.data(reports.history_json(replace(listing, runs=runs)))
+        runs = _runs_of(ledger, reading, options, slug=slug)
+        reading.console.data_parts(reports.history_json(listing, runs))
         return
+    actions = ledger.actions([run["run"] for run in listing.runs], slug=slug)
     life = run_details.Life(slug, listing.runs, actions, total=listing.total)
     verbose = reading.console.verbosity > 0
     reading.console.data(run_details.life_text(life, verbose=verbose, **reading.layout))
