@@ -109,6 +109,11 @@ class TemporalOptions:
         )
 
 
+def unmatched_globs(globs: Iterable[str], names: Collection[str]) -> list[str]:
+    """Return the patterns that match none of these names."""
+    return [glob for glob in globs if not any(fnmatchcase(name, glob) for name in names)]
+
+
 def fail_on_words(gates: Iterable[str]) -> tuple[str, ...]:
     """Return the options with which another command has the same gates for models."""
     return tuple(f"--fail-on={gate}" for gate in gates)

@@ -12,7 +12,7 @@ from typing import Protocol
 from reconciler.cli import output, settings
 from reconciler.cli.console import Console
 from reconciler.cli.fleet_member import MemberRunner
-from reconciler.cli.fleet_options import FleetSelection
+from reconciler.cli.fleet_options import FleetSelection, unmatched_globs
 from reconciler.cli.ledger_access import state_folder_in
 from reconciler.cli.signals import SignalHandler
 from reconciler.cli.wiring import new_run_id
@@ -29,6 +29,7 @@ from reconciler.fleet.table import action_counts, line_of, table
 from reconciler.fleet.task import MemberTask
 from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.api import ReadProgress
+from reconciler.views.escape import visible
 
 _VERBS = {
     FleetOperation.PLAN: "planning",
@@ -101,14 +102,9 @@ class FleetRun:
         self._console = console
         self._selection = selection
         self._engine = engine
-        self._members = selection.members_of(fleet)
+        self._members = _selected(console, selection, fleet)
         # A partial result must not be treated as the state of the fleet.
         self._is_partial = len(self._members) < len(fleet.members)
-        if not self._members:
-            hint = f"compare --only and --exclude with the members in {selection.file}"
-            raise InvalidInput(
-                [error("no-members", "no member of the fleet is selected", hint=hint)]
-            )
         self._task = task
         folder = state_folder_in(selection.file.absolute().parent) / "fleet"
         self._checkpoint = (
@@ -122,7 +118,7 @@ class FleetRun:
                 fleet_run=self._checkpoint.run
             )
         # Before the first member, so that an unwritable folder is reported before any write.
-        self._checkpoint.save()
+        self.can_resume = self._is_saved()
         self._cancel = CancelToken()
         self._outcomes: dict[str, MemberOutcome] = {}
 
@@ -181,6 +177,18 @@ class FleetRun:
 
         handler.on_signal = on_signal
 
+    def _is_saved(self) -> bool:
+        """Return whether the state of the run can be saved; an apply raises `InvalidInput`."""
+        try:
+            self._checkpoint.save()
+        except InvalidInput as reason:
+            if self._task.operation is FleetOperation.APPLY:
+                raise
+            # A checkout can be read-only for a command that only reads.
+            self._console.warning(f"warning: {reason.summary}; this run cannot be resumed")
+            return False
+        return True
+
     def _resumed(self, member: Member) -> bool:
         outcome = self._checkpoint.completed(member)
         if outcome is not None:
@@ -189,13 +197,17 @@ class FleetRun:
 
     def _ended(self, outcome: MemberOutcome) -> None:
         self._outcomes[outcome.member] = outcome
+        if self.can_resume:
+            self._record(outcome)
+        announce(self._console, outcome)
+
+    def _record(self, outcome: MemberOutcome) -> None:
         member = next(m for m in self._members if m.name == outcome.member)
         try:
             self._checkpoint.record(member, outcome)
         except InvalidInput as reason:
             # The member's work is complete; only a resumed run would repeat it.
             self._console.warning(f"warning: {reason.summary}")
-        announce(self._console, outcome)
 
     async def _approved(
         self, tasks: Sequence[MemberTask], handler: SignalHandler
@@ -240,6 +252,26 @@ class FleetRun:
         return [replace(task, approved=planned[task.member].change_digests) for task in ready]
 
 
+def _selected(console: Console, selection: FleetSelection, fleet: Fleet) -> list[Member]:
+    """Return the selected members; raises `InvalidInput` for a pattern that selects none."""
+    members = selection.members_of(fleet)
+    if not members:
+        hint = f"compare --only and --exclude with the members in {selection.file}"
+        raise InvalidInput([error("no-members", "no member of the fleet is selected", hint=hint)])
+    names = [member.name for member in fleet.members]
+    hint = f"compare it with the members in {selection.file}"
+    unmatched = [
+        error("nothing-selected", f"`--only {visible(glob)}` matches no member", hint=hint)
+        for glob in unmatched_globs(selection.only, names)
+    ]
+    if unmatched:
+        raise InvalidInput(unmatched)
+    for glob in unmatched_globs(selection.exclude, names):
+        # The member that was meant is not excluded.
+        console.warning(f"warning: `--exclude {visible(glob)}` matches no member")
+    return members
+
+
 def _stopped_by(outcome: MemberOutcome, signal_code: int) -> MemberOutcome:
     """Return an outcome with the exit code that the separate command has after the signal."""
     if signal_code and outcome.status is MemberStatus.INTERRUPTED:
@@ -264,7 +296,14 @@ def announce(console: Console, outcome: MemberOutcome) -> None:
     )
 
 
-def show(console: Console, result: FleetResult, *, options: Sequence[str], style: str) -> None:
+def show(
+    console: Console,
+    result: FleetResult,
+    *,
+    options: Sequence[str],
+    style: str,
+    can_resume: bool = True,
+) -> None:
     """Write the result to stdout; `options` are those that a suggested command repeats."""
     if style == "json":
         from reconciler.views import json
@@ -272,4 +311,5 @@ def show(console: Console, result: FleetResult, *, options: Sequence[str], style
         console.data(json.document(result.as_json()))
     else:
         color, width = console.colors_stdout, console.stdout_width
-        console.data(table(result, options=options, width=width, color=color))
+        shown = table(result, options=options, width=width, color=color, can_resume=can_resume)
+        console.data(shown)

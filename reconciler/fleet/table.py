@@ -54,11 +54,12 @@ def table(
     width: int | None = None,
     color: bool = False,
     asks: bool = False,
+    can_resume: bool = True,
 ) -> str:
     """Return the whole result: each member with its errors, then the totals.
 
     `options` are those that a suggested command repeats. With `asks`, the question whether to apply
-    follows, so no command is suggested.
+    follows, so no command is suggested. `can_resume` states whether the run can be resumed.
     """
     page = TextLayout(width=width, color=color)
     page.line(
@@ -75,13 +76,17 @@ def table(
     count = len(result.members)
     page.line((f"{counted(count, 'member')}: {counts or 'none'}.", "bold"))
     if not asks:
-        _add_next_step(page, result, options)
+        _add_next_step(page, result, options, can_resume=can_resume)
     return page.text()
 
 
-def _add_next_step(page: TextLayout, result: FleetResult, options: Sequence[str]) -> None:
+def _add_next_step(
+    page: TextLayout, result: FleetResult, options: Sequence[str], *, can_resume: bool
+) -> None:
     # Members that were not run do not change the exit code.
     if result.exit_code not in {0, 2} or result.summary["not-run"]:
+        if not can_resume:
+            return
         words = (result.operation.value, *options, "--resume", result.run)
         page.line("To finish the run:")
         page.whole(suggested_command(None, "fleet", *words), indent=4)

@@ -151,6 +151,38 @@ def test_selecting_no_member_is_bad_input(tmp_path: Path) -> None:
     assert (done.code, done.json["diagnostics"][0]["code"]) == (3, "no-members")
 
 
+def test_each_pattern_that_selects_no_member_is_bad_input(tmp_path: Path) -> None:
+    project = three(tmp_path)
+    done = project.fleet("apply", "--yes", "--only", "acme", "--only", "globx", "--only", "INI*")
+    assert done.code == 3
+    found = [(d["code"], d["summary"]) for d in done.json["diagnostics"]]
+    assert found == [
+        ("nothing-selected", "`--only globx` matches no member"),
+        ("nothing-selected", "`--only INI*` matches no member"),
+    ]
+    assert project.fleet("drift").code == 2
+
+
+def test_a_pattern_that_excludes_no_member_is_reported(tmp_path: Path) -> None:
+    done = three(tmp_path).fleet("plan", "--exclude", "acme", "--exclude", "globx")
+    assert set(statuses(done)) == {"globex", "initech"}
+    assert "warning: `--exclude globx` matches no member" in done.err
+
+
+@pytest.mark.parametrize("command", ["plan", "drift"])
+def test_a_fleet_is_read_where_nothing_can_be_saved(tmp_path: Path, command: str) -> None:
+    project = three(tmp_path)
+    project.write_fleet(members=[*project.members, {"name": "missing", "dir": "missing"}])
+    (tmp_path / ".reconcile").write_text("not a folder")
+    done = project.run("fleet", command)
+    assert done.code == 3
+    assert "3 different, 1 invalid" in done.out
+    assert "this run cannot be resumed" in done.err
+    assert "--resume" not in done.out
+    refused = project.fleet("apply", "--yes")
+    assert [d["code"] for d in refused.json["diagnostics"]] == ["cannot-save"]
+
+
 @pytest.mark.slow
 def test_members_that_fail_hang_or_are_denied_do_not_affect_the_others(tmp_path: Path) -> None:
     names = ("acme", "broken", "denied", "hanging", "zeta")

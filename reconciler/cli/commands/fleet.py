@@ -203,13 +203,13 @@ def _run(
     if selection.engine != LOCAL:
         options += temporal.options
 
-    async def work(handler: signals.SignalHandler) -> FleetResult:
+    async def work(handler: signals.SignalHandler) -> tuple[FleetResult, bool]:
         run = FleetRun(console, selection, engine, fleet, task)
-        return await run.run(handler, asks=asks)
+        return await run.run(handler, asks=asks), run.can_resume
 
-    result = signals.run(work)
+    result, can_resume = signals.run(work)
     telemetry.result = result
-    fleet_run.show(console, result, options=options, style=style)
+    fleet_run.show(console, result, options=options, style=style, can_resume=can_resume)
     codes = [result.exit_code]
     if console.lost is not None and task.operation is FleetOperation.APPLY:
         # If printing the result fails, the run must not look as if it wrote nothing.
