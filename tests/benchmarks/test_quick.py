@@ -37,6 +37,7 @@ def test_every_case_works_and_makes_only_the_expected_calls(tmp_path: Path) -> N
     assert calls(rows, "small plan") == {"GET": 1 + 4}
     table = report.markdown(rows)
     assert "small plan, N = 4 ÷ python -c 'import click': " in table
+    assert "validate, 8 models each, N = 12 ÷ python -c 'import click': " in table
     assert all(f"| {row.case} | " in table for row in rows)
     ET.fromstring(report.chart(rows))  # noqa: S314  our own text
 
