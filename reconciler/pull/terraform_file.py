@@ -24,6 +24,11 @@ NOT_A_STATE = "terraform-not-a-state"
 
 SHOW = "run `terraform show -json > state.json` in the folder of the configuration"
 
+_OF_PLANS = frozenset(
+    {"resource_changes", "planned_values", "prior_state", "configuration", "errored"}
+)
+"""Members of a plan, of which one that failed may have only the last."""
+
 _NAME = r"[^\W\d][\w-]*"
 _KEY = r'\[(?:(?P<number>\d+)|"(?P<key>(?:[^"\\]|\\.)*)")\]'
 _MODULE = re.compile(rf"module\.(?P<name>{_NAME})(?:{_KEY})?(?:\.|$)")
@@ -81,10 +86,10 @@ def _decoded(content: bytes, where: str) -> str:
         hint = "pass a state of this configuration only, without the states of other projects"
         raise _refused(UNREADABLE, where, f"is larger than {limit}", hint)
     # `>` of PowerShell 5 writes UTF-16, the most likely cause on Windows, so it has a separate
-    # hint.
-    if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+    # hint. Without a byte order mark, the first character of JSON has a byte of 0.
+    if content[:2] in {b"\xff\xfe", b"\xfe\xff"} or b"\0" in content[:2]:
         hint = "write it as UTF-8; in PowerShell, use `| Out-File -Encoding utf8` instead of `>`"
-        raise _refused(UNREADABLE, where, "is UTF-16, not UTF-8", hint)
+        raise _refused(UNREADABLE, where, "is UTF-16 or UTF-32, not UTF-8", hint)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -104,6 +109,8 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
         # A pipe that was closed early leaves valid JSON up to its end.
         is_cut_off = problem.pos >= len(text.rstrip())
         what = "ends in the middle of the JSON" if is_cut_off else "is not JSON"
+        # The log of a command with `-json` is a JSON document in each line.
+        what = "has text after the JSON" if problem.msg == "Extra data" else what
         hint = SHOW if not text.lstrip().startswith("#") else f"{SHOW}; `-json` is missing"
         raise InvalidInput([error(UNREADABLE, f"{where} {what}", hint=hint, at=at)]) from None
     except _DuplicateName:
@@ -133,27 +140,36 @@ def _refuse_constant(_: str) -> None:
 def _refuse_other_documents(document: Mapping[str, Any], where: str) -> None:
     """Raise for JSON that Terraform writes and that is not a state, and for any other."""
     # Before the version is checked, because plans also have a `format_version`.
-    if document.keys() & {"resource_changes", "planned_values", "prior_state"}:
+    if document.keys() & _OF_PLANS:
         hint = f"{SHOW}, without the name of a plan"
         raise _refused(NOT_A_STATE, where, "is a plan, not a state", hint)
     if "provider_schemas" in document:
         raise _refused(NOT_A_STATE, where, "contains provider schemas, not a state", SHOW)
+    if "valid" in document:
+        raise _refused(NOT_A_STATE, where, "is the output of `validate`, not a state", SHOW)
     if "encrypted_data" in document:
         hint = "run `tofu show -json > state.json`, which decrypts it"
         raise _refused(NOT_A_STATE, where, "is an encrypted state", hint)
     if "format_version" in document:
-        version = str(document["format_version"])
-        if version.partition(".")[0] not in {"0", "1"}:
-            raise _refused(NOT_A_STATE, where, "has an unknown format_version", SHOW)
-        if document.get("values") is None:
-            hint = f"{SHOW}, with the backend and the workspace that contain the integrations"
-            raise _refused(NOT_A_STATE, where, "is an empty state: it has no values", hint)
+        _refuse_other_format(document, where)
     # Not a set, because the value can be of a type that cannot be hashed.
+    elif document.get("version") in range(5, 100):
+        raise _refused(NOT_A_STATE, where, "is a state of a version after 4", SHOW)
     elif document.get("version") in (1, 2, 3):
         hint = f"{SHOW} with Terraform 0.12 or later"
         raise _refused(NOT_A_STATE, where, "is a state of a version before 4", hint)
     elif document.get("version") != 4 or not isinstance(document.get("resources"), list):
         raise _refused(NOT_A_STATE, where, "is not a Terraform state", SHOW)
+
+
+def _refuse_other_format(document: Mapping[str, Any], where: str) -> None:
+    """Raise for an output of `terraform show -json` without a state."""
+    version = str(document["format_version"])
+    if version.partition(".")[0] not in {"0", "1"}:
+        raise _refused(NOT_A_STATE, where, "has an unknown format_version", SHOW)
+    if document.get("values") is None:
+        hint = f"{SHOW}, with the backend and the workspace that contain the integrations"
+        raise _refused(NOT_A_STATE, where, "is an empty state: it has no values", hint)
 
 
 class _Reader:

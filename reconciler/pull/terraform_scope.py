@@ -133,16 +133,20 @@ class ManagedScope:
     ) -> dict[str, ManagedEntry]:
         """Return the managed entries by the id that the API lists; report all others."""
         wanted: dict[str, ManagedEntry] = {}
+        hidden: set[str] = set()
         for entry in managed.get(item.slug, ()):
+            found = [identity for identity in ids_of(entry.id) if identity in listed]
             if entry.is_marked:
                 self.report(findings.entry_cannot_be_written(entry))
+                hidden.update(found)
                 continue
-            found = [identity for identity in ids_of(entry.id) if identity in listed]
             if not found:
                 self.report(findings.entry_not_in_api(entry, item.slug))
             wanted |= dict.fromkeys(found, entry)
         part = "models" if managed is self.state.models else "workspaces"
-        others = [i for i, e in listed.items() if i not in wanted and is_enabled(e)]
+        # What the state marks must not be named as something that the state does not have.
+        known = wanted.keys() | hidden
+        others = [i for i, e in listed.items() if i not in known and is_enabled(e)]
         # If all models are allowed, the API lists each of them as enabled.
         if others and not (part == "models" and allows_all_models(item.plain)):
             at = item.resource.at

@@ -356,6 +356,19 @@ def test_a_file_that_exists_gets_no_entry_whose_identity_is_sensitive(tmp_path: 
             assert [m["slug"] for m in pulled] == [m["slug"] for m in document["models"]]
 
 
+def test_an_entry_whose_identity_is_sensitive_is_not_named_as_missing_in_the_state(
+    tmp_path: Path,
+) -> None:
+    with terraformed(tmp_path / "here") as at:
+        marks = resource(at.state, "portkey_integration_workspace_access.main_search")
+        marks["sensitive_values"] = {"workspace_id": True}
+        done = at.pull("openai-main")
+        assert done.code == 0, done.err
+        assert "its identity is sensitive in the state; left unmanaged" in done.err
+        assert "ws-search" not in done.out + done.err
+        assert "ws-search" not in (at.integrations / "openai-main.yaml").read_text()
+
+
 def test_workspaces_that_cannot_be_told_apart_are_all_written(tmp_path: Path) -> None:
     with terraformed(tmp_path / "here") as at:
         both = [{"id": i, "enabled": True} for i in ("ws-search", "ws-support")]
