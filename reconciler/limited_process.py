@@ -28,6 +28,7 @@ _ENDED = frozenset("ZX")
 """States of processes that have ended: zombie and dead."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
+_LONGEST_FIRST_LINE = 4096
 _FLOOD_HINT = "write only denials and warnings, and no more than 1 MiB"
 _LINGERING_HINT = "let the program wait for the processes that it starts"
 
@@ -123,7 +124,20 @@ def _started(
     except OSError as problem:
         reason = problem.strerror or "unknown reason"
         hint = "check the program, and the first line of a script"
+        if _begins_with_crlf_line(command[0]):
+            # The system looks for an interpreter whose name ends with the carriage return.
+            reason, hint = "its first line ends with CRLF", "save the script with LF line ends"
         raise ProcessFailure(f"cannot be run: {reason}", hint=hint) from None
+
+
+def _begins_with_crlf_line(program: str) -> bool:
+    """Return whether a program is a script with the line ends of Windows."""
+    try:
+        with Path(program).open("rb") as file:
+            first = file.readline(_LONGEST_FIRST_LINE)
+    except OSError:
+        return False
+    return first.startswith(b"#!") and first.endswith(b"\r\n")
 
 
 async def _until(

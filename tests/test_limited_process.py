@@ -145,7 +145,11 @@ def test_a_cancelled_run_leaves_no_process(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"#!/does/not/exist\n", "No such file"), (b"\x7fELF nothing", "Exec format error")],
+    [
+        (b"#!/does/not/exist\n", "No such file"),
+        (b"#!/bin/sh\r\nexit 0\r\n", "its first line ends with CRLF"),
+        (b"\x7fELF nothing", "Exec format error"),
+    ],
 )
 def test_a_file_that_is_not_a_program_is_an_error(
     tmp_path: Path, content: bytes, reason: str

@@ -33,6 +33,9 @@ _LAST_STATUS = 125
 _JSON_HINT = "print nothing if the plan passes, or the output of `conftest test --output json`"
 _SLUG = re.compile(r"[A-Za-z0-9_-]+")
 _KEYS = {"failures", "warnings", "successes"}
+_LIKE_FAILURES = re.compile(r"fail|den[iy]|violat|error|warn", re.IGNORECASE)
+_NOTHING: tuple[object, ...] = (None, False, 0, "", [], {})
+_LONGEST_NAME = 40
 
 _Raw: TypeAlias = tuple[Severity, str, str | None]
 """Severity, message as the program wrote it, and the slug in its metadata."""
@@ -110,9 +113,11 @@ def _from_results(results: list[object], *, status: int) -> list[_Raw]:
             raise PolicyProblem(summary, hint=_JSON_HINT)
         found += [(Severity.ERROR, *entry) for entry in _entries(result, "failures")]
         found += [(Severity.WARNING, *entry) for entry in _entries(result, "warnings")]
-        if _entries(result, "exceptions"):
-            hint = "remove the exceptions from the rules"
-            raise PolicyProblem("returned exceptions of its rules", hint=hint)
+        for name in ("exceptions", "skipped"):
+            if _entries(result, name):
+                hint = "remove the exceptions from the rules"
+                raise PolicyProblem(f"returned `{name}`: it did not apply all rules", hint=hint)
+        _refuse_misnamed(result)
         rules += _successes(result)
         is_counted = is_counted and "successes" in result
     if not found and (not results or (is_counted and not rules)):
@@ -122,6 +127,15 @@ def _from_results(results: list[object], *, status: int) -> list[_Raw]:
     if status != 0 and not any(severity is Severity.ERROR for severity, _, _ in found):
         found.append((Severity.ERROR, f"ended with status {status} without a failure", None))
     return found
+
+
+def _refuse_misnamed(result: dict[str, object]) -> None:
+    """Raise `PolicyProblem` for a member that seems to list denials under another name."""
+    for name, value in result.items():
+        # `Failures` is what a program in Go writes without tags of its fields.
+        if name not in _KEYS and _LIKE_FAILURES.match(name) and value not in _NOTHING:
+            summary = f"returned `{abridged(name, _LONGEST_NAME)}`, which conftest does not have"
+            raise PolicyProblem(summary, hint="name the lists `failures` and `warnings`")
 
 
 def _successes(result: dict[str, object]) -> int:
