@@ -8,15 +8,17 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler.desired.source import FileSource, UnreadableFile
 from reconciler.desired.suggestions import did_you_mean
-from reconciler.desired.yaml_reader import YamlFile, lines_of, read_yaml
 from reconciler.desired.yaml_values import Document, Step, read_documents
 from reconciler.diagnostics import Diagnostic, Severity, SourceLocation
 from reconciler.domain.secrets import SecretRef
 from reconciler.frozen_dataclass import dataclass
+
+if TYPE_CHECKING:
+    from reconciler.desired.yaml_reader import YamlFile
 
 Steps = tuple[Step, ...]
 ReferenceCheck = Callable[[SecretRef], Diagnostic | None]
@@ -150,7 +152,7 @@ class ProblemCollector:
         """Add a problem; `key` points at the name of the field, `hide` omits its value."""
         if not self._is_within_limit(severity, origin.file):
             return
-        from reconciler.desired.source_excerpt import excerpt  # noqa: PLC0415  few files need it
+        from reconciler.desired.source_excerpt import excerpt
 
         parsed, lines = self._parsed(origin.file)
         span = parsed.span(origin.index, origin.path, key=key)
@@ -201,15 +203,18 @@ class ProblemCollector:
         documents = read_documents(data)
         if documents is not None:
             return documents
+        from reconciler.desired.yaml_reader import read_yaml
+
         parsed = read_yaml(data)
         self.add_faults(file, parsed, data)
         return None if parsed.broken else parsed.documents
 
-    def add_faults(self, file: str, parsed: YamlFile, data: bytes) -> None:
+    def add_faults(self, file: str, parsed: "YamlFile", data: bytes) -> None:
         """Add the errors of a file that is not valid YAML."""
         if not parsed.faults:
             return
-        from reconciler.desired.source_excerpt import excerpt  # noqa: PLC0415  as above
+        from reconciler.desired.source_excerpt import excerpt
+        from reconciler.desired.yaml_reader import lines_of
 
         lines = lines_of(data)
         for fault in parsed.faults:
@@ -229,8 +234,10 @@ class ProblemCollector:
         span = self._parsed(origin.file)[0].span(origin.index, origin.path, key=key)
         return SourceLocation(self.display_path(origin.file), span.line + 1, span.column + 1)
 
-    def _parsed(self, file: str) -> tuple[YamlFile, Sequence[str]]:
+    def _parsed(self, file: str) -> "tuple[YamlFile, Sequence[str]]":
         """Return a parsed file and its lines; the latest files are cached."""
+        from reconciler.desired.yaml_reader import lines_of, read_yaml
+
         kept = self._parsed_files.get(file)
         if kept is None:
             try:

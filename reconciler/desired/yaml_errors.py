@@ -1,7 +1,7 @@
 """Errors of the YAML format, with hints.
 
-They are found by the parser, or by `desired.yaml_values` and `desired.yaml_reader` in the bytes of a
-file and while its data are built. What the data mean is checked later.
+They are found by the parser, or by `desired.yaml_values` and `desired.yaml_reader` in the bytes of
+a file and while its data are built. What the data mean is checked later.
 """
 
 import re
