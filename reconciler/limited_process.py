@@ -52,7 +52,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TimeLimit:
     """Time limit of a program, and the clock that measures it."""
 
     seconds: float
@@ -66,7 +66,7 @@ async def run(
     stdin: bytes,
     environ: Mapping[str, str],
     folder: Path,
-    limits: Limits,
+    limits: TimeLimit,
     keeps_output: bool = True,
 ) -> Ended:
     """Run a program in a folder; raises `ProcessFailure` unless it ends in time.
@@ -85,7 +85,7 @@ async def run(
             await _until(lambda: process.poll() is not None, limits, stdout, stderr)
             # A process that is left could still write after the answer was read, and outlive the
             # job.
-            lingering = Limits(LINGERING_SECONDS, limits.clock, limits.sleep)
+            lingering = TimeLimit(LINGERING_SECONDS, limits.clock, limits.sleep)
             await _until(lambda: not _group_runs(process.pid), lingering, stdout, stderr)
         except TimeoutError:
             if process.returncode is not None:
@@ -141,7 +141,7 @@ def _begins_with_crlf_line(program: str) -> bool:
 
 
 async def _until(
-    is_done: Callable[[], bool], limits: Limits, stdout: IO[bytes], stderr: IO[bytes]
+    is_done: Callable[[], bool], limits: TimeLimit, stdout: IO[bytes], stderr: IO[bytes]
 ) -> None:
     """Wait for a condition; raises `TimeoutError`, and `ProcessFailure` for too much output."""
     ends_at, pause = limits.clock() + limits.seconds, _FIRST_PAUSE

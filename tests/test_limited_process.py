@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.limited_process import Ended, Limits, ProcessFailure, run
+from reconciler.limited_process import Ended, ProcessFailure, TimeLimit, run
 
 
-def sh(script: str, folder: Path, *, stdin: bytes = b"", limits: Limits | None = None) -> Ended:
+def sh(script: str, folder: Path, *, stdin: bytes = b"", limits: TimeLimit | None = None) -> Ended:
     """Run a shell script to completion."""
-    limits = limits or Limits(30, time.monotonic)
+    limits = limits or TimeLimit(30, time.monotonic)
     command = ["/bin/sh", "-c", script]
     environ = {"PATH": os.defpath}
     return asyncio.run(run(command, stdin=stdin, environ=environ, folder=folder, limits=limits))
 
 
-def hurried(seconds: float = 10) -> Limits:
+def hurried(seconds: float = 10) -> TimeLimit:
     """Return limits whose clock advances by one second at each reading."""
     ticks = iter(range(10_000))
-    return Limits(seconds, lambda: float(next(ticks)))
+    return TimeLimit(seconds, lambda: float(next(ticks)))
 
 
 def await_end(pid: int) -> None:
@@ -46,7 +46,7 @@ def test_status_and_both_outputs_are_returned(tmp_path: Path) -> None:
 
 def test_output_beyond_the_kept_part_is_dropped(tmp_path: Path) -> None:
     command = ["/bin/sh", "-c", "yes | head -c 3000000; echo canary >&2; exit 3"]
-    environ, limits = {"PATH": os.defpath}, Limits(30, time.monotonic)
+    environ, limits = {"PATH": os.defpath}, TimeLimit(30, time.monotonic)
     ended = asyncio.run(
         run(
             command,
@@ -62,7 +62,7 @@ def test_output_beyond_the_kept_part_is_dropped(tmp_path: Path) -> None:
 
 def test_shell_syntax_is_passed_as_a_plain_argument(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import sys; print(sys.argv[1:])", "$(id)", "; rm"]
-    limits = Limits(30, time.monotonic)
+    limits = TimeLimit(30, time.monotonic)
     ended = asyncio.run(run(command, stdin=b"", environ={}, folder=tmp_path, limits=limits))
     assert ended.stdout == b"['$(id)', '; rm']\n"
 
@@ -79,7 +79,7 @@ def test_it_runs_in_its_folder_with_only_the_given_variables(tmp_path: Path) -> 
 def test_a_program_over_its_time_limit_is_killed_with_its_children(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     script = f"sleep 600 & echo $$ $! > {pids}.new; mv {pids}.new {pids}; wait"
-    limits = Limits(5, Ticking(pids.exists).clock)
+    limits = TimeLimit(5, Ticking(pids.exists).clock)
     with pytest.raises(ProcessFailure, match="did not finish within 5 s and was stopped"):
         sh(script, tmp_path, limits=limits)
     for pid in map(int, pids.read_text().split()):
@@ -101,12 +101,12 @@ def test_a_daemon_is_not_left_behind(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     script = f"sleep 600 > /dev/null 2>&1 & echo $! > {pid}.new; mv {pid}.new {pid}"
     with pytest.raises(ProcessFailure, match="left a process running after its end"):
-        sh(script, tmp_path, limits=Limits(600, Ticking(pid.exists).clock))
+        sh(script, tmp_path, limits=TimeLimit(600, Ticking(pid.exists).clock))
     await_end(int(pid.read_text()))
 
 
 def test_children_that_end_soon_are_waited_for(tmp_path: Path) -> None:
-    frozen = Limits(600, lambda: 0.0)
+    frozen = TimeLimit(600, lambda: 0.0)
     assert sh("(exit 0) & exit 0", tmp_path, limits=frozen).status == 0
 
 
@@ -114,7 +114,7 @@ def test_children_that_end_soon_are_waited_for(tmp_path: Path) -> None:
 def test_output_over_the_limit_is_cut_off(tmp_path: Path, stream: str) -> None:
     script = "yes" if stream == "stdout" else "yes >&2"
     with pytest.raises(ProcessFailure, match=f"wrote more than 1 MiB to {stream}"):
-        sh(script, tmp_path, limits=Limits(600, lambda: 0.0))
+        sh(script, tmp_path, limits=TimeLimit(600, lambda: 0.0))
 
 
 def test_a_cancelled_run_leaves_no_process(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_cancelled_run_leaves_no_process(tmp_path: Path) -> None:
                 stdin=b"",
                 environ={"PATH": os.defpath},
                 folder=tmp_path,
-                limits=Limits(600, lambda: 0.0),
+                limits=TimeLimit(600, lambda: 0.0),
             )
         )
         while not pids.exists():  # noqa: ASYNC110  the script cannot set an event

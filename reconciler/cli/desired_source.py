@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Checkout:
+class FolderFiles:
     """Files of the folder; `doubts` are the reasons why they may be incomplete."""
 
     files: FileSource
@@ -44,7 +44,7 @@ def repository_of(invocation: Invocation, environment: Settings | None = None) -
     return git.Repository(invocation.dir, environment.environment)
 
 
-def checkout_of(invocation: Invocation, environment: Settings | None = None) -> Checkout:
+def checkout_of(invocation: Invocation, environment: Settings | None = None) -> FolderFiles:
     """Return the files of the folder, and the tracked files that are not checked out."""
     there = DirectorySource(invocation.dir)
     try:
@@ -52,8 +52,8 @@ def checkout_of(invocation: Invocation, environment: Settings | None = None) -> 
     # The files can still be used; the warning blocks deletes (`read_past`).
     except git.GitError as problem:
         summary = f"cannot verify that all files are checked out: {problem.summary}"
-        return Checkout(there, (warning("checkout-unverified", summary, hint=problem.hint),))
-    return Checkout(git.CheckedOutFiles(there, missing) if missing else there)
+        return FolderFiles(there, (warning("checkout-unverified", summary, hint=problem.hint),))
+    return FolderFiles(git.CheckedOutFiles(there, missing) if missing else there)
 
 
 class DesiredSource(Protocol):

@@ -20,7 +20,7 @@ from reconciler.desired.load import load
 from reconciler.diagnostics import Severity, counted
 from reconciler.doctor.api_checks import API_ANSWERS, ApiChecks, clock_check
 from reconciler.doctor.checks import Check, CheckStatus, Health, fail, ledger_check, ok, warn
-from reconciler.doctor.probe import Probe
+from reconciler.doctor.probe import BehaviourProbe
 from reconciler.domain.policy import Target
 from reconciler.domain.secrets import Redacted
 from reconciler.errors import Rejection
@@ -160,7 +160,7 @@ class DoctorRun:
         return clock_check(self._date, now=settings.now())
 
     async def _probe(self, api: Client, target: Target) -> None:
-        probe = Probe(
+        probe = BehaviourProbe(
             api,
             # Random, so that a leftover of an earlier probe does not conflict.
             slug=PROBE + token_hex(4),

@@ -29,7 +29,7 @@ from reconciler.errors import InvalidInput, Refused
 from reconciler.execution.credential_probe import Prober
 from reconciler.execution.probers import CommandProber, GatewayProber
 from reconciler.frozen_dataclass import dataclass
-from reconciler.limited_process import Limits
+from reconciler.limited_process import TimeLimit
 from reconciler.remote.api import Clock
 from reconciler.remote.gateway import GatewayClient
 from reconciler.secrets.allowlist import AllowList, refuse_unknown_host
@@ -72,7 +72,7 @@ async def prober_of(
     if probe.command is not None:
         at = _place(invocation, target, "command")
         program, environ = _checked(probe, probe.command, environment, folder=invocation.dir, at=at)
-        limits = Limits(probe.timeout_seconds, clock.clock, clock.sleep)
+        limits = TimeLimit(probe.timeout_seconds, clock.clock, clock.sleep)
         yield CommandProber((program, *probe.command[1:]), environ, limits)
         return
     gateway = probe.gateway or GatewayProbe()

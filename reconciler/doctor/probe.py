@@ -51,7 +51,7 @@ _REFUSALS = (Rejected, Conflict, Forbidden, NotFound)
 
 
 @dataclass
-class Probe:
+class BehaviourProbe:
     """One probe; `answers` has the questions that the API has answered so far."""
 
     api: IntegrationsAPI

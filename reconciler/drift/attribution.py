@@ -24,7 +24,7 @@ from reconciler.drift.record_fit import (
     was_refused,
 )
 from reconciler.drift.report import DriftReport
-from reconciler.drift.who import FieldWho, Reason, Verdict, Who, Writer
+from reconciler.drift.who import Certainty, FieldWho, Reason, Who, Writer
 from reconciler.frozen_dataclass import dataclass
 from reconciler.ledger.models import Confirmation, OwnCall, OwnWrites, SeenState
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind, ChangeOrigin
@@ -129,7 +129,7 @@ def attribute(
         fields: tuple[FieldWho, ...] = ()
     elif log.problem is LogProblem.INCOMPLETE:
         reason = Reason.LOG_INCOMPLETE
-        unknown = (FieldWho(q.slug, q.path, Verdict.UNKNOWN, reason=reason) for q in asked)
+        unknown = (FieldWho(q.slug, q.path, Certainty.UNKNOWN, reason=reason) for q in asked)
         fields = tuple(unknown)
     else:
         search = _Search(own, log, since=since, now=now, seen=seen)
@@ -204,7 +204,7 @@ class _Search:
         if question.action.kind is ActionKind.CREATE and is_new_in_git:
             return None
         reason = Reason.NO_RECORD if start.is_covered else Reason.LOG_BEGINS_LATER
-        return FieldWho(question.slug, question.path, Verdict.UNKNOWN, reason=reason)
+        return FieldWho(question.slug, question.path, Certainty.UNKNOWN, reason=reason)
 
     def _start(self, question: Question) -> _Start:
         """Return the time from which requests count, in the API's clock."""
@@ -319,14 +319,14 @@ def _verdict(question: Question, matches: Sequence[_Match], *, is_proven: bool) 
             latest[match.key] = match
     by_age = sorted(latest.values(), key=_time_of, reverse=True)
     writers = tuple(match.writer for match in by_age)
-    verdict, reason = Verdict.AMBIGUOUS, None
+    verdict, reason = Certainty.AMBIGUOUS, None
     if len(by_age) == 1:
         if by_age[0].fit is Fit.WEAK:
             reason = Reason.UNKNOWN_EFFECT
         elif not is_proven:
             reason = Reason.EARLIER_CHANGE
         else:
-            verdict = Verdict.KNOWN
+            verdict = Certainty.KNOWN
     return FieldWho(question.slug, question.path, verdict, writers, reason)
 
 

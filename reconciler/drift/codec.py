@@ -13,7 +13,7 @@ from typing_extensions import TypedDict  # pydantic accepts typing's own from Py
 
 from reconciler.drift.report import KIND, DriftReport
 from reconciler.drift.retirements import Retirement
-from reconciler.drift.who import FieldWho, Reason, Verdict, Who, Writer
+from reconciler.drift.who import Certainty, FieldWho, Reason, Who, Writer
 from reconciler.errors import ReconcilerError
 from reconciler.planning.actions import ChangeOrigin
 from reconciler.planning.codec import build_plan
@@ -40,7 +40,7 @@ class WriterDocument(TypedDict):
 class FieldWhoDocument(TypedDict):
     slug: str
     path: str | None
-    verdict: Verdict
+    verdict: Certainty
     reason: Reason | None
     writers: list[WriterDocument]
 
@@ -142,7 +142,7 @@ def _who(document: WhoDocument) -> Who:
         FieldWho(
             slug=item["slug"],
             path=item["path"],
-            verdict=Verdict(item["verdict"]),
+            verdict=Certainty(item["verdict"]),
             writers=tuple(Writer(**writer) for writer in item["writers"]),
             reason=None if item["reason"] is None else Reason(item["reason"]),
         )

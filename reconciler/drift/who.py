@@ -13,7 +13,7 @@ from typing import Any
 from reconciler.frozen_dataclass import dataclass
 
 
-class Verdict(StrEnum):
+class Certainty(StrEnum):
     """How much is known about who changed something."""
 
     KNOWN = "known"
@@ -68,7 +68,7 @@ class FieldWho:
 
     slug: str
     path: str | None
-    verdict: Verdict
+    verdict: Certainty
     writers: tuple[Writer, ...] = ()
     reason: Reason | None = None
 

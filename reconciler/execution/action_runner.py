@@ -39,7 +39,7 @@ from reconciler.remote.errors import (
 )
 
 if TYPE_CHECKING:
-    from reconciler.execution.staging import Shadow
+    from reconciler.execution.staging import ActionShadow
 
 _AGAIN = "run apply again: it reads first and makes only the remaining changes"
 
@@ -77,12 +77,12 @@ class RunDependencies:
 
     def _shadow(
         self, action: Action, staging: Staging, *, emit: Emit, cancel: CancelToken
-    ) -> "Shadow":
-        from reconciler.execution.staging import Shadow, shadow_action  # for few targets
+    ) -> "ActionShadow":
+        from reconciler.execution.staging import ActionShadow, shadow_action  # for few targets
 
         of_shadow = shadow_action(action, staging)
         sender = CallSender(self.api, self.values, of_shadow, emit, cancel, of_shadow=True)
-        return Shadow(action, staging, self.run, sender, self.existence, self.clock)
+        return ActionShadow(action, staging, self.run, sender, self.existence, self.clock)
 
 
 def dependencies_of(
@@ -145,7 +145,7 @@ class ActionRunner:
     creation: Creation | None = None
     written: bool = False
     is_probed: bool = False
-    shadow: "Shadow | None" = None
+    shadow: "ActionShadow | None" = None
     ends_the_run: str = ""
 
     async def run(self) -> None:
@@ -206,7 +206,7 @@ class ActionRunner:
             case _:
                 await self._write(self.action.calls)
 
-    async def _write_staged(self, shadow: "Shadow") -> None:
+    async def _write_staged(self, shadow: "ActionShadow") -> None:
         """Write what was planned once its credential is proven in a shadow."""
         assert self._probe is not None  # noqa: S101 - preflight refuses a staged plan without it
         try:

@@ -23,7 +23,7 @@ from reconciler.planning.actions import Action, ActionKind, Risk
 from reconciler.planning.normalize import normalize
 
 
-class Verdict(StrEnum):
+class ProbeVerdict(StrEnum):
     """Result of a probe; `unknown` does not count as alive."""
 
     ALIVE = "alive"
@@ -59,7 +59,7 @@ class ProbeRequest:
 class ProbeResult:
     """Verdict with its reason, which contains neither output nor a secret."""
 
-    verdict: Verdict
+    verdict: ProbeVerdict
     reason: str = ""
 
 
@@ -124,12 +124,12 @@ class CredentialProbe:
         """
         request = request_for(action, self.settings, in_shadow=in_shadow)
         found = await self.prober.probe(request)
-        if stale and found.verdict is Verdict.ALIVE:
+        if stale and found.verdict is ProbeVerdict.ALIVE:
             reason = (
                 f"the API still shows the old {', '.join(stale)}, which the probe may have used"
             )
-            found = ProbeResult(Verdict.UNKNOWN, reason)
-        if found.verdict is not Verdict.ALIVE:
+            found = ProbeResult(ProbeVerdict.UNKNOWN, reason)
+        if found.verdict is not ProbeVerdict.ALIVE:
             self._refuse(action, found, in_shadow=in_shadow)
 
     async def require_free_name(self, action: Action, *, in_shadow: str) -> None:
@@ -137,11 +137,11 @@ class CredentialProbe:
         request = request_for(action, self.settings, in_shadow=in_shadow)
         obstacle = await self.prober.obstacle(request)
         if obstacle:
-            self._refuse(action, ProbeResult(Verdict.UNKNOWN, obstacle), in_shadow=in_shadow)
+            self._refuse(action, ProbeResult(ProbeVerdict.UNKNOWN, obstacle), in_shadow=in_shadow)
 
     def _refuse(self, action: Action, found: ProbeResult, *, in_shadow: str | None) -> NoReturn:
         # No further credential is written, because the same cause may affect it as well.
-        is_dead = found.verdict is Verdict.DEAD
+        is_dead = found.verdict is ProbeVerdict.DEAD
         what = "does not work" if is_dead else "could not be proven to work"
         self.stopped = (
             f"the credential of {action.slug} {what}, so no further credential is written"

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 
-from reconciler.execution.credential_probe import Prober, ProbeRequest, ProbeResult, Verdict
+from reconciler.execution.credential_probe import Prober, ProbeRequest, ProbeResult, ProbeVerdict
 from reconciler.frozen_dataclass import dataclass
-from reconciler.limited_process import Limits, ProcessFailure, run
+from reconciler.limited_process import ProcessFailure, TimeLimit, run
 from reconciler.remote.api import Clock
 from reconciler.remote.errors import RemoteError
 from reconciler.remote.gateway import GatewayAnswer, GatewayClient
@@ -35,7 +35,7 @@ class CommandProber:
 
     command: Sequence[str]
     environ: Mapping[str, str] = field(repr=False)
-    limits: Limits
+    limits: TimeLimit
 
     async def probe(self, request: ProbeRequest) -> ProbeResult:
         """Run the command; a cancellation kills it."""
@@ -50,16 +50,16 @@ class CommandProber:
                 keeps_output=False,
             )
         except ProcessFailure as failure:
-            return ProbeResult(Verdict.UNKNOWN, f"the probe {failure.summary}")
+            return ProbeResult(ProbeVerdict.UNKNOWN, f"the probe {failure.summary}")
         # A process that was killed by a signal has no result.
         if ended.status < 0:
             reason = f"the probe was killed by signal {-ended.status}"
-            return ProbeResult(Verdict.UNKNOWN, reason)
+            return ProbeResult(ProbeVerdict.UNKNOWN, reason)
         # Any other status means that the credential does not work, as documented for
         # `probe.command`.
         if ended.status:
-            return ProbeResult(Verdict.DEAD, f"the probe exited with {ended.status}")
-        return ProbeResult(Verdict.ALIVE)
+            return ProbeResult(ProbeVerdict.DEAD, f"the probe exited with {ended.status}")
+        return ProbeResult(ProbeVerdict.ALIVE)
 
     async def obstacle(self, _request: ProbeRequest) -> str:
         """Return an empty string: only the command knows how it reaches a shadow."""
@@ -78,21 +78,21 @@ class GatewayProber:
         try:
             answer = await self._models(request.gateway_slug)
             if answer.models:
-                return ProbeResult(Verdict.ALIVE)
+                return ProbeResult(ProbeVerdict.ALIVE)
             if answer.models == 0:
                 # Anyone may read such a list, so it does not prove that the credential was
                 # accepted.
-                return ProbeResult(Verdict.UNKNOWN, "the provider lists no model")
+                return ProbeResult(ProbeVerdict.UNKNOWN, "the provider lists no model")
             if answer.status not in _REFUSED:
                 reason = f"the gateway responded with {answer.status} for @{request.gateway_slug}"
-                return ProbeResult(Verdict.UNKNOWN, reason)
+                return ProbeResult(ProbeVerdict.UNKNOWN, reason)
             # The gateway may have refused its own key, so this request uses only that key.
             control = await self._models(None)
         except RemoteError as problem:
-            return ProbeResult(Verdict.UNKNOWN, problem.summary)
+            return ProbeResult(ProbeVerdict.UNKNOWN, problem.summary)
         if control.models is None:
-            return ProbeResult(Verdict.UNKNOWN, "the gateway does not accept its own key")
-        return ProbeResult(Verdict.DEAD, f"the provider refused it with {answer.status}")
+            return ProbeResult(ProbeVerdict.UNKNOWN, "the gateway does not accept its own key")
+        return ProbeResult(ProbeVerdict.DEAD, f"the provider refused it with {answer.status}")
 
     async def obstacle(self, request: ProbeRequest) -> str:
         """Request the models of a provider that must not exist yet.
@@ -139,12 +139,12 @@ class ProberWithDeadline:
         """Probe as long as time is left; the probe is cancelled at the deadline."""
         # Otherwise the program would be started, and stopped in the middle of its work.
         if not self.deadline.remaining:
-            return ProbeResult(Verdict.UNKNOWN, _NO_TIME)
+            return ProbeResult(ProbeVerdict.UNKNOWN, _NO_TIME)
         try:
             async with asyncio.timeout(self.deadline.remaining):
                 return await self.prober.probe(request)
         except TimeoutError:
-            return ProbeResult(Verdict.UNKNOWN, _NO_TIME)
+            return ProbeResult(ProbeVerdict.UNKNOWN, _NO_TIME)
 
     async def obstacle(self, request: ProbeRequest) -> str:
         """Look for an obstacle as long as time is left."""

@@ -35,7 +35,7 @@ def shadow_action(action: Action, staging: Staging) -> Action:
 
 
 @dataclass
-class Shadow:
+class ActionShadow:
     """Shadow of one action; `may_exist` is True once it may have been created.
 
     `is_edited` is True if another client has changed it so that it is not recognized any more.

@@ -27,7 +27,7 @@ _HINTS = {
 }
 
 
-class Member(Protocol):
+class HasTarget(Protocol):
     """Member of a fleet, as far as it determines a target."""
 
     @property
@@ -75,7 +75,7 @@ class Duplicate:
     hint: str
 
 
-def duplicates(members: Sequence[Member], records: SharedRecords) -> Iterator[Duplicate]:
+def duplicates(members: Sequence[HasTarget], records: SharedRecords) -> Iterator[Duplicate]:
     """Yield the members that have the same target as an earlier one."""
     reader = _TargetReader(members, records)
     owners: dict[Hashable, str] = {}
@@ -90,14 +90,14 @@ def duplicates(members: Sequence[Member], records: SharedRecords) -> Iterator[Du
 class _TargetReader:
     """Finds what identifies the target of a member."""
 
-    def __init__(self, members: Sequence[Member], records: SharedRecords) -> None:
+    def __init__(self, members: Sequence[HasTarget], records: SharedRecords) -> None:
         self._records = records
         self._configs: dict[Path, Config | None] = {}
         self._counts: Counter[Hashable] = Counter()
         for member in members:
             self._counts.update(self._places(member))
 
-    def keys(self, member: Member) -> Iterator[tuple[str, Hashable]]:
+    def keys(self, member: HasTarget) -> Iterator[tuple[str, Hashable]]:
         """Yield what is the same for members with one target, each with its description."""
         folder, ledger = places = self._places(member)
         if all(self._counts[place] == 1 for place in places):
@@ -115,7 +115,7 @@ class _TargetReader:
         key = TargetKey.of(name=target.name, base_url=url, organisation=None)
         yield _SAME_RECORDS, (ledger, key)
 
-    def _places(self, member: Member) -> tuple[Path, _Ledger]:
+    def _places(self, member: HasTarget) -> tuple[Path, _Ledger]:
         """Return the folder of a member, and where its ledger is."""
         # Next to the path as written, because a folder behind a link has its state next to the
         # link.

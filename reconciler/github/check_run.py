@@ -33,7 +33,7 @@ _STATUSES = (Status.APPLIED, Status.FAILED, Status.UNKNOWN, Status.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckOutcome:
     """Title and conclusion of a check run."""
 
     title: str
@@ -46,7 +46,7 @@ class CheckRun:
 
     environment: str
     commit: str
-    verdict: Verdict
+    verdict: CheckOutcome
     summary: str
     details_url: str | None = None
 
@@ -64,7 +64,7 @@ class CheckRun:
 
 def verdict_of(
     document: Plan | ApplyResult | FailedCommand, *, failed_title: str, is_proposed: bool
-) -> Verdict:
+) -> CheckOutcome:
     """Return the title and conclusion for a document.
 
     `failed_title` is the title of a failed command. A plan that is not proposed by a pull request
@@ -77,7 +77,7 @@ def verdict_of(
             return _of_result(document)
         case FailedCommand():
             no_result = any(item.code == NO_RESULT for item in document.diagnostics)
-            return Verdict("no result" if no_result else failed_title, "failure")
+            return CheckOutcome("no result" if no_result else failed_title, "failure")
         case _:
             assert_never(document)
 
@@ -130,28 +130,28 @@ async def _find(github: GitHub, check: CheckRun) -> JsonObject | None:
     return max(found, key=lambda item: required_number(item, "id"), default=None)
 
 
-def _of_plan(plan: Plan, *, is_proposed: bool) -> Verdict:
+def _of_plan(plan: Plan, *, is_proposed: bool) -> CheckOutcome:
     counts = plan.summary
     parts = [f"{counts[kind.value]} to {kind.value}" for kind in ActionKind if counts[kind.value]]
     if counts["blocked"]:
-        return Verdict(", ".join([*parts, f"{counts['blocked']} blocked"]), "failure")
+        return CheckOutcome(", ".join([*parts, f"{counts['blocked']} blocked"]), "failure")
     if plan.in_sync:
-        return Verdict(NOTHING_TO_CHANGE, "success")
+        return CheckOutcome(NOTHING_TO_CHANGE, "success")
     if not parts:
         # Parts that could not be read may differ, so this must not pass a required check.
-        return Verdict("no changes found, the comparison is incomplete", "neutral")
-    return Verdict(", ".join(parts), "success" if is_proposed else "neutral")
+        return CheckOutcome("no changes found, the comparison is incomplete", "neutral")
+    return CheckOutcome(", ".join(parts), "success" if is_proposed else "neutral")
 
 
-def _of_result(result: ApplyResult) -> Verdict:
+def _of_result(result: ApplyResult) -> CheckOutcome:
     counts = result.summary
     parts = [f"{status.value} {counts[status.value]}" for status in _STATUSES if counts[status]]
     if not result.is_recorded:
         parts.append("not recorded in the ledger")
     title = ", ".join(parts) or NOTHING_TO_CHANGE
     if not (result.complete and result.is_recorded):
-        return Verdict(title, "failure")
+        return CheckOutcome(title, "failure")
     if result.shard is not None:
         # The results of other shards are unknown; `merge-results` merges them.
-        return Verdict(f"{title} (shard {visible(result.shard)})", "neutral")
-    return Verdict(title, "success")
+        return CheckOutcome(f"{title} (shard {visible(result.shard)})", "neutral")
+    return CheckOutcome(title, "success")

@@ -32,7 +32,7 @@ _PAUSE_SECONDS = 2.0
 """GitHub computes the merge commit after the first request that needs it."""
 
 
-class NotAllowed(Refused):
+class AuthorNotAllowed(Refused):
     """The author of the comment cannot write to the repository."""
 
 
@@ -62,8 +62,8 @@ async def requested_plan(
 ) -> RequestedPlan | None:
     """Return what the job's comment requests, None if it is not a request for this environment.
 
-    Raises `NotAllowed` if the author lacks permission, `Refused` if the request cannot be carried
-    out, and `GitHubError` if that is unknown.
+    Raises `AuthorNotAllowed` if the author lacks permission, `Refused` if the request cannot be
+    carried out, and `GitHubError` if that is unknown.
     """
     comment = _comment_of(job, environment)
     if comment is None:
@@ -72,7 +72,7 @@ async def requested_plan(
     # secrets.
     if await _permission(github, comment.author) not in WRITERS:
         problem = f"{comment.author} may not write to {github.repository}"
-        raise NotAllowed([_refusal(problem, "ask a maintainer to comment `/plan`")])
+        raise AuthorNotAllowed([_refusal(problem, "ask a maintainer to comment `/plan`")])
     request = await _mergeable(github, comment.number, pause)
     # Only an open pull request has a merge commit to plan.
     if request.get("state") != "open":
@@ -95,7 +95,7 @@ async def answer(
     An author without permission gets only a reaction, so that comments cannot cause comments.
     """
     await _react(github, job, "eyes" if refusal is None else "confused")
-    if job.pull_request is None or isinstance(refusal, NotAllowed):
+    if job.pull_request is None or isinstance(refusal, AuthorNotAllowed):
         return
     text = "The last `/plan` was carried out.\n"
     if refusal is not None:

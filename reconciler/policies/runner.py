@@ -22,7 +22,7 @@ from reconciler.diagnostics import Severity, SourceLocation
 from reconciler.domain.policy import PolicyCommand, Target
 from reconciler.domain.secrets import Redacted
 from reconciler.frozen_dataclass import dataclass
-from reconciler.limited_process import Limits, ProcessFailure, run
+from reconciler.limited_process import ProcessFailure, TimeLimit, run
 from reconciler.planning import codec
 from reconciler.planning.plan import Plan
 from reconciler.planning.policy_verdict import PolicyFinding, PolicyVerdict
@@ -109,7 +109,7 @@ class PolicyRunner:
         return PolicyVerdict(policy.name, digest, found)
 
     async def _findings(self, plan: Plan, inputs: PolicyInputs) -> tuple[PolicyFinding, ...]:
-        limits = Limits(inputs.policy.timeout_seconds, self.clock)
+        limits = TimeLimit(inputs.policy.timeout_seconds, self.clock)
         with _private_folder() as folder:
             try:
                 ended = await run(

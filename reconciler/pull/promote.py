@@ -47,7 +47,7 @@ _PROTECTED = ("lifecycle", "protected")
 
 
 @dataclass(frozen=True, slots=True)
-class Promotion:
+class PromotionEdits:
     """Edited files by their path in the folder, and what they now declare.
 
     `before` is the previous content of files that are not new, and `folder` is that of the
@@ -77,7 +77,7 @@ def promote(
     expected: Sequence[ExpectedDifference],
     patterns: Sequence[str],
     today: date,
-) -> Promotion:
+) -> PromotionEdits:
     """Return the edited overlays; nothing is written.
 
     `patterns` select slugs; without patterns, all are selected. Raises `InvalidInput` for a target
@@ -102,7 +102,7 @@ def promote(
         if after is None:
             raise InvalidInput(found)
     work.diagnostics += messages.shared_environment(config, target, has_changes=bool(copy.changed))
-    return Promotion(
+    return PromotionEdits(
         source,
         target,
         changed=copy.changed,

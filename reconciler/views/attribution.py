@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from reconciler.domain.instants import parse_instant
-from reconciler.drift.who import FieldWho, Reason, Verdict, Who, Writer
+from reconciler.drift.who import Certainty, FieldWho, Reason, Who, Writer
 from reconciler.planning.actions import Action
 from reconciler.views.escape import visible
 from reconciler.views.plan_outline import ActionItem
@@ -65,7 +65,7 @@ def with_who(item: ActionItem, action: Action, who: Who) -> ActionItem:
 
 def line_of(answer: FieldWho) -> str:
     """Return the answer for a field in one line."""
-    if answer.verdict is Verdict.UNKNOWN:
+    if answer.verdict is Certainty.UNKNOWN:
         why = _UNKNOWN.get(answer.reason or Reason.NO_RECORD, _UNKNOWN[Reason.NO_RECORD])
         return _LINE.format(f"unknown: {why}")
     parts = [_writer(writer) for writer in answer.writers[:WRITERS_SHOWN]]
@@ -75,7 +75,7 @@ def line_of(answer: FieldWho) -> str:
     if answer.reason is not None and answer.reason in _OTHERS:
         parts.append(_OTHERS[answer.reason])
     text = " or ".join(parts)
-    return _LINE.format(text if answer.verdict is Verdict.KNOWN else f"ambiguous: {text}")
+    return _LINE.format(text if answer.verdict is Certainty.KNOWN else f"ambiguous: {text}")
 
 
 def plain_writer(answers: Sequence[FieldWho]) -> str:
@@ -85,7 +85,7 @@ def plain_writer(answers: Sequence[FieldWho]) -> str:
     links in other text.
     """
     writers = {(w.actor, w.id) for answer in answers for w in answer.writers}
-    is_known = all(answer.verdict is Verdict.KNOWN for answer in answers)
+    is_known = all(answer.verdict is Certainty.KNOWN for answer in answers)
     if not is_known or len(writers) != 1:
         return ""
     actor, identity = writers.pop()

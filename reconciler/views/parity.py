@@ -13,7 +13,7 @@ from reconciler.domain.schema import show_path
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.planning.parity import Absent, Difference, Side
 from reconciler.pull.parity import Located, Parity
-from reconciler.pull.promote import Promotion
+from reconciler.pull.promote import PromotionEdits
 from reconciler.views import json
 from reconciler.views.escape import visible
 from reconciler.views.text_layout import table_lines
@@ -77,7 +77,7 @@ def parity_summary(value: Parity) -> str:
     return f"{line}, {len(value.expected)} expected"
 
 
-def promotion_text(value: Promotion, *, folder: str, checked: bool) -> str:
+def promotion_text(value: PromotionEdits, *, folder: str, checked: bool) -> str:
     """Return what a promotion changed, in which files; with `checked`, what it would change."""
     lines = [f"promote {visible(value.source.name)} → {visible(value.target.name)}", ""]
     lines += [_change(item) for item in value.changes]
@@ -103,7 +103,7 @@ def _verb(*, is_new: bool, checked: bool) -> str:
     return "new    " if is_new else "changed"
 
 
-def promotion_json(value: Promotion, *, checked: bool) -> str:
+def promotion_json(value: PromotionEdits, *, checked: bool) -> str:
     """Return what a promotion changed as one JSON document."""
     return json.document(
         {

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from reconciler.doctor.checks import Check, CheckStatus
-from reconciler.doctor.probe import Probe
+from reconciler.doctor.probe import BehaviourProbe
 from reconciler.domain.calls import Call, Reply
 from reconciler.domain.secrets import Redacted
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript
@@ -19,8 +19,8 @@ SLUG = "reconcile-probe-1"
 ARCHIVED = f"{SLUG}, {SLUG}-z, {SLUG}-y"
 
 
-def probed(world: World, workspace: str | None = None) -> tuple[Check, Probe]:
-    probe = Probe(world.api, SLUG, Redacted("sk-probe-0123456789"), workspace=workspace)
+def probed(world: World, workspace: str | None = None) -> tuple[Check, BehaviourProbe]:
+    probe = BehaviourProbe(world.api, SLUG, Redacted("sk-probe-0123456789"), workspace=workspace)
     return asyncio.run(probe.run()), probe
 
 
@@ -282,7 +282,7 @@ def test_a_probe_that_is_cancelled_at_any_call_cleans_up(number: int, before: bo
     announced: list[str] = []
 
     async def run() -> None:
-        probe = Probe(api, SLUG, Redacted("sk-probe-012"), announce=announced.append)
+        probe = BehaviourProbe(api, SLUG, Redacted("sk-probe-012"), announce=announced.append)
         api.task = asyncio.create_task(probe.run())
         with pytest.raises(asyncio.CancelledError):
             await api.task

@@ -14,7 +14,7 @@ from reconciler import workflows
 from reconciler.cli import settings
 from reconciler.domain.instants import parse_instant
 from reconciler.domain.state import Declared, Observed
-from reconciler.drift.who import Verdict, Who
+from reconciler.drift.who import Certainty, Who
 from reconciler.ledger.models import SeenState
 from reconciler.planning.plan import PlanOptions
 from reconciler.simulator.messages import Actor, Request
@@ -204,7 +204,7 @@ def test_in_generated_stories_a_known_writer_is_the_one_that_made_the_change(see
         return
     found = narrowed.by_place["alpha", "description"]
     assert story.changer in {writer.id for writer in found.writers}
-    if found.verdict is Verdict.KNOWN:
+    if found.verdict is Certainty.KNOWN:
         assert [writer.id for writer in found.writers] == [story.changer]
     assert len(found.writers) <= len(without.by_place["alpha", "description"].writers)
 

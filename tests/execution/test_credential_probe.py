@@ -11,7 +11,7 @@ from reconciler.domain.policy import Probe, Prune
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import Declared
 from reconciler.execution.cancellation import CancelToken
-from reconciler.execution.credential_probe import ProbeRequest, ProbeResult, Verdict
+from reconciler.execution.credential_probe import ProbeRequest, ProbeResult, ProbeVerdict
 from reconciler.execution.events import CallStarted
 from reconciler.execution.result import ApplyResult, Outcome
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript, Wire
@@ -33,7 +33,7 @@ class GatewayOfWorld:
     asked: list[ProbeRequest] = field(default_factory=list)
     in_flight: int = 0
     act: Callable[[], None] = lambda: None
-    answer: Verdict | None = None
+    answer: ProbeVerdict | None = None
 
     async def probe(self, request: ProbeRequest) -> ProbeResult:
         self.asked.append(request)
@@ -44,8 +44,10 @@ class GatewayOfWorld:
         self.in_flight -= 1
         provider = f"@{request.gateway_slug}"
         response = self.world.remote.handle(Request("GET", "/models", provider=provider))
-        verdicts = {200: Verdict.ALIVE, 401: Verdict.DEAD}
-        return ProbeResult(self.answer or verdicts.get(response.status, Verdict.UNKNOWN), "asked")
+        verdicts = {200: ProbeVerdict.ALIVE, 401: ProbeVerdict.DEAD}
+        return ProbeResult(
+            self.answer or verdicts.get(response.status, ProbeVerdict.UNKNOWN), "asked"
+        )
 
     async def obstacle(self, request: ProbeRequest) -> str:
         raise AssertionError("only a shadow can have an obstacle")
@@ -116,12 +118,12 @@ def test_a_dead_credential_fails_and_names_the_way_back() -> None:
     assert DEAD not in repr(outcome)
 
 
-@pytest.mark.parametrize("verdict", [Verdict.UNKNOWN, Verdict.DEAD])
-def test_only_a_positive_answer_proves_a_credential(verdict: Verdict) -> None:
+@pytest.mark.parametrize("verdict", [ProbeVerdict.UNKNOWN, ProbeVerdict.DEAD])
+def test_only_a_positive_answer_proves_a_credential(verdict: ProbeVerdict) -> None:
     world = World()
     prober = GatewayOfWorld(world, answer=verdict)
     outcome = only(probed(world, declared(key=KEY), prober=prober))
-    expected = "credential-dead" if verdict is Verdict.DEAD else "credential-unproven"
+    expected = "credential-dead" if verdict is ProbeVerdict.DEAD else "credential-unproven"
     assert ended(probed(world, declared("beta", key=KEY), prober=prober))["beta"] == (
         "failed",
         expected,
@@ -234,7 +236,7 @@ def test_a_probe_receives_slug_provider_and_workspace(
     fields: dict[str, Any], settings: dict[str, Any], workspace: str | None, provider: str
 ) -> None:
     world = World()
-    prober = GatewayOfWorld(world, answer=Verdict.ALIVE)
+    prober = GatewayOfWorld(world, answer=ProbeVerdict.ALIVE)
     probed(world, declared(key=KEY, **fields), prober=prober, probe=Probe(**settings))
     [asked] = prober.asked
     assert asked.gateway_slug == provider

@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from reconciler.domain.secrets import Redacted
-from reconciler.execution.credential_probe import Prober, ProbeRequest, ProbeResult, Verdict
+from reconciler.execution.credential_probe import Prober, ProbeRequest, ProbeResult, ProbeVerdict
 from reconciler.execution.probers import CommandProber, GatewayProber, ProberWithDeadline
-from reconciler.limited_process import Limits
+from reconciler.limited_process import TimeLimit
 from reconciler.remote.exchange import Transport
 from reconciler.remote.gateway import GatewayClient
 from reconciler.remote.retry import Deadline
@@ -34,7 +34,9 @@ def ask(prober: Prober, request: ProbeRequest = ALPHA) -> ProbeResult:
 
 def python(script: str, *, seconds: float = 20) -> CommandProber:
     environ = {"PATH": os.defpath, "SECRET_X": CANARY}
-    return CommandProber([sys.executable, "-c", script], environ, Limits(seconds, time.monotonic))
+    return CommandProber(
+        [sys.executable, "-c", script], environ, TimeLimit(seconds, time.monotonic)
+    )
 
 
 # -- a command ---------------------------------------------------------------------------
@@ -43,36 +45,36 @@ def python(script: str, *, seconds: float = 20) -> CommandProber:
 @pytest.mark.parametrize(
     ("script", "verdict"),
     [
-        ("pass", Verdict.ALIVE),
-        ("raise SystemExit(1)", Verdict.DEAD),
-        ("raise SystemExit(7)", Verdict.DEAD),
-        ("import os; os.kill(os.getpid(), 9)", Verdict.UNKNOWN),
+        ("pass", ProbeVerdict.ALIVE),
+        ("raise SystemExit(1)", ProbeVerdict.DEAD),
+        ("raise SystemExit(7)", ProbeVerdict.DEAD),
+        ("import os; os.kill(os.getpid(), 9)", ProbeVerdict.UNKNOWN),
     ],
 )
-def test_the_exit_code_of_a_command_is_its_answer(script: str, verdict: Verdict) -> None:
+def test_the_exit_code_of_a_command_is_its_answer(script: str, verdict: ProbeVerdict) -> None:
     assert ask(python(script)).verdict is verdict
 
 
 def test_a_command_that_does_not_end_is_unknown() -> None:
     found = ask(python("import signal; signal.pause()", seconds=0.3))
-    assert found.verdict is Verdict.UNKNOWN
+    assert found.verdict is ProbeVerdict.UNKNOWN
     assert found.reason == "the probe did not finish within 0.3 s and was stopped"
 
 
 def test_a_command_that_cannot_run_is_unknown() -> None:
-    limits = Limits(20, time.monotonic)
+    limits = TimeLimit(20, time.monotonic)
     found = ask(CommandProber(["/no/such/program"], {"PATH": os.defpath}, limits))
-    assert found.verdict is Verdict.UNKNOWN
+    assert found.verdict is ProbeVerdict.UNKNOWN
     assert found.reason == "the probe cannot be run: No such file or directory"
 
 
 def test_a_command_that_leaves_a_process_is_unknown() -> None:
     script = "import subprocess; subprocess.Popen(['sleep', '600'])"
     # Each reading of the clock is one second later, so that the test does not wait.
-    limits = Limits(10_000, itertools.count().__next__)
+    limits = TimeLimit(10_000, itertools.count().__next__)
     command = [sys.executable, "-c", script]
     found = ask(CommandProber(command, {"PATH": os.defpath}, limits))
-    assert (found.verdict, "left a process running" in found.reason) == (Verdict.UNKNOWN, True)
+    assert (found.verdict, "left a process running" in found.reason) == (ProbeVerdict.UNKNOWN, True)
 
 
 def test_a_command_reads_what_is_probed(tmp_path: Path) -> None:
@@ -97,7 +99,7 @@ def test_a_cancelled_probe_kills_its_command(tmp_path: Path) -> None:
     os.mkfifo(held)
     end = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
     script = f"exec 3>{held}; echo begun >&3; sleep 1000"
-    limits = Limits(60, time.monotonic)
+    limits = TimeLimit(60, time.monotonic)
     prober = CommandProber(["/bin/sh", "-c", script], {"PATH": os.defpath}, limits)
 
     async def cancelled() -> None:
@@ -161,34 +163,34 @@ OK = 200, LIST
 @pytest.mark.parametrize(
     ("answers", "verdict"),
     [
-        ([OK], Verdict.ALIVE),
-        ([(401, {}), OK], Verdict.DEAD),
-        ([(403, {}), OK], Verdict.DEAD),
+        ([OK], ProbeVerdict.ALIVE),
+        ([(401, {}), OK], ProbeVerdict.DEAD),
+        ([(403, {}), OK], ProbeVerdict.DEAD),
         # The key of the gateway is refused, which proves nothing about the credential.
-        ([(401, {}), (401, {})], Verdict.UNKNOWN),
-        ([(404, {})], Verdict.UNKNOWN),
-        ([(400, {})], Verdict.UNKNOWN),
-        ([(412, {})], Verdict.UNKNOWN),
-        ([(301, {})], Verdict.UNKNOWN),
-        ([(204, b"")], Verdict.UNKNOWN),
-        ([(200, b"<html>")], Verdict.UNKNOWN),
-        ([(200, {"data": {}})], Verdict.UNKNOWN),
-        ([(200, [])], Verdict.UNKNOWN),
-        ([(200, EMPTY)], Verdict.UNKNOWN),
-        ([(200, {"data": [None]})], Verdict.UNKNOWN),
-        ([(200, {"data": ["gpt-5"]})], Verdict.UNKNOWN),
-        ([(200, {**LIST, "error": {"message": "Incorrect API key"}})], Verdict.UNKNOWN),
-        ([(200, {**LIST, "error": None})], Verdict.ALIVE),
+        ([(401, {}), (401, {})], ProbeVerdict.UNKNOWN),
+        ([(404, {})], ProbeVerdict.UNKNOWN),
+        ([(400, {})], ProbeVerdict.UNKNOWN),
+        ([(412, {})], ProbeVerdict.UNKNOWN),
+        ([(301, {})], ProbeVerdict.UNKNOWN),
+        ([(204, b"")], ProbeVerdict.UNKNOWN),
+        ([(200, b"<html>")], ProbeVerdict.UNKNOWN),
+        ([(200, {"data": {}})], ProbeVerdict.UNKNOWN),
+        ([(200, [])], ProbeVerdict.UNKNOWN),
+        ([(200, EMPTY)], ProbeVerdict.UNKNOWN),
+        ([(200, {"data": [None]})], ProbeVerdict.UNKNOWN),
+        ([(200, {"data": ["gpt-5"]})], ProbeVerdict.UNKNOWN),
+        ([(200, {**LIST, "error": {"message": "Incorrect API key"}})], ProbeVerdict.UNKNOWN),
+        ([(200, {**LIST, "error": None})], ProbeVerdict.ALIVE),
         # An empty catalogue still shows that the gateway accepts its key.
-        ([(401, {}), (200, EMPTY)], Verdict.DEAD),
-        ([(200, b"[" * 100_000)], Verdict.UNKNOWN),
-        ([(429, {}), (503, {}), OK], Verdict.ALIVE),
-        ([(429, {}), (429, {}), (429, {})], Verdict.UNKNOWN),
-        ([(503, {}), (401, {}), OK], Verdict.DEAD),
+        ([(401, {}), (200, EMPTY)], ProbeVerdict.DEAD),
+        ([(200, b"[" * 100_000)], ProbeVerdict.UNKNOWN),
+        ([(429, {}), (503, {}), OK], ProbeVerdict.ALIVE),
+        ([(429, {}), (429, {}), (429, {})], ProbeVerdict.UNKNOWN),
+        ([(503, {}), (401, {}), OK], ProbeVerdict.DEAD),
     ],
 )
 def test_only_a_list_of_models_proves_a_credential(
-    answers: list[tuple[int, object]], verdict: Verdict
+    answers: list[tuple[int, object]], verdict: ProbeVerdict
 ) -> None:
     network = Answers(*(answer(status, body) for status, body in answers))
     assert ask(gateway(network, World())).verdict is verdict
@@ -232,9 +234,9 @@ def test_a_command_has_no_obstacle() -> None:
 
 def test_a_broken_connection_is_retried_and_then_unknown() -> None:
     reset = httpx.ReadError("reset")
-    assert ask(gateway(Answers(reset, reset, answer(*OK)), World())).verdict is Verdict.ALIVE
+    assert ask(gateway(Answers(reset, reset, answer(*OK)), World())).verdict is ProbeVerdict.ALIVE
     found = ask(gateway(Answers(reset, reset, reset), World()))
-    assert found.verdict is Verdict.UNKNOWN
+    assert found.verdict is ProbeVerdict.UNKNOWN
     assert CANARY not in repr(found)
 
 
@@ -249,16 +251,16 @@ def test_the_gateway_gets_its_key_and_the_provider_in_headers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "verdict"), [("sk-good-1", Verdict.ALIVE), ("sk-dead-1", Verdict.DEAD)]
+    ("key", "verdict"), [("sk-good-1", ProbeVerdict.ALIVE), ("sk-dead-1", ProbeVerdict.DEAD)]
 )
-def test_the_simulated_gateway_answers_like_the_provider(key: str, verdict: Verdict) -> None:
+def test_the_simulated_gateway_answers_like_the_provider(key: str, verdict: ProbeVerdict) -> None:
     world = World(Switches(dead_keys="*dead*"))
     body = {"slug": "alpha", "name": "Alpha", "ai_provider_id": "openai", "key": key}
     world.put("POST", "/integrations", body)
     network = SimulatorTransport(ApiService(world.wire))
     assert ask(gateway(network, world)).verdict is verdict
     other = ProbeRequest("beta", "beta", "openai", None, "beta")
-    assert ask(gateway(network, world), other).verdict is Verdict.UNKNOWN
+    assert ask(gateway(network, world), other).verdict is ProbeVerdict.UNKNOWN
 
 
 def test_a_default_provider_has_a_separate_slug_in_the_simulated_gateway() -> None:
@@ -272,7 +274,7 @@ def test_a_default_provider_has_a_separate_slug_in_the_simulated_gateway() -> No
     world.put("PUT", "/integrations/alpha/workspaces", grant)
     network = SimulatorTransport(ApiService(world.wire))
     request = ProbeRequest("alpha", "alpha", "openai", "ws-a", "prov")
-    assert ask(gateway(network, world), request).verdict is Verdict.DEAD
+    assert ask(gateway(network, world), request).verdict is ProbeVerdict.DEAD
 
 
 # -- the deadline of the run -------------------------------------------------------------
@@ -289,7 +291,7 @@ def test_a_probe_ends_at_the_deadline_of_the_run(tmp_path: Path, seconds: float)
     started = tmp_path / "started"
     prober = python(PAUSE.format(str(started)))
     found = ask(ProberWithDeadline(prober, Deadline(time.monotonic, seconds)))
-    assert found == ProbeResult(Verdict.UNKNOWN, "the deadline of the run has passed")
+    assert found == ProbeResult(ProbeVerdict.UNKNOWN, "the deadline of the run has passed")
     assert not is_running(started)
 
 
@@ -318,7 +320,7 @@ class Slow:
 @pytest.mark.parametrize(("prober", "seconds"), [(Unreachable(), 0), (Slow(), 0.01)])
 def test_without_time_nothing_is_probed(prober: Prober, seconds: float) -> None:
     bounded = ProberWithDeadline(prober, Deadline(time.monotonic, seconds))
-    assert ask(bounded) == ProbeResult(Verdict.UNKNOWN, "the deadline of the run has passed")
+    assert ask(bounded) == ProbeResult(ProbeVerdict.UNKNOWN, "the deadline of the run has passed")
     bounded = ProberWithDeadline(prober, Deadline(time.monotonic, seconds))
     assert asyncio.run(bounded.obstacle(ALPHA)) == "the deadline of the run has passed"
 

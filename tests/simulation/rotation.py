@@ -19,7 +19,7 @@ from reconciler.domain.policy import Probe, Prune, Rotation
 from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import DesiredState, LastAppliedState
 from reconciler.errors import ReconcilerError
-from reconciler.execution.credential_probe import Prober, ProbeRequest, ProbeResult, Verdict
+from reconciler.execution.credential_probe import Prober, ProbeRequest, ProbeResult, ProbeVerdict
 from reconciler.execution.events import Event
 from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.result import ApplyResult, Outcome, Status
@@ -133,8 +133,8 @@ class GatewayProber:
         ).status
 
     async def probe(self, request: ProbeRequest) -> ProbeResult:
-        verdicts = {200: Verdict.ALIVE, 401: Verdict.DEAD}
-        return ProbeResult(verdicts.get(self._status(request), Verdict.UNKNOWN), "asked")
+        verdicts = {200: ProbeVerdict.ALIVE, 401: ProbeVerdict.DEAD}
+        return ProbeResult(verdicts.get(self._status(request), ProbeVerdict.UNKNOWN), "asked")
 
     async def obstacle(self, request: ProbeRequest) -> str:
         return "another provider has the name" if self._status(request) == 200 else ""

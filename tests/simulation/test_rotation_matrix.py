@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.domain.state import LastAppliedState
-from reconciler.execution.credential_probe import Prober, ProbeRequest, ProbeResult, Verdict
+from reconciler.execution.credential_probe import Prober, ProbeRequest, ProbeResult, ProbeVerdict
 from tests.simulation.memory_ledger import MemoryLedger
 from tests.simulation.rotation import Story, draw_case, play_case
 from tests.simulation.rotation_cases import DEAD, KINDS, SETTINGS, Case
@@ -47,7 +47,7 @@ class Alive:
     """Prober for which every credential works."""
 
     async def probe(self, request: ProbeRequest) -> ProbeResult:
-        return ProbeResult(Verdict.ALIVE, request.slug)
+        return ProbeResult(ProbeVerdict.ALIVE, request.slug)
 
     async def obstacle(self, request: ProbeRequest) -> str:
         return request.slug[:0]

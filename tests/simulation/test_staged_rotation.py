@@ -18,7 +18,7 @@ from reconciler.domain.policy import Probe, Rotation
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import DesiredState
 from reconciler.errors import ReconcilerError, Refused
-from reconciler.execution.credential_probe import ProbeRequest, ProbeResult, Verdict
+from reconciler.execution.credential_probe import ProbeRequest, ProbeResult, ProbeVerdict
 from reconciler.execution.events import Event
 from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.result import ApplyResult
@@ -63,11 +63,11 @@ class Prober:
             self.line.dead = True
             raise Crash
         if self.asked == self.lost_at:
-            return ProbeResult(Verdict.UNKNOWN, "no answer")
+            return ProbeResult(ProbeVerdict.UNKNOWN, "no answer")
         provider = f"@{request.gateway_slug}"
         response = self.theatre.remote.act("probe", Request("GET", "/models", provider=provider))
-        verdicts = {200: Verdict.ALIVE, 401: Verdict.DEAD}
-        return ProbeResult(verdicts.get(response.status, Verdict.UNKNOWN))
+        verdicts = {200: ProbeVerdict.ALIVE, 401: ProbeVerdict.DEAD}
+        return ProbeResult(verdicts.get(response.status, ProbeVerdict.UNKNOWN))
 
     async def obstacle(self, request: ProbeRequest) -> str:
         if self.line.dead:

@@ -7,7 +7,7 @@ from reconciler.diagnostics import warning
 from reconciler.domain.state import LastApplied
 from reconciler.drift.report import DriftReport, detect_drift
 from reconciler.drift.retirements import Retirement
-from reconciler.drift.who import FieldWho, Reason, Verdict, Who, Writer
+from reconciler.drift.who import Certainty, FieldWho, Reason, Who, Writer
 from reconciler.planning.actions import (
     Action,
     ActionInputs,
@@ -162,12 +162,12 @@ def attributed(identity: str = ANN, method: str = "PUT") -> DriftReport:
     deleted, edited = report.items
     user = Writer("2026-11-29T09:30:00.000Z", "user", identity, method, "ui")
     key = Writer("2026-11-29T09:10:00.000Z", "api_key", "ci-key", "PUT", "api")
-    answers = [FieldWho(deleted.slug, None, Verdict.KNOWN, (replace(user, method="DELETE"),))]
+    answers = [FieldWho(deleted.slug, None, Certainty.KNOWN, (replace(user, method="DELETE"),))]
     verdicts = [
-        (Verdict.KNOWN, (user,), None),
-        (Verdict.AMBIGUOUS, (user, key), None),
-        (Verdict.AMBIGUOUS, (user,), Reason.EARLIER_CHANGE),
-        (Verdict.UNKNOWN, (), Reason.LOG_BEGINS_LATER),
+        (Certainty.KNOWN, (user,), None),
+        (Certainty.AMBIGUOUS, (user, key), None),
+        (Certainty.AMBIGUOUS, (user,), Reason.EARLIER_CHANGE),
+        (Certainty.UNKNOWN, (), Reason.LOG_BEGINS_LATER),
     ]
     for change, (verdict, writers, reason) in zip(edited.changes, verdicts, strict=False):
         answers.append(FieldWho(edited.slug, change.path, verdict, writers, reason))

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reconciler.drift.codec import decode_report
-from reconciler.drift.who import FieldWho, Reason, Verdict, Writer
+from reconciler.drift.who import Certainty, FieldWho, Reason, Writer
 from reconciler.views import html, json, markdown, notification, terminal
 from reconciler.views.attribution import line_of
 from reconciler.views.render_options import RenderOptions
@@ -20,27 +20,29 @@ ANN = Writer("2026-11-29T09:30:00.000Z", "user", "ann", "PUT", "ui")
 KEY = Writer("2026-11-29T09:10:00Z", "api_key", "ci", "DELETE", "api")
 
 
-def said(verdict: Verdict, *writers: Writer, reason: Reason | None = None) -> str:
+def said(verdict: Certainty, *writers: Writer, reason: Reason | None = None) -> str:
     return line_of(FieldWho("alpha", "name", verdict, writers, reason))
 
 
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        (said(Verdict.KNOWN, ANN), "who: user ann (PUT, UI, 2026-11-29 09:30:00 UTC)"),
+        (said(Certainty.KNOWN, ANN), "who: user ann (PUT, UI, 2026-11-29 09:30:00 UTC)"),
         (
-            said(Verdict.AMBIGUOUS, ANN, KEY),
+            said(Certainty.AMBIGUOUS, ANN, KEY),
             (
                 "who: ambiguous: user ann (PUT, UI, 2026-11-29 09:30:00 UTC) or "
                 "API key ci (DELETE, API, 2026-11-29 09:10:00 UTC)"
             ),
         ),
         (
-            said(Verdict.KNOWN, Writer(None, "unknown", None, "", "unknown")),
+            said(Certainty.KNOWN, Writer(None, "unknown", None, "", "unknown")),
             "who: an unknown actor",
         ),
         (
-            said(Verdict.AMBIGUOUS, Writer(None, "run", "run-7", "PUT", "api"), KEY, KEY, KEY, KEY),
+            said(
+                Certainty.AMBIGUOUS, Writer(None, "run", "run-7", "PUT", "api"), KEY, KEY, KEY, KEY
+            ),
             (
                 "who: ambiguous: run run-7 (PUT, API) or API key ci (DELETE, API, "
                 "2026-11-29 09:10:00 UTC) or API key ci (DELETE, API, 2026-11-29 09:10:00 UTC) "
@@ -48,19 +50,21 @@ def said(verdict: Verdict, *writers: Writer, reason: Reason | None = None) -> st
             ),
         ),
         (
-            said(Verdict.AMBIGUOUS, replace(KEY, id=None, time=None), reason=Reason.EARLIER_CHANGE),
+            said(
+                Certainty.AMBIGUOUS, replace(KEY, id=None, time=None), reason=Reason.EARLIER_CHANGE
+            ),
             "who: ambiguous: an API key without an id (DELETE, API) or an earlier change",
         ),
         (
-            said(Verdict.UNKNOWN, reason=Reason.LOG_BEGINS_LATER),
+            said(Certainty.UNKNOWN, reason=Reason.LOG_BEGINS_LATER),
             "who: unknown: the log begins later",
         ),
         (
-            said(Verdict.UNKNOWN, reason=Reason.LOG_INCOMPLETE),
+            said(Certainty.UNKNOWN, reason=Reason.LOG_INCOMPLETE),
             "who: unknown: the log could not be read completely",
         ),
         (
-            said(Verdict.UNKNOWN, reason=Reason.NO_RECORD),
+            said(Certainty.UNKNOWN, reason=Reason.NO_RECORD),
             "who: unknown: no record of the log matches",
         ),
     ],

@@ -81,7 +81,12 @@ def check_comment(invocation: Invocation, *, environment: str) -> int:
     may have been pushed after the comment, or cannot be merged.
     """
     from reconciler.github.outputs import append_outputs
-    from reconciler.github.plan_comment import NotAllowed, RequestedPlan, answer, requested_plan
+    from reconciler.github.plan_comment import (
+        AuthorNotAllowed,
+        RequestedPlan,
+        answer,
+        requested_plan,
+    )
 
     job = job_of(settings.from_environment().environment)
     pause = wiring.clock().sleep
@@ -92,7 +97,7 @@ def check_comment(invocation: Invocation, *, environment: str) -> int:
                 found = await requested_plan(github, job, environment=environment, pause=pause)
             except Refused as refused:
                 await answer(github, job, environment=environment, refusal=refused)
-                if not isinstance(refused, NotAllowed):
+                if not isinstance(refused, AuthorNotAllowed):
                     raise
                 # Not a failure, because any comment could then fill the list with failed runs.
                 invocation.console.info(refused.diagnostics[0].summary)
