@@ -1,4 +1,4 @@
-"""One served GitHub for each test."""
+"""Fixture that serves a fake GitHub for each test."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""GitHub's REST API, as much of it as is used here, with state, paging, limits and faults.
+"""Fake of GitHub's REST API, as far as it is used, with state, paging, limits and faults.
 
-`serving()` runs it on loopback in a thread, so that the real command can talk to it.
+`serving()` runs it on loopback in a thread, for the real command.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ PAGE = 3
 
 @dataclass
 class Call:
-    """One request as it came."""
+    """Recorded request."""
 
     method: str
     path: str
@@ -37,9 +37,9 @@ class Call:
 
 @dataclass
 class Answer:
-    """One answer; `lost` carries the request out and cuts the connection.
+    """Response; `lost` carries the request out and drops the response.
 
-    `carried_out` carries it out as well, and gives this answer all the same.
+    `carried_out` carries the request out and returns this response.
     """
 
     status: int = 200
@@ -51,7 +51,7 @@ class Answer:
 
 @dataclass
 class FakeGitHub:
-    """A repository. `script` returns another answer for a call, or None."""
+    """Fake repository; `script` returns a different answer for a call, or None."""
 
     url: str = ""
     tokens: dict[str, dict[str, str] | None] = field(default_factory=lambda: {TOKEN: None})
@@ -405,7 +405,7 @@ _ROUTES: list[tuple[str, str, Callable[..., Answer]]] = [
 
 
 class Served(Protocol):
-    """A service that `serving` serves."""
+    """Service that `serving` can serve."""
 
     url: str
 
@@ -451,7 +451,7 @@ def application(fake: Served) -> Callable[..., Any]:
 
 @contextmanager
 def serving(fake: Service) -> Iterator[Service]:
-    """Serve on loopback; `fake.url` is then the API's URL."""
+    """Serve on loopback, and set `fake.url` to the URL of the API."""
     ready = threading.Event()
     stop = asyncio.Event()
     loops: list[asyncio.AbstractEventLoop] = []

@@ -1,4 +1,4 @@
-"""A merged pull request with an uploaded plan, and gathering it."""
+"""Merged pull request with an uploaded plan, and the command that collects the plan."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ WANTED = ApprovalQuery(artifact="reconcile-plan-production", workflow="plan.yml"
 
 
 def merged_request() -> FakeGitHub:
-    """One pull request, squashed onto main, with the plan of its last push."""
+    """Return a pull request that was squashed onto main, with the plan of its last push."""
     fake = FakeGitHub()
     fake.history = [LAST, HEAD]
     fake.pulls[NUMBER] = {

@@ -1,6 +1,6 @@
-"""What is written to GitHub, pinned: each case makes the text of one file in tests/golden/github.
+"""Golden texts for GitHub: each case writes one file in tests/golden/github.
 
-`python -m tests.github.golden` updates the files; read the difference.
+`python -m tests.github.golden` updates the files; review their diff.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Run `reconcile report github` in this process, as a job of GitHub Actions would."""
+"""Run `reconcile report github` in this process, as a job of GitHub Actions does."""
 
 import io
 import json
@@ -24,7 +24,7 @@ ENVIRONMENT = "production"
 
 @dataclass
 class Done:
-    """How the command ended."""
+    """Result of the command."""
 
     code: int
     out: str
@@ -33,7 +33,7 @@ class Done:
 
 @dataclass
 class Reporter:
-    """A folder for the job's files, and the variables that a runner sets."""
+    """Folder for the files of a job, and the variables that a runner sets."""
 
     folder: Path
     monkeypatch: pytest.MonkeyPatch
@@ -62,7 +62,7 @@ class Reporter:
         damage: Callable[[Path], None] = lambda _file: None,
         **variables: str,
     ) -> Done:
-        """Report a document; variables given as "" are unset."""
+        """Report a document; variables set to "" are unset."""
         file = self.folder / f"{kind}.json"
         text = document if isinstance(document, str) else _text(document)
         file.write_text(text, encoding="utf-8")
@@ -119,7 +119,7 @@ def failure(
 
 
 def read_outputs(text: str) -> dict[str, str]:
-    """Read the file of $GITHUB_OUTPUT as the runner does."""
+    """Parse the file of $GITHUB_OUTPUT as the runner does."""
     found: dict[str, str] = {}
     lines = iter(text.split("\n"))
     for line in lines:

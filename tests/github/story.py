@@ -1,6 +1,6 @@
-"""A repository, its GitHub and its gateway, with the jobs of the workflows as functions.
+"""Repository with its GitHub and gateway, and the jobs of the workflows as functions.
 
-The commands are those of `.github/workflows`; `tests/workflows` runs the files themselves.
+The commands are those of `.github/workflows`; `tests/workflows` runs the workflow files.
 """
 
 import io
@@ -29,7 +29,7 @@ PORTKEY_KEY = "pk-canary-story"
 
 @dataclass
 class Job:
-    """What one job printed and left behind."""
+    """Output and files of a job."""
 
     done: Done
     report: Done
@@ -38,7 +38,7 @@ class Job:
 
 @dataclass
 class Story:
-    """Everything together; `git` is the real one, GitHub the fake one, the gateway simulated."""
+    """Complete setup with the real git, a fake GitHub and a simulated gateway."""
 
     project: Project
     github: FakeGitHub
@@ -62,7 +62,7 @@ class Story:
         return done.stdout.strip()
 
     def begin(self) -> None:
-        """Commit what is there as main, and apply it manually."""
+        """Commit the files to main, and apply them manually."""
         (self.project.folder / ".gitignore").write_text("/*\n!/desired-state\n!/.gitignore\n")
         self.git("init", "--quiet", "--initial-branch=main")
         self.commit("begin")
@@ -76,7 +76,7 @@ class Story:
         return self.git("rev-parse", "HEAD")
 
     def run(self, *words: object, **variables: str) -> Done:
-        """Run a command in this process: forty interpreters would take most of a minute."""
+        """Run a command in this process, because forty processes would take most of a minute."""
         out, err = io.StringIO(), io.StringIO()
         arguments = ["--dir", "desired-state", "--target", "here", *map(str, words)]
         with pytest.MonkeyPatch.context() as patch:
@@ -87,7 +87,7 @@ class Story:
         return Done(code, out.getvalue(), err.getvalue())
 
     def open(self, branch: str) -> int:
-        """Open a pull request of a branch whose files are in the working tree."""
+        """Open a pull request with the files of the working tree."""
         self.git("checkout", "--quiet", "-b", branch)
         self.pulls += 1
         self.github.pulls[self.pulls] = {
@@ -160,7 +160,7 @@ class Story:
         return self._into("plan.json", *words, GITHUB_SHA=merge)
 
     def plan(self, number: int, *, fork: bool = False) -> Job:
-        """Run plan.yml for a pull request: on its merge commit, without any secret of ours."""
+        """Run plan.yml for a pull request, on its merge commit and without secrets."""
         pull = self.github.pulls[number]
         base, merge = self._merge_commit(number)
         done = self._plan(base, merge)
@@ -202,7 +202,7 @@ class Story:
         self.github.archives[number] = content.getvalue()
 
     def merge(self, number: int, how: str) -> None:
-        """Merge a pull request in one of GitHub's three ways."""
+        """Merge a pull request with one of GitHub's three methods."""
         pull = self.github.pulls[number]
         branch = pull["head"]["ref"]
         before = self.git("rev-parse", "main")
@@ -230,9 +230,10 @@ class Story:
         before: str | None = None,
         **values: str,
     ) -> Job:
-        """Run the apply job of apply.yml: after a push to main, or dispatched manually.
+        """Run the apply job of apply.yml, after a push to main or dispatched manually.
 
-        With a commit it is the job of that older push, started again. `before` is where main was.
+        With a commit, this is the repeated job of that older push. `before` is the previous commit
+        of main.
         """
         tip = self.git("rev-parse", "main")
         head = commit or tip
@@ -300,7 +301,7 @@ class Story:
         return self._report("result", done, event=event, sha=head)
 
     def remember_applied(self, commit: str, **run: Any) -> None:
-        """Upload what a complete apply does; only the commit of its run counts."""
+        """Upload the artifact of a complete apply; only the commit of its run matters."""
         number = self.github.new_id()
         self.github.runs[number] = {
             "id": number,
@@ -330,7 +331,7 @@ class Story:
         return self.run(*words, **self.job_variables({"inputs": {"adopt": True}}, head))
 
     def by_hand(self, slug: str, **fields: Any) -> None:
-        """Edit the gateway past Git."""
+        """Edit an integration in the gateway, outside Git."""
         answer = httpx.put(
             f"{self.gateway}/integrations/{slug}",
             json=fields,
@@ -340,7 +341,7 @@ class Story:
 
     @property
     def checks(self) -> dict[str, tuple[str, str]]:
-        """Return title and conclusion of the check run of each commit."""
+        """Return the title and conclusion of the check run of each commit."""
         found = self.github.check_runs.values()
         assert {item["name"] for item in found} == {f"reconcile / {ENVIRONMENT}"}
         return {item["head_sha"]: (item["output"]["title"], item["conclusion"]) for item in found}

@@ -1,4 +1,4 @@
-"""Answers of GitHub that lack a field, or have one of another type, are errors that say so."""
+"""Responses of GitHub with a missing field, or one of another type, are errors that name it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -72,7 +72,7 @@ def drifting(github: GitHub) -> Any:
 
 
 @pytest.mark.parametrize("work", [proposing, gathering, commenting, drifting])
-def test_whole_answers_are_used(work: Work) -> None:
+def test_complete_responses_are_used(work: Work) -> None:
     assert run(work)
 
 
@@ -97,7 +97,7 @@ def test_whole_answers_are_used(work: Work) -> None:
         (drifting, ("GET", "/issues"), [{"body": DRIFT, "labels": [LABEL]}], "number"),
     ],
 )
-def test_a_field_that_is_needed_and_missing_is_named(
+def test_a_missing_required_field_is_named(
     work: Work, call: tuple[str, str], answer: Any, field: str
 ) -> None:
     with pytest.raises(UnexpectedResponse, match=f"no valid `{field}`"):
@@ -109,7 +109,7 @@ def test_a_comment_without_an_author_is_not_ours() -> None:
     assert run(commenting, changed=comments) == "written"
 
 
-def test_a_field_that_is_only_compared_may_have_any_type() -> None:
+def test_a_field_that_is_only_compared_can_have_any_type() -> None:
     assert text_at({"user": {"login": "bot"}}, "user", "login") == "bot"
     assert text_at({"user": {"login": 7}}, "user", "login") is None
     assert text_at({"user": None}, "user", "login") is None

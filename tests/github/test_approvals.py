@@ -1,4 +1,4 @@
-"""Which uploaded plans count as approved."""
+"""Uploaded plans that count as approved."""
 
 import json
 from typing import Any
@@ -95,13 +95,13 @@ def test_a_pull_request_that_was_closed_or_never_planned_does_not() -> None:
 
 
 @pytest.mark.parametrize("base", [{"ref": "feature"}, {}, None])
-def test_a_merge_into_another_branch_approves_nothing(base: Any) -> None:
+def test_a_merge_into_another_branch_is_not_an_approval(base: Any) -> None:
     fake = merged_request()
     fake.pulls[NUMBER]["base"] = base
     assert reasons(fake) == []
 
 
-def test_the_newest_good_upload_counts() -> None:
+def test_the_newest_valid_upload_counts() -> None:
     fake = merged_request()
     good = dict(next(iter(fake.artifacts.values())))
     fake.artifacts[9_000] = good | {"id": 9_000, "expired": True}
@@ -109,7 +109,7 @@ def test_the_newest_good_upload_counts() -> None:
 
 
 def upload(fake: FakeGitHub, number: int, *, plan: Plan, **run: Any) -> None:
-    """Let another run, newer than the first, upload a plan for the same commit."""
+    """Upload a plan for the same commit by another, newer run."""
     fake.runs[number] = fake.runs[500] | run
     fake.archives[number] = packed(("plan.json", json.dumps(plan.as_json()).encode()))
     fake.artifacts[number] = fake.artifacts[600] | {"id": number, "workflow_run": {"id": number}}
@@ -119,14 +119,14 @@ OTHER_PLAN = samples.blocked_plan()
 OTHER = {"pull_requests": [{"number": 13, "base": {"ref": "evil"}}]}
 
 
-def test_a_newer_plan_of_another_request_with_the_same_head_is_passed_over() -> None:
+def test_a_newer_plan_of_another_pull_request_with_the_same_head_is_skipped() -> None:
     fake = merged_request()
     upload(fake, 700, plan=OTHER_PLAN, **OTHER)
     (approved,) = gathered(fake).approved
     assert approved.plan.digest == PLAN.digest
 
 
-def test_plans_of_one_commit_that_differ_approve_nothing() -> None:
+def test_differing_plans_of_one_commit_are_not_an_approval() -> None:
     fake = merged_request()
     upload(fake, 700, plan=OTHER_PLAN)
     (reason,) = reasons(fake)
@@ -144,7 +144,7 @@ def test_a_later_attempt_of_a_run_replaces_its_plan() -> None:
     assert approved.plan.digest == OTHER_PLAN.digest
 
 
-def test_more_uploads_than_anybody_makes_approve_nothing() -> None:
+def test_too_many_uploads_are_not_an_approval() -> None:
     fake = merged_request()
     for number in range(700, 731):
         upload(fake, number, plan=PLAN)
@@ -158,7 +158,7 @@ def test_without_its_list_a_run_counts_if_no_other_request_has_the_commit(
     state: str, base: str
 ) -> None:
     fake = merged_request()
-    fake.runs[500]["pull_requests"] = []  # as GitHub lists them once a request is merged
+    fake.runs[500]["pull_requests"] = []  # as GitHub lists them after a merge
     assert len(gathered(fake).approved) == 1
     other = {"number": 13, "state": state, "merged_at": None, "base": {"ref": base}}
     fake.pulls[13] = other | {"head": {"sha": BRANCH, "ref": "feature"}}
@@ -201,7 +201,7 @@ def test_every_merge_since_the_last_apply_counts_page_by_page() -> None:
     assert len(asked) == 9
 
 
-def test_a_github_that_does_not_answer_is_not_taken_for_a_missing_plan() -> None:
+def test_an_unreachable_github_does_not_count_as_a_missing_plan() -> None:
     fake = merged_request()
     fake.script = lambda call: (
         Answer(401) if call.path.startswith(f"/repos/{REPO}/actions/runs") else None
@@ -210,7 +210,7 @@ def test_a_github_that_does_not_answer_is_not_taken_for_a_missing_plan() -> None
         gathered(fake)
 
 
-def test_reviewers_are_told_with_the_commit_that_they_saw() -> None:
+def test_reviewers_are_listed_with_the_commit_that_they_reviewed() -> None:
     fake = merged_request()
     fake.reviews[NUMBER] = [
         {"user": {"login": "carol"}, "state": "APPROVED", "commit_id": "1" * 40},
@@ -223,7 +223,7 @@ def test_reviewers_are_told_with_the_commit_that_they_saw() -> None:
 
 
 def request_plan(fake: FakeGitHub, plan: Plan, upload: int, **run: Any) -> None:
-    """Upload what the comment `/plan` of a maintainer asked for."""
+    """Upload the plan that a maintainer requested with the comment `/plan`."""
     content = packed(("plan.json", json.dumps(plan.as_json()).encode()))
     fake.archives[upload] = content
     fake.artifacts[upload] = {
@@ -248,7 +248,7 @@ def request_plan(fake: FakeGitHub, plan: Plan, upload: int, **run: Any) -> None:
 OTHER_PLAN = samples.plan(samples.creation())
 
 
-def test_the_plan_that_a_comment_asked_for_counts_also_for_a_fork() -> None:
+def test_the_plan_requested_by_a_comment_counts_for_a_fork() -> None:
     fake = merged_request()
     fake.artifacts.clear()
     request_plan(fake, OTHER_PLAN, 700)
@@ -276,7 +276,7 @@ def test_it_replaces_an_older_plan_but_a_newer_one_that_differs_is_not_approved(
         ({"head_repository": {"full_name": "mallory/gateway"}}, "another repository"),
     ],
 )
-def test_another_run_cannot_pass_for_one_that_a_comment_started(
+def test_another_run_cannot_impersonate_one_started_by_a_comment(
     change: dict[str, Any], why: str
 ) -> None:
     fake = merged_request()
@@ -291,7 +291,7 @@ def test_a_requested_plan_counts_for_its_pull_request_and_its_base_only() -> Non
     request_plan(fake, OTHER_PLAN, 700)
     fake.artifacts[700]["name"] = f"reconcile-plan-production-{BRANCH}-pull-request-13"
     assert "none was uploaded" in reasons(fake)[0]
-    # The run of a comment may not upload under the name of a run of the pull request.
+    # The run of a comment must not upload under the name of a run of the pull request.
     fake.artifacts[700]["name"] = f"reconcile-plan-production-{BRANCH}"
     assert "another commit" in reasons(fake)[0]
     request_plan(fake, OTHER_PLAN, 700)

@@ -1,4 +1,4 @@
-"""What counts as applied last: what Git withdrew since is removed, also after a failed apply."""
+"""The last applied commit: integrations withdrawn since are removed, also after a failed apply."""
 
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,13 @@ GONE = "d" * 40
 
 
 def lose_ledger(story: Story) -> None:
-    """Let the cache of the workflows be evicted."""
+    """Evict the cache of the workflows."""
     for file in (story.project.folder / ".reconcile").glob("ledger.db*"):
         file.unlink()
 
 
 def merge_change(story: Story, branch: str, how: str = "squash") -> str:
-    """Merge a pull request of the working tree, and return where main was before."""
+    """Merge a pull request with the working tree, and return the previous commit of main."""
     before = story.git("rev-parse", "main")
     number = story.open(branch)
     story.plan(number)
@@ -38,7 +38,7 @@ def with_beta(story: Story) -> None:
 
 
 def delete_beta_without_success(story: Story) -> None:
-    """Merge a delete of which the apply fails before it writes."""
+    """Merge a delete whose apply fails before the first write."""
     (story.project.files / "integrations/beta.yaml").unlink()
     before = merge_change(story, "delete-beta")
     job = story.apply(before=before, RECONCILE_APPLY_MAX_DELETES="0")
@@ -56,7 +56,7 @@ def is_gone(story: Story, slug: str) -> bool:
 
 
 @pytest.mark.parametrize("before", ["", ZEROS], ids=["valid", "zeros"])
-def test_a_delete_whose_apply_failed_is_carried_out_after_the_ledger_is_lost(
+def test_a_delete_whose_apply_failed_is_applied_after_the_ledger_is_lost(
     tmp_path: Path, before: str
 ) -> None:
     with new_story(tmp_path) as story:
@@ -70,7 +70,7 @@ def test_a_delete_whose_apply_failed_is_carried_out_after_the_ledger_is_lost(
         assert story.remote("alpha")["description"] == "later"
 
 
-def test_so_is_one_that_is_applied_by_hand_and_one_that_only_the_ledger_knows(
+def test_a_failed_delete_is_applied_by_a_manual_run_and_from_the_ledger(
     tmp_path: Path,
 ) -> None:
     with new_story(tmp_path) as story:
@@ -86,13 +86,13 @@ def test_so_is_one_that_is_applied_by_hand_and_one_that_only_the_ledger_knows(
         assert is_gone(story, "beta")
 
 
-def test_uploads_of_other_runs_say_nothing(tmp_path: Path) -> None:
+def test_uploads_of_other_runs_are_ignored(tmp_path: Path) -> None:
     with new_story(tmp_path) as story:
         with_beta(story)
         delete_beta_without_success(story)
         lose_ledger(story)
         valid = describe_alpha(story)
-        # Each claims that the delete was applied; then it would never be.
+        # Each claims that the delete was applied; if it counted, the delete would never be applied.
         claims: list[dict[str, Any]] = [
             {"event": "pull_request"},
             {"event": "merge_group"},
@@ -114,7 +114,7 @@ def test_the_first_push_and_a_rewritten_history_are_planned_without_a_base(tmp_p
             assert job.done.code == 0, job.done.out
 
 
-def test_a_token_that_may_not_see_earlier_runs_leaves_the_commit_before_the_push(
+def test_without_permission_to_list_runs_the_base_is_the_commit_before_the_push(
     tmp_path: Path,
 ) -> None:
     with new_story(tmp_path) as story:
@@ -132,7 +132,7 @@ def test_a_token_that_may_not_see_earlier_runs_leaves_the_commit_before_the_push
         assert is_gone(story, "beta")
 
 
-def test_github_that_does_not_answer_fails_the_job(tmp_path: Path) -> None:
+def test_an_unreachable_github_fails_the_job(tmp_path: Path) -> None:
     with new_story(tmp_path) as story:
         story.github.script = lambda call: Answer(401, {}) if "artifacts" in call.path else None
         done = story.run(

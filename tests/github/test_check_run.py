@@ -1,4 +1,4 @@
-"""The check run and the label of a report: one for each environment, updated, never a failure."""
+"""Check run and label of a report: one for each environment, updated, never failing the job."""
 
 from dataclasses import replace
 from typing import Any
@@ -62,7 +62,7 @@ def test_the_title_has_the_counts_and_the_conclusion_follows_them(
     assert found["output"]["summary"] in reporter.summary
 
 
-def test_a_record_that_is_incomplete_does_not_pass(reporter: Reporter) -> None:
+def test_an_incomplete_result_does_not_pass(reporter: Reporter) -> None:
     lost = ActionFailure("ledger-denied", "no")
     check(reporter, "result", replace(samples.complete_result(CREATES), ledger=lost))
     found = the_check(reporter)
@@ -77,7 +77,7 @@ def test_a_plan_that_waits_for_its_apply_neither_passes_nor_fails(reporter: Repo
     assert the_check(reporter)["output"]["title"] == "applied 1"
 
 
-def test_a_queue_entry_is_checked_where_the_queue_looks(reporter: Reporter) -> None:
+def test_a_merge_queue_entry_is_checked_on_its_commit(reporter: Reporter) -> None:
     queue = {"head_ref": f"refs/heads/gh-readonly-queue/main/pr-9-{SHA}", "head_sha": HEAD}
     check(reporter, "plan", CREATES, event={"merge_group": queue})
     assert (the_check(reporter)["head_sha"], the_check(reporter)["conclusion"]) == (HEAD, "success")
@@ -117,7 +117,7 @@ def test_the_check_of_another_app_is_replaced_by_a_newer_one(reporter: Reporter)
         ("comments", 403),
     ],
 )
-def test_what_the_token_may_not_write_is_a_warning_and_the_rest_is_written(
+def test_a_missing_permission_is_a_warning_and_the_rest_is_written(
     reporter: Reporter, part: str, status: int
 ) -> None:
     def refuse(call: Call) -> Answer | None:
@@ -154,7 +154,7 @@ def test_a_check_that_may_be_stale_is_a_failure(reporter: Reporter, status: int)
     assert check(reporter, "plan", "").code == 1
 
 
-def test_a_comment_that_fails_leaves_no_older_check_standing(reporter: Reporter) -> None:
+def test_a_failed_comment_still_updates_the_check(reporter: Reporter) -> None:
     check(reporter, "plan", CLEAN)
     reporter.github.script = lambda call: (
         Answer(401, {}) if call.method == "PATCH" and "comments" in call.path else None
@@ -190,7 +190,7 @@ def test_the_commit_can_be_named_where_the_event_does_not(reporter: Reporter) ->
     assert (done.code, "whole commit id" in done.err) == (3, True)
 
 
-def test_a_label_follows_the_changes_and_others_stay(reporter: Reporter) -> None:
+def test_the_label_follows_the_changes_and_other_labels_are_kept(reporter: Reporter) -> None:
     labels = reporter.github.labels
     labels[7] = ["one", "two", "three", "four"]
 
@@ -202,7 +202,7 @@ def test_a_label_follows_the_changes_and_others_stay(reporter: Reporter) -> None
     assert labels[7][-1] == "gateway / prod"
     writes = len([c for c in reporter.github.calls if "labels" in c.path and c.method != "GET"])
     assert "label: unchanged" in report(CREATES)
-    # A plan that was not made says nothing about changes.
+    # Without a plan, nothing is known about changes.
     report(failure(1))
     report("")
     assert labels[7][-1] == "gateway / prod"
@@ -218,6 +218,6 @@ def test_an_invalid_label_is_refused(reporter: Reporter, label: str) -> None:
     assert reporter.report("plan", CREATES, options=("--label", label)).code == 3
 
 
-def test_a_label_belongs_to_a_plan(reporter: Reporter) -> None:
+def test_a_label_requires_a_plan(reporter: Reporter) -> None:
     result = samples.complete_result(CREATES)
     assert reporter.report("result", result, options=("--label", "x")).code == 3

@@ -1,4 +1,4 @@
-"""The client of GitHub: retries, whole lists, and a token that goes to one host only."""
+"""GitHub client: retries, complete lists, and a token that is sent only to one host."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,7 +26,7 @@ API = "https://api.example.test"
 
 
 class ManualClock:
-    """Time that only sleeping moves."""
+    """Clock that only advances during a sleep."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
@@ -78,7 +78,7 @@ OK = httpx.Response(200, json={"ok": True})
 
 
 @pytest.mark.parametrize("method", ["get", "patch"])
-def test_calls_that_do_no_harm_twice_are_repeated_after_faults(method: str) -> None:
+def test_idempotent_calls_are_retried_after_faults(method: str) -> None:
     clock = ManualClock()
     handler = in_turn(httpx.ConnectError("x"), httpx.Response(502), httpx.ReadTimeout("x"), OK)
     arguments = ("/x",) if method == "get" else ("/x", {})
@@ -88,7 +88,7 @@ def test_calls_that_do_no_harm_twice_are_repeated_after_faults(method: str) -> N
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
-def test_only_a_status_that_may_pass_is_retried(status: int) -> None:
+def test_only_a_transient_status_is_retried(status: int) -> None:
     clock = ManualClock()
     assert ask(in_turn(httpx.Response(status), OK), lambda github: github.get("/x"), clock)
     assert clock.slept == [0.5]
@@ -105,7 +105,7 @@ def test_only_a_status_that_may_pass_is_retried(status: int) -> None:
         (httpx.Response(429), RateLimited, [2.0, 4.0, 8.0]),
     ],
 )
-def test_the_fourth_attempt_is_the_last_and_nothing_is_waited_for_after_it(
+def test_the_fourth_attempt_is_the_last_without_a_further_wait(
     fault: httpx.Response | Exception, problem: type[GitHubError], pauses: list[float]
 ) -> None:
     clock = ManualClock()
@@ -133,7 +133,7 @@ def test_a_post_is_never_repeated_after_a_fault(answer: httpx.Response | Excepti
         (429, {"retry-after": "soon"}, 2.0),
     ],
 )
-def test_a_rate_limit_is_waited_for_even_by_a_post(
+def test_a_post_also_waits_for_a_rate_limit(
     status: int, headers: dict[str, str], pause: float
 ) -> None:
     clock = ManualClock()
@@ -143,7 +143,7 @@ def test_a_rate_limit_is_waited_for_even_by_a_post(
     assert (done, clock.slept) == ({"ok": True}, [pause])
 
 
-def test_a_rate_limit_is_not_waited_for_longer_than_a_job_should() -> None:
+def test_the_wait_for_a_rate_limit_is_limited() -> None:
     clock = ManualClock()
     with pytest.raises(RateLimited, match="3600 s"):
         ask(
@@ -177,7 +177,7 @@ def test_every_other_answer_is_an_error_that_quotes_nothing(
     assert "evil" not in message
 
 
-def test_a_list_is_read_to_its_end_and_no_further_than_its_host() -> None:
+def test_a_list_is_read_to_its_end_from_one_host() -> None:
     asked: list[str] = []
 
     def pages(request: httpx.Request) -> httpx.Response:
@@ -205,7 +205,7 @@ def test_a_list_is_read_to_its_end_and_no_further_than_its_host() -> None:
         ask(endless, lambda github: github.pages("/list"))
 
 
-def test_a_download_is_followed_once_and_without_the_token() -> None:
+def test_a_download_follows_one_redirect_without_the_token() -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         if request.url.host == "api.example.test":
             return httpx.Response(302, headers={"location": "https://blob.test/file?sig=1"})

@@ -1,4 +1,4 @@
-"""One comment for each environment on a pull request, updated in place, of our own author only."""
+"""One comment of our own author for each environment on a pull request, updated in place."""
 
 import re
 from dataclasses import replace
@@ -30,7 +30,7 @@ def test_the_first_report_writes_a_comment_with_the_summary_and_the_digest(
     assert body.splitlines()[-1].startswith("environment `production`")
 
 
-def test_the_next_report_updates_the_comment_wherever_it_stands_in_the_list(
+def test_the_next_report_updates_the_comment_at_any_position(
     reporter: Reporter,
 ) -> None:
     for number in range(7):
@@ -62,7 +62,7 @@ def test_each_environment_has_its_own_comment(reporter: Reporter) -> None:
 
 
 @pytest.mark.parametrize("environment", ["a --> <b>", "--", "x digest=sha256:0", "ünï cödé"])
-def test_an_odd_environment_name_neither_ends_the_marker_nor_loses_the_comment(
+def test_an_unusual_environment_name_does_not_break_the_marker(
     reporter: Reporter, environment: str
 ) -> None:
     reporter.report("plan", PLAN, environment=environment)
@@ -74,7 +74,7 @@ def test_an_odd_environment_name_neither_ends_the_marker_nor_loses_the_comment(
     assert first.index("-->") == len(first) - 3
 
 
-def test_a_comment_of_somebody_else_is_never_taken_for_ours(reporter: Reporter) -> None:
+def test_a_comment_of_another_author_is_never_updated(reporter: Reporter) -> None:
     marker = "<!-- reconcile:plan environment=production digest=sha256:0 -->\nall is well"
     for user in (MALLORY, {"login": "other[bot]", "type": "Bot"}):
         reporter.github.comment(7, marker, user)
@@ -85,7 +85,7 @@ def test_a_comment_of_somebody_else_is_never_taken_for_ours(reporter: Reporter) 
     assert OTHER.digest in reporter.comments()[2]
 
 
-def test_a_marker_within_a_text_counts_for_nothing(reporter: Reporter) -> None:
+def test_a_marker_inside_text_is_ignored(reporter: Reporter) -> None:
     quoting = "see\n<!-- reconcile:plan environment=production digest=sha256:0 -->\n"
     reporter.github.comment(7, quoting, BOT)
     assert reporter.report("plan", PLAN).err == "comment on #7: written\n"
@@ -101,7 +101,7 @@ def test_a_personal_token_finds_the_comments_of_its_owner(reporter: Reporter) ->
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 501])
-def test_whatever_github_says_to_who_am_i_a_job_finds_its_own_comments(
+def test_a_job_finds_its_comments_for_any_response_about_its_user(
     reporter: Reporter, status: int
 ) -> None:
     reporter.github.script = lambda call: Answer(status) if call.path == "/user" else None
@@ -109,7 +109,7 @@ def test_whatever_github_says_to_who_am_i_a_job_finds_its_own_comments(
     assert reporter.report("plan", OTHER).err == "comment on #7: updated\n"
 
 
-def test_the_token_of_another_app_finds_its_comments_by_the_name_it_is_told(
+def test_the_token_of_another_app_finds_its_comments_by_the_configured_name(
     reporter: Reporter,
 ) -> None:
     reporter.github.app = {"login": "gateway-robot[bot]", "type": "Bot"}
@@ -144,14 +144,14 @@ def test_a_plan_after_a_merge_does_not_replace_the_one_that_was_approved(
     assert reporter.summary.startswith("### reconcile plan · production")
 
 
-def test_without_a_pull_request_the_summary_is_all(reporter: Reporter) -> None:
+def test_without_a_pull_request_only_the_summary_is_written(reporter: Reporter) -> None:
     done = reporter.report("plan", PLAN, event=SCHEDULE, GITHUB_SHA="", GITHUB_TOKEN="")
     assert (done.code, done.err) == (0, "no pull request to comment on\n")
     assert reporter.summary.startswith("### reconcile plan · production")
     assert reporter.github.calls == []
 
 
-def test_a_plan_that_was_not_made_is_said_in_place_of_the_last_one(reporter: Reporter) -> None:
+def test_a_failed_plan_replaces_the_last_one(reporter: Reporter) -> None:
     reporter.report("plan", PLAN)
     done = reporter.report("plan", failure(1, None, ("incomplete-read", "the list was short")))
     (body,) = reporter.comments()
@@ -161,7 +161,7 @@ def test_a_plan_that_was_not_made_is_said_in_place_of_the_last_one(reporter: Rep
     assert reporter.outputs["in_sync"] == "false"
 
 
-def test_a_refused_apply_tells_how_to_approve_what_it_would_have_done(reporter: Reporter) -> None:
+def test_a_refused_apply_explains_how_to_approve_its_plan(reporter: Reporter) -> None:
     refusal = failure(4, PLAN, ("not-approved", "no approved plan contains this"))
     reporter.report("result", refusal)
     (body,) = reporter.comments()
@@ -172,7 +172,7 @@ def test_a_refused_apply_tells_how_to_approve_what_it_would_have_done(reporter: 
     assert "### reconcile plan · production" in body
 
 
-def test_a_partial_apply_comments_and_a_later_success_ends_that_comment(
+def test_a_partial_apply_comments_and_a_later_success_updates_the_comment(
     reporter: Reporter,
 ) -> None:
     partial, complete = samples.partial_result(PLAN), samples.complete_result(PLAN)
@@ -194,7 +194,7 @@ def test_a_result_does_not_replace_the_plan_that_was_approved(reporter: Reporter
     ]
 
 
-def test_a_forks_token_leaves_the_summary_and_a_warning(reporter: Reporter) -> None:
+def test_the_token_of_a_fork_writes_the_summary_and_a_warning(reporter: Reporter) -> None:
     def read_only(call: Call) -> Answer | None:
         return Answer(403, {"message": "no"}) if call.method != "GET" else None
 
@@ -225,7 +225,7 @@ def test_a_forks_token_leaves_the_summary_and_a_warning(reporter: Reporter) -> N
         ({"GITHUB_EVENT_PATH": "/nowhere"}, 3, "github-environment"),
     ],
 )
-def test_a_wrong_token_or_no_answer_is_a_failure_and_a_wrong_setting_bad_input(
+def test_a_wrong_token_or_no_response_is_a_failure_and_a_wrong_setting_bad_input(
     reporter: Reporter, variables: dict[str, str], code: int, diagnostic: str
 ) -> None:
     done = reporter.report("plan", PLAN, **variables)
@@ -235,7 +235,7 @@ def test_a_wrong_token_or_no_answer_is_a_failure_and_a_wrong_setting_bad_input(
     assert all(TOKEN not in call.path for call in reporter.github.calls)
 
 
-def test_a_comment_whose_answer_was_lost_is_not_written_twice(reporter: Reporter) -> None:
+def test_a_comment_whose_response_was_lost_is_not_written_twice(reporter: Reporter) -> None:
     def lose_the_first_answer(call: Call) -> Answer | None:
         posts = [item for item in reporter.github.calls if item.method == "POST"]
         return Answer(lost=True) if call.method == "POST" and len(posts) == 1 else None
@@ -248,7 +248,7 @@ def test_a_comment_whose_answer_was_lost_is_not_written_twice(reporter: Reporter
 
 @pytest.mark.parametrize("carried_out", [True, False])
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_a_server_error_on_writing_a_comment_is_looked_up_before_writing_again(
+def test_after_a_server_error_the_comments_are_read_before_writing_again(
     reporter: Reporter, status: int, *, carried_out: bool
 ) -> None:
     def fail_the_first_write(call: Call) -> Answer | None:
@@ -269,14 +269,14 @@ def test_exactly_one_document_is_reported(reporter: Reporter) -> None:
     assert (done.code, "error[environment]" in done.err) == (3, True)
 
 
-def test_a_plan_says_that_merging_applies_it_and_names_no_command(reporter: Reporter) -> None:
+def test_a_plan_states_that_merging_applies_it_and_names_no_command(reporter: Reporter) -> None:
     reporter.report("plan", OTHER)
     (body,) = reporter.comments()
     assert "Merging this pull request applies this plan." in body
     assert "production apply" not in body
 
 
-def test_a_blocked_plan_says_what_to_edit_and_no_option(reporter: Reporter) -> None:
+def test_a_blocked_plan_names_what_to_edit_and_no_option(reporter: Reporter) -> None:
     plan = samples.plan(samples.deletion("too-many-deletes"))
     reporter.report("plan", plan)
     (body,) = reporter.comments()
@@ -286,7 +286,7 @@ def test_a_blocked_plan_says_what_to_edit_and_no_option(reporter: Reporter) -> N
 
 
 @pytest.mark.parametrize("code", ["digest-mismatch", "expired-plan", "not-approved"])
-def test_a_refused_apply_names_one_thing_to_do(reporter: Reporter, code: str) -> None:
+def test_a_refused_apply_names_one_next_step(reporter: Reporter, code: str) -> None:
     event = {"after": SHA}
     merged = {"number": 7, "merged_at": "2026-11-23T06:00:00Z", "merge_commit_sha": SHA}
     reporter.github.pulls = {7: merged}
@@ -299,7 +299,7 @@ def test_a_refused_apply_names_one_thing_to_do(reporter: Reporter, code: str) ->
 
 
 @pytest.mark.parametrize("code", ["host-not-allowed", "outside-window", "stale-commit"])
-def test_a_refusal_that_no_digest_resolves_offers_none(reporter: Reporter, code: str) -> None:
+def test_a_refusal_that_no_digest_resolves_suggests_none(reporter: Reporter, code: str) -> None:
     reporter.report("result", failure(4, OTHER, (code, "no")))
     (body,) = reporter.comments()
     assert "with this digest:" not in body
@@ -315,7 +315,7 @@ def test_unverified_secrets_are_one_line(reporter: Reporter) -> None:
     ]
 
 
-def test_github_colours_changes_and_scrolls_no_line_sideways(reporter: Reporter) -> None:
+def test_changes_are_coloured_by_github_and_lines_are_wrapped(reporter: Reporter) -> None:
     reporter.report("plan", PLAN)
     (body,) = reporter.comments()
     diffs = re.findall(r"^```diff\n(.*?)^```$", body, re.MULTILINE | re.DOTALL)
@@ -325,7 +325,7 @@ def test_github_colours_changes_and_scrolls_no_line_sideways(reporter: Reporter)
     assert max(map(len, lines)) <= 88
 
 
-def test_after_an_apply_the_comment_says_what_was_applied_by_which_run_when_and_for_whom(
+def test_after_an_apply_the_comment_names_actions_run_time_and_actor(
     reporter: Reporter,
 ) -> None:
     reporter.report(
@@ -348,7 +348,7 @@ def test_an_apply_of_nothing_writes_no_comment(reporter: Reporter) -> None:
     assert reporter.comments() == []
 
 
-def test_what_failed_or_is_unknown_comes_first(reporter: Reporter) -> None:
+def test_failed_and_unknown_outcomes_come_first(reporter: Reporter) -> None:
     reporter.report("result", samples.partial_result(PLAN))
     statuses = re.findall(r"^- . \*\*(\w+)\*\*", reporter.comments()[0], re.MULTILINE)
     assert statuses == ["failed", "unknown", "skipped", "applied"]
@@ -356,7 +356,7 @@ def test_what_failed_or_is_unknown_comes_first(reporter: Reporter) -> None:
 
 @pytest.mark.parametrize("kind", ["plan", "result"])
 @pytest.mark.parametrize("text", ["", "{", "{}", "null", '{"kind": "plan"', "\n"])
-def test_a_command_that_left_no_document_is_reported_and_fails(
+def test_a_command_without_a_document_is_reported_and_fails(
     reporter: Reporter, kind: str, text: str
 ) -> None:
     reporter.report(kind, PLAN if kind == "plan" else samples.complete_result(PLAN))

@@ -1,4 +1,4 @@
-"""A file that is missing, damaged or of the wrong kind is reported as no result, never silence."""
+"""A file that is missing, damaged or of the wrong kind is always reported as no result."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -57,7 +57,7 @@ DAMAGES = [missing, folder, not_utf8, utf16, half, twice, zeros, deep, log_first
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("kind", GOOD)
-def test_damage_is_said_where_the_last_report_stands(
+def test_damage_is_reported_in_place_of_the_last_report(
     reporter: Reporter, kind: str, damage: Callable[[Path], None]
 ) -> None:
     event = SCHEDULE if kind == "drift" else PULL_REQUEST

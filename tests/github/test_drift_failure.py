@@ -1,4 +1,4 @@
-"""A check that ended before it left a report is said in the drift issue, without the tool."""
+"""A check that ended without a report is reported in the drift issue, by a script."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ RUN = f"[run 4711](https://github.com/{REPO}/actions/runs/4711)"
 
 
 def fail(reporter: Reporter, run: str = "4711", environment: str = "production") -> tuple[int, str]:
-    """Run the script as a job does whose installation failed."""
+    """Run the script like a job whose installation failed."""
     done = subprocess.run(
         [sys.executable, "-I", "-S", str(SCRIPT)],
         env={
@@ -49,7 +49,7 @@ def the_issue(reporter: Reporter) -> dict[str, Any]:
     return issue
 
 
-def test_it_opens_the_issue_with_no_result_and_the_run_which_the_next_check_closes(
+def test_it_opens_an_issue_that_links_the_run_and_the_next_check_closes_it(
     reporter: Reporter,
 ) -> None:
     assert fail(reporter) == (0, "drift issue: opened\n")
@@ -57,7 +57,7 @@ def test_it_opens_the_issue_with_no_result_and_the_run_which_the_next_check_clos
     assert (issue["title"], issue["labels"]) == ("Drift: production", [{"name": "reconcile-drift"}])
     assert "error[no-result]" in issue["body"]
     assert RUN in issue["body"]
-    # The tool says the same of an empty report, so it finds the issue and reads it.
+    # `reconcile` reports an empty report in the same way, so it finds and updates the issue.
     assert drift(reporter, CLEAN) == "drift issue: closed\n"
 
 
@@ -76,7 +76,7 @@ def test_it_keeps_the_last_report_and_its_digest(reporter: Reporter, *, is_open:
     assert issue["body"].partition("\n<!-- reconcile:last-report -->\n")[2] == last
     assert f"digest={digest} -->" in issue["body"].splitlines()[0]
     assert issue["body"].count("could not check") == 1
-    # The same drift afterwards is no news.
+    # The same drift afterwards is not announced.
     comments = len(reporter.comments(issue["number"]))
     drift(reporter, DRIFTED if is_open else CLEAN)
     assert len(reporter.comments(issue["number"])) == comments
@@ -95,14 +95,14 @@ def test_the_same_failure_is_written_once_a_day(reporter: Reporter) -> None:
 
 
 @pytest.mark.parametrize("document", ["", '{"kind": "drift_report"', failure(1)])
-def test_what_the_tool_has_said_of_this_check_stays(reporter: Reporter, document: Any) -> None:
+def test_a_report_of_this_check_by_the_command_is_kept(reporter: Reporter, document: Any) -> None:
     drift(reporter, document)
     body = the_issue(reporter)["body"]
     assert fail(reporter)[0] == 0
     assert the_issue(reporter)["body"] == body
 
 
-def test_environments_pull_requests_and_issues_of_strangers_are_left_alone(
+def test_issues_of_other_environments_and_authors_and_pull_requests_are_not_changed(
     reporter: Reporter,
 ) -> None:
     marker = "<!-- reconcile:drift environment=production digest=x -->\n"
@@ -124,7 +124,7 @@ def test_environments_pull_requests_and_issues_of_strangers_are_left_alone(
 
 @pytest.mark.parametrize("carried_out", [True, False])
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
-def test_an_answer_that_was_lost_opens_one_issue(
+def test_a_lost_response_opens_only_one_issue(
     reporter: Reporter, status: int, *, carried_out: bool
 ) -> None:
     def fail_the_first(call: Call) -> Answer | None:

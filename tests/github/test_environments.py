@@ -1,4 +1,4 @@
-"""`doctor` in a job: whether a pull request could reach the keys of an environment."""
+"""`doctor` in a job checks whether a pull request could reach the keys of an environment."""
 
 import json
 from collections.abc import Iterator
@@ -89,12 +89,12 @@ def test_environments_that_only_the_default_branch_may_use_are_ok(
         ((RESTRICTED, [*MAIN, {"name": "release/*", "type": "branch"}]), "`release/*`"),
         ((RESTRICTED, [{"name": "main", "type": "tag"}]), "`main`"),
         ((RESTRICTED, [{"name": "*", "type": "branch"}]), "`*`"),
-        # More rules than fit into one page of the answer.
+        # More rules than fit on one page.
         ((RESTRICTED, [*MAIN * 4, {"name": "dev", "type": "branch"}]), "`dev`"),
     ],
 )
 @pytest.mark.parametrize("name", ["production", "production-read"])
-def test_an_environment_that_another_branch_may_use_fails_and_says_how_to_restrict_it(
+def test_an_environment_that_another_branch_can_use_fails_with_a_hint(
     tmp_path: Path,
     github: FakeGitHub,
     name: str,
@@ -115,9 +115,7 @@ def test_an_environment_that_another_branch_may_use_fails_and_says_how_to_restri
     assert [s for n, s in statuses(checks).items() if n != name] == ["ok", "ok"]
 
 
-def test_an_environment_that_nobody_reviews_is_a_warning(
-    tmp_path: Path, github: FakeGitHub
-) -> None:
+def test_an_environment_without_reviewers_is_a_warning(tmp_path: Path, github: FakeGitHub) -> None:
     github.environments["production"] = RESTRICTED
     code, checks = doctor(tmp_path, github)
     assert (code, checks["production"]["status"]) == (0, "warn")
@@ -136,7 +134,7 @@ def test_an_environment_in_which_pull_requests_cannot_be_planned_is_a_warning(
 
 
 @pytest.mark.parametrize(("status", "hint"), [(403, "`actions: read`"), (401, "GITHUB_TOKEN")])
-def test_what_github_does_not_answer_is_never_ok(
+def test_a_check_without_a_response_of_github_is_never_ok(
     tmp_path: Path, github: FakeGitHub, status: int, hint: str
 ) -> None:
     def refuse(call: Call) -> Answer | None:
@@ -174,7 +172,7 @@ def test_the_name_comes_from_the_variable_or_from_the_target(
     assert "add branch trunk only" in checks["production"]["hint"]
 
 
-def test_a_job_without_a_token_says_that_nothing_was_checked(
+def test_a_job_without_a_token_states_that_nothing_was_checked(
     tmp_path: Path, github: FakeGitHub
 ) -> None:
     _, checks = doctor(tmp_path, github, GITHUB_TOKEN="", GITHUB_ACTIONS="true")

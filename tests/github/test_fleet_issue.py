@@ -1,4 +1,4 @@
-"""One issue for each fleet: a table over its members, failures first, and never silence."""
+"""One issue for each fleet: a table of its members, failures first, also after a failed check."""
 
 import json
 import re
@@ -73,7 +73,7 @@ def test_one_issue_has_a_table_of_the_members_with_failures_first(reporter: Repo
     assert (reporter.outputs["update"], reporter.outputs["create"]) == ("2", "0")
 
 
-def test_the_issue_is_updated_announced_once_and_closed(reporter: Reporter) -> None:
+def test_the_issue_is_updated_and_closed_and_announces_once(reporter: Reporter) -> None:
     assert fleet(reporter, result(IN_SYNC)).err == "fleet issue: nothing\n"
     fleet(reporter, result(IN_SYNC, DIFFERENT))
     writes = len(reporter.github.writes)
@@ -120,7 +120,7 @@ def wrong_documents() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("wrong", wrong_documents().values(), ids=wrong_documents())
-def test_a_run_that_left_no_whole_result_is_said_and_closes_nothing(
+def test_a_run_without_a_complete_result_is_reported_and_closes_nothing(
     reporter: Reporter, wrong: str
 ) -> None:
     fleet(reporter, result(IN_SYNC, DIFFERENT))
@@ -130,13 +130,13 @@ def test_a_run_that_left_no_whole_result_is_said_and_closes_nothing(
     assert issue["state"] == "open"
     assert "### Fleet: could not check" in issue["body"]
     assert "error[no-result]" in issue["body"]
-    # What was known before stays below.
+    # The last known state stays below.
     assert "`acme.production`" in issue["body"]
     assert "error[no-result]" in reporter.summary
     assert reporter.outputs["in_sync"] == "false"
 
 
-def test_a_failed_command_opens_the_issue_which_the_next_good_run_closes(
+def test_a_failed_command_opens_an_issue_that_the_next_good_run_closes(
     reporter: Reporter,
 ) -> None:
     assert fleet(reporter, failure(3, None, ("fleet-file", "no fleet.yaml"))).code == 0
@@ -153,7 +153,7 @@ def test_the_issues_of_a_fleet_and_an_environment_are_kept_apart(reporter: Repor
 
 
 @pytest.mark.parametrize("text", EVIL)
-def test_names_and_errors_of_members_stay_text(reporter: Reporter, text: str) -> None:
+def test_names_and_errors_of_members_are_escaped(reporter: Reporter, text: str) -> None:
     notes = (MemberNote("error", "evil", text),)
     fleet(reporter, result(member(text, MemberStatus.FAILED, 1, notes=notes)))
     body = the_issue(reporter)["body"].partition("\n")[2].replace("|---|---|---|\n", "")

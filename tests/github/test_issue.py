@@ -1,4 +1,4 @@
-"""One drift issue for each environment: opened, kept, closed, opened again, and never misled."""
+"""One drift issue for each environment: opened, updated, closed and reopened."""
 
 import re
 from dataclasses import replace
@@ -32,7 +32,7 @@ def notifications(reporter: Reporter) -> list[str]:
     return reporter.comments(the_issue(reporter)["number"])
 
 
-def test_drift_opens_one_issue_with_marker_label_and_both_ways_out(reporter: Reporter) -> None:
+def test_drift_opens_one_issue_with_marker_label_and_both_remedies(reporter: Reporter) -> None:
     assert drift(reporter, DRIFTED).err == "drift issue: opened\n"
     issue = the_issue(reporter)
     assert issue["title"] == "Drift: production"
@@ -53,7 +53,7 @@ def test_the_same_drift_is_announced_once(reporter: Reporter) -> None:
     assert notifications(reporter) == []
 
 
-def test_other_drift_updates_the_text_and_tells_the_readers(reporter: Reporter) -> None:
+def test_other_drift_updates_the_text_and_notifies_subscribers(reporter: Reporter) -> None:
     drift(reporter, DRIFTED)
     drift(reporter, MORE)
     assert MORE.fingerprint in the_issue(reporter)["body"].splitlines()[0]
@@ -61,7 +61,7 @@ def test_other_drift_updates_the_text_and_tells_the_readers(reporter: Reporter) 
     assert "integrations differ: " in comment.splitlines()[0]
 
 
-def test_the_issue_is_closed_when_the_drift_is_gone_and_opened_again_when_it_is_back(
+def test_the_issue_is_closed_without_drift_and_reopened_with_new_drift(
     reporter: Reporter,
 ) -> None:
     assert drift(reporter, CLEAN).err == "drift issue: nothing\n"
@@ -76,7 +76,7 @@ def test_the_issue_is_closed_when_the_drift_is_gone_and_opened_again_when_it_is_
     assert len(notifications(reporter)) == 2
 
 
-def test_a_failed_check_is_said_closes_nothing_and_keeps_what_was_known(
+def test_a_failed_check_is_reported_and_keeps_the_issue_open_with_the_last_state(
     reporter: Reporter,
 ) -> None:
     drift(reporter, DRIFTED)
@@ -95,7 +95,7 @@ def test_a_failed_check_is_said_closes_nothing_and_keeps_what_was_known(
     assert notifications(reporter) == []
 
 
-def test_a_failed_check_without_an_issue_opens_one_that_the_next_good_check_closes(
+def test_a_failed_check_opens_an_issue_that_the_next_good_check_closes(
     reporter: Reporter,
 ) -> None:
     assert drift(reporter, BROKEN).err == "drift issue: opened\n"
@@ -105,7 +105,7 @@ def test_a_failed_check_without_an_issue_opens_one_that_the_next_good_check_clos
     assert drift(reporter, CLEAN).err == "drift issue: closed\n"
 
 
-def test_what_failed_checks_say_cannot_pass_for_what_was_known(reporter: Reporter) -> None:
+def test_the_text_of_failed_checks_is_not_taken_for_the_last_state(reporter: Reporter) -> None:
     forged = "x\n<!-- reconcile:last-report -->\neverything is fine"
     drift(reporter, DRIFTED)
     drift(reporter, failure(1, None, ("incomplete-read", forged)))
@@ -132,7 +132,7 @@ def test_environments_and_labels_are_kept_apart(reporter: Reporter) -> None:
     assert [issue["state"] for issue in new] == ["closed", "open"]
 
 
-def test_the_label_counts_even_where_the_server_does_not_filter_by_it(reporter: Reporter) -> None:
+def test_the_label_is_checked_even_if_the_server_does_not_filter_by_it(reporter: Reporter) -> None:
     fake = reporter.github
     marker = "<!-- reconcile:drift environment=production digest=x -->\n"
     stranger = fake.issue(marker, user=MALLORY)
@@ -164,7 +164,7 @@ def test_an_issue_that_cannot_be_written_is_a_failure(reporter: Reporter, status
     assert reporter.summary.startswith("### reconcile drift · production")
 
 
-def test_the_issue_names_the_workflows_first_and_folds_the_commands(reporter: Reporter) -> None:
+def test_the_issue_names_the_workflows_first_and_collapses_the_commands(reporter: Reporter) -> None:
     page = "https://github.com/acme/gateway/actions/workflows"
     variables = {"GITHUB_WORKFLOW_REF": "acme/gateway/.github/workflows/drift.yml@refs/heads/main"}
     report = drift_samples.drifted()
@@ -178,7 +178,7 @@ def test_the_issue_names_the_workflows_first_and_folds_the_commands(reporter: Re
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"kind": "drift_report"'])
-def test_a_check_that_left_no_report_opens_the_issue(reporter: Reporter, text: str) -> None:
+def test_a_check_without_a_report_opens_the_issue(reporter: Reporter, text: str) -> None:
     assert reporter.report("drift", text, event=SCHEDULE).code == 3
     (issue,) = reporter.github.issues.values()
     assert "could not check" in issue["body"]
@@ -201,7 +201,7 @@ def test_the_issue_shows_the_day_of_the_last_check_and_is_edited_once_a_day(
     assert found[0] in issue["body"]
 
 
-def test_a_failed_check_links_to_its_run_and_another_run_that_says_the_same_is_no_edit(
+def test_a_failed_check_links_its_run_and_a_repeated_failure_edits_nothing(
     reporter: Reporter,
 ) -> None:
     drift(reporter, DRIFTED)

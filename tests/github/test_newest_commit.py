@@ -1,4 +1,4 @@
-"""A job applies the newest commit of its branch or nothing."""
+"""A job applies only the newest commit of its branch."""
 
 import io
 import json
@@ -24,7 +24,7 @@ BY_HAND = {"inputs": {"digest": ""}, "repository": {"default_branch": "main"}}
 
 
 class Checks:
-    """Runs `reconcile github check-commit` as a job of apply.yml does."""
+    """Job of apply.yml that runs `reconcile github check-commit`."""
 
     def __init__(self, github: FakeGitHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.github, self._folder, self._patch = github, folder, monkeypatch
@@ -59,7 +59,7 @@ class Checks:
         return Done(code, out.getvalue(), err.getvalue())
 
     def refusal(self, commit: str, **how: Any) -> tuple[str, str]:
-        """Return code and summary of the one error."""
+        """Return the code and the summary of the only error."""
         done = self.check(commit, **how)
         assert done.code == 4, done.out
         (found,) = json.loads(done.out)["diagnostics"]
@@ -73,11 +73,11 @@ def checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checks]:
 
 
 def missing_route(call: Call) -> Answer | None:
-    """Answer as a server that does not know single branches."""
+    """Answer like a server without the route for a single branch."""
     return Answer(404, {"message": "Not Found"}) if "/git/ref/" in call.path else None
 
 
-def test_the_newest_commit_may_be_applied(checks: Checks) -> None:
+def test_the_newest_commit_is_applied(checks: Checks) -> None:
     done = checks.check(NEW)
     assert (done.code, json.loads(done.out)["commit"]) == (0, NEW)
     assert checks.check(NEW, event=BY_HAND, name="workflow_dispatch").code == 0
@@ -109,24 +109,24 @@ def test_a_branch_that_was_deleted_is_refused(checks: Checks) -> None:
 
 
 @pytest.mark.parametrize("ref", ["refs/tags/main", "refs/pull/7/merge"])
-def test_what_is_no_branch_has_no_newest_commit(checks: Checks, ref: str) -> None:
+def test_a_ref_that_is_not_a_branch_has_no_newest_commit(checks: Checks, ref: str) -> None:
     assert checks.refusal(NEW, ref=ref)[0] == "stale-commit"
 
 
 @pytest.mark.parametrize("event", [BY_HAND, {"inputs": {}}])
-def test_by_hand_only_the_default_branch_is_applied(checks: Checks, event: Any) -> None:
+def test_a_manual_run_applies_only_the_default_branch(checks: Checks, event: Any) -> None:
     how = {"event": event, "name": "workflow_dispatch", "ref": "refs/heads/feature"}
     code, summary = checks.refusal(OTHER, **how)
     assert (code, "feature" in summary) == ("not-default-branch", True)
 
 
-def test_a_default_branch_that_nobody_names_is_not_taken_for_this_one(checks: Checks) -> None:
+def test_an_unknown_default_branch_is_not_assumed_to_be_this_one(checks: Checks) -> None:
     checks.github.script = lambda call: Answer(404, {}) if call.path == f"/repos/{REPO}" else None
     assert checks.refusal(NEW, event={"inputs": {}}, name="workflow_dispatch")[0] == (
         "not-default-branch"
     )
 
 
-def test_a_github_that_does_not_answer_proves_nothing(checks: Checks) -> None:
+def test_an_unreachable_github_proves_nothing(checks: Checks) -> None:
     checks.github.script = lambda _call: Answer(401, {"message": "Bad credentials"})
     assert checks.check(NEW).code == 1

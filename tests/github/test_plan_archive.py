@@ -1,4 +1,4 @@
-"""An uploaded archive is untrusted: one plan of bounded size, or nothing."""
+"""An uploaded archive is untrusted: only one plan of limited size is accepted."""
 
 import io
 import struct
@@ -25,7 +25,7 @@ def packed(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> b
 GOOD = packed(("plan.json", b'{"kind": "plan"}'))
 
 
-def test_the_one_plan_is_read() -> None:
+def test_a_single_plan_is_read() -> None:
     assert plan_in_archive(GOOD) == '{"kind": "plan"}'
 
 
@@ -52,7 +52,7 @@ def test_anything_else_is_refused(content: bytes) -> None:
 
 
 @pytest.mark.slow
-def test_a_bomb_is_read_no_further_than_the_limit_whatever_its_header_claims() -> None:
+def test_a_zip_bomb_is_read_only_up_to_the_limit_for_any_header() -> None:
     bomb = packed(("plan.json", bytes(MAX_PLAN + 1)))
     assert len(bomb) < MAX_ARCHIVE
     with pytest.raises(UnexpectedResponse, match=f"more than {MAX_PLAN} bytes"):
@@ -63,7 +63,7 @@ def test_a_bomb_is_read_no_further_than_the_limit_whatever_its_header_claims() -
         plan_in_archive(bomb.replace(size, struct.pack("<L", 10)))
 
 
-def test_a_bomb_takes_no_more_memory_than_the_limit() -> None:
+def test_a_zip_bomb_uses_no_more_memory_than_the_limit() -> None:
     bomb = packed(("plan.json", bytes(32 * 1024 * 1024)))
     tracemalloc.start()
     try:
@@ -76,11 +76,11 @@ def test_a_bomb_takes_no_more_memory_than_the_limit() -> None:
 
 
 @given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
-def test_a_damaged_archive_gives_a_text_or_the_one_error(at: int, value: int) -> None:
+def test_a_damaged_archive_returns_text_or_one_error(at: int, value: int) -> None:
     damaged = GOOD[:at] + bytes([value]) + GOOD[at + 1 :]
     with suppress(UnexpectedResponse):
         assert isinstance(plan_in_archive(damaged), str)
 
 
-def test_the_limits_leave_room_for_the_largest_plan_and_no_more() -> None:
+def test_the_limits_allow_the_largest_plan_and_no_more() -> None:
     assert MAX_ARCHIVE < MAX_PLAN <= 64 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""`/plan` as a comment: only of an author who may write, only for what they saw."""
+"""The comment `/plan`: only by authors with write access, and only for the commit they saw."""
 
 import asyncio
 import io
@@ -29,7 +29,7 @@ BEFORE, WRITTEN, AFTER = "2026-11-23T07:59:59Z", "2026-11-23T08:00:00Z", "2026-1
 
 @dataclass
 class Commenting:
-    """A pull request of a fork, on which comments are written."""
+    """Pull request of a fork, with comments."""
 
     folder: Path
     monkeypatch: pytest.MonkeyPatch
@@ -82,7 +82,7 @@ class Commenting:
 
     @property
     def planned(self) -> dict[str, str]:
-        """Return the outputs that are not empty."""
+        """Return the non-empty outputs."""
         outputs = read_outputs((self.folder / "output").read_text(encoding="utf-8"))
         return {name: value for name, value in outputs.items() if value}
 
@@ -99,7 +99,7 @@ ALL = {"head": HEAD, "base": BASE, "merge": MERGE}
 @pytest.mark.parametrize(
     "body", ["/plan", "/plan\n\nthe API has changed", " /plan production ", f"/plan {HEAD.upper()}"]
 )
-def test_who_may_write_gets_a_plan_of_the_merge_commit(
+def test_an_author_with_write_access_gets_a_plan_of_the_merge_commit(
     here: Commenting, author: str, body: str
 ) -> None:
     assert here.comment(body, author=author).code == 0
@@ -109,7 +109,7 @@ def test_who_may_write_gets_a_plan_of_the_merge_commit(
 
 
 @pytest.mark.parametrize("author", ["reader", "none", "mallory", "dependabot[bot]"])
-def test_who_may_not_write_gets_a_reaction_and_nothing_else(here: Commenting, author: str) -> None:
+def test_an_author_without_write_access_gets_only_a_reaction(here: Commenting, author: str) -> None:
     done = here.comment("/plan", author=author)
     assert (done.code, here.planned, here.github.comments) == (0, {}, {})
     assert here.github.reactions == [(99, "confused")]
@@ -128,7 +128,7 @@ def test_who_may_not_write_gets_a_reaction_and_nothing_else(here: Commenting, au
         "/plan\x00",
     ],
 )
-def test_another_comment_does_nothing(here: Commenting, body: str) -> None:
+def test_another_comment_is_ignored(here: Commenting, body: str) -> None:
     assert here.comment(body).code == 0
     assert here.planned == {}
     assert here.github.calls == []
@@ -143,7 +143,7 @@ def test_another_comment_does_nothing(here: Commenting, body: str) -> None:
         {"comment": {"body": "/plan"}},
     ],
 )
-def test_another_event_does_nothing(here: Commenting, event: dict[str, Any]) -> None:
+def test_another_event_is_ignored(here: Commenting, event: dict[str, Any]) -> None:
     assert here.comment("/plan", **event).code == 0
     assert (here.planned, here.github.calls) == ({}, [])
 
@@ -159,7 +159,7 @@ def test_a_head_that_may_have_been_pushed_after_the_comment_is_not_planned(
     assert here.github.reactions == [(99, "confused")]
     (reply,) = here.github.comments[7]
     assert f"comment `/plan {HEAD}`" in reply["body"]
-    # The way out: the comment names the commit that was reviewed.
+    # Remedy: the comment names the reviewed commit.
     assert here.comment(f"/plan {HEAD}").code == 0
     assert here.planned == ALL
     assert "was pushed" not in reply["body"]
@@ -213,7 +213,7 @@ def test_a_move_of_the_branch_counts_where_the_repository_seems_unchanged(
         {"head": {"sha": HEAD, "ref": "feature", "repo": None}},
     ],
 )
-def test_what_cannot_be_merged_or_known_is_not_planned(
+def test_an_unmergeable_or_unknown_state_is_not_planned(
     here: Commenting, change: dict[str, Any]
 ) -> None:
     here.pull |= change
@@ -234,13 +234,13 @@ def test_a_commit_that_is_not_the_head_any_more_is_not_planned(here: Commenting)
 
 
 @pytest.mark.parametrize("status", [401, 403, pytest.param(500, marks=pytest.mark.slow)])
-def test_a_permission_that_github_does_not_state_is_none(here: Commenting, status: int) -> None:
+def test_an_unknown_permission_counts_as_none(here: Commenting, status: int) -> None:
     here.github.script = lambda call: Answer(status, {}) if "permission" in call.path else None
     assert here.comment("/plan").code == 1
     assert here.planned == {}
 
 
-def test_a_reaction_that_the_token_may_not_write_changes_nothing(here: Commenting) -> None:
+def test_a_forbidden_reaction_changes_nothing(here: Commenting) -> None:
     here.github.script = lambda call: Answer(403, {}) if "reactions" in call.path else None
     assert here.comment("/plan").code == 0
     assert here.planned == ALL
@@ -295,6 +295,7 @@ def test_the_report_of_a_comment_belongs_to_its_pull_request(reporter: Reporter)
     assert "Merging this pull request applies this plan." in body
     (check,) = reporter.github.check_runs.values()
     assert (check["head_sha"], check["conclusion"]) == (HEAD, "success")
-    # Without the commit nothing is checked: the job's own commit is that of the default branch.
+    # Without the commit no check run is written, because the commit of the job is that of the
+    # default branch.
     reporter.report("plan", plan, event=event, options=("--check-run",))
     assert len(reporter.github.check_runs) == 1

@@ -1,4 +1,4 @@
-"""The drift issue and models that retire: open while they do, a comment at each threshold."""
+"""Drift issue for retiring models: open until they retire, with a comment at each threshold."""
 
 from dataclasses import replace
 from datetime import date
@@ -18,14 +18,14 @@ def retiring(days_left: int, base: DriftReport = CLEAN, *models: str, due: bool 
     return replace(base, retiring=items)
 
 
-def test_a_threshold_opens_the_issue_and_each_next_one_notifies_once(reporter: Reporter) -> None:
+def test_a_threshold_opens_the_issue_and_each_later_one_notifies_once(reporter: Reporter) -> None:
     assert drift(reporter, retiring(85)).err == "drift issue: opened\n"
     assert "gpt-4 of alpha retires on 2027-01-31, within 90 days" in the_issue(reporter)["body"]
     for days_left in (84, 60, 31):
         drift(reporter, retiring(days_left, due=False))
     assert notifications(reporter) == []
     for days_left in (30, 29, 8, 7, 6, 2, 1, 0, -5):
-        # Also without a ledger, where every report announces.
+        # Also without a ledger, where every report has the announcement.
         drift(reporter, retiring(days_left))
     said = notifications(reporter)
     assert [text.strip().splitlines()[-1].strip("`- ") for text in said] == [
@@ -38,7 +38,7 @@ def test_a_threshold_opens_the_issue_and_each_next_one_notifies_once(reporter: R
     assert drift(reporter, CLEAN).err == "drift issue: closed\n"
 
 
-def test_a_new_model_is_news_and_a_known_one_is_not_repeated(reporter: Reporter) -> None:
+def test_a_new_model_is_announced_and_a_known_one_is_not_repeated(reporter: Reporter) -> None:
     drift(reporter, retiring(20))
     drift(reporter, retiring(20, CLEAN, "gpt-4", "gpt-5"))
     (comment,) = notifications(reporter)

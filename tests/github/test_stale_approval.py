@@ -1,4 +1,4 @@
-"""An approval that has become stale never writes: a job that is started again, or too late."""
+"""A stale approval never causes a write: a job that is repeated, or that runs too late."""
 
 import io
 import json
@@ -26,7 +26,7 @@ def merged(story: Story, branch: str, description: str) -> str:
     return story.git("rev-parse", "main")
 
 
-def test_a_job_that_is_started_again_does_not_take_back_what_came_after(tmp_path: Path) -> None:
+def test_a_repeated_job_does_not_revert_later_applies(tmp_path: Path) -> None:
     with new_story(tmp_path) as story:
         old = merged(story, "change", "second")
         assert story.apply().done.code == 0
@@ -37,7 +37,7 @@ def test_a_job_that_is_started_again_does_not_take_back_what_came_after(tmp_path
         assert [d["code"] for d in job.done.json["diagnostics"]] == ["stale-commit"]
         assert newer in job.done.out
         assert story.remote("alpha")["description"] == "first"
-        # Whatever became of the check with GitHub, the ledger knows the newer run.
+        # Independently of the check with GitHub, the ledger knows the newer run.
         plan = story.run("plan", "--format", "json")
         story.git("checkout", "--quiet", old)
         digest = story.run("plan", "--format", "json", **story.values).json["digest"]
@@ -46,7 +46,7 @@ def test_a_job_that_is_started_again_does_not_take_back_what_came_after(tmp_path
         assert story.remote("alpha")["description"] == "first"
 
 
-def test_of_two_waiting_jobs_the_newer_one_applies_both_and_the_older_one_nothing(
+def test_the_newer_of_two_waiting_jobs_applies_both_and_the_older_one_nothing(
     tmp_path: Path,
 ) -> None:
     with new_story(tmp_path) as story:
@@ -64,7 +64,7 @@ def days_ago(days: float) -> str:
 
 
 def age_plans(story: Story, days: float, **more: Any) -> None:
-    """Let the uploaded plans be older than they are."""
+    """Age the uploaded plans."""
     for number, content in story.github.archives.items():
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             document = json.loads(archive.read("plan.json"))
@@ -90,7 +90,7 @@ def test_the_age_of_an_approval_counts_from_the_merge(
 ) -> None:
     with new_story(tmp_path) as story:
         merged(story, "change", "second")
-        # What an upload says of its own approval does not count.
+        # The approval time in an upload does not count.
         age_plans(story, made, approved_at=days_ago(0))
         story.github.pulls[story.pulls]["merged_at"] = days_ago(merged_days_ago)
         job = story.apply()
@@ -101,7 +101,7 @@ def test_the_age_of_an_approval_counts_from_the_merge(
         assert story.remote("alpha")["description"] == ("first" if codes else "second")
 
 
-def test_a_rotated_key_needs_no_fresh_pull_request_and_has_no_age(tmp_path: Path) -> None:
+def test_a_rotated_key_needs_no_new_pull_request(tmp_path: Path) -> None:
     with new_story(tmp_path) as story:
         merged(story, "change", "second")
         assert story.apply().done.code == 0
@@ -117,27 +117,27 @@ def test_a_rotated_key_needs_no_fresh_pull_request_and_has_no_age(tmp_path: Path
         job = story.apply(pushed=False)
         assert job.done.code == 0, job.done.out
         assert story.apply(pushed=False).done.json["summary"]["applied"] == 0
-        # It is no pretext for anything else.
+        # It approves nothing else.
         story.by_hand("alpha", description="by hand")
         story.values["SECRET_ALPHA"] = "sk-canary-alpha-4"
         assert "not-approved" in refusals(story.apply(pushed=False))
 
 
-def test_another_reference_is_no_rotation(tmp_path: Path) -> None:
+def test_another_reference_is_not_a_rotation(tmp_path: Path) -> None:
     with new_story(tmp_path) as story:
-        # Merged without a plan that counts, so nobody approved to send another secret.
+        # Merged without a valid plan, so no other secret was approved.
         story.project.integration("alpha", key="${env:SECRET_BETA}", description="first")
         number = story.open("another-reference")
         story.merge(number, "squash")
         assert refusals(story.apply(pushed=False)) == ["not-approved"]
-        # Without the ledger, and without knowing what was applied, nothing is taken for known.
+        # Without the ledger and the applied commit, nothing counts as known.
         story.values["SECRET_BETA"] = "sk-canary-beta-2"
         for file in (story.project.folder / ".reconcile").glob("ledger.db*"):
             file.unlink()
         assert refusals(story.apply(pushed=False)) == ["not-approved"]
 
 
-def test_the_comment_says_until_when_the_plan_is_valid(tmp_path: Path) -> None:
+def test_the_comment_names_the_end_of_validity_of_the_plan(tmp_path: Path) -> None:
     with new_story(tmp_path) as story:
         story.project.integration("alpha", key="${env:SECRET_ALPHA}", description="second")
         number = story.open("change")

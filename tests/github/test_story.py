@@ -43,9 +43,9 @@ def applied(story: Story) -> list[tuple[str, str]]:
     return [(item["action"], item["slug"]) for item in result["outcomes"]]
 
 
-def test_what_was_approved_is_what_is_applied_and_drift_is_seen_through(tmp_path: Path) -> None:
+def test_the_approved_plan_is_applied_and_drift_is_resolved(tmp_path: Path) -> None:
     with new_story(tmp_path) as story:
-        # A pull request is opened, and pushed to again.
+        # A pull request is opened and updated.
         story.project.integration("beta", key="${env:SECRET_BETA}")
         beta = story.open("add-beta")
         first = story.plan(beta)
@@ -60,7 +60,7 @@ def test_what_was_approved_is_what_is_applied_and_drift_is_seen_through(tmp_path
         assert second.outputs["digest"] in comment
         assert second.outputs["digest"] != first.outputs["digest"]
 
-        # Another one is merged meanwhile: exactly that one is applied.
+        # Another one is merged in the meantime: only that one is applied.
         story.project.integration("alpha", key="${env:SECRET_ALPHA}", description="second")
         alpha = story.open("describe-alpha")
         story.plan(alpha)
@@ -69,7 +69,7 @@ def test_what_was_approved_is_what_is_applied_and_drift_is_seen_through(tmp_path
         assert applied(story) == [("update", "alpha")]
         assert story.remote("alpha")["description"] == "second"
 
-        # The first is merged, its reviewers are on record.
+        # The first is merged, and its reviewers are recorded.
         last = story.github.pulls[beta]["head"]["sha"]
         story.github.reviews[beta] = [
             {"user": {"login": "carol"}, "state": "COMMENTED", "commit_id": last},
@@ -88,13 +88,14 @@ def test_what_was_approved_is_what_is_applied_and_drift_is_seen_through(tmp_path
         assert (runs[-1]["author"], runs[-1]["environment"]) == ("author-of-add-beta", "production")
         assert runs[-1]["commit"] == story.git("rev-parse", "main")
 
-        # A key is rotated: no file changes, no pull request, no new approval.
+        # A key is rotated without a file change, a pull request or an approval.
         story.values["SECRET_ALPHA"] = "sk-canary-alpha-2"
         rotated = story.apply(pushed=False)
         assert rotated.done.code == 0, rotated.done.out
         assert applied(story) == [("update", "alpha")]
 
-        # The gateway is edited: one issue, kept through a failed check, resolved by its digest.
+        # The gateway is edited: one issue, kept after a failed check, resolved by an apply with its
+        # digest.
         story.by_hand("alpha", description="by hand")
         drifted = story.drift()
         assert drifted.done.code == 2
@@ -108,7 +109,7 @@ def test_what_was_approved_is_what_is_applied_and_drift_is_seen_through(tmp_path
         assert story.drift().done.code == 0
         assert issue(story)["state"] == "closed"
 
-        # It happens again, and this time Git adopts it.
+        # The gateway is edited again, and Git adopts the change.
         story.by_hand("alpha", description="better words")
         story.drift()
         assert issue(story)["state"] == "open"
@@ -139,7 +140,7 @@ def test_what_was_approved_is_what_is_applied_and_drift_is_seen_through(tmp_path
         assert "sk-canary" not in json.dumps([story.github.comments, story.github.issues])
 
 
-def test_the_digest_of_drift_seen_without_values_is_the_one_that_apply_finds(
+def test_the_digest_of_drift_without_secret_values_is_that_of_the_apply(
     tmp_path: Path,
 ) -> None:
     with new_story(tmp_path) as story:
@@ -152,7 +153,7 @@ def test_the_digest_of_drift_seen_without_values_is_the_one_that_apply_finds(
 
 
 @pytest.mark.parametrize("how", ["squash", "rebase", "merge"])
-def test_every_way_of_merging_leads_to_the_plan(tmp_path: Path, how: str) -> None:
+def test_every_merge_method_leads_to_the_plan(tmp_path: Path, how: str) -> None:
     with new_story(tmp_path) as story:
         story.project.integration("beta", key="${env:SECRET_BETA}")
         beta = story.open("add-beta")
@@ -165,7 +166,7 @@ def test_every_way_of_merging_leads_to_the_plan(tmp_path: Path, how: str) -> Non
         assert applied(story) == [("create", "beta")]
 
 
-def test_an_apply_makes_up_for_the_merges_that_had_none(tmp_path: Path) -> None:
+def test_an_apply_includes_earlier_merges_without_an_apply(tmp_path: Path) -> None:
     with new_story(tmp_path) as story:
         for name in ("beta", "gamma", "delta"):
             story.project.integration(name, key="${env:SECRET_BETA}")
@@ -178,7 +179,7 @@ def test_an_apply_makes_up_for_the_merges_that_had_none(tmp_path: Path) -> None:
         assert runs[-1]["pull_request"] == "7,8,9"
 
 
-def test_a_merge_without_a_plan_that_changes_nothing_needs_none(tmp_path: Path) -> None:
+def test_a_merge_that_changes_nothing_needs_no_plan(tmp_path: Path) -> None:
     with new_story(tmp_path) as story:
         story.project.write(
             "integrations/alpha.yaml",
@@ -191,7 +192,7 @@ def test_a_merge_without_a_plan_that_changes_nothing_needs_none(tmp_path: Path) 
         assert comments(story, number) == []
 
 
-def test_what_nobody_approved_is_not_applied_and_the_way_to_approve_it_is_named(
+def test_an_unapproved_plan_is_not_applied_and_the_way_to_approve_it_is_named(
     tmp_path: Path,
 ) -> None:
     with new_story(tmp_path) as story:
@@ -209,7 +210,7 @@ def test_what_nobody_approved_is_not_applied_and_the_way_to_approve_it_is_named(
         assert applied(story) == [("create", "beta")]
 
 
-def test_a_plan_from_a_fork_or_for_an_older_push_approves_nothing(tmp_path: Path) -> None:
+def test_a_plan_from_a_fork_or_for_an_older_push_is_not_an_approval(tmp_path: Path) -> None:
     with new_story(tmp_path) as story:
         story.project.integration("beta", key="${env:SECRET_BETA}")
         beta = story.open("add-beta")
@@ -227,7 +228,7 @@ def test_a_plan_from_a_fork_or_for_an_older_push_approves_nothing(tmp_path: Path
         assert story.apply().done.code == 4
 
 
-def test_a_plan_without_values_by_design_warns_of_none_that_is_missing(tmp_path: Path) -> None:
+def test_a_plan_without_secret_values_does_not_warn_about_missing_ones(tmp_path: Path) -> None:
     with new_story(tmp_path) as story:
         story.project.integration("beta", key="${env:SECRET_BETA}")
         beta = story.open("add-beta")
@@ -273,7 +274,7 @@ def test_a_heartbeat_that_fails_is_a_warning_without_its_token(tmp_path: Path) -
             assert "canary-token" not in failed.err + refused.err
 
 
-def test_a_fork_is_planned_by_a_comment_merged_and_applied_with_a_check_of_each(
+def test_a_fork_is_planned_by_a_comment_and_applied_with_a_check_run_of_each(
     tmp_path: Path,
 ) -> None:
     with new_story(tmp_path) as story:

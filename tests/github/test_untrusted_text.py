@@ -1,4 +1,4 @@
-"""Untrusted names and values stay text: in comments, in outputs, in annotations."""
+"""Untrusted names and values stay text in comments, outputs and annotations."""
 
 import re
 import tempfile
@@ -47,7 +47,7 @@ OURS = {
 
 
 def plan_with(text: str) -> Plan:
-    """Put a text everywhere that a file or the API can."""
+    """Return a plan with a text in every place that a file or the API can set."""
     change = Change(
         "description", ChangeKind.REPLACE, Risk.COSMETIC, before=text, after={text: [text]}
     )
@@ -67,7 +67,7 @@ def plan_with(text: str) -> Plan:
 
 
 def foreign_html(text: str) -> set[str]:
-    """Return the HTML that a CommonMark parser finds, except for our own folding."""
+    """Return the HTML that a CommonMark parser finds, except our own `<details>`."""
     found: set[str] = set()
     tokens: list[Any] = list(MarkdownIt("commonmark").enable("table").parse(text))
     while tokens:
@@ -92,7 +92,7 @@ def documents(text: str) -> list[tuple[ReportKind, Plan | FailedCommand]]:
 
 
 @pytest.mark.parametrize("text", EVIL)
-def test_a_comment_holds_no_html_link_or_image_of_others(text: str) -> None:
+def test_a_comment_contains_no_untrusted_html_link_or_image(text: str) -> None:
     for kind, document in documents(text):
         body = text_of(document, kind=kind, context=CONTEXT)
         assert foreign_html(body) == set()
@@ -104,14 +104,14 @@ def test_a_comment_holds_no_html_link_or_image_of_others(text: str) -> None:
 
 @settings(max_examples=40)
 @given(st.text(max_size=80))
-def test_no_text_at_all_gets_out_of_a_comment(text: str) -> None:
+def test_no_text_breaks_out_of_a_comment(text: str) -> None:
     for kind, document in documents(text):
         assert foreign_html(text_of(document, kind=kind, context=CONTEXT)) == set()
 
 
 @settings(max_examples=40)
 @given(st.text(max_size=80))
-def test_no_text_at_all_gets_out_of_its_annotation(text: str) -> None:
+def test_no_text_breaks_out_of_its_annotation(text: str) -> None:
     shown = as_annotations(annotated(plan_with(text)))
     lines = shown.splitlines()
     assert len(lines) == 2
@@ -131,7 +131,7 @@ def test_no_value_of_an_output_becomes_another_output(values: list[str]) -> None
             assert read_outputs(stream.read()) == given_outputs
 
 
-def test_delimiters_differ_from_report_to_report(reporter: Reporter) -> None:
+def test_delimiters_differ_between_reports(reporter: Reporter) -> None:
     seen = set()
     for _ in range(2):
         reporter.report("plan", samples.mixed_plan())
@@ -141,7 +141,7 @@ def test_delimiters_differ_from_report_to_report(reporter: Reporter) -> None:
     assert min(map(len, seen)) >= 32
 
 
-def test_the_outputs_are_the_ones_that_are_promised() -> None:
+def test_the_outputs_are_the_documented_ones() -> None:
     plan = samples.mixed_plan()
     names = {"digest", "in_sync", "create", "update", "replace", "delete", "blocked", "max_risk"}
     for document in (
@@ -162,7 +162,7 @@ def test_the_outputs_are_the_ones_that_are_promised() -> None:
 
 
 @pytest.mark.slow
-def test_a_huge_plan_fits_and_says_what_is_left_out(reporter: Reporter) -> None:
+def test_a_huge_plan_fits_and_states_what_is_omitted(reporter: Reporter) -> None:
     actions = [samples.creation(f"team-{number:04}", "ü" * 180) for number in range(3_000)]
     done = reporter.report("plan", samples.plan(*actions))
     assert done.code == 0
@@ -175,7 +175,7 @@ def test_a_huge_plan_fits_and_says_what_is_left_out(reporter: Reporter) -> None:
 
 
 @pytest.mark.slow
-def test_the_longest_names_leave_every_text_within_its_limit(reporter: Reporter) -> None:
+def test_texts_with_the_longest_names_stay_within_their_limits(reporter: Reporter) -> None:
     name = "\U0001f680" * 255
     actions = [samples.creation(f"team-{number:04}", "ü" * 180) for number in range(600)]
     plan = samples.plan(*actions)
@@ -191,7 +191,9 @@ def test_the_longest_names_leave_every_text_within_its_limit(reporter: Reporter)
         assert 40_000 < len(body.encode()) <= COMMENT_LIMIT
 
 
-def test_several_reports_of_one_step_share_the_room_of_its_summary(reporter: Reporter) -> None:
+def test_several_reports_of_one_step_share_the_size_limit_of_its_summary(
+    reporter: Reporter,
+) -> None:
     file = reporter.folder / "full.md"
     file.write_text("x" * (1024 * 1024 - 100))
     done = reporter.report("plan", samples.mixed_plan(), GITHUB_STEP_SUMMARY=str(file))
@@ -200,7 +202,7 @@ def test_several_reports_of_one_step_share_the_room_of_its_summary(reporter: Rep
     assert len(reporter.comments()) == 1
 
 
-def test_only_errors_and_findings_with_a_place_are_annotated(reporter: Reporter) -> None:
+def test_only_errors_and_diagnostics_with_a_location_are_annotated(reporter: Reporter) -> None:
     found = [
         error("a", "a"),
         warning("b", "b"),

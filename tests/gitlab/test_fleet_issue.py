@@ -73,7 +73,7 @@ def test_a_file_that_is_no_whole_result_is_reported_and_closes_nothing(
     assert "`acme.production`" in str(issue["description"])
 
 
-def test_a_failed_command_opens_the_issue_which_the_next_good_run_closes(
+def test_a_failed_command_opens_an_issue_that_the_next_good_run_closes(
     reporter: Reporter,
 ) -> None:
     assert fleet(reporter, failure(3, None, ("fleet-file", "no fleet.yaml"))).code == 0
@@ -114,7 +114,7 @@ def test_an_issue_that_the_token_cannot_write_is_an_error(reporter: Reporter) ->
 
 
 @pytest.mark.parametrize("text", EVIL)
-def test_names_and_errors_of_members_stay_text(reporter: Reporter, text: str) -> None:
+def test_names_and_errors_of_members_are_escaped(reporter: Reporter, text: str) -> None:
     notes = (MemberNote("error", "evil", text),)
     fleet(reporter, result(member(text, MemberStatus.FAILED, 1, notes=notes)))
     body = str(the_issue(reporter)["description"]).partition("\n")[2]

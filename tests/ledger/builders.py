@@ -102,7 +102,7 @@ def record_run(
     now: Callable[[], str] | None = None,
     stop_before_answer: bool = False,
 ) -> None:
-    """Go through the events of a run that updates these integrations."""
+    """Record the events of a run that updates these integrations."""
     facts = RunFacts(run=run, actor="ada", pull_request="17")
     emit = record_in(ledger.recorder(key, facts=facts, now=now or clock()))
     known = ledger.last_applied(key)

@@ -1,4 +1,4 @@
-"""The PostgreSQL server of the tests of a shared ledger, started on first use."""
+"""Fixture with the PostgreSQL server for tests of a shared ledger, started on first use."""
 
 import tempfile
 from collections.abc import Iterator

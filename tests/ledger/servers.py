@@ -17,12 +17,12 @@ from reconciler.ledger.location import Location
 
 NOWHERE = Path("/nonexistent/ledger.db")
 
-# Debian keeps the server's programs by version, away from the PATH.
+# Debian installs the programs of the server by version, outside the PATH.
 PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/usr/bin"))
 
 
 class Server:
-    """A cluster in a folder of its own, reached by a socket in that folder."""
+    """PostgreSQL cluster in a separate folder, with a socket in that folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -64,7 +64,7 @@ def _ids(user: str) -> tuple[int, int]:
 
 
 def execute(url: str, statement: str) -> Any:
-    """Run a statement over a connection of its own; return the first value that it gives."""
+    """Run a statement on a separate connection, and return the first value of its result."""
     database = Database(Location.of(url, default=NOWHERE), read_only=False)
     with database.session() as session:
         result = session.execute(text(statement))
@@ -74,10 +74,9 @@ def execute(url: str, statement: str) -> Any:
 
 
 class Proxy:
-    """A port of this machine that leads to a server, and can be made to hang.
+    """Local port that forwards to a server, and can be made to hang.
 
-    `freeze` keeps every connection open and lets nothing through any more; `stuck` is set once
-    something waits behind it.
+    `freeze` keeps every connection open but forwards nothing; `stuck` is set once data waits.
     """
 
     def __init__(self, server: "Server") -> None:
@@ -98,7 +97,8 @@ class Proxy:
         self._frozen.set()
 
     def close(self) -> None:
-        # A thread that waits on a number which is closed would wait on whatever gets it next.
+        # A thread that waits on a closed descriptor would wait on the next file that gets its
+        # number.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._accepting.join()
         self._listener.close()
@@ -126,7 +126,7 @@ class Proxy:
                         return
                     if self._frozen.is_set():
                         self.stuck.set()
-                        threading.Event().wait()  # hold what has arrived, for ever
+                        threading.Event().wait()  # hold the received data forever
                     other[ready].sendall(data)
         except (OSError, ValueError):
             return

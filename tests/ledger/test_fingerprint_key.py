@@ -41,12 +41,14 @@ def test_without_the_variable_a_local_ledger_keeps_a_random_one(tmp_path: Path) 
     assert len(key_of(first)) == 64
 
 
-def test_the_variable_wins_over_the_file(tmp_path: Path) -> None:
+def test_the_variable_takes_precedence_over_the_file(tmp_path: Path) -> None:
     pepper_in(tmp_path, pepper=None)
     assert key_of(pepper_in(tmp_path)) == PEPPER
 
 
-def test_a_restored_ledger_without_its_pepper_stores_none_and_says_so(tmp_path: Path) -> None:
+def test_a_restored_ledger_without_its_pepper_stores_no_fingerprint_and_reports_it(
+    tmp_path: Path,
+) -> None:
     pepper_in(tmp_path / "here", pepper=None)
     (tmp_path / "there").mkdir()
     shutil.copy(tmp_path / "here" / "ledger.db", tmp_path / "there" / "ledger.db")
@@ -57,7 +59,7 @@ def test_a_restored_ledger_without_its_pepper_stores_none_and_says_so(tmp_path: 
     assert not (tmp_path / "there" / "ledger.db.pepper").exists()
 
 
-def test_on_a_runner_only_the_variable_counts_and_no_key_lies_beside_the_ledger(
+def test_on_a_runner_only_the_variable_counts_and_no_key_file_is_created(
     tmp_path: Path,
 ) -> None:
     beside = tmp_path / "ledger.db.pepper"
@@ -74,14 +76,14 @@ def test_on_a_runner_only_the_variable_counts_and_no_key_lies_beside_the_ledger(
     assert not beside.exists()
 
 
-def test_reading_makes_no_pepper(tmp_path: Path) -> None:
+def test_reading_creates_no_pepper(tmp_path: Path) -> None:
     with ledger_in(tmp_path, pepper=PEPPER):
         pass
     with open_ledger(None, path=tmp_path / "ledger.db", pepper=None, read_only=True) as ledger:
         assert ledger.pepper is None
 
 
-def test_the_id_tells_keys_apart_and_not_the_key() -> None:
+def test_the_id_distinguishes_keys_without_revealing_them() -> None:
     one, other = pepper_of("one key"), pepper_of("other key")
     assert one.id == pepper_of("one key").id != other.id
     value = Redacted("value")

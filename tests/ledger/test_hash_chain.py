@@ -1,4 +1,4 @@
-"""Verification: changed or removed rows are found, and a whole ledger verifies quickly."""
+"""Verification detects changed or removed rows, with few statements for many runs."""
 
 import re
 import sqlite3
@@ -24,7 +24,7 @@ VERSION_3 = Path(__file__).with_name("version_3.sql")
 
 @cache
 def recorded_runs() -> bytes:
-    """Return a ledger of three runs, recorded once for all tests."""
+    """Return a ledger with three runs, recorded once for all tests."""
     with TemporaryDirectory() as folder:
         return record_three_runs(Path(folder)).read_bytes()
 
@@ -76,12 +76,12 @@ def findings(folder: Path) -> list[str]:
         ("UPDATE meta SET value = '[]' WHERE name LIKE 'state%'", "last-applied state"),
     ],
 )
-def test_what_was_changed_or_taken_out_shows(tmp_path: Path, edit: str, said: str) -> None:
+def test_changed_or_removed_rows_are_detected(tmp_path: Path, edit: str, said: str) -> None:
     write_database(three_runs(tmp_path), edit)
     assert any(re.search(said, summary) for summary in findings(tmp_path))
 
 
-def test_what_changes_in_the_course_of_things_is_no_finding(tmp_path: Path) -> None:
+def test_regular_changes_are_accepted(tmp_path: Path) -> None:
     three_runs(tmp_path)
     with ledger_in(tmp_path) as ledger:
         for protected in (True, False):
@@ -99,7 +99,7 @@ def test_what_changes_in_the_course_of_things_is_no_finding(tmp_path: Path) -> N
         assert (anchor.length, anchor.head) == (5, ledger.history()[-1]["hash"])
 
 
-def test_a_head_that_was_kept_elsewhere_shows_what_a_forged_anchor_hides(tmp_path: Path) -> None:
+def test_an_external_head_reveals_a_forged_anchor(tmp_path: Path) -> None:
     file = three_runs(tmp_path)
     with ledger_in(tmp_path) as ledger:
         head, before = (ledger.history()[-n]["hash"] for n in (1, 2))
@@ -121,7 +121,7 @@ def test_a_head_that_was_kept_elsewhere_shows_what_a_forged_anchor_hides(tmp_pat
         assert head in problem.summary
 
 
-def test_runs_that_overlap_on_one_target_leave_a_whole_chain(tmp_path: Path) -> None:
+def test_overlapping_runs_on_one_target_leave_a_valid_chain(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
         first, second = (
             record_in(ledger.recorder(KEY, facts=RunFacts(run=run), now=clock()))
@@ -155,13 +155,13 @@ def test_a_ledger_of_version_3_still_verifies_and_is_anchored(tmp_path: Path) ->
     assert findings(tmp_path)
 
 
-def test_an_altered_ledger_of_version_3_is_not_made_good_by_its_migration(tmp_path: Path) -> None:
+def test_an_altered_ledger_of_version_3_stays_invalid_after_migration(tmp_path: Path) -> None:
     script = VERSION_3.read_text(encoding="utf-8").replace("'ada'", "'eve'").replace("ada", "eve")
     write_database(tmp_path / "ledger.db", script)
     assert len(findings(tmp_path)) == 3
 
 
-def test_verifying_takes_as_many_statements_for_many_runs_as_for_few(tmp_path: Path) -> None:
+def test_verification_uses_a_constant_number_of_statements(tmp_path: Path) -> None:
     def statements(runs: int) -> int:
         counted: list[str] = []
         with ledger_in(tmp_path / str(runs)) as ledger:
@@ -194,7 +194,7 @@ def test_verifying_takes_as_many_statements_for_many_runs_as_for_few(tmp_path: P
         ("ALTER TABLE runs DROP COLUMN position", "runs has no column position"),
     ],
 )
-def test_a_ledger_that_lacks_a_part_is_never_a_new_one(
+def test_a_ledger_with_a_missing_table_does_not_count_as_new(
     tmp_path: Path, edit: str, said: str
 ) -> None:
     write_database(three_runs(tmp_path), edit)
@@ -220,7 +220,7 @@ def test_a_version_that_does_not_fit_its_tables_is_a_ledger_error(
         raise AssertionError("a ledger of another version was opened")
 
 
-def test_an_empty_file_is_no_ledger_and_becomes_none(tmp_path: Path) -> None:
+def test_an_empty_file_is_not_a_ledger_and_is_not_turned_into_one(tmp_path: Path) -> None:
     file = tmp_path / "ledger.db"
     file.touch()
     for read_only in (True, False):
@@ -231,7 +231,7 @@ def test_an_empty_file_is_no_ledger_and_becomes_none(tmp_path: Path) -> None:
     assert file.stat().st_size == 0
 
 
-def test_a_ledger_that_was_replaced_while_it_was_open_takes_no_more(tmp_path: Path) -> None:
+def test_a_ledger_that_was_replaced_while_open_accepts_no_writes(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
         record_run(ledger, "r-1", "a")
         file = tmp_path / "ledger.db"

@@ -24,7 +24,7 @@ def key(organisation: str | None, *, name: str = "production", url: str = BASE_U
     return TargetKey.of(name=name, base_url=url, organisation=organisation)
 
 
-def test_what_was_declared_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_declaration_is_returned_unchanged(tmp_path: Path) -> None:
     models = [{"slug": "gpt-5", "enabled": True}, {"slug": "x", "custom_host": None}]
     one = declared("a", protected=True, models=models, tags={}, configurations={"n": 1.5})
     with ledger_in(tmp_path) as ledger:
@@ -48,7 +48,7 @@ def test_a_secret_that_was_not_written_keeps_its_record(tmp_path: Path) -> None:
         assert ledger.last_applied(KEY).of("a").secrets == {("key",): newer}
 
 
-def test_literals_and_places_in_keyed_lists_have_records_too(tmp_path: Path) -> None:
+def test_literals_and_paths_in_keyed_lists_have_records(tmp_path: Path) -> None:
     literal = SecretRecord(SecretRef("literal", ""), fingerprint="p:22", mask_agreed=False)
     headers = {"custom_headers": {"x-team": Redacted("red")}}
     nested = {"slug": "gpt-5", "configurations": {"custom_headers": {"x-api-key": REF}}}
@@ -65,7 +65,7 @@ def test_literals_and_places_in_keyed_lists_have_records_too(tmp_path: Path) -> 
 
 
 def _records_of_another_tool(ledger: Ledger) -> None:
-    """Store records for a slug with a fingerprint, one without and one without a declaration."""
+    """Store records for a slug with a fingerprint, one without, and one without a declaration."""
     bare = SecretRecord(REF)
     ledger.store_confirmed(KEY, [Confirmed(declared("a"), {("key",): RECORD})])
     ledger.store_confirmed(KEY, [Confirmed(declared("b"), {("key",): bare})])
@@ -101,7 +101,7 @@ def test_a_ledger_that_knows_a_target_knows_what_was_not_declared(tmp_path: Path
         assert ledger.last_applied(KEY).complete
 
 
-def test_a_secret_that_is_no_longer_declared_is_forgotten(tmp_path: Path) -> None:
+def test_the_record_of_an_undeclared_secret_is_removed(tmp_path: Path) -> None:
     headers = {"custom_headers": {"x-api-key": REF}}
     with ledger_in(tmp_path) as ledger:
         both = {("key",): RECORD, HEADER: RECORD}
@@ -111,7 +111,7 @@ def test_a_secret_that_is_no_longer_declared_is_forgotten(tmp_path: Path) -> Non
         assert ledger.last_applied(KEY).of("a").secrets == {("key",): RECORD}
 
 
-def test_what_no_longer_exists_is_forgotten(tmp_path: Path) -> None:
+def test_records_of_deleted_integrations_are_removed(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
         ledger.store_confirmed(KEY, [Confirmed(declared("a"), {("key",): RECORD})])
         ledger.store_seen_states(KEY, {"a": seen("a"), "b": seen("b")})
@@ -120,7 +120,7 @@ def test_what_no_longer_exists_is_forgotten(tmp_path: Path) -> None:
         assert ledger.seen_states(KEY) == {"b": seen("b")}
 
 
-def test_how_integrations_looked_is_replaced_one_by_one(tmp_path: Path) -> None:
+def test_observed_states_are_replaced_one_by_one(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
         ledger.store_seen_states(KEY, {"a": seen("a"), "b": seen("b")})
         ledger.store_seen_states(KEY, {"a": seen("a", at="t2", tags={"team": "search"})})
@@ -128,7 +128,7 @@ def test_how_integrations_looked_is_replaced_one_by_one(tmp_path: Path) -> None:
         assert ledger.seen_states(KEY) == {"a": newer, "b": seen("b")}
 
 
-def test_what_the_api_shows_unmasked_is_not_kept_so_it_is_read_each_time(tmp_path: Path) -> None:
+def test_unmasked_secrets_are_not_stored(tmp_path: Path) -> None:
     shown = {"custom_headers": {"x-team": Redacted("in the clear")}}
     with ledger_in(tmp_path) as ledger:
         ledger.store_seen_states(KEY, {"a": seen("a"), "b": seen("b")})
@@ -154,7 +154,9 @@ def test_targets_hosts_and_organisations_are_kept_apart(tmp_path: Path) -> None:
         assert ledger.last_applied(key(None)) == LastAppliedState(pepper=ledger.pepper)
 
 
-def test_the_first_known_organisation_takes_over_what_had_none(tmp_path: Path) -> None:
+def test_records_without_an_organisation_are_assigned_to_the_first_known_one(
+    tmp_path: Path,
+) -> None:
     with ledger_in(tmp_path) as ledger:
         ledger.store_confirmed(key(None), [Confirmed(declared("a"))])
         assert ledger.organisations(key(None)) == frozenset()
@@ -166,7 +168,7 @@ def test_the_first_known_organisation_takes_over_what_had_none(tmp_path: Path) -
         assert sorted(ledger.last_applied(key(None)).integrations) == ["a", "b"]
 
 
-def test_the_path_of_an_api_does_not_tell_targets_apart() -> None:
+def test_the_path_of_an_api_does_not_distinguish_targets() -> None:
     assert key("o", url="https://a.example/v1") == key("o", url="https://user@a.example/v2/")
 
 
@@ -190,7 +192,7 @@ TREES = st.dictionaries(
 
 
 @given(TREES)
-def test_text_at_a_secret_place_never_reaches_a_row(tree: dict[str, Value]) -> None:
+def test_text_in_a_secret_field_is_never_stored(tree: dict[str, Value]) -> None:
     written = tree_from_text(tree_to_text(tree))
     for path, leaf in leaves(written):
         field = any_provider_schema().at(path)
@@ -199,12 +201,12 @@ def test_text_at_a_secret_place_never_reaches_a_row(tree: dict[str, Value]) -> N
 
 
 @given(st.builds(SecretRef, st.sampled_from(["env", "vault"]), st.text(min_size=1)), st.text())
-def test_references_and_masks_come_back(ref: SecretRef, mask: str) -> None:
+def test_references_and_masks_are_returned(ref: SecretRef, mask: str) -> None:
     tree = {"key": ref, "configurations": {"aws_secret_access_key": Mask(mask)}}
     assert tree_from_text(tree_to_text(tree)) == tree
 
 
-def test_a_withheld_value_of_an_unknown_field_comes_back_as_withheld() -> None:
+def test_a_withheld_value_of_an_unknown_field_is_returned_as_withheld() -> None:
     hidden, mask = Redacted("in the clear"), Mask("ab***yz")
     tree = {"configurations": {"hint": hidden, "api_host": mask, "region_hint": "eu"}}
     written = tree_to_text(tree)

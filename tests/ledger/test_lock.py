@@ -1,4 +1,4 @@
-"""The lock of a target on this machine: one run at a time, released when its holder dies."""
+"""Lock of a target on this machine: one run at a time, released when its holder dies."""
 
 import subprocess
 import sys
@@ -29,7 +29,7 @@ with file_lock(Path(sys.argv[1]), KEY, HOLDER):
 """
 
 
-def test_a_second_run_is_refused_and_told_who_holds_the_lock(tmp_path: Path) -> None:
+def test_a_second_run_is_refused_with_the_holder_of_the_lock(tmp_path: Path) -> None:
     with (
         ledger_in(tmp_path) as ledger,
         ledger.run_lock(KEY, HOLDER),
@@ -43,7 +43,7 @@ def test_a_second_run_is_refused_and_told_who_holds_the_lock(tmp_path: Path) -> 
         assert fact in stop.value.summary
 
 
-def test_the_organisation_which_is_learned_later_does_not_make_another_lock(tmp_path: Path) -> None:
+def test_an_organisation_learned_later_does_not_change_the_lock(tmp_path: Path) -> None:
     unknown = TargetKey.of(name="production", base_url=BASE_URL, organisation=None)
     with (
         file_lock(tmp_path, unknown, HOLDER),
@@ -67,7 +67,7 @@ def test_the_lock_is_free_after_a_run_and_after_a_failed_one(tmp_path: Path) -> 
     assert [f.read_text() for f in tmp_path.glob("*.lock")] == [""]
 
 
-def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
+def test_the_lock_of_a_killed_holder_is_released(tmp_path: Path) -> None:
     other = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)],
         stdin=subprocess.PIPE,
@@ -86,14 +86,14 @@ def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
             assert '"pid": 1,' in file.read_text()
 
 
-def test_a_name_that_is_no_file_name_is_locked_too(tmp_path: Path) -> None:
+def test_a_name_that_is_not_a_file_name_can_be_locked(tmp_path: Path) -> None:
     odd = TargetKey("../etc/" + "x" * 300, "host")
     with file_lock(tmp_path, odd, HOLDER):
         (file,) = tmp_path.iterdir()
     assert file.parent == tmp_path
 
 
-def test_a_folder_that_cannot_be_made_is_a_failure_of_the_ledger(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_a_ledger_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LedgerError), file_lock(tmp_path / "file" / "x", KEY, HOLDER):
         raise AssertionError("there is no lock to hold")

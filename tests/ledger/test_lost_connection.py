@@ -1,4 +1,4 @@
-"""A shared ledger whose connection fails or hangs while a run writes: no record is lost."""
+"""Shared ledger whose connection fails or hangs while a run writes: no record is lost."""
 
 import signal
 import subprocess
@@ -24,7 +24,7 @@ END_ALL = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
     WHERE pid <> pg_backend_pid() AND application_name = 'reconcile'
 """
-# A process that a test runner starts in the background may inherit that SIGINT is ignored.
+# A process that a test runner starts in the background may inherit an ignored SIGINT.
 STARTED = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -66,7 +66,7 @@ def statuses(done: Done) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_a_connection_that_is_cut_leaves_a_result_that_says_what_was_done(
+def test_a_cut_connection_leaves_a_result_with_the_completed_writes(
     at: Scene, url: str, number: int
 ) -> None:
     def cut(_request: object) -> None:
@@ -89,7 +89,7 @@ def test_a_connection_that_is_cut_leaves_a_result_that_says_what_was_done(
 
 
 @pytest.mark.parametrize("table", ["declared", "outcomes", "calls", "meta"])
-def test_a_table_that_goes_away_in_the_middle_is_no_defect(at: Scene, url: str, table: str) -> None:
+def test_a_table_dropped_during_a_run_is_a_ledger_error(at: Scene, url: str, table: str) -> None:
     assert apply(at, url, "--only", "alpha").code == 0
     at.upstream.on_write = lambda _request: execute(url, f"DROP TABLE {table} CASCADE")
     done = apply(at, url)
@@ -99,7 +99,7 @@ def test_a_table_that_goes_away_in_the_middle_is_no_defect(at: Scene, url: str, 
     assert "SELECT" not in done.err
 
 
-def test_a_run_whose_lock_is_lost_writes_nothing_more(at: Scene, url: str) -> None:
+def test_a_run_that_lost_its_lock_stops_writing(at: Scene, url: str) -> None:
     def lose(_request: object) -> None:
         at.upstream.on_write = None
         execute(url, END_LOCKS)
@@ -119,7 +119,8 @@ def test_an_idle_session_keeps_the_lock(at: Scene, url: str) -> None:
 
     def wait(_request: object) -> None:
         at.upstream.on_write = None
-        # This session begins to idle last: when it is gone, the time of every other one is over.
+        # This session becomes idle last; when it is closed, the timeout of every other one has
+        # passed.
         with psycopg.connect(url, application_name="reconcile", autocommit=True):
             execute(url, UNTIL_OTHERS_ARE_GONE)
         held.append(execute(url, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"))
@@ -130,8 +131,8 @@ def test_an_idle_session_keeps_the_lock(at: Scene, url: str) -> None:
     assert held == [1]
 
 
-def test_a_second_run_shuts_out_the_first_and_the_chain_holds(at: Scene, url: str) -> None:
-    """The lock was lost, and another run has begun before anybody noticed."""
+def test_a_second_run_closes_the_first_and_the_chain_is_valid(at: Scene, url: str) -> None:
+    """The lock was lost, and another run has started before the first one noticed."""
 
     def overtake(_request: object) -> None:
         at.upstream.on_write = None
@@ -161,7 +162,7 @@ def test_a_database_that_hangs_does_not_outlast_the_deadline(
     assert at.upstream.writes == []
 
 
-def test_a_database_that_begins_to_hang_leaves_a_result(at: Scene, url: str, proxy: Proxy) -> None:
+def test_a_database_that_hangs_later_leaves_a_result(at: Scene, url: str, proxy: Proxy) -> None:
     assert apply(at, url, "--only", "gamma").code == 0
     at.upstream.on_write = lambda _request: proxy.freeze()
     done = apply(at, proxy.url(url), "--deadline", "3")

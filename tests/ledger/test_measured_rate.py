@@ -1,4 +1,4 @@
-"""A ledger remembers the rate that an API accepted, and no damaged or old row changes a run."""
+"""The ledger stores the rate that an API accepted; damaged or old rows do not affect a run."""
 
 import json
 import sqlite3
@@ -48,9 +48,7 @@ def test_the_ledger_stores_what_its_snapshot_reads(file: Path) -> None:
     assert stored(file) == TEXT
 
 
-def test_a_ledger_that_is_absent_older_or_locked_is_left_as_it_is(
-    file: Path, tmp_path: Path
-) -> None:
+def test_an_absent_older_or_locked_ledger_is_not_changed(file: Path, tmp_path: Path) -> None:
     assert not store_rate(tmp_path / "none.db", KEY, TEXT)
     assert not (tmp_path / "none.db").exists()
     with closing(sqlite3.connect(file)) as other:
@@ -92,5 +90,5 @@ def test_a_damaged_rate_is_measured_again(damage: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "{}", "[]", "{", "null"])
-def test_what_is_no_rate_is_measured_again(text: str | None) -> None:
+def test_an_invalid_rate_is_measured_again(text: str | None) -> None:
     assert measured_rate.from_text(text, now=NOW) is None

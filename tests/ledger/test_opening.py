@@ -61,7 +61,7 @@ def recall(file: Path) -> LedgerSnapshot:
 
 
 def is_unknown(found: LedgerSnapshot) -> bool:
-    """Return whether a past is known not to be known, which is not the same as an empty one."""
+    """Return whether a last-applied state is marked as unknown, in contrast to an empty one."""
     return (
         found.state is LedgerState.UNREACHABLE
         and not found.last_applied.integrations
@@ -70,7 +70,7 @@ def is_unknown(found: LedgerSnapshot) -> bool:
     )
 
 
-def test_a_missing_ledger_is_fresh_and_reading_does_not_make_one(tmp_path: Path) -> None:
+def test_a_missing_ledger_is_fresh_and_reading_does_not_create_one(tmp_path: Path) -> None:
     file = tmp_path / "state" / "ledger.db"
     found = recall(file)
     assert found == LedgerSnapshot(LedgerState.FRESH)
@@ -81,14 +81,14 @@ def test_a_missing_ledger_is_fresh_and_reading_does_not_make_one(tmp_path: Path)
     assert stop.value.code == "no-ledger"
 
 
-def test_a_new_ledger_is_fresh_once_and_local_from_then_on(tmp_path: Path) -> None:
+def test_a_new_ledger_is_fresh_once_and_then_local(tmp_path: Path) -> None:
     with ledger_in(tmp_path / "state") as ledger:
         assert ledger.state is LedgerState.FRESH
     with ledger_in(tmp_path / "state") as ledger:
         assert ledger.state is LedgerState.LOCAL
 
 
-def test_nobody_else_may_read_the_files(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_files(tmp_path: Path) -> None:
     old = os.umask(0)
     try:
         with ledger_in(tmp_path, pepper=None) as ledger:
@@ -122,8 +122,8 @@ record("b")
 """Process that logs what SQLAlchemy does for its second ledger."""
 
 
-def test_what_was_compiled_for_one_file_serves_for_the_next(tmp_path: Path) -> None:
-    # In a process of its own: others log and compile, too.
+def test_compiled_statements_are_reused_for_other_files(tmp_path: Path) -> None:
+    # In a separate process, because other code also logs and compiles.
     done = subprocess.run(
         [sys.executable, "-c", TWO_LEDGERS, str(tmp_path)],
         capture_output=True,
@@ -134,7 +134,7 @@ def test_what_was_compiled_for_one_file_serves_for_the_next(tmp_path: Path) -> N
     assert "[generated in" not in done.stdout
 
 
-def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+def test_a_ledger_of_the_first_version_is_migrated(tmp_path: Path) -> None:
     file = write_database(tmp_path / "ledger.db", FIRST_VERSION)
     found = recall(file)
     assert found.diagnostics == ()
@@ -151,7 +151,7 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> 
     raw.close()
 
 
-def test_migrating_gives_the_same_tables_as_starting_anew(tmp_path: Path) -> None:
+def test_migration_gives_the_same_tables_as_a_new_ledger(tmp_path: Path) -> None:
     def columns(file: Path) -> dict[str, list[str]]:
         raw = sqlite3.connect(file)
         tables = raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
@@ -165,7 +165,7 @@ def test_migrating_gives_the_same_tables_as_starting_anew(tmp_path: Path) -> Non
         assert columns(old) == columns(tmp_path / "new" / "ledger.db")
 
 
-def test_a_ledger_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
+def test_a_ledger_of_a_newer_release_is_not_changed(tmp_path: Path) -> None:
     script = FIRST_VERSION.replace("'schema_version', '1'", "'schema_version', '999'")
     file = write_database(tmp_path / "ledger.db", script)
     with pytest.raises(LedgerError) as stop:
@@ -189,7 +189,7 @@ def test_a_damaged_file_stops_writing_and_not_reading(tmp_path: Path, content: b
     assert file.read_bytes() == content
 
 
-def test_a_file_damaged_in_the_middle_stops_nothing_either(tmp_path: Path) -> None:
+def test_a_file_damaged_in_the_middle_does_not_stop_reading(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
         ledger.store_confirmed(KEY, [Confirmed(declared(f"s{n}")) for n in range(200)])
     file = tmp_path / "ledger.db"
@@ -212,7 +212,7 @@ def test_a_file_damaged_in_the_middle_stops_nothing_either(tmp_path: Path) -> No
         "DROP TABLE secrets",
     ],
 )
-def test_a_row_that_somebody_broke_stops_no_plan(tmp_path: Path, edit: str) -> None:
+def test_a_damaged_row_stops_no_plan(tmp_path: Path, edit: str) -> None:
     with ledger_in(tmp_path) as ledger:
         record = SecretRecord(REF)
         ledger.store_confirmed(KEY, [Confirmed(declared("a"), {("key",): record})])
@@ -221,7 +221,7 @@ def test_a_row_that_somebody_broke_stops_no_plan(tmp_path: Path, edit: str) -> N
     assert is_unknown(found)
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LedgerError) as stop:
         open_ledger(None, path=tmp_path / "file" / "ledger.db", pepper=PEPPER)
@@ -252,7 +252,7 @@ except LedgerError as problem:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that users without privileges may enter."""
+    """Return a folder that users without privileges can enter."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -313,13 +313,13 @@ def test_another_kind_of_url_is_bad_input_and_not_repeated(tmp_path: Path, url: 
 
 
 @pytest.mark.parametrize("url", ["postgresql://u:canary@h/db", "postgresql://h/?password=canary"])
-def test_a_password_is_not_part_of_the_place(tmp_path: Path, url: str) -> None:
+def test_a_password_is_not_part_of_the_location(tmp_path: Path, url: str) -> None:
     location = Location.of(url, default=tmp_path)
     assert location.state is LedgerState.SHARED
     assert "canary" not in location.where + repr(location)
 
 
-def test_a_file_may_be_named_by_url(tmp_path: Path) -> None:
+def test_a_file_can_be_named_by_url(tmp_path: Path) -> None:
     with open_ledger(
         f"sqlite:///{tmp_path}/x%23y%3f.db", path=tmp_path / "no", pepper=None
     ) as ledger:
@@ -327,7 +327,7 @@ def test_a_file_may_be_named_by_url(tmp_path: Path) -> None:
     assert (tmp_path / "x#y?.db").exists()
 
 
-def test_a_server_that_is_not_there_stops_writing_and_not_reading(tmp_path: Path) -> None:
+def test_an_unreachable_server_stops_writing_and_not_reading(tmp_path: Path) -> None:
     url = "postgresql://u:canary@127.0.0.1:1/db"
     with pytest.raises(LedgerError) as stop:
         open_ledger(url, path=tmp_path / "no", pepper=PEPPER)

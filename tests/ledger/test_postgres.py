@@ -26,7 +26,7 @@ def opened(url: str, *, pepper: str | None = PEPPER) -> Ledger:
     return open_ledger(url, path=NOWHERE, pepper=pepper)
 
 
-def test_everything_is_kept_as_in_a_file(url: str) -> None:
+def test_everything_is_stored_as_in_a_file(url: str) -> None:
     with opened(url) as ledger:
         assert ledger.state is LedgerState.SHARED
         ledger.store_confirmed(KEY, [Confirmed(declared("a", protected=True))])
@@ -49,13 +49,13 @@ def test_everything_is_kept_as_in_a_file(url: str) -> None:
     assert found.organisations == {"org-1"}
 
 
-def test_an_empty_database_is_an_empty_past(url: str) -> None:
+def test_an_empty_database_has_no_records(url: str) -> None:
     found = read_snapshot(url, path=NOWHERE, pepper=PEPPER, key=KEY)
     assert found.diagnostics == ()
     assert found.state is LedgerState.SHARED
 
 
-def test_a_ledger_of_the_first_version_is_brought_up_to_date(url: str) -> None:
+def test_a_ledger_of_the_first_version_is_migrated(url: str) -> None:
     engine = Database(Location.of(url, default=NOWHERE), read_only=False)
     with engine.session() as session:
         script = FIRST_VERSION.replace("id INTEGER PRIMARY KEY", "id SERIAL PRIMARY KEY")
@@ -69,7 +69,7 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date(url: str) -> None:
         assert ledger.verify() == []
 
 
-def test_without_the_variable_no_fingerprint_is_stored_and_it_is_said(url: str) -> None:
+def test_without_the_variable_no_fingerprint_is_stored_which_is_reported(url: str) -> None:
     with opened(url, pepper=None) as ledger:
         assert ledger.pepper is None
         assert [d.code for d in ledger.diagnostics] == ["no-pepper"]
@@ -86,7 +86,7 @@ def test_the_lock_holds_across_connections_and_names_its_holder(url: str) -> Non
             two.store_confirmed(KEY, [])
 
 
-def test_a_session_that_dies_lets_go_of_the_lock(url: str) -> None:
+def test_a_dead_session_releases_the_lock(url: str) -> None:
     with opened(url) as one, opened(url) as two, one.run_lock(KEY, HOLDER):
         with two._database.session() as session:
             session.exec_driver_sql(
@@ -97,7 +97,7 @@ def test_a_session_that_dies_lets_go_of_the_lock(url: str) -> None:
             two.store_confirmed(KEY, [])
 
 
-def test_two_openings_at_once_make_one_ledger(url: str) -> None:
+def test_concurrent_opening_creates_one_ledger(url: str) -> None:
     problems: list[Exception] = []
 
     def make() -> None:
@@ -149,6 +149,6 @@ def test_a_rotation_in_progress_is_known_to_other_machines(url: str) -> None:
             found = other.with_shadows(KEY, other.last_applied(KEY))
             assert (found.shadows, found.rotating) == ({SHADOW: frozenset({"r-1"})}, {"r-1"})
         assert other.with_shadows(KEY, found).rotating == frozenset()
-        # Looking at the lock has not kept it.
+        # Checking the lock has not acquired it.
         with ledger.run_lock(KEY, HOLDER):
             pass

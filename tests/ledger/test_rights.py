@@ -1,4 +1,4 @@
-"""Roles, schemas and encodings of a shared ledger: a refusal keeps the server's own message."""
+"""Roles, schemas and encodings of a shared ledger; errors include the message of the server."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ def project(tmp_path: Path) -> Here:
 
 @pytest.fixture
 def role(url: str) -> str:
-    """A role of its own for each database; roles belong to the whole server."""
+    """Return a separate role for each database, because roles belong to the whole server."""
     name = "app_" + url.partition("@/")[2].partition("?")[0]
     execute(url, f"CREATE ROLE {name} LOGIN")
     return name
@@ -69,7 +69,7 @@ def test_doctor_leaves_nothing_behind(project: Here, url: str) -> None:
     assert execute(url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
 
 
-def test_a_role_that_may_only_read_plans_and_is_told_what_an_apply_needs(
+def test_a_read_only_role_can_plan_and_gets_the_requirements_of_an_apply(
     project: Here, url: str, role: str
 ) -> None:
     project.apply(RECONCILE_LEDGER_URL=url)
@@ -89,7 +89,7 @@ def test_a_role_that_may_only_read_plans_and_is_told_what_an_apply_needs(
     "revoke",
     ["REVOKE USAGE ON SCHEMA public FROM PUBLIC", "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM"],
 )
-def test_a_ledger_that_a_role_may_not_see_is_not_taken_for_none(
+def test_a_ledger_that_a_role_cannot_see_does_not_count_as_missing(
     project: Here, url: str, role: str, revoke: str
 ) -> None:
     project.apply(RECONCILE_LEDGER_URL=url)
@@ -103,7 +103,7 @@ def test_a_ledger_that_a_role_may_not_see_is_not_taken_for_none(
     ("encoding", "client"),
     [("UTF8", "LATIN1"), ("UTF8", "SQL_ASCII"), ("LATIN1", ""), ("SQL_ASCII", "LATIN1")],
 )
-def test_every_encoding_takes_every_name(
+def test_every_encoding_accepts_every_name(
     project: Here, server: Server, encoding: str, client: str
 ) -> None:
     url = server.new_database(encoding)
@@ -118,7 +118,7 @@ def test_every_encoding_takes_every_name(
     assert NAME in back.out
 
 
-def test_a_setting_of_the_environment_does_not_read_on_a_part_of_the_ledger(
+def test_settings_of_the_environment_do_not_hide_a_part_of_the_ledger(
     project: Here, url: str
 ) -> None:
     project.apply(RECONCILE_LEDGER_URL=url)
@@ -132,7 +132,7 @@ def test_a_setting_of_the_environment_does_not_read_on_a_part_of_the_ledger(
     assert "read-only transaction" in said(done)
 
 
-def test_tables_of_somebody_else_are_not_taken_for_a_ledger(project: Here, url: str) -> None:
+def test_tables_of_another_application_do_not_count_as_a_ledger(project: Here, url: str) -> None:
     execute(url, "CREATE TABLE runs (id INTEGER)")
     done = project.run("apply", "--yes", RECONCILE_LEDGER_URL=url)
     assert done.code == 4

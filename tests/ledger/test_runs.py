@@ -1,4 +1,4 @@
-"""The record of a run: history, pre-images, and a chain that shows tampering."""
+"""Record of a run: history, pre-images, and a hash chain that reveals tampering."""
 
 import sqlite3
 from pathlib import Path
@@ -24,7 +24,7 @@ from tests.ledger.builders import (
 )
 
 
-def test_history_tells_who_did_what_and_when(tmp_path: Path) -> None:
+def test_history_shows_actor_actions_and_time(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
         record_run(ledger, "r-1", "a", "b")
         (run,) = ledger.history()
@@ -40,7 +40,7 @@ def test_history_tells_who_did_what_and_when(tmp_path: Path) -> None:
     assert run["unanswered"] == []
 
 
-def test_history_is_asked_by_target_and_by_time(tmp_path: Path) -> None:
+def test_history_can_be_filtered_by_target_and_time(tmp_path: Path) -> None:
     now = clock()
     staging = TargetKey.of(name="staging", base_url=BASE_URL, organisation="org-1")
     with ledger_in(tmp_path) as ledger:
@@ -60,7 +60,7 @@ def test_history_is_asked_by_target_and_by_time(tmp_path: Path) -> None:
         assert runs(key=TargetKey("nowhere", "h")) == []
 
 
-def test_pre_images_hold_what_was_there_and_what_git_said(tmp_path: Path) -> None:
+def test_pre_images_contain_observed_and_declared_state(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
         ledger.store_confirmed(KEY, [Confirmed(declared("a"))])
         record_run(ledger, "r-1", "a", "b")
@@ -73,7 +73,7 @@ def test_pre_images_hold_what_was_there_and_what_git_said(tmp_path: Path) -> Non
     assert second.declared is None
 
 
-def test_the_pre_image_of_something_new_is_nothing(tmp_path: Path) -> None:
+def test_the_pre_image_of_a_new_integration_is_empty(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
         recorder = ledger.recorder(KEY, facts=RunFacts("r-1"), now=clock())
         recorder.run_started(plan(action("new", ActionKind.CREATE)))
@@ -89,7 +89,7 @@ def test_an_unknown_run_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("document", ["", "[]", "{}", '{"action": "x", "observed": null}'])
-def test_a_pre_image_that_somebody_broke_is_a_damaged_ledger(tmp_path: Path, document: str) -> None:
+def test_an_altered_pre_image_is_a_damaged_ledger(tmp_path: Path, document: str) -> None:
     with ledger_in(tmp_path) as ledger:
         record_run(ledger, "r-1", "a")
         with sqlite3.connect(tmp_path / "ledger.db") as raw:
@@ -100,7 +100,7 @@ def test_a_pre_image_that_somebody_broke_is_a_damaged_ledger(tmp_path: Path, doc
     assert stop.value.code == "ledger-corrupt"
 
 
-def test_an_untouched_chain_is_whole(tmp_path: Path) -> None:
+def test_an_unchanged_chain_is_valid(tmp_path: Path) -> None:
     now = clock()
     other = TargetKey.of(name="other", base_url=BASE_URL, organisation="org-1")
     with ledger_in(tmp_path) as ledger:
@@ -125,9 +125,7 @@ def test_an_untouched_chain_is_whole(tmp_path: Path) -> None:
         ("UPDATE runs SET previous = NULL WHERE run = 'r-2'", "r-2"),
     ],
 )
-def test_a_record_that_was_edited_or_taken_out_is_found(
-    tmp_path: Path, edit: str, named: str
-) -> None:
+def test_an_edited_or_removed_record_is_detected(tmp_path: Path, edit: str, named: str) -> None:
     with ledger_in(tmp_path) as ledger:
         for number in range(3):
             record_run(ledger, f"r-{number}", "a")
@@ -139,7 +137,7 @@ def test_a_record_that_was_edited_or_taken_out_is_found(
     assert {problem.code for problem in problems} == {"ledger-altered"}
 
 
-def test_a_run_that_was_cut_off_is_shown_and_sealed_by_the_next(tmp_path: Path) -> None:
+def test_an_aborted_run_is_shown_and_closed_by_the_next(tmp_path: Path) -> None:
     now = clock()
     with ledger_in(tmp_path) as ledger:
         record_run(ledger, "r-1", "a", now=now, stop_before_answer=True)

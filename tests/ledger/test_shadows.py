@@ -1,4 +1,4 @@
-"""Runs that announced to create a shadow: which ones a ledger knows, and which are in progress."""
+"""Runs with an intent to create a shadow: which a ledger knows, and which are in progress."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ def rotate(
     key: TargetKey = KEY,
     ends: bool = True,
 ) -> None:
-    """Record a run that announces a write to a shadow, and ends or is killed."""
+    """Record a run with an intent to write to a shadow, which ends or is killed."""
     emit = record_in(ledger.recorder(key, facts=RunFacts(run=run), now=clock()))
     the_plan = plan(action("alpha"))
     emit(RunStarted(run, the_plan))
@@ -53,7 +53,7 @@ def known(ledger: Ledger) -> LastAppliedState:
     return ledger.with_shadows(KEY, LastAppliedState(), is_locked=True)
 
 
-def test_every_run_that_announced_a_create_is_known(tmp_path: Path) -> None:
+def test_every_run_with_an_intent_to_create_is_known(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
         rotate(ledger, "r-1")
         rotate(ledger, "r-2", ends=False)
@@ -76,7 +76,7 @@ def test_every_run_that_announced_a_create_is_known(tmp_path: Path) -> None:
         {"key": OTHER},
     ],
 )
-def test_nothing_else_proves_a_shadow(tmp_path: Path, other: dict[str, object]) -> None:
+def test_only_such_an_intent_proves_a_shadow(tmp_path: Path, other: dict[str, object]) -> None:
     with ledger_in(tmp_path) as ledger:
         rotate(ledger, "r-1", **other)  # type: ignore[arg-type]
         assert known(ledger).shadows == {}
@@ -99,7 +99,7 @@ def test_a_run_is_in_progress_while_its_lock_is_held(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
         rotate(ledger, "r-1")
         rotate(ledger, "r-2", ends=False)
-    # A lock belongs to a process, so another one holds it.
+    # A lock belongs to a process, so another process holds it.
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)],
         stdin=subprocess.PIPE,
@@ -112,7 +112,7 @@ def test_a_run_is_in_progress_while_its_lock_is_held(tmp_path: Path) -> None:
     assert snapshot(tmp_path).last_applied.rotating == frozenset()
 
 
-def test_looking_at_the_lock_does_not_keep_it(tmp_path: Path) -> None:
+def test_checking_the_lock_does_not_acquire_it(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
         rotate(ledger, "r-1", ends=False)
         assert snapshot(tmp_path).last_applied.rotating == frozenset()

@@ -1,4 +1,4 @@
-"""Shards of one run at the same time: they share a lock, and their records agree."""
+"""Concurrent shards of one run share a lock, and their records are consistent."""
 
 import sqlite3
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_shards_hold_their_locks_side_by_side(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("first", "second"), [("1/2", "1/2"), ("1/2", None), (None, "1/2")])
-def test_a_shard_is_alone_in_itself_and_never_beside_the_whole(
+def test_a_shard_excludes_itself_and_a_complete_run(
     tmp_path: Path, first: str | None, second: str | None
 ) -> None:
     with (
@@ -40,11 +40,11 @@ def test_a_shard_is_alone_in_itself_and_never_beside_the_whole(
     ):
         raise AssertionError("two runs hold one lock")
     with file_lock(tmp_path, KEY, holder(second)):
-        pass  # nothing is left of the one that was refused
+        pass  # nothing is left of the refused one
 
 
 def interleaved(ledger: Ledger) -> None:
-    """Begin both shards of two runs before either ends."""
+    """Start both shards of two runs before any of them ends."""
     now = clock()
     for attempt in (1, 2):
         emits = []
@@ -57,7 +57,7 @@ def interleaved(ledger: Ledger) -> None:
             emit(RunEnded(ApplyResult(run, plan().target, plan().digest)))
 
 
-def test_runs_that_overlap_are_chains_that_hold(tmp_path: Path) -> None:
+def test_overlapping_runs_have_valid_chains(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
         record_run(ledger, "before", "a")
         interleaved(ledger)
@@ -69,7 +69,7 @@ def test_runs_that_overlap_are_chains_that_hold(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lost", ["r-1-1/2", "r-1-2/2", "before"])
-def test_a_run_that_is_taken_out_of_any_chain_shows(tmp_path: Path, lost: str) -> None:
+def test_a_run_removed_from_any_chain_is_detected(tmp_path: Path, lost: str) -> None:
     with ledger_in(tmp_path) as ledger:
         record_run(ledger, "before", "a")
         interleaved(ledger)
@@ -81,7 +81,7 @@ def test_a_run_that_is_taken_out_of_any_chain_shows(tmp_path: Path, lost: str) -
         assert [problem.code for problem in ledger.verify()] == ["ledger-altered"]
 
 
-def test_a_text_that_looks_like_a_shard_is_none(tmp_path: Path) -> None:
+def test_text_that_resembles_a_shard_is_not_one(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
         for run in ("r-1", "r-2"):
             facts = RunFacts(run=run, actor='","shard":"1/2')

@@ -1,4 +1,4 @@
-"""The record of how long content has been in use: when it begins, goes on and ends."""
+"""Record of the soak time of content: when it starts, continues and ends."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,14 +25,14 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-def test_a_time_begins_and_goes_on_with_each_check(ledger: Ledger) -> None:
+def test_a_soak_time_starts_and_continues_with_each_check(ledger: Ledger) -> None:
     assert ledger.soak_entries(KEY) == {"a": SoakEntry(CONTENT, FIRST, FIRST)}
     ledger.record_soak(KEY, SoakCheck({"a": CONTENT}), now=SECOND)
     ledger.record_soak(KEY, SoakCheck(), now=THIRD)
     assert ledger.soak_entries(KEY) == {"a": SoakEntry(CONTENT, FIRST, SECOND)}
 
 
-def test_what_ended_begins_again_with_the_next_check(ledger: Ledger) -> None:
+def test_an_ended_soak_time_restarts_with_the_next_check(ledger: Ledger) -> None:
     ledger.record_soak(KEY, SoakCheck(ended={"a"}), now=SECOND)
     assert ledger.soak_entries(KEY) == {}
     ledger.record_soak(KEY, SoakCheck({"a": CONTENT}), now=THIRD)
@@ -49,8 +49,8 @@ def test_only_content_that_a_run_has_applied_counts(ledger: Ledger) -> None:
     assert ledger.soak_entries(KEY)["a"] == SoakEntry(content_of(other.fields), THIRD, THIRD)
 
 
-def test_a_removal_has_a_time_of_its_own(ledger: Ledger) -> None:
-    # As long as the ledger has it, the delete has not succeeded.
+def test_a_removal_has_a_separate_soak_time(ledger: Ledger) -> None:
+    # While the ledger contains it, the delete has not succeeded.
     ledger.record_soak(KEY, SoakCheck(ended={"a"}, removed={"a"}), now=SECOND)
     assert ledger.soak_entries(KEY) == {}
     ledger.store_confirmed(KEY, [], gone=["a"])

@@ -1,4 +1,4 @@
-"""What the driver alone reads of an SQLite ledger is what the general way reads; else nothing."""
+"""The direct SQLite reader returns the same data as SQLAlchemy, or nothing."""
 
 import os
 import sqlite3
@@ -54,7 +54,7 @@ def general(ledger: Ledger, of: TargetKey) -> StoredState:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Return a ledger of runs, declarations, secrets and a call that was never answered."""
+    """Return a ledger with runs, declarations, secrets and a call without a response."""
     with ledger_in(tmp_path) as ledger:
         now = clock()
         record_run(ledger, "r-1", "a", "b", now=now)
@@ -77,13 +77,13 @@ def file(tmp_path: Path) -> Path:
     [KEY, key(None), key("org-2"), key("org-3"), key("org-1", url="https://elsewhere.example")],
     ids=["known", "organisation unknown", "second", "new organisation", "other host"],
 )
-def test_it_reads_what_the_general_way_reads(file: Path, of: TargetKey) -> None:
+def test_it_reads_the_same_as_sqlalchemy(file: Path, of: TargetKey) -> None:
     with ledger_in(file.parent, read_only=True) as ledger:
         expected = general(ledger, of)
     assert read_stored_state(file, of) == expected
 
 
-def test_everything_that_is_stored_of_an_integration_is_read(file: Path) -> None:
+def test_all_stored_data_of_an_integration_is_read(file: Path) -> None:
     found = read_stored_state(file, KEY)
     assert found is not None
     assert found.integrations is not None
@@ -106,9 +106,7 @@ def test_version_and_columns_are_those_of_the_tables() -> None:
 
 
 @pytest.mark.parametrize("table", sorted(COLUMNS))
-def test_a_ledger_without_one_of_its_tables_is_left_to_the_general_way(
-    file: Path, table: str
-) -> None:
+def test_a_ledger_without_one_of_its_tables_is_left_to_sqlalchemy(file: Path, table: str) -> None:
     edit(file, "PRAGMA foreign_keys=OFF", f"DROP TABLE {table}")
     assert read_stored_state(file, KEY) is None
 
@@ -126,14 +124,12 @@ def test_a_ledger_without_one_of_its_tables_is_left_to_the_general_way(
         "UPDATE declared SET fields = CAST(x'ff' AS TEXT)",
     ],
 )
-def test_a_ledger_that_is_not_as_expected_is_left_to_the_general_way(
-    file: Path, statement: str
-) -> None:
+def test_an_unexpected_ledger_is_left_to_sqlalchemy(file: Path, statement: str) -> None:
     edit(file, statement)
     assert read_stored_state(file, KEY) is None
 
 
-def test_what_is_no_ledger_is_left_to_the_general_way(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_ledger_is_left_to_sqlalchemy(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     (tmp_path / "text").write_text("no database" * 100)
     (tmp_path / "folder").mkdir()
@@ -143,7 +139,7 @@ def test_what_is_no_ledger_is_left_to_the_general_way(tmp_path: Path) -> None:
     assert {name: read_stored_state(tmp_path / name, KEY) for name in names} == dict.fromkeys(names)
 
 
-def test_a_locked_file_is_left_to_the_general_way(file: Path) -> None:
+def test_a_locked_file_is_left_to_sqlalchemy(file: Path) -> None:
     edit(file, "PRAGMA journal_mode=DELETE")
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -152,7 +148,7 @@ def test_a_locked_file_is_left_to_the_general_way(file: Path) -> None:
     assert read_stored_state(file, KEY) is not None
 
 
-def test_reading_beside_a_writer_sees_what_is_committed(file: Path) -> None:
+def test_reading_during_a_write_sees_committed_data(file: Path) -> None:
     before = read_stored_state(file, KEY)
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -175,14 +171,14 @@ def test_any_name_of_a_file_is_quoted(file: Path, name: str) -> None:
     [KEY, key(None), key("org-2"), key("org-3"), key("org-1", url="https://elsewhere.example")],
     ids=["known", "organisation unknown", "second", "new organisation", "other host"],
 )
-def test_earlier_reads_are_what_the_general_way_reads(file: Path, of: TargetKey) -> None:
+def test_earlier_reads_are_read_the_same_as_by_sqlalchemy(file: Path, of: TargetKey) -> None:
     with ledger_in(file.parent) as ledger:
         ledger.store_seen_states(KEY, {"a": seen("a"), "b": seen("b", tags={"team": "ü"})})
         ledger.store_seen_states(key("org-2"), {"c": seen("c")})
         assert read_seen_states(file, of) == ledger.seen_states(of)
 
 
-def test_reads_are_stored_as_the_general_way_stores_them(file: Path) -> None:
+def test_reads_are_stored_the_same_as_by_sqlalchemy(file: Path) -> None:
     shown = {"custom_headers": {"x-team": Redacted("in the clear")}}
     first = {"a": seen("a"), "b": seen("b"), "c": seen("c")}
     second = {"a": seen("a", at="t2", tags={"team": "ü"}), "b": seen("b", configurations=shown)}
@@ -193,17 +189,15 @@ def test_reads_are_stored_as_the_general_way_stores_them(file: Path) -> None:
         ledger.store_seen_states(KEY, first)
         ledger.store_seen_states(KEY, second)
         assert found == ledger.seen_states(KEY)
-        # Only a read that shows a secret is forgotten.
+        # Only a read that shows a secret is dropped.
         assert found == {"a": second["a"], "c": first["c"]}
         assert ledger.verify() == []
 
 
 @pytest.mark.parametrize("of", [key("org-3"), key("org-1", url="https://elsewhere.example")])
-def test_reads_of_an_unknown_organisation_are_left_to_the_general_way(
-    file: Path, of: TargetKey
-) -> None:
+def test_reads_of_an_unknown_organisation_are_left_to_sqlalchemy(file: Path, of: TargetKey) -> None:
     with ledger_in(file.parent) as ledger:
-        # A row whose organisation is unknown becomes that of the first one that is named.
+        # A row without an organisation is assigned to the first known one.
         ledger.store_confirmed(key(None, url="https://elsewhere.example"), [])
         assert not store_seen_states(file, of, {"a": seen("a")})
         assert not ledger.seen_states(of)
@@ -217,9 +211,7 @@ def test_reads_of_an_unknown_organisation_are_left_to_the_general_way(
         "DROP TABLE intents",
     ],
 )
-def test_reads_are_not_stored_in_a_ledger_that_is_not_as_expected(
-    file: Path, statement: str
-) -> None:
+def test_reads_are_not_stored_in_an_unexpected_ledger(file: Path, statement: str) -> None:
     edit(file, statement)
     before = file.read_bytes()
     assert not store_seen_states(file, KEY, {"a": seen("a")})
@@ -227,14 +219,14 @@ def test_reads_are_not_stored_in_a_ledger_that_is_not_as_expected(
     assert file.read_bytes() == before
 
 
-def test_reads_are_not_stored_beside_a_writer(file: Path) -> None:
+def test_reads_are_not_stored_during_a_write(file: Path) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert not store_seen_states(file, KEY, {"a": seen("a")})
     assert store_seen_states(file, KEY, {"a": seen("a")})
 
 
-def test_a_damaged_read_is_left_to_the_general_way(file: Path) -> None:
+def test_a_damaged_read_is_left_to_sqlalchemy(file: Path) -> None:
     assert store_seen_states(file, KEY, {"a": seen("a")})
     assert read_seen_states(file, KEY) == {"a": seen("a")}
     edit(file, "UPDATE seen SET document = '{}'")

@@ -20,7 +20,7 @@ def plan(want: dict[str, Any], have: dict[str, Any], **more: Any) -> Plan:
     )
 
 
-def test_a_value_that_is_no_boolean_is_shown_as_it_is() -> None:
+def test_a_value_that_is_not_a_boolean_is_shown_unchanged() -> None:
     planned = plan(
         {"configurations": {"is_key_required": True}},
         {"configurations": {"is_key_required": "odd"}},
@@ -54,7 +54,7 @@ def test_an_update_names_what_differs(want: dict[str, Any], reason: str) -> None
         (Prune.ALL, LastAppliedState(), "not declared, and prune is all"),
     ],
 )
-def test_a_prune_says_whether_it_was_ever_declared(
+def test_a_prune_states_whether_it_was_ever_declared(
     prune: Prune, last_applied: LastAppliedState, reason: str
 ) -> None:
     (action,) = make_plan(
@@ -66,13 +66,13 @@ def test_a_prune_says_whether_it_was_ever_declared(
     assert action.reason == reason
 
 
-def test_a_tombstone_without_a_reason_says_so() -> None:
+def test_a_tombstone_without_a_reason_is_described_as_such() -> None:
     buried = replace(desired(), tombstones={"old": Tombstone(slug="old")})
     planned = make_plan(desired=buried, observed=state(observed("old")), created_at=NOON)
     assert [action.reason for action in planned.actions] == ["tombstone: no reason given"]
 
 
-def test_protection_says_what_would_have_been_done() -> None:
+def test_protection_names_the_prevented_action() -> None:
     protected = declared(ai_provider_id="anthropic", lifecycle=Lifecycle(protected=True))
     planned = make_plan(desired=desired(protected), observed=state(observed()), created_at=NOON)
     said = [d.summary for d in planned.diagnostics if d.code == "protected"]
@@ -104,7 +104,7 @@ def test_everything_that_was_not_approved_is_named() -> None:
         (LastAppliedState({"alpha": LastApplied()}), "unknown"),
     ],
 )
-def test_what_is_not_there_was_added_here_or_deleted_there_if_the_past_is_known(
+def test_an_absent_integration_was_added_in_git_or_deleted_in_the_api(
     last_applied: LastAppliedState, origin: str
 ) -> None:
     planned = make_plan(
@@ -113,7 +113,7 @@ def test_what_is_not_there_was_added_here_or_deleted_there_if_the_past_is_known(
     assert {change.origin.value for change in planned.actions[0].changes} == {origin}
 
 
-def test_what_the_files_say_has_one_digest_whatever_their_order() -> None:
+def test_the_desired_digest_does_not_depend_on_the_order_of_files() -> None:
     alpha, beta = declared(tags={"a": "1", "b": "2"}), declared("beta")
     guarded = declared("beta", lifecycle=Lifecycle(protected=True))
     digests = [
@@ -125,7 +125,7 @@ def test_what_the_files_say_has_one_digest_whatever_their_order() -> None:
     ]
     assert digests[0] == digests[1]
     assert len(set(digests)) == 4
-    # Plans and records of earlier versions hold it.
+    # Plans and records of earlier versions contain it.
     assert desired_digest(desired(declared())) == (
         "sha256:57ad14d07d5973bbd89bcd8c2334bd0ebe6a1f266b4947ae13aa2f86dc2d78b2"
     )

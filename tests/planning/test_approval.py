@@ -1,4 +1,4 @@
-"""A saved plan is an approval: codec, tampering, containment."""
+"""A saved plan as an approval: codec, tampering and containment."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ def renamed(name: str) -> Plan:
     )
 
 
-def test_a_plan_survives_its_json() -> None:
+def test_a_plan_is_unchanged_after_a_json_round_trip() -> None:
     planned = plan(
         want=[declared(key=KEY, tags={"a": "b"}), declared("beta", description="x")],
         have=[observed("beta", key=mask(), configurations={"custom_host": "https://h"})],
@@ -49,7 +49,7 @@ names = st.text(min_size=1, max_size=20)
     ),
     have=st.lists(st.tuples(st.sampled_from("abcdef"), names), max_size=5),
 )
-def test_any_plan_survives_its_json(want: list[Any], have: list[Any]) -> None:
+def test_any_plan_is_unchanged_after_a_json_round_trip(want: list[Any], have: list[Any]) -> None:
     planned = plan(
         want=[declared(s, description=d, tags=t) for s, d, t in want],
         have=[observed(s, description=d) for s, d in have],
@@ -77,14 +77,14 @@ def test_an_edited_plan_is_refused() -> None:
         "\x00",
     ],
 )
-def test_what_is_not_a_plan_is_bad_input(text: str) -> None:
+def test_a_document_that_is_not_a_plan_is_bad_input(text: str) -> None:
     with pytest.raises(UnreadablePlan) as caught:
         decode(text, name="p.json")
     assert caught.value.exit_code == 3
 
 
 @pytest.mark.parametrize("moment", ["nonsense", "2026-11-23T12:00:00"])
-def test_a_plan_without_a_proper_time_is_bad_input(moment: str) -> None:
+def test_a_plan_without_a_valid_time_is_bad_input(moment: str) -> None:
     document = json.loads(encode(renamed("New"))) | {"created_at": moment}
     with pytest.raises(UnreadablePlan):
         decode(json.dumps(document), name="p.json")
@@ -103,7 +103,7 @@ def test_an_equal_plan_is_approved() -> None:
     assert beyond_approval(renamed("New"), [renamed("New")]) == ()
 
 
-def test_what_has_become_true_needs_no_approval() -> None:
+def test_changes_that_are_already_in_effect_need_no_approval() -> None:
     smaller = plan(want=[declared(name="New")], have=[observed()])
     assert beyond_approval(smaller, [renamed("New")]) == ()
 
@@ -128,13 +128,13 @@ def test_a_new_action_is_not_approved() -> None:
     assert (excess.slug, excess.kind.value, excess.change) == ("gamma", "create", None)
 
 
-def test_several_plans_approve_together() -> None:
+def test_several_plans_approve_their_union() -> None:
     one = plan(want=[declared(name="New")], have=[observed()])
     two = plan(want=[declared("beta", description="x")], have=[observed("beta")])
     assert beyond_approval(renamed("New"), [one, two]) == ()
 
 
-def test_a_secret_that_could_not_be_verified_may_be_rotated_later() -> None:
+def test_an_unverified_secret_can_be_rotated_later() -> None:
     job_without_secrets = plan(want=[declared(key=KEY)], have=[observed(key=mask())])
     later = plan(
         want=[declared(key=KEY)], have=[observed(key=mask())], push=True, values={KEY: _value()}
@@ -143,7 +143,7 @@ def test_a_secret_that_could_not_be_verified_may_be_rotated_later() -> None:
     assert beyond_approval(later, [job_without_secrets]) == ()
 
 
-def test_a_rotation_that_no_approved_plan_knows_is_not_approved() -> None:
+def test_a_rotation_in_no_approved_plan_is_not_approved() -> None:
     approved = plan(want=[declared()], have=[observed(key=mask())])
     later = plan(
         want=[declared(key=KEY)], have=[observed(key=mask())], push=True, values={KEY: _value()}

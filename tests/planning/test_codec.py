@@ -1,4 +1,4 @@
-"""A plan in a file: everything is restored, and a wrong text is explained."""
+"""Plan files: a plan is restored completely, and an invalid file is explained."""
 
 import json
 from dataclasses import dataclass, fields, replace
@@ -109,13 +109,13 @@ FULL = Plan(
     ],
     ids=["full", "without run", "empty"],
 )
-def test_everything_public_of_a_plan_comes_back(plan: Plan) -> None:
+def test_every_public_field_of_a_plan_is_restored(plan: Plan) -> None:
     text = encode(plan)
     assert decode(text, name="p") == plan
     assert (text.count("\n"), text[-1]) == (1, "\n")
 
 
-def test_no_key_of_a_plan_is_left_out_of_that_test() -> None:
+def test_that_test_covers_every_key_of_a_plan() -> None:
     unset = [f.name for f in fields(Plan) if not getattr(FULL, f.name)]
     assert unset == []
     assert set(FULL.as_json()) == PlanDocument.__required_keys__ | PlanDocument.__optional_keys__
@@ -176,7 +176,7 @@ MISSING = "a part of it is missing or has the wrong type"
 
 
 def wrong(*path: str | int, to: Any) -> tuple[Edited, str]:
-    """Return an edited plan, and the message that names the edited place."""
+    """Return an edited plan, and the message that names the edited path."""
     place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     if isinstance(to, list) and to:
         place += "[0]"
@@ -242,7 +242,9 @@ def wrong(*path: str | int, to: Any) -> tuple[Edited, str]:
     ],
     ids=(str(number) for number in count(1)),
 )
-def test_what_is_no_plan_says_why_and_repeats_nothing(text: str | Edited, why: str) -> None:
+def test_a_document_that_is_not_a_plan_is_explained_without_its_content(
+    text: str | Edited, why: str
+) -> None:
     with pytest.raises(UnreadablePlan) as caught:
         decode(text if isinstance(text, str) else text.text, name="p.json")
     error = caught.value
@@ -265,7 +267,7 @@ def test_what_is_no_plan_says_why_and_repeats_nothing(text: str | Edited, why: s
     ],
     ids=["digest", "address", "value", "reference", "unverified", "secret", "other", "none"],
 )
-def test_a_plan_that_was_edited_is_told_apart_from_what_is_none(plan: Edited) -> None:
+def test_an_edited_plan_is_distinguished_from_another_document(plan: Edited) -> None:
     with pytest.raises(TamperedPlan) as caught:
         decode(plan.text, name="p.json")
     error = caught.value

@@ -27,7 +27,7 @@ def test_a_declared_field_is_made_equal() -> None:
     assert changes_of(planned) == {"description": ("replace", "old", "new")}
 
 
-def test_an_omitted_field_is_reported_and_left_alone() -> None:
+def test_an_omitted_field_is_reported_and_not_changed() -> None:
     planned = plan(want={}, have={"description": "by hand", "tags": {"team": "a"}})
     assert planned.in_sync
     assert [item.path for item in planned.undeclared] == ["description", "tags.team"]
@@ -82,11 +82,11 @@ def test_a_field_declared_empty_is_emptied(nothing: str | None) -> None:
         ),
     ],
 )
-def test_these_are_equal(want: dict[str, Any], have: dict[str, Any]) -> None:
+def test_equal_values(want: dict[str, Any], have: dict[str, Any]) -> None:
     assert plan(want=want, have=have).in_sync
 
 
-def test_the_order_of_lists_with_an_identity_never_matters() -> None:
+def test_the_order_of_keyed_lists_does_not_matter() -> None:
     one = {"azure_deployment_name": "a", "azure_api_version": "1", "azure_model_slug": "m"}
     two = {"azure_deployment_name": "b", "azure_api_version": "2", "azure_model_slug": "n"}
     planned = plan(
@@ -116,7 +116,7 @@ def test_a_write_sends_the_complete_object() -> None:
     assert call.body == {"configurations": {"openai_project": "p", "openai_organization": "kept"}}
 
 
-def test_what_was_declared_and_is_gone_from_a_list_is_removed() -> None:
+def test_an_entry_that_is_no_longer_declared_is_removed() -> None:
     last_applied = LastAppliedState(
         {
             "alpha": LastApplied(
@@ -186,7 +186,7 @@ def test_a_custom_model_that_no_query_can_name_is_disabled_instead() -> None:
     ]
 
 
-def test_a_list_that_left_the_files_is_named_because_what_it_granted_stays() -> None:
+def test_a_list_that_is_no_longer_declared_is_reported_because_access_remains() -> None:
     last_applied = LastAppliedState(
         {"alpha": LastApplied({"workspaces": [{"id": "a", "enabled": True}]})}
     )
@@ -197,7 +197,7 @@ def test_a_list_that_left_the_files_is_named_because_what_it_granted_stays() -> 
     ]
 
 
-def test_an_empty_list_removes_everybody() -> None:
+def test_an_empty_list_removes_all_entries() -> None:
     planned = plan(
         want={"workspaces": [], "models": []},
         have={
@@ -212,7 +212,7 @@ def test_an_empty_list_removes_everybody() -> None:
     assert set(changes_of(planned)) == {"workspaces[a].enabled", "models[m].enabled", "models[c]"}
 
 
-def test_switching_off_all_models_keeps_the_declared_ones_enabled() -> None:
+def test_disabling_allow_all_models_keeps_the_declared_ones_enabled() -> None:
     planned = plan(
         want={"allow_all_models": False, "models": [{"slug": "m", "enabled": True}]},
         have={"allow_all_models": True, "models": []},
@@ -283,7 +283,9 @@ def test_an_ignored_path_is_neither_compared_nor_reported() -> None:
         ("base", "old", "new", "both"),
     ],
 )
-def test_the_origin_says_who_moved(past: str, before: str, after: str, origin: str) -> None:
+def test_the_origin_names_the_side_that_changed(
+    past: str, before: str, after: str, origin: str
+) -> None:
     last_applied = LastAppliedState({"alpha": LastApplied({"description": past})})
     planned = plan(
         want={"description": after}, have={"description": before}, last_applied=last_applied
@@ -291,7 +293,7 @@ def test_the_origin_says_who_moved(past: str, before: str, after: str, origin: s
     assert planned.actions[0].changes[0].origin.value == origin
 
 
-def test_what_is_declared_for_the_first_time_differs_because_git_moved() -> None:
+def test_a_first_declaration_has_the_origin_git() -> None:
     last_applied = LastAppliedState({"alpha": LastApplied({"name": "Alpha"})})
     planned = plan(
         want={"description": ""}, have={"description": "set by hand"}, last_applied=last_applied
@@ -299,7 +301,7 @@ def test_what_is_declared_for_the_first_time_differs_because_git_moved() -> None
     assert planned.actions[0].changes[0].origin.value == "local"
 
 
-def test_without_a_past_the_origin_is_unknown() -> None:
+def test_without_a_last_applied_state_the_origin_of_a_change_is_unknown() -> None:
     planned = plan(want={"description": "a"}, have={"description": "b"})
     assert planned.actions[0].changes[0].origin.value == "unknown"
 
@@ -311,7 +313,7 @@ def past(*workspaces: dict[str, Any]) -> LastAppliedState:
     return LastAppliedState({"alpha": LastApplied({"workspaces": list(workspaces)})})
 
 
-def test_a_workspace_that_comes_back_as_a_uuid_is_recognised_by_its_content() -> None:
+def test_a_workspace_returned_as_a_uuid_is_recognised_by_its_content() -> None:
     entry = {"id": "ws-a", "enabled": True, "rate_limits": [{"value": 5}]}
     planned = plan(
         want={"workspaces": [entry]},
@@ -322,7 +324,7 @@ def test_a_workspace_that_comes_back_as_a_uuid_is_recognised_by_its_content() ->
     assert [d.code for d in planned.diagnostics] == ["id-form"]
 
 
-def test_a_workspace_that_git_never_declared_is_granted_whatever_a_uuid_looks_like() -> None:
+def test_a_workspace_that_git_never_declared_is_granted_despite_similar_uuids() -> None:
     planned = plan(
         want={"workspaces": [{"id": "ws-a", "enabled": True}]},
         have={"workspaces": [{"id": UUID, "enabled": True}]},
@@ -331,7 +333,7 @@ def test_a_workspace_that_git_never_declared_is_granted_whatever_a_uuid_looks_li
     assert changes_of(planned) == {"workspaces[ws-a].enabled": ("replace", False, True)}
 
 
-def test_whoever_is_to_lose_access_is_revoked_even_if_no_uuid_fits() -> None:
+def test_an_entry_to_revoke_is_revoked_even_without_a_matching_uuid() -> None:
     moved = [{"id": UUID, "enabled": True, "rate_limits": [{"value": 9}]}]
     planned = plan(
         want={"workspaces": []},
@@ -344,7 +346,7 @@ def test_whoever_is_to_lose_access_is_revoked_even_if_no_uuid_fits() -> None:
     assert {"id": "ws-a", "enabled": False} in call.body["workspaces"]
 
 
-def test_a_secret_reference_that_comes_back_as_a_uuid_is_recognised_once_applied() -> None:
+def test_a_secret_reference_returned_as_a_uuid_is_recognised_once_applied() -> None:
     mapping = {"target_field": "key", "secret_reference_id": "openai-prod"}
     change = {
         "want": {"secret_mappings": [mapping]},
@@ -355,7 +357,7 @@ def test_a_secret_reference_that_comes_back_as_a_uuid_is_recognised_once_applied
     assert list(changes_of(plan(**change))) == ["secret_mappings[key].secret_reference_id"]
 
 
-def test_what_is_emptied_in_a_list_that_is_replaced_is_left_out() -> None:
+def test_emptied_fields_of_a_replaced_list_are_left_out() -> None:
     mapping = {"target_field": "key", "secret_reference_id": "r"}
     planned = plan(
         want={"secret_mappings": [mapping | {"value_format": None}]},
@@ -364,7 +366,7 @@ def test_what_is_emptied_in_a_list_that_is_replaced_is_left_out() -> None:
     assert planned.actions[0].calls[0].body == {"secret_mappings": [mapping]}
 
 
-def test_shared_access_is_switched_in_one_call_that_leaves_the_workspaces_alone() -> None:
+def test_shared_access_is_switched_in_one_call_without_the_workspaces() -> None:
     off, on = {"enabled": False}, {"enabled": True, "usage_limits": [{"type": "cost"}]}
     workspaces: list[Any] = []
     opened = plan(
@@ -386,7 +388,7 @@ def test_shared_access_is_switched_in_one_call_that_leaves_the_workspaces_alone(
     assert call.body["global_workspace_access"] == off
 
 
-def test_a_workspace_that_is_revoked_is_sent_as_nothing_but_revoked() -> None:
+def test_a_revoked_workspace_is_sent_only_as_disabled() -> None:
     limits = [{"type": "cost", "credit_limit": 5}]
     planned = plan(
         want={"workspaces": [{"id": "ws", "enabled": False}]},
@@ -396,7 +398,7 @@ def test_a_workspace_that_is_revoked_is_sent_as_nothing_but_revoked() -> None:
     assert call.body["workspaces"] == [{"id": "ws", "enabled": False}]
 
 
-def test_what_an_entry_has_beyond_its_declaration_is_reported() -> None:
+def test_undeclared_fields_of_an_entry_are_reported() -> None:
     limits = [{"type": "cost", "credit_limit": 5, "periodic_reset": "weekly"}]
     priced = {"pricing_config": {"type": "static", "pay_as_you_go": {"request_token": 1}}}
     model = {"slug": "m", "enabled": True, "is_custom": False, "is_finetune": False, **priced}
@@ -426,7 +428,7 @@ def test_what_an_entry_has_beyond_its_declaration_is_reported() -> None:
         ({"workspaces": [{"id": "w", "enabled": True}]}, ["workspaces[w]"]),
     ],
 )
-def test_what_nobody_declared_is_reported_unless_it_is_how_things_are_by_default(
+def test_undeclared_values_are_reported_unless_they_are_defaults(
     have: dict[str, Any], undeclared: list[str]
 ) -> None:
     assert [item.path for item in plan(want={}, have=have).undeclared] == undeclared
@@ -456,7 +458,7 @@ def test_two_different_changes_share_neither_path_nor_digest(
 
 
 @pytest.mark.parametrize("name", ["x.y", "x[y]", "models", "workspaces", "rate_limits"])
-def test_a_header_of_any_name_is_a_change_of_its_own(name: str) -> None:
+def test_a_header_of_any_name_is_a_separate_change(name: str) -> None:
     references = {"configurations": {"custom_headers": {name: KEY, "x": KEY}}}
     planned = plan(want=references, have={})
     shown = name if name.isidentifier() else f'["{name}"]'

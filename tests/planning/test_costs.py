@@ -1,4 +1,4 @@
-"""What a plan says about budgets and prices, against a table that was made by hand."""
+"""Budgets and prices of a plan, compared with a table made by hand."""
 
 from decimal import Decimal
 from typing import Any
@@ -20,7 +20,7 @@ Access = dict[str, Any]
 
 
 def limit(amount: float | None, period: str | int | None = "monthly", unit: str = "cost") -> Access:
-    """Return access with a budget; without an amount, the list is empty."""
+    """Return access with a budget; without an amount, the list of limits is empty."""
     if amount is None:
         return {"enabled": True, "usage_limits": []}
     entry: Access = {"type": unit, "credit_limit": amount}
@@ -39,7 +39,7 @@ def workspaces(**entries: Access) -> list[Access]:
 
 
 def models(count: int, *, off: int = 0) -> dict[str, Any]:
-    """Return that only some models are allowed; `off` more are listed and disabled."""
+    """Return fields that allow only some models, and list `off` more that are disabled."""
     listed = [{"slug": f"m-{n}", "enabled": n < count} for n in range(count + off)]
     return {"allow_all_models": False, "models": listed}
 
@@ -71,7 +71,7 @@ def plan(*, want: list[Any], have: list[Any], **more: Any) -> Plan:
 
 
 BUDGETS: list[tuple[Any, Any, list[str]]] = [
-    # A raise and a cut, in each period.
+    # An increase and a decrease, in each period.
     (
         workspaces(ws_support=limit(500)),
         workspaces(ws_support=limit(2000)),
@@ -109,7 +109,7 @@ BUDGETS: list[tuple[Any, Any, list[str]]] = [
             "sum of budgets on production 1 → 1,234,567 in total",
         ],
     ),
-    # The API holds a fraction: 0.1 + 0.2 is 0.3.
+    # The API stores a fraction: 0.1 + 0.2 is 0.3.
     (
         workspaces(ws_a=limit(0.1), ws_b=limit(0.2), ws_c=limit(5)),
         workspaces(ws_a=limit(0.1), ws_b=limit(0.2), ws_c=limit(6)),
@@ -118,7 +118,7 @@ BUDGETS: list[tuple[Any, Any, list[str]]] = [
             "sum of budgets on production 5.3 → 6.3 per month",
         ],
     ),
-    # Tokens are no money.
+    # Tokens are not money.
     (
         workspaces(ws_a=limit(5000, unit="tokens"), ws_b=limit(7)),
         workspaces(ws_a=limit(9000, unit="tokens"), ws_b=limit(7)),
@@ -202,7 +202,7 @@ BUDGETS: list[tuple[Any, Any, list[str]]] = [
             "sum of budgets on production 800 → 500 per month",
         ],
     ),
-    # What an access that is off would allow does not count.
+    # The budget of disabled access does not count.
     (
         workspaces(ws_a={**limit(900), "enabled": False}, ws_b=limit(1)),
         workspaces(ws_a=limit(900), ws_b=limit(1)),
@@ -211,7 +211,7 @@ BUDGETS: list[tuple[Any, Any, list[str]]] = [
             "sum of budgets on production 1 → 901 per month",
         ],
     ),
-    # What changes in neither sum nor budget says nothing.
+    # A change without an effect on sums or budgets is not shown.
     (workspaces(ws_a=limit(500)), workspaces(ws_a={**limit(500), "rate_limits": []}), []),
     (workspaces(ws_a=limit(None)), workspaces(ws_a=limit(None), ws_b=limit(None)), []),
     # Moved from one workspace to another.
@@ -245,7 +245,7 @@ PRICES: list[tuple[Any, Any, list[str]]] = [
         priced({"default": 1.21}),
         ["multiplier 1.10 → 1.21 raises the reported cost of its models by 10 %"],
     ),
-    # 0.1 and 0.3 are no binary fractions.
+    # 0.1 and 0.3 are not exact in binary.
     (
         priced({"default": 0.1}),
         priced({"default": 0.3}),
@@ -261,7 +261,7 @@ PRICES: list[tuple[Any, Any, list[str]]] = [
         priced({"default": 1000.1}),
         ["multiplier 1000.0 → 1000.1 raises the reported cost of its models by 0.01 %"],
     ),
-    # Nothing can be raised by a share of nothing.
+    # There is no percentage of an increase from zero.
     (
         priced({"default": 0}),
         priced({"default": 1}),
@@ -319,15 +319,13 @@ PRICES: list[tuple[Any, Any, list[str]]] = [
         ["price of request_token of gpt-5 0.00025 → 0.001 raises its reported cost by 300 %"],
     ),
     (own_price(None), own_price(0.5), ["price of request_token of gpt-5 as listed → 0.5"]),
-    # Text of another precision is the same number.
+    # Text with another precision is the same number.
     (priced({"default": 1}), priced({"default": 1.0}), []),
 ]
 
 
 @pytest.mark.parametrize(("before", "after", "said"), BUDGETS)
-def test_budgets_and_their_sums_are_those_of_the_table(
-    before: Any, after: Any, said: list[str]
-) -> None:
+def test_budgets_and_their_sums_equal_the_table(before: Any, after: Any, said: list[str]) -> None:
     planned = plan(want=[declared(workspaces=after)], have=[observed(workspaces=before)])
     assert lines(planned) == said
     assert bool(planned.costs) is bool(said)
@@ -352,7 +350,7 @@ def test_the_table_also_holds_for_an_api_that_lists_workspaces_by_uuid(
 
 
 @pytest.mark.parametrize(("before", "after", "said"), PRICES)
-def test_prices_are_those_of_the_table(before: Any, after: Any, said: list[str]) -> None:
+def test_prices_equal_the_table(before: Any, after: Any, said: list[str]) -> None:
     planned = plan(want=[declared(**after)], have=[observed(**before)])
     assert lines(planned) == said
     assert decode(encode(planned), name="p").costs == planned.costs
@@ -427,7 +425,7 @@ def test_amounts_are_strings_in_json_and_unlimited_is_null() -> None:
 
 
 GUARDED: list[tuple[Any, Any, dict[str, Any], bool]] = [
-    # The total: exceeded only if strictly greater, and only by a raise.
+    # The total: exceeded only if strictly greater, and only by an increase.
     (workspaces(a=limit(500)), workspaces(a=limit(6000)), {"budget_total": 6000}, False),
     (workspaces(a=limit(500)), workspaces(a=limit(6001)), {"budget_total": 6000}, True),
     (workspaces(a=limit(9000)), workspaces(a=limit(7000)), {"budget_total": 6000}, False),
@@ -486,21 +484,21 @@ GUARDED: list[tuple[Any, Any, dict[str, Any], bool]] = [
         {"budget_increase": 0.5},
         True,
     ),
-    # First budgets have nothing to compare with.
+    # First budgets have no previous value.
     (workspaces(a=OFF), workspaces(a=limit(500)), {"budget_increase": 0.5}, False),
-    # Another period is compared at worst.
+    # Another period is compared with the worst case.
     (workspaces(a=limit(500, "weekly")), workspaces(a=limit(500)), {"budget_increase": 0}, False),
     (workspaces(a=limit(500)), workspaces(a=limit(500, "weekly")), {"budget_increase": 2}, True),
     (workspaces(a=limit(500)), workspaces(a=limit(500, None)), {"budget_increase": 0}, False),
     (workspaces(a=limit(500, None)), workspaces(a=limit(1)), {"budget_increase": 5}, True),
-    # A budget that moves to another period is no part of the sum that others are compared with.
+    # A budget that moves to another period is not part of the sum for the other budgets.
     (
         workspaces(a=limit(500, "weekly"), b=OFF),
         workspaces(a=limit(500), b=limit(600, "weekly")),
         {"budget_increase": 0.5},
         False,
     ),
-    # No budget is an increase without bound.
+    # Removing a budget is an unlimited increase.
     (workspaces(a=limit(500)), workspaces(a=limit(None)), {"budget_total": 6000}, True),
     (workspaces(a=limit(500)), workspaces(a=limit(None)), {"budget_increase": 9}, True),
     (workspaces(a=OFF), workspaces(a=limit(None)), {"budget_total": 6000}, True),
@@ -513,7 +511,7 @@ GUARDED: list[tuple[Any, Any, dict[str, Any], bool]] = [
         False,
     ),
     (workspaces(a=limit(500)), workspaces(a=OFF), {"budget_total": 0, "budget_increase": 0}, False),
-    # Without a limit nothing is limited.
+    # Without a limit there is no check.
     (workspaces(a=limit(500)), workspaces(a=limit(None)), {}, False),
 ]
 
@@ -547,7 +545,7 @@ def test_new_workspaces_without_a_budget_are_blocked_too() -> None:
     assert found.summary == "each new workspace on alpha would spend without a budget"
 
 
-def test_only_actions_that_raise_a_budget_are_blocked_and_one_diagnostic_says_why() -> None:
+def test_only_actions_that_raise_a_budget_are_blocked_with_one_diagnostic() -> None:
     planned = plan(
         want=[
             declared("alpha", workspaces=workspaces(ws_a=limit(5000))),
@@ -629,7 +627,7 @@ EXTREMES = [0, 1e-9, 0.1, 1, 1e22, 10**30, 1e308, 1.7976931348623157e308]
 
 @pytest.mark.parametrize("before", EXTREMES)
 @pytest.mark.parametrize("after", EXTREMES)
-def test_no_price_is_too_far_from_another(before: float, after: float) -> None:
+def test_prices_of_any_size_can_be_compared(before: float, after: float) -> None:
     planned = plan(
         want=[declared(**priced({"default": after}))],
         have=[observed(**priced({"default": before}))],
@@ -651,7 +649,7 @@ def test_a_sum_of_very_different_budgets_is_exact() -> None:
 
 
 @pytest.mark.parametrize("stored", ["500", "500.0", "much", "", "1e999999999", "nan", True, [], {}])
-def test_a_stored_amount_of_another_type_is_not_taken_for_unlimited(stored: Any) -> None:
+def test_a_stored_amount_of_another_type_does_not_count_as_unlimited(stored: Any) -> None:
     planned = plan(
         want=[declared(workspaces=workspaces(ws_a=limit(80_000)))],
         have=[observed(workspaces=workspaces(ws_a=limit(stored)))],

@@ -1,4 +1,4 @@
-"""Knowledge about a secret, and when it is written."""
+"""State of a secret, and when it is written."""
 
 from typing import Any
 
@@ -84,7 +84,7 @@ def test_another_fingerprint_proves_a_change_even_if_the_mask_fits() -> None:
     ]
 
 
-def test_a_mask_other_than_the_one_we_saw_proves_a_change_by_others() -> None:
+def test_a_mask_other_than_the_recorded_one_proves_a_change_by_others() -> None:
     planned = plan(
         want={"key": KEY},
         have={"key": mask("sk*****abc")},
@@ -94,7 +94,7 @@ def test_a_mask_other_than_the_one_we_saw_proves_a_change_by_others() -> None:
     assert planned.actions[0].changes[0].origin.value == "remote"
 
 
-def test_masks_that_all_move_at_once_are_a_new_format_not_rotations() -> None:
+def test_masks_that_all_change_at_once_are_a_new_format_not_rotations() -> None:
     secrets = {
         ("key",): SecretRecord(KEY, VALUE.fingerprint(PEPPER), mask("sk****abc")),
         ("configurations", "azure_entra_client_secret"): SecretRecord(
@@ -123,7 +123,7 @@ def test_a_fingerprint_of_another_pepper_proves_nothing() -> None:
     assert len(planned.unverified) == 1
 
 
-def test_a_mask_that_contradicted_the_value_we_had_just_sent_proves_nothing() -> None:
+def test_a_mask_that_contradicts_the_value_just_sent_proves_nothing() -> None:
     last_applied = remembered(fingerprint=None, mask=mask("zz***zz"), mask_agreed=False)
     assert plan(want={"key": KEY}, have={"key": mask("zz***zz")}, last_applied=last_applied).in_sync
 
@@ -141,7 +141,7 @@ def test_another_reference_is_a_replacement_even_without_values() -> None:
     assert "missing-value" in {d.code for d in planned.diagnostics}
 
 
-def test_a_value_that_is_not_at_hand_leaves_it_unverified() -> None:
+def test_without_its_value_a_secret_is_unverified() -> None:
     planned = plan(want={"key": KEY}, have={"key": mask("zz***zz")}, values={})
     assert planned.in_sync
     assert len(planned.unverified) == 1
@@ -152,11 +152,11 @@ def test_an_unverified_secret_is_sent_on_request_only() -> None:
     assert key_ops(planned) == [("key", "rotate")]
 
 
-def test_a_key_that_the_api_does_not_have_is_added() -> None:
+def test_a_key_missing_in_the_api_is_added() -> None:
     assert key_ops(plan(want={"key": KEY}, have={})) == [("key", "add")]
 
 
-def test_a_secret_in_configurations_goes_along_and_is_called_a_resend() -> None:
+def test_a_secret_in_configurations_is_sent_as_a_resend() -> None:
     planned = plan(
         want={
             **AZURE,
@@ -189,7 +189,7 @@ def test_a_write_that_would_lose_a_stored_secret_is_blocked() -> None:
     assert "azure_entra_client_secret: ${env:SECRET_ALPHA_AZURE_ENTRA_CLIENT_SECRET}" in found.hint
 
 
-def test_a_new_host_takes_the_declared_key_along() -> None:
+def test_a_new_host_resends_the_declared_key() -> None:
     planned = plan(
         want={"key": KEY, "configurations": {"custom_host": "https://new.example"}},
         have={"key": mask(), "configurations": {"custom_host": "https://old.example"}},
@@ -207,7 +207,7 @@ def test_a_new_host_for_a_stored_credential_that_is_not_replaced_is_blocked() ->
     assert planned.actions[0].blocked_by == ("credential-retarget",)
 
 
-def test_a_new_host_of_a_model_for_a_stored_credential_is_blocked_too() -> None:
+def test_a_new_host_of_a_model_for_a_stored_credential_is_blocked() -> None:
     model = {"slug": "m", "enabled": True, "is_custom": True}
     planned = plan(
         want={"models": [model | {"configurations": {"custom_host": "https://new.example"}}]},
@@ -250,7 +250,7 @@ def test_a_create_names_the_value_it_lacks() -> None:
     assert changes_of(planned)["key"] == ("add", None, None)
 
 
-def test_an_unknown_field_that_sounds_like_a_secret_is_not_shown() -> None:
+def test_an_unknown_field_with_a_secret_name_is_not_shown() -> None:
     value = Redacted("dapi-literal")
     planned = plan(
         want={"configurations": {"databricks_token": value}},
@@ -282,7 +282,7 @@ def test_sending_unverified_secrets_needs_their_values() -> None:
     assert [d.code for d in planned.diagnostics] == ["missing-value"]
 
 
-def test_a_key_that_the_api_never_shows_is_judged_by_the_fingerprint_of_our_write() -> None:
+def test_a_key_that_the_api_never_shows_is_compared_by_its_fingerprint() -> None:
     known = remembered(mask=None)
     unseen = plan(want={"key": KEY}, have={}, last_applied=known)
     assert (unseen.in_sync, unseen.unverified) == (True, ())
@@ -302,12 +302,12 @@ def test_a_key_that_was_shown_masked_and_is_gone_is_added_again() -> None:
     assert key_ops(planned) == [("key", "add")]
 
 
-def test_a_secret_that_comes_back_in_plain_text_is_compared_with_the_value() -> None:
+def test_a_secret_returned_in_clear_text_is_compared_with_the_value() -> None:
     assert plan(want={"key": KEY}, have={"key": "sk-value-abc"}).in_sync
     assert key_ops(plan(want={"key": KEY}, have={"key": "sk-other"})) == [("key", "rotate")]
 
 
-def test_one_mask_that_stayed_shows_that_the_format_did_not_change() -> None:
+def test_one_unchanged_mask_shows_that_the_format_did_not_change() -> None:
     secret = ("configurations", "azure_entra_client_secret")
     fingerprint = VALUE.fingerprint(PEPPER)
     secrets = {
@@ -335,9 +335,7 @@ def test_one_mask_that_stayed_shows_that_the_format_did_not_change() -> None:
         pytest.param("sk-plain-text", LastAppliedState(), id="plain text"),
     ],
 )
-def test_a_made_up_value_is_evidence_of_nothing(
-    stored: Any, last_applied: LastAppliedState
-) -> None:
+def test_a_placeholder_proves_nothing(stored: Any, last_applied: LastAppliedState) -> None:
     have, want = {"key": stored}, {"key": KEY}
     assert key_ops(plan(want=want, have=have, last_applied=last_applied)) == [("key", "rotate")]
     planned = plan(
@@ -347,7 +345,7 @@ def test_a_made_up_value_is_evidence_of_nothing(
     assert [(u.slug, u.path) for u in planned.unverified] == [("alpha", "key")]
 
 
-def test_a_made_up_value_that_was_sent_is_in_sync_until_somebody_writes_another() -> None:
+def test_a_sent_placeholder_is_in_sync_until_another_client_writes() -> None:
     values = {KEY: Placeholder("made-up-value")}
     last_applied = remembered(value=values[KEY], mask=mask("ma*****lue"))
     same = plan(

@@ -1,4 +1,4 @@
-"""A budget is reset at one kind of interval: declaring one withdraws the other."""
+"""A budget has one kind of reset interval: declaring one removes the other."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The work of a plan grows with the models and workspaces of one integration, not faster.
+"""The work of a plan is linear in the models and workspaces of an integration.
 
 Work is counted in function calls, which do not depend on the machine.
 """
@@ -96,14 +96,14 @@ CASES: dict[str, Callable[[int], Callable[[], Plan]]] = {
 
 
 def calls_of(make: Callable[[], Plan]) -> int:
-    """Count the function calls of planning and of the digest."""
+    """Return the number of function calls of planning and of the digest."""
     count = 0
 
     def note(_frame: object, event: str, _argument: object) -> None:
         nonlocal count
         count += event in {"call", "c_call"}
 
-    make()  # once before, for what is imported or cached at first
+    make()  # once before, to import modules and fill caches
     before = sys.getprofile()
     sys.setprofile(note)
     try:
@@ -114,6 +114,6 @@ def calls_of(make: Callable[[], Plan]) -> int:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_work_grows_no_faster_than_the_integration(name: str) -> None:
+def test_the_work_grows_linearly_with_the_integration(name: str) -> None:
     few, many = (calls_of(CASES[name](count)) for count in (FEW, MANY))
     assert many < few * TIMES * 1.2

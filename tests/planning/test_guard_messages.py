@@ -1,4 +1,4 @@
-"""Messages of each guard, and the exact limit at which it fires."""
+"""Messages of each guard, and the exact limit at which it blocks."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def replaces(count: int) -> list[Action]:
     return actions(count, ActionKind.REPLACE)
 
 
-def test_an_empty_folder_deletes_nothing_unless_that_is_said() -> None:
+def test_an_empty_folder_deletes_nothing_unless_allowed() -> None:
     assert words(found(deletes(2), declared=0)) == [
         (
             "empty-desired-state",
@@ -87,13 +87,11 @@ def test_too_many_deletes_name_the_limit_and_the_flag(
         (2, {"owned": 10, "limits": {"delete_ratio": 0.2}}),
     ],
 )
-def test_as_many_deletes_as_are_allowed_are_none_too_many(
-    count: int, settings: dict[str, Any]
-) -> None:
+def test_deletes_up_to_the_limit_are_allowed(count: int, settings: dict[str, Any]) -> None:
     assert found(deletes(count), **settings) == []
 
 
-def test_replaces_are_named_where_none_are_allowed_and_counted_where_some_are() -> None:
+def test_replaces_are_named_if_none_are_allowed_and_counted_otherwise() -> None:
     assert words(found(replaces(6), limits={"replaces": 0})) == [
         (
             "replace-not-allowed",
@@ -156,7 +154,7 @@ def test_too_many_changes_name_the_limit_and_the_flag(
     assert found(actions(2, UPDATE, *changes), **allowed) == []
 
 
-def test_what_changes_nobodys_credential_is_not_counted() -> None:
+def test_an_action_without_a_credential_change_is_not_counted() -> None:
     assert found(actions(9, UPDATE, RESENT)) == []
     assert found(actions(9, ActionKind.CREATE, ROTATED, REVOKED)) == []
 
@@ -170,7 +168,7 @@ def test_a_shard_names_its_share_of_the_limit() -> None:
     )
 
 
-def test_an_action_is_held_back_by_every_guard_that_names_it() -> None:
+def test_an_action_is_blocked_by_every_guard_that_names_it() -> None:
     planned = deletes(3)
     findings = found(planned, declared=0)
     blocked = block([*planned, *actions(4, UPDATE)[3:]], findings)
@@ -184,7 +182,7 @@ def test_an_action_is_held_back_by_every_guard_that_names_it() -> None:
     ("count", "shown"),
     [(5, "s-0, s-1, s-2, s-3, s-4"), (7, "s-0, s-1, s-2, s-3, s-4 and 2 more")],
 )
-def test_replaces_that_are_not_named_are_counted(count: int, shown: str) -> None:
+def test_replaces_beyond_the_named_ones_are_counted(count: int, shown: str) -> None:
     ((_, summary, _),) = words(found(replaces(count), limits={"replaces": 0}))
     assert summary.endswith(f"(deleted and re-created): {shown}")
 
@@ -198,7 +196,7 @@ def test_replaces_that_are_not_named_are_counted(count: int, shown: str) -> None
         (["a: x", "b: y", "c: z", "d"], "; ", "a: x; b: y; and 2 more"),
     ],
 )
-def test_a_line_names_the_first_and_counts_the_others(
+def test_a_message_names_the_first_and_counts_the_others(
     names: list[str], separator: str, line: str
 ) -> None:
     assert named(names, limit=2, separator=separator) == line

@@ -1,4 +1,4 @@
-"""Changes that need an explicit permission, and what a plan deletes."""
+"""Changes that need explicit permission, and deletes of a plan."""
 
 from dataclasses import replace
 from typing import Any
@@ -48,7 +48,7 @@ def test_prune_managed_deletes_only_what_git_used_to_declare() -> None:
     assert planned.unmanaged == ("never",)
 
 
-def test_prune_none_only_names_what_was_forgotten() -> None:
+def test_prune_none_only_lists_forgotten_integrations() -> None:
     last_applied = LastAppliedState({"once": LastApplied({})})
     planned = plan(
         want=[declared("kept")],
@@ -60,7 +60,7 @@ def test_prune_none_only_names_what_was_forgotten() -> None:
     assert planned.forgotten == ("once",)
 
 
-def test_a_tombstone_deletes_whatever_prune_says() -> None:
+def test_a_tombstone_deletes_with_every_prune_mode() -> None:
     planned = plan(
         want=[declared("kept")],
         have=[observed("kept"), observed("old")],
@@ -76,7 +76,7 @@ def test_an_empty_desired_state_deletes_nothing_unless_allowed() -> None:
     assert allowed.blocked == ()
 
 
-def test_an_empty_desired_state_without_anything_to_delete_is_fine() -> None:
+def test_an_empty_desired_state_without_anything_to_delete_is_allowed() -> None:
     assert plan(want=[], have=[]).in_sync
 
 
@@ -104,7 +104,7 @@ def test_deletes_are_limited_by_number(
 @pytest.mark.parametrize(
     ("deletes", "owned", "blocked"), [(3, 9, False), (3, 10, False), (4, 10, True)]
 )
-def test_deletes_are_limited_by_share_from_ten_upward(
+def test_deletes_are_limited_by_ratio_from_ten_upward(
     deletes: int, owned: int, blocked: bool
 ) -> None:
     have = many(owned)
@@ -133,7 +133,7 @@ def test_more_replaces_than_a_positive_limit_are_too_many() -> None:
     assert plan(**change, limits={"replaces": 3}).blocked == ()
 
 
-def test_an_id_in_another_form_is_a_warning_and_no_replace() -> None:
+def test_an_id_in_another_form_is_a_warning_and_not_a_replace() -> None:
     planned = plan(
         want=[declared()], have=[observed(ai_provider_id="de7d7d50-31cd-11ee-b93b-0e06f1aa7f7c")]
     )
@@ -157,7 +157,7 @@ def test_credential_changes_and_access_removals_have_limits() -> None:
     assert plan(want=want, have=have, limits=limits, options=flags).blocked == ()
 
 
-def test_creating_integrations_changes_nobodys_credential() -> None:
+def test_creates_do_not_count_as_credential_changes() -> None:
     host = {"custom_host": "https://x.example"}
     want = [declared(f"i-{n}", key=KEY, configurations=host) for n in range(12)]
     assert plan(want=want, have=[], limits={"credential_changes": 0}).blocked == ()
@@ -180,7 +180,7 @@ def test_protection_blocks_a_replace_with_any_flag() -> None:
     assert codes(planned) == {"protected"}
 
 
-def test_what_lies_outside_the_scope_is_blocked_and_never_deleted() -> None:
+def test_integrations_outside_the_scope_are_blocked_and_never_deleted() -> None:
     planned = plan(
         want=[declared("team-a-x", key=KEY), declared("team-b-x", key=KEY)],
         have=[observed("team-b-y")],
@@ -198,7 +198,7 @@ def test_an_archived_integration_is_blocked() -> None:
     assert codes(plan(want=[declared()], have=[observed(status="archived")])) == {"archived"}
 
 
-def test_an_archived_integration_is_shown_without_changes_and_with_what_it_was() -> None:
+def test_an_archived_integration_is_shown_without_changes_and_with_its_state() -> None:
     past = LastApplied({"name": "Alpha"})
     have = observed(status="archived", last_updated_at=NOON)
     planned = plan(want=[declared()], have=[have], last_applied=LastAppliedState({"alpha": past}))
@@ -217,7 +217,7 @@ def test_a_create_without_required_configurations_is_blocked() -> None:
     assert codes(planned) == {"missing-configurations"}
 
 
-def test_only_and_exclude_narrow_everything() -> None:
+def test_only_and_exclude_apply_to_everything() -> None:
     options = {"selection": Selection(only=("a*",), exclude=("ab",))}
     planned = plan(
         want=[declared("aa"), declared("ab"), declared("b")],

@@ -1,4 +1,4 @@
-"""Ids that come back in another form, one rule at a time; and what a write merges."""
+"""Ids that are returned in another form, rule by rule, and the merging of writes."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ FIVE = {"rate_limits": {"value": 5}}
 
 
 def aligned(want: Any, have: Any, past: Any, *, name: str = "workspaces") -> tuple[Any, list[str]]:
-    """Align one list; give it as it is compared, and what was recognised."""
+    """Align one list, and return it as it is compared, with the recognised ids."""
     tree, paths = align({name: want}, {name: have}, {name: past})
     assert all(path[0] == name for path in paths)
     return tree[name], [path[1] for path in paths]
@@ -28,7 +28,7 @@ def aligned(want: Any, have: Any, past: Any, *, name: str = "workspaces") -> tup
     ("want", "have", "past", "seen", "known"),
     [
         ({"a": ON}, {ONE: ON}, {"a": ON}, {"a": ON}, ["a"]),
-        # Who loses access is recognised as well, and not reported as kept.
+        # A workspace that loses access is recognised, and not reported as kept.
         (
             {"a": ON},
             {ONE: ON, TWO: ON | FIVE},
@@ -36,9 +36,9 @@ def aligned(want: Any, have: Any, past: Any, *, name: str = "workspaces") -> tup
             {"b": ON, "a": ON | FIVE},
             ["a"],
         ),
-        # A UUID that Git declared is itself and nobody else.
+        # A UUID that Git declared matches only itself.
         ({ONE: ON}, {TWO: ON}, {ONE: ON}, {TWO: ON}, []),
-        # Nothing declared is shown by nothing there, and by nothing else.
+        # An empty declaration matches only an empty entry.
         (
             {"a": ON},
             {ONE: ON | {"usage_limits": []}},
@@ -47,25 +47,25 @@ def aligned(want: Any, have: Any, past: Any, *, name: str = "workspaces") -> tup
             ["a"],
         ),
         ({"a": ON}, {ONE: ON | FIVE}, {"a": ON | {"rate_limits": None}}, {ONE: ON | FIVE}, []),
-        # One without access shows nobody.
+        # An entry without access matches nothing.
         ({"a": ON}, {ONE: {"enabled": False}}, {"a": ON}, {ONE: {"enabled": False}}, []),
-        # Who is there under the declared id needs no other.
+        # A workspace that is listed under the declared id needs no match.
         ({"a": ON}, {"a": ON, ONE: ON}, {"a": ON}, {"a": ON, ONE: ON}, []),
     ],
 )
-def test_a_workspace_under_a_uuid_is_who_was_declared_like_it(
+def test_a_workspace_with_a_uuid_matches_the_declaration_with_the_same_content(
     want: Any, have: Any, past: Any, seen: Any, known: list[str]
 ) -> None:
     assert aligned(want, have, past) == (seen, known)
 
 
-def test_who_fits_least_chooses_first_and_takes_what_shows_least_beyond_it() -> None:
+def test_the_declaration_with_the_fewest_matches_takes_the_closest_entry_first() -> None:
     past = {"a": ON, "b": ON | FIVE}
     have = {ONE: ON | FIVE, TWO: ON}
     assert aligned(past, have, past) == ({"b": ON | FIVE, "a": ON}, ["a", "b"])
 
 
-def test_who_should_lose_access_and_fits_nobody_is_taken_to_have_it() -> None:
+def test_an_entry_to_revoke_without_a_match_counts_as_enabled() -> None:
     seen, known = aligned({}, {ONE: ON}, {"a": ON | FIVE})
     assert (seen, known) == ({ONE: ON, "a": ON}, [])
 
@@ -74,7 +74,7 @@ def test_who_should_lose_access_and_fits_nobody_is_taken_to_have_it() -> None:
     ("want", "have", "past", "seen"),
     [("r", ONE, "r", "r"), ("r", ONE, "q", ONE), ("r", "q", "r", "q"), (ONE, TWO, ONE, TWO)],
 )
-def test_a_reference_under_a_uuid_is_the_one_that_was_applied(
+def test_a_reference_with_a_uuid_is_the_applied_one(
     want: str, have: str, past: str, seen: str
 ) -> None:
     sides = [{"key": {"secret_reference_id": id_, "x": 1}} for id_ in (want, have, past)]
@@ -100,7 +100,7 @@ def test_a_reference_under_a_uuid_is_the_one_that_was_applied(
         ({"a": {"b": ""}}, {"a": {"b": ["x"], "c": 1}}, {"a": {"b": [], "c": 1}}),
     ],
 )
-def test_what_is_declared_empty_becomes_the_empty_value_of_its_kind(
+def test_a_field_declared_empty_becomes_the_empty_value_of_its_type(
     want: Any, have: Any, result: Any
 ) -> None:
     assert merged(want, have, UNKNOWN) == result
@@ -116,7 +116,7 @@ def test_configurations_that_are_emptied_keep_what_the_server_adds() -> None:
     }
 
 
-def test_an_entry_of_a_keyed_list_is_left_out_where_it_is_declared_empty() -> None:
+def test_an_empty_entry_of_a_keyed_list_is_left_out() -> None:
     have = {"m": {"enabled": True, "note": "x"}, "n": {"enabled": True}}
     want = {"m": None, "n": {"enabled": False, "note": ""}}
     assert merged(want, have, SCHEMA.child("models")) == {"n": {"enabled": False, "note": ""}}
@@ -127,7 +127,7 @@ def test_an_entry_of_a_keyed_list_is_left_out_where_it_is_declared_empty() -> No
     }
 
 
-def test_on_the_wire_lists_are_lists_and_masks_are_left_out() -> None:
+def test_request_bodies_contain_lists_and_no_masks() -> None:
     entry = {"enabled": True, "usage_limits": {"type": "cost"}, "rate_limits": {}}
     assert to_wire({"b": entry, "a": {"y": 1}}, SCHEMA.child("workspaces")) == [
         {"id": "a", "y": 1},

@@ -1,4 +1,4 @@
-"""`lifecycle.ignore`: a plan neither compares an ignored value nor changes it, wherever it lies."""
+"""`lifecycle.ignore`: a plan neither compares nor changes an ignored value at any path."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -131,7 +131,7 @@ def test_nothing_changes_if_only_an_ignored_value_differs(
         ),
     ],
 )
-def test_what_is_removed_around_an_ignored_value_is_still_removed(
+def test_removals_around_an_ignored_value_are_applied(
     past: Fields, want: Fields, have: Fields, ignored: str, changed: str
 ) -> None:
     assert list(changes_of(plan(want, have, past, ignored))) == [changed]
@@ -177,7 +177,7 @@ PAST: Fields = {**WANT, **models("m", "n", "q"), **access("a", "b", "d")}
 
 
 def paths_in(tree: Any, path: Path = ()) -> Iterator[Path]:
-    """Walk the paths of all values of a canonical tree."""
+    """Yield the paths of all values of a canonical tree."""
     for name, value in tree.items():
         yield (*path, name)
         if isinstance(value, dict):
@@ -197,7 +197,7 @@ def shown(path: str) -> str:
 
 @pytest.mark.parametrize("past", [PAST, WANT, None])
 @pytest.mark.parametrize("path", EVERY_PATH)
-def test_ignoring_a_path_takes_its_changes_out_of_a_plan_and_no_others(
+def test_ignoring_a_path_removes_only_its_changes_from_a_plan(
     path: str, past: Fields | None
 ) -> None:
     everything = changes_of(plan(WANT, HAVE, past))

@@ -1,4 +1,4 @@
-"""A secret mapping for a host moves a stored credential as a written host does."""
+"""A secret mapping for a host redirects a stored credential, like a literal host."""
 
 from typing import Any
 
@@ -49,13 +49,13 @@ def test_a_mapping_for_a_host_is_blocked_while_a_key_is_stored_that_no_file_decl
     assert blocks(planned(provider, [], mapping(field))) == {"credential-retarget"}
 
 
-def test_a_key_that_is_declared_is_sent_along_with_the_mapping() -> None:
+def test_a_declared_key_is_sent_with_the_mapping() -> None:
     plan = planned("openai", mapping("custom_host"), None, key=KEY)
     assert blocks(plan) == set()
     assert ("key", "resend") in {(c.path, c.op.value) for a in plan.actions for c in a.changes}
 
 
-def test_a_mapping_for_anything_else_moves_no_host() -> None:
+def test_a_mapping_for_another_field_is_not_a_host_change() -> None:
     assert blocks(planned("openai", mapping("openai_project"), None)) == set()
 
 

@@ -1,6 +1,6 @@
 """Every message of planning: `tests/golden/planning/messages.txt`.
 
-`python -m tests.planning.test_messages` writes that file; read the difference.
+`python -m tests.planning.test_messages` writes that file; review its diff.
 """
 
 from collections.abc import Iterable
@@ -53,11 +53,11 @@ def document() -> str:
     return "\n".join(map(shown, every_message()))
 
 
-def test_every_message_reads_as_reviewed() -> None:
+def test_every_message_equals_the_golden_file() -> None:
     assert document() == GOLDEN.read_text(encoding="utf-8")
 
 
-def test_only_a_workspace_that_gets_no_provider_is_remarked_in_order() -> None:
+def test_only_workspaces_without_a_provider_get_a_notice_in_order() -> None:
     one_has_its_own = [
         {"id": "ws-a", "create_default_provider": True},
         {"id": "ws-b", "create_default_provider": False},

@@ -1,4 +1,4 @@
-"""Pairing by content chooses as the plain rule does."""
+"""Pairing by content gives the same result as the simple rule."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from reconciler.planning.identifier_forms import fits, pair_by_content
 
 
 def plain_rule(declared: dict[str, Any], shown: dict[str, Any]) -> dict[str, str]:
-    """Let whom the fewest entries fit choose first, and take the entry with the fewest fields."""
+    """Pair the declaration with the fewest matches first, with the entry of the fewest fields."""
     waiting, free, paired = set(declared), dict(shown), {}
     while waiting:
         fitting = {i: [u for u in free if fits(free[u], declared[i])] for i in waiting}
@@ -41,7 +41,7 @@ entries = st.fixed_dictionaries(
     declared=st.dictionaries(st.sampled_from("abcdefgh"), entries, max_size=8),
     shown=st.dictionaries(st.sampled_from("ABCDEFGH"), entries, max_size=8),
 )
-def test_entries_are_paired_as_the_plain_rule_pairs_them(
+def test_entries_are_paired_like_the_simple_rule(
     declared: dict[str, Any], shown: dict[str, Any]
 ) -> None:
     assert pair_by_content(declared, shown) == plain_rule(declared, shown)

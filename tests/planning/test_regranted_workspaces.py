@@ -1,4 +1,4 @@
-"""A workspace that is granted again is compared with the limits that the API still keeps."""
+"""A workspace that is granted again is compared with the limits that the API has kept."""
 
 from typing import Any
 
@@ -44,13 +44,13 @@ def sent(planned: Plan) -> Any:
             entry(usage_limits=USAGE, rate_limits=RATE),
             {},
         ),
-        # Another limit: what is shown as before is what the API keeps.
+        # Another limit: the value before is the one that the API has kept.
         (
             entry(usage_limits=LOWER),
             entry(usage_limits=USAGE),
             {"workspaces[ws].usage_limits.credit_limit": ("replace", 500, 100)},
         ),
-        # A limit that is declared empty is removed, and that is shown.
+        # A limit that is declared empty is removed, which is shown.
         (
             entry(rate_limits=None),
             entry(rate_limits=RATE),
@@ -60,7 +60,7 @@ def sent(planned: Plan) -> Any:
                 "workspaces[ws].rate_limits.value": ("remove", 5, None),
             },
         ),
-        # Nothing kept: the limits are new.
+        # Without kept limits, the limits are new.
         (
             entry(rate_limits=RATE),
             entry(),
@@ -79,7 +79,7 @@ def test_a_new_grant_shows_only_what_changes(
     assert changes_of(planned) == {"workspaces[ws].enabled": GRANT} | changes
 
 
-def test_the_ledger_does_not_take_a_kept_limit_for_a_change_in_the_api() -> None:
+def test_a_kept_limit_does_not_count_as_a_change_in_the_api() -> None:
     want = entry(usage_limits=USAGE)
     last_applied = LastAppliedState({"alpha": LastApplied({"workspaces": []})}, complete=True)
     planned = regrant(want, entry(usage_limits=USAGE), last_applied=last_applied)
@@ -100,7 +100,7 @@ def test_a_limit_that_is_declared_empty_is_cleared_by_the_call() -> None:
     assert sent(planned) == [entry(usage_limits=None)]
 
 
-def test_what_stays_revoked_is_in_sync_whatever_limits_the_api_keeps() -> None:
+def test_a_revoked_workspace_is_in_sync_with_any_kept_limits() -> None:
     planned = regrant(entry(enabled=False), entry(usage_limits=USAGE))
     assert planned.in_sync
     assert planned.undeclared == ()

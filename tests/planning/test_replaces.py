@@ -1,4 +1,4 @@
-"""A replace creates from the file alone: only what the new record lacks blocks it."""
+"""A replace creates only from the file; it is blocked only by values that the new record lacks."""
 
 from typing import Any
 
@@ -31,19 +31,19 @@ HIDDEN = {"custom_headers": {"Authorization": mask()}}
 @pytest.mark.parametrize(
     ("want", "have"),
     [
-        # A secret of the old provider, of which only a mask is known.
+        # A secret of the old provider, known only as a mask.
         (
             {"key": KEY, "configurations": {"custom_headers": {"X-T": Redacted("v")}}},
             {"configurations": {"aws_secret_access_key": mask(), "aws_region": "eu"}},
         ),
-        # A header that only the API has.
+        # A header that exists only in the API.
         ({"key": KEY, "configurations": {"openai_project": "p"}}, {"configurations": HIDDEN}),
         # A model whose headers are known only as masks.
         (
             {"key": KEY, "models": [MODEL | {"enabled": False}]},
             {"models": [MODEL | {"configurations": HIDDEN}]},
         ),
-        # Another host while the old record keeps a key and a secret that nobody declares.
+        # Another host, while the old record has a key and a secret that no file declares.
         (
             {"key": KEY, "configurations": {"huggingface_base_url": "https://h.example"}},
             {"key": mask(), "configurations": {"azure_entra_client_secret": mask()}},
@@ -61,7 +61,7 @@ HIDDEN = {"custom_headers": {"Authorization": mask()}}
         ),
     ],
 )
-def test_what_the_old_record_stores_holds_no_replace(
+def test_values_of_the_old_record_do_not_block_a_replace(
     want: dict[str, Any], have: dict[str, Any]
 ) -> None:
     planned = plan({"ai_provider_id": "anthropic"} | want, have)
@@ -92,7 +92,7 @@ def test_a_change_of_the_workspace_is_a_replace_as_well() -> None:
         {"secret_mappings": []},
     ],
 )
-def test_a_replace_that_would_create_without_any_credential_is_held(want: dict[str, Any]) -> None:
+def test_a_replace_without_a_credential_is_blocked(want: dict[str, Any]) -> None:
     planned = plan({"ai_provider_id": "huggingface"} | want, {"key": mask()})
     assert planned.actions[0].blocked_by == ("missing-credential",)
     assert [d.code for d in planned.diagnostics] == ["missing-credential"]
@@ -108,7 +108,7 @@ def test_a_replace_that_would_create_without_any_credential_is_held(want: dict[s
         {"ai_provider_id": "azure-ai", "configurations": {"is_key_required": False}},
     ],
 )
-def test_a_new_record_that_needs_no_key_is_not_asked_for_one(want: dict[str, Any]) -> None:
+def test_a_new_record_that_needs_no_key_is_accepted_without_one(want: dict[str, Any]) -> None:
     assert plan(want, {"key": mask()}).actions[0].blocked_by == ()
 
 
@@ -134,7 +134,7 @@ def test_a_replace_names_every_value_that_its_create_lacks() -> None:
     assert "key would be sent" in lacking[1]
 
 
-def test_nothing_is_said_to_stay_when_the_record_is_replaced() -> None:
+def test_no_value_is_reported_as_kept_in_a_replace() -> None:
     granted = [{"id": "ws-a", "enabled": True}]
     planned = plan(
         {"ai_provider_id": "anthropic", "key": ""},
@@ -159,7 +159,7 @@ def create(**fields: Any) -> Plan:
         {"secret_mappings": [{"target_field": "configurations.openai_project"}]},
     ],
 )
-def test_a_create_that_the_api_would_refuse_for_want_of_a_credential_is_held(
+def test_a_create_without_a_required_credential_is_blocked(
     fields: dict[str, Any],
 ) -> None:
     planned = create(**fields)
@@ -180,12 +180,12 @@ def test_a_create_that_the_api_would_refuse_for_want_of_a_credential_is_held(
         {"ai_provider_id": "ollama"},
     ],
 )
-def test_a_create_with_a_credential_or_without_need_of_one_goes_ahead(
+def test_a_create_with_a_credential_or_without_need_of_one_is_planned(
     fields: dict[str, Any],
 ) -> None:
     assert create(**fields).blocked == ()
 
 
-def test_an_update_leaves_a_stored_credential_alone() -> None:
+def test_an_update_does_not_change_a_stored_credential() -> None:
     planned = plan({"description": "new"}, {"key": mask()})
     assert planned.blocked == ()

@@ -1,4 +1,4 @@
-"""Shards together equal the whole: the same actions, and no limit that splitting lifts."""
+"""Shards together equal a complete run: the same actions and the same limits."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ MAKERS = {
 
 @dataclass(frozen=True)
 class Case:
-    """What becomes of each slug, and how much of it is allowed."""
+    """The action of each slug, and the limits."""
 
     fates: dict[str, str]
     limits: dict[str, Any]
@@ -84,7 +84,7 @@ def bare(actions: list[Action]) -> list[Action]:
 
 @pytest.mark.slow
 @given(CASES)
-def test_the_shards_actions_are_the_actions_of_the_whole(case: Case) -> None:
+def test_the_actions_of_all_shards_are_those_of_a_complete_run(case: Case) -> None:
     whole, parts = case.plan(), case.parts
     together = [action for part in parts for action in part.actions]
     assert bare(together) == bare(list(whole.actions))
@@ -95,7 +95,7 @@ def test_the_shards_actions_are_the_actions_of_the_whole(case: Case) -> None:
 @pytest.mark.slow
 @given(CASES)
 @example(Case(dict.fromkeys("abcdefgh", "deleted"), {"deletes": 3}, 4))
-def test_what_guards_say_of_deletes_is_the_same_in_every_shard(case: Case) -> None:
+def test_guards_for_deletes_agree_in_every_shard(case: Case) -> None:
     def blocks(plan: Plan) -> dict[str, set[str]]:
         return {a.slug: set(a.blocked_by) & DELETE_GUARDS for a in plan.actions}
 
@@ -107,7 +107,7 @@ def test_what_guards_say_of_deletes_is_the_same_in_every_shard(case: Case) -> No
 @given(CASES)
 @example(Case(dict.fromkeys("abcdefgh", "removed"), {"access_removals": 4}, 4))
 @example(Case(dict.fromkeys("abcdefgh", "replaced"), {"replaces": 2}, 3))
-def test_shards_that_may_run_never_do_more_than_the_limits_of_the_whole(case: Case) -> None:
+def test_shards_never_exceed_the_limits_of_a_complete_run(case: Case) -> None:
     counted: Counter[str] = Counter()
     for part in case.parts:
         if not part.blocked:
@@ -126,14 +126,14 @@ def test_the_shares_of_a_limit_sum_up_to_it(limit: int, count: int) -> None:
 
 
 @given(st.integers(1, 50), st.integers(1, 9))
-def test_the_limit_that_a_hint_proposes_is_the_least_that_helps(needed: int, count: int) -> None:
+def test_the_limit_in_a_hint_is_the_smallest_sufficient_one(needed: int, count: int) -> None:
     for index in range(1, count + 1):
         shard = Selection(shard=(index, count))
         assert shard.share(shard.limit_for(needed)) == needed
         assert shard.share(shard.limit_for(needed) - 1) < needed
 
 
-def test_a_shard_that_is_held_back_says_what_its_share_is_and_what_would_lift_it() -> None:
+def test_a_blocked_shard_names_its_share_and_the_sufficient_limit() -> None:
     slugs = [s for s in map(str, range(100)) if Selection(shard=(2, 3)).includes(s)][:2]
     case = Case(dict.fromkeys(slugs, "removed"), {"access_removals": 4}, 3)
     problem = next(d for d in case.plan((2, 3)).diagnostics if d.code == "too-many-access-removals")
@@ -141,7 +141,7 @@ def test_a_shard_that_is_held_back_says_what_its_share_is_and_what_would_lift_it
     assert "--max-access-removals 5" in problem.hint
 
 
-def test_the_patterns_that_match_nothing_are_named_in_their_order() -> None:
+def test_patterns_without_a_match_are_named_in_order() -> None:
     chosen = Selection(only=("b*", "a", "c?", "A"), shard=(1, 2))
     assert chosen.unmatched(["a", "ax", "cc"]) == ("b*", "A")
     assert chosen.unmatched([]) == chosen.only

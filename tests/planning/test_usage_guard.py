@@ -1,4 +1,4 @@
-"""Guard for what is used: which changes count as removals, and which actions show their users."""
+"""Guard for used integrations: changes that count as removals, and actions that show users."""
 
 from dataclasses import replace
 from typing import Any
@@ -117,12 +117,12 @@ def test_a_deployment_that_callers_can_no_longer_name_counts(
 
 
 @pytest.mark.parametrize("workspace", [None, "ws-b", "00000000-0000-4000-8000-000000000001"])
-def test_a_workspace_that_may_be_the_same_is_in_use(workspace: str | None) -> None:
+def test_a_possibly_equal_workspace_is_in_use(workspace: str | None) -> None:
     usage = Usage((UsingProvider("openai", workspace),))
     assert guarded(update(**REVOKED_B), usage).blocked
 
 
-def test_another_workspace_of_the_same_form_is_not() -> None:
+def test_another_workspace_of_the_same_form_is_not_in_use() -> None:
     usage = Usage((UsingProvider("openai", "ws-c"),), (UsingConfig("pc-a", "ws-c"),))
     assert not guarded(update(**REVOKED_B), usage).blocked
 
@@ -135,7 +135,7 @@ SHARED_OFF = {"global_workspace_access": {"enabled": False}}
     [("ws-a", 0), ("ws-b", 0), ("ws-new", 0), ("ws-revoked", 1), ("ws-elsewhere", 1), (None, 1)],
 )
 @pytest.mark.parametrize("want", [SHARED_OFF, {"global_workspace_access": None}])
-def test_shared_access_is_in_use_where_a_workspace_has_no_access_of_its_own(
+def test_shared_access_is_in_use_if_a_workspace_has_no_separate_access(
     want: dict[str, Any], used_in: str | None, *, removals: int
 ) -> None:
     entries = [{"id": "ws-new", "enabled": True}, {"id": "ws-revoked", "enabled": False}]
@@ -166,12 +166,12 @@ def test_an_action_whose_usage_was_not_returned_is_in_use() -> None:
     assert plan.blocked
 
 
-def test_the_digest_counts_neither_users_nor_the_verdict() -> None:
+def test_the_digest_depends_neither_on_users_nor_on_the_verdict() -> None:
     plan = update(**REVOKED_A)
     assert guarded(plan).digest == guarded(plan, Usage()).digest == plan.digest
 
 
-def test_a_refused_read_adds_a_notice_and_nothing_else() -> None:
+def test_a_refused_read_only_adds_a_notice() -> None:
     plan = update(**REVOKED_A)
     found = with_usage(plan, UsageReading(refusal="no"), limits=Limits(), options=PlanOptions())
     assert replace(found, diagnostics=plan.diagnostics) == plan
@@ -196,7 +196,7 @@ def test_each_shard_has_its_share_of_the_limit() -> None:
     assert verdicts == {True, False}
 
 
-def test_a_shadow_that_a_rotation_has_left_over_is_used_by_nobody() -> None:
+def test_a_leftover_shadow_of_a_rotation_has_no_users() -> None:
     mark = "Shadow of alpha while its credential is rotated, by run run-1"
     plan = make_plan(
         desired=desired(

@@ -1,4 +1,4 @@
-"""Long values are shortened: what differs stays, what is left out is counted."""
+"""Long values are shortened: the difference is kept, and omitted characters are counted."""
 
 import re
 
@@ -13,7 +13,7 @@ NOTE = re.compile(r"…\[(\d+) characters left out\]…")
 
 
 def accounted(shown: str) -> int:
-    """Count the characters that are shown and those that are said to be left out."""
+    """Return the number of characters that are shown or counted as omitted."""
     return len(NOTE.sub("", shown)) + sum(int(n) for n in NOTE.findall(shown))
 
 
@@ -33,7 +33,7 @@ def test_every_character_is_shown_or_counted(text: str, limit: int) -> None:
     st.text(alphabet="ef", max_size=150),
     st.text(alphabet="ab", max_size=600),
 )
-def test_what_differs_is_shown_on_both_sides(head: str, one: str, other: str, tail: str) -> None:
+def test_the_difference_is_shown_on_both_sides(head: str, one: str, other: str, tail: str) -> None:
     texts = f"{head}{one}{tail}", f"{head}{other}{tail}"
     shown = abridged_pair(*texts)
     for text, short in zip(texts, shown, strict=True):
@@ -44,7 +44,7 @@ def test_what_differs_is_shown_on_both_sides(head: str, one: str, other: str, ta
     assert (shown[0] == shown[1]) is (texts[0] == texts[1])
 
 
-def test_of_a_long_difference_both_ends_are_shown() -> None:
+def test_both_ends_of_a_long_difference_are_shown() -> None:
     before, after = "a" * 100 + "b" * 1000 + "a" * 100, "a" * 100 + "c" * 1000 + "a" * 100
     shown = abridged_pair(before, after)[1]
     assert NOTE.findall(shown) == ["600"]
@@ -65,7 +65,7 @@ def test_of_a_long_difference_both_ends_are_shown() -> None:
         "no_such_field",
     ],
 )
-def test_what_may_bear_a_host_is_never_shortened(path: str) -> None:
+def test_a_value_that_can_contain_a_host_is_never_shortened(path: str) -> None:
     assert is_shown_whole(path)
 
 
@@ -73,6 +73,6 @@ def test_what_may_bear_a_host_is_never_shortened(path: str) -> None:
     "path",
     ["name", "description", "tags.host", "workspaces[ws].usage_limits.credit_limit", "models[m]"],
 )
-def test_what_bears_no_host_may_be_shortened_unless_it_is_a_url(path: str) -> None:
+def test_a_value_without_a_host_is_shortened_unless_it_is_a_url(path: str) -> None:
     assert not is_shown_whole(path, "text with https://a.example in it", 3, None, {"a": ["b"]})
     assert is_shown_whole(path, None, "https://a.example/")

@@ -27,7 +27,7 @@ def bodies(planned: Plan) -> list[Any]:
     return [call.body for call in planned.actions[0].calls]
 
 
-def test_a_create_switches_models_off_although_it_names_none() -> None:
+def test_a_create_without_models_disables_allow_all_models() -> None:
     planned = plan(want={"allow_all_models": False})
     assert calls(planned) == [
         ("create-integration", None),
@@ -36,7 +36,7 @@ def test_a_create_switches_models_off_although_it_names_none() -> None:
     assert bodies(planned)[1] == {"models": [], "allow_all_models": False}
 
 
-def test_a_create_opens_shared_access_and_grants_only_what_is_enabled() -> None:
+def test_a_create_enables_shared_access_and_grants_only_enabled_entries() -> None:
     workspaces = [{"id": "ws-a", "enabled": True}, {"id": "ws-b", "enabled": False}]
     access = {"enabled": True}
     planned = plan(want={"global_workspace_access": access, "workspaces": workspaces})
@@ -69,7 +69,7 @@ def test_custom_models_that_were_withdrawn_are_deleted_in_one_call() -> None:
     assert call.query == {"slugs": "tuned-a,tuned-b"}
 
 
-def test_an_update_of_everything_is_one_call_for_each_resource_the_fields_first() -> None:
+def test_an_update_of_everything_is_one_call_for_each_resource_with_the_fields_first() -> None:
     want = {
         "description": "new",
         "models": [{"slug": "gpt-5", "enabled": False}],
@@ -84,7 +84,7 @@ def test_an_update_of_everything_is_one_call_for_each_resource_the_fields_first(
     assert bodies(planned)[0] == {"description": "new"}
 
 
-def test_switching_all_models_off_names_those_that_stay_although_they_do_not_change() -> None:
+def test_disabling_allow_all_models_sends_the_models_that_stay_enabled() -> None:
     stays = [{"slug": "gpt-5", "enabled": True}]
     planned = plan(
         want={"allow_all_models": False, "models": stays},
@@ -93,11 +93,11 @@ def test_switching_all_models_off_names_those_that_stay_although_they_do_not_cha
     assert bodies(planned) == [{"allow_all_models": False, "models": stays}]
 
 
-def test_the_plan_names_whose_api_it_was_made_from() -> None:
+def test_the_plan_names_its_organisation() -> None:
     assert plan(want={}).target.organisation_id == "org-1"
 
 
-def test_an_update_is_bound_to_what_was_seen() -> None:
+def test_an_update_has_the_observed_state_as_precondition() -> None:
     one = plan(want={"description": "new"}, have=observed(description="a", last_updated_at=NOON))
     two = plan(want={"description": "new"}, have=observed(description="b", last_updated_at=NOON))
     first, second = (p.actions[0].precondition for p in (one, two))
@@ -109,7 +109,7 @@ def test_an_update_is_bound_to_what_was_seen() -> None:
 @pytest.mark.parametrize(
     ("before", "risk"), [({}, "additive"), ({"openai_project": "a"}, "restrictive")]
 )
-def test_a_new_configuration_is_additive_and_another_one_is_not(
+def test_a_new_configuration_field_is_additive_and_a_changed_one_is_not(
     before: dict[str, str], risk: str
 ) -> None:
     want = {"configurations": {"openai_project": "b"}}
@@ -117,7 +117,7 @@ def test_a_new_configuration_is_additive_and_another_one_is_not(
     assert [c.risk.value for c in planned.actions[0].changes] == [risk]
 
 
-def test_a_plan_with_something_unverified_and_blocked_survives_its_json() -> None:
+def test_a_plan_with_unverified_secrets_and_blocks_is_unchanged_after_a_round_trip() -> None:
     have = observed(key=mask("hidden"))
     unverified = plan(want={"key": KEY, "description": "x"}, have=have)
     assert len(unverified.unverified) == 1
@@ -138,13 +138,13 @@ def granted(**limits: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("want", "have", "sent"),
     [
-        # What only the API has is sent along, for it may replace the entry.
+        # Undeclared values are sent as well, because the call may replace the entry.
         (
             granted(rate_limits=RATE),
             granted(usage_limits=USAGE),
             granted(rate_limits=RATE, usage_limits=USAGE),
         ),
-        # The API keeps the limits of a workspace that was revoked; a new grant keeps them, too.
+        # The API keeps the limits of a revoked workspace, and a new grant keeps them as well.
         (
             granted(rate_limits=RATE),
             granted(usage_limits=USAGE) | {"enabled": False},
@@ -157,7 +157,7 @@ def granted(**limits: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_a_workspace_is_sent_whole_while_it_has_access(
+def test_a_workspace_with_access_is_sent_completely(
     want: dict[str, Any], have: dict[str, Any], sent: dict[str, Any]
 ) -> None:
     planned = plan(want={"workspaces": [want]}, have=observed(workspaces=[have]))
@@ -175,7 +175,7 @@ def test_a_workspace_is_sent_whole_while_it_has_access(
         ({"enabled": False}, {"enabled": True, "usage_limits": USAGE}, {"enabled": False}),
     ],
 )
-def test_the_setting_for_new_workspaces_is_sent_whole_while_it_is_on(
+def test_the_setting_for_new_workspaces_is_sent_completely_while_enabled(
     want: dict[str, Any], have: dict[str, Any], sent: dict[str, Any]
 ) -> None:
     planned = plan(
@@ -185,7 +185,7 @@ def test_the_setting_for_new_workspaces_is_sent_whole_while_it_is_on(
     assert body["global_workspace_access"] == sent
 
 
-def test_only_what_changes_of_the_access_is_sent() -> None:
+def test_only_changed_access_is_sent() -> None:
     want = {
         "workspaces": [granted(), granted(rate_limits=RATE) | {"id": "ws-b"}],
         "global_workspace_access": {"enabled": True},
@@ -198,7 +198,7 @@ def test_only_what_changes_of_the_access_is_sent() -> None:
     }
 
 
-def test_a_delete_remembers_what_was_there_and_what_git_said() -> None:
+def test_a_delete_keeps_the_observed_and_the_declared_state() -> None:
     there, remembered = observed(last_updated_at=NOON), LastApplied({"name": "Alpha"})
     planned = make_plan(
         desired=desired(tombstones=("alpha",)),
@@ -216,19 +216,19 @@ def test_a_delete_remembers_what_was_there_and_what_git_said() -> None:
 
 
 @pytest.mark.parametrize("name", ["pricing_adjustments", "tags"])
-def test_what_null_clears_is_cleared_by_null(name: str) -> None:
+def test_fields_that_null_clears_are_cleared_by_null(name: str) -> None:
     there = {"pricing_adjustments": {"multiplier": {"default": 2}}, "tags": {"team": "a"}}
     planned = plan(want={name: None}, have=observed(**{name: there[name]}))
     assert bodies(planned) == [{name: None}]
 
 
-def test_a_model_is_sent_with_what_only_the_api_has_of_it() -> None:
+def test_a_model_is_sent_with_its_undeclared_fields() -> None:
     there = {"slug": "m", "enabled": False, "pricing_config": {"type": "static"}}
     planned = plan(want={"models": [{"slug": "m", "enabled": True}]}, have=observed(models=[there]))
     assert bodies(planned) == [{"models": [there | {"enabled": True}]}]
 
 
-def test_a_create_shared_with_everybody_names_its_provider() -> None:
+def test_a_create_with_global_access_names_its_provider() -> None:
     want = {
         "global_workspace_access": {"enabled": True},
         "create_default_provider": True,

@@ -1,4 +1,4 @@
-"""Plans that each example rule of `desired-state/policies` denies, warns about or lets pass."""
+"""Plans that each example rule of `desired-state/policies` denies, warns about or passes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +33,7 @@ ROTATED = change("key", op="rotate", risk="credential", sensitive=True, referenc
 
 @dataclass(frozen=True)
 class Case:
-    """Plan that a rule finds fault with, the slugs that it names, and one that passes."""
+    """Plan that a rule denies or warns about, the slugs in its findings, and a plan that passes."""
 
     rule: str
     bad: dict[str, Any]

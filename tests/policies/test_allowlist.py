@@ -47,7 +47,7 @@ def test_nothing_is_allowed_by_default(text: str | None) -> None:
     assert not allows(text, "conftest", "test")
 
 
-def test_quotes_without_an_end_are_an_error() -> None:
+def test_an_unclosed_quote_is_an_error() -> None:
     with pytest.raises(InvalidInput, match="a quote that is not closed"):
         allowed_policies("conftest 'test")
 

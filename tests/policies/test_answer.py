@@ -1,4 +1,4 @@
-"""Answers of policies: what denies, what warns, and what proves nothing."""
+"""Answers of policies: denials, warnings and invalid answers."""
 
 import json
 import string
@@ -38,7 +38,7 @@ def denial(message: str, slug: str | None = None) -> PolicyFinding:
         (" \n", 0, Verdict.PASSED),
         ([{"successes": 3}], 0, Verdict.PASSED),
         ([{"successes": [{"msg": ""}]}], 0, Verdict.PASSED),
-        # A program of one's own need not count what passed.
+        # A custom program need not count passed rules.
         ([{"failures": []}], 0, Verdict.PASSED),
         ([{"failures": None, "successes": 1}], 0, Verdict.PASSED),
         ([{"skipped": [], "exceptions": None, "successes": 1}], 0, Verdict.PASSED),
@@ -50,7 +50,7 @@ def denial(message: str, slug: str | None = None) -> PolicyFinding:
         ([{"successes": 0, "namespace": "a"}, {"successes": 1}], 0, Verdict.PASSED),
         ([{"warnings": [{"msg": "w"}]}], 0, Verdict.WARNED),
         ([{"failures": [{"msg": "f"}]}], 1, Verdict.DENIED),
-        # `--no-fail` changes the status, and not what was found.
+        # `--no-fail` changes only the status, not the findings.
         ([{"failures": [{"msg": "f"}]}], 0, Verdict.DENIED),
         ([{"warnings": [{"msg": "w"}]}], 1, Verdict.DENIED),
         ([{"successes": 1}], 2, Verdict.DENIED),
@@ -59,7 +59,7 @@ def denial(message: str, slug: str | None = None) -> PolicyFinding:
         ("[not JSON", 1, Verdict.DENIED),
     ],
 )
-def test_what_an_answer_means(answer: Any, status: int, expected: Verdict) -> None:
+def test_the_meaning_of_an_answer(answer: Any, status: int, expected: Verdict) -> None:
     assert verdict(answer, status) is expected
 
 
@@ -111,13 +111,13 @@ def test_what_an_answer_means(answer: Any, status: int, expected: Verdict) -> No
         ('[{"successes": 1, "warnings": [{"msg": "w", "msg": "v"}]}]', 0),
     ],
 )
-def test_answers_that_prove_nothing(answer: Any, status: int) -> None:
+def test_invalid_answers(answer: Any, status: int) -> None:
     with pytest.raises(PolicyProblem):
         findings(answer, status)
 
 
 @given(text=st.text(min_size=1), status=st.integers(-70, 300))
-def test_no_text_passes(text: str, status: int) -> None:
+def test_text_never_passes(text: str, status: int) -> None:
     """Only an empty answer or results with status 0 can pass, whatever is printed."""
     ended = Ended(status, text.encode("utf-8", "replace"), b"")
     try:
@@ -142,7 +142,7 @@ def test_no_text_passes(text: str, status: int) -> None:
         max_leaves=12,
     )
 )
-def test_no_failure_in_any_json_is_overlooked(document: Any) -> None:
+def test_a_failure_in_any_json_is_found(document: Any) -> None:
     """Whatever JSON a program prints, a result with a failure never passes."""
     try:
         found = findings(document)
@@ -162,10 +162,10 @@ def test_each_line_of_a_text_names_its_own_action() -> None:
     }
 
 
-def test_metadata_names_the_action_before_the_message_does() -> None:
+def test_metadata_takes_precedence_over_the_message() -> None:
     entry = {"msg": "openai is meant", "metadata": {"slug": "azure-eu"}}
     assert findings([{"failures": [entry]}], 1) == (denial("openai is meant", "azure-eu"),)
-    # A slug of no action is none.
+    # A slug without an action is ignored.
     entry = {"msg": "gone", "metadata": {"slug": "elsewhere"}}
     assert findings([{"failures": [entry]}], 1) == (denial("gone"),)
 

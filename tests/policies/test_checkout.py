@@ -1,4 +1,4 @@
-"""Rules that Git tracks and the checkout lacks: without them, a policy would deny less."""
+"""Rules that Git tracks but the checkout lacks, without which a policy would deny less."""
 
 from pathlib import Path
 

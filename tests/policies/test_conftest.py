@@ -1,4 +1,4 @@
-"""The example rules with the real conftest, from its answer to the plan."""
+"""Example rules with the real conftest: its answers, and the resulting plan."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.policies.examples import CASES, FOLDER, Case
 pytestmark = [pytest.mark.needs_conftest, pytest.mark.slow]
 
 COMMAND = ["conftest", "test", "--output", "json", "--policy", "policies/rules", "-"]
-# Beside the interpreter, too: `GOBIN=$PWD/.venv/bin go install …` puts it there.
+# Also next to the interpreter, where `GOBIN=$PWD/.venv/bin go install …` puts it.
 SEARCH_PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # noqa: TID251  where programs are
 
 

@@ -1,6 +1,6 @@
-"""The example rules: every one finds what it is for, and nothing else.
+"""Example rules: each one reports exactly its own findings.
 
-They are run by an engine that pip installs; `test_conftest` runs them with the real conftest.
+An engine that pip installs runs them; `test_conftest` runs them with the real conftest.
 """
 
 import json
@@ -34,14 +34,14 @@ def test_there_are_ten_rules_and_each_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.rule)
-def test_a_rule_finds_what_it_is_for(case: Case) -> None:
+def test_a_rule_finds_its_violations(case: Case) -> None:
     found = evaluated(case.rule, case.bad)
     assert slugs(found["warn" if case.warns else "deny"]) == list(case.slugs)
     assert found["deny" if case.warns else "warn"] == []
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.rule)
-def test_a_rule_finds_nothing_else(case: Case) -> None:
+def test_a_rule_has_no_other_findings(case: Case) -> None:
     assert evaluated(case.rule, case.good) == {"deny": [], "warn": []}
     assert evaluated(case.rule, plan()) == {"deny": [], "warn": []}
 
@@ -60,10 +60,10 @@ def costing(*totals: dict[str, str]) -> dict[str, Any]:
         (plan(), 0),
         (costing(total("0", "900")), 0),
         (costing(total("100", "150")), 0),
-        # Not a rounding error of floats: 0.1 + 0.05 is more than 0.15 there.
+        # Floats would give a rounding error here: 0.1 + 0.05 exceeds 0.15.
         (costing(total("0.1", "0.15")), 0),
         (costing(total("100", "150.01")), 1),
-        # Sums of different periods are not added up.
+        # Sums of different periods are not added.
         (costing(total("1000", "1000"), total("10", "20", period="weekly")), 1),
     ],
 )

@@ -1,4 +1,4 @@
-"""Generated desired states and organisations: every kind of field, few names, so that they meet."""
+"""Generated desired states and organisations with every kind of field and overlapping names."""
 
 from typing import Any
 

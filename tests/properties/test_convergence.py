@@ -24,7 +24,8 @@ NO_LIMITS = {
 }
 
 
-# Shrinking whole organisations takes minutes; the generated names are few and the example readable.
+# Shrinking complete organisations takes minutes, and the generated examples are readable without
+# it.
 NO_SHRINKING = tuple(phase for phase in Phase if phase not in {Phase.shrink, Phase.explain})
 
 
@@ -37,7 +38,7 @@ def memory_of(trees: dict[str, dict[str, Any]]) -> LastAppliedState:
 
 
 def granted(world: World, slug: str) -> set[str]:
-    """Return the workspaces that have access, by the ids that were written."""
+    """Return the workspaces with access, by the ids that were written."""
     entries = world.remote.integrations[slug]["workspaces"]
     return {id_ for id_, entry in entries.items() if entry["enabled"]}
 
@@ -68,7 +69,7 @@ def test_apply_then_plan_is_empty(
 
 @settings(max_examples=60)
 @given(before=integrations(), after=integrations())
-def test_what_nobody_declared_is_never_touched(
+def test_undeclared_integrations_are_never_changed(
     before: dict[str, Any], after: dict[str, Any]
 ) -> None:
     world = World()
@@ -81,7 +82,7 @@ def test_what_nobody_declared_is_never_touched(
 
 @settings(max_examples=60)
 @given(before=integrations(), after=integrations())
-def test_the_order_of_files_and_entries_never_matters(
+def test_the_order_of_files_and_entries_does_not_matter(
     before: dict[str, Any], after: dict[str, Any]
 ) -> None:
     world = World()

@@ -1,4 +1,4 @@
-"""Over any apply, an undo brings the store back: only times, ids and secrets differ."""
+"""After any apply, an undo restores the store, except times, ids and secrets."""
 
 import tempfile
 from dataclasses import replace
@@ -24,7 +24,7 @@ from tests.runs import World
 pytestmark = pytest.mark.slow
 
 KEY = TargetKey.of(name="production", base_url="http://127.0.0.1:1/v1", organisation=None)
-# An id that comes back as a UUID is sent back as one: equal to the API, not as text.
+# An id that is returned as a UUID is sent as a UUID, which is equal for the API but not as text.
 named = switches.map(lambda s: replace(s, workspace_id_form="slug", reference_form="as_sent"))
 BOOKKEEPING = {
     *("id", "organisation_id", "owner_id", "created_at", "last_updated_at", "last_reset_at"),
@@ -34,7 +34,7 @@ OPTIONS = {"allow_empty": True}
 
 
 def essence(record: dict[str, Any]) -> dict[str, Any]:
-    """Reduce a stored record to what counts in a comparison."""
+    """Return a stored record without the values that are not compared."""
     found = _filled({k: v for k, v in record.items() if k not in {"models", "workspaces"}})
     everything = record["allow_all_models"]
     found["models"] = {
@@ -65,7 +65,7 @@ def store(world: World) -> dict[str, Any]:
 
 
 def differences(one: Any, other: Any, path: str = "") -> list[tuple[str, Any, Any]]:
-    """Name the places where two stores differ."""
+    """Return the paths at which two stores differ."""
     if isinstance(one, dict) and isinstance(other, dict):
         return [
             found
@@ -76,7 +76,7 @@ def differences(one: Any, other: Any, path: str = "") -> list[tuple[str, Any, An
 
 
 def apply(world: World, ledger: Ledger, run: str, desired: DesiredState, **more: Any) -> None:
-    """Apply as the command does: with the ledger's memory, and recorded there."""
+    """Apply like the command, with the records of the ledger."""
     books = LedgerListener(ledger, key=KEY, facts=RunFacts(run=run), now=world.now)
     books.values = world.session(desired).secrets
     undo = more.get("undo")
@@ -105,7 +105,7 @@ def undone(world: World, ledger: Ledger, run: str, as_run: str) -> None:
 
 @settings(max_examples=20, phases=NO_SHRINKING, deadline=None)
 @given(before=integrations(), after=integrations(), behaviour=named)
-def test_undo_after_apply_brings_the_store_back_field_by_field(
+def test_undo_after_apply_restores_the_store_field_by_field(
     before: dict[str, Any], after: dict[str, Any], behaviour: Switches
 ) -> None:
     world = World(behaviour)
@@ -116,7 +116,7 @@ def test_undo_after_apply_brings_the_store_back_field_by_field(
             was = store(world)
             apply(world, ledger, "second", wish(after))
             if len(ledger.history()) < 2:
-                return  # nothing differed, so there is no run to undo
+                return  # there were no changes, so there is no run to undo
             is_now = store(world)
             undone(world, ledger, "second", "third")
             assert differences(was, store(world)) == []

@@ -1,4 +1,4 @@
-"""Over runs of every kind, an undo brings the store back, or names each leaf that it does not."""
+"""After runs of every kind, an undo restores the store, or names each leaf that it does not."""
 
 import tempfile
 from collections.abc import Mapping
@@ -124,7 +124,9 @@ def integration(draw: st.DrawFn) -> dict[str, Any]:
     if own is not None:
         fields["workspace_id"] = own
     elif draw(st.booleans()):
-        fields["workspace_id"] = None  # declared, because access of a scoped one is refused
+        fields["workspace_id"] = (
+            None  # declared, because access for a workspace-scoped one is refused
+        )
         more = optional({"workspaces": workspace_lists(), "global_workspace_access": access})
         fields |= draw(more)
     return fields
@@ -136,7 +138,7 @@ trees = st.dictionaries(st.sampled_from(["one", "two", "three"]), integration(),
 def apply(
     world: World, ledger: Ledger, run: str, desired: DesiredState, values: Values, **more: Any
 ) -> None:
-    """Apply as the command does, recorded in the ledger, and without what guards hold back."""
+    """Apply like the command, with a ledger, and without blocked actions."""
     books = LedgerListener(ledger, key=TARGET, facts=RunFacts(run=run), now=world.now)
     books.values = values
     undo: UndoRevision | None = more.get("undo")
@@ -151,7 +153,7 @@ def apply(
 
 
 def carry_out(world: World, ledger: Ledger, values: Values, literals: Literals) -> Plan:
-    """Undo the second run as the command does, without what is held back; return the plan."""
+    """Undo the second run like the command, without blocked actions, and return the plan."""
     images = ledger.pre_images("second")
     undo = undo_of(
         "second",
@@ -198,7 +200,7 @@ def is_named(plan: Plan, path: tuple[str, ...]) -> bool:
     finds_literals=st.booleans(),
     behaviour=named,
 )
-def test_an_undo_brings_every_leaf_back_or_names_it(
+def test_an_undo_restores_or_names_every_leaf(
     before: Trees, after: Trees, *, rotated: bool, finds_literals: bool, behaviour: Switches
 ) -> None:
     world = World(behaviour)

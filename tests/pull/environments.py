@@ -1,4 +1,4 @@
-"""Generated projects with two environments, whose overlays say every kind of thing."""
+"""Generated projects with two environments, whose overlays contain every kind of patch."""
 
 import json
 import random
@@ -42,7 +42,7 @@ def project(folder: Path, seed: int) -> Here:
             path = f"environments/{name}/{part}.yaml"
             patches = _patches(dice, base, name, part)
             text = "".join(_lines(dice, patches, path))
-            # Some files come from other systems.
+            # Some files are written by other systems, with a byte order mark or Windows line ends.
             made.write(path, dice.choice(("", "", "\ufeff")) + text)
             if dice.random() < 0.3:
                 file = made.files / path
@@ -63,7 +63,7 @@ def _integration(dice: random.Random, slug: str) -> dict[str, Any]:
 
 
 def _fields(dice: random.Random) -> dict[str, Any]:
-    """Return some fields with values that a base may hold."""
+    """Return some fields with values that a base file may have."""
     found: dict[str, Any] = {}
     if dice.random() < 0.6:
         found["description"] = dice.choice(("one", "two # no comment", "", "no", "a: b"))
@@ -130,7 +130,7 @@ def _patch(dice: random.Random, base: dict[str, Any], part: int) -> dict[str, An
 
 
 def _lines(dice: random.Random, patches: dict[str, Any], path: str) -> Iterator[str]:
-    """Write a file with a comment above and behind every part; its styles are mixed."""
+    """Return the lines of a file in mixed styles, with a comment above and after every part."""
     number = iter(range(10_000))
     yield f"# {path} {next(number)}\n"
     for slug, patch in patches.items():

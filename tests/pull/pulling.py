@@ -1,4 +1,4 @@
-"""Pull from a simulated organisation into files in memory, and plan what came of it."""
+"""Pull from a simulated organisation into files in memory, and plan the result."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -27,7 +27,7 @@ IN_PRODUCTION = CONFIG.replace('API_KEY}"', 'API_KEY}", environment: production'
 
 @dataclass
 class Repository:
-    """Files of a repository, and the organisation they are about."""
+    """Files of a repository, and the organisation that they describe."""
 
     world: World = field(default_factory=World)
     files: dict[str, bytes] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Repository:
         return load(MemorySource(content), target_name=None, today=TODAY)
 
     def pull(self, *patterns: str, **options: Any) -> PullResult:
-        """Pull and keep the changed files."""
+        """Pull, and store the changed files."""
         before = self.loaded()
         assert before.state is not None, before.diagnostics
         assert before.config is not None
@@ -71,20 +71,20 @@ class Repository:
         return adoption
 
     def plan(self, **more: Any) -> Plan:
-        """Plan the files as they are now, without a single secret at hand."""
+        """Plan the current files, without any secret values."""
         state = self.loaded().state
         assert state is not None, self.loaded().diagnostics
         return self.world.plan(state, **{"secrets": self.values, **more})
 
     def create(self, slug: str = "alpha", **body: Any) -> None:
-        """Create an OpenAI integration through the API; a field given as `...` is left out."""
+        """Create an OpenAI integration through the API; a field set to `...` is omitted."""
         usual = {"slug": slug, "name": slug.title(), "ai_provider_id": "openai", "key": SECRET}
         given = {name: value for name, value in (usual | body).items() if value is not ...}
         self.world.put("POST", "/integrations", given)
 
 
 def changed_lines(before: bytes, after: bytes) -> list[tuple[bytes, bytes]]:
-    """Pair the lines that differ between two versions with as many lines."""
+    """Return the pairs of lines that differ between two versions of equal length."""
     old, new = before.split(b"\n"), after.split(b"\n")
     assert len(old) == len(new), (before, after)
     return [(a, b) for a, b in zip(old, new, strict=True) if a != b]

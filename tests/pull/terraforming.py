@@ -1,4 +1,4 @@
-"""A state of Terraform, the API that it describes, and a pull from it on the command line."""
+"""Terraform state, the API that it describes, and a pull from it on the command line."""
 
 import json
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ VALUES = {
 
 
 def resources(state: dict[str, Any] = STATE) -> Iterator[dict[str, Any]]:
-    """Walk the managed resources of an output of `terraform show -json`."""
+    """Yield the managed resources in the output of `terraform show -json`."""
     modules = [state["values"]["root_module"]]
     while modules:
         module = modules.pop()
@@ -52,7 +52,7 @@ def resource(state: dict[str, Any], address: str) -> dict[str, Any]:
 
 @dataclass
 class Terraformed:
-    """Files, an API that holds what the state says, and the state itself."""
+    """Project files, a Terraform state, and an API with its resources."""
 
     scene: Scene
     state: dict[str, Any] = field(default_factory=lambda: json.loads(json.dumps(STATE)))
@@ -72,14 +72,14 @@ class Terraformed:
         return sorted(path.relative_to(self.integrations).as_posix() for path in found)
 
     def pull(self, *words: object, content: str | bytes | None = None) -> Done:
-        """Write the state outside the project and pull from it."""
+        """Write the state outside the project, and pull from it."""
         path = self.folder.parent / f"{self.folder.name}-state.json"
         text = json.dumps(self.state) if content is None else content
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return self.scene.run("pull", *words, "--from-terraform", path)
 
     def add(self, slug: str, provider: str, **values: Any) -> None:
-        """Create an integration as Terraform would, and list it in the state."""
+        """Create an integration like Terraform, and add it to the state."""
         stored = json.dumps(values["configurations"]) if "configurations" in values else None
         full = {**resource(STATE, "portkey_integration.main")["values"], "description": None}
         full |= {"slug": slug, "name": slug, "ai_provider_id": provider, "key": None, **values}
@@ -101,7 +101,7 @@ class Terraformed:
         )
 
     def plan(self, **variables: str) -> Any:
-        """Plan with the values of all secrets at hand."""
+        """Plan with the values of all secrets."""
         done = self.scene.project.run("plan", "--format", "json", **{**VALUES, **variables})
         assert done.code == 0, done.err
         return done.json
@@ -115,7 +115,7 @@ class Terraformed:
         self.scene.upstream.world.put("PUT", f"/integrations/{path}", body)
 
     def leaks(self, *outputs: Done) -> list[str]:
-        """Return where a secret of the state occurs: files, ledger, stdout, stderr."""
+        """Return the places where a secret of the state occurs: files, ledger, stdout, stderr."""
         files = [path for path in self.folder.rglob("*") if path.is_file()]
         texts = {str(path): path.read_bytes() for path in files}
         for number, done in enumerate(outputs):
@@ -127,12 +127,12 @@ class Terraformed:
 def terraformed(
     folder: Path, *faults: Fault, switches: Switches = Switches()
 ) -> Iterator[Terraformed]:
-    """Serve an API that holds everything that the state says."""
+    """Serve an API with all resources of the state."""
     folder.mkdir(exist_ok=True)
     with serving(*faults, world=World(switches=switches)) as upstream:
         at = Terraformed(Scene(Here(folder, PORTKEY_API_KEY="pk-reader"), upstream))
         at.scene.config(prune="managed")
-        # It registers the slugs, so that the API knows the workspaces by their UUIDs, too.
+        # Registers the slugs, so that the API also knows the workspaces by their UUIDs.
         at.exists("outside")
         for workspace in ("ws-search", "ws-support"):
             at.put("outside/workspaces", workspaces=[{"id": workspace, "enabled": True}])

@@ -1,4 +1,4 @@
-"""`pull --from-terraform`: files for what a Terraform state manages, and a ledger that knows it."""
+"""`pull --from-terraform`: files for the resources of a Terraform state, and ledger records."""
 
 import json
 import re
@@ -61,7 +61,7 @@ def unverified(plan: dict[str, object]) -> list[str]:
     return [item["slug"] for item in found]
 
 
-def test_what_terraform_manages_is_in_files_by_module_and_the_plan_is_empty(
+def test_terraform_resources_are_in_files_by_module_and_the_plan_is_empty(
     tmp_path: Path,
 ) -> None:
     with terraformed(tmp_path / "here") as at:
@@ -77,7 +77,7 @@ def test_what_terraform_manages_is_in_files_by_module_and_the_plan_is_empty(
         assert at.leaks(done) == []
 
 
-def test_the_secrets_of_the_state_are_in_sync_without_a_push_and_a_rotation_shows(
+def test_secrets_of_the_state_are_in_sync_without_a_push_and_a_rotation_is_detected(
     tmp_path: Path,
 ) -> None:
     with terraformed(tmp_path / "here") as at:
@@ -86,13 +86,13 @@ def test_the_secrets_of_the_state_are_in_sync_without_a_push_and_a_rotation_show
         applied = at.scene.project.run("apply", "--yes", "--format", "json", **VALUES)
         assert applied.code == 0, applied.err
         assert len(at.scene.upstream.writes) == before
-        # The mask of this one is the same, so only the fingerprint can tell.
+        # The mask of this one is equal, so only the fingerprint shows the change.
         rotated = at.plan(SECRET_OPENAI_MAIN_KEY="sk-canary-MAIN-5e1f0b7a")
         assert [action["slug"] for action in rotated["actions"]] == ["openai-main"]
         assert [c["op"] for c in rotated["actions"][0]["changes"]] == ["rotate"]
 
 
-def test_a_ledger_that_learned_from_terraform_verifies_and_forgets_nothing(
+def test_a_ledger_with_records_from_terraform_verifies_and_keeps_them(
     tmp_path: Path,
 ) -> None:
     with terraformed(tmp_path / "here") as at:
@@ -101,12 +101,12 @@ def test_a_ledger_that_learned_from_terraform_verifies_and_forgets_nothing(
         assert at.pull().code == 0
         assert (at.folder / ".reconcile/ledger.db.pepper").read_text() == first
         assert at.scene.run("history", "--verify").code == 0
-        # No file has been applied yet, so one that is thrown away withdraws nothing.
+        # No file has been applied yet, so a removed file withdraws nothing.
         (at.integrations / "spare-1.yaml").unlink()
         assert at.plan()["actions"] == []
 
 
-def test_a_state_file_gives_the_same_files_as_terraform_show(tmp_path: Path) -> None:
+def test_a_state_file_leads_to_the_same_files_as_terraform_show(tmp_path: Path) -> None:
     with terraformed(tmp_path / "shown") as shown:
         assert shown.pull().code == 0
         expected = {n: (shown.integrations / n).read_bytes() for n in shown.written}
@@ -114,7 +114,7 @@ def test_a_state_file_gives_the_same_files_as_terraform_show(tmp_path: Path) -> 
         done = stored.pull(content=json.dumps(STATE_FILE))
         assert done.code == 0, done.err
         assert {n: (stored.integrations / n).read_bytes() for n in stored.written} == expected
-        # Its ids are those of another organisation, so its secrets prove nothing.
+        # The ids belong to another organisation, so the secrets prove nothing.
         assert done.err.count("warning[terraform-other-object]") == 1
         assert all(f"  {Path(name).stem}\n" in done.err for name in FILES)
         assert "11 secrets unverified" in done.out
@@ -146,7 +146,7 @@ def test_an_error_of_the_api_does_not_quote_a_secret_of_the_state(tmp_path: Path
         assert at.leaks(done) == []
 
 
-def test_a_run_that_holds_the_lock_leaves_everything_as_it_was(tmp_path: Path) -> None:
+def test_with_the_lock_held_nothing_is_changed(tmp_path: Path) -> None:
     with terraformed(tmp_path / "here") as at:
         assert at.pull("spare-0").code == 0
         key = TargetKey.of(name="here", base_url=at.scene.upstream.url, organisation=None)
@@ -182,7 +182,7 @@ def test_the_removed_blocks_name_every_resource_that_was_pulled_without_keys(
     assert "delete the copy of the state: it contains secrets in clear text" in done.out
 
 
-def test_a_resource_of_which_an_instance_was_not_pulled_stays_with_terraform(
+def test_a_resource_with_an_unpulled_instance_stays_in_terraform(
     tmp_path: Path,
 ) -> None:
     with terraformed(tmp_path / "here") as at:
@@ -195,7 +195,7 @@ def test_a_resource_of_which_an_instance_was_not_pulled_stays_with_terraform(
     assert "portkey_integration.spare" in held
 
 
-def test_every_reference_whose_value_is_to_be_stored_is_listed(tmp_path: Path) -> None:
+def test_every_reference_whose_value_must_be_stored_is_listed(tmp_path: Path) -> None:
     with terraformed(tmp_path / "here") as at:
         lines = at.pull().out.splitlines()
     assert f"1. Store the values of {len(VALUES)} references:" in lines
@@ -204,7 +204,7 @@ def test_every_reference_whose_value_is_to_be_stored_is_listed(tmp_path: Path) -
     ]
 
 
-def test_resources_that_stay_and_refer_to_a_released_one_are_named(tmp_path: Path) -> None:
+def test_remaining_resources_that_refer_to_a_released_one_are_named(tmp_path: Path) -> None:
     with terraformed(tmp_path / "here") as at:
         at.state["values"]["root_module"]["resources"].append(
             {
@@ -223,7 +223,7 @@ def test_resources_that_stay_and_refer_to_a_released_one_are_named(tmp_path: Pat
     assert "1 × portkey_provider" in done.out
 
 
-def test_what_only_one_side_has_is_said(tmp_path: Path) -> None:
+def test_resources_of_only_one_side_are_reported(tmp_path: Path) -> None:
     with terraformed(tmp_path / "here") as at:
         at.scene.upstream.world.put("DELETE", "/integrations/spare-0")
         at.put("spare-1/workspaces", workspaces=[{"id": "ws-search", "enabled": True}])
@@ -242,7 +242,7 @@ def test_what_only_one_side_has_is_said(tmp_path: Path) -> None:
     assert "spare-0" in done.out.splitlines()[-1]
 
 
-def test_a_secret_that_was_changed_outside_terraform_is_not_taken_for_the_one_of_the_state(
+def test_a_secret_changed_outside_terraform_is_not_recorded_as_that_of_the_state(
     tmp_path: Path,
 ) -> None:
     with terraformed(tmp_path / "here") as at:
@@ -276,7 +276,7 @@ def test_a_placeholder_is_not_fingerprinted(tmp_path: Path, hidden: str) -> None
         assert at.plan()["actions"] == []
 
 
-def test_configurations_that_are_no_json_are_hidden_and_never_quoted(tmp_path: Path) -> None:
+def test_configurations_that_are_not_json_are_never_shown(tmp_path: Path) -> None:
     with terraformed(tmp_path / "here") as at:
         address = 'module.team["eu"].module.private.portkey_integration.bedrock'
         resource(at.state, address)["values"]["configurations"] = '{"aws_secret": "canary'
@@ -298,7 +298,7 @@ def test_a_name_that_is_sensitive_in_the_state_keeps_its_integration_out(tmp_pat
     assert "from = portkey_integration.main\n" not in done.out
 
 
-def test_a_description_that_is_sensitive_in_the_state_stays_unmanaged(tmp_path: Path) -> None:
+def test_a_description_that_is_sensitive_in_the_state_is_not_managed(tmp_path: Path) -> None:
     with terraformed(tmp_path / "here") as at:
         done = at.pull("spare-*")
         assert "description" not in (at.integrations / "spare-0.yaml").read_text()
@@ -318,7 +318,7 @@ def test_a_file_that_exists_gets_no_value_that_is_sensitive_in_the_state(tmp_pat
         assert "warning[terraform-sensitive-field]: spare-0: description" in edited.err
         assert at.leaks(edited) == []
         assert at.plan()["actions"] == []
-        # A value that the file has already is not taken away.
+        # A value that the file already has is not removed.
         note = "description: canary note of the platform team\n"
         path.write_text(path.read_text() + note)
         assert at.pull("spare-0").code == 0
@@ -369,7 +369,7 @@ def test_an_entry_whose_identity_is_sensitive_is_not_named_as_missing_in_the_sta
         assert "ws-search" not in (at.integrations / "openai-main.yaml").read_text()
 
 
-def test_workspaces_that_cannot_be_told_apart_are_all_written(tmp_path: Path) -> None:
+def test_workspaces_that_cannot_be_distinguished_are_all_written(tmp_path: Path) -> None:
     with terraformed(tmp_path / "here") as at:
         both = [{"id": i, "enabled": True} for i in ("ws-search", "ws-support")]
         at.put("anthropic-eu/workspaces", workspaces=both)
@@ -380,11 +380,11 @@ def test_workspaces_that_cannot_be_told_apart_are_all_written(tmp_path: Path) ->
         assert done.code == 0
         assert at.plan()["actions"] == []
         assert "ws-third" not in (at.integrations / "openai-main.yaml").read_text()
-        # Only ws-support fits in both integrations.
+        # Only ws-support matches in both integrations.
         assert "ws-search" not in (at.integrations / "team/eu/anthropic-eu.yaml").read_text()
 
 
-def test_an_ambiguous_workspace_is_said_and_changes_nothing(tmp_path: Path) -> None:
+def test_an_ambiguous_workspace_is_reported_and_changes_nothing(tmp_path: Path) -> None:
     with terraformed(tmp_path / "here") as at:
         at.put("anthropic-eu/workspaces", workspaces=[{"id": "ws-search", "enabled": True}])
         done = at.pull("anthropic-eu")
@@ -395,7 +395,7 @@ def test_an_ambiguous_workspace_is_said_and_changes_nothing(tmp_path: Path) -> N
         assert at.plan()["actions"] == []
 
 
-def test_workspaces_are_matched_where_the_api_shows_uuids(tmp_path: Path) -> None:
+def test_workspaces_are_matched_if_the_api_shows_uuids(tmp_path: Path) -> None:
     with terraformed(tmp_path / "here", switches=Switches(workspace_id_form="uuid")) as at:
         assert at.pull().code == 0
         text = (at.integrations / "openai-main.yaml").read_text()
@@ -415,7 +415,7 @@ def test_a_file_that_exists_is_edited_in_place(tmp_path: Path) -> None:
         )
 
 
-def test_integrations_outside_the_scope_are_left_to_terraform(tmp_path: Path) -> None:
+def test_integrations_outside_the_scope_stay_in_terraform(tmp_path: Path) -> None:
     with terraformed(tmp_path / "here") as at:
         at.scene.config(prune="managed", scope={"slugs": ["openai-*"]})
         done = at.pull()
@@ -424,7 +424,7 @@ def test_integrations_outside_the_scope_are_left_to_terraform(tmp_path: Path) ->
         assert "from = portkey_integration.spare" not in done.out
 
 
-def test_what_the_next_apply_would_delete_is_a_warning(tmp_path: Path) -> None:
+def test_a_delete_by_the_next_apply_is_a_warning(tmp_path: Path) -> None:
     with terraformed(tmp_path / "here") as at:
         assert "notice[not-in-terraform]: in the API" in at.pull("--force").err
         at.scene.config(prune="all")
@@ -441,18 +441,18 @@ def test_a_pattern_selects_from_the_state(tmp_path: Path) -> None:
         assert "no integration of the Terraform state has a slug that matches `outside`" in done.err
 
 
-def test_a_runner_without_a_pepper_records_nothing_and_says_so(tmp_path: Path) -> None:
+def test_a_runner_without_a_pepper_records_nothing_and_reports_it(tmp_path: Path) -> None:
     with terraformed(tmp_path / "here") as at:
         at.scene.project.environment["GITHUB_ACTIONS"] = "true"
         done = at.pull()
         assert done.code == 0, done.err
         assert "warning[no-pepper]" in done.err
         assert "no fingerprint was recorded" in done.out
-        # The API shows two AWS key ids in clear, so they are compared without a ledger.
+        # The API shows two AWS key ids in clear text, so they are compared without a ledger.
         assert done.out.endswith("9 secrets unverified\n")
 
 
-def test_a_ledger_that_cannot_be_written_leaves_everything_as_it_was(tmp_path: Path) -> None:
+def test_with_a_read_only_ledger_nothing_is_changed(tmp_path: Path) -> None:
     with terraformed(tmp_path / "here") as at:
         (at.folder / ".reconcile").write_text("a file in place of the folder")
         done = at.pull()
@@ -513,7 +513,7 @@ def test_a_service_account_is_fingerprinted_in_any_notation(
         assert at.leaks(done) == []
 
 
-def test_configurations_that_the_state_holds_as_an_object_are_read(tmp_path: Path) -> None:
+def test_configurations_stored_as_an_object_are_read(tmp_path: Path) -> None:
     with terraformed(tmp_path / "here") as at:
         address = 'module.team["eu"].module.private.portkey_integration.bedrock'
         values = resource(at.state, address)["values"]
@@ -525,7 +525,7 @@ def test_configurations_that_the_state_holds_as_an_object_are_read(tmp_path: Pat
         assert at.leaks(done) == []
 
 
-def test_what_terraform_maps_to_a_secret_manager_is_mapped_in_the_file(tmp_path: Path) -> None:
+def test_secret_mappings_of_terraform_are_kept_in_the_file(tmp_path: Path) -> None:
     mapping = {"target_field": "key", "secret_reference_id": "vault-openai"}
     with terraformed(tmp_path / "here") as at:
         at.add("mapped", "openai", secret_mappings=[mapping])
@@ -563,7 +563,7 @@ def test_a_secret_that_yaml_writes_with_escapes_is_found(tmp_path: Path, ending:
         assert at.written == []
 
 
-def test_the_guide_says_what_the_command_prints(tmp_path: Path) -> None:
+def test_the_guide_shows_the_output_of_the_command(tmp_path: Path) -> None:
     guide = (FOLDER.parents[2] / "desired-state/README.md").read_text()
     chapter = guide.partition("## Coming from Terraform")[2].partition("\n## ")[0]
     commands = re.findall(r"^ *(reconcile .+)$", chapter, re.MULTILINE)

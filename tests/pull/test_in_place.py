@@ -1,4 +1,4 @@
-"""A pull changes only the lines whose value differs; every other byte stays."""
+"""A pull changes only the lines whose value differs; every other byte is kept."""
 
 import pytest
 
@@ -34,7 +34,7 @@ lifecycle: {protected: true}
 
 
 def repository(text: str = COMMENTED, *, path: str = "integrations/alpha.yaml") -> Repository:
-    """Return files and an API that agree."""
+    """Return files and an API that are in sync."""
     here = Repository()
     here.create(
         description="Old",
@@ -51,7 +51,7 @@ def repository(text: str = COMMENTED, *, path: str = "integrations/alpha.yaml") 
 
 
 def put(here: Repository, path: str = "", body: object = None, slug: str = "alpha") -> None:
-    """Change something through the API, behind the files' back."""
+    """Change a value through the API, but not in the files."""
     assert isinstance(body, dict)
     here.world.put("PUT", f"/integrations/{slug}{path}", body)
 
@@ -61,7 +61,7 @@ def access(here: Repository, *workspaces: dict[str, object]) -> None:
 
 
 def pulled(here: Repository) -> list[tuple[str, str]]:
-    """Pull, insist that the plan is empty, and return the lines that have changed."""
+    """Pull, check that the plan is empty, and return the changed lines."""
     before = dict(here.files)
     here.pull()
     assert here.plan().in_sync
@@ -83,7 +83,7 @@ def pulled(here: Repository) -> list[tuple[str, str]]:
     ],
     ids=["lf", "crlf", "bom", "no newline at the end", "markers"],
 )
-def test_what_agrees_stays_as_it_is_to_the_byte(text: str) -> None:
+def test_files_in_sync_are_unchanged(text: str) -> None:
     here = repository(text)
     assert here.pull().changed == {}
 
@@ -133,7 +133,7 @@ def test_a_limit_and_a_revoked_workspace_change_one_line_each() -> None:
     ]
 
 
-def test_a_revoked_workspace_keeps_the_limits_that_were_written_for_it() -> None:
+def test_a_revoked_workspace_keeps_its_declared_limits() -> None:
     here = repository()
     access(here, {"id": "ws-a", "enabled": False})
     assert pulled(here) == [("        enabled: true", "        enabled: false")]
@@ -145,7 +145,7 @@ def test_a_disabled_model_changes_its_own_line() -> None:
     assert pulled(here) == [("  enabled: true", "  enabled: false")]
 
 
-def test_a_value_that_is_gone_takes_its_line_along() -> None:
+def test_the_line_of_a_removed_value_is_removed() -> None:
     here = repository()
     put(here, body={"description": ""})
     here.pull()
@@ -155,7 +155,7 @@ def test_a_value_that_is_gone_takes_its_line_along() -> None:
     assert here.plan().in_sync
 
 
-def test_a_field_that_is_gone_from_flow_leaves_the_rest_in_place() -> None:
+def test_removing_a_field_in_flow_style_keeps_the_rest() -> None:
     here = repository()
     put(here, body={"tags": {"tier": "1"}})
     here.pull()
@@ -179,7 +179,7 @@ def test_a_new_entry_of_a_declared_list_gets_a_line_in_the_style_of_the_list() -
     )
 
 
-def test_a_new_line_ends_as_the_others_do() -> None:
+def test_a_new_line_has_the_line_end_of_the_others() -> None:
     here = repository(COMMENTED.replace("\n", "\r\n"))
     put(here, "/models", {"models": [{"slug": "o1", "enabled": True}]})
     here.pull()
@@ -188,7 +188,7 @@ def test_a_new_line_ends_as_the_others_do() -> None:
     assert text.count("\n") == text.count("\r\n") == COMMENTED.count("\n") + 1
 
 
-def test_several_entries_that_are_gone_leave_the_right_ones_behind() -> None:
+def test_removing_several_entries_keeps_the_others() -> None:
     entries = [f"- {{slug: m{n}, enabled: true, is_custom: true}} # {n}\n" for n in range(4)]
     here = repository(COMMENTED.replace("- {slug: gpt-5, ", "".join(entries) + "- {slug: gpt-5, "))
     put(here, "/models", {"models": [{"slug": "m2", "enabled": True, "is_custom": True}]})
@@ -198,7 +198,7 @@ def test_several_entries_that_are_gone_leave_the_right_ones_behind() -> None:
     assert here.plan().in_sync
 
 
-def test_a_custom_model_that_is_gone_takes_its_entry_along() -> None:
+def test_the_entry_of_a_deleted_custom_model_is_removed() -> None:
     custom = "- {slug: mine, enabled: true, is_custom: true}\n"
     text = COMMENTED.replace("- {slug: gpt-5, ", custom + "- {slug: gpt-5, ")
     here = repository(text)
@@ -217,7 +217,7 @@ def test_a_field_that_only_the_api_has_stays_undeclared() -> None:
 
 
 @pytest.mark.parametrize("empty", ["{}", "null", ""])
-def test_what_was_declared_empty_becomes_what_the_api_has(empty: str) -> None:
+def test_a_field_declared_empty_gets_the_value_of_the_api(empty: str) -> None:
     text = COMMENTED.replace('{ team: search,  tier: "1" }', empty)
     here = repository(text)
     here.pull()
@@ -225,7 +225,7 @@ def test_what_was_declared_empty_becomes_what_the_api_has(empty: str) -> None:
     assert here.plan().in_sync
 
 
-def test_text_over_several_lines_is_replaced_as_a_whole() -> None:
+def test_multi_line_text_is_replaced_completely() -> None:
     block = COMMENTED.replace('"Old"       # a note', "|\n  one\n  two\n\n# below")
     here = repository(block)
     here.pull()
@@ -233,7 +233,7 @@ def test_text_over_several_lines_is_replaced_as_a_whole() -> None:
     assert here.plan().in_sync
 
 
-def test_a_document_among_others_is_edited_where_it_is() -> None:
+def test_one_of_several_documents_is_edited_in_place() -> None:
     other = "# other\nslug: beta\nname: Beta # b\nai_provider_id: openai\n"
     here = repository(f"{other}---\n{COMMENTED}---\n", path="integrations/all.yaml")
     here.create("beta")
@@ -272,7 +272,7 @@ def test_a_value_from_an_overlay_is_changed_in_the_overlay() -> None:
     ]
 
 
-def test_a_value_that_is_gone_is_withdrawn_in_the_overlay_it_came_from() -> None:
+def test_a_removed_value_is_withdrawn_in_its_overlay() -> None:
     here = repository()
     here.config = IN_PRODUCTION
     here.write("environments/production/a.yaml", "alpha:\n  description: Overlay # note\n")
@@ -280,7 +280,7 @@ def test_a_value_that_is_gone_is_withdrawn_in_the_overlay_it_came_from() -> None
     assert pulled(here) == [("  description: Overlay # note", "  description: null # note")]
 
 
-def test_a_fragment_of_access_is_edited_where_it_is() -> None:
+def test_an_access_fragment_is_edited_in_place() -> None:
     text = COMMENTED.replace("    -   {id: ws-b, enabled: true}\n", "")
     here = repository(text)
     here.write("access/b.yaml", "alpha:\n  workspaces:\n  - id: ws-b\n    enabled: true # b\n")
@@ -288,14 +288,14 @@ def test_a_fragment_of_access_is_edited_where_it_is() -> None:
     assert pulled(here) == [("    enabled: true # b", "    enabled: false # b")]
 
 
-def test_what_is_ignored_stays() -> None:
+def test_ignored_values_are_kept() -> None:
     text = COMMENTED.replace("protected: true", "protected: true, ignore: [description]")
     here = repository(text)
     put(here, body={"description": "New"})
     assert here.pull().changed == {}
 
 
-def test_references_stay_and_literals_that_contradict_become_references() -> None:
+def test_references_are_kept_and_contradicted_literals_become_references() -> None:
     here = Repository()
     here.create(configurations={"custom_headers": {"x-team": "team-0123456789"}})
     text = (
@@ -315,7 +315,7 @@ def test_references_stay_and_literals_that_contradict_become_references() -> Non
     }
 
 
-def test_a_literal_that_the_mask_agrees_with_stays() -> None:
+def test_a_literal_that_matches_its_mask_is_kept() -> None:
     here = Repository()
     here.create(configurations={"custom_headers": {"x-team": "team-0123456789"}})
     text = (

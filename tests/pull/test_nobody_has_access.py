@@ -1,4 +1,4 @@
-"""If no workspace has access, `pull` declares that, so that later access is a difference."""
+"""If no workspace has access, `pull` declares `workspaces: []`, so that later access differs."""
 
 from dataclasses import replace
 from typing import Any
@@ -29,7 +29,7 @@ def pulled(here: Repository, **options: Any) -> str:
     return here.text("integrations/alpha.yaml")
 
 
-def test_a_workspace_that_is_let_in_later_is_a_difference() -> None:
+def test_a_workspace_that_is_granted_later_is_a_difference() -> None:
     here = Repository()
     here.create()
     assert pulled(here).endswith(f"{NOBODY}\n")
@@ -48,7 +48,7 @@ def test_without_the_line_the_list_is_not_managed() -> None:
     assert here.plan().in_sync
 
 
-def test_entries_without_access_count_as_none() -> None:
+def test_entries_without_access_do_not_count() -> None:
     here = Repository()
     here.create()
     grant(here, "ws-a")
@@ -56,7 +56,7 @@ def test_entries_without_access_count_as_none() -> None:
     assert pulled(here).endswith(f"{NOBODY}\n")
 
 
-def test_it_is_not_written_where_access_is_listed_or_comes_with_each_new_workspace() -> None:
+def test_it_is_not_written_with_listed_or_global_access() -> None:
     here = Repository()
     here.create()
     grant(here, "ws-a")
@@ -74,7 +74,7 @@ def test_it_is_not_written_for_an_integration_of_one_workspace() -> None:
 
 
 class Forgetful(SimulatedAPI):
-    """An API that counts a workspace which the list of workspaces does not show."""
+    """API that counts a workspace which is missing in the list of workspaces."""
 
     def handle(self, request: Request) -> Response:
         response = super().handle(request)
@@ -83,7 +83,7 @@ class Forgetful(SimulatedAPI):
         return response
 
 
-def test_it_is_not_written_where_more_are_counted_than_are_shown() -> None:
+def test_it_is_not_written_if_more_workspaces_are_counted_than_listed() -> None:
     world = World()
     world.remote = Forgetful(world.switches, world.now, world.new_id)
     world.wire = type(world.wire)(world.remote)
@@ -124,7 +124,7 @@ def test_force_adds_no_line_where_workspaces_are_ignored() -> None:
     assert pulled(here, force=True) == ignoring
 
 
-def test_a_file_that_other_environments_share_does_not_speak_for_them() -> None:
+def test_it_is_not_written_to_a_file_shared_by_other_environments() -> None:
     here = Repository(config=IN_PRODUCTION)
     here.write("environments/production/names.yaml", "# nothing differs yet\n")
     here.create()
@@ -133,9 +133,7 @@ def test_a_file_that_other_environments_share_does_not_speak_for_them() -> None:
 
 
 @pytest.mark.parametrize(("on_record", "said"), [({}, False), ({"workspaces": []}, True)])
-def test_a_file_that_an_undo_writes_says_so_only_where_that_is_on_record(
-    on_record: dict[str, Any], said: bool
-) -> None:
+def test_an_undo_writes_it_only_if_it_is_recorded(on_record: dict[str, Any], said: bool) -> None:
     here = Repository()
     before = here.loaded()
     assert before.state is not None

@@ -1,4 +1,4 @@
-"""Promotion on generated environments: what is edited, what stays, and what survives."""
+"""Promotion on generated environments: what is edited, and what is kept."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from reconciler.desired.fmt import comments_of
 from tests.pull.environments import project
 
-# A few of the 50 generated repositories in the inner loop, and all of them in CI.
+# Fast tests use a few of the 50 generated repositories, CI uses all of them.
 SEEDS = [*range(5), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(5, 50))]
 
 
@@ -22,7 +22,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_after_a_promotion_only_what_is_declared_differs(tmp_path: Path, seed: int) -> None:
+def test_after_a_promotion_only_declared_differences_remain(tmp_path: Path, seed: int) -> None:
     made = project(tmp_path, seed)
     before = contents(made.files)
     first = made.run("parity", "staging", "production", "--format", "json")
@@ -38,13 +38,13 @@ def test_after_a_promotion_only_what_is_declared_differs(tmp_path: Path, seed: i
         lost = set(comments_of(before[name])) - set(comments_of(after[name]))
         assert not lost, after[name].decode()
     assert made.run("validate").code == 0
-    # What is left is said, and it is only what a promotion must not decide.
+    # The remaining differences are reported, and are only those that a promotion must not decide.
     second = made.run("parity", "staging", "production", "--format", "json")
     covered = {_place(item) for item in second.json["expected"]}
     left = {_place(item) for item in promoted.json["left"]} - covered
     assert {_place(item) for item in second.json["differences"]} == left
     assert all(path == "" for _, path in left)
-    # What production declared by itself, and what may differ, is as it was.
+    # Fields that only production declares, and those that may differ, are unchanged.
     declared = {_place(item): item["to"].get("value") for item in second.json["expected"]}
     for item in expected:
         if item["to"]["declared"]:

@@ -1,4 +1,4 @@
-"""Whatever the files said and whatever the API has: after a pull nothing differs."""
+"""For any files and any state of the API, the plan after a pull is empty."""
 
 import json
 from typing import Any
@@ -23,7 +23,7 @@ STYLES = ("block", "flow", "json", "one line")
 
 
 def organisation(trees: dict[str, Any], behaviour: Switches) -> Repository:
-    """Bring an organisation into a state, and give it with no files."""
+    """Return an organisation in this state, without files."""
     world = World(behaviour)
     wish = desired(*as_declared(trees), prune=Prune.ALL, limits=ALLOWED)
     assert world.apply(wish).complete
@@ -33,7 +33,7 @@ def organisation(trees: dict[str, Any], behaviour: Switches) -> Repository:
 
 
 def written(tree: dict[str, Any], style: str) -> str:
-    """Write a document as one person or another would."""
+    """Write a document in one of several styles."""
     if style == "json":
         return json.dumps(tree, indent=2, default=lambda ref: ref.as_written)
     if style == "one line":
@@ -45,7 +45,7 @@ def written(tree: dict[str, Any], style: str) -> str:
 
 @settings(max_examples=30)
 @given(there=integrations(), behaviour=switches)
-def test_whatever_the_api_has_a_pull_makes_the_plan_empty(
+def test_after_a_pull_the_plan_is_empty_for_any_state_of_the_api(
     there: dict[str, Any], behaviour: Switches
 ) -> None:
     here = organisation(there, behaviour)
@@ -65,7 +65,7 @@ def test_whatever_the_api_has_a_pull_makes_the_plan_empty(
     overlay_style=st.sampled_from(STYLES),
     moved=st.sets(st.sampled_from(["description", "tags", "models", "workspaces"])),
 )
-def test_whatever_the_files_said_a_pull_in_place_makes_the_plan_empty(
+def test_after_a_pull_in_place_the_plan_is_empty_for_any_files(
     there: dict[str, Any], said: dict[str, Any], style: str, overlay_style: str, moved: set[str]
 ) -> None:
     here = organisation(there, Switches())
@@ -91,7 +91,7 @@ def test_whatever_the_files_said_a_pull_in_place_makes_the_plan_empty(
 
 
 def _kept(tree: dict[str, Any], moved: set[str]) -> dict[str, Any]:
-    """Leave something below an overlay's value, so that the overlay has something to cover."""
+    """Return values for the base, so that the overlay overrides some."""
     below = {"description": "below", "tags": {"below": "x"}, "models": [], "workspaces": []}
     return {name: below[name] for name in moved if name in tree}
 

@@ -1,4 +1,4 @@
-"""What pull writes makes the following plan empty, with no secret at hand."""
+"""After a pull the plan is empty, without any secret values."""
 
 import json
 from typing import Any
@@ -18,13 +18,13 @@ NOBODY = "workspaces: [] # no workspace has access; remove this line to stop man
 
 
 def declared(slug: str, **fields: str) -> str:
-    """Write a file that names the secret, in one line."""
+    """Return a file in one line that references the secret."""
     document = {"slug": slug, "name": slug.title(), "ai_provider_id": "openai", **fields}
     return json.dumps({**document, "key": "${env:SECRET_KEY}"})
 
 
 def last_lines(adoption: PullResult) -> list[str]:
-    """Return the last section that pull prints, and the line with the counts."""
+    """Return the last section of the output of pull, and the line with the counts."""
     lines = changed_files.pull_text(adoption, folder="desired-state", ledger="local").splitlines()
     empty = [at for at, line in enumerate(lines) if not line]
     return lines[empty[-2] + 1 :]
@@ -61,7 +61,7 @@ def test_after_a_pull_of_500_integrations_of_every_kind_the_plan_is_empty() -> N
     ],
     ids=" ".join,
 )
-def test_the_plan_is_empty_however_the_api_answers_its_open_questions(
+def test_the_plan_is_empty_for_every_undocumented_behaviour_of_the_api(
     answers: dict[str, object],
 ) -> None:
     here = Repository(World(Switches.parse(answers)))
@@ -70,7 +70,7 @@ def test_the_plan_is_empty_however_the_api_answers_its_open_questions(
     assert here.plan().in_sync
 
 
-def test_a_file_says_what_the_api_has_and_nothing_that_means_nothing() -> None:
+def test_a_file_has_the_values_of_the_api_without_defaults() -> None:
     here = Repository()
     here.create(
         description="Traffic: yes, #1",
@@ -92,7 +92,7 @@ def test_a_file_says_what_the_api_has_and_nothing_that_means_nothing() -> None:
     )
 
 
-def test_an_unmasked_id_is_written_as_it_is_and_a_masked_secret_by_name() -> None:
+def test_an_unmasked_id_is_written_as_a_literal_and_a_masked_secret_as_a_reference() -> None:
     here = Repository()
     here.create(
         "aws-eu",
@@ -124,7 +124,7 @@ def test_a_template_names_the_secrets() -> None:
     ("keep", "there", "not_there"),
     [(True, "secret_reference_id: r-1", "key: ${env"), (False, "key: ${env", "secret_mappings")],
 )
-def test_a_secret_with_a_mapping_is_written_as_one_of_them(
+def test_a_secret_with_a_mapping_is_written_as_one_of_both(
     keep: bool, there: str, not_there: str
 ) -> None:
     here = Repository()
@@ -145,7 +145,7 @@ def test_a_mapping_without_a_stored_secret_is_always_written() -> None:
     assert here.plan().in_sync
 
 
-def test_values_at_hand_are_judged_by_the_masks() -> None:
+def test_available_values_are_compared_with_the_masks() -> None:
     here = Repository()
     for slug, key in (("a", "sk-right-0123456789"), ("b", "sk-right-0123456789"), ("c", "sk-x")):
         here.create(slug, key=key)
@@ -167,7 +167,7 @@ def test_values_at_hand_are_judged_by_the_masks() -> None:
     assert text.splitlines()[-1] == "3 integrations, 1 difference, 2 secrets unverified"
 
 
-def test_what_lies_outside_the_scope_is_pulled_only_when_asked_for() -> None:
+def test_integrations_outside_the_scope_are_pulled_only_on_request() -> None:
     scoped = CONFIG.replace('API_KEY}"', 'API_KEY}", scope: {slugs: ["ours-*"]}')
     here = Repository(config=scoped)
     here.create("ours-1")
@@ -179,7 +179,7 @@ def test_what_lies_outside_the_scope_is_pulled_only_when_asked_for() -> None:
     assert here.plan().in_sync
 
 
-def test_what_is_archived_is_never_pulled() -> None:
+def test_archived_integrations_are_never_pulled() -> None:
     here = Repository(World(Switches(delete="archived")))
     here.create("gone")
     here.world.put("DELETE", "/integrations/gone")
@@ -188,7 +188,7 @@ def test_what_is_archived_is_never_pulled() -> None:
     assert [d.code for d in adoption.diagnostics] == ["archived"]
 
 
-def test_patterns_choose_and_one_that_fits_nothing_is_bad_input() -> None:
+def test_patterns_select_and_one_without_a_match_is_bad_input() -> None:
     here = Repository()
     here.create("a-1")
     here.create("b-1")
@@ -197,7 +197,7 @@ def test_patterns_choose_and_one_that_fits_nothing_is_bad_input() -> None:
         here.pull("b-1", "c-*")
 
 
-def test_what_files_declare_and_the_api_lacks_is_named_as_what_the_plan_still_creates() -> None:
+def test_declared_integrations_missing_in_the_api_are_named_as_creates() -> None:
     here = Repository()
     for number in range(7):
         here.write(f"integrations/g{number}.yaml", f"slug: g{number}\nname: G\nai_provider_id: x\n")
@@ -218,7 +218,7 @@ def test_what_files_declare_and_the_api_lacks_is_named_as_what_the_plan_still_cr
     ]
 
 
-def test_the_last_lines_count_the_plan_that_follows_whatever_was_asked_for() -> None:
+def test_the_last_lines_count_the_next_plan_for_any_selection() -> None:
     here = Repository(config=CONFIG.replace('"}', '", prune: all}'))
     here.create("asked", description="there")
     here.create("drifted", description="there")
@@ -239,7 +239,7 @@ def test_the_last_lines_count_the_plan_that_follows_whatever_was_asked_for() -> 
     assert whole.plan.digest == here.plan().digest
 
 
-def test_no_difference_is_claimed_of_what_was_not_compared() -> None:
+def test_no_difference_is_reported_for_fields_that_were_not_compared() -> None:
     here = Repository()
     here.create("asked", description="there")
     here.create("drifted", description="there")
@@ -261,7 +261,7 @@ UNWRITABLE: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("record", UNWRITABLE, ids=str)
-def test_what_no_file_can_say_is_left_out_by_name(record: dict[str, Any]) -> None:
+def test_fields_that_no_file_can_declare_are_left_out_and_named(record: dict[str, Any]) -> None:
     here = Repository()
     here.create("fine")
     here.create("odd")
@@ -272,13 +272,13 @@ def test_what_no_file_can_say_is_left_out_by_name(record: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("asked", ["odd", "*"])
-def test_a_slug_that_was_named_and_may_not_be_pulled_is_left_out(asked: str) -> None:
+def test_a_named_slug_that_cannot_be_pulled_is_left_out(asked: str) -> None:
     here = Repository(config=CONFIG + "deletions: [{slug: odd}]\n")
     here.create("odd")
     assert here.pull(asked).left_out == (("odd",) if asked == "odd" else ())
 
 
-def test_a_tombstone_is_not_brought_back() -> None:
+def test_an_integration_with_a_tombstone_is_not_pulled() -> None:
     here = Repository(config=CONFIG + "deletions: [{slug: old, reason: over}]\n")
     here.create("old")
     adoption = here.pull()
@@ -286,7 +286,7 @@ def test_a_tombstone_is_not_brought_back() -> None:
     assert [d.code for d in adoption.diagnostics] == ["tombstoned-slug"]
 
 
-def test_a_slug_that_an_environment_withdraws_is_left_alone() -> None:
+def test_a_slug_that_an_environment_withdraws_is_not_pulled() -> None:
     here = Repository(config=IN_PRODUCTION)
     here.create("a")
     here.write("integrations/a.yaml", "slug: a\nname: A\nai_provider_id: openai\n")
@@ -315,7 +315,7 @@ def test_any_slug_has_a_file(slug: str) -> None:
     assert here.plan().in_sync
 
 
-def test_a_file_that_holds_another_slug_is_not_overwritten() -> None:
+def test_a_file_with_another_slug_is_not_overwritten() -> None:
     here = Repository()
     here.create("a")
     here.create("b")
@@ -325,7 +325,7 @@ def test_a_file_that_holds_another_slug_is_not_overwritten() -> None:
     assert here.plan().in_sync
 
 
-def test_secrets_that_would_share_a_name_are_pointed_out() -> None:
+def test_secrets_that_would_share_a_reference_are_reported() -> None:
     here = Repository()
     here.create("a-b")
     here.create("a_b")
@@ -334,7 +334,7 @@ def test_secrets_that_would_share_a_name_are_pointed_out() -> None:
     assert "a-b key, a_b key" in remark.summary
 
 
-def test_what_no_file_can_hold_is_left_out_and_named() -> None:
+def test_values_that_no_file_can_contain_are_left_out_and_named() -> None:
     here = Repository()
     here.create("a", description="costs ${env:MONEY}", tags={"k": "v"})
     adoption = here.pull()
@@ -346,7 +346,7 @@ def test_what_no_file_can_hold_is_left_out_and_named() -> None:
     assert here.plan().in_sync
 
 
-def test_force_writes_a_document_whole_and_keeps_what_only_files_know() -> None:
+def test_force_rewrites_a_document_and_keeps_fields_that_only_files_have() -> None:
     here = Repository()
     here.create("a", name="Remote", description="there")
     here.write(
@@ -390,7 +390,7 @@ def test_force_ends_a_document_with_a_line_end() -> None:
     assert here.text("integrations/a.yaml").endswith("\n")
 
 
-def test_force_leaves_fragments_of_access_to_their_owners() -> None:
+def test_force_does_not_change_access_fragments() -> None:
     here = Repository()
     here.create("a")
     granted = [{"id": "ws-a", "enabled": True}, {"id": "ws-b", "enabled": True}]
@@ -406,7 +406,7 @@ def test_force_leaves_fragments_of_access_to_their_owners() -> None:
     assert here.plan().in_sync
 
 
-def test_force_keeps_what_was_declared_of_providers_of_workspaces() -> None:
+def test_force_keeps_declared_default_providers_of_workspaces() -> None:
     here = Repository()
     here.create("a")
     body = {"workspaces": [{"id": "w", "enabled": True}], "create_default_provider": False}
@@ -418,7 +418,7 @@ def test_force_keeps_what_was_declared_of_providers_of_workspaces() -> None:
     assert entry in here.text("integrations/a.yaml")
 
 
-def test_what_would_not_load_after_an_edit_is_left_as_it_is() -> None:
+def test_a_file_that_would_be_invalid_after_an_edit_is_unchanged() -> None:
     here = Repository()
     here.create("a", name="there", description="costs ${env:MONEY}")
     text = "slug: a\nname: here\nai_provider_id: openai\ndescription: old\n"
@@ -433,9 +433,7 @@ def test_what_would_not_load_after_an_edit_is_left_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("in_one_file", [False, True])
-def test_any_number_of_integrations_that_would_not_load_leaves_the_others_pulled(
-    *, in_one_file: bool
-) -> None:
+def test_integrations_that_would_be_invalid_do_not_prevent_the_others(*, in_one_file: bool) -> None:
     here = Repository()
     documents = {}
     for number in range(12):
@@ -458,7 +456,7 @@ def test_any_number_of_integrations_that_would_not_load_leaves_the_others_pulled
     assert names == {slug: "there" if slug in good else "here" for slug in documents}
 
 
-def test_force_gives_up_where_an_overlay_would_contradict_the_new_document() -> None:
+def test_force_skips_an_integration_whose_overlay_would_contradict_it() -> None:
     here = Repository(config=IN_PRODUCTION)
     here.create("a", key=..., secret_mappings=[{"target_field": "key", "secret_reference_id": "r"}])
     text = "slug: a\nname: B\nai_provider_id: openai\n"
@@ -469,7 +467,7 @@ def test_force_gives_up_where_an_overlay_would_contradict_the_new_document() -> 
     assert [d.code for d in adoption.diagnostics] == ["not-editable"]
 
 
-def test_nothing_is_taken_from_another_organisation_than_before() -> None:
+def test_nothing_is_pulled_from_a_different_organisation_than_before() -> None:
     here = Repository(organisation="org-of-before")
     here.create("a")
     with pytest.raises(Refused, match="but to org-of-before before"):

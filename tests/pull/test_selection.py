@@ -1,4 +1,4 @@
-"""Which integrations a pull takes: the patterns and the scope mean what they mean in a plan."""
+"""Selection of integrations for a pull: patterns and scope work as in a plan."""
 
 import pytest
 

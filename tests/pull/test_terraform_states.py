@@ -1,4 +1,4 @@
-"""What is no Terraform state, or a bad one: refused with a place, and nothing is written."""
+"""Other documents and invalid Terraform states are refused with a location, without a write."""
 
 import copy
 import json
@@ -69,7 +69,9 @@ NO_STATES = {
 
 
 @pytest.mark.parametrize("name", NO_STATES)
-def test_what_is_no_state_is_refused_and_nothing_is_written(tmp_path: Path, name: str) -> None:
+def test_a_document_that_is_not_a_state_is_refused_and_nothing_is_written(
+    tmp_path: Path, name: str
+) -> None:
     content, expected = NO_STATES[name]
     project, path = Here(tmp_path), tmp_path / "given.json"
     path.write_bytes(content)
@@ -83,7 +85,7 @@ def test_what_is_no_state_is_refused_and_nothing_is_written(tmp_path: Path, name
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_the_place_of_broken_json_is_named(tmp_path: Path) -> None:
+def test_the_location_of_invalid_json_is_named(tmp_path: Path) -> None:
     (tmp_path / "given.json").write_text('{\n  "format_version": "1.0",\n  "values": canary\n}')
     done = Here(tmp_path).run("pull", "--from-terraform", tmp_path / "given.json")
     assert f"--> {tmp_path}/given.json:3:13\n" in done.err
@@ -163,7 +165,7 @@ BAD_STATES: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_STATES)
-def test_a_bad_state_is_refused_with_the_address_and_without_a_value(name: str) -> None:
+def test_an_invalid_state_is_refused_with_the_address_and_without_a_value(name: str) -> None:
     change, expected = BAD_STATES[name]
     with pytest.raises(InvalidInput) as caught:
         read_state(_changed(change), "state.json")
@@ -176,7 +178,7 @@ def test_a_bad_state_is_refused_with_the_address_and_without_a_value(name: str) 
 
 
 @pytest.mark.parametrize("marks", [True, [True], "true", 1, {"name": [{"first": True}]}])
-def test_a_mark_in_any_form_is_a_mark(marks: object) -> None:
+def test_a_sensitive_mark_is_recognised_in_any_form(marks: object) -> None:
     content = _changed(_member("sensitive_values", marks))
     found = read_state(content, "state.json").integrations["openai-main"]
     assert "name" in found.marked
@@ -193,7 +195,7 @@ def test_a_mark_in_any_form_is_a_mark(marks: object) -> None:
         {"name": True},
     ],
 )
-def test_a_mark_in_a_state_file_in_any_form_is_a_mark(marks: object) -> None:
+def test_a_sensitive_mark_in_a_state_file_is_recognised_in_any_form(marks: object) -> None:
     state = copy.deepcopy(STATE_FILE)
     for item in state["resources"]:
         if item["type"] == "portkey_integration" and item["name"] == "main":
@@ -213,7 +215,7 @@ def test_resources_of_other_providers_need_no_attributes() -> None:
     assert found.others == known.others
 
 
-def test_the_place_of_a_bad_resource_is_that_of_its_address() -> None:
+def test_the_location_of_an_invalid_resource_is_that_of_its_address() -> None:
     text = json.dumps(STATE, indent=2)
     bad = text.replace('"slug": "openai-main"', '"slug": "openai main"')
     with pytest.raises(InvalidInput) as caught:
@@ -224,7 +226,7 @@ def test_the_place_of_a_bad_resource_is_that_of_its_address() -> None:
     assert line[at.column - 1 :] == '"address": "portkey_integration.main",'
 
 
-def test_the_place_of_an_address_that_terraform_writes_with_escapes_is_found() -> None:
+def test_the_location_of_an_escaped_address_is_found() -> None:
     state = copy.deepcopy(STATE)
     first, second = (r for r in resources(state) if r["name"] == "spare")
     first["address"], second["address"] = 'x.spare["a&b"]', 'x.spare["<é>"]'
@@ -240,7 +242,7 @@ def test_the_place_of_an_address_that_terraform_writes_with_escapes_is_found() -
     ]
 
 
-def test_both_forms_of_a_state_say_the_same() -> None:
+def test_both_formats_of_a_state_are_equal() -> None:
     shown = read_state(json.dumps(STATE).encode(), "state")
     stored = read_state(json.dumps(STATE_FILE).encode(), "state")
     assert shown.integrations.keys() == stored.integrations.keys()
@@ -258,7 +260,7 @@ def test_both_forms_of_a_state_say_the_same() -> None:
 def test_no_value_of_a_state_is_shown_by_its_types() -> None:
     state = read_state(json.dumps(STATE).encode(), "state")
     secrets = [value for item in state.integrations.values() for value in item.secrets.values()]
-    # Six keys and two pairs for AWS; that of one integration is write-only.
+    # Six keys and two AWS pairs; the key of one integration is write-only.
     assert len(secrets) == 10
     shown = repr(state).encode()
     assert not any(canary in shown for canary in CANARIES)
@@ -281,7 +283,7 @@ def test_data_sources_of_the_provider_are_not_read(state: dict[str, Any]) -> Non
     assert caught.value.code == "terraform-no-integration"
 
 
-def test_access_of_an_integration_of_another_state_is_kept_apart() -> None:
+def test_access_for_an_integration_of_another_state_is_reported_separately() -> None:
     state = copy.deepcopy(STATE)
     found = resource(state, "portkey_integration_workspace_access.main_search")
     found["values"]["integration_id"] = "elsewhere"
@@ -304,7 +306,7 @@ def _folders(state: dict[str, Any]) -> Iterator[str]:
 
 @settings(max_examples=60, deadline=None)
 @given(key=_KEYS)
-def test_the_key_of_a_module_never_leads_out_of_the_folder(key: str) -> None:
+def test_the_key_of_a_module_never_points_outside_the_folder(key: str) -> None:
     state = copy.deepcopy(STATE)
     for child in state["values"]["root_module"]["child_modules"]:
         if child["address"] == 'module.team["eu"]':
@@ -319,7 +321,7 @@ def test_the_key_of_a_module_never_leads_out_of_the_folder(key: str) -> None:
         assert len(folder) <= 120
 
 
-def test_a_deep_module_has_a_folder_that_file_systems_can_hold() -> None:
+def test_a_deep_module_has_a_folder_name_of_valid_length() -> None:
     state = copy.deepcopy(STATE)
     module = state["values"]["root_module"]["child_modules"][0]
     module["address"] = ".".join(f"module.level-{n}" for n in range(80))
@@ -354,7 +356,7 @@ _JSON: st.SearchStrategy[Any] = st.recursive(
 
 
 def _places(node: Any) -> Iterator[tuple[Any, Any]]:
-    """Walk every container of a document with the key of each member."""
+    """Yield every container of a document with the key of each member."""
     members = node.items() if isinstance(node, dict) else enumerate(node)
     for key, inner in members:
         yield node, key
@@ -364,7 +366,7 @@ def _places(node: Any) -> Iterator[tuple[Any, Any]]:
 
 @settings(max_examples=120, deadline=None)
 @given(chosen=st.integers(0, 10_000), value=_JSON, stored=st.booleans())
-def test_a_state_with_any_value_in_any_place_is_read_or_refused(
+def test_a_state_with_any_value_at_any_path_is_read_or_refused(
     chosen: int, value: Any, *, stored: bool
 ) -> None:
     state = copy.deepcopy(STATE_FILE if stored else STATE)

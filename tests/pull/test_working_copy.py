@@ -1,4 +1,4 @@
-"""Writing edited files: all or none, and never over what another program has written meanwhile."""
+"""Edited files are written all or none, and never over a concurrent change by another program."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,7 +34,7 @@ FILES = {
 }
 
 
-def test_files_that_are_as_they_were_read_are_written(tmp_path: Path) -> None:
+def test_files_that_are_unchanged_since_the_read_are_written(tmp_path: Path) -> None:
     root = folder(tmp_path, FILES)
     copy = edited(root)
     (root / "integrations/other.yaml").write_text("another edit\n")
@@ -45,7 +45,7 @@ def test_files_that_are_as_they_were_read_are_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a", "new", "gone"])
 @pytest.mark.parametrize("text", ["another edit\n", ""])
-def test_a_file_that_was_edited_meanwhile_stops_all_writes(
+def test_a_file_edited_in_the_meantime_stops_all_writes(
     tmp_path: Path, name: str, text: str
 ) -> None:
     root = folder(tmp_path, FILES)
@@ -55,7 +55,7 @@ def test_a_file_that_was_edited_meanwhile_stops_all_writes(
 
 
 @pytest.mark.parametrize("name", ["a", "gone"])
-def test_a_file_that_was_removed_meanwhile_stops_all_writes(tmp_path: Path, name: str) -> None:
+def test_a_file_removed_in_the_meantime_stops_all_writes(tmp_path: Path, name: str) -> None:
     root = folder(tmp_path, FILES)
     copy = edited(root)
     (root / f"integrations/{name}.yaml").unlink()

@@ -19,7 +19,7 @@ BASE = "http://127.0.0.1:9/v1"
 def error_answer(
     status: int, code: str = "AB04", message: str = "injected", **headers: str
 ) -> httpx.Response:
-    """Return a refusal in its documented form; `retry_after` becomes the header `retry-after`."""
+    """Return an error response as documented; `retry_after` becomes the header `retry-after`."""
     body = {"success": False, "data": {"message": message, "errorCode": code}}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return httpx.Response(status, json=body, headers=named)
@@ -70,7 +70,7 @@ def page(slugs: list[str], total: Any) -> dict[str, Any]:
 
 
 def client(transport: httpx.AsyncBaseTransport | None, **other: Any) -> Client:
-    """Make a client on a transport, or on the network; in virtual time by default."""
+    """Return a client on a transport or on the network, in virtual time by default."""
     settings: dict[str, Any] = {
         "base_url": BASE,
         "api_key": Redacted(KEY),
@@ -81,7 +81,7 @@ def client(transport: httpx.AsyncBaseTransport | None, **other: Any) -> Client:
 
 
 def answering(*answers: httpx.Response | Exception) -> tuple[httpx.MockTransport, list[Any]]:
-    """Return a transport that answers in turn, repeating the last answer, and its requests."""
+    """Return a transport that answers in turn and repeats the last answer, and its requests."""
     seen: list[httpx.Request] = []
 
     def handle(request: httpx.Request) -> httpx.Response:
@@ -95,7 +95,7 @@ def answering(*answers: httpx.Response | Exception) -> tuple[httpx.MockTransport
 
 
 def body_of(request: httpx.Request) -> Any:
-    """Return the JSON of a request."""
+    """Return the parsed JSON body of a request."""
     return json.loads(request.content)
 
 

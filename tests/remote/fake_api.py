@@ -1,4 +1,4 @@
-"""Fake of the API's interface: answers calls from a list of slugs, without HTTP."""
+"""Fake implementation of the API protocol: answers calls from a list of slugs, without HTTP."""
 
 import asyncio
 from collections.abc import Callable

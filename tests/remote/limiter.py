@@ -1,4 +1,4 @@
-"""The rate limiter on a clock that moves only when a test sets it or a call sleeps."""
+"""Rate limiter with a clock that advances only when a test sets it or a call sleeps."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ from reconciler.remote.retry import Deadline, RateLimiter
 
 
 class ManualClock:
-    """Clock that moves only when it is set or slept on."""
+    """Clock that advances only when it is set or during a sleep."""
 
     def __init__(self, *, random: float = 0.5) -> None:
         self.now = 0.0
@@ -24,7 +24,7 @@ class ManualClock:
 
 
 class LimiterProbe:
-    """A limiter with its clock; a call takes no time unless a test sets it."""
+    """Limiter with its clock; a call takes no time unless a test sets it."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class LimiterProbe:
         self.limiter = RateLimiter(self.clock.clock, end, on_pause)
 
     def leaves(self, *, at: float | None = None, takes: float = 0.0) -> float:
-        """Make a call that is accepted, and return the moment at which it left."""
+        """Make a call that is accepted, and return the time at which it was sent."""
         self.clock.now = self.clock.now if at is None else at
         left = asyncio.run(self.limiter.acquire())
         self.clock.now += takes
@@ -64,9 +64,9 @@ class LimiterProbe:
         return error
 
     def fails_to_leave(self) -> None:
-        """Take a turn for a call that finds no connection."""
+        """Make a call that fails to connect."""
         self.limiter.release(asyncio.run(self.limiter.acquire()), counted=False)
 
     def pace(self, *, at: float | None = None) -> float:
-        """Return the calls a second that are tried."""
+        """Return the current rate in calls per second."""
         return self.limiter._pace(self.clock.now if at is None else at)

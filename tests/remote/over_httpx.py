@@ -1,4 +1,4 @@
-"""Transport of the client over one of httpx, whose mocks and requests the tests use."""
+"""Transport of the client on top of a transport of httpx, whose mocks the tests use."""
 
 import httpx
 

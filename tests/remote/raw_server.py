@@ -1,4 +1,4 @@
-"""Loopback server that writes the bytes of a test, and counts its requests."""
+"""Loopback server that sends the bytes of a test, and counts its requests."""
 
 import asyncio
 import contextlib
@@ -74,7 +74,7 @@ def says(
 
 
 def then(behaviour: Behaviour, after: Callable[[asyncio.StreamWriter], None]) -> Behaviour:
-    """Act on the connection after a response."""
+    """Send a response, and then run an action on the connection."""
 
     async def behave(writer: asyncio.StreamWriter) -> None:
         await behaviour(writer)
@@ -97,12 +97,12 @@ def writes(data: bytes, *, close: bool = True) -> Behaviour:
 
 
 async def resets(writer: asyncio.StreamWriter) -> None:
-    """Break the connection without an answer."""
+    """Reset the connection without a response."""
     writer.transport.abort()
 
 
 async def drips(writer: asyncio.StreamWriter) -> None:
-    """Send single bytes with pauses, forever."""
+    """Send single bytes with pauses forever."""
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{")
     while not writer.is_closing():
         writer.write(b" ")

@@ -1,4 +1,4 @@
-"""The audit log: nothing secret gets through its parser, and a log is whole or not used."""
+"""Audit log: the parser drops all secrets, and an incomplete log is not used."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ AT = "2026-11-23T12:00:0{}.000Z"
 
 
 def row(number: int = 0, **members: Any) -> dict[str, Any]:
-    """Return a record; a member that is `...` is left out."""
+    """Return a record; a member that is `...` is omitted."""
     record = {
         "timestamp": "2026-11-23T12:00:00.000Z",
         "method": "PUT",
@@ -57,7 +57,7 @@ def row(number: int = 0, **members: Any) -> dict[str, Any]:
 
 
 def parsed(**members: Any) -> AuditRecord:
-    """Return a record after both steps, as a page of the API has it."""
+    """Return a record after both steps of parsing, as in a page of the API."""
     page: Any = read_page(json.dumps({"records": [row(**members)]}).encode())
     return decode_record(page["records"][0])
 
@@ -80,7 +80,7 @@ def parsed(**members: Any) -> AuditRecord:
         {"anything": {"new": CANARY}},
     ],
 )
-def test_no_value_that_can_be_printed_has_what_may_be_secret(members: dict[str, Any]) -> None:
+def test_no_printable_value_contains_a_possible_secret(members: dict[str, Any]) -> None:
     body = json.dumps({"records": [row(**members)], "total": 1, "extra": CANARY}).encode()
     answer = RawAnswer(200, {"content-type": "application/json"}, body)
     reply = read_answer(Sent("GET", "/audit-logs", read_body=read_page), answer, wall_clock=0)
@@ -139,7 +139,7 @@ def test_a_path_names_a_part_of_an_integration(
     assert (record.place, record.reference) == (place, reference)
 
 
-def test_a_record_without_a_path_is_elsewhere_if_its_resource_is() -> None:
+def test_a_record_without_a_path_is_classified_by_its_resource() -> None:
     assert parsed(uri=..., resource_type="prompts").place is Place.ELSEWHERE
     assert parsed(resource_type="prompts").is_about_other
 
@@ -157,7 +157,7 @@ def test_a_record_without_a_path_is_elsewhere_if_its_resource_is() -> None:
         ({"user_type": ...}, ActorKind.UNKNOWN, Source.UNKNOWN),
     ],
 )
-def test_the_source_follows_from_the_record_alone(
+def test_the_source_is_determined_by_the_record(
     members: dict[str, Any], kind: ActorKind, source: Source
 ) -> None:
     record = parsed(**members)
@@ -175,7 +175,7 @@ def test_the_source_follows_from_the_record_alone(
         (7, False),
     ],
 )
-def test_a_masked_or_missing_id_identifies_nobody(identity: object, is_identified: bool) -> None:
+def test_a_masked_or_missing_id_identifies_no_writer(identity: object, is_identified: bool) -> None:
     assert parsed(user_id=identity).actor.is_identified is is_identified
 
 
@@ -192,7 +192,7 @@ def test_any_record_can_be_read(record: dict[str, Any]) -> None:
 
 
 class Pages:
-    """API whose log answers with these pages, or raises an error in the place of one."""
+    """API whose log has these pages, or raises an error in place of a page."""
 
     def __init__(self, pages: Callable[[int], Any]) -> None:
         self.pages = pages
@@ -234,7 +234,7 @@ def test_every_page_is_read_once(count: int, calls: int) -> None:
     assert (len(log.records), made, log.problem) == (count, calls, None)
 
 
-def test_a_full_page_that_promises_no_more_than_itself_is_followed_by_another() -> None:
+def test_after_a_full_page_without_a_larger_total_another_page_is_read() -> None:
     log, made = read(pages_of(100))
     assert (len(log.records), made, log.problem) == (100, 2, None)
     rows = [row(number) for number in range(150)]
@@ -243,7 +243,7 @@ def test_a_full_page_that_promises_no_more_than_itself_is_followed_by_another() 
 
 
 @pytest.mark.parametrize("size", [10, 20, 25, 50])
-def test_a_smaller_full_page_that_counts_only_itself_is_followed_by_another(size: int) -> None:
+def test_after_a_smaller_page_that_counts_only_itself_another_page_is_read(size: int) -> None:
     rows = [row(number) for number in range(2 * size + 3)]
 
     def own_total(page: int) -> Any:
@@ -260,7 +260,7 @@ def test_without_a_total_pages_are_read_until_one_is_empty(total: object) -> Non
     assert (len(log.records), made, log.problem) == (250, 4, None)
 
 
-def test_pages_may_be_smaller_than_requested() -> None:
+def test_pages_can_be_smaller_than_requested() -> None:
     log, made = read(pages_of(120, size=50))
     assert (len(log.records), made, log.problem) == (120, 3, None)
 
@@ -290,7 +290,7 @@ def test_a_record_that_gets_its_status_later_counts_once() -> None:
     assert (len(log.records), made, log.problem) == (3, 2, None)
 
 
-def test_equal_records_without_an_id_on_one_page_are_several() -> None:
+def test_equal_records_without_an_id_on_one_page_are_separate() -> None:
     rows = [row(request_id=...) for _ in range(3)]
     log, made = read(lambda _page: {"records": rows, "total": 3})
     assert (len(log.records), made, log.problem) == (3, 1, None)
@@ -310,13 +310,13 @@ def test_equal_records_without_an_id_on_one_page_are_several() -> None:
         lambda page: {"records": [row(page)], "total": None},
     ],
 )
-def test_a_log_that_is_not_whole_has_no_records(pages: Callable[[int], Any]) -> None:
+def test_an_incomplete_log_has_no_records(pages: Callable[[int], Any]) -> None:
     log, made = read(pages)
     assert (log.records, log.problem) == ((), LogProblem.INCOMPLETE)
     assert 1 <= made <= 1000
 
 
-def test_a_refusal_is_not_an_incomplete_log() -> None:
+def test_a_refusal_is_distinct_from_an_incomplete_log() -> None:
     log, made = read(lambda _page: Forbidden(f"no {CANARY}", code="AB03", http_status=403))
     assert (log.problem, log.detail, made) == (LogProblem.REFUSED, "status 403", 1)
 

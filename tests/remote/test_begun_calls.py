@@ -1,4 +1,4 @@
-"""A read can travel before it is needed: its answer is used once, its failure never."""
+"""Reads can be sent before they are needed: the response is used once, a failure never."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Held(httpx.AsyncBaseTransport):
-    """Answers after some seconds; counts the requests, and those that were cancelled."""
+    """Transport that answers after some seconds, and counts requests and cancellations."""
 
     def __init__(self, seconds: float, status: int = 200) -> None:
         self.requests = self.cancelled = 0
@@ -45,7 +45,7 @@ def now() -> float:
 
 
 def in_virtual_time(main: Coroutine[Any, Any, T]) -> T:
-    """Run a test; nothing that was begun may be left over."""
+    """Run a test in virtual time, and check that no task is left."""
 
     async def whole() -> T:
         result = await main
@@ -55,7 +55,7 @@ def in_virtual_time(main: Coroutine[Any, Any, T]) -> T:
     return run_virtually(whole())
 
 
-def test_a_list_takes_the_page_that_was_begun_and_no_other_call_does() -> None:
+def test_only_a_list_uses_the_page_that_was_requested_early() -> None:
     async def main() -> None:
         transport = Held(5)
         async with client(transport) as api:
@@ -63,7 +63,7 @@ def test_a_list_takes_the_page_that_was_begun_and_no_other_call_does() -> None:
             await asyncio.sleep(4)
             assert (await list_all(api)).slugs == {"a"}
             assert (now(), transport.requests) == (5, 1)
-            # The second list is one of its own, and so is another page size.
+            # A second list sends a separate call, and so does a list with another page size.
             await list_all(api)
             await list_all(api, page_size=50)
             assert (now(), transport.requests) == (15, 3)
@@ -71,7 +71,7 @@ def test_a_list_takes_the_page_that_was_begun_and_no_other_call_does() -> None:
     in_virtual_time(main())
 
 
-def test_an_answer_that_is_there_already_is_kept_for_its_call() -> None:
+def test_a_response_that_has_arrived_is_kept_for_its_call() -> None:
     async def main() -> None:
         transport, seen = answering(LISTED, httpx.Response(200, json=detail()))
         async with client(transport) as api:
@@ -123,7 +123,7 @@ def test_a_lasting_failure_is_the_error_of_the_call_and_hides_secrets_known_sinc
     assert CANARY not in f"{problem.summary} {problem.hint} {problem!r}"
 
 
-def test_closing_cancels_what_was_begun() -> None:
+def test_closing_cancels_an_early_call() -> None:
     async def main() -> None:
         transport = Held(1000)
         async with client(transport) as api:
@@ -134,7 +134,7 @@ def test_closing_cancels_what_was_begun() -> None:
     in_virtual_time(main())
 
 
-def test_a_waiter_that_is_cancelled_cancels_what_was_begun() -> None:
+def test_cancelling_a_waiter_cancels_the_early_call() -> None:
     async def main() -> None:
         transport = Held(1000)
         async with client(transport) as api:
@@ -148,7 +148,7 @@ def test_a_waiter_that_is_cancelled_cancels_what_was_begun() -> None:
 
 
 @pytest.mark.parametrize("read_only", [True, False])
-def test_a_write_cannot_be_begun(*, read_only: bool) -> None:
+def test_a_write_cannot_be_sent_early(*, read_only: bool) -> None:
     async def main() -> None:
         transport, seen = answering(LISTED)
         async with client(transport, read_only=read_only) as api:
@@ -160,7 +160,7 @@ def test_a_write_cannot_be_begun(*, read_only: bool) -> None:
     in_virtual_time(main())
 
 
-def test_calls_after_it_keep_to_a_rate_that_is_known_later() -> None:
+def test_calls_after_it_keep_a_rate_that_is_known_later() -> None:
     async def main() -> None:
         transport, seen = answering(LISTED, httpx.Response(200, json=detail()))
         async with client(transport) as api:
@@ -176,7 +176,7 @@ def test_calls_after_it_keep_to_a_rate_that_is_known_later() -> None:
     in_virtual_time(main())
 
 
-def test_a_refused_rate_is_waited_for_and_measured() -> None:
+def test_a_throttled_early_call_waits_and_measures_the_rate() -> None:
     async def main() -> None:
         transport, seen = answering(error_answer(429, "AB06", retry_after="7"), LISTED)
         async with client(transport) as api:
@@ -188,7 +188,7 @@ def test_a_refused_rate_is_waited_for_and_measured() -> None:
     in_virtual_time(main())
 
 
-def test_the_deadline_ends_it_too() -> None:
+def test_the_deadline_ends_an_early_call() -> None:
     async def main(api: Client) -> Reply:
         async with api:
             api.begin(first_page())

@@ -1,4 +1,4 @@
-"""The client on a fake transport: what it sends, refuses and never reveals."""
+"""Client with a fake transport: what it sends, what it refuses, and what it never reveals."""
 
 import asyncio
 import traceback
@@ -43,7 +43,7 @@ def failure(call: Call, *answers: httpx.Response | Exception, **settings: Any) -
     return run_virtually(main())
 
 
-def test_a_request_carries_the_key_and_says_who_we_are() -> None:
+def test_a_request_has_the_key_and_a_user_agent() -> None:
     request = sent(Call(OperationName.LIST, query={"current_page": 0, "workspace_id": "a b&c"}))
     assert str(request.url) == f"{BASE}/integrations?current_page=0&workspace_id=a+b%26c"
     assert request.headers["x-portkey-api-key"] == KEY
@@ -70,7 +70,7 @@ def test_a_body_is_sent_as_json_with_its_values() -> None:
     assert body_of(request) == {"name": "A", "key": CANARY}
 
 
-def test_a_slash_at_the_end_of_the_base_url_changes_nothing() -> None:
+def test_a_trailing_slash_of_the_base_url_is_ignored() -> None:
     assert str(sent(Call(OperationName.GET, "a"), base_url=BASE + "/").url) == (
         f"{BASE}/integrations/a"
     )
@@ -129,7 +129,7 @@ def test_no_failure_shows_a_value_or_the_request(answer: httpx.Response | Except
     assert not any(isinstance(link, httpx.HTTPError) for link in chain)
 
 
-def test_nothing_of_httpx_gets_out_after_retries_either() -> None:
+def test_no_exception_of_httpx_is_raised_after_retries() -> None:
     error = failure(Call(OperationName.GET, "a"), httpx.ReadError(KEY))
     link: BaseException | None = error
     while link is not None:
@@ -163,14 +163,14 @@ def test_a_ca_file_that_cannot_be_read_is_bad_input(tmp_path: Path) -> None:
         "socks5://user:hunter2@127.0.0.1:1080",
     ],
 )
-def test_a_proxy_that_is_no_url_is_bad_input_without_showing_it(url: str) -> None:
+def test_a_proxy_that_is_not_a_url_is_bad_input_without_showing_it(url: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         client(None, proxy=url)  # type: ignore[arg-type]
     assert caught.value.code == "bad-proxy"
     assert "hunter2" not in caught.value.summary + caught.value.hint
 
 
-def test_no_more_than_the_agreed_number_of_requests_is_under_way() -> None:
+def test_the_number_of_concurrent_requests_is_limited() -> None:
     async def main() -> tuple[int, int]:
         running = most = done = 0
         gate = asyncio.Event()
@@ -194,7 +194,7 @@ def test_no_more_than_the_agreed_number_of_requests_is_under_way() -> None:
     assert run_virtually(main()) == (4, 12)
 
 
-def test_a_listener_hears_of_every_exchange() -> None:
+def test_a_listener_receives_every_exchange() -> None:
     heard: list[RequestRecord] = []
 
     async def main() -> None:
@@ -210,7 +210,7 @@ def test_a_listener_hears_of_every_exchange() -> None:
 
 
 @pytest.mark.parametrize("header", ["x-request-id", "x-portkey-trace-id"])
-def test_a_request_id_that_repeats_what_was_sent_is_neither_told_nor_kept(header: str) -> None:
+def test_a_request_id_that_repeats_sent_data_is_dropped(header: str) -> None:
     heard: list[RequestRecord] = []
     sent = "word-of-a-secret"
     echoes = [f"id-{KEY}", f"id-{sent}", "id-1"]

@@ -1,4 +1,4 @@
-"""How the content of a gateway config names providers, and what of it is kept."""
+"""References to providers in gateway configs, and the parts of a config that are kept."""
 
 import json
 from typing import Any
@@ -79,7 +79,7 @@ def test_a_reference_is_certain(content: Any, names: set[str]) -> None:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_what_is_not_understood_is_unclear(content: Any) -> None:
+def test_other_content_is_unclear(content: Any) -> None:
     assert references_in(content, KNOWN).unclear
 
 

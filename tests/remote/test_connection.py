@@ -1,4 +1,4 @@
-"""One connection: what it sends, when it is reused or replaced, and how it fails."""
+"""Single connection: requests, reuse, replacement and failures."""
 
 import asyncio
 import contextlib
@@ -52,7 +52,7 @@ def get(url: str) -> Request:
 def exchanges(
     server: RawServer, use: Callable[[Connection], Awaitable[Any]], **settings: Any
 ) -> Any:
-    """Run a server and use a connection to it; return what the use returns."""
+    """Run a server, use a connection to it, and return the result."""
 
     async def main() -> Any:
         async with server.running():
@@ -72,7 +72,7 @@ def times(server: RawServer, count: int) -> Callable[[Connection], Awaitable[lis
     return use
 
 
-def test_a_request_and_its_answer_pass_through_unchanged() -> None:
+def test_a_request_and_its_response_are_transferred_unchanged() -> None:
     server = RawServer(says(b"body", status="201 Created", x_told="yes"))
 
     async def use(connection: Connection) -> RawAnswer:
@@ -120,12 +120,12 @@ def test_the_host_is_that_of_the_url(url: str, host: str, header: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["", "h", "ftp://h", "http://", "http://h:x", "http://h:65536"])
-def test_what_has_no_origin_is_refused(url: str) -> None:
+def test_a_url_without_an_origin_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         origin_of(url)
 
 
-def test_a_connection_that_is_free_is_used_again() -> None:
+def test_an_idle_connection_is_reused() -> None:
     server = RawServer(FINE)
     assert exchanges(server, times(server, 3)) == [b"fine"] * 3
     assert server.connections == 1
@@ -142,7 +142,7 @@ def test_a_connection_that_is_free_is_used_again() -> None:
         writes(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfineHTTP/1.1 500 No\r\n", close=False),
     ],
 )
-def test_one_that_cannot_be_used_is_replaced_before_the_next_request(
+def test_an_unusable_connection_is_replaced_before_the_next_request(
     first: Callable[[asyncio.StreamWriter], Awaitable[None]],
 ) -> None:
     server = RawServer(first, FINE)
@@ -157,7 +157,7 @@ def test_one_that_cannot_be_used_is_replaced_before_the_next_request(
     assert server.connections == 2
 
 
-def test_one_that_was_idle_for_long_is_not_trusted() -> None:
+def test_a_connection_that_was_idle_for_long_is_replaced() -> None:
     server, now = RawServer(FINE), Now()
 
     async def use(connection: Connection) -> list[int]:
@@ -192,7 +192,7 @@ def test_connections_that_are_no_longer_needed_are_closed() -> None:
     assert server.connections == 3
 
 
-def test_what_is_closed_is_closed_once_and_may_be_opened_again() -> None:
+def test_a_connection_is_closed_once_and_can_be_reopened() -> None:
     server = RawServer(FINE)
 
     async def use(connection: Connection) -> None:
@@ -206,7 +206,7 @@ def test_what_is_closed_is_closed_once_and_may_be_opened_again() -> None:
     assert server.connections == 2
 
 
-def test_a_cancelled_exchange_leaves_no_answer_for_the_next_request() -> None:
+def test_a_cancelled_exchange_leaves_no_response_for_the_next_request() -> None:
     server = RawServer(drips, FINE)
 
     async def use(connection: Connection) -> bytes:
@@ -219,7 +219,7 @@ def test_a_cancelled_exchange_leaves_no_answer_for_the_next_request() -> None:
     assert server.connections == 2
 
 
-def test_an_answer_that_comes_before_the_whole_request_is_read() -> None:
+def test_a_response_before_the_end_of_the_request_is_read() -> None:
     async def main() -> RawAnswer:
         async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readuntil(b"\r\n\r\n")
@@ -236,7 +236,7 @@ def test_an_answer_that_comes_before_the_whole_request_is_read() -> None:
     assert asyncio.run(main()).status == 413
 
 
-def test_interim_answers_are_passed_over() -> None:
+def test_interim_responses_are_skipped() -> None:
     interim = b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
     answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfine"
     server = RawServer(writes(interim + answer))
@@ -270,7 +270,7 @@ def test_a_broken_answer_breaks_the_connection(
 @pytest.mark.parametrize(
     "headers", [[("x", "a\r\nb: canary")], [("a b", "canary")], [("x", "caf\u00e9 canary")]]
 )
-def test_what_cannot_be_written_is_not_sent_and_not_repeated_in_the_error(
+def test_an_invalid_request_is_not_sent_and_not_repeated_in_the_error(
     headers: list[tuple[str, str]],
 ) -> None:
     server = RawServer(FINE)
@@ -309,7 +309,7 @@ def test_a_handshake_that_never_ends_is_a_timeout() -> None:
         writes(b"HTTP/1.1 200 OK\r\n\r\nbytes of a stranger", close=False),
     ],
 )
-def test_a_proxy_that_opens_no_tunnel_is_an_error(
+def test_a_proxy_that_refuses_a_tunnel_is_an_error(
     behaviour: Callable[[asyncio.StreamWriter], Awaitable[None]],
 ) -> None:
     async def main() -> list[bytes]:
@@ -326,7 +326,7 @@ def test_a_proxy_that_opens_no_tunnel_is_an_error(
 
 
 async def stalls(_writer: asyncio.StreamWriter) -> None:
-    """Answer nothing."""
+    """Never answer."""
 
 
 @pytest.mark.parametrize(
@@ -378,7 +378,7 @@ def test_a_ca_file_that_cannot_be_used_is_named_with_the_reason(tmp_path: Path) 
         assert caught.value.code == "ca-file"
 
 
-def test_certificates_are_read_only_where_something_is_encrypted(tmp_path: Path) -> None:
+def test_certificates_are_read_only_for_tls(tmp_path: Path) -> None:
     missing = tmp_path / "missing.pem"
     assert made(base_url="http://api.example/v1", ca_file=missing)
     with pytest.raises(InvalidInput):
@@ -388,7 +388,7 @@ def test_certificates_are_read_only_where_something_is_encrypted(tmp_path: Path)
 @pytest.mark.parametrize(
     "url", ["http://h:65536", "http://h:x", "ftp://h", "h:80", "", "socks5://h"]
 )
-def test_a_proxy_that_cannot_be_used_is_refused_and_its_form_is_said(url: str) -> None:
+def test_an_unsupported_proxy_is_refused_with_the_supported_form(url: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         made(proxy=url)
     assert (caught.value.code, caught.value.summary) == (
@@ -400,11 +400,11 @@ def test_a_proxy_that_cannot_be_used_is_refused_and_its_form_is_said(url: str) -
 
 
 @pytest.mark.parametrize("url", ["http://h", "https://h:65535", "http://u:p@h:1"])
-def test_a_proxy_of_either_kind_can_be_used(url: str) -> None:
+def test_a_proxy_of_each_kind_can_be_used(url: str) -> None:
     assert made(proxy=url)
 
 
-def test_a_proxy_is_shown_its_own_credential() -> None:
+def test_a_proxy_receives_its_own_credential() -> None:
     async def main() -> bytes:
         async with RawServer(says(b'{"slug": "a"}')).running() as proxy:
             through = f"http://me:pass@127.0.0.1:{proxy.port}"

@@ -1,4 +1,4 @@
-"""The pool of transports, and how the bytes of an answer are read."""
+"""Connection pool, and parsing of response bytes."""
 
 import asyncio
 import gzip
@@ -41,7 +41,7 @@ def test_the_transport_that_was_used_last_is_used_first() -> None:
     asyncio.run(main())
 
 
-def test_a_transport_comes_back_after_a_failure_too() -> None:
+def test_a_transport_is_returned_after_a_failure() -> None:
     async def main() -> None:
         pool = ConnectionPool(Transport, 1)
         with pytest.raises(KeyError):
@@ -53,7 +53,7 @@ def test_a_transport_comes_back_after_a_failure_too() -> None:
     asyncio.run(main())
 
 
-def test_no_more_are_lent_than_there_are_and_who_waits_gets_the_next() -> None:
+def test_the_pool_size_is_a_limit_and_waiters_get_the_next_transport() -> None:
     async def main() -> list[str]:
         pool, told = ConnectionPool(Transport, 2), []
 
@@ -73,7 +73,7 @@ def test_no_more_are_lent_than_there_are_and_who_waits_gets_the_next() -> None:
     assert asyncio.run(main()) == ["given back", "third"]
 
 
-def test_all_are_closed_once_and_new_ones_are_made_afterwards() -> None:
+def test_all_are_closed_once_and_new_ones_are_created_afterwards() -> None:
     async def main() -> None:
         made: list[Transport] = []
 
@@ -93,7 +93,7 @@ def test_all_are_closed_once_and_new_ones_are_made_afterwards() -> None:
     asyncio.run(main())
 
 
-def test_an_answer_is_read_whole_and_its_headers_by_their_names() -> None:
+def test_a_response_is_read_completely_with_headers_by_name() -> None:
     answer = read(b"one ", b"", b"two", x_told="Yes", content_encoding="identity")
     assert answer == RawAnswer(201, {"x-told": "Yes", "content-encoding": "identity"}, b"one two")
     assert read().body == b""
@@ -107,26 +107,26 @@ def test_a_header_that_is_repeated_is_a_list() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", " GZIP "])
-def test_what_was_packed_is_unpacked_whatever_the_pieces(encoding: str) -> None:
+def test_a_compressed_body_is_decompressed_in_any_chunks(encoding: str) -> None:
     packed = gzip.compress(b"hello " * 100)
     pieces = [packed[at : at + 7] for at in range(0, len(packed), 7)]
     assert read(*pieces, content_encoding=encoding).body == b"hello " * 100
 
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "zstd"])
-def test_what_was_packed_otherwise_is_not_touched(encoding: str) -> None:
+def test_other_encodings_are_not_decoded(encoding: str) -> None:
     with pytest.raises(UndecodableError):
         read(b"x", content_encoding=encoding)
 
 
-def test_damaged_bytes_are_told_without_their_library() -> None:
+def test_damaged_bytes_are_reported_without_naming_the_library() -> None:
     with pytest.raises(UndecodableError) as caught:
         read(b"no gzip", content_encoding="gzip")
     assert caught.value.__suppress_context__
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_ten_mebibytes_are_read_and_not_one_byte_more(packed: bool) -> None:
+def test_at_most_ten_mebibytes_are_read(packed: bool) -> None:
     def parts(size: int) -> tuple[list[bytes], dict[str, str]]:
         body = bytes(size)
         if not packed:

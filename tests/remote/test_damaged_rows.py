@@ -1,4 +1,4 @@
-"""A damaged row counts as a record of the list, once, and belongs to the slug it names."""
+"""A damaged row counts once as a record of the list, and belongs to the slug that it names."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from tests.remote.fake_api import FakeAPI, forbidden, not_found
 
 
 def listing(*pages: list[Any], total: int | None = None) -> CompleteList:
-    """Read a list of these pages."""
+    """Read a list with these pages."""
     count = sum(map(len, pages)) if total is None else total
 
     def edit(number: int, _answer: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def test_a_row_that_two_pages_show_counts_once(seen_twice: dict[str, Any]) -> No
         listing([row("a"), seen_twice], [seen_twice, row("c")])
 
 
-def test_rows_that_are_alike_on_one_page_are_as_many_as_they_are() -> None:
+def test_equal_rows_on_one_page_count_separately() -> None:
     assert listing([None, None, row("a")]).nameless == 2
     with pytest.raises(IncompleteRead, match="total is 3, but 2 were listed"):
         listing([None, row("a")], [None])
@@ -68,7 +68,7 @@ def test_rows_that_are_alike_on_one_page_are_as_many_as_they_are() -> None:
         ("x" * 300, None),
     ],
 )
-def test_a_slug_that_is_none_belongs_to_what_is_left_of_it(
+def test_an_invalid_slug_is_assigned_by_its_valid_characters(
     told: Any, belongs_to: str | None
 ) -> None:
     found = listing([row(slug=told)])
@@ -91,7 +91,7 @@ def test_a_slug_that_a_damaged_and_a_readable_row_share_is_not_complete() -> Non
     st.lists(st.tuples(st.booleans(), st.sampled_from([5, None, [], {"a": 1}, True])), max_size=12),
     st.integers(1, 5),
 )
-def test_any_mixture_is_read_whole(made: list[tuple[bool, Any]], granted: int) -> None:
+def test_any_mixture_is_read_completely(made: list[tuple[bool, Any]], granted: int) -> None:
     rows = [
         row(f"s-{number}", **({"name": value} if damaged else {}))
         for number, (damaged, value) in enumerate(made)
@@ -103,7 +103,7 @@ def test_any_mixture_is_read_whole(made: list[tuple[bool, Any]], granted: int) -
 
 
 class Hiding(FakeAPI):
-    """Lists one row without a slug; `there` are slugs that exist nevertheless."""
+    """API that lists one row without a slug; `there` are slugs that exist but are not listed."""
 
     def __init__(self, *there: str) -> None:
         super().__init__([], edit=lambda *_: {"total": 2, "data": [row("a"), row(slug=None)]})
@@ -112,7 +112,7 @@ class Hiding(FakeAPI):
                 self.refusals[OperationName.GET, slug] = not_found()
 
 
-def test_what_is_expected_and_not_shown_is_read_on_its_own() -> None:
+def test_an_expected_slug_that_is_not_listed_is_read_separately() -> None:
     state = asyncio.run(observe(Hiding("b"), wants=lambda _: None, expected=["a", "b", "c"]))
     assert list(state.integrations) == ["a"]
     assert list(state.unreadable) == ["b"]
@@ -135,13 +135,13 @@ def test_nothing_more_is_read_where_every_row_has_its_slug() -> None:
 @pytest.mark.parametrize(
     "text", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "9" * 5000, "-" + "9" * 5000]
 )
-def test_a_number_that_is_none_spoils_no_other_value(text: str) -> None:
+def test_an_invalid_number_affects_no_other_value(text: str) -> None:
     found = read_json(f'{{"bad": {text}, "good": 1.5, "name": "a"}}'.encode())
     assert isinstance(found.pop("bad"), UnreadableValue)
     assert found == {"good": 1.5, "name": "a"}
 
 
-def test_half_a_character_is_kept_as_it_is() -> None:
+def test_a_lone_surrogate_is_kept_unchanged() -> None:
     assert read_json(b'{"\\ud83d": ["\\uDFFF", "\\ud83d\\ude00"]}') == {
         "\ud83d": ["\udfff", "\U0001f600"]
     }

@@ -1,4 +1,4 @@
-"""Documented and observed shapes become the same trees; wrong shapes become errors."""
+"""Documented and observed shapes are decoded to the same trees; other shapes are errors."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ def fields_of(**record: Any) -> dict[str, Any]:
     return dict(decode.from_detail(detail(**record), asked="a").fields)
 
 
-def test_a_row_gives_what_the_list_knows() -> None:
+def test_a_row_has_the_values_of_the_list() -> None:
     observed = decode.from_row(
         row("a", tags={"team": "x"}, workspace_id="ws-1", type="workspace", workspaces_count=2)
     )
@@ -39,12 +39,12 @@ def test_the_documented_row_without_its_newer_fields_is_enough() -> None:
 
 
 @pytest.mark.parametrize("slug", ["../admin", "a\n", "", "a/b", "x" * 256, None, 5])
-def test_a_row_whose_slug_could_not_stand_in_a_url_is_refused(slug: Any) -> None:
+def test_a_row_with_a_slug_that_is_invalid_in_a_url_is_refused(slug: Any) -> None:
     with pytest.raises(NoAnswer):
         decode.from_row(row() | {"slug": slug})
 
 
-def test_a_detail_gives_everything() -> None:
+def test_a_detail_has_all_values() -> None:
     observed = decode.from_detail(
         detail(
             description="d",
@@ -87,7 +87,7 @@ def test_both_names_of_the_global_access_are_read(name: str) -> None:
     assert observed.fields["global_workspace_access"] == {"enabled": True}
 
 
-def test_configurations_may_be_json_text() -> None:
+def test_configurations_can_be_json_text() -> None:
     assert fields_of(configurations='{"openai_project": "p"}')["configurations"] == {
         "openai_project": "p"
     }
@@ -95,9 +95,9 @@ def test_configurations_may_be_json_text() -> None:
     assert "configurations" not in fields_of(configurations=None)
 
 
-def test_masked_fields_are_folded_back_under_their_own_names() -> None:
+def test_masked_fields_are_decoded_under_their_own_names() -> None:
     configurations = fields_of(
-        ai_provider_id="de7d7d50-31cd-11ee-b93b-0e06f1aa7f7c",  # has the fields of all providers
+        ai_provider_id="de7d7d50-31cd-11ee-b93b-0e06f1aa7f7c",  # has all fields
         configurations={
             "aws_region": "eu",
             "masked_aws_secret_access_key": "ab*****yz",
@@ -115,13 +115,13 @@ def test_masked_fields_are_folded_back_under_their_own_names() -> None:
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_a_mask_wins_over_a_plain_value_of_the_same_field(order: int) -> None:
+def test_a_mask_takes_precedence_over_a_plain_value_of_the_same_field(order: int) -> None:
     pairs = [("aws_access_key_id", "AKIA"), ("masked_aws_access_key_id", "AK*****IA")]
     configurations = fields_of(configurations=dict(pairs[::order]))["configurations"]
     assert configurations == {"aws_access_key_id": Mask("AK*****IA")}
 
 
-def test_what_comes_unmasked_and_should_not_be_shown_is_hidden() -> None:
+def test_an_unmasked_secret_is_hidden() -> None:
     fields = fields_of(
         masked_key=None,
         key="sk-plain-canary",
@@ -156,13 +156,13 @@ def test_what_comes_unmasked_and_should_not_be_shown_is_hidden() -> None:
         ("canary", "…"),
     ],
 )
-def test_a_mask_that_hides_nothing_is_not_shown(shown: str, kept: str) -> None:
+def test_a_mask_without_hidden_characters_is_not_shown(shown: str, kept: str) -> None:
     fields = fields_of(masked_key=shown, configurations={"masked_custom_headers": {"x": shown}})
     assert fields["key"] == Mask(kept)
     assert fields["configurations"] == {"custom_headers": {"x": Mask(kept)}}
 
 
-def test_server_added_configuration_fields_are_kept_as_they_are() -> None:
+def test_server_added_configuration_fields_are_kept() -> None:
     assert fields_of(configurations={"provider_auth_type": "apiKey"})["configurations"] == {
         "provider_auth_type": "apiKey"
     }
@@ -209,7 +209,7 @@ def test_a_wrong_shape_is_an_error_and_never_dropped(wrong: dict[str, Any]) -> N
     assert caught.value.code == "unexpected-shape"
 
 
-def test_a_record_may_be_asked_for_by_its_uuid_or_answer_with_it() -> None:
+def test_a_record_can_be_requested_by_its_uuid_or_returned_with_it() -> None:
     assert decode.from_detail(detail("a"), asked="id-a").slug == "a"
     assert decode.from_detail(detail("a", id="u1") | {"slug": "u1"}, asked="a").slug == "a"
 
@@ -223,7 +223,7 @@ JSON = st.recursive(
 
 @pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(sorted(detail())), JSON))
-def test_any_record_is_understood_or_refused(wrong: dict[str, Any]) -> None:
+def test_any_record_is_decoded_or_refused(wrong: dict[str, Any]) -> None:
     try:
         observed = decode.from_detail(detail() | wrong, asked="a")
     except RemoteError as error:

@@ -1,4 +1,4 @@
-"""Models and workspaces of an integration, in every form that was observed."""
+"""Decoding of models and workspaces in every observed form."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.remote.builders import row
 EMPTY = decode.from_row(row())
 
 
-def test_models_come_with_all_forms_of_a_boolean_and_without_bookkeeping() -> None:
+def test_models_are_decoded_with_all_forms_of_a_boolean_and_without_metadata() -> None:
     observed = decode.with_models(
         EMPTY,
         {
@@ -70,7 +70,7 @@ def test_models_come_with_all_forms_of_a_boolean_and_without_bookkeeping() -> No
 
 
 @pytest.mark.parametrize("name", ["workspaces", "data"])
-def test_workspaces_come_without_what_the_server_adds_to_limits(name: str) -> None:
+def test_workspaces_are_decoded_without_server_added_fields_of_limits(name: str) -> None:
     answer = {
         "total": 2,
         name: [
@@ -133,7 +133,7 @@ def test_null_lists_of_sub_resources_are_empty() -> None:
         {"models": [{"slug": "m", "enabled": True, "configurations": 1}]},
     ],
 )
-def test_wrong_models_are_an_error(answer: dict[str, Any]) -> None:
+def test_invalid_models_are_an_error(answer: dict[str, Any]) -> None:
     with pytest.raises(NoAnswer):
         decode.with_models(EMPTY, answer)
 
@@ -148,6 +148,6 @@ def test_wrong_models_are_an_error(answer: dict[str, Any]) -> None:
         {"workspaces": [{"id": "w", "enabled": True, "usage_limits": {}}]},
     ],
 )
-def test_wrong_workspaces_are_an_error(answer: dict[str, Any]) -> None:
+def test_invalid_workspaces_are_an_error(answer: dict[str, Any]) -> None:
     with pytest.raises(NoAnswer):
         decode.with_workspaces(EMPTY, answer)

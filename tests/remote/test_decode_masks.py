@@ -1,4 +1,4 @@
-"""Values of a detail and its sub-resources that are kept, and the form in which they are shown."""
+"""Values of a detail and its sub-resources that are kept, and how masks are shown."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ EMPTY = decode.from_row(row())
 MODEL = {"slug": "m", "enabled": True}
 
 
-def test_a_status_is_active_unless_it_is_named() -> None:
+def test_a_status_is_active_by_default() -> None:
     assert decode.from_row(row(status="archived", last_updated_at="2026")).status == "archived"
     assert decode.from_row(row(status=None)).status == "active"
     assert decode.from_row(row(last_updated_at="2026")).last_updated_at == "2026"
 
 
-def test_of_a_mapping_only_what_a_file_can_declare_is_kept() -> None:
+def test_only_declarable_fields_of_a_mapping_are_kept() -> None:
     entry = {
         "target_field": "key",
         "secret_reference_id": "r",
@@ -32,7 +32,7 @@ def test_of_a_mapping_only_what_a_file_can_declare_is_kept() -> None:
     assert fields["secret_mappings"] == [entry]
 
 
-def test_of_limits_all_that_a_file_can_declare_is_kept() -> None:
+def test_all_declarable_fields_of_limits_are_kept() -> None:
     usage = {
         "type": "tokens",
         "credit_limit": 5,
@@ -48,7 +48,7 @@ def test_of_limits_all_that_a_file_can_declare_is_kept() -> None:
     assert fields["global_workspace_access"] == access | {"enabled": False}
 
 
-def test_the_setting_for_new_workspaces_is_read_from_the_name_that_holds_it() -> None:
+def test_the_setting_for_new_workspaces_is_read_from_either_name() -> None:
     answer = {
         "workspaces": None,
         "global_workspace_access": None,
@@ -59,7 +59,7 @@ def test_the_setting_for_new_workspaces_is_read_from_the_name_that_holds_it() ->
     assert "global_workspace_access" not in decode.with_workspaces(EMPTY, {"data": []}).fields
 
 
-def test_a_model_has_a_flag_only_where_the_answer_has_it() -> None:
+def test_a_model_has_a_flag_only_if_the_response_has_it() -> None:
     answer = {"models": [MODEL | {"is_custom": None, "is_finetune": 1, "configurations": "{}"}]}
     fields = decode.with_models(EMPTY, answer).fields
     assert fields["models"] == [MODEL | {"is_finetune": True}]
@@ -84,7 +84,7 @@ def test_a_mask_keeps_at_most_its_ends_unless_it_hides_something(shown: str, kep
     assert fields["key"] == Mask(kept)
 
 
-def test_a_masked_field_that_is_no_text_shows_nothing_of_it() -> None:
+def test_a_masked_field_that_is_not_text_is_hidden() -> None:
     masked = {"masked_token": ["canary"], "masked_other": "", "masked_none": None}
     fields = decode.from_detail(detail(configurations=masked), asked="a").fields
     assert fields["configurations"] == {"token": Mask("…")}
@@ -118,9 +118,7 @@ def test_an_integration_keeps_the_slug_by_which_it_is_listed() -> None:
         (False, "false"),
     ],
 )
-def test_a_secret_that_came_in_the_clear_is_kept_but_cannot_be_shown(
-    value: Any, hidden: str
-) -> None:
+def test_a_secret_in_clear_text_is_kept_but_cannot_be_shown(value: Any, hidden: str) -> None:
     record = detail(
         masked_key=None,
         key=value,
@@ -138,7 +136,7 @@ def test_a_secret_that_came_in_the_clear_is_kept_but_cannot_be_shown(
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
-def test_a_secret_that_is_not_there_is_no_field(nothing: Any) -> None:
+def test_an_absent_secret_is_not_a_field(nothing: Any) -> None:
     configurations = {
         "api_token": nothing,
         "custom_headers": {"x": nothing, "y": "ab***yz"},
@@ -155,7 +153,7 @@ def test_a_secret_that_is_not_there_is_no_field(nothing: Any) -> None:
     }
 
 
-def test_what_a_models_settings_hide_is_judged_as_at_the_top() -> None:
+def test_secrets_in_the_settings_of_a_model_are_treated_as_at_the_top_level() -> None:
     configurations = {"custom_host": "h", "masked_api_key": "ab***yz", "list": ["x", {"y": 1}]}
     answer = {"models": [MODEL | {"configurations": configurations}]}
     fields: Any = decode.with_models(EMPTY, answer).fields
@@ -166,9 +164,7 @@ def test_what_a_models_settings_hide_is_judged_as_at_the_top() -> None:
 
 @pytest.mark.parametrize("value", ["canary", 5, True, ["canary"], {"a": {"b": ["canary"]}}])
 @pytest.mark.parametrize("provider", ["openai", "brand-new"])
-def test_a_field_that_no_model_describes_is_kept_and_cannot_be_shown(
-    provider: str, value: Any
-) -> None:
+def test_an_unknown_field_is_kept_and_cannot_be_shown(provider: str, value: Any) -> None:
     record = detail(ai_provider_id=provider, configurations={"region_hint": value})
     fields: Any = decode.from_detail(record, asked="a").fields
     assert "canary" not in repr(fields)
@@ -177,7 +173,7 @@ def test_a_field_that_no_model_describes_is_kept_and_cannot_be_shown(
     )
 
 
-def test_a_field_that_the_target_vouches_for_is_shown() -> None:
+def test_a_field_in_known_fields_is_shown() -> None:
     record = detail(
         ai_provider_id="brand-new", configurations={"region_hint": {"zone": "eu", "jwt": "canary"}}
     )

@@ -1,4 +1,4 @@
-"""A wrong shape is refused with the name of the field and what it should be."""
+"""A value of the wrong type is refused with the field and the expected type."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ TOO_DEEP = "is not nested at most 32 deep"
 
 
 def refused(read: Any, *args: Any, **named: Any) -> str:
-    """Return the message of a refusal, without the words that all have in common."""
+    """Return the message of a refusal, without the common prefix and suffix."""
     with pytest.raises(NoAnswer) as caught:
         read(*args, **named)
     error = caught.value
@@ -54,7 +54,7 @@ def refused(read: Any, *args: Any, **named: Any) -> str:
         ({"workspaces_count": "2"}, "workspaces_count is not a count"),
     ],
 )
-def test_a_wrong_row_names_its_field(wrong: dict[str, Any], says: str) -> None:
+def test_an_invalid_row_is_refused_with_its_field(wrong: dict[str, Any], says: str) -> None:
     assert refused(decode.from_row, row() | wrong) == says
 
 
@@ -106,7 +106,7 @@ def test_a_wrong_row_names_its_field(wrong: dict[str, Any], says: str) -> None:
         ),
     ],
 )
-def test_a_wrong_detail_names_its_field(wrong: dict[str, Any], says: str) -> None:
+def test_an_invalid_detail_is_refused_with_its_field(wrong: dict[str, Any], says: str) -> None:
     assert refused(decode.from_detail, detail() | wrong, asked="a") == says
 
 
@@ -135,7 +135,7 @@ MODEL = {"slug": "m", "enabled": True}
         ({"models": [MODEL | {"configurations": DEEP}]}, f"models.configurations {TOO_DEEP}"),
     ],
 )
-def test_wrong_models_name_their_field(answer: dict[str, Any], says: str) -> None:
+def test_invalid_models_are_refused_with_their_field(answer: dict[str, Any], says: str) -> None:
     assert refused(decode.with_models, EMPTY, answer) == says
 
 
@@ -167,11 +167,11 @@ GRANT = {"id": "w", "enabled": True}
         ),
     ],
 )
-def test_wrong_workspaces_name_their_field(answer: dict[str, Any], says: str) -> None:
+def test_invalid_workspaces_are_refused_with_their_field(answer: dict[str, Any], says: str) -> None:
     assert refused(decode.with_workspaces, EMPTY, answer) == says
 
 
-def test_nesting_is_counted_through_objects_and_lists_alike() -> None:
+def test_nesting_is_counted_in_objects_and_lists() -> None:
     lists: Any = []
     for _ in range(31):
         lists = [lists]
@@ -182,22 +182,22 @@ def test_nesting_is_counted_through_objects_and_lists_alike() -> None:
 
 
 @pytest.mark.parametrize("value", [1, "1", "true", "True", True])
-def test_what_means_yes_is_true(value: Any) -> None:
+def test_every_form_of_true_is_true(value: Any) -> None:
     assert decode_values.flag(value, "x") is True
 
 
 @pytest.mark.parametrize("value", [2, "", "yes", 1.5, [], {}])
-def test_what_means_neither_yes_nor_no_is_refused(value: Any) -> None:
+def test_a_value_that_is_neither_true_nor_false_is_refused(value: Any) -> None:
     assert refused(decode_values.flag, value, "x") == "x is not a boolean"
 
 
-def test_a_count_may_be_nothing_or_null_and_comes_under_two_names() -> None:
+def test_a_count_can_be_absent_or_null_and_has_two_names() -> None:
     assert [decode_values.count(value, "x") for value in (None, 0, 7)] == [None, 0, 7]
     older = row()
     del older["workspaces_count"]
     assert decode.from_row(older | {"workspace_count": 4}).workspace_count == 4
 
 
-def test_an_object_as_text_may_hold_half_a_character() -> None:
+def test_an_object_as_text_can_contain_a_lone_surrogate() -> None:
     assert decode_values.object_or_json('{"a": "\\ud800"}', "x") == {"a": "\ud800"}
     assert decode_values.object_or_json('{"a": "\ud800"}', "x") == {"a": "\ud800"}

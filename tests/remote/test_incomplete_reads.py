@@ -1,4 +1,4 @@
-"""Messages when something is missing, and which of several failures is raised."""
+"""Messages for incomplete reads, and the one of several failures that is raised."""
 
 import asyncio
 from typing import Any
@@ -23,7 +23,7 @@ NOT_UNDERSTOOD = "the API returned an unexpected response: "
 
 
 def totals(*named: Any) -> FakeAPI:
-    """Return a list of twelve whose pages have these totals in turn; the last one is repeated."""
+    """Return a list of twelve rows whose pages have these totals; the last one is repeated."""
     told = iter(named)
 
     def edit(_: int, answer: dict[str, Any]) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def totals(*named: Any) -> FakeAPI:
         ([0], "total is 0, but 6 were listed", 4),
     ],
 )
-def test_a_list_that_is_not_whole_says_why_and_how_often_it_was_asked_for(
+def test_an_incomplete_list_is_reported_with_reason_and_number_of_reads(
     told: list[Any], why: str, calls: int
 ) -> None:
     api = totals(*told)
@@ -66,13 +66,13 @@ def test_a_list_that_is_not_whole_says_why_and_how_often_it_was_asked_for(
         ({"total": 1, "data": {}}, "data is not a list"),
     ],
 )
-def test_a_list_of_another_shape_names_what_is_wrong(answer: Any, says: str) -> None:
+def test_a_list_of_another_shape_is_refused_with_a_reason(answer: Any, says: str) -> None:
     with pytest.raises(NoAnswer) as caught:
         asyncio.run(list_all(FakeAPI([], edit=lambda *_: answer)))
     assert caught.value.summary == NOT_UNDERSTOOD + says
 
 
-def test_an_organisation_that_is_no_text_damages_its_row_alone() -> None:
+def test_an_organisation_that_is_not_text_damages_only_its_row() -> None:
     wrong = page(["a", "b"], 2)
     wrong["data"][0]["organisation_id"] = 5
     listing = asyncio.run(list_all(FakeAPI([], edit=lambda *_: wrong)))
@@ -80,7 +80,7 @@ def test_an_organisation_that_is_no_text_damages_its_row_alone() -> None:
     assert listing.unreadable["a"].reason == "organisation_id is not text or null"
 
 
-def test_the_first_row_that_names_its_organisation_tells_whose_the_list_is() -> None:
+def test_the_first_row_with_an_organisation_determines_that_of_the_list() -> None:
     def first_page_without(number: int, answer: dict[str, Any]) -> dict[str, Any]:
         rows = [r | {"organisation_id": "org-1" if number else None} for r in answer["data"]]
         return answer | {"data": rows}
@@ -99,7 +99,7 @@ def test_the_first_row_that_names_its_organisation_tells_whose_the_list_is() -> 
         ({"page_size": 7}, {"current_page": 0, "page_size": 7}),
     ],
 )
-def test_only_what_was_asked_for_filters_the_list(
+def test_the_list_is_filtered_only_by_the_given_parameters(
     settings: dict[str, Any], query: dict[str, Any]
 ) -> None:
     api = FakeAPI(["a"])
@@ -108,7 +108,7 @@ def test_only_what_was_asked_for_filters_the_list(
     assert [call.query for call in api.calls] == [query, query]
 
 
-def test_the_second_list_is_asked_for_as_the_first_was() -> None:
+def test_a_repeated_list_has_the_same_parameters() -> None:
     class Vanishing(FakeAPI):
         async def call(self, call: Call) -> Reply:
             if call.slug == "b":
@@ -125,7 +125,7 @@ def test_the_second_list_is_asked_for_as_the_first_was() -> None:
     assert list(state.integrations) == ["a"]
 
 
-def test_a_row_is_heard_of_once_though_the_list_is_read_again() -> None:
+def test_a_row_is_reported_once_although_the_list_is_read_again() -> None:
     heard: list[str] = []
     api = totals(12, 13, 12, 12)
     asyncio.run(list_all(api, on_row=lambda row: heard.append(row.slug)))
@@ -142,7 +142,7 @@ def test_a_wave_of_pages_ends_with_the_first_that_adds_nothing() -> None:
 
 
 @pytest.mark.parametrize("asked", [{"models": True}, {"workspaces": True}])
-def test_of_one_integration_only_what_is_wanted_is_read(asked: dict[str, bool]) -> None:
+def test_only_the_wanted_parts_of_an_integration_are_read(asked: dict[str, bool]) -> None:
     api = FakeAPI(["a"])
     observed = asyncio.run(read_one(api, "a", **asked))
     assert observed is not None
@@ -153,7 +153,7 @@ def test_of_one_integration_only_what_is_wanted_is_read(asked: dict[str, bool]) 
 
 
 class Odd(FakeAPI):
-    """Answers one operation with something that is no object."""
+    """API that answers one operation with a value that is not an object."""
 
     def __init__(self, operation: OperationName, answer: Any) -> None:
         super().__init__(["a"])
@@ -174,7 +174,7 @@ class Odd(FakeAPI):
         (OperationName.GET_WORKSPACES, {}, "workspaces is not there"),
     ],
 )
-def test_a_record_of_another_shape_is_told_by_every_way_of_reading(
+def test_a_record_of_another_shape_is_reported_by_every_read(
     operation: OperationName, answer: Any, says: str
 ) -> None:
     api = Odd(operation, answer)
@@ -200,7 +200,7 @@ def assert_unreadable(error: IncompleteRead) -> None:
     assert (error.code, error.http_status, error.request_id) == ("incomplete-read", 403, "r-1")
 
 
-def test_what_is_listed_and_cannot_be_read_names_the_refusal() -> None:
+def test_a_listed_integration_that_cannot_be_read_is_reported_with_the_refusal() -> None:
     api = FakeAPI(["a", "b"])
     api.refusals[OperationName.GET_WORKSPACES, "a"] = refused()
     api.refusals[OperationName.GET_WORKSPACES, "b"] = forbidden()
@@ -212,7 +212,7 @@ def test_what_is_listed_and_cannot_be_read_names_the_refusal() -> None:
     assert_unreadable(caught.value)
 
 
-def test_a_part_may_be_wanted_without_the_detail() -> None:
+def test_a_part_can_be_read_without_the_detail() -> None:
     api = FakeAPI(["a"])
     wanted = WantedDetails(detail=False, models=True)
     state = asyncio.run(observe(api, wants=lambda _: wanted))
@@ -248,7 +248,7 @@ async def fails_with(error: BaseException, gate: asyncio.Event) -> None:
         ([LATE], LATE),
     ],
 )
-def test_a_defect_is_told_before_a_refusal_and_that_before_the_deadline(
+def test_a_defect_takes_precedence_over_a_refusal_and_that_over_the_deadline(
     errors: list[BaseException], told: BaseException
 ) -> None:
     async def main() -> None:
@@ -262,7 +262,7 @@ def test_a_defect_is_told_before_a_refusal_and_that_before_the_deadline(
     assert caught.value.__cause__ is None
 
 
-def test_of_several_of_one_kind_the_first_is_told_also_out_of_a_group() -> None:
+def test_the_first_of_several_equal_failures_is_raised_also_from_a_group() -> None:
     first, second, third = KeyError("1"), KeyError("2"), KeyError("3")
 
     async def main() -> None:
@@ -276,7 +276,7 @@ def test_of_several_of_one_kind_the_first_is_told_also_out_of_a_group() -> None:
     assert caught.value is first
 
 
-def test_a_failure_cancels_what_still_runs() -> None:
+def test_a_failure_cancels_running_calls() -> None:
     ended: list[str] = []
 
     async def endless() -> None:
@@ -295,7 +295,7 @@ def test_a_failure_cancels_what_still_runs() -> None:
     assert ended == ["endless"]
 
 
-def test_a_row_whose_parts_nobody_wants_stays_as_the_list_gave_it() -> None:
+def test_a_row_without_wanted_parts_keeps_the_values_of_the_list() -> None:
     api = FakeAPI(["a"])
     state = asyncio.run(observe(api, wants=lambda _: None))
     observed = state.integrations["a"]

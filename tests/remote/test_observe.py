@@ -1,4 +1,4 @@
-"""Details are complete or an error; denial is never absence."""
+"""Details are complete or an error, and a denial never counts as absence."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ def all_of(_: Observed) -> WantedDetails:
     return WantedDetails()
 
 
-def test_details_are_read_where_they_are_wanted() -> None:
+def test_only_wanted_details_are_read() -> None:
     api = FakeAPI(names(120))
     state = asyncio.run(
         observe(
@@ -30,7 +30,7 @@ def test_details_are_read_where_they_are_wanted() -> None:
     assert (observed.kind, observed.workspace_count) == ("organisation", 0)
 
 
-def test_sub_resources_are_read_where_they_are_wanted() -> None:
+def test_only_wanted_sub_resources_are_read() -> None:
     api = FakeAPI(["a", "b"])
 
     def wants(row: Observed) -> WantedDetails | None:
@@ -68,13 +68,13 @@ def test_details_are_read_while_the_list_is_still_paging() -> None:
     asyncio.run(main())
 
 
-def test_no_more_than_the_agreed_number_of_details_is_read_at_once() -> None:
+def test_the_number_of_concurrent_detail_reads_is_limited() -> None:
     api = FakeAPI(names(90))
     asyncio.run(observe(api, wants=all_of, concurrency=4))
     assert api.most_running == 4
 
 
-def test_no_more_pages_than_the_agreed_number_are_read_at_once() -> None:
+def test_the_number_of_concurrent_page_reads_is_limited() -> None:
     api = FakeAPI(names(3000))
     asyncio.run(observe(api, wants=lambda _: None, concurrency=7))
     assert api.most_running == 7
@@ -83,7 +83,7 @@ def test_no_more_pages_than_the_agreed_number_are_read_at_once() -> None:
 @pytest.mark.parametrize(
     "operation", [OperationName.GET, OperationName.GET_MODELS, OperationName.GET_WORKSPACES]
 )
-def test_a_detail_that_is_denied_makes_the_reading_incomplete(operation: OperationName) -> None:
+def test_a_denied_detail_makes_the_read_incomplete(operation: OperationName) -> None:
     api = FakeAPI(names(5))
     api.refusals[operation, "s-0003"] = forbidden()
     with pytest.raises(IncompleteRead) as caught:
@@ -107,7 +107,7 @@ def test_a_row_that_a_second_list_proves_gone_is_left_out(refusal: Refusal) -> N
     assert state.calls == len(api.calls)
 
 
-def test_any_other_failure_ends_the_reading_with_its_own_error() -> None:
+def test_any_other_failure_ends_the_read_with_its_own_error() -> None:
     api = FakeAPI(names(50))
     denied = Unauthorised("GET returned 401 AB05", code="AB05", http_status=401)
     for slug in names(50):
@@ -145,7 +145,7 @@ def test_only_the_apis_own_404_is_absence() -> None:
         asyncio.run(read_one(api, "a"))
 
 
-def test_a_sub_resource_that_is_missing_is_no_absence() -> None:
+def test_a_missing_sub_resource_is_not_absence() -> None:
     api = FakeAPI(["a"])
     api.refusals[OperationName.GET_MODELS, "a"] = not_found()
     with pytest.raises(UnreadableRecords) as caught:

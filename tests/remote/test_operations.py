@@ -1,4 +1,4 @@
-"""The table builds requests and finds operations again, and lets no malformed slug near a URL."""
+"""Operation table: it builds and routes requests, and refuses malformed slugs."""
 
 import jsonschema
 import pytest
@@ -15,7 +15,7 @@ BAD_SLUGS = ["", ".", "..", "a/b", "a\n", "%2e%2e", "a%2Fb", "a\0", "x" * 256, "
 
 def call_of(name: OperationName, slug: str) -> Call:
     operation = OPERATIONS[name]
-    # Parameters that a call cannot omit.
+    # Required parameters of calls.
     query = {parameter.name: "m" for parameter in operation.query if parameter.required}
     return Call(name, slug if operation.takes_slug else None, query, {} if operation.body else None)
 
@@ -25,7 +25,7 @@ def test_the_table_holds_all_operations_and_five_are_raw() -> None:
     assert [name for name, row in OPERATIONS.items() if row.raw] == list(OperationName)[:5]
 
 
-def test_the_hints_are_those_of_the_product_contract() -> None:
+def test_the_hints_are_those_documented() -> None:
     facts = {n: (r.safe, r.destructive, r.idempotent) for n, r in OPERATIONS.items() if r.raw}
     assert facts == {
         OperationName.LIST: (True, False, True),
@@ -37,7 +37,7 @@ def test_the_hints_are_those_of_the_product_contract() -> None:
 
 
 @given(slug=SLUGS, name=st.sampled_from(OperationName))
-def test_what_is_prepared_is_found_again(slug: str, name: OperationName) -> None:
+def test_a_built_request_is_routed_to_its_operation(slug: str, name: OperationName) -> None:
     prepared = prepare(call_of(name, slug))
     found = match(prepared.method, prepared.path)
     assert found == (OPERATIONS[name], slug if OPERATIONS[name].takes_slug else None)
@@ -77,11 +77,11 @@ def test_a_bad_slug_in_a_create_body_is_refused() -> None:
         ("GET", "/providers/a"),
     ],
 )
-def test_other_paths_lead_nowhere(method: str, path: str) -> None:
+def test_other_paths_have_no_operation(method: str, path: str) -> None:
     assert match(method, path) is None
 
 
-def test_a_path_tells_its_methods() -> None:
+def test_a_path_has_its_methods() -> None:
     assert allowed_methods("/integrations") == ("GET", "POST")
     assert allowed_methods("/integrations/a") == ("GET", "PUT", "DELETE")
     assert allowed_methods("/integrations/a/models") == ("GET", "PUT", "DELETE")
@@ -128,7 +128,7 @@ def test_a_call_is_written_with_its_path_its_query_and_its_body() -> None:
     assert prepared.body == {"name": "A", "slug": "a"}
 
 
-def test_a_slug_that_is_refused_is_shown_at_its_beginning_only() -> None:
+def test_only_the_beginning_of_a_refused_slug_is_shown() -> None:
     with pytest.raises(InvalidCall) as caught:
         prepare(Call(OperationName.GET, "x " + "y" * 100))
     assert caught.value.summary == f"'x {'y' * 58}' is not a slug"
@@ -136,7 +136,9 @@ def test_a_slug_that_is_refused_is_shown_at_its_beginning_only() -> None:
 
 
 @pytest.mark.parametrize("name", [OperationName.CREATE, OperationName.UPDATE])
-def test_body_schemas_are_closed_on_top_and_open_in_configurations(name: OperationName) -> None:
+def test_body_schemas_are_closed_at_the_top_level_and_open_in_configurations(
+    name: OperationName,
+) -> None:
     schema = dict(OPERATIONS[name].body or {})
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
@@ -148,7 +150,7 @@ def test_body_schemas_are_closed_on_top_and_open_in_configurations(name: Operati
     assert not validator.is_valid(good | {"secret_mappings": [{"target_field": "name"}]})
 
 
-def test_a_parameter_gives_its_bounds_as_json_schema() -> None:
+def test_a_parameter_has_its_bounds_as_json_schema() -> None:
     schemas = {p.name: p.schema for p in OPERATIONS[OperationName.LIST].query}
     described = {name: schema.pop("description") for name, schema in schemas.items()}
     assert schemas == {

@@ -1,4 +1,4 @@
-"""A list counts only when it is proven complete."""
+"""A list is used only if it is proven to be complete."""
 
 import asyncio
 from typing import Any
@@ -38,28 +38,28 @@ def test_a_list_takes_no_more_calls_than_it_has_pages(count: int, calls: int) ->
     assert listed(FakeAPI(names(count))).calls == calls
 
 
-def test_an_empty_list_is_complete_and_nobodys() -> None:
+def test_an_empty_list_is_complete_without_an_organisation() -> None:
     assert listed(FakeAPI([])) == CompleteList({}, None, 1)
 
 
-def test_a_server_may_grant_smaller_pages_than_asked_for() -> None:
+def test_a_server_can_return_smaller_pages_than_requested() -> None:
     assert listed(FakeAPI(names(95), granted=10)).calls == 10
 
 
 @given(count=st.integers(0, 60), granted=st.integers(1, 25), asked=st.integers(1, 25))
-def test_any_list_is_read_whole(count: int, granted: int, asked: int) -> None:
+def test_any_list_is_read_completely(count: int, granted: int, asked: int) -> None:
     listing = listed(FakeAPI(names(count), granted=granted), page_size=asked)
     assert sorted(listing.rows) == names(count)
     assert listing.calls == max(1, -(-count // min(granted, asked)))
 
 
-def test_pages_are_asked_for_side_by_side_but_not_all_at_once() -> None:
+def test_pages_are_requested_concurrently_up_to_a_limit() -> None:
     api = FakeAPI(names(3000))
     listed(api, concurrency=7)
     assert api.most_running == 7
 
 
-def test_filters_go_along_with_every_page() -> None:
+def test_filters_are_sent_with_every_page() -> None:
     api = FakeAPI(names(150))
     listed(api, workspace_id="ws-1", kind="workspace", page_size=50)
     assert [call.query for call in api.calls] == [
@@ -69,7 +69,7 @@ def test_filters_go_along_with_every_page() -> None:
 
 
 @pytest.mark.parametrize("total", [None, "12", True, 12.0, -1])
-def test_a_total_that_is_no_number_is_never_complete(total: Any) -> None:
+def test_a_total_that_is_not_a_number_is_never_complete(total: Any) -> None:
     api = FakeAPI(names(12), edit=lambda _, answer: answer | {"total": total})
     assert "total" in incomplete(api).summary
     assert len(api.calls) == 4
@@ -86,25 +86,25 @@ def test_a_wrong_total_is_never_complete_and_ends(total: int) -> None:
     assert len(api.calls) <= 4 * 12
 
 
-def test_a_page_that_repeats_for_ever_ends() -> None:
+def test_reading_a_page_that_repeats_forever_ends() -> None:
     api = FakeAPI([], edit=lambda *_: page(names(100), 250))
     assert "100 were listed" in incomplete(api).summary
     assert len(api.calls) <= 4 * 4
 
 
-def test_pages_that_never_end_end() -> None:
+def test_reading_endless_pages_ends() -> None:
     api = FakeAPI([], edit=lambda number, _: page([f"p-{number}"], 10**6 if number % 2 else 10**5))
     incomplete(api)
     assert len(api.calls) <= 4 * 12
 
 
-def test_a_total_that_changes_on_the_way_makes_it_read_again() -> None:
+def test_a_total_that_changes_during_the_read_causes_another_read() -> None:
     totals = iter([250, 251, 250, 250, 250, 250])
     api = FakeAPI(names(250), edit=lambda _, answer: answer | {"total": next(totals)})
     assert len(listed(api).rows) == 250
 
 
-def test_a_row_that_slipped_between_pages_is_found_by_reading_again() -> None:
+def test_a_row_that_moved_between_pages_is_found_by_another_read() -> None:
     first = iter([True])
 
     def slip(number: int, answer: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Parameters of the rate limiter, one at a time, on a manual clock."""
+"""Parameters of the rate limiter, tested one at a time with a manual clock."""
 
 import asyncio
 
@@ -13,13 +13,13 @@ def tenths(count: int, *, start: float = 0.0) -> list[float]:
     return [start + number / 10 for number in range(count)]
 
 
-def test_before_the_first_refusal_nobody_waits() -> None:
+def test_before_the_first_refusal_there_is_no_wait() -> None:
     probe = LimiterProbe()
     assert probe.departures(1000) == [0.0] * 1000
     assert probe.clock.slept == []
 
 
-def test_a_named_pause_is_waited_out_to_the_moment() -> None:
+def test_a_retry_after_is_observed_exactly() -> None:
     probe = LimiterProbe()
     probe.refused(7.0, at=3.0)
     assert probe.leaves() == 10.0
@@ -27,7 +27,7 @@ def test_a_named_pause_is_waited_out_to_the_moment() -> None:
     assert probe.limiter.throttled == 1
 
 
-def test_of_two_pauses_the_one_that_ends_later_counts() -> None:
+def test_the_later_end_of_two_pauses_counts() -> None:
     probe = LimiterProbe()
     late = Throttled("no", code="AB06", retry_after=1.0)
     probe.refused(7.0, at=3.0)
@@ -44,7 +44,7 @@ def test_of_two_pauses_the_one_that_ends_later_counts() -> None:
         (0.0, [0.05] * 3),
     ],
 )
-def test_a_pause_of_our_own_doubles_while_nothing_is_accepted(
+def test_a_default_pause_doubles_while_no_call_is_accepted(
     random: float, pauses: list[float]
 ) -> None:
     probe = LimiterProbe(random=random)
@@ -54,11 +54,11 @@ def test_a_pause_of_our_own_doubles_while_nothing_is_accepted(
         before = probe.clock.now
         probe.fails_to_leave()
         seen.append(probe.clock.now - before)
-        probe.clock.now += 60  # so that the pace is no reason to wait
+        probe.clock.now += 60  # so that the rate is no reason to wait
     assert seen == pytest.approx(pauses)
 
 
-def test_one_accepted_call_makes_our_own_pause_short_again() -> None:
+def test_one_accepted_call_resets_the_default_pause() -> None:
     probe = LimiterProbe(random=1.0)
     for _ in range(5):
         probe.refused()
@@ -77,7 +77,7 @@ def test_one_accepted_call_makes_our_own_pause_short_again() -> None:
         (60.0, 60.0, "allow more time with --deadline: the API asks to wait 60 s"),
     ],
 )
-def test_a_pause_out_of_proportion_is_the_end_and_says_why(
+def test_an_excessive_pause_ends_the_run_with_a_reason(
     asked: float, deadline: float | None, hint: str
 ) -> None:
     probe = LimiterProbe(deadline=deadline)
@@ -87,13 +87,13 @@ def test_a_pause_out_of_proportion_is_the_end_and_says_why(
 
 
 @pytest.mark.parametrize(("asked", "deadline"), [(300.0, None), (60.0, 60.1)])
-def test_a_pause_that_just_fits_is_waited_out(asked: float, deadline: float | None) -> None:
+def test_a_pause_at_the_limit_is_observed(asked: float, deadline: float | None) -> None:
     probe = LimiterProbe(deadline=deadline)
     probe.refused(asked)
     assert probe.leaves() == asked
 
 
-def test_whoever_would_wait_beyond_the_deadline_hears_it_at_once() -> None:
+def test_a_wait_beyond_the_deadline_fails_at_once() -> None:
     probe = LimiterProbe(deadline=10.0)
     probe.refused(9.0)
     probe.clock.now = 0.5
@@ -106,7 +106,7 @@ def test_whoever_would_wait_beyond_the_deadline_hears_it_at_once() -> None:
     assert (error.code, error.attempts, probe.clock.slept) == ("deadline", 0, [])
 
 
-def test_the_calls_accepted_in_the_window_tell_the_rate() -> None:
+def test_the_calls_accepted_in_the_window_determine_the_rate() -> None:
     probe = LimiterProbe()
     probe.all_leave(tenths(40))
     probe.refused(2.0, at=4.0)
@@ -131,18 +131,19 @@ def test_the_last_of_several_refused_calls_ends_the_window() -> None:
     assert probe.pace() == pytest.approx(0.99 * 20)
 
 
-def test_calls_leave_evenly_and_one_that_is_late_is_followed_more_closely() -> None:
+def test_calls_are_sent_evenly_and_a_late_one_is_followed_sooner() -> None:
     probe = LimiterProbe()
     probe.all_leave(tenths(20))
     probe.refused(2.0, at=1.95)
     step = 1 / 9.9
     expected = [3.95, 3.95 + step - 0.1, *(3.95 + step * number - 0.1 for number in range(2, 20))]
     assert probe.departures(20) == pytest.approx(expected)
-    # Twenty are in the window of two seconds: the next leaves when the first has left it.
+    # Twenty calls are in the window of two seconds: the next is sent when the first leaves the
+    # window.
     assert probe.leaves() == pytest.approx(3.95 + 2.0 + 0.002)
 
 
-def test_a_call_fills_the_window_until_its_answer_less_the_fastest_one() -> None:
+def test_a_call_is_in_the_window_until_its_response_minus_the_fastest_latency() -> None:
     probe = LimiterProbe()
     for moment in tenths(20):
         probe.leaves(at=moment, takes=0.25)
@@ -155,7 +156,7 @@ def test_a_call_fills_the_window_until_its_answer_less_the_fastest_one() -> None
     assert probe.leaves() == pytest.approx(answered + 2.0 - 0.25 + 0.002)
 
 
-def test_calls_under_way_fill_the_window_too_until_one_is_given_back() -> None:
+def test_calls_in_flight_count_in_the_window_until_one_is_returned() -> None:
     probe = LimiterProbe()
     probe.all_leave(tenths(20))
     probe.refused(2.0, at=1.95)
@@ -167,7 +168,7 @@ def test_calls_under_way_fill_the_window_too_until_one_is_given_back() -> None:
 
 
 @pytest.mark.parametrize(("accepted", "guessing"), [(15, True), (16, False)])
-def test_sixteen_accepted_calls_are_believed_and_fewer_are_not(
+def test_a_rate_is_measured_from_sixteen_accepted_calls_or_more(
     accepted: int, guessing: bool
 ) -> None:
     probe = LimiterProbe()
@@ -178,7 +179,9 @@ def test_sixteen_accepted_calls_are_believed_and_fewer_are_not(
 
 
 @pytest.mark.parametrize(("accepted", "pace"), [(3, 4.0), (4, 0.99 * 4)])
-def test_later_four_confirm_and_fewer_begin_a_search(accepted: int, pace: float) -> None:
+def test_four_later_calls_confirm_the_rate_and_fewer_start_a_search(
+    accepted: int, pace: float
+) -> None:
     probe = LimiterProbe()
     probe.all_leave(moment / 10 for moment in tenths(20))
     probe.refused(1.0, at=0.5)
@@ -198,7 +201,7 @@ def test_a_search_doubles_every_second_for_twenty_seconds() -> None:
     assert probe.pace(at=0.0) == 4.0
 
 
-def test_a_search_that_failed_begins_at_half_and_never_below_one_in_two_seconds() -> None:
+def test_a_failed_search_restarts_at_half_and_at_least_one_call_in_two_seconds() -> None:
     probe = LimiterProbe()
     probe.refused(1.0)
     begins = []
@@ -210,7 +213,7 @@ def test_a_search_that_failed_begins_at_half_and_never_below_one_in_two_seconds(
     assert begins == pytest.approx([4.0, 0.98 * 2, 0.98**2, 0.5, 0.5], rel=1e-5)
 
 
-def test_a_pace_that_was_refused_is_lowered_though_the_count_allows_more() -> None:
+def test_a_refused_rate_is_lowered_although_the_count_allows_more() -> None:
     probe = LimiterProbe()
     probe.all_leave(moment / 20 for moment in tenths(100))
     probe.refused(1.0, at=0.5)
@@ -224,7 +227,7 @@ def test_a_pace_that_was_refused_is_lowered_though_the_count_allows_more() -> No
 
 
 @pytest.mark.parametrize(("window", "patience"), [(1.0, 60.0), (2.0, 60.0), (60.0, 300.0)])
-def test_a_pace_grows_by_a_hundredth_a_window_after_a_long_peace(
+def test_a_rate_grows_by_one_percent_per_window_after_a_long_time_without_refusal(
     window: float, patience: float
 ) -> None:
     probe = LimiterProbe()
@@ -237,7 +240,7 @@ def test_a_pace_grows_by_a_hundredth_a_window_after_a_long_peace(
     assert probe.pace(at=since + patience + 50 * window) == pytest.approx(1.5 * first)
 
 
-def test_a_straggler_from_before_the_pause_changes_nothing_of_the_pace() -> None:
+def test_a_late_response_from_before_the_pause_does_not_change_the_rate() -> None:
     probe = LimiterProbe()
     probe.all_leave(moment / 10 for moment in tenths(20))
     probe.refused(1.0, at=0.5)
@@ -249,7 +252,7 @@ def test_a_straggler_from_before_the_pause_changes_nothing_of_the_pace() -> None
     assert probe.pace() == before
 
 
-def test_a_call_that_was_not_counted_leaves_no_trace() -> None:
+def test_an_uncounted_call_has_no_effect() -> None:
     probe = LimiterProbe()
     for _ in range(20):
         left = asyncio.run(probe.limiter.acquire())

@@ -1,4 +1,4 @@
-"""A secret never appears in a message, in any encoding in which a server repeats it."""
+"""A secret never appears in a message, whatever encoding a server uses to repeat it."""
 
 import base64
 import html
@@ -57,14 +57,14 @@ OTHERS = [f"sk-of-another-{number:03}-{number**20:x}" for number in range(100, 1
 def shown(secret: str, echoed: str, template: str = "Incorrect key ({}) provided") -> str:
     text = template.format(echoed)
     found = redact(text, needles_of([secret]))
-    # Among many secrets, each is looked up by its end.
+    # With many secrets, each is found by its suffix.
     assert redact(text, needles_of([*OTHERS, secret])) == found
     return found
 
 
 @pytest.mark.parametrize("twice", [False, True])
 @pytest.mark.parametrize("name", EVERY)
-def test_one_encoding_is_undone(name: str, *, twice: bool) -> None:
+def test_one_encoding_is_decoded(name: str, *, twice: bool) -> None:
     echoed = EVERY[name](SECRET)
     if twice and name not in BINARY:
         echoed = EVERY[name](echoed)
@@ -83,7 +83,7 @@ SECRETS = st.text(
     st.lists(st.sampled_from(list(ENCODINGS.values())), max_size=3),
     st.sampled_from(["({})", '"{}",', "key={}&b=1", "<b>{}</b>", "x:{}"]),
 )
-def test_any_encodings_inside_one_another_are_undone(
+def test_nested_encodings_are_decoded(
     secret: str, inner: Callable[[str], str], outer: list[Callable[[str], str]], around: str
 ) -> None:
     echoed = inner(secret)
@@ -108,14 +108,14 @@ def test_letters_of_any_script_are_found(text: str, outer: list[Callable[[str], 
 
 
 @pytest.mark.parametrize("encode", ENCODINGS.values(), ids=ENCODINGS)
-def test_no_line_of_a_secret_of_several_is_left(encode: Callable[[str], str]) -> None:
+def test_every_line_of_a_multi_line_secret_is_redacted(encode: Callable[[str], str]) -> None:
     for echoed in (PEM, PEM.strip(), PEM.replace("\n", " "), PEM.split("\n")[1]):
         said = shown(PEM, encode(echoed)).lower()
         assert encode("Q0FOQVJZQ0FOQVJZ").lower() not in said
         assert encode("Zm9ydHktdHdv").lower() not in said
 
 
-def test_what_a_server_has_cut_off_or_wrapped_is_found() -> None:
+def test_a_truncated_or_wrapped_secret_is_found() -> None:
     secret = "sk_live.0123456789abcdefghijklmnopqrstuvwxyz.XYZ"
     for echoed in (secret[:30], secret[-30:], f"{secret[:20]}\n {secret[20:]}", f"'{secret}'."):
         assert shown(secret, echoed) == "Incorrect key [redacted] provided", echoed
@@ -126,19 +126,21 @@ def test_among_many_secrets_one_of_any_length_is_found(secret: str) -> None:
     assert REDACTED in shown(secret, secret)
 
 
-def test_what_is_no_secret_stays() -> None:
+def test_other_text_is_kept() -> None:
     text = "all is well & fine, 100% of C:\\new &amp; &unknown; at /a?b=1&copy=2 for sk-***xyz"
     assert redact(text, needles_of([SECRET, PEM, "abc"])) == text
 
 
-def test_what_is_too_short_to_be_known_by_its_letters_is_compared_as_it_is() -> None:
+def test_a_short_secret_is_compared_literally() -> None:
     assert shown("te-st", "te-st") == "Incorrect key [redacted] provided"
     assert "test" in shown("te-st", "test")
 
 
 @pytest.mark.parametrize("name", ["url", "units", "decimal entities", "html"])
 @pytest.mark.parametrize("looks", ["sk-proj-abcdef0123456789", "AKIACANARY012345", PEM.strip()])
-def test_what_looks_like_a_secret_is_found_by_those_who_know_none(name: str, looks: str) -> None:
+def test_text_that_resembles_a_secret_is_redacted_without_known_secrets(
+    name: str, looks: str
+) -> None:
     said = redact(f"bad key {ENCODINGS[name](looks)}", needles_of([]))
     assert said == "bad key [redacted]"
 
@@ -155,12 +157,12 @@ def test_what_looks_like_a_secret_is_found_by_those_who_know_none(name: str, loo
         "a " * 30_000,
     ],
 )
-def test_a_long_text_of_escapes_ends_in_bounded_steps_and_hides_nothing(bomb: str) -> None:
+def test_a_long_text_of_escapes_takes_limited_steps_and_is_kept(bomb: str) -> None:
     assert len(redact(bomb, needles_of([SECRET]))) <= len(bomb)
     assert SECRET not in redact(f"{bomb} {SECRET}", needles_of([SECRET]))
 
 
-def test_what_is_encoded_too_often_or_too_long_to_be_read_is_withheld() -> None:
+def test_text_that_is_too_long_or_encoded_too_often_is_withheld() -> None:
     echoed = SECRET
     for _ in range(20):
         echoed = quote(echoed, safe="")

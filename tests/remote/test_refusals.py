@@ -1,4 +1,4 @@
-"""Messages of refusals, and the texts of the server that they never repeat."""
+"""Messages of error responses, and server texts that they never repeat."""
 
 import json
 from typing import Any
@@ -68,13 +68,15 @@ def failure(
         (599, FAILED),
     ],
 )
-def test_a_refusal_names_the_call_the_status_the_code_and_the_words(status: int, hint: str) -> None:
+def test_a_refusal_names_the_call_the_status_the_code_and_the_message(
+    status: int, hint: str
+) -> None:
     error = failure(status, refusal("AB99", "The API's words"))
     assert error.summary == f"{WHAT} returned {status} AB99: The API's words"
     assert (error.hint, error.code, error.http_status) == (hint, "AB99", status)
 
 
-def test_a_refusal_without_code_or_words_names_its_status() -> None:
+def test_a_refusal_without_code_or_message_names_its_status() -> None:
     bare = failure(500)
     assert isinstance(bare, ServerFault)
     assert bare.summary == f"{WHAT} returned 500"
@@ -99,7 +101,7 @@ def test_a_refusal_without_code_or_words_names_its_status() -> None:
         ("GET", 404, b"<html>", "not-json", "was refused by a server that is not the API"),
     ],
 )
-def test_what_is_no_answer_of_the_api_says_how_one_can_tell(
+def test_a_response_that_is_not_from_the_api_is_reported_with_the_evidence(
     method: str, status: int, body: bytes, code: str, says: str
 ) -> None:
     error = failure(status, body, method=method, headers={"x-request-id": "r-1"})
@@ -109,14 +111,14 @@ def test_what_is_no_answer_of_the_api_says_how_one_can_tell(
     assert (error.http_status, error.request_id) == (status, "r-1")
 
 
-def test_a_page_is_named_by_the_kind_that_it_says_it_is() -> None:
+def test_a_page_is_named_by_its_content_type() -> None:
     error = failure(200, b"{}", headers={"content-type": " Text/HTML ; q=1"})
     assert error.summary == f"{WHAT} returned Text/HTML instead of JSON (status 200)"
     assert (error.code, error.hint) == ("not-json", FOREIGN)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
-def test_a_success_brings_its_body_its_bytes_and_its_id(status: int) -> None:
+def test_a_success_has_its_body_its_bytes_and_its_request_id(status: int) -> None:
     content = b'{"slug":  "a"}'
     for kind in ("application/json", "application/problem+json", "APPLICATION/JSON ; a=b"):
         headers = {"content-type": kind, "x-portkey-request-id": "r-1"}
@@ -140,11 +142,11 @@ def test_a_success_brings_its_body_its_bytes_and_its_id(status: int) -> None:
         ({"data": "text", "error": ["list"]}, "http-400"),
     ],
 )
-def test_the_code_of_a_refusal_is_the_first_that_is_one(body: dict[str, Any], code: str) -> None:
+def test_the_code_of_a_refusal_is_the_first_valid_one(body: dict[str, Any], code: str) -> None:
     assert failure(400, body).code == code
 
 
-def test_a_code_that_repeats_a_secret_is_left_out_as_a_whole() -> None:
+def test_a_code_that_repeats_a_secret_is_left_out() -> None:
     error = failure(400, refusal("X-canary-Y", "no"), secrets=("canary",))
     assert (error.code, error.summary) == ("http-400", f"{WHAT} returned 400: no")
 
@@ -157,7 +159,7 @@ def test_an_id_that_repeats_a_secret_is_left_out() -> None:
     )
 
 
-def test_a_run_that_holds_secrets_is_taken_out_whole() -> None:
+def test_a_string_that_contains_secrets_is_redacted_completely() -> None:
     error = failure(400, refusal("AB01", "got zzzz-and-more"), secrets=("zzzz", "d-mo", "and-more"))
     assert isinstance(error, Answered)
     assert error.message == "got [redacted]"
@@ -166,14 +168,14 @@ def test_a_run_that_holds_secrets_is_taken_out_whole() -> None:
     assert error.message == "got [redacted]"
 
 
-def test_a_secret_of_three_characters_would_only_spoil_the_text() -> None:
+def test_a_secret_of_three_characters_is_not_redacted() -> None:
     error = failure(400, refusal("AB01", "abc abcd"), secrets=("abc", "abcd"))
     assert isinstance(error, Answered)
     assert error.message == "abc [redacted]"
 
 
 @pytest.mark.parametrize(("length", "kept"), [(200, "x" * 200), (201, "x" * 199 + "…")])
-def test_a_message_of_two_hundred_characters_is_kept_and_a_longer_one_cut(
+def test_a_message_of_two_hundred_characters_is_kept_and_a_longer_one_is_cut(
     length: int, kept: str
 ) -> None:
     error = failure(400, refusal("AB01", "x" * length))
@@ -181,13 +183,13 @@ def test_a_message_of_two_hundred_characters_is_kept_and_a_longer_one_cut(
     assert error.message == kept
 
 
-def test_the_pause_that_a_refusal_asks_for_is_kept() -> None:
+def test_the_retry_after_of_a_refusal_is_kept() -> None:
     error = failure(429, refusal("AB06"), headers=JSON | {"retry-after": "7"})
     assert isinstance(error, Answered)
     assert error.retry_after == 7.0
 
 
 @pytest.mark.parametrize("name", ["x-request-id", "x-portkey-request-id", "x-portkey-trace-id"])
-def test_an_id_of_two_hundred_characters_is_one_and_a_longer_one_is_not(name: str) -> None:
+def test_an_id_has_at_most_two_hundred_characters(name: str) -> None:
     assert failure(400, headers={name: "r" * 200}).request_id == "r" * 200
     assert failure(400, headers={name: "r" * 201}).request_id is None

@@ -1,4 +1,4 @@
-"""Request bodies: secret values appear there and nowhere else."""
+"""Request bodies are the only place with secret values."""
 
 import json
 import traceback
@@ -16,7 +16,7 @@ from reconciler.remote.wire_secrets import encode_body, secret_parts, sent_secre
 CANARY = "canary-value=="
 
 
-def test_a_body_is_canonical_and_carries_the_values() -> None:
+def test_a_body_is_canonical_and_contains_the_values() -> None:
     body: Any = {"name": "Ä", "key": Redacted(CANARY), "configurations": {"b": 1, "a": None}}
     assert encode_body(body) == (
         b'{"configurations":{"a":null,"b":1},"key":"canary-value==","name":"\\u00c4"}'
@@ -24,7 +24,7 @@ def test_a_body_is_canonical_and_carries_the_values() -> None:
 
 
 @given(st.text())
-def test_any_value_survives_the_way_into_the_body(value: str) -> None:
+def test_any_value_is_unchanged_in_the_body(value: str) -> None:
     assert json.loads(encode_body({"key": Redacted(value)})) == {"key": value}
 
 
@@ -37,7 +37,7 @@ def test_a_service_account_is_sent_as_an_object() -> None:
 
 
 @pytest.mark.parametrize("text", [CANARY, f'["{CANARY}"]', "[" * 100_000, "{" + CANARY], ids=len)
-def test_a_service_account_that_is_no_object_is_refused_without_its_text(text: str) -> None:
+def test_a_service_account_that_is_not_an_object_is_refused_without_its_text(text: str) -> None:
     body = {"configurations": {"vertex_service_account_json": Redacted(text)}}
     with pytest.raises(InvalidCall) as caught:
         encode_body(body)
@@ -49,7 +49,7 @@ def test_a_service_account_that_is_no_object_is_refused_without_its_text(text: s
     assert caught.value.__context__ is None
 
 
-def test_a_service_account_is_an_object_wherever_it_stands() -> None:
+def test_a_service_account_is_an_object_at_any_path() -> None:
     account = {"vertex_service_account_json": Redacted('{"type": "x"}')}
     plain = {"vertex_service_account_json": {"type": "x"}}
     assert json.loads(encode_body(account)) == plain
@@ -72,7 +72,7 @@ LOOP["x"] = LOOP
         (LOOP, "contains a value that JSON cannot represent"),
     ],
 )
-def test_what_is_no_value_is_never_sent(body: Any, says: str) -> None:
+def test_an_unresolved_value_is_never_sent(body: Any, says: str) -> None:
     with pytest.raises(InvalidCall) as caught:
         encode_body(body)
     assert (caught.value.code, caught.value.attempts) == ("bad-body", 0)
@@ -109,11 +109,11 @@ def test_all_secret_texts_of_a_body_are_known() -> None:
         {"models": [{"slug": "plain", "configurations": {"api_token": "secret"}}]},
     ],
 )
-def test_a_text_in_a_place_for_secrets_is_one_however_deep_it_lies(secret: Tree) -> None:
+def test_text_in_a_secret_field_is_a_secret_at_any_depth(secret: Tree) -> None:
     assert set(sent_secrets({"description": "plain", **secret})) == {"secret"}
 
 
-def test_of_an_object_the_parts_that_sound_secret_may_come_back_alone() -> None:
+def test_secret_parts_of_an_object_are_known_separately() -> None:
     parts = {"client_email": "mail", "private_key": "pem\n", "private_key_id": 5, "token": "tok"}
     text = " " + json.dumps(parts)
     forms = set(secret_parts(text))
@@ -121,5 +121,5 @@ def test_of_an_object_the_parts_that_sound_secret_may_come_back_alone() -> None:
 
 
 @pytest.mark.parametrize("text", ["{broken", '["token"]', "{" * 100_000, '{"a": 1}'], ids=len)
-def test_what_is_no_object_has_no_parts(text: str) -> None:
+def test_a_value_that_is_not_an_object_has_no_parts(text: str) -> None:
     assert list(secret_parts(text)) == [text]

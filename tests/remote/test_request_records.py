@@ -1,4 +1,4 @@
-"""The record of each request, and the requests that are never sent."""
+"""Records of requests, and requests that are never sent."""
 
 import asyncio
 from typing import Any
@@ -28,7 +28,7 @@ FINE = httpx.Response(200, json=detail())
 
 
 class Slow(httpx.AsyncBaseTransport):
-    """Answers after a while."""
+    """Transport that answers after some seconds."""
 
     def __init__(self, answer: httpx.Response | Exception, *, seconds: float = 2.5) -> None:
         self.answer, self.seconds = answer, seconds
@@ -83,13 +83,13 @@ TOLD = {"x-request-id": "r-1", "date": DATE}
     ],
     ids=["fine", "refused", "bare", "html", "reset"],
 )
-def test_a_listener_hears_what_came_of_an_exchange(
+def test_a_listener_receives_the_outcome_of_an_exchange(
     answer: httpx.Response | Exception, exchange: RequestRecord
 ) -> None:
     assert heard(GET, answer) == exchange
 
 
-def test_a_listener_hears_of_a_defect_of_ours_without_a_code() -> None:
+def test_a_listener_receives_an_internal_error_without_a_code() -> None:
     assert heard(GET, KeyError("ours")) == RequestRecord("GET", "/integrations/a", 2.5)
 
 
@@ -103,7 +103,7 @@ def failure(call: Call, transport: httpx.AsyncBaseTransport, **settings: Any) ->
     return run_virtually(main())
 
 
-def test_nothing_is_sent_after_the_deadline_and_that_is_said() -> None:
+def test_after_the_deadline_nothing_is_sent_and_an_error_is_raised() -> None:
     transport, seen = answering(FINE)
     error = failure(PUT, transport, deadline=0)
     assert isinstance(error, DeadlineExceeded)
@@ -112,7 +112,7 @@ def test_nothing_is_sent_after_the_deadline_and_that_is_said() -> None:
     assert (error.code, error.attempts, seen) == ("deadline", 0, [])
 
 
-def test_a_write_of_one_who_only_reads_is_held_back_and_that_is_said() -> None:
+def test_a_write_of_a_read_only_client_is_refused_with_an_error() -> None:
     transport, seen = answering(FINE)
     error = failure(PUT, transport, read_only=True)
     assert isinstance(error, ReadOnlyViolation)
@@ -129,7 +129,7 @@ def test_a_write_of_one_who_only_reads_is_held_back_and_that_is_said() -> None:
         ({"deadline": None}, 30.0),
     ],
 )
-def test_a_call_takes_its_own_time_at_most_and_never_more_than_the_run_has(
+def test_a_call_is_limited_by_its_timeout_and_the_deadline_of_the_run(
     settings: dict[str, Any], seconds: float
 ) -> None:
     async def main() -> tuple[str, float]:
@@ -141,7 +141,7 @@ def test_a_call_takes_its_own_time_at_most_and_never_more_than_the_run_has(
     assert run_virtually(main()) == ("GET /integrations/a: no complete response in time", seconds)
 
 
-def test_a_run_lasts_a_quarter_of_an_hour_unless_told_otherwise() -> None:
+def test_the_default_deadline_is_a_quarter_of_an_hour() -> None:
     async def main() -> list[str]:
         codes = []
         async with client(answering(FINE)[0]) as api:
@@ -154,7 +154,7 @@ def test_a_run_lasts_a_quarter_of_an_hour_unless_told_otherwise() -> None:
     assert run_virtually(main()) == ["fine", "deadline"]
 
 
-def test_a_request_says_what_it_accepts() -> None:
+def test_a_request_has_accept_headers() -> None:
     async def main() -> list[httpx.Request]:
         transport, seen = answering(FINE)
         async with client(transport) as api:
@@ -169,7 +169,7 @@ def test_a_request_says_what_it_accepts() -> None:
     assert request.headers["x-portkey-api-key"] == KEY
 
 
-def test_another_name_of_the_program_is_said_where_it_is_given() -> None:
+def test_the_user_agent_can_be_set() -> None:
     async def main() -> str:
         transport, seen = answering(FINE)
         async with client(transport, user_agent="other/1") as api:
@@ -180,7 +180,7 @@ def test_another_name_of_the_program_is_said_where_it_is_given() -> None:
 
 
 @pytest.mark.parametrize("answer", [error_answer(429, "AB06"), error_answer(503)])
-def test_once_is_once_whatever_is_answered(answer: httpx.Response) -> None:
+def test_a_call_without_retries_is_sent_once(answer: httpx.Response) -> None:
     async def main() -> tuple[RemoteError, int, int, float]:
         transport, seen = answering(answer)
         async with client(transport) as api:
@@ -197,7 +197,7 @@ def test_once_is_once_whatever_is_answered(answer: httpx.Response) -> None:
 @pytest.mark.parametrize(
     "texts", [["body-canary"], [KEY], ["kept-canary"], ["later-canary", "kept-canary", KEY]]
 )
-def test_no_secret_that_is_known_comes_back_in_a_message(texts: list[str]) -> None:
+def test_no_known_secret_is_repeated_in_a_message(texts: list[str]) -> None:
     words = " and ".join(texts)
 
     async def main() -> str:
@@ -223,7 +223,7 @@ def test_no_secret_that_is_known_comes_back_in_a_message(texts: list[str]) -> No
     ],
 )
 @pytest.mark.parametrize("status", [200, 400])
-def test_an_id_that_repeats_what_was_sent_in_secret_is_told_to_nobody(
+def test_an_id_that_repeats_a_sent_secret_is_dropped(
     status: int, told: str, kept: str | None
 ) -> None:
     exchanges: list[RequestRecord] = []
@@ -268,7 +268,7 @@ def test_an_id_that_repeats_a_key_without_a_known_prefix_is_left_out() -> None:
         ("can\r\nary", "a line break", "copy the key again"),
     ],
 )
-def test_a_key_that_no_header_can_carry_is_named_as_what_it_is(
+def test_a_key_that_is_invalid_in_a_header_is_reported_as_such(
     key: str, words: str, hint: str
 ) -> None:
     with pytest.raises(InvalidInput) as caught:
@@ -280,7 +280,7 @@ def test_a_key_that_no_header_can_carry_is_named_as_what_it_is(
 
 
 @pytest.mark.parametrize(("asked", "connections"), [(3, 3), (1, 1), (0, 1), (-5, 1), (None, 10)])
-def test_there_are_as_many_lanes_as_asked_for_and_at_least_one(
+def test_there_are_as_many_connections_as_requested_and_at_least_one(
     asked: int | None, connections: int
 ) -> None:
     async def main() -> int:
@@ -295,7 +295,7 @@ def test_there_are_as_many_lanes_as_asked_for_and_at_least_one(
     assert run_virtually(main()) == connections
 
 
-def test_a_second_attempt_that_works_counts_both() -> None:
+def test_a_successful_second_attempt_counts_both() -> None:
     async def main() -> tuple[int, int, int]:
         transport, _ = answering(error_answer(503), FINE)
         async with client(transport, clock=virtual_timing(random=0.0)) as api:

@@ -1,4 +1,4 @@
-"""Meaning of each kind of answer, and the rules for texts that the server wrote."""
+"""Meaning of each kind of response, and rules for texts of the server."""
 
 import gzip
 import json
@@ -98,7 +98,7 @@ def test_a_documented_refusal_becomes_its_error(
         ({"data": {"errorCode": "a b\n", "message": 1}}, "http-400", "status 400"),
     ],
 )
-def test_other_forms_of_a_refusal_are_understood(body: Any, code: str, message: str) -> None:
+def test_other_forms_of_a_refusal_are_decoded(body: Any, code: str, message: str) -> None:
     error = failure(400, body)
     assert isinstance(error, Rejected)
     assert (error.code, error.message) == (code, message)
@@ -106,7 +106,7 @@ def test_other_forms_of_a_refusal_are_understood(body: Any, code: str, message: 
 
 @pytest.mark.parametrize("status", [403, 404])
 @pytest.mark.parametrize("body", [b"<html>", b"", {"message": "no Route matched"}, b"[]", b"{"])
-def test_a_refusal_that_is_not_the_apis_own_is_no_absence(status: int, body: Any) -> None:
+def test_a_refusal_that_is_not_from_the_api_is_not_absence(status: int, body: Any) -> None:
     error = failure(status, body)
     assert isinstance(error, NoAnswer)
     assert error.http_status == status
@@ -142,7 +142,7 @@ def test_a_refusal_that_is_not_the_apis_own_is_no_absence(status: int, body: Any
         (304, b"", {}, "redirected"),
     ],
 )
-def test_what_is_not_a_documented_answer_is_no_data(
+def test_an_undocumented_response_is_not_data(
     status: int, body: bytes, headers: dict[str, str], code: str
 ) -> None:
     error = failure(status, body, headers=headers)
@@ -153,29 +153,29 @@ def test_what_is_not_a_documented_answer_is_no_data(
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 @pytest.mark.parametrize(("status", "body"), [(200, b""), (204, b""), (200, b"{}"), (200, b" \n")])
-def test_a_write_may_be_answered_with_nothing(method: str, status: int, body: bytes) -> None:
+def test_the_response_to_a_write_can_be_empty(method: str, status: int, body: bytes) -> None:
     reply = judged(status, body, method=method, headers={})
     assert reply.status == status
     assert not reply.body
 
 
-def test_a_create_without_a_receipt_is_no_answer() -> None:
+def test_a_create_without_a_receipt_is_not_a_valid_response() -> None:
     assert failure(200, b"", method="POST").code == "empty-answer"
 
 
-def test_a_success_is_given_as_it_came() -> None:
+def test_a_success_is_returned_unchanged() -> None:
     reply = judged(200, b'\xef\xbb\xbf{"slug": "a"}', headers=JSON | {"x-request-id": "r 1"})
     assert reply.body == {"slug": "a"}
     assert reply.request_id is None
 
 
 @pytest.mark.parametrize("shown", ["r 1", "sk-canary0123", "req-pk-canary0123", "r\u00e9"])
-def test_an_id_of_a_request_that_could_be_anything_else_is_left_out(shown: str) -> None:
+def test_a_request_id_with_another_form_is_left_out(shown: str) -> None:
     headers = JSON | {"x-request-id": shown, "x-portkey-trace-id": "r-1"}
     assert judged(200, b"{}", headers=headers).request_id == "r-1"
 
 
-def test_messages_are_cut_and_free_of_what_was_sent() -> None:
+def test_messages_are_cut_and_contain_no_sent_secret() -> None:
     error = failure(
         400, refusal("AB01", "bad key sk-canary! " + "x" * 500), secrets=("sk-canary!",)
     )
@@ -186,7 +186,7 @@ def test_messages_are_cut_and_free_of_what_was_sent() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 302, 400, 403])
-def test_no_header_of_a_failure_brings_a_secret_back(status: int) -> None:
+def test_no_header_of_a_failure_repeats_a_secret(status: int) -> None:
     secret = "Sk-canary/1"
     headers = {
         "content-type": f"text/{secret}",
@@ -202,14 +202,14 @@ def test_no_header_of_a_failure_brings_a_secret_back(status: int) -> None:
 @pytest.mark.parametrize(
     "text", ["sk-canary0123", "AKIACANARY012345", "-----BEGIN KEY-----\ncanary", "pk_canary-0123"]
 )
-def test_what_looks_like_a_secret_is_cut_out_by_those_who_know_none(text: str) -> None:
+def test_text_that_resembles_a_secret_is_removed_without_known_secrets(text: str) -> None:
     error = failure(400, refusal("AB01", f"Incorrect key: {text}"))
     assert isinstance(error, Answered)
     assert error.message == "Incorrect key: [redacted]"
     assert "canary" not in failure(400, refusal("sk-canary0123")).code
 
 
-def test_a_secret_that_contains_another_is_taken_out_whole() -> None:
+def test_a_secret_that_contains_another_is_redacted_completely() -> None:
     error = failure(400, refusal("AB01", "got abcd-efgh"), secrets=("abcd", "abcd-efgh"))
     assert isinstance(error, Answered)
     assert error.message == "got [redacted]"
@@ -235,7 +235,7 @@ def test_any_status_is_a_reply_or_one_of_our_errors(status: int, body: bytes) ->
     assert known == status
 
 
-def test_escaped_pairs_are_text_and_lone_halves_are_not() -> None:
+def test_escaped_surrogate_pairs_are_text_and_lone_surrogates_are_not() -> None:
     assert parse_json(b'{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}
     with pytest.raises(ValueError, match="surrogates"):
         parse_json(b'{"a": "\\uDe00"}')

@@ -28,7 +28,7 @@ FINE = httpx.Response(200, json=detail())
 def outcome(
     call: Call, *answers: httpx.Response | Exception, random: float = 0.5, deadline: float = 900
 ) -> tuple[Reply | RemoteError, int, float]:
-    """Make a call; return what came of it, the requests sent and the seconds passed."""
+    """Make a call; return the result, the number of requests and the seconds passed."""
 
     async def main() -> tuple[Reply | RemoteError, int, float]:
         transport, seen = answering(*answers)
@@ -58,7 +58,7 @@ def outcome(
     ],
     ids=lambda fault: getattr(fault, "status_code", type(fault).__name__),
 )
-def test_a_passing_fault_is_cured_by_a_second_attempt(
+def test_a_transient_fault_is_resolved_by_a_second_attempt(
     call: Call, fault: httpx.Response | Exception
 ) -> None:
     result, requests, _ = outcome(call, fault, FINE)
@@ -71,28 +71,28 @@ def test_a_passing_fault_is_cured_by_a_second_attempt(
     [error_answer(500), httpx.ReadError("no"), httpx.ConnectError("no"), error_answer(503)],
     ids=["500", "reset", "unreachable", "503"],
 )
-def test_a_post_is_never_repeated_blindly(fault: httpx.Response | Exception) -> None:
+def test_a_post_is_never_retried_blindly(fault: httpx.Response | Exception) -> None:
     result, requests, _ = outcome(POST, fault, FINE)
     assert isinstance(result, RemoteError)
     assert (result.attempts, requests) == (1, 1)
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 409, 413, 422, 501, 505])
-def test_what_will_not_pass_is_not_repeated(status: int) -> None:
+def test_a_permanent_error_is_not_retried(status: int) -> None:
     _, requests, seconds = outcome(GET, error_answer(status))
     assert (requests, seconds) == (1, 0.0)
 
 
-def test_html_is_not_repeated() -> None:
+def test_an_html_response_is_not_retried() -> None:
     _, requests, _ = outcome(GET, httpx.Response(200, html="<html>"))
     assert requests == 1
 
 
-def test_a_lasting_fault_ends_after_four_attempts_with_its_own_error() -> None:
+def test_a_permanent_fault_ends_after_four_attempts_with_its_own_error() -> None:
     result, requests, seconds = outcome(GET, error_answer(500), random=0.999)
     assert isinstance(result, ServerFault)
     assert (result.attempts, requests) == (4, 4)
-    assert 3.4 < seconds < 3.5  # 0.5 + 1 + 2, jitter at its greatest
+    assert 3.4 < seconds < 3.5  # 0.5 + 1 + 2 with maximum jitter
 
 
 def test_an_unreachable_server_ends_after_four_attempts() -> None:
@@ -102,18 +102,18 @@ def test_an_unreachable_server_ends_after_four_attempts() -> None:
     assert seconds < 5
 
 
-def test_a_fault_may_name_the_pause() -> None:
+def test_a_fault_can_set_the_pause() -> None:
     result, _, seconds = outcome(GET, error_answer(503, retry_after="9"), FINE)
     assert isinstance(result, Reply)
     assert seconds == 9.0
 
 
-def test_a_fault_that_asks_for_too_long_a_pause_is_the_end() -> None:
+def test_a_fault_that_requests_too_long_a_pause_is_final() -> None:
     _, requests, _ = outcome(GET, error_answer(503, retry_after="301"), FINE)
     assert requests == 1
 
 
-def test_no_attempt_begins_after_the_deadline() -> None:
+def test_no_attempt_starts_after_the_deadline() -> None:
     result, requests, seconds = outcome(GET, error_answer(503, retry_after="9"), deadline=5)
     assert isinstance(result, ServerFault)
     assert (requests, seconds) == (1, 0.0)
@@ -122,14 +122,14 @@ def test_no_attempt_begins_after_the_deadline() -> None:
     assert (late.attempts, requests) == (0, 0)
 
 
-def test_a_429_counts_neither_as_an_attempt_nor_in_the_budget() -> None:
+def test_a_429_is_not_counted_as_an_attempt_or_in_the_retry_budget() -> None:
     throttled = error_answer(429, "AB06", retry_after="1")
     result, requests, _ = outcome(GET, *[throttled] * 6, error_answer(500), FINE)
     assert isinstance(result, Reply)
     assert (result.attempts, requests) == (2, 8)
 
 
-def test_the_whole_run_has_one_budget_of_repetitions() -> None:
+def test_a_run_has_one_retry_budget() -> None:
     async def main() -> tuple[int, int]:
         transport, seen = answering(error_answer(500))
         async with client(transport) as api:
@@ -143,7 +143,7 @@ def test_the_whole_run_has_one_budget_of_repetitions() -> None:
     assert requests == 100 + used
 
 
-def test_a_server_that_never_ends_its_answer_is_left_after_the_total_time() -> None:
+def test_an_endless_response_is_abandoned_after_the_total_timeout() -> None:
     class Stuck(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             return httpx.Response(200, stream=Drip())
@@ -165,7 +165,7 @@ def test_a_server_that_never_ends_its_answer_is_left_after_the_total_time() -> N
     assert error.outcome_unknown
 
 
-def test_a_refusal_after_a_lost_answer_leaves_open_what_the_first_attempt_did() -> None:
+def test_a_refusal_after_a_lost_response_leaves_the_first_attempt_unknown() -> None:
     lost, refused = httpx.ReadError("reset"), error_answer(404, "AB08")
     error, _, _ = outcome(PUT, lost, refused)
     assert isinstance(error, NotFound)
@@ -175,7 +175,7 @@ def test_a_refusal_after_a_lost_answer_leaves_open_what_the_first_attempt_did() 
     assert not error.outcome_unknown
 
 
-def test_what_never_left_in_any_attempt_is_known_not_to_be_done() -> None:
+def test_a_call_that_was_never_sent_is_known_not_to_be_applied() -> None:
     error, requests, _ = outcome(PUT, *[httpx.ConnectError("refused")] * 4)
     assert isinstance(error, NotSent)
     assert requests == 4
@@ -183,7 +183,7 @@ def test_what_never_left_in_any_attempt_is_known_not_to_be_done() -> None:
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [("300", 300.0), ("301", 0.0)])
-def test_the_longest_pause_that_a_fault_may_ask_for_is_five_minutes(
+def test_the_longest_pause_that_a_fault_can_request_is_five_minutes(
     asked: str, seconds: float
 ) -> None:
     _, _, passed = outcome(GET, error_answer(503, retry_after=asked), FINE)
@@ -191,14 +191,14 @@ def test_the_longest_pause_that_a_fault_may_ask_for_is_five_minutes(
 
 
 @pytest.mark.parametrize(("random", "pauses"), [(0.0, [0, 0, 0]), (0.5, [0.25, 0.5, 1.0])])
-def test_the_pause_before_each_attempt_is_a_random_share_of_one_that_doubles(
+def test_the_pause_before_each_attempt_is_a_random_fraction_of_a_doubling_one(
     random: float, pauses: list[float]
 ) -> None:
     _, _, seconds = outcome(GET, error_answer(500), random=random)
     assert seconds == sum(pauses)
 
 
-def test_a_named_pause_that_is_shorter_than_ours_does_not_shorten_it() -> None:
+def test_a_shorter_retry_after_does_not_shorten_the_pause() -> None:
     _, _, seconds = outcome(GET, error_answer(503, retry_after="0.1"), FINE, random=0.5)
     assert seconds == 0.25
 
@@ -212,7 +212,7 @@ def test_an_attempt_whose_pause_ends_with_the_deadline_is_not_made() -> None:
 
 
 @pytest.mark.parametrize(("calls", "repetitions"), [(1, 3), (3, 9), (4, 11), (10, 11), (30, 13)])
-def test_one_in_ten_calls_may_be_repeated_and_ten_more(calls: int, repetitions: int) -> None:
+def test_the_retry_budget_is_one_in_ten_calls_and_ten_more(calls: int, repetitions: int) -> None:
     async def main() -> tuple[int, int, int]:
         transport, seen = answering(error_answer(500))
         async with client(transport) as api:
@@ -224,13 +224,13 @@ def test_one_in_ten_calls_may_be_repeated_and_ten_more(calls: int, repetitions: 
     assert run_virtually(main()) == (calls, repetitions, calls + repetitions)
 
 
-def test_what_will_not_pass_is_not_repeated_after_a_fault_that_might_have() -> None:
+def test_a_permanent_error_is_not_retried_after_a_transient_fault() -> None:
     error, requests, _ = outcome(GET, error_answer(500), error_answer(404, "AB08"), FINE)
     assert isinstance(error, NotFound)
     assert (error.attempts, requests) == (2, 2)
 
 
-def test_the_pauses_are_those_of_whoever_made_the_client() -> None:
+def test_the_pauses_are_configurable() -> None:
     paused: list[float] = []
 
     async def main() -> Reply:

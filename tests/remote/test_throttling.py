@@ -1,4 +1,4 @@
-"""The rate limiter against servers that throttle, in virtual time."""
+"""Rate limiter against throttling servers, in virtual time."""
 
 import asyncio
 from collections import deque
@@ -19,7 +19,7 @@ GET = Call(OperationName.GET, "a")
 
 
 class Window(httpx.AsyncBaseTransport):
-    """Accepts `rate` calls in any `window` seconds, as seen when they arrive."""
+    """Server that accepts `rate` calls in any `window` seconds, by arrival."""
 
     def __init__(self, rate: int, *, window: float = 1.0, jitter: float = 0.0) -> None:
         self.rate, self.window, self.jitter = rate, window, jitter
@@ -44,7 +44,7 @@ class Window(httpx.AsyncBaseTransport):
 
 
 class Bucket(Window):
-    """Holds `burst` tokens and gains `rate` a second."""
+    """Token bucket with `burst` tokens that gains `rate` tokens per second."""
 
     def __init__(self, rate: int, *, burst: int) -> None:
         super().__init__(rate)
@@ -86,36 +86,36 @@ def seconds_for(
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.01, 0.1])
-def test_a_sliding_window_is_used_almost_fully_and_hardly_ever_overrun(jitter: float) -> None:
+def test_a_sliding_window_is_used_almost_fully_and_rarely_exceeded(jitter: float) -> None:
     server = Window(20, jitter=jitter)
     seconds = seconds_for(400, server)
     assert server.accepted == 400
     assert seconds <= (1.02 + 0.6 * jitter) * 400 / 20
-    assert server.refused <= 10  # those that were already on their way at the first refusal
+    assert server.refused <= 10  # calls that were already in flight at the first refusal
 
 
-def test_a_token_bucket_is_used_almost_fully_and_hardly_ever_overrun() -> None:
+def test_a_token_bucket_is_used_almost_fully_and_rarely_exceeded() -> None:
     server = Bucket(20, burst=20)
     seconds = seconds_for(400, server)
     assert seconds <= 1.04 * 400 / 20
     assert server.refused <= 0.04 * 400
 
 
-def test_a_deep_bucket_that_misleads_at_first_is_learnt() -> None:
+def test_the_rate_of_a_large_bucket_is_learned_after_its_burst() -> None:
     server = Bucket(20, burst=100)
     seconds = seconds_for(1000, server)
     assert seconds <= 1.10 * 1000 / 20
     assert server.refused <= 0.05 * 1000
 
 
-def test_a_limit_a_minute_is_respected() -> None:
+def test_a_limit_per_minute_is_observed() -> None:
     server = Window(60, window=60.0)
     seconds = seconds_for(180, server)
     assert seconds <= 1.10 * 180
     assert server.refused <= 0.10 * 180
 
 
-def test_a_server_without_limit_is_not_held_back() -> None:
+def test_a_server_without_a_limit_is_not_throttled() -> None:
     server = Window(10**9)
     assert seconds_for(1000, server) == pytest.approx(1000 / 10 * 0.01, rel=0.02)
 
@@ -125,7 +125,7 @@ def test_a_server_without_limit_is_not_held_back() -> None:
     [lambda: Window(20), lambda: Window(20, jitter=0.1), lambda: Bucket(20, burst=20)],
     ids=["window", "window with jitter", "bucket"],
 )
-def test_a_run_that_begins_at_a_measured_rate_is_refused_nothing(
+def test_a_run_that_starts_at_a_measured_rate_has_no_refusal(
     make: Callable[[], Window],
 ) -> None:
     first, second = make(), make()
@@ -143,14 +143,14 @@ def test_a_run_that_begins_at_a_measured_rate_is_refused_nothing(
     assert seconds <= 1.10 * 400 / 20
 
 
-def test_a_run_that_is_refused_nothing_measures_nothing() -> None:
+def test_a_run_without_refusals_measures_no_rate() -> None:
     learnt: list[MeasuredRate | None] = []
     server = Window(10**9)
     seconds_for(100, server, end=lambda api: learnt.append(api.rate_limiter.measured))
     assert learnt == [None]
 
 
-def test_a_measured_rate_that_is_too_high_by_now_is_corrected() -> None:
+def test_a_measured_rate_that_has_become_too_high_is_corrected() -> None:
     server = Window(20)
     seconds = seconds_for(
         400, server, begin=lambda api: api.rate_limiter.begin_at(MeasuredRate(40.0, 1.0))
@@ -181,7 +181,7 @@ def test_after_a_long_time_without_refusal_a_higher_rate_is_tried() -> None:
     assert server.refused <= 0.02 * 8_000
 
 
-def test_one_refusal_pauses_every_worker_and_never_too_short() -> None:
+def test_one_refusal_pauses_every_worker_long_enough() -> None:
     moments: list[float] = []
 
     async def main() -> None:
@@ -203,7 +203,7 @@ def test_one_refusal_pauses_every_worker_and_never_too_short() -> None:
             await asyncio.gather(*(api.call(GET) for _ in range(20)))
 
     run_virtually(main())
-    assert moments[:3] == [0.0, 0.0, 0.0]  # already on their way
+    assert moments[:3] == [0.0, 0.0, 0.0]  # already in flight
     assert all(moment >= 7.0 for moment in moments[3:])
     assert len(moments) == 21
 
@@ -221,14 +221,14 @@ def test_a_single_refusal_at_the_start_does_not_slow_the_whole_run() -> None:
     assert run_virtually(main()) < 12
 
 
-def test_a_quota_that_others_used_up_is_not_taken_for_the_limit() -> None:
+def test_a_quota_used_by_other_clients_does_not_count_as_the_limit() -> None:
     server = Window(20)
     server.times.extend([0.0] * 20)
     assert seconds_for(400, server) <= 1.20 * 400 / 20
 
 
 @pytest.mark.parametrize("value", ["3", formatdate(1_800_000_003, usegmt=True)])
-def test_both_forms_of_retry_after_are_waited_out(value: str) -> None:
+def test_both_forms_of_retry_after_are_observed(value: str) -> None:
     async def main() -> float:
         transport, _ = answering(
             error_answer(429, "AB06", retry_after=value), httpx.Response(200, json=detail())
@@ -242,7 +242,7 @@ def test_both_forms_of_retry_after_are_waited_out(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["soon", "-5", "0", ""])
-def test_nonsense_is_answered_with_a_pause_of_our_own(value: str) -> None:
+def test_an_invalid_retry_after_leads_to_the_default_pause(value: str) -> None:
     async def main() -> float:
         throttled = error_answer(429, "AB06", retry_after=value)
         transport, _ = answering(throttled, throttled, httpx.Response(200, json=detail()))
@@ -276,26 +276,26 @@ def failure_of(call: Call, answer: httpx.Response, **settings: float) -> tuple[R
     return run_virtually(main())
 
 
-def test_a_pause_of_more_than_five_minutes_stops_at_once_and_says_so() -> None:
+def test_a_pause_of_more_than_five_minutes_ends_the_run_at_once_with_a_reason() -> None:
     error, seconds = failure_of(GET, error_answer(429, "AB06", retry_after="301"))
     assert isinstance(error, Throttled)
     assert (error.retry_after, seconds) == (301.0, 0.0)
     assert "301 s" in error.hint
 
 
-def test_a_pause_beyond_the_deadline_stops_at_once() -> None:
+def test_a_pause_beyond_the_deadline_ends_the_run_at_once() -> None:
     error, seconds = failure_of(GET, error_answer(429, "AB06", retry_after="60"), deadline=30)
     assert isinstance(error, Throttled)
     assert seconds == 0.0
 
 
-def test_a_server_that_throttles_for_ever_is_left_at_the_deadline() -> None:
+def test_a_server_that_always_throttles_is_abandoned_at_the_deadline() -> None:
     error, seconds = failure_of(GET, error_answer(429, "AB06", retry_after="1"), deadline=30)
     assert isinstance(error, Throttled | DeadlineExceeded)
     assert 25 <= seconds <= 30
 
 
-def test_whoever_waits_for_a_turn_hears_of_the_deadline() -> None:
+def test_a_waiting_call_fails_at_the_deadline() -> None:
     async def main() -> list[str]:
         gate = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Trusted certificate authorities: those of the system, the configured one, and no other."""
+"""Trusted certificate authorities: only those of the system and the configured one."""
 
 import asyncio
 import contextlib
@@ -40,7 +40,7 @@ def to(url: str, **more: Any) -> Client:
 
 
 async def refused(server: RawServer, **more: Any) -> NotSent:
-    """Call a server that must not be trusted, and return what is said about it."""
+    """Call a server that must not be trusted, and return the error message."""
     async with server.running(), to(server.url, **more) as api:
         with pytest.raises(NotSent) as caught:
             await api.call(GET)
@@ -68,7 +68,7 @@ def test_an_unknown_authority_is_refused_before_anything_is_sent(tmp_path: Path)
     assert "certificate" in error.summary
 
 
-def test_nobody_is_trusted_because_the_environment_says_so(
+def test_authorities_in_environment_variables_are_not_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours = Authority(tmp_path)
@@ -87,7 +87,7 @@ def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:
 async def tunnelling(
     port: int, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """Run a proxy that connects every client to one port; return its URL and its requests."""
+    """Run a proxy that connects every client to one port; yield its URL and its requests."""
     asked: list[bytes] = []
     tunnels: set[asyncio.Task[Any] | None] = set()
 
@@ -114,7 +114,7 @@ async def tunnelling(
         await asyncio.wait({tunnel for tunnel in tunnels if tunnel is not None})
 
 
-def test_a_proxy_gets_a_tunnel_to_ask_for_and_never_the_key(tmp_path: Path) -> None:
+def test_a_proxy_receives_only_a_tunnel_request_and_never_the_key(tmp_path: Path) -> None:
     ours = Authority(tmp_path)
     server = RawServer(FINE, tls=ours.tls)
 

@@ -1,4 +1,4 @@
-"""Messages when no answer came: one for each cause, without anything that was sent."""
+"""Messages for calls without a response: one for each cause, without request data."""
 
 import socket
 import ssl
@@ -35,7 +35,7 @@ def distrusted() -> ssl.SSLCertVerificationError:
 
 
 def caused_by(cause: Exception) -> ConnectError:
-    """Make the exception of a connection that failed for a reason two levels down."""
+    """Return the exception of a failed connection whose cause is two levels down."""
     middle = OSError("canary")
     middle.__cause__ = cause
     failure = ConnectError("canary")
@@ -153,7 +153,7 @@ def refused_by_tls(reason: str | None) -> ssl.SSLError:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_each_way_has_its_kind_its_code_its_sentence_and_its_hint(
+def test_each_failure_has_its_kind_code_message_and_hint(
     problem: Exception, kind: type[RemoteError], code: str, says: str, hint: str
 ) -> None:
     error = remote_error(problem, what=WHAT, base_url=BASE)
@@ -162,14 +162,14 @@ def test_each_way_has_its_kind_its_code_its_sentence_and_its_hint(
     assert error.attempts == 1
 
 
-def test_what_cannot_be_written_as_a_request_was_never_tried() -> None:
+def test_an_invalid_request_was_never_sent() -> None:
     error = remote_error(UnsendableError("c"), what=WHAT, base_url=BASE)
     assert type(error) is InvalidCall
     assert (error.code, error.attempts) == ("bad-call", 0)
     assert error.summary == f"{WHAT} cannot be written as a request"
 
 
-def test_a_connection_that_took_too_long_says_nothing_of_trust() -> None:
+def test_a_connection_timeout_is_not_reported_as_a_trust_error() -> None:
     late = ConnectTimeout("c")
     late.__cause__ = distrusted()
     assert remote_error(late, what=WHAT, base_url=BASE).code == "unreachable"

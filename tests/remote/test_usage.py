@@ -1,4 +1,4 @@
-"""Reading what uses integrations: the whole truth of generated graphs, bounded calls, and gaps."""
+"""Reading the users of integrations: exact for generated graphs, few calls, and gaps."""
 
 import asyncio
 import random
@@ -47,7 +47,7 @@ def faulty(world: World, *faults: Fault) -> World:
 
 @dataclass
 class Graph:
-    """An organisation, and who uses what in it, as the generator meant it."""
+    """Organisation with its providers and configs, as generated."""
 
     world: World
     rng: random.Random
@@ -86,9 +86,9 @@ class Graph:
             self.configs[self.named[workspace][slug]].add((workspace, made))
 
     def content(self, slugs: list[str]) -> dict[str, Any]:
-        """Refer to providers in every form, beside what refers to none."""
+        """Return a config that refers to providers in every form, among other values."""
         targets: list[dict[str, Any]] = [self.reference(slug) for slug in slugs]
-        # Neither a kind of provider nor the slug of an integration is a reference.
+        # Neither a provider type nor the slug of an integration is a reference.
         targets.append({"provider": "openai", "api_key": "sk-canary", "weight": 1})
         targets.append({"override_params": {"model": "i-1/gpt-5"}, "provider": "i-1"})
         self.rng.shuffle(targets)
@@ -140,7 +140,7 @@ def pages(count: int) -> int:
 @pytest.mark.parametrize(
     "seed", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)]
 )
-def test_of_a_thousand_integrations_the_shown_users_are_the_true_ones(seed: int) -> None:
+def test_the_shown_users_of_a_thousand_integrations_are_exact(seed: int) -> None:
     made = graph(seed, integrations=1000, workspaces=25, configs=300)
     reading = read(made.world, ids(made.world))
     assert (reading.refusal, reading.gaps) == ("", ())
@@ -149,7 +149,7 @@ def test_of_a_thousand_integrations_the_shown_users_are_the_true_ones(seed: int)
     assert sum(bool(u.providers) for u in reading.by_slug.values()) > 300
     assert sum(bool(u.configs) for u in reading.by_slug.values()) > 100
     assert sum(not u.may_be_used for u in reading.by_slug.values()) > 100
-    # The workspaces, and those of them that no provider uses, are on one page.
+    # The list of workspaces fits on one page, including those without a provider.
     known = {place for place, slugs in made.named.items() if slugs}
     listed = sum(pages(len(made.named[place])) for place in made.named)
     details = sum(place in known for place in made.config_places)
@@ -158,7 +158,7 @@ def test_of_a_thousand_integrations_the_shown_users_are_the_true_ones(seed: int)
 
 
 @pytest.mark.slow
-def test_a_plan_of_a_thousand_deletes_shows_the_same_and_keeps_what_is_used() -> None:
+def test_a_plan_of_a_thousand_deletes_shows_the_users_and_blocks_used_ones() -> None:
     made = graph(4, integrations=1000, workspaces=25, configs=100)
     files = desired(declared("new"), prune=Prune.ALL, usage=True)
     plan = made.world.plan(files, options={"max_deletes": 1000})
@@ -179,7 +179,7 @@ def test_the_number_of_calls_does_not_grow_with_the_integrations() -> None:
     assert read(few.world, ids(few.world)).calls == calls
 
 
-def test_only_configs_beside_a_user_of_these_integrations_are_read() -> None:
+def test_only_configs_in_workspaces_with_users_of_these_integrations_are_read() -> None:
     made = graph(5, integrations=40, workspaces=10, configs=100)
     [(slug, users)] = [(s, u) for s, u in made.providers.items() if len(u) == 2][:1]
     near = {workspace for workspace, _ in users}
@@ -216,7 +216,7 @@ FAULTS = [
 
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f"{f.kind.value} {f.status or f.merge}")
-def test_a_list_that_was_not_read_whole_makes_nothing_unused(path: str, fault: Fault) -> None:
+def test_with_an_incomplete_list_nothing_counts_as_unused(path: str, fault: Fault) -> None:
     world = seeded(replace(fault, path=f"^{path}$", times=-1))
     reading = read(world, ids(world))
     assert reading.refusal == ""
@@ -256,7 +256,7 @@ A, B = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000
 
 
 def listing(workspaces: list[dict[str, Any]], *pages: list[dict[str, Any]]) -> World:
-    """Return a world that answers one read of providers after the other with these rows."""
+    """Return a world that answers the reads of providers with these rows in turn."""
     faults = [
         Fault(
             kind=FaultKind.EDIT,
@@ -310,7 +310,7 @@ def test_a_provider_that_is_archived_in_one_of_two_workspaces_is_a_user(
 @pytest.mark.parametrize(
     "second", [{"id": B, "slug": "ws-a"}, {"id": B, "slug": A}, {"id": "ws-a", "slug": "ws-b"}]
 )
-def test_workspaces_that_share_a_name_hide_no_provider(second: dict[str, Any]) -> None:
+def test_workspaces_with_the_same_name_hide_no_provider(second: dict[str, Any]) -> None:
     user = [row("p", "bedrock-us")]
     for pages in ([user, []], [[], user]):
         world = listing([TWO[0], second], *pages)
@@ -337,7 +337,7 @@ def test_a_config_of_a_workspace_that_is_not_listed_is_a_gap() -> None:
 
 
 @pytest.mark.parametrize("configs", [[], [{"slug": "c", "workspace_id": "ws-a", "config": {}}]])
-def test_a_key_that_sees_no_workspace_proves_nothing_unused(configs: list[Any]) -> None:
+def test_without_visible_workspaces_nothing_counts_as_unused(configs: list[Any]) -> None:
     empty = {"data": [], "total": 0}
     listed = {"data": configs, "total": len(configs)}
     world = seeded(
@@ -373,7 +373,7 @@ def test_a_key_of_one_workspace_needs_no_list_of_workspaces() -> None:
     assert (reading.refusal, reading.gaps) == ("", ())
     usage = reading.by_slug["own"]
     assert [(p.slug, p.workspace) for p in usage.providers] == [(provider["slug"], None)]
-    # Without the list of workspaces, it can be in any.
+    # Without the list of workspaces, it can be in any of them.
     assert usage.may_be_used_in("ws-b")
 
 
@@ -386,13 +386,13 @@ def test_a_provider_names_its_integration_in_either_form(form: Any) -> None:
     assert not reading.by_slug["bedrock-us"].may_be_used
 
 
-def test_an_integration_without_an_id_may_be_what_an_unknown_id_names() -> None:
+def test_an_unknown_id_can_be_that_of_an_integration_without_an_id() -> None:
     world = seeded(provider_integration_form="uuid")
     assert read(world, {"bedrock-us": None}).by_slug["bedrock-us"].may_be_used
 
 
 @pytest.mark.parametrize("kind", ["observed", "documented"])
-def test_both_shapes_of_a_config_are_understood(kind: Any) -> None:
+def test_both_shapes_of_a_config_are_decoded(kind: Any) -> None:
     world = seeded(detail_shape=kind)
     usage = read(world, ids(world)).by_slug["openai-main"]
     assert [config.possible for config in usage.configs] == [False] * 5
@@ -413,7 +413,7 @@ def test_both_shapes_of_a_config_are_understood(kind: Any) -> None:
     ],
     ids=lambda f: f"{f.kind.value} {f.status or f.merge}"[:40],
 )
-def test_a_config_that_is_not_understood_is_a_possible_user(fault: Fault) -> None:
+def test_a_config_that_cannot_be_decoded_is_a_possible_user(fault: Fault) -> None:
     world = seeded()
     config = {"name": "Support2", "workspace_id": "ws-support", "config": {}}
     made = world.put("POST", "/configs", config)["slug"]
@@ -421,14 +421,14 @@ def test_a_config_that_is_not_understood_is_a_possible_user(fault: Fault) -> Non
     by_slug = read(world, ids(world)).by_slug
     for slug in ("openai-main", "anthropic-eu"):
         assert (made, True) in {(c.slug, c.possible) for c in by_slug[slug].configs}
-    # Nothing in the workspace of the config uses this one.
+    # Nothing in the workspace of the config uses this integration.
     assert by_slug["bedrock-us"].configs == ()
 
 
 @pytest.mark.parametrize(
     ("status", "used"), [("archived", False), ("exhausted", True), ("expired", True), (None, True)]
 )
-def test_only_an_archived_provider_is_out_of_use(status: str | None, *, used: bool) -> None:
+def test_only_an_archived_provider_is_unused(status: str | None, *, used: bool) -> None:
     row = {"slug": "p", "integration_id": "bedrock-us", "status": status}
     fault = Fault(
         kind=FaultKind.EDIT, path="^/providers$", times=-1, merge={"data": [row], "total": 1}
@@ -451,7 +451,7 @@ def test_only_an_archived_provider_is_out_of_use(status: str | None, *, used: bo
         {"integration_id": "bedrock-us"},
     ],
 )
-def test_a_provider_that_is_not_understood_may_use_anything(row: dict[str, Any]) -> None:
+def test_a_provider_that_cannot_be_decoded_may_use_any_integration(row: dict[str, Any]) -> None:
     fault = Fault(
         kind=FaultKind.EDIT, path="^/providers$", times=-1, merge={"data": [row], "total": 1}
     )

@@ -1,4 +1,4 @@
-"""The client on real sockets against a server that misbehaves at the wire."""
+"""Client on real sockets against a server with protocol errors."""
 
 import asyncio
 import gzip
@@ -27,7 +27,7 @@ FINE = says(DETAIL)
 def outcome(
     call: Call, *behaviours: Behaviour, **settings: Any
 ) -> tuple[Reply | RemoteError, RawServer]:
-    """Make a call on a real socket and give what came of it."""
+    """Make a call on a real socket, and return its result."""
 
     async def main() -> tuple[Reply | RemoteError, RawServer]:
         async with RawServer(*behaviours).running() as server:
@@ -42,7 +42,7 @@ def outcome(
 
 
 @pytest.mark.parametrize("call", [GET, PUT])
-def test_a_reset_after_a_repeatable_request_is_cured(call: Call) -> None:
+def test_a_reset_after_an_idempotent_request_is_retried(call: Call) -> None:
     result, server = outcome(call, resets, FINE)
     assert isinstance(result, Reply)
     assert (result.attempts, len(server.requests)) == (2, 2)
@@ -66,13 +66,13 @@ def test_a_reset_after_a_post_is_unknown_and_not_repeated() -> None:
         writes(b"SSH-2.0-OpenSSH_9.2\r\n"),
     ],
 )
-def test_half_an_answer_is_no_answer(behaviour: Behaviour) -> None:
+def test_a_truncated_response_is_an_error(behaviour: Behaviour) -> None:
     result, server = outcome(GET, behaviour)
     assert isinstance(result, NoAnswer)
     assert (result.code, result.attempts, len(server.requests)) == ("connection-lost", 4, 4)
 
 
-def test_an_answer_without_length_that_is_cut_is_no_data() -> None:
+def test_a_truncated_response_without_a_length_is_not_data() -> None:
     cut = writes(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n" + DETAIL[:50])
     result, _ = outcome(GET, cut)
     assert isinstance(result, NoAnswer)
@@ -80,20 +80,20 @@ def test_an_answer_without_length_that_is_cut_is_no_data() -> None:
 
 
 @pytest.mark.slow
-def test_a_server_that_drips_does_not_outlast_the_total_time() -> None:
+def test_a_slow_server_is_limited_by_the_total_timeout() -> None:
     result, _ = outcome(GET, drips, call_timeout=0.2)
     assert isinstance(result, NoAnswer)
     assert (result.code, result.attempts) == ("timeout", 4)
 
 
-def test_a_run_that_is_over_ends_a_call_under_way() -> None:
+def test_the_end_of_a_run_ends_a_call_in_flight() -> None:
     result, server = outcome(POST, drips, deadline=0.2)
     assert isinstance(result, NoAnswer)
     assert len(server.requests) == 1
 
 
 @pytest.mark.slow
-def test_a_gzip_bomb_is_not_unpacked() -> None:
+def test_a_gzip_bomb_is_not_decompressed() -> None:
     bomb = gzip.compress(b" " * (200 * 2**20), compresslevel=9)
     tracemalloc.start()
     result, server = outcome(GET, says(bomb, content_encoding="gzip"))
@@ -117,7 +117,7 @@ def test_a_large_answer_within_the_limit_is_read() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["br", "gzip, gzip", "deflate"])
-def test_an_encoding_that_was_not_asked_for_is_refused(encoding: str) -> None:
+def test_an_unrequested_encoding_is_refused(encoding: str) -> None:
     result, _ = outcome(GET, says(DETAIL, content_encoding=encoding))
     assert isinstance(result, NoAnswer)
     assert result.code == "bad-encoding"
@@ -136,14 +136,16 @@ WHOLE = gzip.compress(DETAIL)
         pytest.param(gzip.compress(DETAIL)[:-5] + b"\0" * 5, id="with another checksum"),
     ],
 )
-def test_gzip_that_does_not_end_as_it_should_is_no_data(body: bytes) -> None:
+def test_truncated_gzip_is_not_data(body: bytes) -> None:
     result, server = outcome(GET, says(body, content_encoding="gzip"))
     assert isinstance(result, NoAnswer)
     assert (result.code, len(server.requests)) == ("bad-encoding", 1)
 
 
-def test_an_answer_that_unpacks_to_nothing_is_limited_as_well() -> None:
-    nothing = b"\x00\x00\x00\xff\xff"  # an empty stored block, of which any number may follow
+def test_a_compressed_empty_response_is_limited() -> None:
+    nothing = (
+        b"\x00\x00\x00\xff\xff"  # an empty stored block, which can be repeated any number of times
+    )
     endless = gzip.compress(b"")[:10] + nothing * (11 * 2**20 // len(nothing))
     result, _ = outcome(GET, says(endless, length=10**9, content_encoding="gzip"))
     assert isinstance(result, NoAnswer)
@@ -162,7 +164,7 @@ def test_damaged_gzip_is_refused() -> None:
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
-def test_a_redirect_is_not_followed_and_its_target_hears_nothing(status: str) -> None:
+def test_a_redirect_is_not_followed_and_its_target_receives_nothing(status: str) -> None:
     async def main() -> tuple[str, int, int]:
         async with RawServer(FINE).running() as elsewhere:
             redirect = says(b"", status=status, location=f"{elsewhere.url}/integrations/a")
@@ -187,7 +189,7 @@ def test_json_nested_a_hundred_thousand_deep_is_refused() -> None:
     assert result.code == "invalid-json"
 
 
-def test_connections_are_kept_and_a_dead_one_is_replaced() -> None:
+def test_connections_are_kept_open_and_a_dead_one_is_replaced() -> None:
     async def main() -> tuple[int, int]:
         abort = then(FINE, lambda writer: writer.transport.abort())
         async with (
@@ -202,10 +204,10 @@ def test_connections_are_kept_and_a_dead_one_is_replaced() -> None:
 
     connections, requests = asyncio.run(main())
     assert connections == 2
-    assert requests in {6, 7}  # a reset may be seen before or after the next request left
+    assert requests in {6, 7}  # a reset may be seen before or after the next request is sent
 
 
-def test_a_closed_port_is_unreachable_and_the_api_saw_nothing() -> None:
+def test_a_closed_port_is_unreachable_and_nothing_was_sent() -> None:
     async def port() -> int:
         async with RawServer(FINE).running() as server:
             return server.port
@@ -234,7 +236,7 @@ def test_a_server_that_cannot_speak_tls_is_refused_at_once() -> None:
     assert (error.code, error.attempts, connections) == ("tls-failed", 1, 1)
 
 
-def test_a_proxy_is_used_when_it_is_asked_for() -> None:
+def test_a_configured_proxy_is_used() -> None:
     async def main() -> bytes:
         async with (
             RawServer(FINE).running() as proxy,
@@ -251,7 +253,7 @@ def test_a_proxy_is_used_when_it_is_asked_for() -> None:
     assert asyncio.run(main()).startswith(b"GET http://api.example/v1/integrations/a HTTP/1.1")
 
 
-def test_a_whole_target_is_read_over_the_wire() -> None:
+def test_a_complete_target_is_read_over_sockets() -> None:
     async def main() -> tuple[list[str], int]:
         listing = says(json.dumps(page(["a"], 1)).encode())
         async with (

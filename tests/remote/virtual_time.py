@@ -1,4 +1,4 @@
-"""An event loop whose time jumps: `asyncio.sleep` and `asyncio.timeout` cost nothing."""
+"""Event loop with virtual time: `asyncio.sleep` and `asyncio.timeout` return at once."""
 
 import asyncio
 import selectors
@@ -40,7 +40,7 @@ def run_virtually(main: Coroutine[Any, Any, T]) -> T:
 
 
 def virtual_timing(*, random: float = 0.5, wall_clock: float = 1_800_000_000.0) -> Clock:
-    """Return the timing of the running loop; wall clock and monotonic clock advance together."""
+    """Return the timing of the running loop, in which wall and monotonic clock advance together."""
 
     def clock() -> float:
         return asyncio.get_running_loop().time()

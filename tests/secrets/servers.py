@@ -21,7 +21,7 @@ SCRIPTS = Path(sys.executable).parent
 
 @contextmanager
 def running(command: list[str], *, ready: str) -> Iterator[str]:
-    """Start a program, wait for a line that holds `ready`, and yield that line."""
+    """Start a program, wait for a line that contains `ready`, and yield that line."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
     try:
@@ -50,7 +50,7 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Vault:
-    """A development server, and a client that may do anything there."""
+    """Development server, and a client with all permissions."""
 
     address: str
     root: hvac.Client
@@ -88,7 +88,7 @@ def moto() -> Iterator[str]:
 
 @contextmanager
 def id_tokens(token: str, *, bearer: str) -> Iterator[str]:
-    """Stand in for GitHub's issuer of OIDC tokens; gives the URL to ask."""
+    """Run a fake of GitHub's OIDC issuer, and yield its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -1,4 +1,4 @@
-"""The environment decides which references files may use, and some are never permitted."""
+"""The environment decides which references files can use; some are never permitted."""
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,7 @@ def allowed(ref: str, *, by: str | None = None) -> bool:
 
 
 @pytest.mark.parametrize("ref", ["env:SECRET_A", "file:/run/secrets/a", "file:/run/secrets/x/a"])
-def test_the_defaults_permit(ref: str) -> None:
+def test_permitted_by_default(ref: str) -> None:
     assert allowed(ref)
 
 
@@ -39,7 +39,7 @@ def test_the_defaults_permit(ref: str) -> None:
         "env:secret_a",
     ],
 )
-def test_the_defaults_do_not_permit(ref: str) -> None:
+def test_not_permitted_by_default(ref: str) -> None:
     assert not allowed(ref)
 
 
@@ -66,7 +66,7 @@ def test_the_variable_adds_to_the_defaults(ref: str, by: str) -> None:
         ("aws:kv/ai/main#key", "vault:kv/ai/*"),
     ],
 )
-def test_a_pattern_permits_no_more_than_it_says(ref: str, by: str) -> None:
+def test_a_pattern_permits_only_its_matches(ref: str, by: str) -> None:
     assert not allowed(ref, by=by)
 
 
@@ -92,7 +92,7 @@ def test_some_names_are_never_permitted(ref: str) -> None:
     assert problem.as_diagnostic().severity is Severity.ERROR
 
 
-def test_outside_the_list_is_a_warning_until_it_is_asked_to_be_strict() -> None:
+def test_a_reference_outside_the_list_is_a_warning_unless_strict() -> None:
     (problem,) = AllowList.parse(None).problems([SecretRef.parse("vault:kv/ai/main#key")] * 2)
     assert problem.as_diagnostic().severity is Severity.WARNING
     assert problem.as_diagnostic(strict=True).severity is Severity.ERROR
@@ -101,13 +101,13 @@ def test_outside_the_list_is_a_warning_until_it_is_asked_to_be_strict() -> None:
     assert problem.as_error().exit_code == 3
 
 
-def test_what_the_hint_proposes_permits_the_reference() -> None:
+def test_the_pattern_in_the_hint_permits_the_reference() -> None:
     ref = SecretRef.parse("vault:kv/ai/main#key")
     (problem,) = AllowList.parse(None).problems([ref])
     assert AllowList.parse(problem.hint.split("'")[1]).permits(ref)
 
 
-def test_a_scheme_that_is_nearly_one_is_taken_for_a_typing_error() -> None:
+def test_a_similar_scheme_is_treated_as_a_typing_error() -> None:
     assert set(SCHEMES) == set(BUILT_IN)
     (problem,) = AllowList.parse(None).problems([SecretRef.parse("evn:SECRET_A")])
     assert problem.hint == "did you mean `env`?"
@@ -122,17 +122,17 @@ def test_an_unreadable_list_is_bad_input(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", " , ,"])
-def test_nothing_said_means_the_defaults(text: str | None) -> None:
+def test_an_unset_variable_means_the_defaults(text: str | None) -> None:
     assert AllowList.parse(text) == AllowList()
 
 
 @pytest.mark.parametrize("ref", ["env:PORTKEY_API_KEY", "vault:kv/p#k", "aws:p", "sops:a.yaml#b"])
-def test_a_targets_key_may_come_from(ref: str) -> None:
+def test_permitted_sources_of_a_target_key(ref: str) -> None:
     assert api_key_problem(SecretRef.parse(ref)) is None
 
 
 @pytest.mark.parametrize("ref", ["env:SECRET_A", "env:GITHUB_TOKEN", "file:/run/secrets/a"])
-def test_a_targets_key_may_not_come_from(ref: str) -> None:
+def test_refused_sources_of_a_target_key(ref: str) -> None:
     problem = api_key_problem(SecretRef.parse(ref))
     assert problem is not None
     assert problem.code == "api-key-not-allowed"
@@ -146,6 +146,6 @@ def test_no_list_overrules_the_refused_prefixes(prefix: str, rest: str) -> None:
 
 
 @given(st.lists(st.sampled_from(["a", "..", ".", "", "proc", "#"]), min_size=1, max_size=6))
-def test_no_path_with_a_step_up_is_permitted(parts: list[str]) -> None:
+def test_a_path_with_parent_steps_is_never_permitted(parts: list[str]) -> None:
     locator = "/run/secrets/" + "/".join(parts)
     assert not (".." in parts and AllowList().permits(SecretRef("file", locator)))

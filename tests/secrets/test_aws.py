@@ -39,7 +39,7 @@ def environ() -> Iterator[dict[str, str]]:
         yield {**KEYS, "AWS_ENDPOINT_URL": address}
 
 
-def test_fields_and_whole_texts_are_read(environ: dict[str, str]) -> None:
+def test_fields_and_complete_texts_are_read(environ: dict[str, str]) -> None:
     refs = ["aws:prod/openai#key", "aws:prod/openai#port", "aws:prod/plain"]
     found = resolve(*refs, environ=environ, allow=ALLOW)
     assert revealed(found) == dict(zip(refs, [CANARY, "5", CANARY + "-plain"], strict=True))
@@ -56,17 +56,17 @@ def test_fields_and_whole_texts_are_read(environ: dict[str, str]) -> None:
         ("aws:prod/binary#key", "secret-not-text"),
     ],
 )
-def test_what_is_not_there_is_named(environ: dict[str, str], ref: str, code: str) -> None:
+def test_missing_secrets_are_named(environ: dict[str, str], ref: str, code: str) -> None:
     assert codes(resolve(ref, environ=environ, allow=ALLOW)) == {ref: code}
 
 
-def test_a_service_that_is_not_there_is_unreachable() -> None:
+def test_a_closed_port_of_the_service_is_unreachable() -> None:
     ref = "aws:prod/openai#key"
     environ = {**KEYS, "AWS_ENDPOINT_URL_SECRETS_MANAGER": f"http://127.0.0.1:{free_port()}"}
     assert codes(resolve(ref, environ=environ, allow=ALLOW)) == {ref: "secret-unreachable"}
 
 
-def test_a_service_that_does_not_answer_is_given_up() -> None:
+def test_a_service_that_does_not_answer_is_abandoned() -> None:
     ref = "aws:prod/openai#key"
     with silent_server() as address:
         environ = {**KEYS, "AWS_ENDPOINT_URL": address}

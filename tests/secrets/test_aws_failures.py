@@ -26,7 +26,7 @@ def answered(code: str) -> aws.ClientError:
         (aws.EndpointConnectionError(endpoint_url=CANARY), "secret-unreachable"),
     ],
 )
-def test_each_failure_has_its_code_and_none_repeats_the_librarys_words(
+def test_each_failure_has_its_code_and_none_repeats_the_message_of_the_library(
     problem: Exception, code: str
 ) -> None:
     found = explain(SecretRef.parse("aws:prod/openai#key"), problem)

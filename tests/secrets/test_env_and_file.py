@@ -15,7 +15,7 @@ def resolve_in(folder: Path, name: str) -> dict[str, str]:
     return revealed(found) | codes(found)
 
 
-def test_a_variable_is_read_from_what_was_handed_in() -> None:
+def test_a_variable_is_read_from_the_given_environment() -> None:
     found = resolve("env:SECRET_A", "env:SECRET_B", environ={"SECRET_A": CANARY})
     assert revealed(found) == {"env:SECRET_A": CANARY}
     assert codes(found) == {"env:SECRET_B": "unset-variable"}
@@ -46,11 +46,11 @@ def test_the_hint_says_how_to_set_a_variable_where_the_command_runs(
 
 
 @pytest.mark.parametrize("name", ["SECRET_A-B", "SECRET_A B", "SECRET_Ä", "SECRET_A\n"])
-def test_a_name_that_no_variable_can_have_is_a_bad_reference(name: str) -> None:
+def test_an_invalid_variable_name_is_a_bad_reference(name: str) -> None:
     assert codes(resolve(f"env:{name}", environ={name: CANARY})) == {f"env:{name}": "bad-reference"}
 
 
-def test_what_is_outside_the_list_is_not_read() -> None:
+def test_a_reference_outside_the_list_is_not_read() -> None:
     found = resolve(
         "env:HOME", "env:PORTKEY_API_KEY", environ={"HOME": "x", "PORTKEY_API_KEY": "y"}
     )
@@ -95,7 +95,9 @@ def test_one_newline_at_the_end_is_not_part_of_the_value(
         (b"x" * (1 << 20) + b"x", "secret-file-too-large"),
     ],
 )
-def test_a_file_that_is_no_secret_is_refused(tmp_path: Path, content: bytes, code: str) -> None:
+def test_a_file_that_is_not_a_valid_secret_is_refused(
+    tmp_path: Path, content: bytes, code: str
+) -> None:
     (tmp_path / "key").write_bytes(content)
     assert resolve_in(tmp_path, "key") == {f"file:{tmp_path}/key": code}
 
@@ -113,7 +115,7 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     assert set(resolve_in(tmp_path, "absent").values()) == {"secret-file-missing"}
 
 
-def test_a_link_may_stay_inside_the_folder_and_not_leave_it(tmp_path: Path) -> None:
+def test_a_link_is_followed_only_inside_the_folder(tmp_path: Path) -> None:
     inside = tmp_path / "allowed"
     (inside / "..data").mkdir(parents=True)
     (inside / "..data" / "key").write_text(CANARY)
@@ -132,14 +134,14 @@ def test_even_a_list_that_allows_all_files_does_not_reach_proc(tmp_path: Path) -
     assert codes(found) == {f"file:{tmp_path}/environ": "file-not-allowed"}
 
 
-def test_a_relative_path_counts_from_the_folder_of_the_desired_state(tmp_path: Path) -> None:
+def test_a_relative_path_is_relative_to_the_desired_state_folder(tmp_path: Path) -> None:
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / "a").write_text(CANARY)
     found = resolve("file:keys/a", allow="file:keys/*", directory=tmp_path)
     assert revealed(found) == {"file:keys/a": CANARY}
 
 
-def test_problems_and_results_show_the_name_and_not_the_value(tmp_path: Path) -> None:
+def test_errors_and_results_show_the_name_and_not_the_value(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(CANARY.encode() + b"\xff")
     environ = {"SECRET_A": CANARY}
     ref = f"file:{tmp_path}/key"

@@ -19,7 +19,7 @@ from reconciler.secrets.allowlist import refuse_unknown_host
         "https://gateway.example.com/v1",
     ],
 )
-def test_known_hosts_loopback_and_allowed_hosts_are_fine(url: str) -> None:
+def test_known_hosts_loopback_and_allowed_hosts_are_accepted(url: str) -> None:
     target = Target(name="here", base_url=url)
     assert refuse_unknown_host(target, allowed_hosts=["Gateway.example.com"]) is None
 
@@ -36,7 +36,7 @@ def test_known_hosts_loopback_and_allowed_hosts_are_fine(url: str) -> None:
         "https://[::2]/v1",
     ],
 )
-def test_any_other_host_is_refused_and_the_way_out_is_named(url: str) -> None:
+def test_any_other_host_is_refused_with_a_remedy(url: str) -> None:
     with pytest.raises(Refused) as caught:
         refuse_unknown_host(Target(name="production", base_url=url), allowed_hosts=[])
     assert (caught.value.code, caught.value.exit_code) == ("host-not-allowed", 4)

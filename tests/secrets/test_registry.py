@@ -1,4 +1,4 @@
-"""Resolving many references at once: one read a source, a time limit, problems beside values."""
+"""Resolving many references: one read per source, a time limit, and errors next to values."""
 
 import threading
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ ALLOW = AllowList.parse("box:*")
 
 
 class Box:
-    """A resolver that an installed package might add: `box:source#field`."""
+    """Resolver like one of an installed package: `box:source#field`."""
 
     def __init__(self, given: ResolverContext) -> None:
         self.reads: list[list[str]] = []
@@ -39,7 +39,7 @@ class Box:
 
 
 class Stuck(Box):
-    """A resolver that answers only when the test lets it."""
+    """Resolver that answers only when the test allows it."""
 
     gate = threading.Event()
 
@@ -77,7 +77,7 @@ def test_every_reference_is_answered_and_each_source_is_read_once() -> None:
     assert all(len(batch) == 3 for batch in box.reads)
 
 
-def test_problems_stand_beside_values() -> None:
+def test_errors_and_values_are_returned_together() -> None:
     found = read(with_plugin("Box"), "box:a#x", "box:forgetful#x", "box:broken#x", "box:closed#y")
     assert set(revealed(found)) == {"box:a#x"}
     assert codes(found) == {
@@ -109,7 +109,7 @@ def test_an_added_resolver_that_cannot_be_built_is_a_problem_of_its_references()
     assert CANARY not in repr(list(found.missing.values()))
 
 
-def test_who_does_not_answer_in_time_is_left_behind() -> None:
+def test_a_resolver_that_does_not_answer_in_time_is_abandoned() -> None:
     found = read(with_plugin("Stuck"), "box:a#x", "box:b#x", time_limit=0.05)
     Stuck.gate.set()
     assert codes(found) == dict.fromkeys(["box:a#x", "box:b#x"], "secret-timeout")
@@ -121,7 +121,7 @@ def test_an_unknown_scheme_is_named_with_the_known_ones() -> None:
     assert {p.hint for p in found.missing.values()} == {"known: aws, env, file, sops, vault"}
 
 
-def test_a_missing_library_is_named_with_the_extra_that_brings_it() -> None:
+def test_a_missing_library_is_named_with_its_extra() -> None:
     built_in = {"vault": Scheme("reconciler_without_hvac", "VaultResolver", "vault")}
     resolvers = Resolvers(resolver_context(), built_in=built_in, plugins=())
     with pytest.raises(SecretError) as stop:
@@ -159,7 +159,7 @@ def test_without_an_allow_list_the_targets_own_key_is_read() -> None:
     assert revealed(found) == {"env:PORTKEY_API_KEY": CANARY}
 
 
-def test_nothing_asked_is_nothing_done() -> None:
+def test_without_references_nothing_is_done() -> None:
     assert resolve() == Resolution(values={}, missing={})
 
 

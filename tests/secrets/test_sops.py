@@ -18,7 +18,7 @@ CONTENT = f"ai:\n  openai: {CANARY}\n  port: 5\n  none: null\nempty: ' '\n"
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder with an encrypted file and the key that opens it."""
+    """Return a folder with an encrypted file and its key."""
     (tmp_path / "secrets").mkdir()
     key = subprocess.run(["age-keygen"], capture_output=True, text=True, check=True)
     (tmp_path / "key.txt").write_text(key.stdout)
@@ -39,7 +39,7 @@ def read(project: Path, *refs: str, **environ: str) -> dict[str, str]:
 
 
 @pytest.mark.needs_system
-def test_keys_are_read_and_what_is_not_there_is_named(project: Path) -> None:
+def test_keys_are_read_and_missing_ones_are_named(project: Path) -> None:
     assert CANARY not in (project / "secrets" / "prod.yaml").read_text()
     expected = {
         "sops:secrets/prod.yaml#ai.openai": CANARY,
@@ -56,14 +56,14 @@ def test_keys_are_read_and_what_is_not_there_is_named(project: Path) -> None:
 
 
 @pytest.mark.needs_system
-def test_without_the_key_the_file_stays_shut(project: Path) -> None:
+def test_without_the_key_the_file_cannot_be_decrypted(project: Path) -> None:
     ref = "sops:secrets/prod.yaml#ai.openai"
     assert read(project, ref, SOPS_AGE_KEY_FILE="/nonexistent") == {ref: "secret-denied"}
 
 
 @pytest.mark.needs_system
 @pytest.mark.parametrize(("before", "after"), [("    port: .*\n", ""), ("ai:", "other:")])
-def test_a_file_that_somebody_edited_is_damaged(project: Path, before: str, after: str) -> None:
+def test_an_edited_file_is_damaged(project: Path, before: str, after: str) -> None:
     file = project / "secrets" / "prod.yaml"
     file.write_text(re.sub(before, after, file.read_text(), count=1))
     ref = "sops:secrets/prod.yaml#ai.openai"
@@ -93,10 +93,10 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
 
 
 def a_sops_that(script: str, folder: Path) -> str:
-    """Put a program in place of sops that shows what it is given."""
+    """Replace sops by a program that shows its arguments and variables."""
     (folder / "secrets").mkdir()
     (folder / "secrets" / "prod.yaml").write_text("encrypted")
-    # Outside, because a program of the repository is never run.
+    # Outside the repository, because programs in it are never run.
     programs = folder.with_name(f"{folder.name}-programs")
     write_program(programs, script)
     return f"{programs}{os.pathsep}{PATH}"
@@ -135,7 +135,7 @@ def test_the_program_sees_its_own_variables_and_no_value_in_its_arguments(tmp_pa
     assert "encrypted" in seen.read_text()
 
 
-def test_a_program_that_hangs_is_stopped_and_what_it_said_is_forgotten(tmp_path: Path) -> None:
+def test_a_hanging_program_is_killed_and_its_output_dropped(tmp_path: Path) -> None:
     path = a_sops_that(f"echo {CANARY}; exec tail -f /dev/null", tmp_path)
     ref = "sops:secrets/prod.yaml#key"
     found = resolve(ref, environ={"PATH": path}, allow=ALLOW, directory=tmp_path, timeout=0.2)

@@ -26,7 +26,7 @@ AGE = [{"recipient": "age1x", "enc": "-----BEGIN AGE ENCRYPTED FILE-----\n"}]
 
 @pytest.fixture
 def evil() -> Iterator[socket.socket]:
-    """A server that must never be asked."""
+    """Run a server that must never be contacted."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         yield listener
@@ -45,7 +45,7 @@ def was_asked(listener: socket.socket) -> bool:
 
 
 def home_with_keys(folder: Path) -> Path:
-    """A home folder that holds what the libraries of sops look for."""
+    """Return a home folder with the credentials that the libraries of sops look for."""
     home = folder / "home"
     for name in (".vault-token", ".aws/credentials", ".config/gcloud/x", ".azure/x"):
         (home / name).parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def read(folder: Path, name: str, content: str, **environ: str) -> dict[str, str
 
 
 def addressed(port: int) -> dict[str, dict[str, Any]]:
-    """Every kind of key that holds an address, leading to this port."""
+    """Return every kind of key that contains an address, with this port."""
     url = f"http://127.0.0.1:{port}"
     vault, azure = VAULT | {"vault_address": url}, AZURE | {"vault_url": url}
     return {
@@ -82,7 +82,7 @@ def addressed(port: int) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("name", ["x.json", "x.yaml", "x.enc"])
 @pytest.mark.parametrize("kind", addressed(0))
-def test_a_server_that_the_file_names_is_not_asked(
+def test_a_server_that_the_file_names_is_not_contacted(
     tmp_path: Path, evil: socket.socket, name: str, kind: str
 ) -> None:
     content = document(**addressed(port_of(evil))[kind])
@@ -109,7 +109,7 @@ def test_a_server_that_the_file_names_is_not_asked(
         ("x.json", '"transit"', '"../sys"'),
     ],
 )
-def test_what_two_parsers_may_read_differently_is_refused(
+def test_a_file_that_two_parsers_may_read_differently_is_refused(
     tmp_path: Path, evil: socket.socket, name: str, before: str, after: str
 ) -> None:
     content = document(**addressed(port_of(evil))["vault"])
@@ -131,7 +131,7 @@ def test_what_two_parsers_may_read_differently_is_refused(
         ("x.ini", "[sops]\nkms__list_0__map_arn = " + ARN),
     ],
 )
-def test_flat_formats_may_name_no_server(
+def test_flat_formats_must_not_name_a_server(
     tmp_path: Path, evil: socket.socket, name: str, line: str
 ) -> None:
     content = line.format(url=f"http://127.0.0.1:{port_of(evil)}")
@@ -144,8 +144,8 @@ SEES = '(env; ls -A $HOME) >{seen}; echo \'{{"k": "v"}}\''
 
 
 def seen_by_sops(folder: Path, content: str, **environ: str) -> tuple[dict[str, str], str]:
-    """Put a program in the place of sops that shows what it is given."""
-    # Outside, because a program of the repository is never run.
+    """Replace sops by a program that shows its arguments and variables."""
+    # Outside the repository, because programs in it are never run.
     programs, seen = folder.with_name(f"{folder.name}-programs"), folder / "seen"
     programs.mkdir(exist_ok=True)
     program = programs / "sops"
@@ -169,7 +169,7 @@ CREDENTIALS = {variable: CANARY for _, variable in KINDS.values()}
 
 
 @pytest.mark.parametrize("host", KINDS)
-def test_an_allowed_host_is_asked_with_the_variables_of_its_kind_alone(
+def test_an_allowed_host_is_contacted_with_only_the_variables_of_its_kind(
     tmp_path: Path, host: str
 ) -> None:
     metadata, variable = KINDS[host]
@@ -199,13 +199,15 @@ def test_an_allowed_host_is_asked_with_the_variables_of_its_kind_alone(
         {"key_groups": [{"key_groups": [{"hc_vault": [VAULT]}]}]},
     ],
 )
-def test_what_cannot_be_judged_is_not_handed_over(tmp_path: Path, metadata: dict[str, Any]) -> None:
+def test_a_file_that_cannot_be_checked_is_not_passed_to_sops(
+    tmp_path: Path, metadata: dict[str, Any]
+) -> None:
     allowed = {"RECONCILE_ALLOWED_HOSTS": ",".join(["vault.example", *KINDS])}
     found, seen = seen_by_sops(tmp_path, document(**metadata), **CREDENTIALS, **allowed)
     assert (found, seen) == ({"sops:secrets/x.json#k": "secret-failed"}, "")
 
 
-def test_the_program_finds_an_empty_home_and_no_credentials(tmp_path: Path) -> None:
+def test_the_program_gets_an_empty_home_and_no_credentials(tmp_path: Path) -> None:
     environ = {"XDG_CONFIG_HOME": CANARY, "AWS_SECRET_ACCESS_KEY": CANARY, "SOPS_AGE_KEY": "own"}
     found, seen = seen_by_sops(tmp_path, document(age=AGE, kms=[], hc_vault=None), **environ)
     assert found == {"sops:secrets/x.json#k": "v"}
@@ -216,7 +218,7 @@ def test_the_program_finds_an_empty_home_and_no_credentials(tmp_path: Path) -> N
     assert not Path(home.removeprefix("HOME=")).exists()
 
 
-def test_no_program_is_taken_from_a_relative_folder(
+def test_no_program_is_run_from_a_relative_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -234,7 +236,7 @@ def test_no_program_is_taken_from_a_relative_folder(
 @pytest.mark.parametrize(
     "reference", ["sops:evil.json#k", "vault:kv/evil#k", "aws:evil#k", "sops:../evil.json#k"]
 )
-def test_the_key_of_a_target_is_under_the_allow_list(
+def test_the_allow_list_applies_to_the_key_of_a_target(
     tmp_path: Path, evil: socket.socket, command: str, reference: str
 ) -> None:
     address = f"http://127.0.0.1:{port_of(evil)}"

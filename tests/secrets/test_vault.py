@@ -76,13 +76,13 @@ def test_fields_of_both_versions_are_read(vault: Vault) -> None:
         ("vault:nowhere/a#key", "secret-denied"),
     ],
 )
-def test_what_is_not_there_or_not_allowed_is_named(vault: Vault, ref: str, code: str) -> None:
+def test_missing_and_denied_secrets_are_named(vault: Vault, ref: str, code: str) -> None:
     found = resolve(ref, environ=vault.environ(VAULT_TOKEN=vault.token("reader")), allow=ALLOW)
     assert codes(found) == {ref: code}
     assert f"${{{ref}}}" in str(next(iter(found.missing.values())))
 
 
-def test_one_bad_path_does_not_spoil_the_others(vault: Vault) -> None:
+def test_one_bad_path_does_not_affect_the_others(vault: Vault) -> None:
     environ = vault.environ(VAULT_TOKEN=vault.token("reader"))
     assert read("vault:secret/ai/main#key", "vault:secret/hidden/main#key", environ=environ) == {
         "vault:secret/ai/main#key": CANARY,
@@ -97,10 +97,10 @@ def test_a_wrong_token_is_denied(vault: Vault) -> None:
     }
 
 
-def test_approle_logs_in_once_for_all(vault: Vault) -> None:
+def test_approle_logs_in_once_for_all_references(vault: Vault) -> None:
     vault.root.sys.enable_auth_method("approle")
     approle = vault.root.auth.approle
-    # One use: a second login with it would be refused.
+    # Valid for one use: a second login with it would be refused.
     approle.create_or_update_approle("ci", token_policies=["reader"], secret_id_num_uses=1)
     environ = vault.environ(
         VAULT_ROLE_ID=approle.read_role_id("ci")["data"]["role_id"],
@@ -139,7 +139,7 @@ def trust(vault: Vault, key: rsa.RSAPrivateKey, *, mount: str) -> None:
     vault.root.write_data(f"auth/{mount}/role/ci", data=role)
 
 
-def test_a_jwt_logs_in_given_or_from_githubs_issuer(vault: Vault) -> None:
+def test_a_jwt_from_a_variable_or_from_github_logs_in(vault: Vault) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     trust(vault, key, mount="github")
     lasting = {"aud": "vault", "iat": 1, "nbf": 1, "exp": 4102444800}
@@ -178,12 +178,12 @@ def test_a_namespace_is_another_place(vault: Vault) -> None:
         {"VAULT_ADDR": "https://127.0.0.1:1", "VAULT_TOKEN": "t", "VAULT_CACERT": "/nonexistent"},
     ],
 )
-def test_a_missing_setting_is_said_before_anything_is_sent(environ: dict[str, str]) -> None:
+def test_a_missing_setting_is_reported_before_anything_is_sent(environ: dict[str, str]) -> None:
     ref = "vault:secret/ai/main#key"
     assert read(ref, environ=environ) == {ref: "secret-source-not-configured"}
 
 
-def test_a_sealed_vault_says_so() -> None:
+def test_a_sealed_vault_is_reported_as_such() -> None:
     ref = "vault:secret/ai/main#key"
     with openbao() as server:
         server.root.sys.seal()
@@ -192,7 +192,7 @@ def test_a_sealed_vault_says_so() -> None:
         assert read(ref, environ=role) == {ref: "vault-sealed"}
 
 
-def test_a_vault_that_is_not_there_is_unreachable() -> None:
+def test_a_closed_port_of_vault_is_unreachable() -> None:
     ref = "vault:secret/ai/main#key"
     address = f"http://127.0.0.1:{free_port()}"
     environ = {"VAULT_ADDR": address, "VAULT_TOKEN": ROOT_TOKEN}
@@ -200,7 +200,7 @@ def test_a_vault_that_is_not_there_is_unreachable() -> None:
 
 
 @pytest.mark.slow
-def test_a_vault_that_does_not_answer_is_given_up() -> None:
+def test_a_vault_that_does_not_answer_is_abandoned() -> None:
     ref = "vault:secret/ai/main#key"
     with silent_server() as address:
         environ = {"VAULT_ADDR": address, "VAULT_TOKEN": ROOT_TOKEN}
@@ -208,7 +208,7 @@ def test_a_vault_that_does_not_answer_is_given_up() -> None:
     assert codes(found) == {ref: "secret-timeout"}
 
 
-def test_something_that_is_not_vault_is_not_believed() -> None:
+def test_a_server_that_is_not_vault_is_refused() -> None:
     ref = "vault:secret/ai/main#key"
     with id_tokens("x", bearer="y") as address:
         environ = {"VAULT_ADDR": address.partition("/token")[0], "VAULT_TOKEN": ROOT_TOKEN}

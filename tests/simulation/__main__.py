@@ -8,7 +8,7 @@ from tests.simulation.play import run_seed
 
 
 def main() -> int:
-    """Play what the command line asks for."""
+    """Play the seeds of the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000, help="how many (default 1000)")
     parser.add_argument("--start", type=int, default=0, help="the first one (default 0)")

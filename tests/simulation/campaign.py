@@ -19,7 +19,7 @@ SHOWN = 3
 
 @dataclass
 class Tally:
-    """Results of seeds: how they ended, what happened in them, and which ones broke a rule."""
+    """Results of seeds: outcomes, events and violations."""
 
     seeds: int = 0
     calls: int = 0
@@ -46,7 +46,7 @@ class Tally:
 
     @property
     def report(self) -> str:
-        """Return the stories of violations, and the figures last."""
+        """Return the stories of violations, followed by the figures."""
         return "\n\n".join([*self.stories[:SHOWN], self.line])
 
 
@@ -67,7 +67,7 @@ async def play_all(seeds: Iterable[int], *, over_http: bool, recipe: Recipe) -> 
 
 def _chunk(job: tuple[range, bool]) -> Tally:
     seeds, over_http = job
-    gc.disable()  # a story is short-lived and large; one collection a chunk does
+    gc.disable()  # a story is short-lived and large; one collection per chunk is enough
     try:
         return asyncio.run(play_all(seeds, over_http=over_http, recipe=REAL))
     finally:

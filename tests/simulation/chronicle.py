@@ -1,7 +1,7 @@
 """Record of every request: its sender, its outcome, and which integration it created.
 
-The oracles look here and nowhere else, so that they judge by the API's own state and not by what
-the reconciler believes.
+The oracles use only this record, so that they judge by the state of the API and not by the view of
+the reconciler.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class Step:
 
     @property
     def faithful(self) -> bool:
-        """Return whether the answer was the API's own."""
+        """Return whether the response was that of the API."""
         return self.fault is None
 
     @property
@@ -97,7 +97,9 @@ class Chronicle:
     def handle(self, remote: SimulatedAPI, request: Request) -> Step:
         """Record that the API is about to handle a request; an unannounced one arrives late."""
         step = self.current
-        repaged = "current_page" in request.query  # a fault may ask for another page than we did
+        repaged = (
+            "current_page" in request.query
+        )  # a fault may request another page than the client
         if step is None or not (step.request is request or repaged):
             step = Step(self.clock(), self._sender(request), request, late=True)
         self.steps.append(step)
@@ -132,7 +134,7 @@ class Chronicle:
         return next(step.who for step in reversed(self.steps) if step.request is request)
 
     def told(self) -> list[str]:
-        """Return the story, one line for each request."""
+        """Return the story with one line for each request."""
         lines = []
         notes = list(self.notes)
         for number, step in enumerate(self.steps):

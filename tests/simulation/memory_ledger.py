@@ -1,6 +1,6 @@
 """Ledger in memory for thousands of stories, which stores the same data as the real one.
 
-A few stories are played with the real one as well (`test_seeds`), which keeps this one honest.
+`test_seeds` also plays a few stories with the real one, to check this one.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -29,7 +29,7 @@ class MemoryLedger:
     shadows: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def last_applied(self, _key: object) -> LastAppliedState:
-        """Return what is known, with what is still open."""
+        """Return the last-applied state, with unknown outcomes of secrets."""
         open_: dict[str, dict[Path, frozenset[str]]] = {}
         for slug, secrets in self.intents:
             for path, fingerprint in secrets.items():
@@ -53,7 +53,7 @@ class MemoryLedger:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Do nothing: no store of this ledger can fail halfway."""
+        """Do nothing: no write of this ledger can fail halfway."""
         yield
 
     def require_lock(self) -> None:
@@ -74,7 +74,7 @@ class MemoryLedger:
         gone: Collection[str] = (),
         run: str | None = None,
     ) -> None:
-        """Keep what is true now, and settle what was written."""
+        """Store the confirmed state, and resolve the outcomes of written secrets."""
         for slug in gone:
             self.known.pop(slug, None)
             self.intents = [intent for intent in self.intents if intent[0] != slug]
@@ -97,7 +97,7 @@ class MemoryLedger:
                     open_.pop(path, None)
 
     def store_seen_states(self, _key: object, items: Mapping[str, SeenState]) -> None:
-        """Forget how things look: no story asks."""
+        """Do nothing: no story reads observed states."""
 
 
 @dataclass
@@ -116,7 +116,7 @@ class MemoryRecorder:
         *,
         secrets: Mapping[Path, str],
     ) -> None:
-        """Keep what a call is about to send, and which run announced a shadow."""
+        """Store the secrets that a call is about to send, and the run that announced a shadow."""
         if call.operation is OperationName.CREATE and action.slug.endswith(SHADOW_SUFFIX):
             runs = self.ledger.shadows.get(action.slug, frozenset())
             self.ledger.shadows[action.slug] = runs | {self.run}
@@ -133,10 +133,10 @@ class MemoryRecorder:
         """Do nothing: no other run can have closed it."""
 
     def run_started(self, plan: object, **_consent: object) -> None:
-        """Keep nothing of it."""
+        """Do nothing."""
 
     def action_ended(self, action: Action, outcome: object, **_made: object) -> None:
-        """Keep nothing of it: what became true is remembered."""
+        """Do nothing: `store_confirmed` stores the state."""
 
     def run_ended(self, summary: object) -> None:
-        """Keep nothing of it."""
+        """Do nothing."""

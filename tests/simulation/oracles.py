@@ -28,7 +28,7 @@ def is_live(record: Record | None) -> bool:
 
 
 def differences(record: Record, declared: Declared) -> list[str]:
-    """Compare a stored record with what is declared, without any code of the planner."""
+    """Return the differences of a record from the declaration, without code of the planner."""
     return [name for name, want in declared.fields.items() if not _shows(record, name, want)]
 
 
@@ -57,7 +57,7 @@ def _model(stored: Mapping[str, Any] | None, want: Mapping[str, Any], everything
 
 
 def looks_like_ours(record: Record, declared: Declared) -> bool:
-    """Apply the test of adoption: name, provider and declared configurations."""
+    """Return whether a record can be adopted: equal name, provider, declared configurations."""
     identifying = {"name", "ai_provider_id", "configurations", "workspace_id"}
     return not identifying & set(differences(record, declared))
 
@@ -79,7 +79,7 @@ class Watch:
     guarded: set[str] = field(default_factory=set)
 
     def listen(self, event: Event) -> None:
-        """Follow the run."""
+        """Record an event of the run."""
         match event:
             case RunStarted(plan=plan):
                 self.plan, self.began = plan, len(self.chronicle.steps)
@@ -140,7 +140,7 @@ class Watch:
     def _check_unmoved(self, action: Action, part: str, *, until: int) -> None:
         """Check for changes of other clients between the plan's read and that of the guard.
 
-        What happens between the parts of one reading can be seen by none of them.
+        A change between the parts of one read is invisible to all of them.
         """
         steps = self.chronicle.steps
         reads = [n for n, step in enumerate(steps) if self._is_read(step, action.slug, part)]
@@ -236,9 +236,9 @@ class Watch:
             self._check_adoption(action, step, record)
 
     def _is_shadow(self, step: Step, slug: str, record: Record | None) -> bool:
-        """Return whether a write concerns the shadow of an action, and nothing of a stranger.
+        """Return whether a write concerns the shadow of an action, and not a foreign integration.
 
-        What arrives late was sent to the shadow, even if the slug has changed hands since.
+        A late request was sent to the shadow, even if another client has taken the slug since.
         """
         planned = {a.staged_by for a in self.plan.actions} if self.plan else set()
         made = self.chronicle.made.get(record["id"]) if record is not None else None
@@ -261,7 +261,7 @@ class Watch:
                 self._blame(f"wrote {name} of {slug}, which no file declares")
 
     def _check_adoption(self, action: Action, step: Step, record: Record | None) -> None:
-        """A credential may reach a foreign integration only if both are indistinguishable."""
+        """Check that only an indistinguishable foreign integration receives a credential."""
         if action.kind not in {ActionKind.CREATE, ActionKind.REPLACE} or record is None:
             return
         made = self.chronicle.made.get(record["id"])

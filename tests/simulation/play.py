@@ -1,4 +1,4 @@
-"""Play one seed from beginning to end."""
+"""Player of a single seed."""
 
 import asyncio
 from collections.abc import Callable
@@ -60,7 +60,7 @@ class Story:
 
 
 class BreakingBooks(LedgerListener):
-    """Recorder of a ledger that fails after some events; with `lasts` of None, it never fails."""
+    """Recorder of a ledger that fails after `lasts` events; None means never."""
 
     lasts: int | None = None
     broke = False
@@ -77,7 +77,7 @@ class BreakingBooks(LedgerListener):
 
 @dataclass
 class Alive:
-    """Prober of a story, in which every credential is alive; a killed process asks nothing."""
+    """Prober of a story, in which every credential is alive; a killed process sends no probe."""
 
     play: "Play"
 
@@ -134,7 +134,7 @@ class Play:
 
     async def _under_fire(self, number: int) -> None:
         rate = self.dice.choice((0.0, 0.03, 0.1, 0.1, 0.3))
-        # A staged rotation needs the ledger, which only one of two runs at once has.
+        # A staged rotation needs the ledger, which only one of two concurrent runs has.
         if self.dice.random() < 0.15 and not self.scenario.staged:
             names = (f"run-{number}a", f"run-{number}b")
             await asyncio.gather(*(self._apply(who, rate=rate) for who in names))
@@ -203,7 +203,7 @@ class Play:
         return applied.result
 
     def keeps_records(self, who: str) -> bool:
-        """Return whether a run has the ledger: of two at once only one gets its lock."""
+        """Return whether a run has the ledger: only one of two concurrent runs gets its lock."""
         return self.scenario.remembers and not who.endswith("b")
 
     def _books(self, who: str) -> "BreakingBooks":
@@ -299,7 +299,7 @@ async def play(
     story = Story(seed, over_http, [], theatre.chronicle)
     told = Play(seed, over_http, recipe, dice, scenario, theatre, story)
     told.breaks = Random(f"ledger {seed}")
-    # Drawn apart, so that a seed keeps its world. Broken recipes plan without a prober.
+    # Drawn separately, so that a seed keeps its world. Broken recipes plan without a prober.
     if scenario.remembers and recipe is REAL and Random(f"staged {seed}").random() < 0.3:
         told.scenario = scenario.as_staged
         story.marks.add("staged")

@@ -28,7 +28,7 @@ class Recipe:
     async def apply(
         self, session: workflows.Session, options: PlanOptions, *, emit: Emit, run: str
     ) -> workflows.Applied:
-        """Plan afresh and carry it out."""
+        """Plan again and execute the plan."""
         return await workflows.apply(
             session,
             options,
@@ -56,12 +56,12 @@ class _Dependencies(RunDependencies):
 
 
 class _Rewritten(Recipe):
-    """Plans like the real algorithm, but carries out the plan differently."""
+    """Recipe that plans like the real algorithm but executes the plan differently."""
 
     async def apply(
         self, session: workflows.Session, options: PlanOptions, *, emit: Emit, run: str
     ) -> workflows.Applied:
-        """Plan afresh and carry it out."""
+        """Plan again and execute the plan."""
         planned, observed = await workflows._fresh_plan(session, options)
         refuse_blocked(planned)
         dependencies = self.dependencies(
@@ -84,7 +84,7 @@ class _Rewritten(Recipe):
     async def carry_out(
         self, planned: Plan, *, dependencies: RunDependencies, emit: Emit, run: str
     ) -> ApplyResult:
-        """Carry a plan out."""
+        """Execute a plan."""
         return await execute(planned, run=run, dependencies=dependencies, emit=emit, concurrency=3)
 
 
@@ -102,7 +102,7 @@ class _Blind(ActionRunner):
 
 
 class BlindRetry(_Rewritten):
-    """Repeats a POST without a response, like most clients, and trusts the response."""
+    """Recipe that repeats a POST without a response and trusts the response, like most clients."""
 
     runners = _Blind
 
@@ -116,7 +116,7 @@ class _Careless(ResourceVerifier):
 
 
 class Unguarded(_Rewritten):
-    """Writes without a read right before it."""
+    """Recipe that writes without a read right before."""
 
     verifiers = _Careless
 
@@ -127,7 +127,7 @@ class _NotComparing(ResourceVerifier):
 
 
 class Forgetful(_Rewritten):
-    """Reads before a write, but does not compare the result with the plan."""
+    """Recipe that reads before a write but does not compare the result with the plan."""
 
     verifiers = _NotComparing
 
@@ -144,18 +144,18 @@ class _Taker(ActionRunner):
 
 
 class Gullible(_Rewritten):
-    """Adopts any integration with its slug after a failed create."""
+    """Recipe that adopts any integration with its slug after a failed create."""
 
     runners = _Taker
 
 
 class DeletesFirst(_Rewritten):
-    """Deletes before it creates."""
+    """Recipe that deletes before it creates."""
 
     async def carry_out(
         self, planned: Plan, *, dependencies: RunDependencies, emit: Emit, run: str
     ) -> ApplyResult:
-        """Carry out the deletes first, then the rest."""
+        """Execute the deletes first, then the rest."""
         emit(RunStarted(run, planned))
 
         def emit_rest(event: Event) -> None:
@@ -180,6 +180,6 @@ class _Optimist(ActionRunner):
 
 
 class Optimistic(_Rewritten):
-    """Reports that everything was applied."""
+    """Recipe that reports everything as applied."""
 
     runners = _Optimist

@@ -1,4 +1,4 @@
-"""World of a seed before the first run: behaviour of the API, files, contents and past."""
+"""Initial world of a seed: behaviour of the API, files, contents and history."""
 
 from dataclasses import dataclass, replace
 from random import Random
@@ -32,10 +32,10 @@ Fields = dict[str, Any]
 
 @dataclass(frozen=True)
 class Scenario:
-    """Initial world. `present` are the bodies of creates, `after` those of the writes that follow.
+    """Initial world; `present` are the bodies of creates, `after` those of later writes.
 
-    `remembers` tells whether a ledger is kept from run to run, `staged` whether credentials are
-    tried in a shadow first.
+    `remembers` is whether a ledger is kept between runs, `staged` whether credentials are first
+    tried in a shadow.
     """
 
     switches: Switches
@@ -61,7 +61,7 @@ class Scenario:
 
 
 def make_scenario(dice: Random, *, over_http: bool) -> Scenario:
-    """Draw a world."""
+    """Draw an initial world."""
     slugs = dice.sample(SLUGS, dice.choice((1, 2, 3, 3, 4)))
     trees = {slug: draw_fields(dice) for slug in slugs}
     present: list[Fields] = []

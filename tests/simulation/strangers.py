@@ -8,7 +8,7 @@ from tests.simulation.scenario import WORDS, Scenario, their_body, twin_body
 
 
 class Strangers:
-    """Occasional changes, preferably to the integration that the run is writing."""
+    """Source of occasional changes, preferably to the integration that the run is writing."""
 
     def __init__(
         self,

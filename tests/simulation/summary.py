@@ -1,4 +1,4 @@
-"""Show the figures of the simulation of all processes below the test results."""
+"""Simulation figures of all processes, shown below the test results."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,8 +1,9 @@
-"""One apply of twelve writes, struck at every single call by every kind of fault.
+"""One apply of twelve writes, with every kind of fault at every single call.
 
-Three creates, six updates (fields, models and workspaces, two of each) and three deletes. Whatever
-strikes, and wherever: one clean run afterwards makes the API equal to the files, and nothing of
-anybody else is lost. The table below the test results counts how the struck runs ended.
+It has three creates, six updates (fields, models and workspaces, two of each) and three deletes.
+After any fault at any call, one clean run makes the API equal to the files, and no integration of
+another owner is changed. The table below the test results counts the outcomes of the runs with
+faults.
 """
 
 import asyncio
@@ -192,7 +193,7 @@ def check_converged(theatre: Theatre, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_struck_at_any_call_one_clean_run_converges(
+def test_after_a_fault_at_any_call_one_clean_run_converges(
     kind: str, request: pytest.FixtureRequest
 ) -> None:
     endings: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Thousands of stories, none of which may break a rule, and proof that the rules catch errors."""
+"""Thousands of stories, none of which may break a rule, and tests that the rules catch errors."""
 
 import asyncio
 from pathlib import Path
@@ -41,7 +41,7 @@ def test_five_hundred_stories_through_the_real_client_break_no_rule(
 
 
 @pytest.mark.slow
-def test_the_ledger_in_memory_keeps_what_the_real_one_keeps(tmp_path: Path) -> None:
+def test_the_ledger_in_memory_stores_the_same_as_the_real_one(tmp_path: Path) -> None:
     for seed in range(WITH_A_LEDGER):
         path = tmp_path / f"{seed}.db"
         with open_ledger(None, path=path, pepper="pepper") as ledger:
@@ -51,7 +51,7 @@ def test_the_ledger_in_memory_keeps_what_the_real_one_keeps(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_the_oracles_catch_a_ledger_that_forgets_what_was_about_to_be_sent() -> None:
+def test_the_oracles_catch_a_ledger_that_loses_intents() -> None:
     class Forgetful(MemoryLedger):
         def last_applied(self, key: object) -> LastAppliedState:
             self.intents.clear()
@@ -80,7 +80,7 @@ def test_the_oracles_catch_a_broken_recipe(recipe: recipes.Recipe, blame: str) -
 
 
 @pytest.mark.slow
-def test_a_violation_tells_its_story_and_how_to_replay_it() -> None:
+def test_a_violation_shows_its_story_and_how_to_replay_it() -> None:
     tally = asyncio.run(play_all(range(20), over_http=False, recipe=recipes.Unguarded()))
     seed = tally.violating[0]
     assert f"replay: python -m tests.simulation --seeds 1 --start {seed}" in tally.report

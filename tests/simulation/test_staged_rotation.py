@@ -1,8 +1,9 @@
-"""A staged rotation, struck at every call and every probe: never an outage, never a false green.
+"""Staged rotation with a fault at every call and probe: no outage, and no false success.
 
-The credential of `alpha` is rotated from one that is alive to another one, alive or dead. Whatever
-strikes, and wherever: at every moment the stored credential is alive, no run ends as if a dead one
-worked, nothing of a stranger is touched, and one clean run heals with an empty plan and no shadow.
+The credential of `alpha` is rotated from a working one to another one, which works or is dead.
+After any fault at any call, the stored credential always works, no run reports a dead one as
+working, no integration of another client is changed, and one clean run leads to an empty plan
+without a shadow.
 """
 
 import asyncio
@@ -49,7 +50,7 @@ THEIRS = {"slug": SHADOW, "name": "Theirs", "ai_provider_id": "openai", "key": "
 
 @dataclass
 class Prober:
-    """Prober that asks the simulated gateway, unless the process is killed or the answer lost."""
+    """Prober that queries the simulated gateway, unless killed or the response is lost."""
 
     theatre: Theatre
     line: Line
@@ -79,7 +80,7 @@ class Prober:
 
 @dataclass
 class Stage:
-    """An organisation, the ledger, and the credential that the secret store holds."""
+    """Organisation, ledger, and the credential in the secret store."""
 
     theatre: Theatre
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
@@ -121,7 +122,7 @@ class Stage:
         )
 
     def apply(self, line: Line, prober: Prober | None = None) -> ApplyResult:
-        """Apply like the command: the ledger records each event, and is closed in the end."""
+        """Apply like the command: the ledger records each event, and is closed at the end."""
         self.runs += 1
         run = f"run-{self.runs}"
         books = LedgerListener(
@@ -151,9 +152,9 @@ class Stage:
         return self.theatre.remote.integrations
 
     def watch(self, _step: Step | None = None, _record: Record | None = None) -> None:
-        """Note an outage: at no moment may the stored credential be dead or absent.
+        """Record an outage: the stored credential must never be dead or absent.
 
-        A replace deletes the integration for a while, which its plan says.
+        A replace deletes the integration for a while, which its plan states.
         """
         record = self.records.get("alpha")
         if record is None and self.may_be_absent:
@@ -164,7 +165,7 @@ class Stage:
 
 
 def stage(*, workspace: str | None = None, **switches: Any) -> Stage:
-    """Return a stage on which `alpha` was applied with the old credential."""
+    """Return a stage in which `alpha` was applied with the old credential."""
     theatre = Theatre(Switches(dead_keys="*dead*", **switches))
     made = Stage(theatre, workspace=workspace)
     for slug in ("alpha", "beta"):
@@ -176,7 +177,7 @@ def stage(*, workspace: str | None = None, **switches: Any) -> Stage:
     session = made.session(made.line(), prober=Prober(theatre, made.line()))
     applied = asyncio.run(REAL.apply(session, options, emit=lambda _event: None, run="first"))
     assert applied.result.complete
-    # The ledger learns it from a second run, which records.
+    # A second run records it in the ledger.
     made.value = NEW
     assert made.apply(made.line()).complete
     made.value = OLD
@@ -190,7 +191,7 @@ def stage(*, workspace: str | None = None, **switches: Any) -> Stage:
 
 @cache
 def calls(workspace: str | None, value: str) -> int:
-    """Count the calls of a rotation without faults."""
+    """Return the number of calls of a rotation without faults."""
     made = stage(workspace=workspace)
     made.value = value
     made.apply(made.line())
@@ -198,7 +199,7 @@ def calls(workspace: str | None, value: str) -> int:
 
 
 def struck(made: Stage, line: Line, prober: Prober | None = None) -> str:
-    """Apply with a fault, and return how it ended; a dead credential must not end well."""
+    """Apply with a fault, and return the result; a dead credential must not be a success."""
     try:
         result = made.apply(line, prober)
     except Crash:
@@ -212,7 +213,7 @@ def struck(made: Stage, line: Line, prober: Prober | None = None) -> str:
 
 
 def check_healed(made: Stage, *, beside: frozenset[str] = frozenset()) -> None:
-    """Apply once without a fault, and check that nothing is left to do, and nothing left over."""
+    """Apply once without a fault, and check that the plan is empty and no shadow is left."""
     made.theatre.seconds += 60
     healed = made.apply(made.line())
     told = "\n".join(made.theatre.chronicle.told())
@@ -262,7 +263,7 @@ def test_a_dead_credential_never_reaches_the_integration() -> None:
 
 @pytest.mark.parametrize("value", [NEW, DEAD])
 @pytest.mark.parametrize("kind", CRASHES)
-def test_killed_at_any_call_the_next_apply_heals(kind: str, value: str) -> None:
+def test_after_a_kill_at_any_call_the_next_apply_converges(kind: str, value: str) -> None:
     for number in range(calls("ws-probe", value)):
         made = stage(workspace="ws-probe")
         made.value = value
@@ -273,7 +274,7 @@ def test_killed_at_any_call_the_next_apply_heals(kind: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("value", [NEW, DEAD])
-def test_killed_in_any_probe_the_next_apply_heals(value: str) -> None:
+def test_after_a_kill_in_any_probe_the_next_apply_converges(value: str) -> None:
     for number in (1, 2) if value == NEW else (1,):
         made = stage()
         made.value, made.probes_writes = value, True
@@ -285,7 +286,7 @@ def test_killed_in_any_probe_the_next_apply_heals(value: str) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_probe_without_an_answer_is_not_green(number: int) -> None:
+def test_a_probe_without_a_response_is_not_a_success(number: int) -> None:
     made = stage()
     made.value, made.probes_writes = NEW, True
     line = made.line(who="struck")
@@ -294,7 +295,7 @@ def test_a_probe_without_an_answer_is_not_green(number: int) -> None:
     check_healed(made)
 
 
-def test_killed_twice_at_any_two_writes_the_next_apply_heals() -> None:
+def test_after_two_kills_at_any_writes_the_next_apply_converges() -> None:
     for first in range(1, 5):
         for second in range(1, 6):
             made = stage(workspace="ws-probe")
@@ -307,7 +308,7 @@ def test_killed_twice_at_any_two_writes_the_next_apply_heals() -> None:
 
 
 def test_a_value_that_returns_after_a_kill_needs_no_rotation() -> None:
-    """Only the shadow got the new value, so the plan only removes what is left over."""
+    """Only the shadow received the new value, so the plan only removes the shadow."""
     made = stage()
     made.value = NEW
     crash = CrashPlan(1, writes_only=True, after=True)
@@ -330,8 +331,8 @@ OF_DEAD = ("lost response", "late by 1", "503, carried out", "stale read")
 @pytest.mark.parametrize(
     ("kind", "value"), [*((kind, NEW) for kind in FAULTS), *((kind, DEAD) for kind in OF_DEAD)]
 )
-def test_struck_at_any_call_the_next_apply_heals(kind: str, value: str) -> None:
-    # The reads of the plan come first; those of any plan are struck in `test_boundaries`.
+def test_after_a_fault_at_any_call_the_next_apply_converges(kind: str, value: str) -> None:
+    # The reads of the plan come first; `test_boundaries` tests faults of such reads.
     for number in range(READS_OF_PLAN, calls("ws-probe", value)):
         made = stage(workspace="ws-probe")
         made.value = value
@@ -359,7 +360,9 @@ def test_struck_at_any_call_the_next_apply_heals(kind: str, value: str) -> None:
         {"list_order": "newest"},
     ],
 )
-def test_killed_at_any_write_of_any_api_the_next_apply_heals(switches: dict[str, Any]) -> None:
+def test_after_a_kill_at_any_write_of_any_api_the_next_apply_converges(
+    switches: dict[str, Any],
+) -> None:
     for after in (False, True):
         for number in range(1, 5):
             made = stage(workspace="ws-probe", **switches)
@@ -372,7 +375,7 @@ def test_killed_at_any_write_of_any_api_the_next_apply_heals(switches: dict[str,
 
 @pytest.mark.parametrize("how", ["create", "replace"])
 @pytest.mark.parametrize("value", [NEW, DEAD])
-def test_killed_at_any_write_of_a_new_integration_the_next_apply_heals(
+def test_after_a_kill_at_any_write_of_a_new_integration_the_next_apply_converges(
     how: str, value: str
 ) -> None:
     for after in (False, True):
@@ -386,7 +389,7 @@ def test_killed_at_any_write_of_a_new_integration_the_next_apply_heals(
                 made.provider = "anthropic"
             crash = CrashPlan(number, writes_only=True, after=after)
             ended = struck(made, made.line(who="struck", crash=crash))
-            # Of a dead one, only the shadow is created and removed.
+            # With a dead credential, only the shadow is created and removed.
             assert ended == ("killed" if value == NEW or number <= 3 else "some failed")
             if value == DEAD:
                 stored = made.records.get("alpha", {}).get("key")
@@ -404,9 +407,9 @@ def test_the_flag_also_probes_the_integration() -> None:
     assert prober.asked == 2
 
 
-def test_a_slug_that_is_never_free_again_fails_and_keeps_the_old_credential() -> None:
+def test_a_reserved_shadow_slug_fails_and_keeps_the_old_credential() -> None:
     made = stage()
-    # Rotations came before, so the slug of the shadow was used.
+    # The slug of the shadow was used by earlier rotations.
     switches = replace(made.theatre.switches, slug_reuse_after_delete=False)
     made.theatre.remote._organisation._switches = switches
     made.value = NEW
@@ -417,7 +420,7 @@ def test_a_slug_that_is_never_free_again_fails_and_keeps_the_old_credential() ->
     assert set(made.records) == {"alpha", "beta"}
 
 
-def test_a_shadow_that_cannot_be_deleted_is_no_outage_and_not_green() -> None:
+def test_a_shadow_that_cannot_be_deleted_is_neither_an_outage_nor_a_success() -> None:
     made = stage()
     made.workspace = "ws-probe"
     made.theatre.remote.switches = replace(
@@ -437,7 +440,7 @@ def test_a_shadow_that_cannot_be_deleted_is_no_outage_and_not_green() -> None:
 
 
 def stranger_at(made: Stage, number: int) -> Callable[[Request], None]:
-    """Return a stranger that takes the slug of the shadow before a request of the run."""
+    """Return another client that takes the slug of the shadow before a request of the run."""
     left = [number]
 
     def act(_request: Request) -> None:
@@ -449,14 +452,14 @@ def stranger_at(made: Stage, number: int) -> Callable[[Request], None]:
 
 
 @pytest.mark.parametrize("duplicate", ["409_AB07", "400_AB01", "suffixed"])
-def test_a_stranger_that_takes_the_name_at_any_call_is_not_touched(duplicate: str) -> None:
+def test_another_client_that_takes_the_slug_at_any_call_is_not_affected(duplicate: str) -> None:
     for number in range(calls("ws-probe", NEW)):
         made = stage(workspace="ws-probe", duplicate_slug=duplicate)
         made.value = NEW
         struck(made, made.line(who="struck", strangers=stranger_at(made, number)))
         made.theatre.seconds += 60
         theirs = made.records.get(SHADOW)
-        # If ours was there first, the stranger was refused, or got another slug.
+        # If our shadow existed first, the other client was refused or got another slug.
         names = [record["name"] for record in made.records.values()]
         assert names.count("Alpha (next)") == 0
         if theirs is not None:
@@ -465,7 +468,7 @@ def test_a_stranger_that_takes_the_name_at_any_call_is_not_touched(duplicate: st
         assert made.outages == []
 
 
-def test_a_stranger_with_the_name_blocks_the_rotation_and_nothing_else() -> None:
+def test_a_foreign_integration_with_the_slug_blocks_only_the_rotation() -> None:
     made = stage()
     made.theatre.put_in("POST", "/integrations", THEIRS)
     assert made.apply(made.line()).outcomes == ()

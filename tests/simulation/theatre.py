@@ -1,4 +1,4 @@
-"""Environment of a story: an organisation, and the connection of each run, which can be cut."""
+"""Environment of a story: an organisation, and a connection for each run, which can be cut."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -64,7 +64,7 @@ class Line(Wire):
 
 
 class Hesitant:
-    """Sometimes lets other tasks run first, so that calls interleave."""
+    """Remote that sometimes runs other tasks first, so that calls interleave."""
 
     def __init__(self, api: IntegrationsAPI, dice: Random) -> None:
         self._api = api
@@ -101,7 +101,7 @@ class Theatre(World):
         self.seconds += 600.0
 
     def put_in(self, method: str, path: str, body: Mapping[str, Any]) -> None:
-        """Write the initial state; it must succeed, after a 429 at the second attempt."""
+        """Write a part of the initial state, and repeat the write after a 429."""
         self.pass_time()
         request = Request(method, path, {}, body)
         statuses = (self.remote.act("before", request).status for _ in range(2))

@@ -1,4 +1,4 @@
-"""Final check of a story: after one clean run, everything must be as declared, and stay so."""
+"""Final check of a story: after one clean run, the API must equal the files, and stay equal."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,7 +51,8 @@ class Verdict:
         await self._check_rest(excused)
 
     def _of_strangers(self) -> set[str]:
-        """Return the code of a conflict if another client edited a shadow: it is not ours then."""
+        """Return the code of a conflict if a shadow is not ours because another client edited
+        it."""
         steps = self.play.theatre.chronicle.steps
         edited = any(self._is_edited_shadow(step.slug or "") for step in steps)
         return {"shadow-conflict"} if edited else set()
@@ -84,7 +85,7 @@ class Verdict:
     def _is_refused(self, slug: str) -> bool:
         switches = self.play.scenario.switches
         steps = self.play.theatre.chronicle.steps
-        # The slug of a shadow is taken and given back by each rotation.
+        # Each rotation takes and frees the slug of a shadow.
         slugs = {slug, f"{slug}{SHADOW_SUFFIX}"}
         deleted = any(
             s.request.method == "DELETE" and s.slug in slugs and s.handled == 200 for s in steps
@@ -142,7 +143,7 @@ class Verdict:
     def _is_owned_up(self, made: Made) -> bool:
         """Return whether the run named the stray, or reported that it could not search for one.
 
-        What arrives after the outcome was told can be seen by nobody but the next run.
+        Only the next run can see a request that arrives after the outcome was reported.
         """
         watch = self.play.watches[made.who]
         # The outcome of a rotation reports about its shadow.

@@ -9,12 +9,12 @@ from reconciler.simulator.messages import Request
 
 
 class Crash(BaseException):
-    """The process was killed; nothing of it runs."""
+    """The process was killed."""
 
 
 @dataclass(frozen=True, slots=True)
 class CrashPlan:
-    """Time of a crash: at which call or write, and whether the call was still sent."""
+    """Point of a crash: the call or write, and whether the call is still sent."""
 
     number: int
     writes_only: bool
@@ -39,16 +39,16 @@ LIST_KINDS = (*READ_KINDS, FaultKind.DUPLICATE_PAGE, FaultKind.WRONG_TOTAL, Faul
 
 
 class Strikes(FaultSource, Protocol):
-    """Faults that report what they did to the last request."""
+    """Faults that report their effect on the last request."""
 
     struck: Fault | None
 
 
 class Weather:
-    """Draws faults until it is stopped; implements `reconciler.simulator.faults.FaultSource`.
+    """Random faults until it is stopped; implements `reconciler.simulator.faults.FaultSource`.
 
-    `latest` is how many requests may overtake a late one: what arrives later than anybody looks
-    for it can be cleaned up by nobody, which matters where a taken slug becomes another one.
+    `latest` is the number of requests that can overtake a late one. A run cannot clean up after a
+    request that arrives when it no longer reads, which matters if a taken slug gets a suffix.
     """
 
     def __init__(self, dice: Random, *, rate: float, latest: int) -> None:

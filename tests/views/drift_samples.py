@@ -1,4 +1,4 @@
-"""Drift reports that tests share: made by the detector from built plans."""
+"""Drift reports for tests, made by the detector from built plans."""
 
 from dataclasses import replace
 from datetime import date
@@ -22,7 +22,7 @@ from tests.views import samples
 
 
 def moved(action: Action, origin: ChangeOrigin) -> Action:
-    """Let one side have made all changes of an action."""
+    """Return an action whose changes all have this origin."""
     return replace(action, changes=tuple(replace(c, origin=origin) for c in action.changes))
 
 
@@ -96,7 +96,7 @@ def in_sync() -> DriftReport:
 
 
 def drifted() -> DriftReport:
-    """Drift after another client edited one integration and deleted another."""
+    """Return drift after another client edited one integration and deleted another."""
     return detect_drift(
         samples.plan(
             moved(samples.creation(), ChangeOrigin.REMOTE),
@@ -125,7 +125,7 @@ def spending() -> DriftReport:
 
 
 def git_ahead() -> DriftReport:
-    """Drift after changes in Git only: one added, one changed, one removed."""
+    """Return drift after changes in Git only: one integration added, one changed, one removed."""
     return detect_drift(
         samples.plan(
             moved(samples.creation(), ChangeOrigin.LOCAL),
@@ -137,7 +137,7 @@ def git_ahead() -> DriftReport:
 
 
 def every_origin() -> DriftReport:
-    """Every origin at once, one of them blocked."""
+    """Return drift with every origin, one of them blocked."""
     return detect_drift(
         samples.plan(
             moved(samples.creation(), ChangeOrigin.LOCAL),
@@ -157,7 +157,7 @@ ANN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 
 
 def attributed(identity: str = ANN, method: str = "PUT") -> DriftReport:
-    """Drift with who made it, of every verdict; `identity` is that of a user."""
+    """Return drift with attribution of every verdict; `identity` is that of a user."""
     report = drifted()
     deleted, edited = report.items
     user = Writer("2026-11-29T09:30:00.000Z", "user", identity, method, "ui")

@@ -1,8 +1,8 @@
-"""The diagnostic codes that the source can emit, collected from its syntax trees.
+"""Diagnostic codes that the source can emit, collected from its syntax trees.
 
-A code is a literal, or a constant that holds one, in the place of a code: an argument of a function
-that builds a diagnostic or an error, a variable or property named `code`, or the first item of a
-tuple in a table of reasons.
+A code is a literal, or a constant with a literal, in the position of a code: an argument of a
+function that builds a diagnostic or an error, a variable or property named `code`, or the first
+item of a tuple in a table of reasons.
 """
 
 import ast
@@ -60,7 +60,7 @@ def emitted_codes() -> dict[str, list[str]]:
 
 
 def _places_of_codes(node: ast.AST, module: str) -> Iterator[ast.expr]:
-    """Find the expressions in a node that stand for a code."""
+    """Find the expressions in a node that are in the position of a code."""
     if isinstance(node, ast.Call):
         called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         called = node.func.id if isinstance(node.func, ast.Name) else called
@@ -76,7 +76,7 @@ def _places_of_codes(node: ast.AST, module: str) -> Iterator[ast.expr]:
     elif isinstance(node, ast.FunctionDef) and node.name == "code":
         yield from (n.value for n in ast.walk(node) if isinstance(n, ast.Return) and n.value)
     elif isinstance(node, ast.Tuple) and module in _TABLES_OF_REASONS:
-        # Other tuples there hold single words that a database or a program prints.
+        # Other tuples there contain single words that a database or a program prints.
         yield from (e for e in node.elts[:1] if isinstance(e, ast.Name) or "-" in ast.unparse(e))
 
 
@@ -90,7 +90,7 @@ def _assigned(target: ast.expr, value: ast.expr) -> Iterator[ast.expr]:
 
 
 def _texts(node: ast.expr, constants: dict[str, str]) -> Iterator[str]:
-    """Return the literals that an expression can be."""
+    """Return the literals to which an expression can evaluate."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
     elif isinstance(node, ast.IfExp):
@@ -103,7 +103,7 @@ def _texts(node: ast.expr, constants: dict[str, str]) -> Iterator[str]:
 
 
 def _constants() -> dict[str, str]:
-    """Return the string constants of all modules by name; names in capitals are unique enough."""
+    """Return the string constants of all modules by name; upper-case names are unique enough."""
     found = {}
     for _, tree in modules():
         for node in tree.body:

@@ -1,6 +1,6 @@
-"""Outputs that are pinned: each case makes the text of one file in tests/golden/views.
+"""Golden outputs: each case writes one file in tests/golden/views.
 
-`python -m tests.views.golden` rewrites the files; read the difference.
+`python -m tests.views.golden` rewrites the files; review their diff.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
-"""Texts that try to act from inside a name, and plans that are full of them.
+"""Hostile texts that try to inject markup or commands from a name, and plans that contain them.
 
-Each begins with `MARK`, so that a test can find where a foreign text ended up.
+Each begins with `MARK`, so that a test can find where the text occurs.
 """
 
 from typing import Any

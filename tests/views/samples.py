@@ -1,4 +1,4 @@
-"""Plans and results that the tests of the views share; built, never loaded."""
+"""Plans and results for tests of views, built in code."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -262,7 +262,7 @@ def empty_plan() -> Plan:
 
 
 def used_plan() -> Plan:
-    """Return a plan of which one removal is blocked, because something uses the integration."""
+    """Return a plan with a removal that is blocked because the integration is used."""
     used = Usage(
         (
             UsingProvider("openai", "ws-search"),
@@ -335,7 +335,7 @@ def blocked_plan() -> Plan:
 
 
 def judged_plan() -> Plan:
-    """Return a plan of which one action is denied by a policy."""
+    """Return a plan with an action that a policy denies."""
     digests = [f"sha256:{digit * 64}" for digit in "12"]
     rules = (
         PolicyFinding(Severity.ERROR, "policy", "no global access", "openai-production"),
@@ -363,7 +363,7 @@ def undo_plan() -> Plan:
 
 
 def costly_result(of: Plan) -> ApplyResult:
-    """Return a result of a plan in which everything was applied, with its costs."""
+    """Return a result in which everything was applied, with costs."""
     return replace(complete_result(of), costs=of.costs)
 
 
@@ -384,7 +384,7 @@ def staged_plan() -> Plan:
 
 
 def dead_result(of: Plan) -> ApplyResult:
-    """Return the result of rotations of which the first was alive, and the second is dead."""
+    """Return the result of rotations of which the first is alive and the second is dead."""
     alive, dead = of.actions
     message = "the new credential does not work: the probe exited with 1; the old one stays in use"
     hint = "set aws:ai/bedrock#key to a working credential, then apply again"

@@ -1,4 +1,4 @@
-"""The picture of a plan in README.md: a terminal session, drawn as one SVG file for each theme.
+"""Picture of a plan in README.md: a terminal session as one SVG file for each theme.
 
 `python -m tests.views.terminal_picture` runs the session and writes the files.
 """
@@ -19,8 +19,8 @@ FOLDER = ROOT / ".github/images"
 COLUMNS = 88
 TITLE = "A plan of reconcile"
 
-# Widths in pixels. A viewer without the fonts still gets the columns, because each run of text
-# carries its length.
+# Widths in pixels. Columns are also aligned without these fonts, because each run of text has its
+# length.
 _CHARACTER, _LINE, _MARGIN, _FONT_SIZE = 8, 19, 20, 13.3
 _FONTS = "ui-monospace,SFMono-Regular,Menlo,Consolas,'Liberation Mono','DejaVu Sans Mono',monospace"
 _CLASSES = {"1": "bold", "2": "dim", "31": "red", "32": "green", "33": "yellow", "36": "cyan"}
@@ -51,7 +51,7 @@ THEMES = {
 
 
 class _Terminal(io.StringIO):
-    """A stream in memory that is coloured like a terminal."""
+    """In-memory stream with the colours of a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -59,7 +59,7 @@ class _Terminal(io.StringIO):
 
 @dataclass(frozen=True)
 class _Run:
-    """Characters of one line that look the same."""
+    """Characters of one line with the same style."""
 
     column: int
     text: str
@@ -67,7 +67,7 @@ class _Run:
 
 
 def session() -> str:
-    """Apply the examples, change them as README.md says, and return what `plan` shows."""
+    """Apply the examples, change them as in README.md, and return the output of `plan`."""
     with tempfile.TemporaryDirectory() as folder:
         project = Here.with_examples(Path(folder))
         assert project.run("apply", "--yes").code == 0
@@ -98,7 +98,7 @@ def _edit(file: Path) -> None:
 
 
 def pictures() -> dict[str, str]:
-    """Build the content of every file of the picture by its name."""
+    """Return the content of every file of the picture by its name."""
     text = session()
     return {f"plan-{name}.svg": _drawn(text, colors) for name, colors in THEMES.items()}
 

@@ -1,4 +1,4 @@
-"""Who changed what is shown in every format, and an id is never more than text."""
+"""Attribution is shown in every format, and an id is always plain text."""
 
 from dataclasses import replace
 
@@ -69,14 +69,14 @@ def said(verdict: Certainty, *writers: Writer, reason: Reason | None = None) -> 
         ),
     ],
 )
-def test_an_answer_is_one_line(line: str, expected: str) -> None:
+def test_a_verdict_is_one_line(line: str, expected: str) -> None:
     assert line == expected
 
 
 @pytest.mark.slow
 @given(texts, texts)
 @example(WORST, WORST)
-def test_an_id_in_markdown_stands_in_code_alone(identity: str, method: str) -> None:
+def test_an_id_in_markdown_is_only_in_code(identity: str, method: str) -> None:
     assert_inert(markdown.drift(drift_samples.attributed(identity, method), LOCAL))
 
 
@@ -93,7 +93,7 @@ def test_an_id_adds_neither_tags_nor_attributes_to_html(identity: str) -> None:
 
 @pytest.mark.slow
 @given(starts, st.integers(40, 130))
-def test_an_id_at_a_terminal_obeys_nobody(identity: str, width: int) -> None:
+def test_an_id_has_no_effect_on_a_terminal(identity: str, width: int) -> None:
     report = drift_samples.attributed(identity)
     text = terminal.drift(report, replace(LOCAL, width=width))
     assert not UNSAFE.search(text)
@@ -104,9 +104,9 @@ def test_an_id_at_a_terminal_obeys_nobody(identity: str, width: int) -> None:
 @example(WORST)
 @example("@octocat")
 @example("ann@corp.example")
-def test_a_channel_gets_no_id_that_it_could_resolve(identity: str) -> None:
+def test_a_channel_gets_no_id_that_it_could_link(identity: str) -> None:
     body = notification.of_drift(drift_samples.attributed(identity), ledger="local").body
-    # Every fragment has more than letters, digits and hyphens.
+    # Every hostile fragment has more than letters, digits and hyphens.
     assert MARK not in body or f"(user {identity})" in body
     assert "@" not in body
     assert "://" not in body
@@ -115,7 +115,7 @@ def test_a_channel_gets_no_id_that_it_could_resolve(identity: str) -> None:
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8")))
-def test_a_saved_report_has_the_same_answers(identity: str) -> None:
+def test_a_saved_report_has_the_same_verdicts(identity: str) -> None:
     report = drift_samples.attributed(identity)
     read = decode_report(json.document(report.as_json()), name="drift.json")
     assert read.who == report.who

@@ -1,4 +1,4 @@
-"""The reference of diagnostic codes is complete, its examples are real, and the page matches it."""
+"""Reference of diagnostic codes: complete, with valid examples, and equal to the generated page."""
 
 import re
 from pathlib import Path
@@ -15,14 +15,14 @@ PAGE = Path(__file__).parents[2] / "desired-state/DIAGNOSTICS.md"
 OF_FILES = [entry for entry in entries().values() if entry.is_yaml]
 
 
-def test_the_page_is_what_the_table_says() -> None:
+def test_the_page_equals_the_table() -> None:
     assert PAGE.read_text(encoding="utf-8") == handbook(), (
         "the table changed; if that is meant, run: python -m tests.views.test_diagnostic_reference"
     )
 
 
 @pytest.mark.parametrize("code", sorted(entries()))
-def test_a_narrow_terminal_wraps_words_and_keeps_the_example_whole(code: str) -> None:
+def test_a_narrow_terminal_wraps_words_and_does_not_wrap_the_example(code: str) -> None:
     shown = as_text(entries()[code], width=60)
     text, example = shown.split("EXAMPLE:\n")[0], shown.split("EXAMPLE:\n")[1].split("\nFIX:")[0]
     assert max(len(line) for line in text.splitlines()) <= 60
@@ -42,7 +42,7 @@ def test_every_code_of_the_table_is_emitted_somewhere() -> None:
 
 
 def test_the_collector_finds_every_way_to_emit_a_code() -> None:
-    # One code for each: a call, a constant, a keyword, a class, a property, a tuple, a choice.
+    # One code each for a call, a constant, a keyword, a class, a property, a tuple and a choice.
     ways = {"wrong-target", "unset-variable", "bad-slug", "github-token", "secret-not-allowed"}
     ways |= {"ledger-full", "secret-damaged", "vault-sealed", "custom-host-private", "worker-lost"}
     assert ways <= set(emitted_codes())
@@ -53,11 +53,11 @@ def test_no_code_belongs_to_two_groups() -> None:
 
 
 @pytest.mark.parametrize("entry", entries().values(), ids=lambda entry: entry.code)
-def test_an_entry_is_written_in_whole_sentences(entry: CodeEntry) -> None:
+def test_an_entry_consists_of_complete_sentences(entry: CodeEntry) -> None:
     assert re.fullmatch(r"[A-Z`].*\.", entry.meaning)
     assert re.fullmatch(r"[A-Z`].*\.", entry.fix)
     assert entry.example
-    # A message that is quoted is one of this code.
+    # A quoted message has this code.
     for code in re.findall(r"^(?:error|warning|notice)\[([^\]]+)\]", entry.example):
         assert code == entry.code
 
@@ -73,7 +73,7 @@ def test_the_lines_of_a_file_cause_the_code(entry: CodeEntry) -> None:
     assert entry.code in {diagnostic.code for diagnostic in found}
 
 
-def test_most_codes_of_files_are_shown_by_the_lines_that_cause_them() -> None:
+def test_most_codes_of_files_have_an_example_that_causes_them() -> None:
     assert len(OF_FILES) >= 30
 
 

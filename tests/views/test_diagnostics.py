@@ -1,6 +1,6 @@
-"""Diagnostics as text, JSON, annotations and SARIF: pinned, and harmless whatever a file contains.
+"""Diagnostics as text, JSON, annotations and SARIF: golden files, and escaping of file contents.
 
-`python -m tests.views.test_diagnostics` rewrites the golden files; read the difference.
+`python -m tests.views.test_diagnostics` rewrites the golden files; review their diff.
 """
 
 import json
@@ -67,7 +67,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_every_visible_word_is_pinned(name: str) -> None:
+def test_every_text_equals_the_golden_file(name: str) -> None:
     assert FORMS[name] == (GOLDEN / name).read_text(encoding="utf-8")
 
 
@@ -85,7 +85,7 @@ HOSTILE = error(
 )
 
 
-def test_text_that_could_act_is_shown_instead() -> None:
+def test_hostile_text_is_shown_escaped() -> None:
     for shown in (as_text([HOSTILE]), as_annotations([HOSTILE])):
         assert "\x1b" not in shown
         assert "\u202e" not in shown
@@ -100,7 +100,7 @@ def test_an_annotation_is_one_command_with_escaped_properties() -> None:
     )
 
 
-def test_carets_stay_under_what_they_mean_when_escaping_makes_text_longer() -> None:
+def test_carets_are_aligned_when_escaping_makes_text_longer() -> None:
     excerpt = Excerpt("a\x1bb: \u200bwrong", 5, 6)
     given = warning("invalid-value", "wrong", at=SourceLocation("a.yaml", 1, 6))
     lines = as_text([replace(given, excerpt=excerpt)]).splitlines()
@@ -119,18 +119,18 @@ def test_a_document_without_errors_is_valid() -> None:
     }
 
 
-def test_nothing_found_is_nothing_shown() -> None:
+def test_without_diagnostics_nothing_is_shown() -> None:
     assert as_text([]) == ""
     assert as_annotations([]) == ""
     assert count([]) == ""
 
 
-def test_findings_are_counted_by_weight() -> None:
+def test_diagnostics_are_counted_by_severity() -> None:
     found = [error("a", "x"), warning("b", "x"), error("c", "x"), notice("d", "x")]
     assert count(found) == "2 errors, 1 warning, 1 notice"
 
 
-# The parts of the SARIF 2.1.0 schema that this program's logs use, as the standard states them.
+# The parts of the SARIF 2.1.0 schema that are used here, as in the standard.
 _MESSAGE = {
     "type": "object",
     "required": ["text"],

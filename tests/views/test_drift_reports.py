@@ -1,4 +1,4 @@
-"""Drift reports in every format: harmless, complete, and with commands that can be copied."""
+"""Drift reports in every format: escaped, complete, and with commands to copy."""
 
 import json as stdlib_json
 import shlex
@@ -42,7 +42,7 @@ LOCAL = RenderOptions(ledger="local")
 @settings(max_examples=40)
 @given(plans(), st.lists(texts, max_size=2))
 @example(worst_plan(), [WORST])
-def test_foreign_text_in_markdown_stands_in_code_alone(plan: Plan, given: list[str]) -> None:
+def test_untrusted_text_in_markdown_is_only_in_code(plan: Plan, given: list[str]) -> None:
     assert_inert(
         markdown.drift(
             detect_drift(plan),
@@ -54,7 +54,9 @@ def test_foreign_text_in_markdown_stands_in_code_alone(plan: Plan, given: list[s
 @pytest.mark.slow
 @given(st.lists(texts, max_size=30), st.integers(8192, 20_000))
 @example([WORST] * 30, 8192)
-def test_markdown_keeps_its_limit_and_its_first_sentence(names: list[str], limit: int) -> None:
+def test_markdown_stays_within_its_limit_and_keeps_its_first_sentence(
+    names: list[str], limit: int
+) -> None:
     report = detect_drift(samples.plan(*(samples.creation(name, name * 5) for name in names)))
     text = markdown.drift(report, LOCAL, limit=limit)
     assert len(text.encode()) <= limit
@@ -66,7 +68,7 @@ def test_markdown_keeps_its_limit_and_its_first_sentence(names: list[str], limit
 @settings(max_examples=40)
 @given(plans())
 @example(worst_plan())
-def test_foreign_text_adds_neither_tags_nor_attributes_to_html(plan: Plan) -> None:
+def test_untrusted_text_adds_neither_tags_nor_attributes_to_html(plan: Plan) -> None:
     page = Page(html.drift(detect_drift(plan), LOCAL))
     known = Page(html.drift(drift_samples.every_origin(), LOCAL))
     assert set(page.tags) <= set(known.tags)
@@ -78,9 +80,7 @@ def test_foreign_text_adds_neither_tags_nor_attributes_to_html(plan: Plan) -> No
 @pytest.mark.slow
 @settings(max_examples=40)
 @given(plans(text=starts), st.integers(40, 130))
-def test_terminal_text_obeys_nobody_and_colour_adds_nothing_but_colour(
-    plan: Plan, width: int
-) -> None:
+def test_terminal_text_is_escaped_and_colour_adds_only_colour(plan: Plan, width: int) -> None:
     report = detect_drift(plan)
     text = terminal.drift(report, replace(LOCAL, width=width))
     coloured = terminal.drift(report, replace(LOCAL, width=width, color=True))
@@ -93,7 +93,7 @@ def test_terminal_text_obeys_nobody_and_colour_adds_nothing_but_colour(
 @pytest.mark.slow
 @settings(max_examples=40)
 @given(plans())
-def test_a_channel_gets_one_line_per_fact_and_no_foreign_value(plan: Plan) -> None:
+def test_a_channel_gets_one_line_per_fact_and_no_untrusted_value(plan: Plan) -> None:
     plain = replace(plan, actions=tuple(replace(a, slug="alpha") for a in plan.actions))
     plain = replace(plain, target=samples.TARGET)
     message = notification.of_drift(detect_drift(plain), ledger="local")
@@ -104,7 +104,7 @@ def test_a_channel_gets_one_line_per_fact_and_no_foreign_value(plan: Plan) -> No
 @pytest.mark.slow
 @settings(max_examples=40)
 @given(plans())
-def test_json_is_the_report(plan: Plan) -> None:
+def test_json_contains_the_report(plan: Plan) -> None:
     report = detect_drift(plan)
     assert stdlib_json.loads(json.document(report.as_json())) == report.as_json()
 
@@ -131,7 +131,9 @@ def test_json_is_the_report(plan: Plan) -> None:
         ),
     ],
 )
-def test_the_first_sentence_says_it_all_in_every_format(report: DriftReport, sentence: str) -> None:
+def test_the_first_sentence_is_the_summary_in_every_format(
+    report: DriftReport, sentence: str
+) -> None:
     assert drift_outline.summary_of(report) == sentence
     text = terminal.drift(report, replace(LOCAL, width=200))
     assert text.split("\n\n")[1].splitlines()[0] == sentence
@@ -148,7 +150,7 @@ def commands(report: DriftReport, context: CommandContext = CommandContext()) ->
     return [shlex.split(step.command) for step in steps if step.command]
 
 
-def test_what_heals_and_what_adopts_are_whole_lines_to_be_copied() -> None:
+def test_the_commands_to_revert_and_to_adopt_can_be_copied() -> None:
     report = drift_samples.drifted()
     text = terminal.drift(report, replace(LOCAL, width=40))
     heal = f"reconcile --target production apply --expect-digest {report.fingerprint}"
@@ -158,51 +160,51 @@ def test_what_heals_and_what_adopts_are_whole_lines_to_be_copied() -> None:
     assert heal in html.drift(report, LOCAL)
 
 
-def test_the_command_that_heals_repeats_what_the_reading_was_narrowed_to() -> None:
+def test_the_command_to_revert_repeats_the_selection() -> None:
     context = CommandContext(global_options=("--dir", "a b"), plan_options=("--only", "team-*"))
     heal, adopt = commands(drift_samples.drifted(), context)
     assert heal[1:8] == ["--target", "production", "--dir", "a b", "apply", "--only", "team-*"]
     assert adopt[1:6] == ["--target", "production", "--dir", "a b", "pull"]
 
 
-def test_nothing_is_adopted_where_git_alone_has_moved() -> None:
+def test_changes_in_git_only_suggest_no_adoption() -> None:
     assert [line[3] for line in commands(drift_samples.git_ahead())] == ["apply"]
     assert commands(drift_samples.in_sync()) == []
 
 
-def test_what_is_gone_from_the_api_cannot_be_pulled_and_is_named_instead() -> None:
+def test_an_integration_deleted_in_the_api_is_named_and_not_pulled() -> None:
     _, adopt, gone = drift_outline.suggestions(drift_samples.drifted())
     assert "openai-production" not in adopt.command
     assert (gone.text, gone.slugs) == (phrases.ADOPT_ABSENCE, ("openai-production",))
 
 
-def test_what_a_tombstone_deletes_cannot_be_pulled_and_is_named_instead() -> None:
+def test_an_integration_with_a_tombstone_is_named_and_not_pulled() -> None:
     report = detect_drift(samples.plan(samples.deletion()))
     assert [line[3] for line in commands(report)] == ["apply"]
     *_, keep = drift_outline.suggestions(report)
     assert (keep.text, keep.slugs) == (phrases.KEEP, ("old-openai",))
 
 
-def test_a_block_is_said_before_the_command_that_it_stops() -> None:
+def test_a_block_is_shown_before_the_command_that_it_stops() -> None:
     first, second, *_ = drift_outline.suggestions(drift_samples.every_origin())
     assert (first.text, first.command) == (phrases.NEXT_BLOCKED, "")
     assert second.text == "Once no action is blocked, to make the API match Git, run:"
 
 
-def test_of_many_only_the_first_are_adopted_at_once_and_it_is_said() -> None:
+def test_the_command_to_adopt_names_the_first_of_many_and_states_it() -> None:
     many = [drift_samples.edited_in_the_api(f"team-{n:02d}") for n in range(25)]
     _, adopt = drift_outline.suggestions(detect_drift(samples.plan(*many)))
     assert adopt.text == phrases.ADOPT_MORE.format(20, 25)
     assert len(shlex.split(adopt.command)) == 4 + 20
 
 
-def test_a_slug_that_looks_like_an_option_is_pulled_as_a_slug() -> None:
+def test_a_slug_that_resembles_an_option_is_pulled_as_a_slug() -> None:
     report = detect_drift(samples.plan(drift_samples.edited_in_the_api("--all")))
     _, adopt = commands(report)
     assert adopt == ["reconcile", "--target", "production", "pull", "--", "--all"]
 
 
-def test_each_change_names_its_mover_only_where_the_group_cannot() -> None:
+def test_a_change_names_its_origin_only_if_the_group_does_not() -> None:
     both = drift_outline.of_report(drift_samples.every_origin(), ledger="local")
     notes = {c.path: c.note for item in both.groups[1].items for c in item.changes}
     assert notes["description"] == phrases.DRIFT_NOTES[ChangeOrigin.REMOTE]
@@ -211,12 +213,12 @@ def test_each_change_names_its_mover_only_where_the_group_cannot() -> None:
     assert {c.note for item in both.groups[0].items for c in item.changes} == {""}
 
 
-def test_every_origin_has_its_words() -> None:
+def test_every_origin_has_a_description() -> None:
     assert set(phrases.DRIFT_STATES) == {state.value for state in DriftState}
     assert set(phrases.DRIFT_UNKNOWN_WORDS) == set(ActionKind)
 
 
-def test_a_failed_apply_names_what_was_not_done_and_what_comes_next() -> None:
+def test_a_failed_apply_names_unapplied_actions_and_the_next_step() -> None:
     result = samples.partial_result(samples.mixed_plan())
     message = notification.of_failed_apply(result, ledger="shared")
     assert message.title == "reconcile: Apply incomplete on production"
@@ -281,7 +283,7 @@ def every_text(report: DriftReport) -> list[str]:
         ),
     ],
 )
-def test_each_integration_is_named_by_what_happened_to_it(action: Action, words: str) -> None:
+def test_each_integration_is_described_by_its_change(action: Action, words: str) -> None:
     for text in every_text(detect_drift(samples.plan(action))):
         assert f" {words}: alpha" in text or f"</span> {words}: alpha" in text
 
@@ -306,12 +308,12 @@ def test_a_change_in_the_api_has_its_age_at_the_time_of_the_report(
     assert f"~ changed in the API{age}: alpha" in terminal.drift(report, LOCAL)
 
 
-def test_access_has_no_age_of_its_own() -> None:
+def test_access_has_no_separate_age() -> None:
     report = detect_drift(samples.plan(updated(GRANT, at="2026-03-01T07:00:00Z")))
     assert " ago" not in terminal.drift(report, LOCAL)
 
 
-def test_what_was_granted_outside_git_is_counted_and_named() -> None:
+def test_access_granted_outside_git_is_counted_and_named() -> None:
     plan = samples.plan(
         no_op=1, undeclared=(Undeclared("alpha", "workspaces[ws-a]"), Undeclared("alpha", "tags"))
     )
@@ -320,7 +322,7 @@ def test_what_was_granted_outside_git_is_counted_and_named() -> None:
         assert "alpha: workspaces[ws-a], granted outside Git; to declare it, add" in text
 
 
-def test_the_chart_and_the_filters_count_what_happened() -> None:
+def test_the_chart_and_the_filters_count_the_changes() -> None:
     page = html.drift(drift_samples.drifted(), LOCAL)
     chart = page[page.index('<table class="chart">') : page.index("</table>")]
     assert "deleted in the API" in chart
@@ -331,7 +333,7 @@ def test_the_chart_and_the_filters_count_what_happened() -> None:
     assert '<th scope="col">in the API</th><th scope="col">in Git</th>' in page
 
 
-def test_many_differences_are_rows_that_keep_both_values() -> None:
+def test_many_differences_are_rows_with_both_values() -> None:
     many = [
         replace(updated(EDIT), slug=f"team-{n:02d}", source=samples.place("alpha"))
         for n in range(40)

@@ -1,4 +1,4 @@
-"""Foreign text cannot act on a terminal or a CI system."""
+"""Untrusted text has no effect on a terminal or a CI system."""
 
 import pytest
 from hypothesis import given
@@ -23,17 +23,17 @@ from reconciler.views.escape import visible
         ("##[command]rm", "\\##[command]rm"),
     ],
 )
-def test_dangerous_characters_are_shown_instead_of_acting(text: str, shown: str) -> None:
+def test_control_characters_are_shown_escaped(text: str, shown: str) -> None:
     assert visible(text) == shown
 
 
-def test_long_text_is_cut_with_a_sign_that_it_was() -> None:
+def test_long_text_is_cut_with_an_ellipsis() -> None:
     assert visible("a" * 500) == "a" * 199 + "…"
     assert visible("a" * 500, limit=None) == "a" * 500
 
 
 @given(st.text(alphabet=st.characters()))
-def test_the_result_is_one_encodable_line_that_is_no_command(text: str) -> None:
+def test_the_result_is_one_encodable_line_that_is_not_a_command(text: str) -> None:
     shown = visible(text)
     shown.encode("utf-8")
     assert len(shown.splitlines()) <= 1

@@ -1,4 +1,4 @@
-"""The reference of fields in desired-state/ is what the schema says, and renders as tables."""
+"""The field reference in desired-state/ equals the schema and renders as tables."""
 
 import re
 from pathlib import Path
@@ -12,13 +12,13 @@ REFERENCE = Path(__file__).parents[2] / "desired-state/README.md"
 
 
 def guide() -> str:
-    """Return what is written by hand, above the generated part."""
+    """Return the handwritten text above the generated part."""
     before, line, _ = REFERENCE.read_text(encoding="utf-8").partition(GENERATED)
     assert line == GENERATED
     return before
 
 
-def test_it_is_what_the_schema_says() -> None:
+def test_it_equals_the_schema() -> None:
     assert guide() + handbook() == REFERENCE.read_text(encoding="utf-8"), (
         "the schema changed; if that is meant, run: python -m tests.views.test_field_reference"
     )

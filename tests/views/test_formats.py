@@ -1,4 +1,4 @@
-"""Every kind of document in every format, whose module is loaded when it is used."""
+"""Every kind of document in every format; the module of a format is loaded on use."""
 
 import json
 import subprocess
@@ -41,7 +41,7 @@ def test_each_entry_renders_its_format(kind: Kind, style: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_json_is_the_document_whatever_the_options(kind: Kind) -> None:
+def test_json_is_the_document_for_any_options(kind: Kind) -> None:
     assert json.loads(render(kind, VALUES[kind], OPTIONS, style="json")) == DOCUMENTS[kind]
 
 

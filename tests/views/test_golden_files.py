@@ -1,4 +1,4 @@
-"""Every visible word is pinned; tests/views/golden.py makes the files."""
+"""Outputs equal the golden files, which tests/views/golden.py writes."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.views.golden import CASES, FOLDER
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_text_is_the_golden_one(name: str) -> None:
+def test_the_output_equals_the_golden_file(name: str) -> None:
     assert CASES[name]() == (FOLDER / name).read_text(encoding="utf-8")
 
 

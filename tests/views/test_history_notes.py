@@ -1,4 +1,4 @@
-"""Notes below a run of a history: actions with one reason share a line, however many there are."""
+"""Notes below a run in a history: all actions with the same reason share a line."""
 
 from typing import Any
 

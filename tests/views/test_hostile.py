@@ -1,4 +1,4 @@
-"""Names that try to act stay text in every format, as parsers of each format judge."""
+"""Hostile names stay text in every format, according to parsers of each format."""
 
 import json as stdlib_json
 import re
@@ -40,7 +40,7 @@ def worst_plan() -> Plan:
 
 
 class Page(HTMLParser):
-    """What a browser would see: the tags, their attributes, and the text by enclosing tag."""
+    """Page as parsed by a browser: the tags, their attributes, and the text by enclosing tag."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -87,20 +87,20 @@ def assert_inert(text: str) -> None:
 
 @given(plans())
 @example(worst_plan())
-def test_foreign_text_in_a_markdown_plan_stands_in_code_alone(plan: Plan) -> None:
+def test_untrusted_text_in_a_markdown_plan_is_only_in_code(plan: Plan) -> None:
     assert_inert(markdown.plan(plan, LOCAL))
 
 
 @settings(max_examples=40)
 @given(st.data())
-def test_foreign_text_in_a_markdown_result_stands_in_code_alone(data: st.DataObject) -> None:
+def test_untrusted_text_in_a_markdown_result_is_only_in_code(data: st.DataObject) -> None:
     plan = data.draw(plans())
     assert_inert(markdown.result(data.draw(results(plan)), replace(LOCAL, plan=plan)))
 
 
 @given(st.lists(texts, max_size=30), st.integers(8192, 20_000))
 @example([WORST] * 30, 8192)
-def test_markdown_keeps_its_limit_its_summary_and_its_innocence(
+def test_markdown_keeps_its_limit_and_summary_and_contains_no_markup(
     names: list[str], limit: int
 ) -> None:
     plan = samples.plan(*(samples.creation(name, name * 5) for name in names), unmanaged=("x",))
@@ -113,7 +113,7 @@ def test_markdown_keeps_its_limit_its_summary_and_its_innocence(
 
 @given(plans())
 @example(worst_plan())
-def test_foreign_text_adds_neither_tags_nor_attributes_to_html(plan: Plan) -> None:
+def test_untrusted_text_adds_neither_tags_nor_attributes_to_html(plan: Plan) -> None:
     page = Page(html.plan(plan, LOCAL))
     assert set(page.tags) <= set(Page(html.plan(samples.mixed_plan(), LOCAL)).tags) | {"header"}
     assert not {name for _, name in page.attributes} & {"src", "style", "onerror"}
@@ -124,7 +124,7 @@ def test_foreign_text_adds_neither_tags_nor_attributes_to_html(plan: Plan) -> No
 
 @settings(max_examples=40)
 @given(st.data())
-def test_foreign_text_in_an_html_result_adds_no_tags(data: st.DataObject) -> None:
+def test_untrusted_text_in_an_html_result_adds_no_tags(data: st.DataObject) -> None:
     plan = data.draw(plans())
     page = Page(html.result(data.draw(results(plan)), replace(LOCAL, plan=plan)))
     assert set(page.tags) <= set(Page(html.plan(samples.mixed_plan(), LOCAL)).tags)
@@ -135,18 +135,18 @@ def test_foreign_text_in_an_html_result_adds_no_tags(data: st.DataObject) -> Non
 @given(plans(text=starts), st.integers(40, 130))
 @example(samples.plan(samples.creation("a" * 60 + " ::error::x", "::error::" * 30)), 40)
 @example(samples.plan(samples.creation("写" * 50, "写真" * 60)), 41)
-def test_terminal_text_obeys_its_width_and_nobody_else(plan: Plan, width: int) -> None:
+def test_terminal_text_is_wrapped_and_escaped(plan: Plan, width: int) -> None:
     text = terminal.plan(plan, replace(LOCAL, width=width))
     assert not UNSAFE.search(text)
     assert not COMMAND.search(text)
     whole = terminal.plan(plan, replace(LOCAL, width=None))
-    # Words are never broken, so a break adds only white space, and a backslash before a command.
+    # Words are never broken, so a line break adds only white space, or a backslash in a command.
     assert text.replace("\\", "").split() == whole.replace("\\", "").split()
-    # To be copied, so never broken.
+    # Never broken, so that it can be copied.
     places = ("    source: ", "  --> ", "    reconcile --target ")
     lines = [line for line in text.splitlines() if not line.startswith(places)]
     for line in lines:
-        # What has no room in any line stays behind the words before it.
+        # A word that is longer than a line stays after the preceding words.
         assert cell_len(line) <= width or cell_len(longest_word(line)) > width // 2
 
 
@@ -157,7 +157,7 @@ def longest_word(line: str) -> str:
 
 @settings(max_examples=40)
 @given(st.data(), st.integers(40, 130))
-def test_colour_adds_nothing_but_colour(data: st.DataObject, width: int) -> None:
+def test_colour_adds_only_colour(data: st.DataObject, width: int) -> None:
     plan = data.draw(plans())
     result = data.draw(results(plan))
     for plain, coloured in (
@@ -176,7 +176,7 @@ def test_colour_adds_nothing_but_colour(data: st.DataObject, width: int) -> None
 
 @settings(max_examples=40)
 @given(st.data())
-def test_json_gives_back_what_went_in(data: st.DataObject) -> None:
+def test_json_contains_the_original_text(data: st.DataObject) -> None:
     plan = data.draw(plans())
     result = data.draw(results(plan))
     assert stdlib_json.loads(json.document(plan.as_json())) == plan.as_json()
@@ -185,7 +185,7 @@ def test_json_gives_back_what_went_in(data: st.DataObject) -> None:
 
 
 @given(observed_states())
-def test_a_list_is_harmless_text_and_faithful_data(state: ObservedState) -> None:
+def test_a_list_is_escaped_as_text_and_unchanged_as_data(state: ObservedState) -> None:
     text = listings.list_text(state, target=samples.TARGET, ledger="local")
     as_yaml = listings.list_yaml(state, target=samples.TARGET, ledger="local")
     as_json = listings.list_json(state, target=samples.TARGET)
@@ -196,6 +196,6 @@ def test_a_list_is_harmless_text_and_faithful_data(state: ObservedState) -> None
 
 
 @given(starts)
-def test_what_is_visible_stays_as_it_is_when_made_visible_again(text: str) -> None:
+def test_escaping_twice_changes_nothing(text: str) -> None:
     once = visible(text, limit=None)
     assert visible(once, limit=None) == once

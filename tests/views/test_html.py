@@ -1,4 +1,4 @@
-"""HTML reports: one page that loads and runs nothing, with filters that work by CSS alone."""
+"""HTML reports: a page that loads and executes nothing, with filters in CSS."""
 
 import re
 from base64 import b64encode
@@ -20,7 +20,7 @@ from tests.views import samples
 PAGE = html.plan(samples.mixed_plan(), RenderOptions(ledger="shared"))
 
 
-def test_the_policy_allows_this_style_and_nothing_else() -> None:
+def test_the_security_policy_allows_only_this_style() -> None:
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', PAGE)
     style = re.search(r"<style>(.*?)</style>", PAGE, re.DOTALL)
     assert policy
@@ -29,11 +29,11 @@ def test_the_policy_allows_this_style_and_nothing_else() -> None:
     assert policy[1].startswith(f"default-src 'none'; style-src 'sha256-{digest}';")
 
 
-def test_the_page_loads_and_runs_nothing() -> None:
+def test_the_page_loads_and_executes_nothing() -> None:
     assert not re.search(r"<(script|link|img|iframe|object|form)|https?://|url\(|@import", PAGE)
 
 
-def test_each_filter_hides_what_it_names() -> None:
+def test_each_filter_hides_the_other_rows() -> None:
     for control in re.findall(r'id="show-([a-z-]+)"', PAGE):
         assert f"body:has(#show-{control}:not(:checked)) .{control} {{ display: none; }}" in PAGE
         assert re.search(rf'class="action [^"]*\b{control}\b', PAGE)
@@ -53,7 +53,7 @@ def test_the_greatest_count_fills_the_chart() -> None:
     assert rows == [("create", "100"), ("delete", "1"), ("blocked", "1")]
 
 
-def test_nothing_to_count_draws_nothing() -> None:
+def test_without_counts_no_chart_is_drawn() -> None:
     page = html.plan(samples.empty_plan(), RenderOptions(ledger="shared"))
     assert 'class="chart"' not in page
     assert "<svg" not in page
@@ -69,7 +69,7 @@ def test_no_template_writes_a_value_without_escaping(package: str) -> None:
     assert not [text for text in texts if re.search(r"\bsafe\b|autoescape|Markup", text)]
 
 
-def test_a_value_that_a_template_does_not_get_is_an_error() -> None:
+def test_a_missing_value_of_a_template_is_an_error() -> None:
     templates = Templates("reconciler.views", finalize=str)
     with pytest.raises(UndefinedError):
         templates.render("plan.html", title="Plan")
@@ -90,7 +90,7 @@ def test_notes_follow_the_actions_and_errors_are_first_among_them() -> None:
     assert report.index('class="action ') < report.index("error[c]") < report.index("warning[b]")
 
 
-def test_long_lists_are_folded_and_whole() -> None:
+def test_long_lists_are_collapsed_and_complete() -> None:
     names = tuple(f"by-hand-{number:03d}" for number in range(300))
     plan = samples.plan(samples.creation("a", "A"), unmanaged=names)
     for page in (
@@ -104,7 +104,7 @@ def test_long_lists_are_folded_and_whole() -> None:
     assert '<details class="section" open>' in short
 
 
-def test_values_stand_side_by_side_only_where_there_are_two() -> None:
+def test_values_are_side_by_side_only_if_there_are_two() -> None:
     created = html.plan(samples.plan(samples.creation("a", "A")), RenderOptions(ledger="shared"))
     assert re.findall(r'<th scope="col">(\w+)</th>', created) == ["field", "after"]
     deleted = html.plan(samples.plan(samples.deletion("a")), RenderOptions(ledger="shared"))

@@ -1,4 +1,4 @@
-"""JSON documents: strict, complete, and with the plan of a command that failed."""
+"""JSON documents: strict, complete, and with the plan of a failed command."""
 
 import json as stdlib_json
 
@@ -11,7 +11,7 @@ from reconciler.views import json
 from tests.views import samples
 
 
-def test_an_error_carries_its_exit_code_and_the_plan_that_was_refused() -> None:
+def test_an_error_has_its_exit_code_and_the_refused_plan() -> None:
     plan = samples.blocked_plan()
     document = stdlib_json.loads(json.error([error("protected", "no")], exit_code=4, refused=plan))
     assert (document["format_version"], document["kind"], document["exit_code"]) == (
@@ -27,7 +27,7 @@ def test_an_error_without_a_plan_has_no_such_key() -> None:
     assert "plan" not in stdlib_json.loads(json.error([], exit_code=1))
 
 
-def test_what_json_cannot_say_is_refused() -> None:
+def test_a_value_that_json_cannot_represent_is_refused() -> None:
     with pytest.raises(ValueError, match="JSON"):
         json.document({"x": float("nan")})
 

@@ -1,4 +1,4 @@
-"""Long values: hosts are shown whole everywhere, other values by what differs."""
+"""Long values: hosts are shown in full everywhere, other values by their difference."""
 
 import html as entities
 import re
@@ -53,7 +53,7 @@ def host_change(after: str, *, path: str = "configurations.custom_host") -> Chan
 
 
 def joined(text: str) -> str:
-    """Undo the line breaks of a terminal and of a diff, and the entities of HTML."""
+    """Remove the line breaks of a terminal and of a diff, and decode HTML entities."""
     return re.sub(r"\s+", "", entities.unescape(re.sub(r"\n[-+!=] {5}", "", text)))
 
 
@@ -67,19 +67,19 @@ def joined(text: str) -> str:
         "configurations.new",
     ],
 )
-def test_a_host_is_shown_to_its_last_character(view: str, host: str, path: str) -> None:
+def test_a_host_is_shown_in_full(view: str, host: str, path: str) -> None:
     assert joined(host) in joined(VIEWS[view](samples.plan(changed(host_change(host, path=path)))))
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_the_name_of_a_header_is_shown_whole(view: str) -> None:
+def test_the_name_of_a_header_is_shown_in_full(view: str) -> None:
     path = f'configurations.custom_headers["{LABEL * 5}x"]'
     change = Change(path, ChangeKind.ADD, Risk.CREDENTIAL, sensitive=True, reference="env:SECRET_X")
     assert path in joined(VIEWS[view](samples.plan(changed(change))))
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_of_another_long_value_what_differs_is_shown(view: str) -> None:
+def test_the_difference_of_another_long_value_is_shown(view: str) -> None:
     before, after = "a" * 900 + "OLD" + "b" * 900, "a" * 900 + "NEW" + "b" * 900
     change = Change("description", ChangeKind.REPLACE, Risk.COSMETIC, before=before, after=after)
     shown = joined(VIEWS[view](samples.plan(changed(change))))
@@ -110,7 +110,7 @@ def test_a_host_that_fits_no_comment_sends_the_reader_to_the_artifact() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [8192, 20_000, 65_536])
-def test_hosts_come_before_everything_else_where_room_is_scarce(limit: int) -> None:
+def test_hosts_come_first_where_space_is_limited(limit: int) -> None:
     many = [samples.creation(f"team-{number:04}") for number in range(900)]
     deletions = [samples.deletion() for _ in range(900)]
     notes = tuple(warning("noted", "x" * 900) for _ in range(20))
@@ -131,7 +131,7 @@ def test_a_host_among_many_changes_of_one_action_is_listed() -> None:
     assert "… and 50 more" in text
 
 
-def test_the_host_of_the_target_is_shown_whole() -> None:
+def test_the_host_of_the_target_is_shown_in_full() -> None:
     base = samples.plan()
     long = HOST.removeprefix("https://") + ".another.example"
     target = type(base.target)("production", f"https://{long}/v1")
@@ -140,7 +140,7 @@ def test_the_host_of_the_target_is_shown_whole() -> None:
         assert long in joined(view(plan))
 
 
-def test_a_refusal_shows_the_hosts_that_were_approved_and_are_planned() -> None:
+def test_a_refusal_shows_the_approved_and_the_planned_hosts() -> None:
     approved = samples.plan(changed(host_change(HOST)))
     fresh = samples.plan(changed(host_change(LONGER)))
     found = objections(

@@ -1,4 +1,4 @@
-"""Values that look the same and are not: the difference is visible in every format."""
+"""Different values that look the same: the difference is visible in every format."""
 
 from dataclasses import replace
 
@@ -41,7 +41,7 @@ def test_texts_that_look_the_same_are_spelled_out(
 @pytest.mark.parametrize(
     ("before", "after"), [("caf\u00e9", "th\u00e9"), ("a", "b"), ("\u00e9", None), (1, "1")]
 )
-def test_other_texts_are_shown_as_they_are(before: object, after: object) -> None:
+def test_other_texts_are_shown_unchanged(before: object, after: object) -> None:
     item = of_change(change(before, after))
     assert "\\u" not in f"{item.before}{item.after}"
 
@@ -51,5 +51,5 @@ def test_a_sensitive_value_is_not_spelled_out() -> None:
     assert "\\u" not in f"{hidden.before}{hidden.after}"
 
 
-def test_a_text_does_not_look_like_itself() -> None:
+def test_equal_texts_are_not_lookalikes() -> None:
     assert not look_alike("caf\u00e9", "caf\u00e9")

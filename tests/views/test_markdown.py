@@ -1,4 +1,4 @@
-"""Foreign text in Markdown stays exactly what it is in code spans, fences and `<code>`."""
+"""Untrusted text in Markdown is unchanged in code spans, fences and `<code>`."""
 
 import re
 from html import unescape
@@ -18,7 +18,7 @@ from tests.views.hostile import starts
 @example("``a`")
 @example(" a ")
 @example("a\\")
-def test_a_code_span_holds_exactly_the_visible_text(text: str) -> None:
+def test_a_code_span_contains_exactly_the_visible_text(text: str) -> None:
     (_, inline, _) = MarkdownIt().parse(f"before {code(text)} after")
     before, span, after = inline.children or []
     assert (before.content, span.type, after.content) == ("before ", "code_inline", " after")
@@ -27,14 +27,14 @@ def test_a_code_span_holds_exactly_the_visible_text(text: str) -> None:
 
 @given(st.lists(starts | st.text() | st.just("```") | st.just("~~~~"), max_size=5))
 @example(["```", "</details>", "````"])
-def test_a_fence_holds_exactly_the_visible_lines(lines: list[str]) -> None:
+def test_a_fence_contains_exactly_the_visible_lines(lines: list[str]) -> None:
     tokens = MarkdownIt().parse(fence(lines) + "\nafter")
     assert [token.type for token in tokens][:2] == ["fence", "paragraph_open"]
     assert tokens[0].content == "".join(visible(line, limit=None) + "\n" for line in lines)
 
 
 @given(starts | st.text())
-def test_html_code_holds_exactly_the_visible_text(text: str) -> None:
+def test_html_code_contains_exactly_the_visible_text(text: str) -> None:
     inside = html_code(text).removeprefix("<code>").removesuffix("</code>")
     assert "<" not in inside
     assert unescape(inside) == visible(text, limit=None)

@@ -1,4 +1,4 @@
-"""Metrics in the text format of Prometheus, read back by its own parser."""
+"""Metrics in the text format of Prometheus, checked with its own parser."""
 
 import subprocess
 import sys
@@ -35,7 +35,9 @@ def samples(text: str) -> dict[str, list[tuple[dict[str, str], float]]]:
 
 
 @given(HOSTILE, HOSTILE, HOSTILE, HOSTILE)
-def test_no_name_can_leave_its_label(command: str, target: str, run: str, status: str) -> None:
+def test_no_name_can_break_out_of_its_label(
+    command: str, target: str, run: str, status: str
+) -> None:
     figures = Figures(command=command, target=target, run=run, ended_at=1795415946.837466)
     figures.calls = Counter({("GET", status): 7})
     figures.call_seconds = {"GET": 0.1}
@@ -62,7 +64,7 @@ def test_outcomes_are_counted_by_kind_and_status() -> None:
     assert found["reconcile_not_applied"][0][1] == missing
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_unknown_values_are_left_out() -> None:
     found = samples(exposition(Figures(command="plan", exit_code=1)))
     assert set(found) == {
         "reconcile_run_info",
@@ -86,7 +88,7 @@ def test_a_family_without_samples_is_left_out() -> None:
 
 
 def test_no_other_file_is_written(tmp_path: Path) -> None:
-    """The library shares values of processes in files where an application server asks for it."""
+    """The library writes values of processes to files if an application server configures it."""
     program = (
         "from reconciler.views.metrics import Figures, exposition; import sys;"
         "assert 'prometheus_client' not in sys.modules; print(exposition(Figures('plan')))"

@@ -1,4 +1,4 @@
-"""Outlines: the words and values that all formats of plans and results share."""
+"""Outlines: the wording and values shared by all formats of plans and results."""
 
 from html import unescape
 
@@ -37,13 +37,13 @@ def change(op: ChangeKind, **others: object) -> str:
     return f"{item.symbol} {item.text}"
 
 
-def test_a_plain_change_shows_what_was_and_what_will_be() -> None:
+def test_a_plain_change_shows_the_values_before_and_after() -> None:
     assert change(ChangeKind.REPLACE, before="a", after=None) == '~ key: "a" → null'
     assert change(ChangeKind.ADD, after=[1]) == "+ key: [1]"
     assert change(ChangeKind.REMOVE, before={"b": 1, "a": 2}) == '- key: {"a": 2, "b": 1}'
 
 
-def test_a_sensitive_change_shows_names_alone() -> None:
+def test_a_sensitive_change_shows_only_references() -> None:
     assert change(ChangeKind.ADD, after="never", sensitive=True, reference="env:A") == (
         "+ key: (secret) reference env:A"
     )
@@ -60,7 +60,7 @@ def test_a_sensitive_change_shows_names_alone() -> None:
     )
 
 
-def test_a_secret_that_is_sent_along_says_why() -> None:
+def test_a_resent_secret_has_a_reason() -> None:
     assert change(ChangeKind.RESEND, sensitive=True, reference="env:A") == (
         f"= key: (secret) reference env:A ({phrases.OP_NOTES[ChangeKind.RESEND]})"
     )
@@ -74,18 +74,18 @@ def test_a_secret_that_is_sent_along_says_why() -> None:
         (ChangeOrigin.UNKNOWN, "the mask in the API does not match the value"),
     ],
 )
-def test_a_rotation_says_what_is_known_of_its_cause(origin: ChangeOrigin, why: str) -> None:
+def test_a_rotation_states_its_cause(origin: ChangeOrigin, why: str) -> None:
     said = change(ChangeKind.ROTATE, sensitive=True, reference="env:A", origin=origin)
     assert said.startswith(f"~ key: (secret) reference env:A (rotate: {why}")
 
 
-def test_a_change_made_outside_git_says_so() -> None:
+def test_a_change_made_outside_git_is_marked() -> None:
     assert change(ChangeKind.REPLACE, before=1, after=2, origin=ChangeOrigin.REMOTE).endswith(
         "(changed in the API, outside Git)"
     )
 
 
-def test_a_long_value_is_shortened_in_a_line_and_kept_for_who_has_room() -> None:
+def test_a_long_value_is_shortened_only_in_a_line() -> None:
     item = plan_outline.of_change(
         Change("description", ChangeKind.ADD, Risk.COSMETIC, after="x" * 1000)
     )
@@ -94,13 +94,13 @@ def test_a_long_value_is_shortened_in_a_line_and_kept_for_who_has_room() -> None
     assert "…[830 characters left out]…" in item.text
 
 
-def test_every_kind_operation_and_status_has_its_words() -> None:
+def test_every_kind_operation_and_status_has_a_description() -> None:
     assert set(phrases.SYMBOLS) == set(ActionKind)
     assert set(phrases.OP_SYMBOLS) == set(ChangeKind)
     assert set(phrases.STATUS_SYMBOLS) == set(Status)
 
 
-def test_a_list_of_findings_names_twenty_and_counts_the_rest() -> None:
+def test_a_list_of_notes_names_twenty_and_counts_the_rest() -> None:
     plan = samples.plan(unverified=tuple(Unverified(f"s{n}", "key", "env:X") for n in range(25)))
     section = plan_outline.of_plan(plan, ledger="local").sections[0]
     assert (len(section.lines), section.more) == (20, 5)
@@ -122,7 +122,7 @@ def test_the_next_step_fits_the_plan() -> None:
     assert command(samples.empty_plan(), narrowed) == ""
 
 
-def test_an_undo_that_is_not_saved_has_to_be_saved_first() -> None:
+def test_an_unsaved_undo_suggests_saving_it() -> None:
     def next_step(context: CommandContext) -> str:
         return plan_outline.of_plan(samples.undo_plan(), ledger="local", context=context).next_step
 
@@ -134,11 +134,11 @@ def test_an_undo_that_is_not_saved_has_to_be_saved_first() -> None:
     ("milliseconds", "text"),
     [(0, "0 ms"), (999, "999 ms"), (1000, "1.0 s"), (59_949, "59.9 s"), (59_950, "1 min 00 s")],
 )
-def test_a_duration_reads_well(milliseconds: int, text: str) -> None:
+def test_a_duration_has_suitable_units(milliseconds: int, text: str) -> None:
     assert result_outline.duration(milliseconds) == text
 
 
-def test_a_complete_result_needs_no_account() -> None:
+def test_a_complete_result_has_no_details() -> None:
     result = samples.complete_result(samples.mixed_plan())
     shown = result_outline.of_result(result, ledger="local")
     assert (shown.half_done, shown.not_tried) == ("", ())
@@ -146,7 +146,7 @@ def test_a_complete_result_needs_no_account() -> None:
 
 
 @pytest.mark.parametrize("style", ["text", "markdown", "html"])
-def test_what_is_suggested_after_an_unknown_outcome_repeats_target_and_options(style: str) -> None:
+def test_the_suggestion_after_an_unknown_outcome_repeats_target_and_options(style: str) -> None:
     result = samples.partial_result(samples.mixed_plan())
     context = CommandContext(global_options=("--dir", "a b"), plan_options=("--only", "x*"))
     shown = render("result", result, RenderOptions(ledger="local", context=context), style=style)

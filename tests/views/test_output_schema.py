@@ -1,4 +1,4 @@
-"""The schemas of outputs hold for every document that the views are known to print."""
+"""The schemas of outputs accept every document that the views print."""
 
 import json
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def test_every_schema_is_one_of_draft_2020_12(kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_every_golden_document_fits_its_schema(name: str) -> None:
+def test_every_golden_document_conforms_to_its_schema(name: str) -> None:
     document = DOCUMENTS[name]
     errors = VALIDATORS[document["kind"]].iter_errors(document)
     assert [error.message for error in errors] == []
@@ -54,7 +54,7 @@ def test_a_schema_names_every_key_of_its_documents(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_document_that_lacks_a_key_or_shows_a_sensitive_value_does_not_fit(kind: str) -> None:
+def test_a_document_with_a_missing_key_or_a_sensitive_value_is_invalid(kind: str) -> None:
     validator = Draft202012Validator(KINDS[kind]())
     document = next(d for d in DOCUMENTS.values() if d["kind"] == kind)
     for key in validator.schema["required"]:
@@ -64,7 +64,7 @@ def test_a_document_that_lacks_a_key_or_shows_a_sensitive_value_does_not_fit(kin
 @pytest.mark.slow
 @settings(max_examples=25)
 @given(plans())
-def test_every_plan_and_report_fits_its_schema_and_reads_back(made: Plan) -> None:
+def test_every_plan_and_report_conforms_to_its_schema_and_is_parsed(made: Plan) -> None:
     made = replace(made, run=None)
     report = detect_drift(made)
     for kind, document in (("plan", made.as_json()), ("drift_report", report.as_json())):
@@ -73,7 +73,7 @@ def test_every_plan_and_report_fits_its_schema_and_reads_back(made: Plan) -> Non
     assert decode_report(json.dumps(report.as_json()), name="x").as_json() == report.as_json()
 
 
-def test_a_sensitive_change_with_a_value_does_not_fit() -> None:
+def test_a_sensitive_change_with_a_value_is_invalid() -> None:
     change = {
         "path": "key",
         "op": "rotate",

@@ -1,4 +1,4 @@
-"""Progress of a run: lines for logs, a display for terminals, and no trace of commands in names."""
+"""Progress of a run: lines for logs, a live display for terminals, and escaped names."""
 
 from collections.abc import Iterable
 from io import StringIO
@@ -13,7 +13,7 @@ from tests.views import samples
 
 
 class ManualClock:
-    """Seconds that pass when a test says so."""
+    """Clock that a test advances."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -30,7 +30,7 @@ def events(plan: Plan, outcomes: Iterable[Outcome]) -> list[Event]:
     return [RunStarted("run-1", plan), *middle, RunEnded(result)]
 
 
-def test_without_a_terminal_each_action_that_is_over_gets_a_line() -> None:
+def test_without_a_terminal_each_completed_action_has_a_line() -> None:
     plan = samples.mixed_plan()
     stream, clock = StringIO(), ManualClock()
     with LineProgress(stream, clock=clock) as listen:
@@ -48,7 +48,7 @@ def test_without_a_terminal_each_action_that_is_over_gets_a_line() -> None:
     ]
 
 
-def test_a_line_from_the_api_is_no_command() -> None:
+def test_text_of_the_api_is_not_a_command() -> None:
     plan = samples.plan(samples.creation("a\n::error::b"))
     stream = StringIO()
     listen = LineProgress(stream, clock=ManualClock())
@@ -73,7 +73,7 @@ def written(console: Console) -> str:
     return console.file.getvalue()
 
 
-def test_on_a_terminal_what_runs_has_a_line_and_the_run_a_bar_and_a_clock() -> None:
+def test_on_a_terminal_running_actions_have_lines_and_the_run_a_bar() -> None:
     plan = samples.mixed_plan()
     first, second, *_ = plan.actions
     console, clock = terminal(), ManualClock()
@@ -91,19 +91,19 @@ def test_on_a_terminal_what_runs_has_a_line_and_the_run_a_bar_and_a_clock() -> N
     assert "azure-search" not in picture
 
 
-def test_on_a_terminal_only_what_was_not_applied_stays() -> None:
+def test_on_a_terminal_only_lines_of_unapplied_actions_remain() -> None:
     plan = samples.mixed_plan()
     console = terminal()
     with LiveProgress(console, clock=ManualClock(), refresh=False) as listen:
         for event in events(plan, samples.partial_result(plan).outcomes):
             listen(event)
     assert "failed   integration/azure-search (update) 140 ms" in written(console)
-    # The result counts them, with the reason that all share.
+    # The result counts them with their common reason.
     assert "skipped" not in written(console)
     assert "applied  integration" not in written(console)
 
 
-def test_a_run_that_breaks_off_gives_the_cursor_back() -> None:
+def test_an_aborted_run_restores_the_cursor() -> None:
     console = terminal()
     try:
         with LiveProgress(console, clock=ManualClock(), refresh=False) as listen:
@@ -114,7 +114,7 @@ def test_a_run_that_breaks_off_gives_the_cursor_back() -> None:
     assert written(console).rpartition("\x1b[?25")[2].startswith("h")
 
 
-def test_quiet_is_quiet() -> None:
+def test_quiet_shows_no_progress() -> None:
     plan = samples.empty_plan()
     with QuietProgress() as listen:
         said = [listen(event) for event in events(plan, ())]  # type: ignore[func-returns-value]  # that is the point
@@ -132,7 +132,7 @@ def test_an_outcome_without_an_attempt_has_no_duration() -> None:
 def test_a_message_during_a_run_stays_above_the_display() -> None:
     console = terminal()
     listen = LiveProgress(console, clock=ManualClock(), refresh=False)
-    # Without a display, the caller writes the message itself.
+    # Without a live display, the caller writes the message.
     assert not listen.print_above("too early\n")
     with listen:
         listen(RunStarted("run-1", samples.mixed_plan()))

@@ -1,4 +1,4 @@
-"""How many lines a text has: few when nothing happens, and fewer than Terraform's for the same."""
+"""Number of lines of text output: few without changes, and fewer than Terraform prints."""
 
 import re
 from collections.abc import Iterable
@@ -21,20 +21,19 @@ VERBOSE = replace(LOCAL, verbose=True)
 ON_TERMINAL = replace(LOCAL, width=80)
 SIZES = (4, 30, 500)
 
-# Lines of `terraform plan` 1.11 with `-no-color`: what stands around the actions; one line per
-# resource that is read; the sentences of a plan without changes. The counts below are the least:
-# with a resource for each model and the attributes that only the API knows, as the documented
-# schema of the vendor's provider has them, Terraform 1.11.4 printed 129, 883 and 14,513 lines for
-# 4, 30 and 500 creates of one model each, 32, 84 and 1,024 for one change, 13, 65 and 1,005 for
-# none.
+# Lines of `terraform plan` 1.11 with `-no-color`: the text around the actions, one line for each
+# resource that is read, and the sentences of a plan without changes. These are minimum counts. With
+# a resource for each model and all attributes of the API, as in the documented schema of the
+# vendor's provider, Terraform 1.11.4 printed 129, 883 and 14,513 lines for 4, 30 and 500 creates of
+# one model each, 32, 84 and 1,024 for one change, and 13, 65 and 1,005 for none.
 TERRAFORM_FRAME = 13
 TERRAFORM_NOTHING = 5
 
 
 def terraform_create(action: Action) -> int:
-    """Count the lines of `will be created`: comment, braces, `id`, an attribute each, a blank one.
+    """Return the number of lines of a create: comment, braces, `id`, attributes and a blank line.
 
-    A model is an object in a list: brackets around all, braces and two attributes for each.
+    Models are objects in a list: brackets around the list, braces and two attributes for each.
     """
     models = {c.path.split("]")[0] for c in action.changes if c.path.startswith("models[")}
     attributes = sum(not change.path.startswith("models[") for change in action.changes)
@@ -66,7 +65,7 @@ def without_provider(slugs: Iterable[str]) -> tuple[Diagnostic, ...]:
 
 
 def created(count: int) -> Plan:
-    """Return a plan of creates, each with an unverified secret, every fourth with a notice."""
+    """Return a plan of creates, each with an unverified secret, and every fourth with a notice."""
     actions = creations(count)
     slugs = [action.slug for action in actions]
     return samples.plan(
@@ -126,14 +125,14 @@ def test_a_text_has_fewer_lines_than_that_of_terraform(count: int) -> None:
 
 
 @pytest.mark.parametrize("count", SIZES)
-def test_on_a_terminal_nothing_takes_five_lines_and_one_change_fifteen(count: int) -> None:
+def test_on_a_terminal_no_change_takes_five_lines_and_one_change_fifteen(count: int) -> None:
     assert lines(terminal.plan(unchanged(count), ON_TERMINAL)) <= 5
     change = replace(one_change(count), diagnostics=())
     assert lines(terminal.plan(change, ON_TERMINAL)) <= 15
     assert lines(terminal.plan(one_change(count), LOCAL)) <= 15
 
 
-def test_of_many_creates_the_first_are_shown_in_full_and_the_rest_in_rows() -> None:
+def test_the_first_of_many_creates_are_shown_in_full_and_the_rest_in_rows() -> None:
     text = terminal.plan(created(500), LOCAL)
     assert text.count("source: ") == 20
     rows = re.findall(r"^\+ create (seed-\d+) +additive +(.*)$", text, re.MULTILINE)
@@ -170,7 +169,7 @@ def revoking(slug: str) -> Action:
     ],
     ids=lambda action: str(action.slug),
 )
-def test_what_takes_away_or_moves_a_secret_is_shown_in_full_at_any_place(action: Action) -> None:
+def test_removals_and_credential_changes_are_always_shown_in_full(action: Action) -> None:
     alone = terminal.plan(samples.plan(action), LOCAL, in_progress=True)
     among = terminal.plan(samples.plan(*creations(60), action), LOCAL, in_progress=True)
     shown = alone.split("\n\n", maxsplit=2)[2]
@@ -207,7 +206,7 @@ def kinds(*items: Diagnostic) -> list[tuple[str, list[str], str]]:
     return [(f.headline, [entry.name for entry in f.entries], f.hint) for f in found]
 
 
-def test_a_list_has_the_words_that_differ_and_the_line_to_add() -> None:
+def test_a_list_of_notes_has_the_differing_words_and_the_line_to_add() -> None:
     assert kinds(
         *(
             error(
@@ -226,7 +225,7 @@ def test_a_list_has_the_words_that_differ_and_the_line_to_add() -> None:
     ]
 
 
-def test_sentences_that_differ_stay_apart() -> None:
+def test_different_sentences_are_separate() -> None:
     found = kinds(
         warning("undeclared-access", "alpha: models[a] is enabled, and Git never declared it"),
         warning("undeclared-access", "beta: 3 workspaces have access, and no file lists any"),
@@ -238,7 +237,7 @@ def test_sentences_that_differ_stay_apart() -> None:
 
 @pytest.mark.parametrize("code", sorted(NEVER_CUT))
 @pytest.mark.parametrize("severity", Severity)
-def test_what_could_not_be_read_is_listed_whole(code: str, severity: Severity) -> None:
+def test_unreadable_values_are_listed_completely(code: str, severity: Severity) -> None:
     items = [
         Diagnostic(severity, code, f"s-{n} exists and cannot be read: truncated") for n in range(90)
     ]
@@ -247,7 +246,7 @@ def test_what_could_not_be_read_is_listed_whole(code: str, severity: Severity) -
         assert {f"s-{n}" for n in range(90)} <= set(re.findall(r"s-\d+", text))
 
 
-def test_lint_is_for_validate_and_for_those_who_ask() -> None:
+def test_lint_warnings_are_shown_by_validate_and_with_verbose() -> None:
     plan = samples.plan(diagnostics=(warning("file-name", "a.yaml holds the slug b"),), no_op=1)
     for view in (terminal.plan, markdown.plan, html.plan):
         assert "file-name" not in view(plan, LOCAL)
@@ -255,7 +254,7 @@ def test_lint_is_for_validate_and_for_those_who_ask() -> None:
     assert "file-name" in str(plan.as_json())
 
 
-def test_a_text_shows_twelve_digits_and_all_where_they_are_copied() -> None:
+def test_a_text_shows_twelve_digits_of_a_digest_and_all_in_commands() -> None:
     plan = samples.mixed_plan()
     digits = plan.digest.removeprefix("sha256:")
     text = terminal.plan(plan, LOCAL)
@@ -286,7 +285,7 @@ def interrupted(*, applied: int, skipped: int) -> ApplyResult:
     return ApplyResult("run-1", samples.TARGET, "sha256:" + "ab" * 32, tuple(outcomes))
 
 
-def test_an_interrupted_run_says_what_is_half_done_and_counts_the_rest() -> None:
+def test_an_interrupted_run_names_partial_actions_and_counts_the_rest() -> None:
     result = interrupted(applied=14, skipped=485)
     text = terminal.result(result, replace(LOCAL, plan=created(500)))
     assert "\nhalf done: seed-00014 (created, models missing)\n" in text
@@ -298,7 +297,7 @@ def test_an_interrupted_run_says_what_is_half_done_and_counts_the_rest() -> None
     assert terminal.result(result, VERBOSE).count("skipped  create") == 485
 
 
-def test_other_texts_count_what_was_not_tried_as_well() -> None:
+def test_other_formats_count_skipped_actions() -> None:
     result = interrupted(applied=1, skipped=485)
     for text in (markdown.result(result, LOCAL), html.result(result, LOCAL)):
         assert text.count("485 not tried: interrupted by SIGINT") == 1
@@ -308,21 +307,21 @@ def test_other_texts_count_what_was_not_tried_as_well() -> None:
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.UNKNOWN])
-def test_failures_for_one_reason_are_all_named_with_the_reason_once(status: Status) -> None:
+def test_failures_with_one_reason_are_named_with_the_reason_once(status: Status) -> None:
     reason = ActionFailure("unreachable", "the API cannot be reached", hint="check the network")
     text = ended(status, error=reason)
     assert text.count("the API cannot be reached") == 1
     assert all(f"create   {action.slug}" in text for action in creations(50))
 
 
-def test_of_many_applied_actions_the_first_are_named_and_the_others_counted() -> None:
+def test_the_first_of_many_applied_actions_are_named_and_the_others_counted() -> None:
     text = ended(Status.APPLIED)
     assert "… and 30 more applied; -v lists all" in text
     assert text.count("applied  create") == 20
 
 
 def ended(status: Status, *, error: ActionFailure | None = None) -> str:
-    """Return the text of an apply of 50 creates that all ended in one way."""
+    """Return the text of an apply of 50 creates with the same outcome."""
     plan = samples.plan(*creations(50))
     outcomes = tuple(Outcome(a.slug, a.kind, status, 3, error=error) for a in plan.actions)
     result = ApplyResult("run-1", samples.TARGET, "sha256:" + "ab" * 32, outcomes)
@@ -337,7 +336,7 @@ def test_a_result_below_its_plan_does_not_name_the_target_again() -> None:
     assert "digest" not in below
 
 
-def test_the_one_cause_of_a_create_is_named_once() -> None:
+def test_the_cause_of_a_create_is_named_once() -> None:
     action = drift_samples.moved(samples.creation(), ChangeOrigin.REMOTE)
     for view in (terminal.plan, markdown.plan, html.plan):
         text = view(samples.plan(action), LOCAL)

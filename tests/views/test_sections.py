@@ -1,4 +1,4 @@
-"""The section of undeclared values says how to declare them: the line to add, and the command."""
+"""The section of undeclared values shows how to declare them: the line to add and the command."""
 
 from dataclasses import replace
 from typing import Any
@@ -25,7 +25,7 @@ def section_of(*values: Undeclared, context: CommandContext = CommandContext()) 
 
 
 def line_to_add(text: str) -> Any:
-    """Read the line as the YAML that a person would paste."""
+    """Parse the line as the YAML that a user would paste."""
     return yaml.safe_load(text.partition(": - ")[2].join(("- ", "")))
 
 
@@ -39,7 +39,7 @@ def line_to_add(text: str) -> Any:
         (("models", "no"), "models", {"slug": "no", "enabled": True}),
     ],
 )
-def test_access_comes_with_the_line_that_declares_it(
+def test_access_is_shown_with_the_line_that_declares_it(
     path: tuple[str, ...], name: str, entry: dict[str, Any]
 ) -> None:
     (line,) = section_of(Undeclared("alpha", show_path(path))).lines
@@ -60,11 +60,11 @@ def test_access_comes_with_the_line_that_declares_it(
         ("workspaces", "ws-a", "usage_limits"),
     ],
 )
-def test_any_other_value_is_named_by_its_path_alone(path: tuple[str, ...]) -> None:
+def test_any_other_value_is_named_only_by_its_path(path: tuple[str, ...]) -> None:
     assert section_of(Undeclared("alpha", show_path(path))).lines == (f"alpha: {show_path(path)}",)
 
 
-def test_a_path_that_cannot_be_read_is_shown_as_it_is() -> None:
+def test_an_invalid_path_is_shown_unchanged() -> None:
     assert section_of(Undeclared("alpha", "models[")).lines == ("alpha: models[",)
 
 
@@ -75,13 +75,13 @@ def test_the_command_writes_each_file_once_and_repeats_the_folder() -> None:
     assert command == "reconcile --target production --dir 'gate way' pull --force b a"
 
 
-def test_of_many_integrations_the_first_are_named_and_counted() -> None:
+def test_the_first_of_many_integrations_are_named_and_counted() -> None:
     section = section_of(*(Undeclared(f"i-{n}", "tags") for n in range(LISTED + 2)))
     assert section.command.split()[-LISTED:] == [f"i-{n}" for n in range(LISTED)]
     assert f"(the first {LISTED} of {LISTED + 2} integrations):" in section.advice
 
 
-def test_a_slug_that_looks_like_an_option_is_pulled_as_a_slug() -> None:
+def test_a_slug_that_resembles_an_option_is_pulled_as_a_slug() -> None:
     section = section_of(Undeclared("--all", "tags"))
     assert section.command == "reconcile --target production pull --force -- --all"
 

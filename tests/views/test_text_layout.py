@@ -1,4 +1,4 @@
-"""How lines that are too long for a terminal are continued."""
+"""Wrapping of lines that are too long for a terminal."""
 
 from dataclasses import replace
 
@@ -29,11 +29,11 @@ def laid_out(text: str, *, width: int, indent: int = 0) -> list[str]:
         ("+ " + "x" * 60, ["    + " + "x" * 60]),
     ],
 )
-def test_a_value_that_fits_the_next_line_stays_whole(text: str, lines: list[str]) -> None:
+def test_a_value_that_fits_on_the_next_line_is_not_broken(text: str, lines: list[str]) -> None:
     assert laid_out(text, width=50, indent=4) == lines
 
 
-def test_a_word_that_fits_no_line_stays_whole_behind_the_words_before_it() -> None:
+def test_a_word_longer_than_a_line_stays_after_the_preceding_words() -> None:
     assert laid_out("see " + "y" * 60 + " there", width=40) == ["see " + "y" * 60, "  there"]
 
 
@@ -56,7 +56,7 @@ NAMES = ("東京", "e\u0301te\u0301", "🙂🙂", "plain name")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_cells_begin_in_the_same_terminal_column_whatever_is_before_them(name: str) -> None:
+def test_cells_are_aligned_in_the_terminal_for_any_preceding_text(name: str) -> None:
     first, second = table_lines([(name, "|"), ("x" * 12, "|")])
     assert cell_len(first) == cell_len(second) == 15
 
@@ -70,7 +70,7 @@ def test_a_list_is_aligned_with_names_in_every_script() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_carets_stand_under_the_value_they_mark(name: str) -> None:
+def test_carets_are_below_the_value_that_they_mark(name: str) -> None:
     line = f"name: {name}, colour: red"
     start = line.index("colour")
     found = error("unknown-field", "no", at=SourceLocation("a.yaml"))

@@ -1,7 +1,7 @@
-"""A scratch clone in which act really runs the workflows, without Docker.
+"""Temporary clone in which act runs the workflows, without Docker.
 
-Actions of others are stubs that do, on this machine, the little that is needed of them: the cache
-and the uploads are folders. `python3` is a stub, too, so that installing is recorded and not done.
+Third-party actions are stubs with only the required local behaviour: caches and uploads are
+folders. `python3` is also a stub, which records installations instead of running them.
 """
 
 import json
@@ -29,7 +29,7 @@ _UPLOAD = 'mkdir -p "$STORE/$NAME"; cp plan.json "$STORE/$NAME"'
 
 @dataclass
 class Scratch:
-    """A clone, its stubs, and a GitHub that they report to."""
+    """Clone with its stubs, and a fake GitHub."""
 
     folder: Path
     github: FakeGitHub
@@ -44,10 +44,10 @@ class Scratch:
         return self.folder / "store"
 
     def prepare(self) -> None:
-        """Make a repository that holds the product, its workflows and the callers of `init`."""
+        """Create a repository with the product, its workflows and the callers of `init`."""
         shutil.copytree(ROOT / ".github", self.repository / ".github")
         for file in (self.repository / ".github/workflows").glob("*.yml"):
-            # Two things that act does not know yet: the workflow's own repository, and queues.
+            # act does not support these yet: the repository of the workflow, and queues.
             text = file.read_text().replace("uses: $/", "uses: ./")
             file.write_text(re.sub(r"\n +queue: max", "", text))
         for name, text in workflows("desired-state", UNKNOWN_SOURCE).items():
@@ -55,11 +55,11 @@ class Scratch:
         self._begin()
 
     def prepare_other(self, name: str, workflow: str) -> None:
-        """Make a repository with one workflow of its own, which calls actions of the product."""
+        """Create a repository with a workflow that calls actions of the product."""
         file = self.repository / ".github/workflows" / name
         file.parent.mkdir(parents=True)
         file.write_text(workflow.replace("target: production\n", "target: simulator\n"))
-        # The runner downloads the repository that an action belongs to as a whole.
+        # The runner downloads the complete repository of an action.
         shutil.copytree(ROOT / ".github", self._product / ".github")
         self._begin()
 
@@ -78,7 +78,7 @@ class Scratch:
 
     @staticmethod
     def _local(caller: str) -> str:
-        """Let a caller use the workflows beside it, for the simulator."""
+        """Change a caller to use the local workflows and the simulator."""
         called = caller.replace(f"{UNKNOWN_SOURCE.repository}/", "./")
         called = called.replace(f"@{UNKNOWN_SOURCE.commit}", "")
         return called.replace(": production\n", ": simulator\n")
@@ -89,7 +89,7 @@ class Scratch:
         return self.git("rev-parse", "HEAD")
 
     def push(self) -> str:
-        """Commit to main, and let GitHub know."""
+        """Commit to main, and update the fake GitHub."""
         self.github.branches["main"] = self.commit()
         return self.github.branches["main"]
 
@@ -144,7 +144,7 @@ class Scratch:
 
     def _stubs(self) -> None:
         tools, installed = self.folder / "tools", self.folder / "installed"
-        # A virtual environment that it makes is the other folder, where the command is.
+        # The virtual environment that it creates is the other folder, which contains the command.
         write_program(
             tools / "python3",
             f'[ "$1" != -I ] || exec {sys.executable} "$@"',  # a script, which installs nothing
@@ -186,7 +186,7 @@ class Scratch:
 
 
 def write_program(file: Path, *lines: str) -> None:
-    """Write a program of the shell."""
+    """Write a shell script as a program."""
     file.parent.mkdir(exist_ok=True)
     file.write_text("\n".join(["#!/bin/sh", *lines, ""]))
     file.chmod(0o755)

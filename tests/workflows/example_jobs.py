@@ -1,4 +1,4 @@
-"""A team's repository and the jobs of a CI system, whose shell lines bash runs in clones of it."""
+"""Repository of a team and the jobs of a CI system, whose shell lines bash runs in clones."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ VALUE = "sk-canary-example-77aa"
 
 @dataclass
 class Team:
-    """The repository, the tool's repository, and a simulator of the API at `url`."""
+    """Repository of a team, the repository of `reconcile`, and a simulator of the API at `url`."""
 
     folder: Path
     url: str
@@ -58,7 +58,7 @@ class Team:
         return {item["slug"] for item in answer.json()["data"]}
 
     def clone(self, name: str, commit: str, depth: int) -> Path:
-        """Clone as a runner does: few commits, and the one to work on checked out."""
+        """Clone like a runner: a shallow clone with one commit checked out."""
         folder = self.folder / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -69,7 +69,7 @@ class Team:
         return folder
 
     def bash(self, lines: Sequence[str], folder: Path, **variables: str) -> Done:
-        """Run shell lines one after the other, as runners do: the first that fails ends the job."""
+        """Run shell lines in order like a runner: the first failure ends the job."""
         done = subprocess.run(
             ["bash", "-e", "-o", "pipefail", "-c", "\n".join(lines)],
             cwd=folder,
@@ -94,7 +94,7 @@ class Team:
 
 @contextmanager
 def team(folder: Path) -> Iterator[Team]:
-    """Make the repositories and the programs that a job finds, and serve a simulator."""
+    """Create the repositories and the programs of a job, and serve a simulator."""
     project = Project(folder / "team")
     with project.serving() as url:
         made = Team(folder, url)
@@ -120,7 +120,7 @@ targets:
 
 
 def _programs(folder: Path) -> None:
-    """Write a `python3` that records what it would install, and the command that it installs."""
+    """Write a `python3` that records installations, and the command that it installs."""
     programs, installed = folder / "programs", folder / "installed"
     write_program(
         programs / "python3",

@@ -1,4 +1,4 @@
-"""The workflows as they are, run by act on this machine against a fake GitHub."""
+"""The unchanged workflows, run by act against a fake GitHub."""
 
 import io
 import re
@@ -36,7 +36,7 @@ def scratch(folder: Path) -> Iterator[Scratch]:
 
 @contextmanager
 def own_layout(folder: Path) -> Iterator[Scratch]:
-    """Make a second repository with the workflow of the guide that calls the actions itself."""
+    """Create a second repository with the workflow of the guide that calls the actions directly."""
     with serving_scratch(folder) as made:
         made.prepare_other("reconcile.yml", own_workflow().replace("COMMIT", UNKNOWN_SOURCE.commit))
         yield made
@@ -54,7 +54,7 @@ def checks(here: Scratch, environment: str) -> dict[str, str]:
 
 
 def play(here: Scratch, *, plan: str, apply: str, drift: str, environment: str) -> None:
-    """Plan a pull request, merge it, apply it and look for drift; each by its workflow."""
+    """Plan a pull request, merge it, apply it and check for drift, each by its workflow."""
     base = here.git("rev-parse", "HEAD")
     request = {
         "number": 7,
@@ -64,7 +64,7 @@ def play(here: Scratch, *, plan: str, apply: str, drift: str, environment: str) 
     code, log = here.act("pull_request", plan, {"number": 7, "pull_request": request})
     assert code == 0, log
     assert {"Plan", "Report"} <= set(steps(log))
-    # Here SECRET_VALUES is a secret of the repository, which a pull request could print.
+    # Here SECRET_VALUES is a repository secret, which a pull request could print.
     assert ("pull requests can read this secret" in log) == (plan == "reconcile-plan")
     (comment,) = here.github.comments[7]
     assert "**4 to create" in comment["body"]
@@ -90,7 +90,7 @@ def play(here: Scratch, *, plan: str, apply: str, drift: str, environment: str) 
     assert here.github.issues == {}
 
 
-def test_plan_apply_and_drift_really_run_as_a_repository_calls_them(tmp_path: Path) -> None:
+def test_plan_apply_and_drift_run_when_called_by_a_repository(tmp_path: Path) -> None:
     with scratch(tmp_path) as here:
         play(
             here,
@@ -101,7 +101,7 @@ def test_plan_apply_and_drift_really_run_as_a_repository_calls_them(tmp_path: Pa
         )
 
 
-def test_the_actions_alone_do_the_same_in_another_repository(tmp_path: Path) -> None:
+def test_the_actions_do_the_same_in_another_repository(tmp_path: Path) -> None:
     with own_layout(tmp_path) as here:
         name = "reconcile"
         play(here, plan=name, apply=name, drift=name, environment="production")
@@ -114,7 +114,7 @@ def test_the_actions_alone_do_the_same_in_another_repository(tmp_path: Path) -> 
         assert here.github.calls == []
 
 
-def test_a_fork_is_checked_offline_and_meets_no_secret(tmp_path: Path) -> None:
+def test_a_fork_is_checked_offline_without_secrets(tmp_path: Path) -> None:
     with scratch(tmp_path) as here:
         request = {"number": 8, "head": {"sha": HEAD, "repo": {"full_name": "mallory/gateway"}}}
         event = {"number": 8, "pull_request": request}
@@ -125,7 +125,7 @@ def test_a_fork_is_checked_offline_and_meets_no_secret(tmp_path: Path) -> None:
         assert here.github.calls == []
 
 
-def test_what_nobody_approved_fails_the_job_says_why_and_still_keeps_the_ledger(
+def test_an_unapproved_plan_fails_the_job_with_a_reason_and_keeps_the_ledger(
     tmp_path: Path,
 ) -> None:
     with scratch(tmp_path) as here:
@@ -139,7 +139,7 @@ def test_what_nobody_approved_fails_the_job_says_why_and_still_keeps_the_ledger(
         assert (here.store / "cache").is_dir()
 
 
-def test_files_that_are_wrong_after_a_merge_are_told_on_the_merged_pull_request(
+def test_invalid_files_after_a_merge_are_reported_on_the_merged_pull_request(
     tmp_path: Path,
 ) -> None:
     with scratch(tmp_path) as here:
@@ -158,7 +158,7 @@ def test_files_that_are_wrong_after_a_merge_are_told_on_the_merged_pull_request(
 
 
 def hostile_merge(here: Scratch) -> tuple[str, str, str]:
-    """Merge a head that adds an integration, and things that nothing may run or write through."""
+    """Merge a head with an integration, and with programs and links that must not be used."""
     base = here.git("rev-parse", "HEAD")
     here.git("checkout", "--quiet", "-b", "feature")
     folder = here.repository
@@ -181,7 +181,7 @@ def hostile_merge(here: Scratch) -> tuple[str, str, str]:
 
 
 def requested(here: Scratch, base: str, head: str, merge: str) -> None:
-    """Let the fake GitHub know pull request #8 of a fork, and let the caller listen to comments."""
+    """Add pull request #8 of a fork to the fake GitHub, and enable comments in the caller."""
     here.github.permissions["carol"] = "write"
     here.github.pulls[8] = {
         "number": 8,
@@ -214,7 +214,7 @@ def comment_by(author: str, created_at: str = "2026-11-23T08:00:00Z") -> dict[st
     }
 
 
-def test_a_comment_plans_a_fork_whose_files_are_read_and_never_run(tmp_path: Path) -> None:
+def test_a_comment_plans_a_fork_whose_files_are_never_executed(tmp_path: Path) -> None:
     with scratch(tmp_path) as here:
         base, head, merge = hostile_merge(here)
         requested(here, base, head, merge)
@@ -244,7 +244,7 @@ def test_a_comment_plans_a_fork_whose_files_are_read_and_never_run(tmp_path: Pat
         assert here.github.reactions == [(99, "eyes"), (99, "confused"), (99, "confused")]
 
 
-def test_a_check_that_cannot_be_installed_is_said_in_the_drift_issue(tmp_path: Path) -> None:
+def test_a_failed_installation_is_reported_in_the_drift_issue(tmp_path: Path) -> None:
     with scratch(tmp_path) as here:
         install = here.repository / ".github/actions/setup-reconcile/install.sh"
         install.write_text("echo broken >&2; exit 1\n")
@@ -261,7 +261,7 @@ def test_a_check_that_cannot_be_installed_is_said_in_the_drift_issue(tmp_path: P
 
 
 def publish(github: FakeGitHub, plan: Path, *, merged: str, before: str, workflow: str) -> None:
-    """Let the fake GitHub know what its runner has just uploaded, and that #7 was merged."""
+    """Add the uploads of the last run and the merge of #7 to the fake GitHub."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.write(plan, "plan.json")

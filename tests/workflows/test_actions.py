@@ -1,4 +1,4 @@
-"""The actions for users: they need nothing but their own repository, and are documented."""
+"""The actions for users need only their own repository, and are documented."""
 
 import os
 import re
@@ -24,7 +24,7 @@ SECRETS = {
 
 
 def own_workflow() -> str:
-    """Return the workflow of the guide that calls the actions itself."""
+    """Return the workflow of the guide that calls the actions directly."""
     blocks = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
     (found,) = (block for block in blocks if ".github/actions/apply@COMMIT" in block)
     return str(found)
@@ -36,7 +36,7 @@ def step(name: str, titled: str) -> Any:
 
 
 def calls(workflow: Any) -> list[tuple[Any, Any, str]]:
-    """List the jobs of a workflow, each with its call of an action and the action's name."""
+    """Return the jobs of a workflow, each with its call of an action and the name of the action."""
     found = []
     for job in workflow["jobs"].values():
         for call in job["steps"]:
@@ -47,21 +47,21 @@ def calls(workflow: Any) -> list[tuple[Any, Any, str]]:
 
 
 def all_calls() -> list[tuple[Any, Any, str]]:
-    """List the calls in the workflows for users and in the guide."""
+    """Return the calls in the workflows for users and in the guide."""
     of_workflows = [load(GITHUB / f"workflows/{name}.yml") for name in REUSABLE]
     return [call for one in [*of_workflows, parse(own_workflow())] for call in calls(one)]
 
 
 @pytest.mark.parametrize("name", [*REUSABLE, "setup-reconcile"])
-def test_an_action_calls_nothing_of_its_own_repository_and_reads_no_secret(name: str) -> None:
+def test_an_action_calls_no_other_action_of_its_repository_and_reads_no_secret(name: str) -> None:
     text = (GITHUB / f"actions/{name}/action.yml").read_text(encoding="utf-8")
-    # `$/` is not on every GitHub, and `./` would be the repository of the caller.
+    # `$/` does not exist on every GitHub, and `./` would be the repository of the caller.
     assert not re.search(r"uses: [$.]/", text)
-    # An action does not have these contexts.
+    # These contexts are not available in an action.
     assert not re.search(r"\b(secrets|vars)\.", text)
 
 
-def test_every_call_passes_inputs_that_are_declared_and_each_secret_to_its_own() -> None:
+def test_every_call_passes_declared_inputs_and_each_secret_to_its_input() -> None:
     found = all_calls()
     assert len(found) == 10
     for _, call, name in found:
@@ -74,7 +74,7 @@ def test_every_call_passes_inputs_that_are_declared_and_each_secret_to_its_own()
             assert secret is None or SECRETS[secret[1]] == key
 
 
-def test_each_secret_goes_to_commands_and_to_no_action_of_others() -> None:
+def test_each_secret_is_passed_only_to_commands_and_not_to_third_party_actions() -> None:
     for name in REUSABLE:
         for one in action(name)["runs"]["steps"]:
             if "uses" in one:
@@ -83,23 +83,23 @@ def test_each_secret_goes_to_commands_and_to_no_action_of_others() -> None:
 
 
 def documented_permissions(name: str) -> dict[str, str]:
-    """Return what the comment before an action says that its job needs."""
+    """Return the permissions that the comment of an action requires."""
     text = (GITHUB / f"actions/{name}/action.yml").read_text(encoding="utf-8")
     comment = text.partition("name:")[0].replace("\n#", "")
     return dict(sorted(re.findall(r"([a-z-]+): (read|write)\b", comment)))
 
 
 @pytest.mark.parametrize("name", REUSABLE)
-def test_an_action_says_which_permissions_it_needs(name: str) -> None:
+def test_an_action_documents_its_permissions(name: str) -> None:
     needed: dict[str, str] = {}
     for job, _, called in all_calls():
         for permission, level in job["permissions"].items() if called == name else ():
-            needed[permission] = max(level, needed.get(permission, ""))  # write follows read
+            needed[permission] = max(level, needed.get(permission, ""))  # write includes read
     assert documented_permissions(name) == needed
 
 
 @pytest.mark.parametrize("name", REUSABLE)
-def test_an_action_hands_on_what_its_report_says(name: str) -> None:
+def test_an_action_has_the_outputs_of_its_report(name: str) -> None:
     outputs = {key: item["value"] for key, item in action(name)["outputs"].items()}
     (said,) = re.findall(r"outputs of the\s+step \((.*?)\)", GUIDE)
     assert set(re.findall(r"`(\w+)`", said)) == outputs.keys()
@@ -128,7 +128,7 @@ def test_an_action_without_a_target_or_an_environment_fails_first(
     assert f"{missing}: is the input {missing.lower()}, and is empty" in done.stderr
 
 
-def test_a_plan_that_the_repository_holds_approves_nothing(tmp_path: Path) -> None:
+def test_a_plan_in_the_repository_is_not_an_approval(tmp_path: Path) -> None:
     write_program(
         tmp_path / "bin/reconcile", 'mkdir approved && echo "{}" > approved/gathered.json'
     )
@@ -141,7 +141,7 @@ def test_a_plan_that_the_repository_holds_approves_nothing(tmp_path: Path) -> No
     assert [file.name for file in (tmp_path / "approved").iterdir()] == ["gathered.json"]
 
 
-def test_a_slug_that_looks_like_an_option_is_pulled_as_a_slug(tmp_path: Path) -> None:
+def test_a_slug_that_resembles_an_option_is_pulled_as_a_slug(tmp_path: Path) -> None:
     write_program(
         tmp_path / "bin/reconcile",
         'case "$*" in *moved*) echo --all ;; *" pull "*) printf "%s\\n" "$@" > pulled.txt ;; esac',
@@ -165,7 +165,7 @@ def test_a_slug_that_looks_like_an_option_is_pulled_as_a_slug(tmp_path: Path) ->
         ("--yes", ["--break-freeze=--yes"]),
     ],
 )
-def test_the_reason_to_break_a_freeze_is_one_word(
+def test_the_reason_to_break_a_freeze_is_one_argument(
     tmp_path: Path, reason: str, words: list[str]
 ) -> None:
     write_program(tmp_path / "bin/reconcile", 'printf "%s\\n" "$@" > words.txt')
@@ -219,7 +219,7 @@ def test_actionlint_zizmor_and_the_schema_find_nothing_in_the_workflow_of_the_gu
         assert "ignored" not in done.stdout
 
 
-def test_the_jobs_of_the_guide_work_in_the_environments_whose_keys_they_need() -> None:
+def test_the_jobs_of_the_guide_use_the_environments_whose_keys_they_need() -> None:
     found = {name: job["environment"] for name, job in parse(own_workflow())["jobs"].items()}
     assert found == {
         "plan": "production-plan",

@@ -1,4 +1,4 @@
-"""An audit reads what no file declares: it names who has access, and never changes an action."""
+"""An audit reads undeclared values: it names access and hosts, and never changes an action."""
 
 import asyncio
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ TUNE = {"slug": "tune", "enabled": True, "is_custom": True, "base_model_slug": "
 
 @dataclass
 class Organisation:
-    """A simulated organisation as the files were applied to it, and what it was asked since."""
+    """Simulated organisation after an apply of the files, and the requests since then."""
 
     files: tuple[Declared, ...]
     faults: tuple[Fault, ...] = ()
@@ -37,7 +37,7 @@ class Organisation:
         self.serve(SimulatedAPI)
 
     def serve(self, kind: type[SimulatedAPI]) -> None:
-        """Apply the files to a new organisation behind this kind of API."""
+        """Apply the files to a new organisation with these switches of the API."""
         world = self.world
         world.remote = kind(world.switches, world.now, world.new_id)
         world.wire = Wire(world.remote)
@@ -48,11 +48,11 @@ class Organisation:
         self.asked.append(f"{request.method} {request.path}")
 
     def models(self, slug: str, *models: Mapping[str, Any], **fields: Any) -> None:
-        """Edit models past Git."""
+        """Edit models outside Git."""
         self.world.put("PUT", f"/integrations/{slug}/models", {"models": [*models], **fields})
 
     def grant(self, slug: str, *ids: str, enabled: bool = True) -> None:
-        """Grant access past Git, or take it back."""
+        """Grant or revoke access outside Git."""
         entries = [{"id": id_, "enabled": enabled} for id_ in ids]
         self.world.put("PUT", f"/integrations/{slug}/workspaces", {"workspaces": entries})
 
@@ -82,7 +82,7 @@ def undeclared(plan: Plan) -> list[str]:
 
 
 def three() -> Organisation:
-    """Return integrations that declare everything, nothing, and a part."""
+    """Return integrations that declare all, none and some of their access."""
     return Organisation(
         (
             declared("all", key=KEY, models=[TUNE], workspaces=[{"id": "ws-a", "enabled": True}]),
@@ -92,7 +92,7 @@ def three() -> Organisation:
     )
 
 
-def test_drift_reads_the_workspaces_only_where_the_list_counts_some_that_no_file_lists() -> None:
+def test_drift_reads_workspaces_only_if_the_list_counts_undeclared_ones() -> None:
     there = three()
     there.grant("open", "ws-b", "ws-a")
     report = there.drift()
@@ -110,7 +110,7 @@ def test_drift_reads_the_workspaces_only_where_the_list_counts_some_that_no_file
     assert report.in_sync
 
 
-def test_a_plan_counts_them_without_a_call_and_names_them_only_when_asked() -> None:
+def test_a_plan_counts_them_without_a_call_and_names_them_only_with_an_audit() -> None:
     there = three()
     there.grant("open", "ws-a")
     quiet = there.plan()
@@ -169,7 +169,7 @@ def test_it_costs_one_call_for_each_integration_that_declares_no_models() -> Non
     assert there.parts == [f"i-{n}/models" for n in range(7)]
 
 
-def test_models_that_are_ignored_or_read_already_are_not_asked_for() -> None:
+def test_models_that_are_ignored_or_already_read_are_not_read() -> None:
     ignoring = Lifecycle(ignore=(Ignored(("models",)),))
     there = Organisation(
         (
@@ -181,7 +181,7 @@ def test_models_that_are_ignored_or_read_already_are_not_asked_for() -> None:
     assert there.parts == ["switch/models"]
 
 
-def test_base_models_that_everybody_has_are_no_news() -> None:
+def test_base_models_under_allow_all_models_are_not_reported() -> None:
     there = Organisation((declared(key=KEY),))
     there.models("alpha", {"slug": "gpt-5", "enabled": True})
     assert undeclared(there.drift()) == []
@@ -195,7 +195,7 @@ def no_answer(status: int, path: str) -> Fault:
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
-def test_models_that_cannot_be_read_are_not_taken_for_none_and_the_plan_stays(status: int) -> None:
+def test_unreadable_models_do_not_count_as_none_and_the_plan_is_kept(status: int) -> None:
     files = tuple(declared(slug, key=KEY, description="as declared") for slug in "abcdefg")
     there = Organisation(files, (no_answer(status, "/models$"),))
     changed = (replace(files[0], fields={**files[0].fields, "description": "new"}), *files[1:])
@@ -219,14 +219,14 @@ def test_workspaces_that_cannot_be_read_are_still_counted() -> None:
     ]
 
 
-def test_a_key_that_is_not_accepted_stops_an_audit() -> None:
+def test_a_rejected_key_stops_an_audit() -> None:
     there = Organisation((declared(key=KEY),), (no_answer(401, "/models$"),))
     with pytest.raises(Unauthorised):
         there.drift()
 
 
 class Uncounted(SimulatedAPI):
-    """An API whose answers count no workspaces."""
+    """API whose responses have no count of workspaces."""
 
     def handle(self, request: Request) -> Response:
         response = super().handle(request)
@@ -242,7 +242,7 @@ def without_counts(body: Any) -> Any:
     return [without_counts(item) for item in body] if isinstance(body, list) else body
 
 
-def test_without_a_count_a_plan_says_nothing_and_a_drift_looks() -> None:
+def test_without_a_count_only_drift_reads_workspaces() -> None:
     there = three()
     there.serve(Uncounted)
     assert codes(there.plan(), "undeclared-access") == []
@@ -254,7 +254,7 @@ def test_without_a_count_a_plan_says_nothing_and_a_drift_looks() -> None:
     ]
 
 
-def test_entries_without_access_are_not_access_once_they_were_read() -> None:
+def test_entries_without_access_do_not_count_once_they_are_read() -> None:
     there = Organisation((declared(key=KEY),))
     there.grant("alpha", "ws-a", "ws-b")
     there.grant("alpha", "ws-b", enabled=False)
@@ -271,7 +271,7 @@ def test_an_integration_of_one_workspace_grants_no_other() -> None:
 
 
 @pytest.mark.parametrize("audit", [True, False])
-def test_a_list_that_git_withdrew_and_that_still_grants_access_is_one_warning(audit: bool) -> None:
+def test_a_withdrawn_list_that_still_grants_access_is_one_warning(audit: bool) -> None:
     listing = declared(key=KEY, workspaces=[{"id": "ws-a", "enabled": True}])
     there = Organisation((listing,))
     last_applied = LastAppliedState({"alpha": LastApplied(listing.fields)}, complete=True)

@@ -1,4 +1,4 @@
-"""The workflows of a user's repository: the guide shows what `init` writes, and it is complete."""
+"""Workflows of a user's repository: the guide shows the output of `init`, and it is complete."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ LEVELS = ("none", "read", "write")
 
 
 def lines_for_comments() -> tuple[str, str]:
-    """Return what the guide adds to the caller of plan.yml: the trigger, and the cache mode."""
+    """Return the lines that the guide adds to the caller of plan.yml: trigger and cache mode."""
     (block,) = re.findall(r"```yaml\n(on: # beside.*?)```", GUIDE, re.DOTALL)
     trigger, cache = block.partition("\n")[2].split("\n\n")
     return f"{trigger}\n", cache
@@ -28,7 +28,7 @@ def with_trigger(caller: str, trigger: str) -> str:
 
 @pytest.fixture
 def callers(tmp_path: Path) -> dict[str, Any]:
-    """Write the callers into a repository and read them again, by the workflow that they call."""
+    """Write the callers to a repository, and return them by the workflow that they call."""
     folder = tmp_path / ".github/workflows"
     folder.mkdir(parents=True)
     for name, text in workflows("desired-state", UNKNOWN_SOURCE).items():
@@ -47,7 +47,7 @@ def job_of(caller: Any) -> Any:
 
 
 def required_permissions(workflow: Any) -> dict[str, str]:
-    """Return the highest level that any job of a workflow asks for, by permission."""
+    """Return the highest level of each permission that a job of a workflow requests."""
     found: dict[str, str] = {}
     for job in workflow["jobs"].values():
         for permission, level in job["permissions"].items():
@@ -63,7 +63,7 @@ def test_the_guide_shows_what_init_writes() -> None:
 
 
 @pytest.mark.parametrize("name", REUSABLE)
-def test_a_caller_grants_what_the_called_jobs_ask_for_and_no_more(
+def test_a_caller_grants_only_the_permissions_of_the_called_jobs(
     callers: dict[str, Any], name: str
 ) -> None:
     assert callers[name]["permissions"] == {}
@@ -80,7 +80,7 @@ def test_a_caller_passes_every_input_and_every_secret(callers: dict[str, Any], n
 
 
 @pytest.mark.parametrize("name", REUSABLE)
-def test_a_caller_has_the_triggers_and_the_questions_of_the_called_workflow(
+def test_a_caller_has_the_triggers_and_manual_inputs_of_the_called_workflow(
     callers: dict[str, Any], name: str
 ) -> None:
     triggers = called(name)["on"]
@@ -90,7 +90,9 @@ def test_a_caller_has_the_triggers_and_the_questions_of_the_called_workflow(
         assert job_of(callers[name])["with"][asked].startswith(f"${{{{ inputs.{asked} ||")
 
 
-def test_apply_looks_for_the_plans_of_the_file_that_uploads_them(callers: dict[str, Any]) -> None:
+def test_apply_uses_the_plans_of_the_workflow_file_that_uploads_them(
+    callers: dict[str, Any],
+) -> None:
     written = workflows("desired-state", UNKNOWN_SOURCE)
     wanted = job_of(callers["apply"])["with"]["plan-workflow"]
     assert "plan.yml@" in written[wanted]
@@ -158,7 +160,7 @@ def test_the_lines_for_plans_by_comment_fit_the_caller_and_only_their_trigger_is
 
 
 def used_secrets() -> dict[str, set[str]]:
-    """Return what the jobs of all workflows read, by environment."""
+    """Return the secrets that the jobs of all workflows read, by environment."""
     found: dict[str, set[str]] = {}
     for name in REUSABLE:
         jobs = called(name)["jobs"]
@@ -189,9 +191,9 @@ def test_the_guide_creates_each_environment_and_restricts_all_but_that_of_pull_r
     assert ("SECRET_VALUES", "production-plan") not in stored
 
 
-def test_the_required_check_of_the_guide_is_the_one_that_reports(callers: dict[str, Any]) -> None:
+def test_the_required_check_of_the_guide_exists(callers: dict[str, Any]) -> None:
     (caller_job,) = callers["plan"]["jobs"]
     names = {f"{caller_job} / {job['name']}" for job in called("plan")["jobs"].values()}
     assert names == set(re.findall(r"`(\w+ / \w+)`", GUIDE))
-    # Without this trigger the check never reports in a merge queue.
+    # Without this trigger, the check never completes in a merge queue.
     assert "merge_group" in callers["plan"]["on"]

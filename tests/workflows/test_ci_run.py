@@ -1,4 +1,4 @@
-"""`.ci/run`: what the whole and each part run, with programs that only record their calls."""
+"""`.ci/run`: the commands of each part, tested with programs that only record their calls."""
 
 import shutil
 import subprocess
@@ -26,7 +26,7 @@ STATIC = ["ruff format --check .", "ruff check .", "mypy ", "lint-imports --no-l
 
 
 class Clone:
-    """A checkout with nothing but `.ci/run`, a README and programs that record their calls."""
+    """Checkout with only `.ci/run`, a README and programs that record their calls."""
 
     def __init__(self, folder: Path) -> None:
         self.work = folder / "work"
@@ -73,7 +73,7 @@ def test_lint_checks_format_rules_and_imports(clone: Clone) -> None:
     assert clone.calls("lint") == [STATIC[0], STATIC[1], STATIC[3]]
 
 
-def test_types_runs_mypy_alone(clone: Clone) -> None:
+def test_types_runs_only_mypy(clone: Clone) -> None:
     assert clone.calls("types") == ["mypy "]
 
 
@@ -81,7 +81,7 @@ def test_tests_passes_its_arguments_to_pytest(clone: Clone) -> None:
     assert clone.calls("tests", "-k", "a and b") == ["pytest -k a and b"]
 
 
-def test_fast_leaves_slow_tests_out(clone: Clone) -> None:
+def test_fast_excludes_slow_tests(clone: Clone) -> None:
     assert clone.calls("fast", "-x") == [*STATIC, "pytest -m not slow -x"]
 
 
@@ -100,7 +100,7 @@ def test_without_a_part_everything_runs_and_pytest_gets_the_arguments(
     ]
 
 
-def test_a_part_installs_only_where_nothing_is_installed(clone: Clone) -> None:
+def test_a_part_installs_only_if_nothing_is_installed(clone: Clone) -> None:
     first = clone.run("types").stdout
     second = clone.run("types").stdout
     assert "== install" in first

@@ -1,4 +1,4 @@
-"""The recipe of the image: what it is made of, and who it runs as. `ci.yml` builds and runs it."""
+"""Build file of the image: its contents and its user. `ci.yml` builds and runs the image."""
 
 import json
 import os
@@ -26,7 +26,7 @@ DIGEST = re.compile(r"\S+@sha256:[0-9a-f]{64}")
 
 
 def instructions() -> list[tuple[str, str]]:
-    """Return the instructions of the recipe, each with its argument on one line."""
+    """Return the instructions of the build file, each with its argument on one line."""
     lines = [line for line in RECIPE.read_text("utf-8").splitlines() if not line.startswith("#")]
     joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
     parts = [line.partition(" ") for line in joined.splitlines() if line.strip()]
@@ -50,7 +50,7 @@ def test_every_stage_begins_with_the_same_image_named_by_its_digest() -> None:
     assert all(DIGEST.fullmatch(base) for base in bases)
 
 
-def test_it_installs_what_is_locked_and_downloads_nothing_else() -> None:
+def test_it_installs_only_locked_packages() -> None:
     assert arguments("ADD") == []
     assert arguments("ARG") == []
     text = RECIPE.read_text("utf-8")
@@ -64,7 +64,7 @@ def test_it_installs_what_is_locked_and_downloads_nothing_else() -> None:
     assert lock == LOCK
 
 
-def test_what_it_copies_is_there_and_is_sent_to_the_builder() -> None:
+def test_copied_files_exist_and_are_sent_to_the_builder() -> None:
     ignored = RECIPE.with_name("Containerfile.dockerignore").read_text("utf-8").splitlines()
     assert "*" in ignored
     sent = [line.removeprefix("!") for line in ignored if line.startswith("!")]
@@ -78,7 +78,7 @@ def test_what_it_copies_is_there_and_is_sent_to_the_builder() -> None:
         assert not any(fnmatch(name, secret) for secret in (".git", "*.db", ".env"))
 
 
-def test_it_runs_as_a_user_who_is_not_root_and_whose_number_is_known() -> None:
+def test_it_runs_as_a_non_root_user_with_a_fixed_id() -> None:
     users = [rest for word, rest in final_stage() if word == "USER"]
     assert users
     assert re.fullmatch(r"[1-9]\d{3,}:[1-9]\d{3,}", users[-1])
@@ -94,7 +94,7 @@ def health_check() -> list[str]:
 
 
 class Health(BaseHTTPRequestHandler):
-    """A server whose health is a number."""
+    """Server that answers health checks with a status."""
 
     status = 200
     asked: str | None = None
@@ -134,14 +134,14 @@ def check(port: int) -> int:
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1), (401, 1)])
-def test_the_health_check_asks_a_probe_that_needs_no_token(status: int, code: int) -> None:
+def test_the_health_check_uses_a_probe_that_needs_no_token(status: int, code: int) -> None:
     with answering(status) as (port, handler):
         assert check(port) == code
     assert handler.asked in PROBES
-    assert check(port) == 1  # nobody listens any more
+    assert check(port) == 1  # the server is closed
 
 
-def test_the_health_check_asks_the_port_on_which_serve_listens_unless_told() -> None:
+def test_the_health_check_uses_the_default_port_of_serve() -> None:
     (option,) = (p for p in serve.command.params if p.name == "rest_port")
     assert f"'RECONCILE_SERVE_REST_PORT', '{option.default}'" in health_check()[2]
     assert str(option.default) in arguments("EXPOSE")[0].split()

@@ -1,4 +1,4 @@
-"""The example for GitLab, played: its script lines run in clones of 20 commits."""
+"""The GitLab example: its script lines run in clones of 20 commits."""
 
 import json
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ PIPELINE, JOB, REQUEST = 40, 50, 3
 
 @dataclass
 class Pipelines:
-    """Jobs of the example, for a team on a GitLab."""
+    """Jobs of the example, for a team on a fake GitLab."""
 
     team: Team
     gitlab: FakeGitLab
     jobs: dict[str, Any]
 
     def run(self, name: str, commit: str, **variables: str) -> Done:
-        """Run one job in a clone of its own, with the cache that jobs before it have saved."""
+        """Run one job in a separate clone, with the cache of earlier jobs."""
         job = {**self.jobs[".reconcile"], **self.jobs[name]}
         folder = self.team.clone(name, commit, DEPTH)
         assert int(git(folder, "rev-list", "--count", "HEAD")) <= DEPTH
@@ -69,7 +69,7 @@ class Pipelines:
         return done
 
     def merge(self, commit: str) -> None:
-        """Let main be at a commit, which merged the request by fast-forward."""
+        """Set main to a commit, which merges the request by fast-forward."""
         self.gitlab.branches["main"] = commit
         request = {"iid": REQUEST, "state": "merged", "target_branch": "main", "sha": commit}
         self.gitlab.merged[commit] = [request]
@@ -105,7 +105,7 @@ def pipelines(tmp_path: Path) -> Iterator[Pipelines]:
 
 
 def begin(pipelines: Pipelines, *, steps: int = 0) -> tuple[str, str]:
-    """Declare `alpha` and, some commits later, `beta` in its place; return both ends."""
+    """Declare `alpha` and, some commits later, `beta` instead; return the first and last commit."""
     made = pipelines.team
     made.integration("alpha", key="${env:SECRET_KEY}")
     first = made.commit("alpha")
@@ -128,7 +128,7 @@ def test_a_change_is_planned_merged_applied_and_checked(pipelines: Pipelines) ->
     assert "--require-hashes --only-binary :all: -r " in locked
     assert "--no-deps --no-build-isolation " in package
 
-    # The base is 31 commits back, which a clone of 20 does not have.
+    # The base is 31 commits back, beyond a clone of 20 commits.
     done = pipelines.plan(second, first)
     assert done.code == 0, done.err
     counts = json.loads((pipelines.team.folder / "plan/counts.json").read_text())
@@ -149,7 +149,7 @@ def test_a_change_is_planned_merged_applied_and_checked(pipelines: Pipelines) ->
     assert pipelines.gitlab.issues == {}
 
 
-def test_a_plan_that_nobody_has_seen_is_refused_until_its_digest_approves_it(
+def test_an_unreviewed_plan_is_refused_until_its_digest_approves_it(
     pipelines: Pipelines,
 ) -> None:
     first, _ = begin(pipelines)
@@ -157,7 +157,7 @@ def test_a_plan_that_nobody_has_seen_is_refused_until_its_digest_approves_it(
     pipelines.team.integration("gamma", key="${env:SECRET_KEY}")
     later = pipelines.team.commit("gamma")
     pipelines.merge(later)
-    # Its pipeline is that of the last commit, and shows less than what would be applied.
+    # Its pipeline is that of the last commit, and shows less than the apply would change.
     pipelines.gitlab.pipelines[REQUEST][0]["sha"] = later
     done = pipelines.apply(later, first)
     assert done.code == 4
@@ -180,7 +180,7 @@ def test_a_job_of_an_older_pipeline_applies_nothing(pipelines: Pipelines) -> Non
     assert pipelines.team.slugs() == set()
 
 
-def test_a_file_that_cannot_be_planned_fails_the_job_and_says_so(pipelines: Pipelines) -> None:
+def test_an_invalid_file_fails_the_job_with_a_report(pipelines: Pipelines) -> None:
     pipelines.team.integration("alpha", descripton="typo")
     commit = pipelines.team.commit("a typo")
     assert pipelines.plan(commit, "").code == 3

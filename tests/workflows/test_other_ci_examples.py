@@ -1,4 +1,4 @@
-"""The examples for Azure DevOps and Jenkins, played: their shell lines run in clones."""
+"""The examples for Azure DevOps and Jenkins: their shell lines run in clones."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ _SHELL = re.compile(r"'''(#!/usr/bin/env bash\n.*?)'''", re.DOTALL)
 
 @dataclass
 class Build:
-    """A build in one clone: `plan` returns its exit code, and whether there is something to do."""
+    """Build in one clone; `plan` returns its exit code, and whether there are changes."""
 
     team: Team
     commit: str
@@ -50,7 +50,7 @@ class Build:
 
 
 class Azure(Build):
-    """The steps of the two stages, whose lines speak to the agent with `##vso`."""
+    """Steps of the two stages, which send commands to the agent with `##vso`."""
 
     def plan(self) -> tuple[int, bool]:
         (stage, _) = yaml.safe_load(AZURE.read_text())["stages"]
@@ -61,7 +61,7 @@ class Azure(Build):
         (self.team.folder / "pipeline/plan").mkdir(parents=True, exist_ok=True)
         if done.code == 0:
             assert len(changes) == 1
-            # Published as an artifact, and downloaded by the other stage.
+            # Published as an artifact and downloaded by the other stage.
             (self.folder / "plan.json").replace(self.team.folder / "pipeline/plan/plan.json")
         return done.code, changes == ["true"]
 
@@ -77,7 +77,7 @@ class Azure(Build):
 
 
 class Jenkins(Build):
-    """The three scripts of the stages; the second one returns the exit code of the plan."""
+    """Three scripts of the stages; the second one returns the exit code of the plan."""
 
     def plan(self) -> tuple[int, bool]:
         install, plan, _ = _SHELL.findall(JENKINS.read_text())
@@ -98,9 +98,7 @@ def made(tmp_path: Path) -> Iterator[Team]:
 
 
 @pytest.mark.parametrize("system", [Azure, Jenkins])
-def test_exactly_the_plan_that_was_approved_is_applied(
-    made: Team, system: Callable[[Team, str], Any]
-) -> None:
+def test_only_the_approved_plan_is_applied(made: Team, system: Callable[[Team, str], Any]) -> None:
     made.integration("alpha", key="${env:SECRET_KEY}")
     first = made.commit("alpha")
     build = system(made, first)

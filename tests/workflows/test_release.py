@@ -1,4 +1,4 @@
-"""A release: the notes of its version, and the files that are built, attested and attached."""
+"""Release: the notes of its version, and the files that are built, attested and attached."""
 
 import re
 import subprocess
@@ -83,14 +83,14 @@ def test_notes_end_where_the_next_version_begins(
 @pytest.mark.parametrize(
     "version", ["1.0.0", "0.8.0", "2.0.0", "1.1", "1.1.0rc1", "1.1x0", "Unreleased", ""]
 )
-def test_a_version_without_notes_of_its_own_is_not_released(tmp_path: Path, version: str) -> None:
+def test_a_version_without_notes_is_not_released(tmp_path: Path, version: str) -> None:
     done = notes(version, ODD, tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert "CHANGELOG.md has" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_what_is_attached_was_built_once_and_attested() -> None:
+def test_attached_files_are_built_once_and_attested() -> None:
     jobs = load(GITHUB / "workflows/release.yml")["jobs"]
     attested = next(s for s in jobs["attest"]["steps"] if s.get("id") == "attest")
     assert attested["with"]["subject-path"].split() == ["dist/*", "sbom/sbom.cdx.json"]

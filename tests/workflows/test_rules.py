@@ -1,4 +1,4 @@
-"""The workflows keep the rules that make them safe: what tools of others say, and our own."""
+"""Safety rules of the workflows: third-party linters and our own checks."""
 
 import re
 import subprocess
@@ -38,7 +38,7 @@ def run(*words: str) -> tuple[int, str]:
 
 
 def parse(text: str) -> Any:
-    # Other loaders take `on` for true; this one makes nothing but strings, lists and mappings.
+    # Other loaders parse `on` as true; this one returns only strings, lists and mappings.
     return yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506
 
 
@@ -83,13 +83,13 @@ def test_zizmor_finds_nothing_as_an_auditor() -> None:
         ("vendor.github-issue-forms", sorted(GITHUB.glob("ISSUE_TEMPLATE/[!c]*.yml"))),
     ],
 )
-def test_every_file_has_the_shape_that_github_expects(schema: str, files: list[Path]) -> None:
+def test_every_file_conforms_to_the_schema_of_github(schema: str, files: list[Path]) -> None:
     assert files
     code, said = run("check-jsonschema", "--builtin-schema", schema, *map(str, files))
     assert code == 0, said
 
 
-def test_nothing_is_granted_but_by_a_job_with_its_reason() -> None:
+def test_only_jobs_grant_permissions_with_a_reason() -> None:
     for file in WORKFLOWS:
         assert load(file)["permissions"] == {}, file.name
         for line in file.read_text(encoding="utf-8").splitlines():
@@ -98,7 +98,7 @@ def test_nothing_is_granted_but_by_a_job_with_its_reason() -> None:
     assert [where for where, job in jobs() if "permissions" not in job] == []
 
 
-def test_actions_of_others_are_pinned_by_commit_with_their_version_beside() -> None:
+def test_third_party_actions_are_pinned_by_commit_with_their_version() -> None:
     for file in [*WORKFLOWS, *ACTIONS]:
         for line in file.read_text(encoding="utf-8").splitlines():
             used = re.match(r"[ -]+uses: (\S+)(.*)", line)
@@ -107,7 +107,7 @@ def test_actions_of_others_are_pinned_by_commit_with_their_version_beside() -> N
                 assert re.fullmatch(r" # v\d+\.\d+\.\d+", used[2]), line
 
 
-def test_no_checkout_leaves_its_token_behind_and_no_fork_meets_a_secret() -> None:
+def test_no_checkout_keeps_its_token_and_no_fork_gets_a_secret() -> None:
     for where, step in steps():
         if str(step.get("uses", "")).startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] == "false", where
@@ -125,23 +125,23 @@ def test_a_comment_starts_a_plan_only_after_a_check_of_its_author_and_its_commit
     names = [step.get("name", step.get("uses", "")) for step in steps]
     checked, read = names.index("Check the comment"), names.index("Plan")
     (checkout,) = (i for i, step in enumerate(steps) if "checkout@" in step.get("uses", ""))
-    # The tool is installed before anything of the pull request is there.
+    # `reconcile` is installed before any file of the pull request is checked out.
     assert names.index("Install") < checked < checkout < read
     assert steps[checkout]["with"]["ref"] == "${{ steps.comment.outputs.merge }}"
     for step in steps[checkout:]:
         guarded = "steps.comment.outputs.merge" in step.get("if", "")
         planned = "steps.plan.outcome" in step.get("if", "")
         assert guarded or planned or step["name"] == "Validate", step
-    # No key is there when the comment is checked.
+    # No key is available when the comment is checked.
     assert "portkey-api-key" not in str(steps[: checkout + 1])
 
 
-def test_no_shell_text_is_made_of_what_others_wrote() -> None:
+def test_no_shell_text_contains_untrusted_expressions() -> None:
     assert [where for where, step in steps() if FROM_OUTSIDE.search(step.get("run", ""))] == []
     assert [where for where, step in steps() if "secrets." in step.get("run", "")] == []
 
 
-def test_secrets_are_handed_to_single_steps_under_an_environment() -> None:
+def test_secrets_are_passed_to_single_steps_in_an_environment() -> None:
     for where, job in jobs():
         assert not SECRET_STEPS.search(str(job.get("env", {}))), where
         if SECRET_STEPS.search(str(job)):
@@ -157,7 +157,7 @@ def test_the_workflows_for_users_can_be_called_and_name_target_hosts_and_secrets
     workflow = load(GITHUB / f"workflows/{name}.yml")
     assert {"target", "environment"} <= set(workflow["on"]["workflow_call"]["inputs"])
     for job_name, job in workflow["jobs"].items():
-        # Neither of them has a key.
+        # Neither of them uses a key.
         if job_name in {"validate", "failed"}:
             continue
         lists = {f"RECONCILE_ALLOWED_{what}" for what in ("HOSTS", "SECRETS", "POLICIES")}
@@ -182,20 +182,20 @@ def test_applies_wait_for_each_other_and_none_is_cancelled() -> None:
     assert apply["concurrency"]["queue"] == "max"
     assert apply["concurrency"]["cancel-in-progress"] == "false"
     (save,) = (s for s in action("apply")["runs"]["steps"] if "cache/save" in s.get("uses", ""))
-    # Also after a failure, but where no fork can read it.
+    # Also after a failure, but not where a fork can read it.
     assert save["if"].startswith("always() && ")
     assert "github.event.repository.visibility != 'public'" in save["if"]
 
 
-def test_a_cancelled_apply_starts_nothing_more_and_still_records_what_it_did() -> None:
+def test_a_cancelled_apply_stops_and_records_its_changes() -> None:
     for step in action("apply")["runs"]["steps"]:
-        # In an action, success() is asked of the action and cancelled() of the job.
+        # In an action, success() refers to the action and cancelled() to the job.
         assert re.match(r"(success\(\) && !cancelled\(\)|always\(\) && .)", step["if"]), step
     recording = [s for s in action("apply")["runs"]["steps"] if s["if"].startswith("always()")]
     names = [step.get("name") or step["uses"].partition("@")[0] for step in recording]
     assert names[1:] == ["Report", "actions/cache/save"]
     apply = load(GITHUB / "workflows/apply.yml")["jobs"]["apply"]["steps"][-1]
-    # Otherwise the runner would stop the action as a whole.
+    # Otherwise the runner would stop the complete action.
     assert apply["if"] == "success() || cancelled()"
 
 
@@ -208,17 +208,17 @@ def environments(name: str) -> dict[str, str]:
     return found
 
 
-def test_each_job_works_in_the_environment_whose_keys_it_needs() -> None:
+def test_each_job_uses_the_environment_whose_keys_it_needs() -> None:
     assert environments("plan") == {"plan": "production-plan"}
     assert environments("apply") == {"plan": "production-read", "apply": "production"}
     assert environments("drift") == {"drift": "production-read", "adopt": "production-read"}
 
 
-def test_what_a_pull_request_runs_reads_no_value_and_no_key_of_fingerprints() -> None:
+def test_a_job_of_a_pull_request_reads_no_secret_value_and_no_pepper() -> None:
     jobs = load(GITHUB / "workflows/plan.yml")["jobs"]
     read = re.findall(r"secrets\.(\w+)( != '')?", str(jobs))
     assert not {"secret-values", "ledger-pepper"} & action("plan")["inputs"].keys()
-    # SECRET_VALUES is compared with nothing, to warn; its value reaches no step.
+    # SECRET_VALUES is only compared with the empty string, for a warning; no step gets its value.
     assert set(read) == {
         ("PORTKEY_API_KEY", ""),
         ("RECONCILE_LEDGER_URL", ""),
@@ -227,7 +227,7 @@ def test_what_a_pull_request_runs_reads_no_value_and_no_key_of_fingerprints() ->
 
 
 @pytest.mark.parametrize(("found", "warnings"), [("true", 1), ("false", 0)])
-def test_a_value_within_reach_of_a_pull_request_is_a_warning(found: str, warnings: int) -> None:
+def test_a_secret_value_available_to_a_pull_request_is_a_warning(found: str, warnings: int) -> None:
     steps = load(GITHUB / "workflows/plan.yml")["jobs"]["plan"]["steps"]
     (step,) = (s for s in steps if s.get("env", {}).keys() == {"FOUND"})
     done = subprocess.run(
@@ -247,11 +247,11 @@ def test_a_caller_can_pass_exactly_the_secrets_that_are_used(name: str) -> None:
     used = set(re.findall(r"secrets\.(\w+)", str(workflow["jobs"])))
     declared = workflow["on"]["workflow_call"]["secrets"]
     assert set(declared) == used
-    # A required one would fail where it is kept in an environment: the caller does not see it.
+    # A required secret would fail if it is stored in an environment, which the caller cannot read.
     assert not any(secret.get("required") for secret in declared.values())
 
 
-def test_an_environment_restores_the_ledger_of_no_other() -> None:
+def test_an_environment_restores_only_its_own_ledger() -> None:
     def key(text: str, environment: str) -> str:
         return text.replace("${{ inputs.environment }}", environment)
 
@@ -264,21 +264,21 @@ def test_an_environment_restores_the_ledger_of_no_other() -> None:
             assert not key(caches[0]["key"], other).startswith(key(prefix, "production"))
 
 
-def test_the_cache_holds_the_ledger_and_no_key_of_it() -> None:
+def test_the_cache_contains_the_ledger_without_its_key() -> None:
     paths = [
         step["with"]["path"].split()
         for _, step in steps()
         if step.get("uses", "").startswith("actions/cache/")
     ]
     assert len(paths) == 4
-    # A folder would be taken whole, so that what is left out would go along.
+    # A folder would be cached completely, including the excluded files.
     assert all(path == ["**/.reconcile/**/*.db*", "!**/*.pepper"] for path in paths)
 
 
 @pytest.mark.parametrize(
     "lock", [GITHUB / "tools.txt", GITHUB / "actions/setup-reconcile/requirements.txt"]
 )
-def test_locks_hold_a_hash_for_everything_and_no_address(lock: Path) -> None:
+def test_lock_files_have_a_hash_for_every_package_and_no_url(lock: Path) -> None:
     text = lock.read_text(encoding="utf-8")
     assert "://" not in text
     assert "--index" not in text
@@ -287,7 +287,7 @@ def test_locks_hold_a_hash_for_everything_and_no_address(lock: Path) -> None:
         assert "--hash=sha256:" in entry
 
 
-def test_the_lock_holds_every_dependency_that_is_declared() -> None:
+def test_the_lock_file_contains_every_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     declared = [
@@ -300,14 +300,14 @@ def test_the_lock_holds_every_dependency_that_is_declared() -> None:
     assert wanted | {"hatchling"} <= locked
 
 
-def test_the_owners_of_the_rules_are_asked() -> None:
+def test_code_owners_review_the_rules() -> None:
     owners = (GITHUB / "CODEOWNERS").read_text(encoding="utf-8")
     assert re.search(r"^/desired-state/reconcile\.yaml\s+@\w", owners, re.MULTILINE)
     updates = load(GITHUB / "dependabot.yml")["updates"]
     assert all(int(update["cooldown"]["default-days"]) >= 3 for update in updates)
 
 
-def test_every_script_is_shell() -> None:
+def test_every_script_is_valid_shell() -> None:
     scripts = [(where, step["run"]) for where, step in steps() if "run" in step]
     scripts += [(file.name, file.read_text(encoding="utf-8")) for file in GITHUB.rglob("*.sh")]
     for where, script in scripts:

@@ -1,4 +1,4 @@
-"""SECRET_VALUES, sourced by bash: every value arrives byte for byte, or the step fails."""
+"""SECRET_VALUES in bash: every value is set byte for byte, or the step fails."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ def sourced(values: str, *, options: str = "") -> "subprocess.CompletedProcess[s
 
 
 def read(values: str) -> dict[str, str]:
-    """Return the variables that a step sees, after it saw no error."""
+    """Return the variables of a step; the test fails if the step does."""
     done = sourced(values, options="eu")
     assert (done.returncode, done.stderr) == (0, "")
     environment: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
@@ -36,7 +36,7 @@ def read(values: str) -> dict[str, str]:
 
 
 def masks(values: str) -> list[str]:
-    """Return what the runner hides, as it decodes the commands."""
+    """Return the values that the runner masks, decoded from its commands."""
     told = [line.partition("::add-mask::") for line in sourced(values).stdout.splitlines()]
     coded = [value for before, command, value in told if command and not before]
     return [text.replace("%0D", "\r").replace("%25", "%") for text in coded]
@@ -70,7 +70,7 @@ BLOCKS = {
 
 
 @pytest.mark.parametrize("value", (ONE_LINE | BLOCKS).values(), ids=(ONE_LINE | BLOCKS).keys())
-def test_an_odd_value_arrives_byte_for_byte(value: str) -> None:
+def test_an_unusual_value_is_set_byte_for_byte(value: str) -> None:
     around = f"SECRET_BEFORE=1\nSECRET_VALUE={value}\n\nSECRET_after=2"
     assert read(around) == {"SECRET_BEFORE": "1", "SECRET_VALUE": value, "SECRET_after": "2"}
 
@@ -91,7 +91,7 @@ def test_any_text_fits_between_delimiters(texts: list[str]) -> None:
 
 
 @pytest.mark.parametrize("value", ["abc", "a=", PEM, BLOCKS["JSON"]])
-def test_line_ends_of_windows_are_no_part_of_a_value(value: str) -> None:
+def test_windows_line_ends_are_not_part_of_a_value(value: str) -> None:
     text = f"SECRET_A={value}\nSECRET_B<<END\n{value}\nEND\n".replace("\n", "\r\n")
     assert read(text) == {"SECRET_A": value, "SECRET_B": value}
 
@@ -116,7 +116,7 @@ def test_line_ends_of_windows_are_no_part_of_a_value(value: str) -> None:
     ],
 )
 @pytest.mark.parametrize("options", ["", "eu"])
-def test_a_line_that_cannot_be_read_ends_the_step_with_its_number(
+def test_an_invalid_line_ends_the_step_with_its_number(
     values: str, line: int, options: str
 ) -> None:
     done = sourced(values, options=options)
@@ -126,7 +126,7 @@ def test_a_line_that_cannot_be_read_ends_the_step_with_its_number(
     assert "PATH" not in done.stdout
 
 
-def test_nothing_but_the_secrets_is_left_behind() -> None:
+def test_only_the_secrets_remain_set() -> None:
     done = sourced("SECRET_A=1", options="eu")
     assert "SECRET_VALUES" not in done.stdout
     left = subprocess.run(
