@@ -96,16 +96,17 @@ class _Comparison:
 
     def unused(self, covered: Sequence[Difference]) -> Iterator[Diagnostic]:
         """Yield a notice for each entry of `differs` that covers no difference."""
-        for entry in self.expected:
+        # All entries have been checked, so each has its position in the file.
+        for position, entry in enumerate(self.expected):
             if any(entry.covers(item.slug, item.path) for item in covered):
                 continue
-            at = SourceOrigin(CONFIG_FILE, path=("differs",))
+            at = SourceOrigin(CONFIG_FILE, path=("differs", position))
             names = " and ".join(f"`{target.name}`" for target in self._targets)
             yield notice(
                 "differs-unused",
                 f"`{entry.text}` in `differs` matches no difference of {names}",
                 hint="remove it, unless other environments need it",
-                at=self._problems.location_of(at, key=True),
+                at=self._problems.location_of(at),
             )
 
     @staticmethod

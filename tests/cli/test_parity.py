@@ -143,6 +143,10 @@ def test_an_entry_without_a_match_is_a_notice(tmp_path: Path) -> None:
     [found] = done.json["diagnostics"]
     assert (found["code"], found["severity"]) == ("differs-unused", "notice")
     assert "`*: name`" in found["summary"]
+    [line] = read(made, found["file"].removeprefix("desired-state/")).split("\n")[
+        found["line"] - 1 : found["line"]
+    ]
+    assert line[found["column"] - 1 :].startswith('"*: name"')
 
 
 def test_a_promotion_edits_values_in_place(tmp_path: Path) -> None:
