@@ -1,11 +1,13 @@
 """Parity: the fields in which the declarations of two environments differ, with their places."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from reconciler.desired.config import CONFIG_FILE, Config
 from reconciler.desired.declarations import bound_tree, merged_documents
-from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin
+from reconciler.desired.problem_collector import ProblemCollector, Sourced, SourceOrigin, Steps
 from reconciler.desired.source import FileSource
+from reconciler.desired.yaml_reader import read_yaml
 from reconciler.diagnostics import Diagnostic, SourceLocation, notice
 from reconciler.domain.differs import ExpectedDifference, parse_expected
 from reconciler.domain.policy import Target
@@ -71,6 +73,7 @@ class _Comparison:
         expected: Sequence[ExpectedDifference],
     ) -> None:
         self.expected = expected
+        self._files = files
         self._problems = ProblemCollector(files)
         self._targets = (source, target)
         self._documents = tuple(merged_documents(files, t.environment) for t in self._targets)
@@ -96,11 +99,11 @@ class _Comparison:
 
     def unused(self, covered: Sequence[Difference]) -> Iterator[Diagnostic]:
         """Yield a notice for each entry of `differs` that covers no difference."""
-        # All entries have been checked, so each has its position in the file.
-        for position, entry in enumerate(self.expected):
+        places = _places_of_differs(self._files)
+        for entry in self.expected:
             if any(entry.covers(item.slug, item.path) for item in covered):
                 continue
-            at = SourceOrigin(CONFIG_FILE, path=("differs", position))
+            at = SourceOrigin(CONFIG_FILE, path=places.get(entry.text, ("differs",)))
             names = " and ".join(f"`{target.name}`" for target in self._targets)
             yield notice(
                 "differs-unused",
@@ -122,3 +125,17 @@ class _Comparison:
             return None
         origin = document.origin_of(steps) if steps else document.origin
         return self._problems.location_of(origin, key=bool(steps) and isinstance(steps[-1], str))
+
+
+def _places_of_differs(files: FileSource) -> dict[str, Steps]:
+    """Return the place of each entry of `differs`, whose form has been checked, by its text."""
+    config: Any = read_yaml(files.read(CONFIG_FILE)).documents[0].value
+    places: dict[str, Steps] = {}
+    for index, entry in enumerate(config.get("differs") or ()):
+        if isinstance(entry, str):
+            places[entry.strip()] = ("differs", index)
+            continue
+        # YAML reads `- openai-*: key` as a mapping.
+        for slugs, path in entry.items():
+            places[f"{slugs}: {path}"] = ("differs", index, slugs)
+    return places

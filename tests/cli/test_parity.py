@@ -135,18 +135,25 @@ def test_an_entry_can_be_written_as_a_pair(tmp_path: Path) -> None:
     assert made.run("parity", "staging", "production").code == 0
 
 
-def test_an_entry_without_a_match_is_a_notice(tmp_path: Path) -> None:
-    made = environments(tmp_path, "description", "*: name")
+@pytest.mark.parametrize(
+    ("entries", "line"),
+    [
+        (["description", "*: name"], '"*: name"'),
+        ([{"alpha": "description", "*": "name"}], '"name"'),
+    ],
+)
+def test_an_entry_without_a_match_is_a_notice_at_its_place(
+    tmp_path: Path, entries: list[Any], line: str
+) -> None:
+    made = environments(tmp_path, *entries)
     overlay(made, "alpha: {description: x}")
     done = made.run("parity", "staging", "production", "--format", "json")
     assert done.code == 0
     [found] = done.json["diagnostics"]
     assert (found["code"], found["severity"]) == ("differs-unused", "notice")
     assert "`*: name`" in found["summary"]
-    [line] = read(made, found["file"].removeprefix("desired-state/")).split("\n")[
-        found["line"] - 1 : found["line"]
-    ]
-    assert line[found["column"] - 1 :].startswith('"*: name"')
+    shown = read(made, "reconcile.yaml").split("\n")[found["line"] - 1]
+    assert shown[found["column"] - 1 :].startswith(line)
 
 
 def test_a_promotion_edits_values_in_place(tmp_path: Path) -> None:
