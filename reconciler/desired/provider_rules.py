@@ -218,7 +218,8 @@ class ProviderRules:
                 "unexpected-form",
                 f"`{field.name}` does not have the documented form",
                 self._at(*steps),
-                hint=f"write it like `{facts.example}`",
+                hint=self.problems.did_you_mean(text, facts.known)
+                or f"write it like `{facts.example}`",
             )
 
     def _host(self, text: str, field: FieldSchema, steps: Steps) -> None:

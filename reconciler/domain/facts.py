@@ -75,8 +75,9 @@ class Facts:
     (where a fact is documented) are for people.
 
     A `url` is absolute. `form` is a regular expression that documented values match: any other
-    value causes a warning. `other_words` are pairs of a word that the vendor uses elsewhere and the
-    equivalent choice. `replaced_by` names the field that the API requires instead of this one.
+    value causes a warning with the nearest of the `known` ones. `other_words` are pairs of a word
+    that the vendor uses elsewhere and the equivalent choice. `replaced_by` names the field that the
+    API requires instead of this one.
     """
 
     identity: bool = False
@@ -101,6 +102,7 @@ class Facts:
     sub_resource: SubResource | None = None
     url: bool = False
     form: str | None = None
+    known: tuple[str, ...] = ()
     other_words: tuple[tuple[str, str], ...] = ()
     replaced_by: str | None = None
     example: str | None = None

@@ -1,10 +1,14 @@
 """Provider rules: credentials, fields by mode, documented forms, known ids."""
 
+import json
+import re
+from importlib import resources
+
 import pytest
 
 from reconciler.desired.load import check, load
 from reconciler.diagnostics import Diagnostic
-from reconciler.domain.providers import ALIASES, KNOWN_PROVIDERS
+from reconciler.domain.providers import ALIASES, KNOWN_PROVIDERS, regions
 from tests.desired.building import CONFIG, OPENAI, TODAY, declared, files, integration, loaded
 
 KEY = "key: ${env:SECRET_A}\n"
@@ -126,6 +130,15 @@ def test_a_value_without_its_documented_form_is_a_warning(
         ("vertex-ai", "vertex_region", "global"),
         ("vertex-ai", "vertex_region", "northamerica-northeast2"),
         ("oracle", "oracle_region", "us-gov-ashburn-1"),
+        ("bedrock", "aws_region", "eusc-de-east-1"),
+        ("bedrock", "aws_region", "mx-central-1"),
+        ("bedrock", "aws_region", "us-isob-east-1"),
+        # Not published yet, but it has the form.
+        ("bedrock", "aws_region", "eu-northwest-12"),
+        ("vertex-ai", "vertex_region", "me-central2"),
+        ("vertex-ai", "vertex_region", "us"),
+        ("azure-ai", "azure_region", "germanywestcentral"),
+        ("azure-ai", "azure_region", "eastus2"),
     ],
 )
 def test_all_forms_that_vendors_document_are_accepted(
@@ -300,3 +313,43 @@ def test_validate_warns_of_configurations_that_a_create_needs(lines: str, code: 
     # An existing integration keeps the stored ones.
     if code == "missing-configurations":
         assert check(source, target_name=None, today=TODAY) == ()
+
+
+@pytest.mark.parametrize(
+    ("provider", "field", "value", "hint"),
+    [
+        ("bedrock", "aws_region", "eu-wst-1", "did you mean `eu-west-1`?"),
+        ("bedrock", "aws_region", "eu-west1", "did you mean `eu-west-1`?"),
+        ("bedrock", "aws_region", "us-east1", "did you mean `us-east-1`?"),
+        ("bedrock", "aws_region", "US-EAST-1", "did you mean `us-east-1`?"),
+        ("bedrock", "aws_region", "us_east_1", "did you mean `us-east-1`?"),
+        ("bedrock", "aws_region", "eu-west-1a", "did you mean `eu-west-1`?"),
+        ("bedrock", "aws_region", "eq-west-1", "did you mean `eu-west-1`?"),
+        ("sagemaker", "aws_region", "eu-centrall-1", "did you mean `eu-central-1`?"),
+        ("claude-platform-aws", "aws_region", "eu-cental-1", "did you mean `eu-central-1`?"),
+        ("vertex-ai", "vertex_region", "europe-wst4", "did you mean `europe-west4`?"),
+        ("vertex-ai", "vertex_region", "us-central-1", "did you mean `us-central1`?"),
+        ("vertex-ai", "vertex_region", "eurpoe-west4", "did you mean `europe-west4`?"),
+        ("vertex-ai", "vertex_region", "globl", "did you mean `global`?"),
+        ("azure-ai", "azure_region", "east-us-2", "write it like `eastus2`"),
+        ("azure-ai", "azure_region", "EastUS2", "write it like `eastus2`"),
+    ],
+)
+def test_a_misspelt_region_is_a_warning_with_the_nearest_one(
+    provider: str, field: str, value: str, hint: str
+) -> None:
+    result = diagnostics(of(provider, f"{field}: '{value}'"))
+    assert [(d.severity, d.hint) for d in result if d.code == "unexpected-form"] == [
+        ("warning", hint)
+    ]
+
+
+def test_the_regions_that_are_suggested_are_published_and_have_the_form() -> None:
+    content = resources.files("botocore").joinpath("data/endpoints.json").read_text()
+    document = json.loads(content)
+    published = {name for partition in document["partitions"] for name in partition["regions"]}
+    assert set(regions.AWS_REGIONS) <= published
+    for name in regions.AWS_REGIONS:
+        assert re.fullmatch(regions.AWS_FORM, name)
+    for name in regions.GOOGLE_REGIONS:
+        assert re.fullmatch(regions.GOOGLE_FORM, name)

@@ -14,6 +14,7 @@ from reconciler.domain.facts import (
     Text,
 )
 from reconciler.domain.model import Field
+from reconciler.domain.providers.regions import AWS_FORM, AWS_REGIONS
 
 _API = "Portkey-AI/openapi: openapi.yaml, BedrockConfiguration"
 _SAGEMAKER_API = "Portkey-AI/openapi: openapi.yaml, SageMakerConfiguration"
@@ -25,7 +26,8 @@ Region: TypeAlias = Annotated[
     RegionName | None,
     Facts(
         endpoint=True,
-        form=r"[a-z]{2}(-[a-z]+)+-[0-9]",
+        form=AWS_FORM,
+        known=AWS_REGIONS,
         example="eu-central-1",
         source=_API,
     ),

@@ -19,6 +19,7 @@ from reconciler.domain.facts import (
     Text,
 )
 from reconciler.domain.model import Field, ModelConfig
+from reconciler.domain.providers.regions import AZURE_FORM
 
 ApiVersion: TypeAlias = Annotated[Identifier, Field(max_length=30)]
 
@@ -182,7 +183,13 @@ class AzureFoundry(AzureAuthentication):
     ] = Field(None, description="Managed endpoint, of records older than `azure_foundry_url`.")
     azure_region: Annotated[
         RegionName | None,
-        Facts(endpoint=True, replaced_by="azure_foundry_url", example="eastus2", source=_LEGACY),
+        Facts(
+            endpoint=True,
+            form=AZURE_FORM,
+            replaced_by="azure_foundry_url",
+            example="eastus2",
+            source=_LEGACY,
+        ),
     ] = Field(None, description="Region, of records older than `azure_foundry_url`.")
 
     @classmethod

@@ -14,6 +14,7 @@ from reconciler.domain.facts import (
     Text,
 )
 from reconciler.domain.model import Field
+from reconciler.domain.providers.regions import GOOGLE_FORM, GOOGLE_REGIONS
 
 _API = "Portkey-AI/openapi: openapi.yaml, VertexAIConfiguration"
 _DOC = "Portkey-AI/docs-core: integrations/llms/vertex-ai.mdx"
@@ -41,7 +42,8 @@ class VertexAI(Configuration):
         RegionName | None,
         Facts(
             endpoint=True,
-            form=r"global|us|eu|[a-z]+-[a-z]+[0-9]+",
+            form=GOOGLE_FORM,
+            known=GOOGLE_REGIONS,
             example="europe-west4",
             source=_DOC,
         ),
