@@ -420,6 +420,7 @@ class ActionRunner:
             seen_after=self.verifier.seen_after,
             accepted=self._accepted(),
             identity=self._identity(),
+            may_exist=self.verifier.may_exist,
             is_probed=self.is_probed,
         )
 

@@ -216,7 +216,9 @@ class LedgerListener:
         for event in ended:
             if event.action.kind is not ActionKind.DELETE:
                 confirmed += self._confirmed(event)
-            elif _applied(event):
+            # The ledger is the only proof that Git has declared it. Without it, `prune: managed`
+            # would never delete an integration that the API has kept.
+            elif _applied(event) and not event.outcome.may_exist:
                 gone.append(event.action.slug)
         if confirmed or gone:
             self._ledger.store_confirmed(self._key, confirmed, gone=gone, run=self._facts.run)

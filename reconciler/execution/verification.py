@@ -117,7 +117,7 @@ class ResourceVerifier:
     after them; `warnings` are sentences about failed reads. `identity` is the id of the written
     integration, if it is known: another id with the same slug is another integration. `values` are
     the available secret values. `stale_secrets` are those of which the last read showed the old
-    value.
+    value. `may_exist` is True from an accepted delete until a read proves the absence.
     """
 
     action: Action
@@ -130,6 +130,7 @@ class ResourceVerifier:
     seen_after: Observed | None = None
     identity: str | None = None
     stale_secrets: list[str] = field(default_factory=list)
+    may_exist: bool = False
 
     async def read(self) -> Observed | None:
         """Return the current integration, None if it is certainly absent."""
@@ -250,8 +251,10 @@ class ResourceVerifier:
 
     async def confirm_gone(self) -> None:
         """Read until the integration is deleted; warn if the last read still shows it."""
+        self.may_exist = True
         try:
-            if not await self._is_gone():
+            self.may_exist = not await self._is_gone()
+            if self.may_exist:
                 self.warnings.append("the API still returns the integration")
         except RemoteError as problem:
             self.warnings.append(f"the deletion could not be verified: {problem.summary}")

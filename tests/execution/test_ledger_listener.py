@@ -195,6 +195,14 @@ def test_the_record_of_a_deleted_integration_is_removed_and_that_of_a_failed_one
     assert set(ledger.last_applied(OURS).integrations) == {"beta", "gamma"}
 
 
+def test_the_record_of_an_integration_that_the_api_kept_is_kept(ledger: Ledger) -> None:
+    ledger.store_confirmed(OURS, [Confirmed(declared("alpha"))])
+    books = books_on(ledger)
+    fresh = runs_through(books, ended(action("alpha", DELETE), may_exist=True))
+    closes(books, fresh, observed=state(observed("alpha")))
+    assert set(ledger.last_applied(OURS).integrations) == {"alpha"}
+
+
 @pytest.mark.parametrize("status", [Status.FAILED, Status.UNKNOWN, Status.SKIPPED])
 def test_only_certain_effects_of_a_failed_action_are_recorded(
     ledger: Ledger, status: Status
