@@ -6,7 +6,7 @@ was last applied, from the ledger, from a commit (`--base`), or from both. If it
 are unknown and nothing counts as withdrawn.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import field, replace
 from datetime import date
 from functools import cached_property
@@ -399,17 +399,31 @@ def _joined(applied: LastApplied, then: LastApplied) -> LastApplied:
     )
 
 
-def _all_entries(applied: Tree, then: Tree, schema: FieldSchema) -> dict[str, Value]:
-    """Return the keyed lists that both declare, at any depth of maps, with the entries of both."""
+def with_entries(applied: Tree, then: Tree, paths: Collection[Path]) -> Tree:
+    """Return a tree with those entries of another one's keyed lists to which a path leads."""
+    return {**applied, **_all_entries(applied, then, any_provider_schema(), paths)}
+
+
+def _all_entries(
+    applied: Tree, then: Tree, schema: FieldSchema, paths: Collection[Path] | None = None
+) -> dict[str, Value]:
+    """Return the keyed lists that both declare, at any depth of maps, with the entries of both.
+
+    With `paths`, an entry of `then` is left out unless one of them leads to it.
+    """
     lists: dict[str, Value] = {}
     for name in applied.keys() & then.keys():
         first, second, field = applied[name], then[name], schema.child(name)
         key = field.key
+        below = None if paths is None else [path[1:] for path in paths if path[:1] == (name,)]
         if isinstance(first, Mapping) and isinstance(second, Mapping):
-            lists[name] = {**first, **_all_entries(first, second, field)}
+            lists[name] = {**first, **_all_entries(first, second, field, below)}
         elif key and isinstance(first, list | tuple) and isinstance(second, list | tuple):
             known = {entry.get(key) for entry in first if isinstance(entry, Mapping)}
             # If both have an entry, the applied form is used.
             added = [e for e in second if isinstance(e, Mapping) and e.get(key) not in known]
+            if below is not None:
+                reached = {path[0] for path in below if path}
+                added = [entry for entry in added if entry.get(key) in reached]
             lists[name] = [*first, *added]
     return lists

@@ -420,7 +420,7 @@ class ActionRunner:
             seen_after=self.verifier.seen_after,
             accepted=self._accepted(),
             identity=self._identity(),
-            may_exist=self.verifier.may_exist,
+            is_unconfirmed=self.verifier.is_unconfirmed,
             is_probed=self.is_probed,
         )
 

@@ -22,6 +22,7 @@ from reconciler.domain.state import (
     Observed,
     ObservedState,
     SecretRecord,
+    with_entries,
 )
 from reconciler.domain.tree import Path, Tree, leaves, lookup
 from reconciler.execution.events import (
@@ -36,6 +37,7 @@ from reconciler.execution.events import (
 )
 from reconciler.execution.result import CREDENTIAL_UNPROVEN, UNPROVEN_CODES, Outcome, Status
 from reconciler.execution.secret_values import sent_secrets
+from reconciler.execution.verification import unshown_paths
 from reconciler.ledger.location import TargetKey
 from reconciler.ledger.models import Anchor, Confirmed, RunFacts, SeenState
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
@@ -218,7 +220,7 @@ class LedgerListener:
                 confirmed += self._confirmed(event)
             # The ledger is the only proof that Git has declared it. Without it, `prune: managed`
             # would never delete an integration that the API has kept.
-            elif _applied(event) and not event.outcome.may_exist:
+            elif _applied(event) and not event.outcome.is_unconfirmed:
                 gone.append(event.action.slug)
         if confirmed or gone:
             self._ledger.store_confirmed(self._key, confirmed, gone=gone, run=self._facts.run)
@@ -278,11 +280,26 @@ def confirmed_by_action(
     # Only an update keeps the object, and therefore the id that the plan read.
     seen = subject.observed if action.kind is ActionKind.UPDATE else None
     return Confirmed(
-        subject.declared,
+        _with_remaining_entries(action, outcome) if outcome.is_unconfirmed else subject.declared,
         records,
         removed=frozenset(path for path in paths if show_path(path) in removed),
         identity=outcome.identity or (seen.id if seen is not None else None),
     )
+
+
+def _with_remaining_entries(action: Action, outcome: Outcome) -> Declared:
+    """Return the declaration, and the withdrawn entries that the API still shows.
+
+    Without them, the next plan would not know that Git has declared the entries, and would leave
+    a revoked workspace its access.
+    """
+    declared, remembered = action.subject.declared, action.subject.remembered
+    seen = outcome.seen_after or action.subject.observed
+    assert declared is not None  # noqa: S101 - only a delete declares nothing
+    if action.kind is not ActionKind.UPDATE or seen is None or remembered.declared is None:
+        return declared
+    left = unshown_paths(declared, seen, remembered)
+    return replace(declared, fields=with_entries(declared.fields, remembered.declared, left))
 
 
 def secret_fingerprints(

@@ -61,8 +61,8 @@ class Outcome:
     the action wrote works. `seen_after` is the last state that the API showed after the writes.
     `accepted` are the kinds of writes that the API certainly carried out on an integration that
     this run created, however the action ended. `identity` is the id of the integration that the run
-    updated or created. `may_exist` is True after an accepted delete whose effect no read has shown.
-    These four go to the ledger and are not part of the result document.
+    updated or created. `is_unconfirmed` is True if the API accepted all writes, but no read has
+    shown their effect. These four go to the ledger and are not part of the result document.
     """
 
     slug: str
@@ -78,7 +78,7 @@ class Outcome:
     seen_after: Observed | None = field(default=None, compare=False, repr=False)
     accepted: frozenset[OperationName] = field(default=frozenset(), compare=False, repr=False)
     identity: str | None = field(default=None, compare=False, repr=False)
-    may_exist: bool = field(default=False, compare=False, repr=False)
+    is_unconfirmed: bool = field(default=False, compare=False, repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """Return the outcome as an entry of `outcomes` in the result document."""

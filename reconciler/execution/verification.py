@@ -14,7 +14,7 @@ from reconciler.domain.policy import NO_KNOWN_FIELDS, KnownFields
 from reconciler.domain.schema import fields_of, immutable_fields, show_path
 from reconciler.domain.secrets import Mask, MaskVerdict, Redacted, SecretRef
 from reconciler.domain.state import Declared, LastApplied, Observed
-from reconciler.domain.tree import lookup
+from reconciler.domain.tree import Path, lookup
 from reconciler.execution.cancellation import CancelToken, ChangedSincePlan, NotConfirmed
 from reconciler.execution.secret_values import sent_secrets
 from reconciler.planning.actions import Action, ActionKind
@@ -117,7 +117,7 @@ class ResourceVerifier:
     after them; `warnings` are sentences about failed reads. `identity` is the id of the written
     integration, if it is known: another id with the same slug is another integration. `values` are
     the available secret values. `stale_secrets` are those of which the last read showed the old
-    value. `may_exist` is True from an accepted delete until a read proves the absence.
+    value. `is_unconfirmed` is True after the writes, until a read shows their effect.
     """
 
     action: Action
@@ -130,7 +130,7 @@ class ResourceVerifier:
     seen_after: Observed | None = None
     identity: str | None = None
     stale_secrets: list[str] = field(default_factory=list)
-    may_exist: bool = False
+    is_unconfirmed: bool = False
 
     async def read(self) -> Observed | None:
         """Return the current integration, None if it is certainly absent."""
@@ -206,6 +206,7 @@ class ResourceVerifier:
         reads can be stale and show the integration from before the write.
         """
         left, found = ["everything"], None
+        self.is_unconfirmed = True
         # The first pause is 0, so that a run that is stopping also reads once.
         for pause in READ_BACK_PAUSES:
             if pause and not await self._wait(pause):
@@ -223,6 +224,7 @@ class ResourceVerifier:
             self.stale_secrets = self._unseen_secrets(found)
             left = self.missing(found) or self.stale_secrets
             if not left:
+                self.is_unconfirmed = False
                 return
         if self.is_namesake(found):
             raise _replaced()
@@ -251,10 +253,10 @@ class ResourceVerifier:
 
     async def confirm_gone(self) -> None:
         """Read until the integration is deleted; warn if the last read still shows it."""
-        self.may_exist = True
+        self.is_unconfirmed = True
         try:
-            self.may_exist = not await self._is_gone()
-            if self.may_exist:
+            self.is_unconfirmed = not await self._is_gone()
+            if self.is_unconfirmed:
                 self.warnings.append("the API still returns the integration")
         except RemoteError as problem:
             self.warnings.append(f"the deletion could not be verified: {problem.summary}")
@@ -307,8 +309,13 @@ def _replaced() -> NotConfirmed:
 
 def missing_paths(declared: Declared, found: Observed, remembered: LastApplied) -> list[str]:
     """Return the paths of declared fields that an integration does not show as declared."""
+    return [show_path(path) for path in unshown_paths(declared, found, remembered)]
+
+
+def unshown_paths(declared: Declared, found: Observed, remembered: LastApplied) -> list[Path]:
+    """Return the paths of `missing_paths` as they are in the canonical form."""
     comparison = compare(declared, found, remembered, just_written=True)
-    return [show_path(change.path) for change in _differences(comparison)]
+    return [change.path for change in _differences(comparison)]
 
 
 def unseen_secrets(

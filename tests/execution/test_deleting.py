@@ -113,7 +113,7 @@ def test_an_integration_still_shown_after_its_delete_is_named() -> None:
         ("applied", None),
         ("the API still returns the integration",),
     )
-    assert outcome.may_exist
+    assert outcome.is_unconfirmed
 
 
 def test_a_delete_that_cannot_be_verified_is_applied_with_a_warning() -> None:
@@ -122,7 +122,7 @@ def test_a_delete_that_cannot_be_verified_is_applied_with_a_warning() -> None:
     assert ending(outcome) == ("applied", None)
     (warning,) = outcome.warnings
     assert warning.startswith("the deletion could not be verified: ")
-    assert outcome.may_exist
+    assert outcome.is_unconfirmed
 
 
 def test_a_delete_announces_what_is_lost() -> None:

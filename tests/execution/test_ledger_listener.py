@@ -198,9 +198,47 @@ def test_the_record_of_a_deleted_integration_is_removed_and_that_of_a_failed_one
 def test_the_record_of_an_integration_that_the_api_kept_is_kept(ledger: Ledger) -> None:
     ledger.store_confirmed(OURS, [Confirmed(declared("alpha"))])
     books = books_on(ledger)
-    fresh = runs_through(books, ended(action("alpha", DELETE), may_exist=True))
+    fresh = runs_through(books, ended(action("alpha", DELETE), is_unconfirmed=True))
     closes(books, fresh, observed=state(observed("alpha")))
     assert set(ledger.last_applied(OURS).integrations) == {"alpha"}
+
+
+BEFORE = {
+    "workspaces": [{"id": "ws-a", "enabled": True}, {"id": "ws-b", "enabled": True}],
+    "models": [{"slug": "m-a", "enabled": True}, {"slug": "m-b", "enabled": True}],
+    "secret_mappings": [
+        {"target_field": "key", "secret_reference_id": "ref-a"},
+        {"target_field": "configurations.custom_host", "secret_reference_id": "ref-b"},
+    ],
+}
+
+
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("name", sorted(BEFORE))
+def test_a_withdrawn_entry_that_the_api_still_shows_stays_declared(
+    ledger: Ledger, name: str, seen: bool
+) -> None:
+    kept, withdrawn = BEFORE[name]
+    had = observed("alpha", allow_all_models=False, **{name: [kept, withdrawn]})
+    want = declared("alpha", **{name: [kept]})
+    item = action("alpha", UPDATE, want, had)
+    item = replace(
+        item, subject=replace(item.subject, remembered=LastApplied({name: BEFORE[name]}))
+    )
+    after = had if seen else None
+    runs_through(books_on(ledger), ended(item, seen_after=after, is_unconfirmed=True))
+    assert (ledger.last_applied(OURS).of("alpha").declared or {})[name] == [kept, withdrawn]
+
+
+def test_a_withdrawn_entry_that_the_api_no_longer_shows_is_forgotten(ledger: Ledger) -> None:
+    [kept, withdrawn] = BEFORE["workspaces"]
+    had = observed("alpha", workspaces=[kept, withdrawn])
+    after = observed("alpha", workspaces=[kept, {**withdrawn, "enabled": False}], name="stale")
+    item = action("alpha", UPDATE, declared("alpha", workspaces=[kept]), had)
+    past = LastApplied({"workspaces": [kept, withdrawn]})
+    item = replace(item, subject=replace(item.subject, remembered=past))
+    runs_through(books_on(ledger), ended(item, seen_after=after, is_unconfirmed=True))
+    assert (ledger.last_applied(OURS).of("alpha").declared or {})["workspaces"] == [kept]
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.UNKNOWN, Status.SKIPPED])

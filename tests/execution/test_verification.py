@@ -316,7 +316,7 @@ def test_a_delete_that_is_visible_late_is_awaited(gone: Reply | RemoteError) -> 
     view = look.view(None, observed())
     asyncio.run(view.confirm_gone())
     assert (look.looks, look.seconds, view.warnings) == (3, 0.2 + 0.5, [])
-    assert not view.may_exist
+    assert not view.is_unconfirmed
 
 
 @pytest.mark.parametrize("there", [shows(), DENIED])
