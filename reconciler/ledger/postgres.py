@@ -109,5 +109,9 @@ def _note_role(context: ExceptionContext) -> None:
     if connection is None or connection.closed or connection.invalidated:
         return
     raw = connection.connection.driver_connection
-    if isinstance(problem, psycopg.Error) and isinstance(raw, psycopg.Connection):
+    if not isinstance(problem, psycopg.Error) or not isinstance(raw, psycopg.Connection):
+        return
+    # A connection that was given up has no role: reading it would fail with another error, which
+    # would take the place of the first one.
+    if not raw.closed:
         problem.add_note(raw.info.user)
