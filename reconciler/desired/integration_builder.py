@@ -2,14 +2,14 @@
 
 Scalars become typed values, secrets become references, and every rule of the schema, of the
 provider and between fields is checked: duplicates, credentials, scope, ignored paths. Types,
-unknown fields and choices: `desired.validate`; the rules of one provider: `desired.provider_rules`.
+unknown fields and choices: `desired.validate`; the rules of one provider: `desired.integration_rules`.
 """
 
 from datetime import date
 from typing import Any
 
+from reconciler.desired.integration_rules import ProviderRules
 from reconciler.desired.problem_collector import ProblemCollector, Sourced, Steps
-from reconciler.desired.provider_rules import ProviderRules
 from reconciler.desired.references import bind_references
 from reconciler.desired.validate import is_hidden, report_errors
 from reconciler.desired.yaml_values import apply_types
