@@ -1,8 +1,9 @@
-"""Rules of a provider beyond the types of its fields.
+"""Rules of one integration beyond the types of its fields.
 
-Required fields, documented forms, hosts, deployments and credentials: values that the API is known
-to refuse with a 400 that names no field. A value that the API certainly refuses is an error; a
-value that only the vendor's own tools refuse is a warning.
+Some hold for every integration: duplicates, credentials, scope, ignored paths. Those of a provider
+are required fields, documented forms, hosts, deployments and credentials: values that the API is
+known to refuse with a 400 that names no field. A value that the API certainly refuses is an error;
+a value that only the vendor's own tools refuse is a warning.
 """
 
 import re
@@ -15,16 +16,17 @@ from reconciler.desired.shape_hints import other_provider
 from reconciler.desired.suggestions import meant_provider, quoted
 from reconciler.domain.facts import MASK_PREFIX, SECRET_NAME, is_host_label
 from reconciler.domain.instants import parse_instant
-from reconciler.domain.integration import mapped_fields
+from reconciler.domain.integration import MAPPINGS, Integration, mapped_fields
 from reconciler.domain.providers import (
     Missing,
     configuration_of,
     is_known,
     needs_configurations,
 )
-from reconciler.domain.schema import UNKNOWN, FieldSchema
+from reconciler.domain.schema import UNKNOWN, FieldKind, FieldSchema, parse_path
+from reconciler.domain.secrets import Redacted, SecretRef
 from reconciler.domain.state import lacks_credential
-from reconciler.domain.tree import Tree, Value, is_empty
+from reconciler.domain.tree import Tree, Value, is_empty, lookup
 
 _CONFIGURATIONS = "configurations"
 _TOKEN_AMOUNTS = ("credit_limit", "alert_threshold")
@@ -32,8 +34,8 @@ _LEAST_TOKENS = 100
 """Portkey-AI/docs-core: product/model-catalog/integrations.mdx."""
 
 
-class ProviderRules:
-    """The rules of one integration's provider."""
+class IntegrationRules:
+    """The rules of one integration; each reports the problems that it finds."""
 
     def __init__(
         self,
@@ -53,9 +55,112 @@ class ProviderRules:
         self.model = configuration_of(self.provider)
 
     def check(self) -> None:
-        """Apply all rules; without a provider there are none."""
-        if not self.provider:
+        """Apply all rules."""
+        self._duplicates(self.tree, self.schema, ())
+        self._credentials()
+        self._scope()
+        if self.provider:
+            self._check_provider()
+        self._ignored()
+
+    def _error(
+        self, code: str, summary: str, steps: Steps, *, hint: str = "", key: bool = False
+    ) -> None:
+        self.problems.error(code, summary, self.document.origin_of(steps), hint=hint, key=key)
+
+    def _duplicates(self, node: Tree, schema: FieldSchema, at: Steps) -> None:
+        for name, value in node.items():
+            # Most values are scalars; they are skipped before anything is looked up.
+            if type(value) is dict:
+                field = schema.child(name)
+                if field.kind is FieldKind.OBJECT:
+                    self._duplicates(value, field, (*at, name))
+            elif type(value) is list:
+                identity = schema.child(name).key
+                if identity is not None:
+                    self._duplicates_in(value, name, identity, (*at, name))
+
+    def _duplicates_in(self, entries: list[Value], name: str, identity: str, at: Steps) -> None:
+        first: dict[str, int] = {}
+        for index, item in enumerate(entries):
+            key = item.get(identity) if isinstance(item, dict) else None
+            if not isinstance(key, str):
+                continue
+            if key not in first:
+                first[key] = index
+                continue
+            origin = self.document.origin_of((*at, first[key], identity))
+            location = self.problems.location_of(origin)
+            self._error(
+                "duplicate-entry",
+                f"`{key}` is listed twice in `{name}`; first at {location.file}:{location.line}",
+                (*at, index, identity),
+                hint="keep one of the two",
+            )
+
+    def _credentials(self) -> None:
+        for target, index in mapped_fields(self.tree).items():
+            given = lookup(self.tree, target)
+            if isinstance(given, SecretRef | Redacted):
+                shown = ".".join(target)
+                self._error(
+                    "duplicate-credential",
+                    f"`{shown}` has both a value and a secret mapping",
+                    (MAPPINGS, index, "target_field"),
+                    hint=f"remove `{shown}` or the mapping",
+                )
+
+    def _scope(self) -> None:
+        if self.tree.get("workspace_id") is not None and "workspaces" in self.tree:
+            self._error(
+                "workspaces-not-allowed",
+                "an integration that belongs to a workspace cannot have `workspaces`",
+                ("workspaces",),
+                hint="remove `workspaces`, or remove `workspace_id` to share the integration",
+                key=True,
+            )
+
+    def _ignored(self) -> None:
+        lifecycle = self.tree.get("lifecycle")
+        entries = lifecycle.get("ignore") if type(lifecycle) is dict else None
+        for index, entry in enumerate(entries if type(entries) is list else ()):
+            steps: Steps = ("lifecycle", "ignore", index)
+            text = entry.get("path") if type(entry) is dict else entry
+            if isinstance(text, str) and text:
+                at = (*steps, "path") if type(entry) is dict else steps
+                self._ignored_path(text, at)
+            until = entry.get("until") if type(entry) is dict else None
+            if isinstance(until, str):
+                self._ignored_until(until, (*steps, "until"))
+
+    def _ignored_path(self, text: str, steps: Steps) -> None:
+        path = parse_path(text)
+        if path is None:
+            summary = f"`{text[:60]}` is not a field path"
+            hint = "write a path such as `description` or `models[gpt-5].enabled`"
+            self._error("invalid-value", summary, steps, hint=hint)
             return
+        known = [f for f in Integration.model_fields if f not in {"slug", "lifecycle"}]
+        if path[0] not in known:
+            summary = f"`{path[0]}` is not a field of an integration that can be ignored"
+            hint = self.problems.did_you_mean(path[0], known)
+            self._error("unknown-field", summary, steps, hint=hint)
+
+    def _ignored_until(self, until: str, steps: Steps) -> None:
+        try:
+            end = date.fromisoformat(until)
+        except ValueError:
+            return  # the model reports it
+        # `until` is the last day on which the exception is valid.
+        if end < self.today:
+            self._error(
+                "expired-ignore",
+                f"the exception expired on {until}",
+                steps,
+                hint="remove the entry, or set a later date",
+            )
+
+    def _check_provider(self) -> None:
         self._id()
         given = self.tree.get(_CONFIGURATIONS)
         # `configurations: null` declares that there are none; without the key, the stored ones

@@ -2,7 +2,7 @@
 
 The locations of pydantic become places in the files, its error types stable codes. Nothing here is
 called for a valid tree, which `reconciler.domain.valid_values` recognizes.
-Rules that concern more than one field: `desired.integration_builder`.
+All other rules of an integration: `desired.integration_rules`.
 """
 
 import re
