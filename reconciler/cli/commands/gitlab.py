@@ -55,7 +55,7 @@ def approved_plan(
     the current plan does more than send new values of secrets. The command reads GITLAB_TOKEN,
     CI_API_V4_URL, CI_PROJECT_ID, CI_COMMIT_SHA and CI_COMMIT_BRANCH.
     """
-    from reconciler.cli.gitlab_access import connected
+    from reconciler.cli.http_clients import connected
     from reconciler.gitlab.approved_plan import approved_plan as find
     from reconciler.gitlab.approved_plan import require_newest_commit
     from reconciler.gitlab.job import gitlab_job_of

@@ -174,7 +174,7 @@ def gitlab(
     GITLAB_TOKEN, a project access token with the scope `api`; CI_JOB_TOKEN cannot write notes.
     FILE may also be the error document that a command printed instead of its result.
     """
-    from reconciler.cli.gitlab_access import connected as connected_to_gitlab
+    from reconciler.cli.http_clients import connected as connected_to_gitlab
     from reconciler.gitlab.counts import terraform_report as counts_of
     from reconciler.gitlab.job import gitlab_job_of
     from reconciler.gitlab.publish import publish
