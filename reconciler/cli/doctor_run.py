@@ -191,7 +191,7 @@ class DoctorRun:
 
     async def _environments(self, target: Target) -> list[Check]:
         """Check the environments of the workflows in a job, or if there is a token for GitHub."""
-        from reconciler.cli.commands.report import connected
+        from reconciler.cli.http_clients import github_of
         from reconciler.github.environments import environment_checks
         from reconciler.github.job import job_of
 
@@ -204,7 +204,7 @@ class DoctorRun:
             return [NO_TOKEN] if self.environment.on_github else []
         name = self.github_environment or settings.variable("RECONCILE_ENVIRONMENT") or target.name
         risky = settings.variable("RECONCILE_RISKY_ENVIRONMENT") or None
-        async with connected(job) as github:
+        async with github_of(job) as github:
             return await environment_checks(github, job, name, risky=risky)
 
     def _ledger(self, ledger_access: LedgerAccess, target: Target) -> None:

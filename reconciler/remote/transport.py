@@ -1,13 +1,18 @@
-"""Connections to the API: their trust, their proxy, and the meaning of their failures."""
+"""Connections to the API: their trust, their proxy, and the meaning of their failures.
+
+The clients of code hosts and of the heartbeat use httpx, with the same trust and proxy; the client
+of the API does not (`reconciler.remote.connection`).
+"""
 
 import socket
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput
-from reconciler.remote.connection import Connection, Proxy, origin_of, proxy_at
+from reconciler.remote.connection import IDLE_SECONDS, Connection, Proxy, origin_of, proxy_at
 from reconciler.remote.errors import (
     ConnectError,
     ConnectTimeout,
@@ -21,6 +26,9 @@ from reconciler.remote.errors import (
     UnsendableError,
 )
 from reconciler.remote.exchange import Transport
+
+if TYPE_CHECKING:
+    import httpx
 
 _UNDER_WAY = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError)
 """Messages of an aborted handshake, which proves nothing about trust."""
@@ -40,6 +48,22 @@ def connection_maker(
     # A proxy can be reached over TLS even if the API is not.
     trust = trusted(secure=origin.scheme == "https" or via is not None, ca_file=ca_file)
     return lambda: Connection(origin, trust, via, monotonic=monotonic)
+
+
+def httpx_transport(
+    *, base_url: str, ca_file: Path | None, proxy: str | None
+) -> "httpx.AsyncBaseTransport":
+    """Prepare TLS and proxy, and return a transport for clients that use httpx."""
+    import httpx
+
+    via = checked_proxy(proxy)
+    trust = trusted(secure=base_url.startswith("https:") or via is not None, ca_file=ca_file)
+    return httpx.AsyncHTTPTransport(
+        verify=trust,
+        trust_env=False,
+        limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
+        proxy=None if proxy is None else httpx.Proxy(proxy, ssl_context=trust),
+    )
 
 
 def remote_error(failure: Exception, *, what: str, base_url: str) -> RemoteError:

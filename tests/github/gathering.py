@@ -7,7 +7,7 @@ from reconciler.domain.secrets import Redacted
 from reconciler.github.approvals import ApprovalQuery, GatheredPlans, gather
 from reconciler.github.client import GitHub
 from reconciler.remote.api import Clock
-from reconciler.remote.httpx_transport import httpx_transport
+from reconciler.remote.transport import httpx_transport
 from tests.github.fake import REPO, TOKEN, FakeGitHub, serving
 from tests.github.test_plan_archive import packed
 from tests.views import samples

@@ -16,7 +16,7 @@ from reconciler.github.client import GitHub
 from reconciler.github.job import Job
 from reconciler.github.plan_comment import RequestedPlan, requested_plan
 from reconciler.remote.api import Clock
-from reconciler.remote.httpx_transport import httpx_transport
+from reconciler.remote.transport import httpx_transport
 from tests.github.fake import REPO, TOKEN, Answer, Call, FakeGitHub, serving
 from tests.github.reporting import Done, Reporter, read_outputs
 from tests.views import samples

@@ -87,15 +87,10 @@ def _content_of(path: Path) -> bytes:
 
 def _downloaded(url: str) -> bytes:
     from reconciler.cli.catalogue_download import download_catalogue, require_allowed
-    from reconciler.remote.httpx_transport import httpx_transport
+    from reconciler.cli.http_clients import transport_to
 
-    environment = settings.from_environment()
-    require_allowed(url, allowed_hosts=environment.allowed_catalogues)
-    transport = httpx_transport(
-        base_url=url,
-        ca_file=Path(environment.ca_file) if environment.ca_file else None,
-        proxy=environment.proxy,
-    )
+    require_allowed(url, allowed_hosts=settings.from_environment().allowed_catalogues)
+    transport = transport_to(url)
 
     async def work(_handler: signals.SignalHandler) -> bytes:
         return await download_catalogue(url, transport=transport, limit=MAX_CATALOGUE)

@@ -227,15 +227,10 @@ def _show(
 
 def _send_heartbeat(invocation: Invocation, url: str) -> None:
     """Request the URL; a failure is a warning, because the check itself was completed."""
+    from reconciler.cli.http_clients import transport_to
     from reconciler.drift.heartbeat import send_heartbeat
-    from reconciler.remote.httpx_transport import httpx_transport
 
-    environment = settings.from_environment()
-    transport = httpx_transport(
-        base_url=url,
-        ca_file=Path(environment.ca_file) if environment.ca_file else None,
-        proxy=environment.proxy,
-    )
+    transport = transport_to(url)
 
     async def work(_handler: signals.SignalHandler) -> Diagnostic | None:
         return await send_heartbeat(url, transport)

@@ -11,9 +11,9 @@ import click
 
 from reconciler import git
 from reconciler.cli import output, settings, signals, wiring
-from reconciler.cli.commands.report import connected
 from reconciler.cli.desired_source import repository_of
 from reconciler.cli.global_options import Command, CommandGroup, Invocation, argument
+from reconciler.cli.http_clients import github_of
 from reconciler.cli.options import format_option
 from reconciler.desired.source import DirectorySource
 from reconciler.diagnostics import Diagnostic, error, warning
@@ -55,7 +55,7 @@ def check_commit(invocation: Invocation, *, style: str) -> int:
     job = job_of(settings.from_environment().environment)
 
     async def work(_handler: signals.SignalHandler) -> None:
-        async with connected(job) as github:
+        async with github_of(job) as github:
             await require_newest_commit(github, job)
 
     signals.run(work)
@@ -92,7 +92,7 @@ def check_comment(invocation: Invocation, *, environment: str) -> int:
     pause = wiring.clock().sleep
 
     async def work(_handler: signals.SignalHandler) -> RequestedPlan | None:
-        async with connected(job) as github:
+        async with github_of(job) as github:
             try:
                 found = await requested_plan(github, job, environment=environment, pause=pause)
             except Refused as refused:
@@ -143,7 +143,7 @@ def find_base(invocation: Invocation, *, artifact: str, style: str) -> int:
 
     async def work(_handler: signals.SignalHandler) -> str | None:
         try:
-            async with connected(job) as github:
+            async with github_of(job) as github:
                 return await last_applied_commit(github, job, artifact=artifact)
         except GitHubForbidden as refused:
             hint = "grant the job actions: read"
@@ -224,7 +224,7 @@ def gather_plans(
     wanted = ApprovalQuery(artifact=artifact, workflow=workflow, branch=job.branch)
 
     async def work(_handler: signals.SignalHandler) -> "GatheredPlans":
-        async with connected(job) as github:
+        async with github_of(job) as github:
             return await gather(github, since=begin, head=head, wanted=wanted)
 
     gathered = signals.run(work)
@@ -303,7 +303,7 @@ def propose_pull(invocation: Invocation, *, drift: Path, environment: str, base:
     )
 
     async def work(_handler: signals.SignalHandler) -> int:
-        async with connected(job) as github:
+        async with github_of(job) as github:
             return await propose(github, proposal)
 
     invocation.console.info(f"pull request #{signals.run(work)}")

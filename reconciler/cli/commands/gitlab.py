@@ -55,7 +55,7 @@ def approved_plan(
     the current plan does more than send new values of secrets. The command reads GITLAB_TOKEN,
     CI_API_V4_URL, CI_PROJECT_ID, CI_COMMIT_SHA and CI_COMMIT_BRANCH.
     """
-    from reconciler.cli.http_clients import connected
+    from reconciler.cli.http_clients import gitlab_of
     from reconciler.gitlab.approved_plan import approved_plan as find
     from reconciler.gitlab.approved_plan import require_newest_commit
     from reconciler.gitlab.job import gitlab_job_of
@@ -66,7 +66,7 @@ def approved_plan(
     needs_approval = not (fresh.in_sync or sends_secrets_only(fresh))
 
     async def work(_handler: signals.SignalHandler) -> "ApprovedPlan | None":
-        async with connected(job) as gitlab:
+        async with gitlab_of(job) as gitlab:
             await require_newest_commit(gitlab, job)
             if not needs_approval:
                 return None

@@ -2,8 +2,6 @@
 
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +9,7 @@ import click
 
 from reconciler.cli import completion_values, output, settings, signals, wiring
 from reconciler.cli.global_options import Command, CommandGroup, Invocation
+from reconciler.cli.http_clients import github_of, gitlab_of
 from reconciler.cli.options import command_context, grouped
 from reconciler.desired.config import choose_target
 from reconciler.desired.load import load_config
@@ -24,7 +23,6 @@ from reconciler.planning.codec import MAX_PLAN_BYTES
 from reconciler.planning.plan import Plan
 
 if TYPE_CHECKING:
-    from reconciler.github.client import GitHub
     from reconciler.github.inputs import Document
     from reconciler.gitlab.job import GitLabJob
 
@@ -129,7 +127,7 @@ def github(
 
     async def work(_handler: signals.SignalHandler) -> Published:
         return await publish(
-            job, document, kind=kind, context=context, connect=connected, extras=extras
+            job, document, kind=kind, context=context, connect=github_of, extras=extras
         )
 
     published = signals.run(work)
@@ -174,7 +172,6 @@ def gitlab(
     GITLAB_TOKEN, a project access token with the scope `api`; CI_JOB_TOKEN cannot write notes.
     FILE may also be the error document that a command printed instead of its result.
     """
-    from reconciler.cli.http_clients import connected as connected_to_gitlab
     from reconciler.gitlab.counts import terraform_report as counts_of
     from reconciler.gitlab.job import gitlab_job_of
     from reconciler.gitlab.publish import publish
@@ -192,36 +189,13 @@ def gitlab(
     context = _gitlab_context(invocation, job, environment, document)
 
     async def work(_handler: signals.SignalHandler) -> str:
-        return await publish(job, document, kind=kind, context=context, connect=connected_to_gitlab)
+        return await publish(job, document, kind=kind, context=context, connect=gitlab_of)
 
     invocation.console.info(signals.run(work))
     # Raised only now, because the report about the missing document is published first.
     if unreadable is not None:
         raise unreadable
     return 0
-
-
-@asynccontextmanager
-async def connected(job: Job) -> "AsyncIterator[GitHub]":
-    """Open a client of GitHub, with the CA file and proxy of the environment."""
-    from reconciler.github.client import GitHub
-    from reconciler.remote.httpx_transport import httpx_transport
-
-    token, repository = job.required_token(), job.required_repository()
-    environment = settings.from_environment()
-    transport = httpx_transport(
-        base_url=job.api_url,
-        ca_file=Path(environment.ca_file) if environment.ca_file else None,
-        proxy=environment.proxy,
-    )
-    async with GitHub(
-        api_url=job.api_url,
-        repository=repository,
-        token=token,
-        clock=wiring.clock(),
-        transport=transport,
-    ) as opened:
-        yield opened
 
 
 _KINDS = {
