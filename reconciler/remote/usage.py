@@ -148,20 +148,20 @@ class _Reader:
         )
         self._check_places([*(p.workspace for p in providers), *(c.workspace for c in configs)])
         is_complete = not self.gaps
-        by_slug = {
-            slug: [p for p in providers if _uses(p, slug, identity)]
-            for slug, identity in wanted.items()
-        }
+        named = _ByIntegration(providers)
+        by_slug = {slug: named.of(slug, identity) for slug, identity in wanted.items()}
         places = {self._label(p.workspace) for users in by_slug.values() for p in users}
         # Selected before the contents are read: each takes a call, and most configs belong to other
         # workspaces.
         relevant = [c for c in configs if c.is_active and self._is_near(c, places)]
-        relevant = await self._with_references(relevant, known)
+        by_place: dict[str | None, list[ConfigRow]] = {}
+        for config in await self._with_references(relevant, known):
+            by_place.setdefault(self._label(config.workspace), []).append(config)
         return UsageReading(
             {
                 slug: self._usage(
                     by_slug[slug],
-                    relevant,
+                    by_place,
                     complete=is_complete and _can_be_matched(providers, identity),
                 )
                 for slug, identity in wanted.items()
@@ -360,11 +360,18 @@ class _Reader:
         return config.workspace is None or None in places or self._label(config.workspace) in places
 
     def _usage(
-        self, providers: Iterable[ProviderRow], configs: Iterable[ConfigRow], *, complete: bool
+        self,
+        providers: Iterable[ProviderRow],
+        configs: Mapping[str | None, list[ConfigRow]],
+        *,
+        complete: bool,
     ) -> Usage:
         users = [UsingProvider(p.slug, self._label(p.workspace)) for p in providers]
         using = []
-        for config in configs:
+        # Only the configs beside a user, because there can be thousands of both.
+        places = {user.workspace for user in users}
+        beside = configs if None in places else [None, *places]
+        for config in (config for place in beside for config in configs.get(place, ())):
             near = {p.slug for p in users if self._is_near(config, {p.workspace})}
             references = config.references or UNCLEAR
             is_certain = bool(near & references.certain)
@@ -382,10 +389,20 @@ def _order(user: UsingProvider | UsingConfig) -> tuple[str, str]:
     return user.workspace or "", user.slug
 
 
-def _uses(provider: ProviderRow, slug: str, identity: str | None) -> bool:
-    # A provider names its integration by slug or by id (remote/API.md §11.1).
-    named = provider.integration
-    return named == slug or (identity is not None and named.lower() == identity.lower())
+class _ByIntegration:
+    """Providers by what names their integration: its slug or its id (remote/API.md §11.1)."""
+
+    def __init__(self, providers: Iterable[ProviderRow]) -> None:
+        self._named: dict[str, list[ProviderRow]] = {}
+        for provider in providers:
+            # An id has the same meaning in capitals, but a slug does not.
+            self._named.setdefault(provider.integration.lower(), []).append(provider)
+
+    def of(self, slug: str, identity: str | None) -> list[ProviderRow]:
+        """Return the providers of one integration."""
+        by_id = [] if identity is None else self._named.get(identity.lower(), [])
+        by_slug = [p for p in self._named.get(slug.lower(), ()) if p.integration == slug]
+        return [*by_id, *(p for p in by_slug if p not in by_id)]
 
 
 def _can_be_matched(providers: Iterable[ProviderRow], identity: str | None) -> bool:

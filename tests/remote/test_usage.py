@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -177,6 +178,26 @@ def test_the_number_of_calls_does_not_grow_with_the_integrations() -> None:
     for number in range(200):
         few.add_integration(f"more-{number}", ["ws-1"])
     assert read(few.world, ids(few.world)).calls == calls
+
+
+def test_the_work_is_linear_in_integrations_providers_and_configs() -> None:
+    def work(times: int) -> int:
+        made = graph(7, integrations=20 * times, workspaces=5 * times, configs=20 * times)
+        wanted, calls = ids(made.world), 0
+
+        def count(_frame: object, event: str, _argument: object) -> None:
+            nonlocal calls
+            calls += event in {"call", "c_call"}
+
+        before = sys.getprofile()
+        sys.setprofile(count)
+        try:
+            read(made.world, wanted)
+        finally:
+            sys.setprofile(before)
+        return calls
+
+    assert work(8) < 1.2 * 4 * work(2)
 
 
 def test_only_configs_in_workspaces_with_users_of_these_integrations_are_read() -> None:
