@@ -49,15 +49,15 @@ class FailedCommand:
 class FleetReport:
     """Result of a fleet; `sentence` contains only fixed phrases and numbers.
 
-    `counts` are the actions left to do, by kind. `partial` states that only selected members were
-    run. `render` returns the text within a limit of bytes.
+    `counts` are the actions left to do, by kind, None if they are not known. `partial` states that
+    only selected members were run. `render` returns the text within a limit of bytes.
     """
 
     fingerprint: str
     in_sync: bool
     partial: bool
     sentence: str
-    counts: Mapping[str, int]
+    counts: Mapping[str, int] | None
     render: Callable[[int], str]
 
 

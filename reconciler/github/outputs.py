@@ -115,10 +115,13 @@ def _of_result(result: ApplyResult) -> dict[str, str]:
 
 def _of_fleet(report: FleetReport) -> dict[str, str]:
     names = (*(kind.value for kind in ActionKind), "blocked")
+    counts = dict.fromkeys(names, "")
+    if report.counts is not None:
+        counts = {name: str(report.counts.get(name, 0)) for name in names}
     return {
         "digest": report.fingerprint,
         "in_sync": "true" if report.in_sync else "false",
-        **{name: str(report.counts.get(name, 0)) for name in names},
+        **counts,
         "max_risk": "",
     }
 

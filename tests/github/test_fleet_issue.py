@@ -181,3 +181,14 @@ def test_a_run_of_selected_members_neither_closes_nor_changes_the_issue(
     done = fleet(reporter, replace(result(IN_SYNC), partial=True))
     assert (done.code, "partial-report" in done.err) == (3, True), done.err
     assert the_issue(reporter) == before
+
+
+def test_what_an_incomplete_apply_has_left_to_do_is_not_known(reporter: Reporter) -> None:
+    counts = {"applied": 3, "failed": 2, "skipped": 0, "unknown": 0}
+    incomplete = member("acme", MemberStatus.INCOMPLETE, 5, summary=counts)
+    applied = member("globex", MemberStatus.APPLIED, 0, summary={**counts, "failed": 0})
+    for members, expected in (((incomplete, applied), ""), ((applied,), "0")):
+        found = replace(result(*members), operation=FleetOperation.APPLY)
+        fleet(reporter, found)
+        names = ("create", "update", "replace", "delete", "blocked")
+        assert {reporter.outputs[name] for name in names} == {expected}

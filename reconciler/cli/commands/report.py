@@ -258,7 +258,7 @@ def _document(
 def _fleet_document(text: str, *, name: str, environment: str) -> "Document":
     """Read the result of a fleet; the package `fleet` renders it."""
     from reconciler.fleet.markdown import fingerprint_of, is_settled, markdown, sentence_of
-    from reconciler.fleet.outcome import decode_fleet_result
+    from reconciler.fleet.outcome import FleetOperation, decode_fleet_result
 
     if document_kind(text) == "error":
         return inputs.failed_command(text, name=name)
@@ -267,12 +267,14 @@ def _fleet_document(text: str, *, name: str, environment: str) -> "Document":
     counts: Counter[str] = Counter()
     for member in result.members:
         counts.update(member.summary)
+    # An apply counts outcomes, so what it has left to do is not known, unless that is nothing.
+    knows_counts = result.operation is not FleetOperation.APPLY or is_settled(result)
     return inputs.FleetReport(
         fingerprint=fingerprint_of(result),
         in_sync=is_settled(result),
         partial=result.partial,
         sentence=sentence_of(result),
-        counts=counts,
+        counts=counts if knows_counts else None,
         render=lambda limit: markdown(result, environment=environment, limit=limit),
     )
 
