@@ -5,11 +5,13 @@ Three listeners for `execution.events`: `LiveProgress` for a terminal, `LineProg
 if a run is interrupted. The result is shown by `reconciler.views.terminal`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.control import Control
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,6 +23,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.segment import ControlType, Segment
 from rich.text import Text
 
 from reconciler.diagnostics import counted
@@ -93,7 +96,7 @@ class LiveProgress(QuietProgress):
     """
 
     def __init__(self, console: Console, *, clock: Monotonic, refresh: bool = True) -> None:
-        self._progress = Progress(
+        self._progress = _ResizableProgress(
             SpinnerColumn(finished_text=" "),
             # A description contains a slug from a file or a saved plan, which is not markup.
             TextColumn("{task.description}", markup=False),
@@ -131,6 +134,8 @@ class LiveProgress(QuietProgress):
         """Print a message above the display, which would overwrite it; False if it is not shown."""
         is_shown = self._progress.live.is_started
         if is_shown:
+            # The display is removed where it is now, not where it was before a resize.
+            self._progress.refresh()
             self._progress.console.print(Text(text.rstrip("\n")), soft_wrap=True)
         return is_shown
 
@@ -146,12 +151,63 @@ class LiveProgress(QuietProgress):
         if self._run_task is not None:
             self._progress.advance(self._run_task)
         if event.outcome.status is not Status.APPLIED and not _is_counted(event.outcome):
+            self._progress.refresh()
             for line in _lines(event.outcome):
                 # As `Text`, in which brackets are not markup; the terminal wraps it, so that it can
                 # be copied.
                 self._progress.console.print(Text(line), soft_wrap=True)
             # At once, or the line could appear below a bar that is drawn again.
             self._progress.refresh()
+
+
+class _ResizableProgress(Progress):
+    """Progress that is removed completely from a terminal that has become narrower.
+
+    Such a terminal wraps each line of the display into several rows, but rich moves up by lines.
+    """
+
+    def __init__(self, *columns: ProgressColumn, **options: Any) -> None:
+        # Set first, because the base class renders the display.
+        self._rows = _WrappedRows()
+        super().__init__(*columns, **options)
+
+    def get_renderable(self) -> RenderableType:
+        """Return the display, which begins by removing the rows that rich does not know of."""
+        return _AfterWrapped(super().get_renderable(), self._rows)
+
+    def stop(self) -> None:
+        """Remove the display."""
+        if self.live.is_started:
+            self.refresh()
+        super().stop()
+
+
+@dataclass
+class _WrappedRows:
+    """Widths of the lines that the terminal shows."""
+
+    widths: Sequence[int] = ()
+
+    def beyond(self, columns: int) -> int:
+        """Return how many rows more than lines there are on a terminal of this width."""
+        return sum(max(0, width - 1) // columns for width in self.widths)
+
+
+@dataclass(frozen=True)
+class _AfterWrapped:
+    content: RenderableType
+    rows: _WrappedRows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        up = ((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2))
+        more = self.rows.beyond(max(1, console.width))
+        if more:
+            yield Control(*(up * more))
+        lines = console.render_lines(self.content, options, pad=False)
+        self.rows.widths = [sum(segment.cell_length for segment in line) for line in lines]
+        for line in lines:
+            yield from line
+            yield Segment.line()
 
 
 class _RunColumn(ProgressColumn):

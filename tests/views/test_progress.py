@@ -1,8 +1,10 @@
 """Progress of a run: lines for logs, a live display for terminals, and escaped names."""
 
+import re
 from collections.abc import Iterable
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
 from reconciler.execution.events import ActionEnded, ActionStarted, Event, RunEnded, RunStarted
@@ -142,3 +144,31 @@ def test_a_message_during_a_run_stays_above_the_display() -> None:
     assert "applying" in picture
     assert not listen.print_above("too late\n")
     assert "too" not in written(console)
+
+
+UP = "\x1b[1A"
+CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
+
+
+@pytest.mark.parametrize("columns", [200, 119, 60, 41, 20])
+def test_a_terminal_that_became_narrower_keeps_no_row_of_the_display(columns: int) -> None:
+    plan = samples.plan(*(samples.creation(f"{'long-name-' * 4}{n}") for n in range(4)))
+    console = terminal()
+    console.width = 120
+    with LiveProgress(console, clock=ManualClock(), refresh=False) as listen:
+        listen(RunStarted("run-1", plan))
+        for action in plan.actions:
+            listen(ActionStarted(action))
+        listen.print_above("first")
+        shown = CODES.sub("", written(console).rpartition("first")[2]).split("\n")[1:]
+        assert len(shown) == 5
+        console.width = columns
+        before = len(written(console))
+        listen.print_above("second")
+        drawn = written(console)[before:]
+    removed = drawn.partition("applying")[0]
+    # A terminal shows a line of `columns` in one row.
+    rows = sum(max(1, -(-len(line) // columns)) for line in shown)
+    assert removed.count(UP) == rows - 1
+    # From then on, the display has the lines that were drawn last.
+    assert drawn.partition("second")[0].rpartition("applying")[2].count(UP) == len(shown) - 1
