@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Conformance suites of other authors, against a running adapter on every address of this machine:
+# Run third-party conformance suites against an adapter that listens on every address of this machine:
 #
 #   MCP conformance (0.1.16 and 0.2.0-alpha), MCP inspector, spectral with the OWASP rules, schemathesis
 #
@@ -7,7 +7,7 @@
 #
 # FOLDER keeps the npm packages between runs (default: .reconcile/conformance). Needs npm; Node 22 comes
 # with the packages. PYTHON names the interpreter with the project installed (default: .venv/bin/python).
-# Exits 0 if all of them pass.
+# Exits with 0 if all of them pass.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD
@@ -78,7 +78,7 @@ printf 'extends: ["spectral:oas", "%s"]\n' \
 check "spectral, OpenAPI and OWASP" node "$bin/spectral" lint --fail-severity=warn \
     -r "$work/rules.yaml" "$work/openapi.json"
 
-# The API refuses much that no schema can say, such as a slug that exists already.
+# The API refuses requests for reasons that a schema cannot express, such as a slug that exists.
 check "schemathesis" env -C "$work" "$python" -m schemathesis.cli run \
     "http://localhost:$rest/openapi.json" --header "Authorization: Bearer $token" \
     --checks all --exclude-checks positive_data_acceptance --max-examples "${EXAMPLES:-60}"

@@ -250,7 +250,7 @@ def test_the_overview_can_be_searched_and_filtered() -> None:
     }
     for query, count in shown.items():
         assert len(rows(site.page(f"/{query}"))) == count, query
-    assert "Nothing fits" in site.page("/?q=nothing")
+    assert "No integration matches" in site.page("/?q=nothing")
 
 
 def test_integrations_that_need_attention_are_on_the_first_page() -> None:
@@ -347,7 +347,7 @@ def test_one_integration_is_shown_side_by_side() -> None:
 def test_an_integration_that_only_one_side_has_is_shown() -> None:
     site = Site(alpha=ALPHA).exists("wild")
     assert "+ missing" in words(site.page("/integrations/alpha"))
-    assert "in no file" in words(site.page("/integrations/wild"))
+    assert "not declared in any file" in words(site.page("/integrations/wild"))
 
 
 @pytest.mark.parametrize("slug", ["nobody", "..", "a%2Fb", "a b"])

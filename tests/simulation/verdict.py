@@ -51,8 +51,7 @@ class Verdict:
         await self._check_rest(excused)
 
     def _of_strangers(self) -> set[str]:
-        """Return the code of a conflict if a shadow is not ours because another client edited
-        it."""
+        """Return the code of the conflict if another client edited a shadow."""
         steps = self.play.theatre.chronicle.steps
         edited = any(self._is_edited_shadow(step.slug or "") for step in steps)
         return {"shadow-conflict"} if edited else set()

@@ -147,7 +147,7 @@ def test_a_slug_that_resembles_an_option_is_pulled_as_a_slug(tmp_path: Path) -> 
         'case "$*" in *moved*) echo --all ;; *" pull "*) printf "%s\\n" "$@" > pulled.txt ;; esac',
     )
     done = run_step(
-        step("drift", "Pull what has changed in the API"),
+        step("drift", "Pull the changes made in the API"),
         tmp_path,
         DIRECTORY="desired-state",
         TARGET="production",

@@ -36,7 +36,7 @@ func (*workspace) Schema(_ context.Context, _ resource.SchemaRequest, r *resourc
 	}}
 }
 
-// asUUID derives a UUID from a slug as the simulator of the tests does.
+// asUUID derives a UUID from a slug, as the simulator of the tests does.
 func asUUID(slug string) string {
 	sum := sha256.Sum256([]byte(slug))
 	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[0:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])

@@ -29,7 +29,7 @@ func newClient(base, key string) *client {
 	return &client{strings.TrimRight(base, "/"), key, &http.Client{Timeout: 30 * time.Second}}
 }
 
-// call sends one request and returns the decoded answer.
+// call sends one request and returns the decoded response.
 func (c *client) call(ctx context.Context, method, path string, body any) (object, error) {
 	var content io.Reader
 	if body != nil {
