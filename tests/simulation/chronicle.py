@@ -87,6 +87,7 @@ class Chronicle:
     notes: list[tuple[int, str]] = field(default_factory=list)
     made: dict[str, Made] = field(default_factory=dict)
     writing: Callable[[Step, Record | None], None] = lambda _step, _record: None
+    written: Callable[[Step, Any, Any], None] = lambda _step, _before, _after: None
     current: Step | None = None
 
     def open(self, who: str, request: Request) -> Step:
@@ -157,7 +158,9 @@ class WatchedRemote(SimulatedAPI):
         response = super().handle(request, stale=stale)
         self.chronicle.handled(step, response)
         if request.writes:
-            step.changed = essence(self.integrations.get(step.slug or "")) != before
+            after = essence(self.integrations.get(step.slug or ""))
+            step.changed = after != before
+            self.chronicle.written(step, before, after)
         return response
 
     def act(self, who: str, request: Request) -> Response:

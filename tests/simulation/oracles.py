@@ -1,12 +1,13 @@
 """Rules that must hold in every story, checked against the recorded requests."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.domain.state import SHADOW_SUFFIX, Declared
-from reconciler.execution.events import ActionEnded, CallStarted, Event, RunStarted
+from reconciler.domain.state import SHADOW_SUFFIX, Declared, Lifecycle
+from reconciler.domain.tree import Path
+from reconciler.execution.events import ActionEnded, ActionStarted, CallStarted, Event, RunStarted
 from reconciler.execution.result import Outcome, Status
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.plan import Plan
@@ -28,11 +29,45 @@ def is_live(record: Record | None) -> bool:
 
 
 def differences(record: Record, declared: Declared) -> list[str]:
-    """Return the differences of a record from the declaration, without code of the planner."""
-    return [name for name, want in declared.fields.items() if not _shows(record, name, want)]
+    """Return the differences of a record from the declaration, without code of the planner.
+
+    Values that the file ignores are not compared.
+    """
+    ignored = [entry.path for entry in declared.lifecycle.ignore]
+    return [
+        name
+        for name, want in declared.fields.items()
+        if not _shows(record, name, _managed(name, want, ignored) if ignored else want)
+    ]
+
+
+def _managed(name: str, want: Any, ignored: Collection[Path]) -> Any:
+    """Return a declared value without what is ignored, None if nothing of it is left."""
+    below = {path[1:2] for path in ignored if path[0] == name}
+    if () in below:
+        return None
+    match name:
+        case "configurations":
+            return {key: value for key, value in want.items() if (key,) not in below}
+        case "models":
+            return [entry for entry in want if (entry["slug"],) not in below]
+        case "workspaces":
+            return [entry for entry in want if (entry["id"],) not in below]
+        case _:
+            return want
+
+
+def value_at(record: Record, path: Path) -> Any:
+    """Return the value of a record at a path of `lifecycle.ignore`."""
+    value: Any = record
+    for step in path:
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
 
 
 def _shows(record: Record, name: str, want: Any) -> bool:
+    if want is None:
+        return True
     match name:
         case "key":
             return bool(record["key"] == KEYS[want])
@@ -59,7 +94,9 @@ def _model(stored: Mapping[str, Any] | None, want: Mapping[str, Any], everything
 def looks_like_ours(record: Record, declared: Declared) -> bool:
     """Return whether a record can be adopted: equal name, provider, declared configurations."""
     identifying = {"name", "ai_provider_id", "configurations", "workspace_id"}
-    return not identifying & set(differences(record, declared))
+    # What was just created has all values of the file, the ignored ones as well.
+    whole = replace(declared, lifecycle=Lifecycle())
+    return not identifying & set(differences(record, whole))
 
 
 @dataclass
@@ -77,16 +114,23 @@ class Watch:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     ended: dict[str, int] = field(default_factory=dict)
     guarded: set[str] = field(default_factory=set)
+    is_closed: Callable[[], bool] = lambda: False
+    late: set[str] = field(default_factory=set)
 
     def listen(self, event: Event) -> None:
         """Record an event of the run."""
         match event:
             case RunStarted(plan=plan):
                 self.plan, self.began = plan, len(self.chronicle.steps)
+            case ActionStarted(action=action):
+                if self.is_closed():
+                    self.late.add(action.slug)
             case CallStarted(of_shadow=True):
                 pass  # its writes are checked when they are handled
             case CallStarted(action=action):
                 self._check_order(action)
+                if action.slug in self.late:
+                    self._blame(f"{action.slug} began while nothing may be applied")
                 if action.slug not in self.guarded:
                     self.guarded.add(action.slug)
                     self._check_guard(action)
@@ -235,13 +279,29 @@ class Watch:
             self._check_fields(slug, step.request.body)
             self._check_adoption(action, step, record)
 
+    def check_change(self, step: Step, before: Record | None, after: Record | None) -> None:
+        """Check that a write has not changed what the file ignores, or what no read could show."""
+        slug = step.slug or ""
+        action = next((a for a in self.plan.actions if a.slug == slug), None) if self.plan else None
+        if action is None or action.kind is not ActionKind.UPDATE or step.late:
+            return
+        if before is None or after is None or self.reads_are_stale or self._moved_since_read(slug):
+            return
+        for entry in self.wanted[slug].lifecycle.ignore:
+            stored = value_at(before, entry.path)
+            # A new entry needs a switch, although the file ignores it.
+            is_new_switch = stored is None and len(entry.path) > 2
+            if stored != value_at(after, entry.path) and not is_new_switch:
+                self._blame(f"changed {entry.path} of {slug}, which its file ignores")
+
     def _is_shadow(self, step: Step, slug: str, record: Record | None) -> bool:
         """Return whether a write concerns the shadow of an action, and not a foreign integration.
 
         A late request was sent to the shadow, even if another client has taken the slug since.
         """
         planned = {a.staged_by for a in self.plan.actions} if self.plan else set()
-        made = self.chronicle.made.get(record["id"]) if record is not None else None
+        # The slug of an archived one is free.
+        made = self.chronicle.made.get(record["id"]) if is_live(record) and record else None
         return slug in planned and (made is None or made.who != STRANGER or step.late)
 
     def _is_stray(self, step: Step, record: Record | None) -> bool:

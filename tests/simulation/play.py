@@ -9,9 +9,8 @@ from typing import Any
 from reconciler import workflows
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import LastAppliedState
-from reconciler.errors import ReconcilerError
-from reconciler.execution.credential_probe import ProbeRequest, ProbeResult
-from reconciler.execution.credential_probe import Verdict as ProbeVerdict
+from reconciler.errors import ReconcilerError, Refused
+from reconciler.execution.credential_probe import ProbeRequest, ProbeResult, ProbeVerdict
 from reconciler.execution.events import Emit, Event
 from reconciler.execution.ledger_listener import LedgerListener
 from reconciler.execution.result import ApplyResult
@@ -26,7 +25,14 @@ from tests.simulation.chronicle import Chronicle
 from tests.simulation.memory_ledger import MemoryLedger
 from tests.simulation.oracles import Watch, leaks
 from tests.simulation.recipes import REAL, Recipe
-from tests.simulation.scenario import KEYS, OPTIONS, VALUES, Scenario, make_scenario
+from tests.simulation.scenario import (
+    CLOSING,
+    KEYS,
+    OPTIONS,
+    VALUES,
+    Scenario,
+    make_scenario,
+)
 from tests.simulation.strangers import Strangers
 from tests.simulation.theatre import Hesitant, Line, Theatre
 from tests.simulation.verdict import Verdict
@@ -119,18 +125,27 @@ class Play:
         """Play some runs with faults and one clean run, and check the result."""
         self.theatre.furnish(self.scenario)
         self.theatre.chronicle.writing = self._judge_write
+        self.theatre.chronicle.written = self._judge_change
+        if self.scenario.desired.target.has_change_times:
+            # It closes or opens soon after the story begins, or within it.
+            self.theatre.seconds = CLOSING - self.breaks.choice((0.1, 0.3, 1.0, 5.0, 20.0))
         for number in range(1, self.dice.choice((1, 2, 2, 3)) + 1):
             await self._under_fire(number)
             self._between_runs()
         for line in self.lines:
             line.deliver_late()
-        self.theatre.seconds += 60.0
+        self.theatre.seconds = self.scenario.next_opening(self.theatre.seconds + 60.0)
         await Verdict(self).reach()
 
     def _judge_write(self, step: Any, record: Any) -> None:
         watch = self.watches.get(step.who)
         if watch is not None:
             watch.check_write(step, record)
+
+    def _judge_change(self, step: Any, before: Any, after: Any) -> None:
+        watch = self.watches.get(step.who)
+        if watch is not None:
+            watch.check_change(step, before, after)
 
     async def _under_fire(self, number: int) -> None:
         rate = self.dice.choice((0.0, 0.03, 0.1, 0.1, 0.3))
@@ -170,6 +185,9 @@ class Play:
 
     def _take_refusal(self, who: str, problem: ReconcilerError) -> None:
         self.story.marks.add(f"refused:{problem.code}")
+        sent = (step for step in self.theatre.chronicle.steps if step.who == who)
+        if isinstance(problem, Refused) and any(step.request.writes for step in sent):
+            self.blame(f"{who} was refused and has written")
         self.theatre.chronicle.note(f"{who} ended: {problem.code}: {problem.summary}")
         if leaks(f"{problem.summary} {problem.hint}"):
             self.blame(f"{who}: a secret stands in an error")
@@ -184,6 +202,7 @@ class Play:
             self.story.violations,
         )
         self.watches[who] = watch
+        watch.is_closed = lambda: self.scenario.is_closed(self.theatre.seconds)
 
         books = self._books(who) if self.keeps_records(who) else None
         applied: workflows.Applied = await self.through(
@@ -300,12 +319,26 @@ async def play(
     told = Play(seed, over_http, recipe, dice, scenario, theatre, story)
     told.breaks = Random(f"ledger {seed}")
     # Drawn separately, so that a seed keeps its world. Broken recipes plan without a prober.
-    if scenario.remembers and recipe is REAL and Random(f"staged {seed}").random() < 0.3:
+    if scenario.remembers and recipe.draws_rules and Random(f"staged {seed}").random() < 0.3:
         told.scenario = scenario.as_staged
         story.marks.add("staged")
+    if recipe.draws_rules:
+        _draw_rules(told, seed)
     told.ledger = ledger or told.ledger
     await told.run()
     return story
+
+
+def _draw_rules(told: Play, seed: int) -> None:
+    """Draw rules of the files and the target, each separately, so that a seed keeps its world."""
+    dice = Random(f"ignored {seed}")
+    if dice.random() < 0.3:
+        told.scenario = told.scenario.with_ignored(dice)
+        told.story.marks.add("ignored")
+    dice = Random(f"window {seed}")
+    if dice.random() < 0.15:
+        told.scenario = told.scenario.with_window(dice)
+        told.story.marks.add("window")
 
 
 def run_seed(

@@ -6,7 +6,7 @@ from typing import Any
 
 from reconciler import workflows
 from reconciler.domain.calls import Call, OperationName
-from reconciler.domain.state import Observed
+from reconciler.domain.state import Lifecycle, Observed
 from reconciler.execution.action_runner import ActionRunner, RunDependencies
 from reconciler.execution.call_sender import CallSender
 from reconciler.execution.cancellation import CancelToken
@@ -23,7 +23,12 @@ from reconciler.simulator.validation import UPDATABLE
 
 
 class Recipe:
-    """The real algorithm: `workflows.apply`."""
+    """The real algorithm: `workflows.apply`.
+
+    `draws_rules` if its stories have ignored fields and times in which nothing may be applied.
+    """
+
+    draws_rules = True
 
     async def apply(
         self, session: workflows.Session, options: PlanOptions, *, emit: Emit, run: str
@@ -55,8 +60,36 @@ class _Dependencies(RunDependencies):
         return self.runners(self, action, sender, verifier)
 
 
+class Overwriting(Recipe):
+    """Does not know `lifecycle.ignore`."""
+
+    async def apply(
+        self, session: workflows.Session, options: PlanOptions, *, emit: Emit, run: str
+    ) -> workflows.Applied:
+        """Apply files that ignore nothing."""
+        files = session.desired.integrations.items()
+        integrations = {slug: replace(item, lifecycle=Lifecycle()) for slug, item in files}
+        desired = replace(session.desired, integrations=integrations)
+        return await super().apply(replace(session, desired=desired), options, emit=emit, run=run)
+
+
+class Impatient(Recipe):
+    """Applies at any time."""
+
+    async def apply(
+        self, session: workflows.Session, options: PlanOptions, *, emit: Emit, run: str
+    ) -> workflows.Applied:
+        """Apply to a target without windows and without a freeze."""
+        update = {"windows": (), "freeze": None}
+        target = session.desired.target.model_copy(update=update)
+        desired = replace(session.desired, target=target)
+        return await super().apply(replace(session, desired=desired), options, emit=emit, run=run)
+
+
 class _Rewritten(Recipe):
     """Recipe that plans like the real algorithm but executes the plan differently."""
+
+    draws_rules = False
 
     async def apply(
         self, session: workflows.Session, options: PlanOptions, *, emit: Emit, run: str

@@ -1,12 +1,21 @@
 """Initial world of a seed: behaviour of the API, files, contents and history."""
 
+import math
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from reconciler.domain.policy import Probe, Prune, Rotation
+from reconciler.domain.policy import ChangeWindow, Freeze, Probe, Prune, Rotation
 from reconciler.domain.secrets import Redacted, SecretRef
-from reconciler.domain.state import Declared, DesiredState, LastApplied, LastAppliedState
+from reconciler.domain.state import (
+    Declared,
+    DesiredState,
+    Ignored,
+    LastApplied,
+    LastAppliedState,
+    Lifecycle,
+)
+from reconciler.domain.tree import Tree
 from reconciler.planning.plan import PlanOptions
 from reconciler.simulator.switches import Switches
 from tests.builders import declared, desired
@@ -27,6 +36,23 @@ OPTIONS = PlanOptions(allow_replace=True, max_deletes=99)
 SLUGS = ("one", "two", "three", "four", "five")
 WITHDRAWN = ("old-a", "old-b")
 WORDS = ("red", "green", "blue")
+IGNORED: tuple[tuple[str, ...], ...] = (
+    ("name",),
+    ("description",),
+    ("tags",),
+    ("configurations",),
+    ("configurations", "openai_organization"),
+    ("configurations", "openai_project"),
+    ("models",),
+    ("models", "gpt-5"),
+    ("models", "tuned", "enabled"),
+    ("workspaces",),
+    ("workspaces", "ws-a"),
+    ("workspaces", "ws-b", "enabled"),
+)
+CLOSING, DAY = 660.0, 86_400.0
+"""Seconds of a story at 12:11, and at 12:00 of the next day."""
+
 Fields = dict[str, Any]
 
 
@@ -35,7 +61,8 @@ class Scenario:
     """Initial world; `present` are the bodies of creates, `after` those of later writes.
 
     `remembers` is whether a ledger is kept between runs, `staged` whether credentials are first
-    tried in a shadow.
+    tried in a shadow. Changes may be applied from `open_from` to `open_until`, in seconds of the
+    story.
     """
 
     switches: Switches
@@ -45,6 +72,8 @@ class Scenario:
     present: tuple[Fields, ...]
     after: tuple[tuple[str, Fields], ...]
     staged: bool = False
+    open_from: float = 0.0
+    open_until: float = math.inf
 
     @property
     def as_staged(self) -> "Scenario":
@@ -54,10 +83,48 @@ class Scenario:
         )
         return replace(self, staged=True, desired=replace(self.desired, target=target))
 
+    def with_ignored(self, dice: Random) -> "Scenario":
+        """Return the same world with files that ignore some fields."""
+        integrations = {
+            slug: replace(item, lifecycle=Lifecycle(ignore=_ignored(dice, item.fields)))
+            for slug, item in self.desired.integrations.items()
+        }
+        return replace(self, desired=replace(self.desired, integrations=integrations))
+
+    def with_window(self, dice: Random) -> "Scenario":
+        """Return the same world with a window that closes, or a freeze that ends, in the story."""
+        if dice.random() < 0.5:
+            window = ChangeWindow(allow="Mon-Sun 12:00-12:11", zone="UTC")
+            update: dict[str, Any] = {"windows": (window,)}
+            times = {"open_until": CLOSING}
+        else:
+            freeze = Freeze(until="2026-11-23T12:11:00Z", reason="the year is closed")
+            update, times = {"freeze": freeze}, {"open_from": CLOSING}
+        target = self.desired.target.model_copy(update=update)
+        return replace(self, desired=replace(self.desired, target=target), **times)
+
+    def is_closed(self, seconds: float) -> bool:
+        """Return whether nothing may be applied; a window opens again a day later."""
+        return not self.open_from <= seconds < self.open_until and seconds < DAY
+
+    def next_opening(self, seconds: float) -> float:
+        """Return when changes may be applied."""
+        if not self.is_closed(seconds):
+            return seconds
+        return max(seconds, self.open_from) if self.open_from else DAY
+
     @property
     def wanted(self) -> dict[str, Declared]:
         """Return what the files declare."""
         return dict(self.desired.integrations)
+
+
+def _ignored(dice: Random, fields: Tree) -> tuple[Ignored, ...]:
+    if dice.random() < 0.4:
+        return ()
+    # A path that no file declares ignores nothing, which is an error of the files.
+    paths = [path for path in IGNORED if path[0] in fields]
+    return tuple(Ignored(path) for path in dice.sample(paths, min(len(paths), dice.randint(1, 2))))
 
 
 def make_scenario(dice: Random, *, over_http: bool) -> Scenario:

@@ -71,6 +71,8 @@ def test_the_oracles_catch_a_ledger_that_loses_intents() -> None:
         (recipes.DeletesFirst(), "began before"),
         (recipes.Optimistic(), "is said to be applied"),
         (recipes.Gullible(), "credential"),
+        (recipes.Overwriting(), "which its file ignores"),
+        (recipes.Impatient(), "began while nothing may be applied"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, recipes.Recipe) else "",
 )
