@@ -1,39 +1,53 @@
-"""Workflows of the system: `plan`, `apply` and `drift`.
+"""Workflows that write nothing: `plan` and `drift`, and the reads and plans that they share.
 
-Each takes values and collaborators and returns values. The steps of an apply: read, plan, check
-(`execution.preflight`), execute (`execution.executor`). This module neither prints nor reads the
-environment or a clock; `reconciler.cli.wiring` builds the collaborators.
+Each takes values and collaborators and returns values. An apply begins with the same plan:
+`reconciler.apply_workflow`. This module neither prints nor reads the environment or a clock;
+`reconciler.cli.wiring` builds the collaborators.
+
+A plan needs the whole list, and details of declared and deleted integrations: for each integration,
+details are read if a file declares it, models and workspaces if the file declares them, and
+everything if the plan deletes or replaces it.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from reconciler.diagnostics import Diagnostic, error
+from reconciler.domain.facts import SubResource
+from reconciler.domain.schema import fields_of
 from reconciler.domain.secrets import Redacted, SecretError, SecretRef
-from reconciler.domain.state import DesiredState, LastAppliedState, ObservedState
-from reconciler.errors import CannotDecide, InvalidInput, Refused
+from reconciler.domain.state import (
+    SHADOW_SUFFIX,
+    DesiredState,
+    LastAppliedState,
+    Observed,
+    ObservedState,
+)
+from reconciler.errors import CannotDecide, InvalidInput
 from reconciler.frozen_dataclass import dataclass
+from reconciler.planning.actions import ActionKind
 from reconciler.planning.plan import Plan, PlanOptions, Selection, unmatched_patterns
 from reconciler.planning.planner import make_plan
-from reconciler.planning.undeclared import Audit
-from reconciler.reading import PlanReader, fresh_list, removed_unread, with_users
+from reconciler.planning.removals import is_candidate
+from reconciler.planning.undeclared import (
+    NO_AUDIT,
+    Audit,
+    Unread,
+    adds_entries,
+    audited_parts,
+    with_audited_parts,
+)
 from reconciler.remote.api import Clock, IntegrationsAPI, OnProgress
-from reconciler.remote.errors import RemoteError
-from reconciler.remote.pagination import list_all
+from reconciler.remote.observe import WantedDetails, observe, read_parts
+from reconciler.remote.pagination import damaged
 
 if TYPE_CHECKING:
     from reconciler.drift.incremental import IncrementalRead
     from reconciler.drift.report import DriftReport
-    from reconciler.execution.action_runner import RunDependencies
-    from reconciler.execution.apply_times import Overrides, TimeCheck
-    from reconciler.execution.cancellation import CancelToken
     from reconciler.execution.credential_probe import Prober
-    from reconciler.execution.events import Emit
-    from reconciler.execution.preflight import Approval
-    from reconciler.execution.result import ApplyResult
     from reconciler.execution.undo import UndoRevision
     from reconciler.planning.soak_guard import SoakEvidence
     from reconciler.policies.runner import PolicyRunner
@@ -82,21 +96,6 @@ class Session:
         return datetime.fromtimestamp(self.clock.wall_clock(), UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """State, plan and result of an apply.
-
-    `organisation_id` is the organisation of the API, read again after the writes if the first list
-    was empty; `diagnostics` are those from after the last write.
-    """
-
-    plan: Plan
-    observed: ObservedState
-    result: "ApplyResult"
-    organisation_id: str | None = None
-    diagnostics: tuple[Diagnostic, ...] = ()
-
-
 async def plan(session: Session, options: PlanOptions) -> Plan:
     """Read the API and return the plan.
 
@@ -109,7 +108,7 @@ async def plan(session: Session, options: PlanOptions) -> Plan:
 
 async def observe_and_plan(session: Session, options: PlanOptions) -> tuple[Plan, ObservedState]:
     """Return a plan with the observed state from which it was made; raises what `plan` raises."""
-    planned, observed = await _fresh_plan(session, options)
+    planned, observed = await fresh_plan(session, options)
     return await _checked(session, options, planned, observed), observed
 
 
@@ -117,8 +116,8 @@ async def _checked(
     session: Session, options: PlanOptions, planned: Plan, observed: ObservedState
 ) -> Plan:
     """Return a plan with everything for which an apply of it would be refused now."""
-    planned = await _with_usage(session, options, planned, observed)
-    planned = await _judged(session, planned)
+    planned = await with_usage(session, options, planned, observed)
+    planned = await with_verdicts(session, planned)
     target = session.desired.target
     if not target.has_change_times and target.promotion is None:
         return planned
@@ -127,57 +126,29 @@ async def _checked(
     return with_notices(planned, session.desired, evidence=session.soak, now=session.now)
 
 
-async def apply(
-    session: Session,
-    options: PlanOptions,
-    *,
-    approval: "Approval",
-    confirm: Callable[[Plan], bool],
-    emit: "Emit",
-    run: str,
-    cancel: "CancelToken",
-    abort_on_error: bool = False,
-) -> Applied:
-    """Make a plan, check it, ask for confirmation if needed, and carry it out.
+async def with_usage(
+    session: Session, options: PlanOptions, planned: Plan, observed: ObservedState
+) -> Plan:
+    """Return the plan with the users of integrations, if the target requests it.
 
-    Nothing is written before all checks have passed. Raises what `plan` raises, `Refused` for a
-    guard, an approval, a closed window, a promotion or a declined confirmation, and `InvalidInput`
-    for a missing secret value.
+    Nothing is read for a plan whose actions affect no user.
     """
-    from reconciler.execution.executor import execute
-    from reconciler.execution.result import Status
+    target = session.desired.target
+    if not target.reads_usage:
+        return planned
+    from reconciler.planning.usage_guard import concerned, with_usage
 
-    planned, observed = await _fresh_plan(session, options)
-    # Read again instead of taken from an approved plan, because users may have been added since.
-    planned = await _with_usage(session, options, planned, observed)
-    planned = await _judged(session, planned)
-    _require_ready(session, planned, approval)
-    # After all checks, so that a confirmed plan is not refused afterwards.
-    if planned.actions and approval.asks:
-        planned = await _confirmed(session, options, planned, observed, confirm)
-    # Checked again, because the window may have closed during the confirmation.
-    overrides = _require_time(session, planned, approval)
-    result = await execute(
-        planned,
-        run=run,
-        dependencies=_dependencies(session, planned, observed, run),
-        emit=emit,
-        concurrency=session.parallelism,
-        abort_on_error=abort_on_error,
-        cancel=cancel,
-        shard=options.selection.shard_label,
-        break_freeze=overrides.break_freeze,
-        allow_unsoaked=overrides.allow_unsoaked,
-        check_time=_time_check(session, overrides),
-    )
-    organisation = observed.organisation_id
-    if organisation is None and result.summary[Status.APPLIED] and not cancel.requested:
-        # An empty list does not contain the organisation; now the list has a row.
-        organisation = await _organisation(session.api)
-    return Applied(planned, observed, result, organisation)
+    slugs = [action.slug for action in concerned(planned)]
+    if not slugs:
+        return planned
+    from reconciler.remote.usage import read_usage
+
+    ids = {slug: observed.integrations[slug].id for slug in slugs if slug in observed.integrations}
+    found = await read_usage(session.api, ids, concurrency=session.parallelism)
+    return with_usage(planned, found, limits=target.limits, options=options)
 
 
-async def _judged(session: Session, planned: Plan) -> Plan:
+async def with_verdicts(session: Session, planned: Plan) -> Plan:
     """Return a plan with the verdicts of the target's policies, which can block it."""
     target = session.desired.target
     # Without actions, there is nothing to check.
@@ -188,90 +159,6 @@ async def _judged(session: Session, planned: Plan) -> Plan:
     if session.policies is None:
         return not_judged(planned, target)
     return judged(planned, await session.policies.judge(planned, target))
-
-
-async def _confirmed(
-    session: Session,
-    options: PlanOptions,
-    planned: Plan,
-    observed: ObservedState,
-    confirm: Callable[[Plan], bool],
-) -> Plan:
-    """Return the confirmed plan; raise `Refused` if it is declined or a removal is in use."""
-    from reconciler.execution.preflight import refuse_blocked
-
-    if not confirm(planned):
-        raise Refused(
-            [error("declined", "the run was not confirmed; nothing was written")], plan=planned
-        )
-    # Checked again, because a removal may be in use since the confirmation.
-    planned = await _with_usage(session, options, planned, observed)
-    refuse_blocked(planned)
-    return planned
-
-
-async def _with_usage(
-    session: Session, options: PlanOptions, planned: Plan, observed: ObservedState
-) -> Plan:
-    target, concurrency = session.desired.target, session.parallelism
-    return await with_users(
-        session.api, planned, observed, target=target, options=options, concurrency=concurrency
-    )
-
-
-def _require_ready(session: Session, planned: Plan, approval: "Approval") -> None:
-    """Raise unless the plan may be carried out now; the user may still have to confirm it."""
-    from reconciler.execution.preflight import require_ready
-
-    require_ready(
-        planned,
-        approval,
-        desired=session.desired,
-        values=session.secrets,
-        missing=session.missing,
-        now=session.now,
-        probes=session.prober is not None,
-    )
-    _require_time(session, planned, approval)
-
-
-def _require_time(session: Session, planned: Plan, approval: "Approval") -> "Overrides":
-    """Raise `Refused` unless the plan may be applied now; return the reasons that permit it."""
-    from reconciler.execution.apply_times import Overrides, require_time
-
-    target = session.desired.target
-    if not target.has_change_times and target.promotion is None:
-        return Overrides()
-    return require_time(planned, session.desired, approval, evidence=session.soak, now=session.now)
-
-
-def _time_check(session: Session, overrides: "Overrides") -> "TimeCheck | None":
-    """Return the check of each action before it begins; most targets need none."""
-    target = session.desired.target
-    if not target.windows:
-        return None
-    from reconciler.execution.apply_times import time_check
-
-    return time_check(target, overrides, now=lambda: session.now)
-
-
-def _dependencies(
-    session: Session, planned: Plan, observed: ObservedState, run: str
-) -> "RunDependencies":
-    from reconciler.execution.action_runner import dependencies_of
-
-    return dependencies_of(
-        planned,
-        observed,
-        api=session.api,
-        target=session.desired.target,
-        values=session.secrets,
-        clock=session.clock,
-        run=run,
-        prober=session.prober,
-        probes_writes=session.probes_writes,
-        list_again=fresh_list(session.api),
-    )
 
 
 async def drift(
@@ -285,7 +172,7 @@ async def drift(
     from reconciler.drift.report import detect_drift
 
     require_ledger(session)
-    planned, observed = await _fresh_plan(session, replace(options, audit=True), incremental)
+    planned, observed = await fresh_plan(session, replace(options, audit=True), incremental)
     # With the verdicts, the fingerprint equals the digest of the plan that removes the drift. The
     # report suggests an apply, so it also states why this apply would be refused.
     planned = await _checked(session, options, planned, observed)
@@ -305,16 +192,10 @@ def require_ledger(session: Session) -> None:
     raise CannotDecide([error(problem.code, summary, hint=problem.hint)])
 
 
-async def _organisation(api: IntegrationsAPI) -> str | None:
-    try:
-        return (await list_all(api)).organisation_id
-    except RemoteError:
-        return None  # the run has ended; the next one reads the organisation
-
-
-async def _fresh_plan(
+async def fresh_plan(
     session: Session, options: PlanOptions, incremental: "IncrementalRead | None" = None
 ) -> tuple[Plan, ObservedState]:
+    """Read the API and return a plan without users and verdicts; raises what `plan` raises."""
     # An undo concerns one run, not the values that files leave out.
     options = replace(options, audit=options.audit and session.undo is None)
     reader = PlanReader(
@@ -334,7 +215,7 @@ async def _fresh_plan(
     session = await _with_shadows(session, observed)
     audit = await reader.audit(observed)
     planned = _make_plan(session, options, observed, audit, incremental)
-    unread = removed_unread(planned)
+    unread = _removed_unread(planned)
     if unread:
         # Only their details, and not the list, showed that these integrations are replaced.
         observed = await reader.read_whole(unread)
@@ -407,3 +288,133 @@ def _refuse_unmatched(session: Session, selection: Selection, observed: Observed
     unmatched = unmatched_patterns(selection, known, what="integration, declared or existing")
     if unmatched:
         raise InvalidInput(unmatched)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReader:
+    """Reads of one plan; with `incremental`, only of changed integrations and a sample."""
+
+    api: IntegrationsAPI
+    desired: DesiredState
+    last_applied: LastAppliedState
+    options: PlanOptions
+    concurrency: int
+    incremental: "IncrementalRead | None" = None
+    on_progress: OnProgress | None = None
+
+    async def read(self) -> ObservedState:
+        """Return the observed state.
+
+        Raises `RemoteError` for an incomplete read, even if only the record of a declared
+        integration cannot be decoded.
+        """
+        if self.incremental is not None:
+            wants = self.incremental.filter_wants(self._wants, self._selected)
+            whole = self.incremental.merge(await self._observe(wants))
+            if whole is not None:
+                return whole
+        # Also if the list has changed in the meantime, so that earlier details no longer belong to
+        # it.
+        return await self._observe(self._wants)
+
+    async def read_whole(self, slugs: Collection[str]) -> ObservedState:
+        """Return the observed state with all parts of these integrations."""
+
+        def wants(row: Observed) -> WantedDetails | None:
+            return _everything(row) if row.slug in slugs else self._wants(row)
+
+        return await self._observe(wants)
+
+    async def audit(self, observed: ObservedState) -> Audit:
+        """Read the parts that no file declares, if the options request an audit.
+
+        Integrations that an incremental read assumed to be unchanged are not audited.
+        """
+        if not self.options.audit:
+            return NO_AUDIT
+        wanted: dict[str, frozenset[SubResource]] = {}
+        for slug in self._selected & observed.live.keys():
+            if self.incremental is None or self.incremental.has_read(slug):
+                declared = self.desired.integrations[slug]
+                wanted[slug] = audited_parts(declared, observed.live[slug])
+        reads = await read_parts(
+            self.api, wanted, concurrency=self.concurrency, on_progress=self.on_progress
+        )
+        seen = {
+            slug: with_audited_parts(observed.live[slug], parts)
+            for slug, parts in reads.parts.items()
+        }
+        for slug, audited in seen.items():
+            if self.incremental is not None and adds_entries(observed.live[slug], audited):
+                self.incremental.read_again(slug)
+        unread = [Unread(slug, part, reason) for (slug, part), reason in reads.refused.items()]
+        return Audit(seen, unread)
+
+    @property
+    def _selected(self) -> frozenset[str]:
+        selection = self.options.selection
+        return frozenset(slug for slug in self.desired.integrations if selection.includes(slug))
+
+    async def _observe(self, wants: Callable[[Observed], WantedDetails | None]) -> ObservedState:
+        selected = self._selected
+        observed = await observe(
+            self.api,
+            wants=wants,
+            concurrency=self.concurrency,
+            expected=selected,
+            known_fields=self.desired.target.known_fields,
+            on_progress=self.on_progress,
+        )
+        records = [record for slug, record in observed.unreadable.items() if slug in selected]
+        if records:
+            raise damaged(*records)
+        return observed
+
+    def _may_be_leftover(self, row: Observed) -> bool:
+        """Return whether a row of the list may be a shadow that the plan deletes."""
+        from reconciler.planning.staging import find_shadow, marked_run  # for few targets
+
+        if not self.options.selection.includes(row.slug.removesuffix(SHADOW_SUFFIX)):
+            return False
+        if self.desired.target.rotation.staged:
+            shadow = find_shadow(row, desired=self.desired, last_applied=self.last_applied)
+            return shadow is not None and shadow.is_ours
+        # The ledger is read once the list is known.
+        return row.slug not in self.desired.integrations and marked_run(row) is not None
+
+    def _wants(self, row: Observed) -> WantedDetails | None:
+        """Return the details to read for a row of the list, None if the row is sufficient.
+
+        An integration that may be deleted is read completely, because the plan shows what is lost.
+        """
+        if row.slug.endswith(SHADOW_SUFFIX) and self._may_be_leftover(row):
+            return _everything(row)
+        if is_candidate(
+            row, desired=self.desired, last_applied=self.last_applied, options=self.options
+        ):
+            return _everything(row)
+        declared = self.desired.integrations.get(row.slug)
+        is_selected = self.options.selection.includes(row.slug)
+        if declared is None or not is_selected or row.is_archived:
+            return None
+        fields = declared.fields.keys()
+        return WantedDetails(
+            models=bool(fields & fields_of(SubResource.MODELS)),
+            workspaces=bool(fields & fields_of(SubResource.WORKSPACES)),
+        )
+
+
+def _everything(row: Observed) -> WantedDetails:
+    # An integration that belongs to a workspace grants access to no other.
+    return WantedDetails(models=True, workspaces=not row.is_workspace_scoped)
+
+
+def _removed_unread(planned: Plan) -> frozenset[str]:
+    """Return the slugs that the plan deletes or replaces but that were not read completely."""
+    return frozenset(
+        action.slug
+        for action in planned.actions
+        if action.kind in {ActionKind.REPLACE, ActionKind.DELETE}
+        and action.subject.observed is not None
+        and not action.subject.observed.is_whole
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from reconciler import workflows
+from reconciler import apply_workflow, workflows
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import DesiredState
 from reconciler.execution.cancellation import CancelToken
@@ -103,7 +103,7 @@ class World:
                 listen(event)
 
         async def run() -> ApplyResult:
-            applied = await workflows.apply(
+            applied = await apply_workflow.apply(
                 self.session(desired, **more),
                 options,
                 approval=approval,

@@ -11,7 +11,8 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from reconciler import workflows
+from reconciler import apply_workflow
+from reconciler.apply_workflow import Applied
 from reconciler.cli import output, settings
 from reconciler.cli.console import Console
 from reconciler.cli.signals import SignalHandler
@@ -29,7 +30,7 @@ from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.views.plan_outline import question
 from reconciler.views.progress import LineProgress, LiveProgress, QuietProgress
 from reconciler.views.sections import CommandContext, suggested_command
-from reconciler.workflows import Applied, Session
+from reconciler.workflows import Session
 
 
 async def run_apply(
@@ -46,11 +47,11 @@ async def run_apply(
 ) -> Applied:
     """Apply, and record the run and the new last-applied state in the ledger.
 
-    The ledger receives each event before the listeners; raises what `workflows.apply` raises.
+    The ledger receives each event before the listeners; raises what `apply_workflow.apply` raises.
     """
 
     async def apply(*recorded: Emit) -> Applied:
-        return await workflows.apply(
+        return await apply_workflow.apply(
             session,
             options,
             approval=approval,

@@ -11,6 +11,7 @@ from functools import partial
 from types import MappingProxyType
 
 from reconciler import workflows
+from reconciler.apply_workflow import Applied
 from reconciler.cli import error_reporting, exit_codes, settings, wiring
 from reconciler.cli.apply_run import run_apply
 from reconciler.cli.console import Console
@@ -222,9 +223,7 @@ class _Run:
             applied, MemberStatus.APPLIED if result.outcomes else MemberStatus.IN_SYNC, 0
         )
 
-    def _applied(
-        self, applied: workflows.Applied, status: MemberStatus, code: int
-    ) -> MemberOutcome:
+    def _applied(self, applied: Applied, status: MemberStatus, code: int) -> MemberOutcome:
         problems = [
             MemberNote("error", outcome.error.code, f"{outcome.slug}: {outcome.error.message}")
             for outcome in applied.result.outcomes

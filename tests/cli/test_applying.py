@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+from reconciler.apply_workflow import Applied
 from reconciler.cli.apply_run import run_apply
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import CallEnded, Event, RunEnded
@@ -15,7 +16,6 @@ from reconciler.ledger.location import TargetKey
 from reconciler.ledger.models import RunFacts
 from reconciler.ledger.store import open_ledger
 from reconciler.planning.plan import PlanOptions
-from reconciler.workflows import Applied
 from tests.builders import KEY, declared, desired
 from tests.runs import World
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler import workflows
+from reconciler import apply_workflow
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import DesiredState, LastApplied
@@ -195,7 +195,7 @@ def test_a_secret_whose_mask_was_not_read_is_sent_again(
         created = created or call.operation is OperationName.CREATE
 
     async def run() -> Outcome:
-        applied = await workflows.apply(
+        applied = await apply_workflow.apply(
             story.session(want, api=Gate(story, during)),
             PlanOptions(),
             approval=Approval(assumed=True),

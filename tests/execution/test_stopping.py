@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler import workflows
+from reconciler import apply_workflow
 from reconciler.domain.calls import Call, OperationName, Reply
 from reconciler.domain.state import DesiredState
 from reconciler.errors import ReconcilerError
@@ -57,7 +57,7 @@ def is_write(call: Call) -> bool:
 async def run(
     story: World, want: DesiredState, *, cancel: CancelToken, api: Any = None, parallelism: int = 1
 ) -> ApplyResult:
-    applied = await workflows.apply(
+    applied = await apply_workflow.apply(
         story.session(want, api=api or story.api, parallelism=parallelism),
         PlanOptions(),
         approval=Approval(assumed=True),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from reconciler import workflows
+from reconciler import apply_workflow, workflows
 from reconciler.domain.secrets import Redacted
 from reconciler.domain.state import LastAppliedState
 from reconciler.errors import ReconcilerError, Refused
@@ -205,7 +205,7 @@ class Play:
         watch.is_closed = lambda: self.scenario.is_closed(self.theatre.seconds)
 
         books = self._books(who) if self.keeps_records(who) else None
-        applied: workflows.Applied = await self.through(
+        applied: apply_workflow.Applied = await self.through(
             line,
             lambda api: self.recipe.apply(
                 self.session(api), OPTIONS, emit=self._listener(line, watch, books), run=who

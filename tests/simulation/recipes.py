@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler import workflows
+from reconciler import apply_workflow, workflows
+from reconciler.apply_workflow import fresh_list
 from reconciler.domain.calls import Call, OperationName
 from reconciler.domain.state import Lifecycle, Observed
 from reconciler.execution.action_runner import ActionRunner, RunDependencies
@@ -17,13 +18,12 @@ from reconciler.execution.result import ApplyResult, Outcome
 from reconciler.execution.verification import ExistenceCheck, ResourceVerifier
 from reconciler.planning.actions import Action, ActionKind
 from reconciler.planning.plan import Plan, PlanOptions
-from reconciler.reading import fresh_list
 from reconciler.remote.errors import RemoteError
 from reconciler.simulator.validation import UPDATABLE
 
 
 class Recipe:
-    """The real algorithm: `workflows.apply`.
+    """The real algorithm: `apply_workflow.apply`.
 
     `draws_rules` if its stories have ignored fields and times in which nothing may be applied.
     """
@@ -32,9 +32,9 @@ class Recipe:
 
     async def apply(
         self, session: workflows.Session, options: PlanOptions, *, emit: Emit, run: str
-    ) -> workflows.Applied:
+    ) -> apply_workflow.Applied:
         """Plan again and execute the plan."""
-        return await workflows.apply(
+        return await apply_workflow.apply(
             session,
             options,
             approval=Approval(assumed=True),
@@ -65,7 +65,7 @@ class Overwriting(Recipe):
 
     async def apply(
         self, session: workflows.Session, options: PlanOptions, *, emit: Emit, run: str
-    ) -> workflows.Applied:
+    ) -> apply_workflow.Applied:
         """Apply files that ignore nothing."""
         files = session.desired.integrations.items()
         integrations = {slug: replace(item, lifecycle=Lifecycle()) for slug, item in files}
@@ -78,7 +78,7 @@ class Impatient(Recipe):
 
     async def apply(
         self, session: workflows.Session, options: PlanOptions, *, emit: Emit, run: str
-    ) -> workflows.Applied:
+    ) -> apply_workflow.Applied:
         """Apply to a target without windows and without a freeze."""
         update = {"windows": (), "freeze": None}
         target = session.desired.target.model_copy(update=update)
@@ -93,9 +93,9 @@ class _Rewritten(Recipe):
 
     async def apply(
         self, session: workflows.Session, options: PlanOptions, *, emit: Emit, run: str
-    ) -> workflows.Applied:
+    ) -> apply_workflow.Applied:
         """Plan again and execute the plan."""
-        planned, observed = await workflows._fresh_plan(session, options)
+        planned, observed = await workflows.fresh_plan(session, options)
         refuse_blocked(planned)
         dependencies = self.dependencies(
             api=session.api,
@@ -105,7 +105,7 @@ class _Rewritten(Recipe):
             clock=session.clock,
         )
         result = await self.carry_out(planned, dependencies=dependencies, emit=emit, run=run)
-        return workflows.Applied(planned, observed, result)
+        return apply_workflow.Applied(planned, observed, result)
 
     def dependencies(self, **parts: Any) -> RunDependencies:
         """Return the dependencies that the actions share."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from reconciler.apply_workflow import Applied
 from reconciler.cli import exit_codes, notifications, output, signals, wiring
 from reconciler.cli.apply_run import RunDisplay, run_apply
 from reconciler.cli.console import Console
@@ -34,7 +35,7 @@ from reconciler.planning import codec
 from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.views import diagnostics
 from reconciler.views.sections import CommandContext
-from reconciler.workflows import Applied, Session
+from reconciler.workflows import Session
 
 
 @click.command("apply", cls=Command)
