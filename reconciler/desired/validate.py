@@ -390,9 +390,9 @@ def _echo(text: str) -> str:
 _LIMITS = {
     "string_too_long": "must not be longer than {max_length} characters",
     "too_long": "must not have more than {max_length} entry",
-    "greater_than_equal": "must be at least {ge:g}",
-    "greater_than": "must be greater than {gt:g}",
-    "less_than_equal": "must be at most {le:g}",
+    "greater_than_equal": "must be at least {ge:.15g}",
+    "greater_than": "must be greater than {gt:.15g}",
+    "less_than_equal": "must be at most {le:.15g}",
     "finite_number": "must be a finite number",
 }
 

@@ -157,8 +157,8 @@ class Limits(StrictSettings):
     budget_increase: _Share | None = None
     # Setting it enables reading of the usage, like `usage`; with only `usage`, it is 0.
     used_removals: Annotated[int, Field(ge=0, strict=True)] | None = None
-    # One week; at most ten years, which every date can be shifted by.
-    plan_age_hours: Annotated[float, Field(gt=0, le=87_600, strict=True)] = 168
+    # One week. The limit is about what Python can represent as a duration.
+    plan_age_hours: Annotated[float, Field(gt=0, le=1_000_000_000, strict=True)] = 168
 
     @property
     def limits_budgets(self) -> bool:

@@ -1,5 +1,6 @@
 """Problems of reconcile.yaml are reported before anything runs."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -250,10 +251,14 @@ def test_a_budget_has_all_digits_of_the_file(written: str) -> None:
     assert (total, str(total).startswith("-")) == (Decimal(written), False)
 
 
-def test_a_plan_is_valid_for_ten_years_at_most() -> None:
+def test_the_age_of_a_plan_is_a_duration() -> None:
+    fields = "base_url: 'simulator:', limits: {plan_age_hours: 1000000000}"
+    config, _ = load_config(files(config=one_target(fields)))
+    assert config is not None
+    assert timedelta(hours=config.targets["p"].limits.plan_age_hours).days > 41_000_000
     fields = "base_url: 'simulator:', limits: {plan_age_hours: 1e308}"
     _, [found] = load_config(files(config=one_target(fields)))
     assert (found.code, found.summary) == (
         "invalid-value",
-        "`plan_age_hours` must be at most 87600",
+        "`plan_age_hours` must be at most 1000000000",
     )
