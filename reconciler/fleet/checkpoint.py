@@ -98,7 +98,8 @@ def resume(folder: Path, run: str, *, operation: FleetOperation) -> Checkpoint:
             _fill(checkpoint, json.loads(stream.read(_MAX_BYTES)))
     except OSError:
         raise InvalidInput([error("unknown-run", f"there is no run {run}", hint=hint)]) from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    # OverflowError: JSON in Python has infinite numbers.
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         summary = f"{checkpoint.file} does not contain the state of a run"
         raise InvalidInput([error("unreadable-run", summary)]) from None
     return checkpoint
@@ -112,5 +113,8 @@ def _fill(checkpoint: Checkpoint, document: Mapping[str, Any]) -> None:
         summary = f"run {checkpoint.run} was a fleet {FleetOperation(document['command']).value}"
         raise InvalidInput([error("other-command", summary, hint="resume it with that command")])
     for name, entry in document["members"].items():
-        checkpoint.outcomes[name] = outcome_from(entry["outcome"])
+        outcome = outcome_from(entry["outcome"])
+        if outcome.member != name:
+            raise ValueError(name)
+        checkpoint.outcomes[name] = outcome
         checkpoint.fingerprints[name] = str(entry["fingerprint"])

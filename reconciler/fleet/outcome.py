@@ -130,9 +130,9 @@ def outcome_from(document: Mapping[str, Any]) -> MemberOutcome:
         member=str(document["name"]),
         status=MemberStatus(document["status"]),
         exit_code=int(document["exit_code"]),
-        target=document["target"],
-        run=document["run"],
-        digest=document["digest"],
+        target=_text_or_none(document["target"]),
+        run=_text_or_none(document["run"]),
+        digest=_text_or_none(document["digest"]),
         summary=MappingProxyType({str(k): int(v) for k, v in document["summary"].items()}),
         notes=tuple(
             MemberNote(str(note["severity"]), str(note["code"]), str(note["summary"]))
@@ -146,7 +146,9 @@ def outcome_from(document: Mapping[str, Any]) -> MemberOutcome:
 
 
 def _text_or_none(value: object) -> str | None:
-    return None if value is None else str(value)
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError(type(value).__name__)
 
 
 def decode_fleet_result(text: str, *, name: str) -> "FleetResult":

@@ -325,6 +325,23 @@ def test_a_run_that_cannot_be_resumed_is_bad_input(
     assert (done.code, done.json["diagnostics"][0]["code"]) == (3, code)
 
 
+def test_a_damaged_state_is_bad_input_and_no_defect(tmp_path: Path) -> None:
+    project = three(tmp_path)
+    run = project.fleet("plan").json["run"]
+    file = tmp_path / f".reconcile/fleet/{run}.json"
+    whole = file.read_text()
+    for field in ("exit_code", "name", "run", "summary", "target"):
+        for value in (float("inf"), [1], "text"):
+            state = json.loads(whole)
+            state["members"]["acme"]["outcome"][field] = value
+            file.write_text(json.dumps(state))
+            done = project.fleet("plan", "--resume", run)
+            if value == "text" and field in {"run", "target"}:
+                assert [m["name"] for m in done.json["members"]] == ["acme", "globex", "initech"]
+                continue
+            assert (done.code, done.json["diagnostics"][0]["code"]) == (3, "unreadable-run")
+
+
 def test_without_a_terminal_and_without_yes_nothing_is_even_planned(tmp_path: Path) -> None:
     with serving("acme") as served:
         project = FleetProject(tmp_path)
