@@ -32,9 +32,11 @@ from reconciler.simulator.transport import InProcessAPI
 from tests.builders import declared, desired
 from tests.simulation.chronicle import Record, Step
 from tests.simulation.memory_ledger import MemoryLedger
+from tests.simulation.oracles import is_live
 from tests.simulation.play import LEDGER_KEY
 from tests.simulation.recipes import REAL
 from tests.simulation.rotation_cases import (
+    APIS,
     BESIDE,
     DEAD,
     FAULTS,
@@ -71,9 +73,11 @@ def draw_case(seed: int) -> Case:
         staged=dice.choice(SETTINGS),
         workspace=dice.choice((WORKSPACE, None)),
         probes_writes=dice.random() < 0.3,
-        stale_read_ms=dice.choice((0, 0, 0, 400)),
+        switches=dice.choice(APIS),
+        scoped=dice.random() < 0.2,
         only=dice.random() < 0.3,
-        persists=dice.random() < 0.3,
+        persists=dice.random() < 0.4,
+        killed_again=dice.choice((0, dice.randint(1, 25))),
         prune=dice.choice((Prune.MANAGED, Prune.ALL, Prune.NONE)),
     )
     # Nothing protects from a dead credential that is never probed.
@@ -155,7 +159,7 @@ class Story:
     before: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        switches = Switches(dead_keys="*dead*", stale_read_ms=self.case.stale_read_ms)
+        switches = Switches(dead_keys="*dead*", **dict(self.case.switches))
         self.theatre = Theatre(switches)
         for slug in self.files.integrations:
             body = {
@@ -163,7 +167,10 @@ class Story:
                 "name": slug.title()[:200],
                 "ai_provider_id": "openai",
                 "key": OLD,
+                "create_default_provider": False,
             }
+            if self.case.scoped and slug == self.case.slug:
+                body["workspace_id"] = WORKSPACE
             self.theatre.put_in("POST", "/integrations", body)
         theirs = {
             "slug": "theirs--next",
@@ -197,6 +204,8 @@ class Story:
             fields["delta"] = {"key": SecretRef("env", "SECRET_OLD"), "ai_provider_id": provider}
         if "create" in self.changes:
             fields["omega"] = {"key": SecretRef("env", "SECRET_OLD")}
+        if self.case.scoped:
+            fields[self.case.slug]["workspace_id"] = WORKSPACE
         fields[self.case.slug] |= self._changed_fields()
         return desired(
             *(declared(slug, **more) for slug, more in fields.items()),
@@ -208,7 +217,8 @@ class Story:
 
     def _changed_fields(self) -> dict[str, Any]:
         more: dict[str, Any] = {}
-        if "access" in self.changes:
+        # An integration that belongs to a workspace is used in no other one.
+        if "access" in self.changes and not self.case.scoped:
             more["workspaces"] = [{"id": "ws-a", "enabled": True}]
         if "models" in self.changes:
             more["models"] = [{"slug": "gpt-5", "enabled": False}]
@@ -311,7 +321,7 @@ class Story:
     def shadows(self) -> list[str]:
         """Return the shadows that exist."""
         names = {f"{slug}--next" for slug in (*self.files.integrations, "gamma")}
-        return sorted(names & self.records.keys())
+        return sorted(slug for slug in names if is_live(self.records.get(slug)))
 
     def watch(self, _step: Step | None = None, _record: Record | None = None) -> None:
         """Check that each credential in use works: an outage may not last for a moment.
@@ -390,8 +400,11 @@ class Story:
 
     def apply_again(self) -> None:
         """Apply the same credential once more; if it is dead, nothing may end well."""
+        crash = CrashPlan(self.case.killed_again, writes_only=False, after=True)
         try:
-            result = self.apply(self.line("again"))
+            result = self.apply(self.line("again", crash=crash))
+        except Crash:
+            return
         except ReconcilerError as problem:
             self.blame(f"the same files were refused: {problem.code}")
             return
@@ -424,8 +437,9 @@ class Story:
             {"gamma"} if self.case.prune is Prune.NONE and "delete" in self.case.beside else set()
         )
         theirs = set() if self.case.prune is Prune.ALL else {"theirs--next"}
-        if set(self.records) != {*self.files.integrations, *theirs, *kept}:
-            self.blame(f"in the end there are {sorted(self.records)}")
+        live = {slug for slug, record in self.records.items() if is_live(record)}
+        if live != {*self.files.integrations, *theirs, *kept}:
+            self.blame(f"in the end there are {sorted(live)}")
         for slug, declared_ in self.files.integrations.items():
             wanted = self.values[declared_.fields["key"]].reveal()
             if slug in self.records and self.records[slug]["key"] != wanted:

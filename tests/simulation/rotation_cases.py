@@ -4,6 +4,7 @@ How a case is played: `tests.simulation.rotation`.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from reconciler.domain.policy import Prune
 from reconciler.domain.secrets import SecretRef
@@ -43,6 +44,18 @@ BESIDE = ("access", "models", "delete", "replace", "create", "description")
 """Changes of the same apply besides the rotation."""
 
 
+APIS: tuple[tuple[tuple[str, Any], ...], ...] = (
+    (),
+    (("stale_read_ms", 400),),
+    (("missing", "403_AB03"),),
+    (("missing", "403_AB03"), ("stale_read_ms", 400)),
+    (("delete", "archived"),),
+    (("duplicate_slug", "suffixed"),),
+    (("duplicate_slug", "400_AB01"), ("put_body", "empty")),
+    (("configurations_put", "merge"), ("list_order", "newest"), ("page_max", 1)),
+)
+"""Behaviour of the API that is not documented."""
+
 SETTINGS = ((True, True), (True, True), (True, False), (False, True), (False, False))
 """Values of `rotation.staged` in the run that is struck and in the next one."""
 
@@ -52,8 +65,9 @@ class Case:
     """One story: `kind` strikes call `number` of a rotation to `value`.
 
     `second` rotates a second integration as well. `staged` is the setting in the run that is
-    struck, and in the run that heals. `only` applies other integrations in between, `persists` the
-    same credential once more, even if it is dead.
+    struck, and in the run that heals. `switches` are those of the API. `scoped` integrations belong
+    to the workspace of the probe. `only` applies other integrations in between, `persists` the
+    same credential once more, even if it is dead; that run is killed at call `killed_again`.
     """
 
     kind: str
@@ -65,15 +79,17 @@ class Case:
     staged: tuple[bool, bool] = (True, True)
     workspace: str | None = WORKSPACE
     probes_writes: bool = False
-    stale_read_ms: int = 0
+    switches: tuple[tuple[str, Any], ...] = ()
+    scoped: bool = False
     only: bool = False
     persists: bool = False
+    killed_again: int = 0
     prune: Prune = Prune.MANAGED
 
     @property
     def without_fault(self) -> "Case":
         """Return the case that makes the same calls until the fault strikes."""
-        return replace(self, kind="", number=-1, only=False, persists=False)
+        return replace(self, kind="", number=-1, only=False, persists=False, killed_again=0)
 
     @property
     def probes(self) -> tuple[bool, bool]:
