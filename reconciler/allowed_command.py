@@ -1,8 +1,8 @@
 """Commands that reconcile.yaml names and the environment allows.
 
 A pull request can edit reconcile.yaml, so a command runs only if a variable of the environment
-lists it, with an environment of PATH, HOME and named variables. How it runs:
-`reconciler.limited_process`.
+lists it, with an environment of PATH, HOME and named variables. `reconciler.limited_process` runs
+it.
 """
 
 import os

@@ -79,59 +79,59 @@ class ClientConnection(Protocol):
 
 
 class ConnectionTable:
-    """Connections of callers, and which of them are silent.
+    """Connections of callers, and which of them are idle.
 
-    A connection is silent if it has no complete request in progress, or if its caller does not read
-    the response. `limit` applies to silent and busy connections together.
+    A connection is idle if it has no complete request in progress, or if its caller does not read
+    the response. `limit` applies to idle and busy connections together.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._open: set[ClientConnection] = set()
-        # A dict keeps the order in which the connections fell silent.
-        self._silent: dict[ClientConnection, None] = {}
+        # A dict keeps the order in which the connections became idle.
+        self._idle: dict[ClientConnection, None] = {}
 
     def __len__(self) -> int:
         return len(self._open)
 
     def add(self, connection: ClientConnection) -> bool:
-        """Add a new, silent connection; return whether there is room for it.
+        """Add a new, idle connection; return whether there is room for it.
 
         There is no room if all others have a request in progress.
         """
         # A loop, because the limit can be exceeded by connections that wait for their 503.
-        while len(self._open) >= self.limit and self._silent:
+        while len(self._open) >= self.limit and self._idle:
             self.shed()
         has_room = len(self._open) < self.limit
         # Added even without room, because it is open until it has received its 503.
         self._open.add(connection)
-        self._silent[connection] = None
+        self._idle[connection] = None
         return has_room
 
     def shed(self) -> bool:
-        """Close the connection that has been silent for longest; return whether there was one."""
-        if not self._silent:
+        """Close the connection that has been idle longest; return whether there was one."""
+        if not self._idle:
             return False
-        oldest = next(iter(self._silent))
+        oldest = next(iter(self._idle))
         # Removed first, because after `abort` the loop reports the loss later, but `add` counts at
         # once.
         self.remove(oldest)
         oldest.abort()
         return True
 
-    def mark_silent(self, connection: ClientConnection) -> None:
-        """Mark a connection that waits for its caller; a silent one keeps its place."""
+    def mark_idle(self, connection: ClientConnection) -> None:
+        """Mark a connection that waits for its caller; an idle one keeps its position."""
         if connection in self._open:
-            self._silent.setdefault(connection)
+            self._idle.setdefault(connection)
 
     def mark_busy(self, connection: ClientConnection) -> None:
         """Mark a connection with a complete request; it is never closed to make room."""
-        self._silent.pop(connection, None)
+        self._idle.pop(connection, None)
 
     def remove(self, connection: ClientConnection) -> None:
         """Remove a connection that is closed."""
         self._open.discard(connection)
-        self._silent.pop(connection, None)
+        self._idle.pop(connection, None)
 
 
 class Listener:

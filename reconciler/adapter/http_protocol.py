@@ -78,7 +78,7 @@ class HTTPProtocol(H11Protocol):
     def pause_writing(self) -> None:
         # asyncio calls this when the caller reads more slowly than the response is produced.
         super().pause_writing()
-        self.table.mark_silent(self)
+        self.table.mark_idle(self)
         self._start_write_timer()
 
     def resume_writing(self) -> None:
@@ -150,7 +150,7 @@ class HTTPProtocol(H11Protocol):
     def _update_table(self) -> None:
         cycle = self.cycle
         if cycle is None or cycle.response_complete or cycle.more_body:
-            self.table.mark_silent(self)
+            self.table.mark_idle(self)
         else:
             self.table.mark_busy(self)
 

@@ -372,7 +372,7 @@ def _take_target_host(scope: Scope) -> str | None:
     return found[1].decode("ascii")
 
 
-# CORS: by now `AllowedHosts.check` has refused every origin that is not allowed.
+# CORS: `AllowedHosts.check` has already refused every origin that is not allowed.
 _REQUEST_HEADERS: Final = (
     b"authorization, content-type, x-portkey-api-key, mcp-protocol-version, mcp-method, mcp-name"
 )

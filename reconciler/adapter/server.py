@@ -32,7 +32,7 @@ class ServerLimits:
     The head of a request must arrive within `head_seconds`. An idle connection is kept for
     `idle_seconds`. A caller that does not read its response for `write_seconds` is disconnected.
     After the stop, requests in flight have `grace_seconds`. All ports together keep `connections`:
-    at the limit the connection that has been idle longest is closed, and if none is silent the new
+    at the limit the connection that has been idle longest is closed, and if none is idle the new
     one gets a 503.
     """
 

@@ -1,8 +1,8 @@
 """MCP tools for the raw operations: definitions and calls.
 
 Names, descriptions and schemas come from our own tables only; what the upstream sends is data in a
-result and never becomes a description. The port that serves the tools:
-`reconciler.adapter.mcp_server`. The tools that plan: `reconciler.adapter.gitops_tools`.
+result and never becomes a description. `reconciler.adapter.mcp_server` serves the tools, and
+`reconciler.adapter.gitops_tools` adds those that plan.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

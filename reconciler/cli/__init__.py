@@ -1,1 +1,1 @@
-"""Command line: options, output and exit codes. What commands do: `reconciler.workflows`."""
+"""Command line: options, output and exit codes; `reconciler.workflows` does the work."""

@@ -15,7 +15,8 @@ from reconciler.diagnostics import error
 from reconciler.errors import InvalidInput, ReconcilerError, Refused
 
 KNOWN_HOSTS = frozenset({"configs.portkey.ai"})
-"""Hosts from which a catalogue may come without a setting (Portkey-AI/models: README.md)."""
+"""Hosts from which a catalogue can be downloaded without a setting (Portkey-AI/models:
+README.md)."""
 
 HOSTS_VARIABLE = "RECONCILE_ALLOWED_CATALOGUES"
 TIMEOUT_SECONDS = 60.0

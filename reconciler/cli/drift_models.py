@@ -49,7 +49,7 @@ class DriftModels:
             return ()
         known = announced_by(report.retiring, self.announced)
         current = announced_by(retirements_of(self.models, {}))
-        # Models that are no longer declared, or have another date, are forgotten.
+        # Drop the announcements of models that are no longer declared or have another date.
         kept = {key: days for key, days in known.items() if key in current}
         return _access(invocation).save_announced(report.target, kept)
 

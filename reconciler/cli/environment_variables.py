@@ -79,7 +79,7 @@ VARIABLES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
             ("RECONCILE_RISKY_ENVIRONMENT", "Environment for risky changes that `doctor` checks"),
         ),
         "GitLab CI": (
-            ("GITLAB_CI", "`true` on a runner; no fingerprint key is kept beside its ledger"),
+            ("GITLAB_CI", "`true` on a runner; no fingerprint key is stored next to its ledger"),
             ("GITLAB_TOKEN", "Project access token, for `report` and `gitlab`"),
             ("CI_API_V4_URL, CI_PROJECT_ID, CI_PROJECT_URL", "URL of the GitLab API, and project"),
             ("CI_COMMIT_SHA, CI_COMMIT_AUTHOR", "Commit of the job, and its author"),

@@ -1,7 +1,7 @@
 """One run of a fleet: selected members, their tasks and the result.
 
-How one member runs: `reconciler.cli.fleet_member`. How tasks are distributed: the engines in
-`reconciler.fleet`.
+`reconciler.cli.fleet_member` runs one member, and the engines in `reconciler.fleet` distribute the
+tasks.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

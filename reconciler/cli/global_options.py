@@ -126,7 +126,7 @@ class HelpFormatter(click.HelpFormatter):
 
 
 class HelpOption(click.Command):
-    """Command or group with `-h` beside `--help`, worded like the other options."""
+    """Command or group with `-h` in addition to `--help`, worded like the other options."""
 
     def get_help(self, ctx: click.Context) -> str:
         """Return the help text."""

@@ -228,8 +228,8 @@ def _complete(console: Console) -> None:
 
 def main() -> NoReturn:
     """Run the command line of this process and end it."""
-    # Thousands of integrations live until the end. A garbage collection every 700 allocations
-    # takes a fifth of a plan's time and frees nothing.
+    # Thousands of objects are used until the process ends. A garbage collection every 700
+    # allocations takes a fifth of a plan's time and frees nothing.
     gc.set_threshold(50_000)
     # Before the first model is created, because pydantic reads the variable then.
     settings.keep_plugins_out()

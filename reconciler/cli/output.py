@@ -1,4 +1,4 @@
-"""Files that a command saves or reads. What it writes to its streams: `reconciler.cli.console`."""
+"""Files that a command saves or reads; `reconciler.cli.console` writes to its streams."""
 
 import os
 from pathlib import Path
@@ -50,7 +50,7 @@ def note_on_saved(plan: Plan, context: "CommandContext", *, style: str) -> str:
 
 def save_plan(path: Path, plan: Plan) -> None:
     """Save a plan, which `reconcile apply FILE` reads."""
-    # The shapes of documents are for saved plans only.
+    # Only saved plans need the models of documents.
     from reconciler.planning import codec
 
     save(path, codec.encode(plan))

@@ -1,6 +1,6 @@
 """Next commands in the hints of a refused `apply`.
 
-How a command line is written: `reconciler.views.sections`.
+`reconciler.views.sections` formats command lines.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

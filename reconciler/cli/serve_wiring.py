@@ -128,8 +128,8 @@ async def serve(
         async with served.client(read_only=options.read_only) as client:
             ports = _Ports(options, served, config, metrics, lambda: not stop.is_set())
             applications = ports.applications(client, rest=rest, mcp=mcp)
-            # Existing objects live until the end. A garbage collection that scans them would delay
-            # requests by tens of milliseconds.
+            # Existing objects are used until the process ends. A garbage collection that scans them
+            # would delay requests by tens of milliseconds.
             gc.freeze()
             # Kept in a variable, because the event loop holds its tasks only weakly.
             dropping = asyncio.create_task(_drop_expired(client))

@@ -57,7 +57,7 @@ def record_drift(
     *,
     has_read: Callable[[str], bool],
 ) -> tuple[Diagnostic, ...]:
-    """Record a drift check, whose plan is given; a failure is a warning."""
+    """Record a drift check with this plan; a failure is a warning."""
     access = ledger_access_of(invocation, invocation.environment or settings.from_environment())
     # A command that only reads creates no ledger; without a ledger, nothing was applied either.
     if access.state is LedgerState.FRESH:

@@ -1,7 +1,7 @@
 """State before a run of the ledger as a desired state, for `undo` and its apply.
 
-What can be restored: `reconciler.execution.undo`. The ledger withholds literal values, so they are
-looked up in the files and in earlier commits. A value counts only if it has the recorded
+`reconciler.execution.undo` describes what can be restored. The ledger withholds literal values, so
+they are looked up in the files and in earlier commits. A value counts only if it has the recorded
 fingerprint (`reconciler.execution.undo_fields`); missing ones are reported.
 """
 

@@ -335,7 +335,7 @@ def _check_ratios(limits: Value, steps: Steps, report: ReportError) -> None:
         elif isinstance(ratio, str) and PERCENTAGE.fullmatch(ratio) is None:
             problem = "must be a ratio from 0 to 1, or a percentage"
         elif isinstance(ratio, int | float | Decimal) and ratio > 1:
-            problem = "is above 1, which stands for 100 percent"
+            problem = "is above 1, which means 100 percent"
         if problem:
             report("invalid-value", f"`{name}` {problem}", hint, (*steps, name))
 

@@ -1,7 +1,7 @@
 """Collect the documents of a source by slug: integrations, access fragments, overlays.
 
-This module handles folders and not fields: only the slug of a document is read here. How documents
-are merged: `desired.overlay`.
+This module handles folders and not fields: only the slug of a document is read here.
+`desired.overlay` merges the documents.
 """
 
 import re
@@ -69,7 +69,7 @@ def blocked_folders(source: FileSource, paths: Collection[str]) -> dict[str, Unr
         except UnreadableFile as problem:
             blocked[path] = problem
         else:
-            # A YAML file at this place is reported as a stray file.
+            # A YAML file at this path is reported as a stray file.
             if not is_yaml(path):
                 # Git writes a link as a file where the file system has no links.
                 summary, hint = "is a file, but must be a folder", "replace it with the folder"

@@ -51,7 +51,7 @@ def export_integration(
         fields = {name: _without(value, (name,), mapped) for name, value in fields.items()}
     else:
         fields[MAPPINGS] = _mappings_without_value(fields)
-    # The loader refuses `workspaces` beside `workspace_id`.
+    # The loader refuses `workspaces` together with `workspace_id`.
     if fields.get("workspace_id"):
         fields = {name: value for name, value in fields.items() if name != "workspaces"}
     schema = integration_schema(str(fields.get("ai_provider_id")))

@@ -141,7 +141,7 @@ class _Comments:
 def _find_comments(text: str, spans: list[tuple[int, int]]) -> Iterator[_Comment]:
     """Return the comments outside of `spans`, which are the scalars of the text."""
     position = line = counted = 0
-    # The last pair stands for the text behind the last scalar.
+    # The last pair represents the text after the last scalar.
     for start, end in [*spans, (len(text), len(text))]:
         while (at := text.find("#", position, start)) >= 0:
             position = _line_end(text, at)

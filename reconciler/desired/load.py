@@ -139,7 +139,7 @@ def load_readable(
     """Load the readable part of files that cannot be corrected, such as those of a commit.
 
     A problem excludes only the integrations that it concerns. The overlay is the one that
-    reconcile.yaml beside the files names for the target.
+    reconcile.yaml of the same folder names for the target.
     """
     problems = ProblemCollector(files)
     with _without_garbage_collection():

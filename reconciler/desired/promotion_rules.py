@@ -25,7 +25,7 @@ def check_differs(
 ) -> None:
     """Report the mistakes in `differs`: entries of another form, and fields that do not exist.
 
-    The places of entries of another type are added to `reported`.
+    The locations of entries of another type are added to `reported`.
     """
     for steps in _of_wrong_type(tree):
         summary = "an entry of `differs` must be a string"

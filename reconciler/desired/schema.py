@@ -168,7 +168,7 @@ def integration() -> Schema:
         "description": properties["configurations"]["description"],
         "type": ["object", "null"],
     }
-    # The empty name stands for a provider that is not known.
+    # The empty name represents an unknown provider.
     for provider in (*PROVIDERS, ""):
         _constrain(integration_schema(provider), definitions)
     return finished(schema, "Integration", allOf=rules)

@@ -1,8 +1,8 @@
 """Excerpt of the source line that a diagnostic points at, without secrets.
 
 The line may be invalid YAML, so words are examined, not structure: nothing is shown after the first
-word that suggests a secret, unless it is a reference. In doubt, more is hidden. How an excerpt is
-displayed: `reconciler.views.diagnostics`.
+word that suggests a secret, unless it is a reference. In doubt, more is hidden.
+`reconciler.views.diagnostics` displays the excerpt.
 """
 
 import re

@@ -31,7 +31,7 @@ def nearest(word: str, known: Iterable[str], *, strict: bool = False) -> str | N
 
     dashes = word.count("-")
     candidates = sorted(known, key=lambda c: (-abs(c.count("-") - dashes), c))
-    by_folded = {_fold(c): c for c in candidates}  # of equal words, the last has as many dashes
+    by_folded = {_fold(c): c for c in candidates}  # keeps the one with the closest number of dashes
     folded, cutoff = _fold(word[:_LONGEST]), _CUTOFF_STRICT if strict else _CUTOFF
     near = get_close_matches(folded, sorted(by_folded), n=1, cutoff=cutoff)
     if not near and not strict:

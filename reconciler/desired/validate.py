@@ -89,7 +89,7 @@ def report_errors(
 def _misspelt(
     found: "Iterable[tuple[ErrorDetails, Steps]]", schema: FieldSchema, tree: object
 ) -> set[Steps]:
-    """Return the places of missing fields that an unknown name beside them most likely means."""
+    """Return the paths of missing fields that an unknown name next to them most likely means."""
     meant = set()
     for problem, steps in found:
         if problem["type"] != "extra_forbidden":
@@ -331,7 +331,7 @@ def names_at(schema: FieldSchema, steps: Steps) -> Collection[str]:
 
 
 def describe(value: object) -> str:
-    """Return the type of a value in words, without showing it."""
+    """Return a description of the type of a value, without showing the value."""
     match value:
         case None:
             return "null"

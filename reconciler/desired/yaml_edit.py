@@ -173,7 +173,7 @@ def compose(text: str) -> list[yaml.Node]:
 
 
 def scalars(text: str) -> Iterator[str]:
-    """Walk all names and values of a text, without quotes and escapes."""
+    """Yield all names and values of a text, without quotes and escapes."""
     waiting = compose(text)
     while waiting:
         node = waiting.pop()

@@ -182,7 +182,7 @@ def _is_bracket_as_name(error: MarkedYAMLError, rows: list[str]) -> bool:
 
 
 _BRACKET_AS_NAME = (
-    "not valid YAML: a bracket stands where the name of a field is required",
+    "not valid YAML: the name of a field is required here, not a bracket",
     "remove the bracket, or indent it below the field that it belongs to",
 )
 _SYNTAX_HINT = "check the brackets, quotes and indentation of this line and the one above"

@@ -1,7 +1,7 @@
 """Write trees as YAML that every YAML parser reads back as the same values.
 
 Every string survives: one that could be read as another type is quoted as JSON, which is YAML.
-Which values are written: `desired.export`. Changes to existing files: `desired.yaml_edit`.
+`desired.export` selects the values, and `desired.yaml_edit` changes existing files.
 """
 
 import json
@@ -64,7 +64,7 @@ def _member(head: str, item: Value, column: int) -> Iterator[str]:
 
 
 def flow(value: Value, *, as_json: bool = False) -> str:
-    """Return a value on one line, so that it can stand within brackets, or in JSON."""
+    """Return a value on one line, so that it can be used in brackets or in JSON."""
     write = _json_scalar if as_json else _flow_scalar
     match value:
         case Mapping():

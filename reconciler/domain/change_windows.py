@@ -66,7 +66,7 @@ class WeeklyHours:
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """Why changes cannot be applied at a time.
+    """Reason why changes cannot be applied at a given time.
 
     `opens` is when they can be, in the zone called `zone`; None if no such time was found.
     """

@@ -140,7 +140,7 @@ class FieldSchema:
         return None
 
     def walk(self, path: Path = ()) -> Iterator[tuple[Path, "FieldSchema"]]:
-        """Walk the fields below this one in the order of the models; entries have no name."""
+        """Yield the fields below this one in the order of the models; entries have no name."""
         for name, child in self.fields.items():
             yield (*path, name), child
             yield from child.walk((*path, name))

@@ -2,7 +2,7 @@
 
 A `SecretRef` is a name and can appear anywhere. A `Redacted` contains a value between resolution
 and the request body, and never appears in output. A `SecretError` is the reason why a name has no
-value. How a name is resolved: `reconciler.secrets`.
+value. `reconciler.secrets` resolves names.
 """
 
 import hashlib

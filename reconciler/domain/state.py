@@ -121,7 +121,7 @@ def _maps_credential(mappings: object, schema: FieldSchema) -> bool:
 def _values_of(
     node: object, field: FieldSchema, *, is_header: bool = False
 ) -> Iterator[tuple[object, bool]]:
-    """Walk the values of a tree, each with whether it is a header with a harmless name."""
+    """Yield the values of a tree, each with whether it is a header with a harmless name."""
     if isinstance(node, Mapping):
         for name, item in node.items():
             member = field.child(name)

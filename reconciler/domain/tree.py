@@ -56,7 +56,7 @@ def lookup(tree: Tree, path: Path) -> Value:
 
 
 def leaves(value: Value, path: Path = ()) -> Iterator[tuple[Path, Value]]:
-    """Walk the leaves in key order; an empty mapping or a list counts as a leaf."""
+    """Yield the leaves in key order; an empty mapping or a list counts as a leaf."""
     if is_mapping(value) and value:
         for key in sorted(value):
             yield from leaves(value[key], (*path, key))
@@ -65,7 +65,7 @@ def leaves(value: Value, path: Path = ()) -> Iterator[tuple[Path, Value]]:
 
 
 def references(value: Value, path: Path = ()) -> Iterator[tuple[Path, SecretRef]]:
-    """Walk the secret references in key order; one inside a list has the path of the list."""
+    """Yield the secret references in key order; one inside a list has the path of the list."""
     if isinstance(value, SecretRef):
         yield path, value
     elif isinstance(value, Mapping):

@@ -64,7 +64,7 @@ class Usage:
         return bool(self.providers or self.configs) or not self.complete
 
     def may_be_used_in(self, workspace: str) -> bool:
-        """Return whether it is not certain that nothing in a workspace uses the integration."""
+        """Return whether a workspace may use the integration."""
         return not self.complete or any(
             _may_be_same(provider.workspace, workspace) for provider in self.providers
         )

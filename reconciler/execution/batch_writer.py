@@ -3,7 +3,8 @@
 A commit takes as long as one or two calls, so sixteen workers with separate commits would have to
 wait. With batches, they share one commit, which runs in a thread while responses arrive. A call is
 still sent only after its intent is on disk: its worker awaits the result of `emit`. Every other
-event is written within BATCH_SECONDS. What is written: `reconciler.execution.ledger_listener`.
+event is written within BATCH_SECONDS. `reconciler.execution.ledger_listener` defines what is
+written.
 """
 
 import asyncio

@@ -18,5 +18,5 @@
     rest          requests, retries and lists; also for GitLab
     answers       fields of its answers
 
-What is planned or written is decided elsewhere: `reconciler.workflows`.
+`reconciler.workflows` makes and applies plans.
 """

@@ -2,7 +2,7 @@
 
 The token is sent only to the host of the API: redirects are not followed, pages on another host are
 not read, and the link of a download is followed without it. No error quotes the body or a header of
-a response, which may come from anyone:
+a response, which can contain untrusted text:
 
     RestError
     ├── unreachable    no response, or 5xx to `post`: a write may or may not have arrived

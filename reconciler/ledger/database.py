@@ -1,7 +1,7 @@
 """Database of a ledger: opened, created or migrated if needed, and read in transactions.
 
-How each engine is opened: `reconciler.ledger.sqlite` and `reconciler.ledger.postgres`. Content of
-the tables: `reconciler.ledger.tables`.
+`reconciler.ledger.sqlite` and `reconciler.ledger.postgres` open each engine, and
+`reconciler.ledger.tables` defines the tables.
 """
 
 import os

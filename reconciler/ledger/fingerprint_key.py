@@ -1,4 +1,4 @@
-"""Fingerprint key (pepper): from the environment, else from a random file beside a local ledger.
+"""Fingerprint key (pepper): from the environment, else from a random file next to a local ledger.
 
 No such file is used on a runner of GitHub or GitLab, because ledger and key would be in the same
 cache.
@@ -27,7 +27,7 @@ NO_PEPPER = "no-pepper"
 def choose_pepper(
     location: Location, variable: str | None, *, create: bool, on_runner: bool
 ) -> Pepper | None:
-    """Return the pepper of a ledger: that of the variable, else of the file beside the ledger.
+    """Return the pepper of a ledger: that of the variable, else of the file next to the ledger.
 
     Raises `LedgerError` if that file cannot be created or removed.
     """
@@ -37,7 +37,7 @@ def choose_pepper(
         if variable and variable.strip():
             return pepper_of(variable.strip())
         # A job that can read the cache of a runner could test guesses of a secret against
-        # fingerprints if the key were stored beside them.
+        # fingerprints if the key were stored next to them.
         if location.file is None or on_runner:
             return None
         return pepper_beside(location.file, create=create)

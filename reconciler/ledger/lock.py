@@ -4,7 +4,7 @@ The shards of a run share the lock of their target, and each also holds a separa
 must divide the target in the same way for all of them.
 
 The operating system or the database releases a lock when its holder dies, so no lock is ever stale;
-the document stored beside it only names the holder.
+the document stored next to it only names the holder.
 """
 
 import fcntl

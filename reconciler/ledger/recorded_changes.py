@@ -19,7 +19,7 @@ CHANGES = "changes"
 
 
 def changes_to_document(changes: Iterable[Change]) -> list[dict[str, object]]:
-    """Return the stored form of changes: the public one, without what is not set."""
+    """Return the stored form of changes: their JSON form without unset fields."""
     return [
         {
             key: value

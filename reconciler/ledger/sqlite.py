@@ -25,7 +25,7 @@ _COMPILED: LRUCache[Any, Any] = LRUCache(500)
 
 
 class LedgerDialect(SQLiteDialect_pysqlite):
-    """Dialect of all ledger files, so that what was compiled for one file serves for the others.
+    """Dialect of all ledger files, so that statements compiled for one file are reused for others.
 
     A process opens several: a new ledger before and after it gets its name, those of a fleet.
     """

@@ -52,7 +52,7 @@ def lock(connection: Connection, target: int) -> None:
     """
     if connection.dialect.name == "postgresql":
         row = select(targets.c.id).where(targets.c.id == target)
-        # FOR NO KEY UPDATE: rows that refer to the target can still be inserted meanwhile.
+        # FOR NO KEY UPDATE: rows that refer to the target can still be inserted.
         connection.execute(row.with_for_update(key_share=True))
 
 

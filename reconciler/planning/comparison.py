@@ -55,7 +55,7 @@ _HOLDERS = frozenset({FieldKind.KEYED_LIST, FieldKind.OBJECT})
 
 @dataclass(frozen=True, slots=True)
 class SecretLocation:
-    """A place where a secret is declared, stored, or both.
+    """Path at which a secret is declared, stored, or both.
 
     For an object (`is_object`), a mask proves nothing, because it is derived from the server's own
     JSON text.
@@ -74,7 +74,7 @@ class Comparison:
     `declared` is everything that the files declare in canonical form, and `past` what Git declared
     before (None if unknown). `desired` and `observed` are complete canonical trees; in `desired`,
     withdrawn values are declared empty. `desired_diff` and `observed_diff` are the reduced trees
-    that are compared. `secrets` are the places of secrets on either side. `undeclared_access` lists
+    that are compared. `secrets` are the paths of secrets on either side. `undeclared_access` lists
     enabled models and workspaces that Git never declared, and `aligned` lists ids that the API
     reports in another form.
     """

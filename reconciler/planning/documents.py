@@ -295,7 +295,7 @@ def what_is_wrong(problem: Exception) -> str:
 
 def _place(problem: ValidationError) -> str:
     place = ""
-    # Only the place, because the rejected input may be a part of the document that must not be
+    # Only the path, because the rejected input may be a part of the document that must not be
     # shown.
     for part in problem.errors(include_input=False, include_url=False)[0]["loc"]:
         if isinstance(part, int):

@@ -265,7 +265,7 @@ def protected(slug: str, what: str, declared: Declared | None) -> Diagnostic:
 def limits_of(
     last_applied: LastAppliedState, unmanaged: Sequence[str], *, in_git: bool
 ) -> list[Diagnostic]:
-    """Build the diagnostic on what an incomplete past leaves unknown; `unmanaged` is in no file."""
+    """Build the diagnostic about an incomplete last-applied state; `unmanaged` is in no file."""
     slugs = named(sorted(unmanaged), limit=_NAMED)
     problem = last_applied.ledger_problem
     if problem is not None:

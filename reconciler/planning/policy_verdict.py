@@ -40,7 +40,8 @@ NOT_ALLOWED = "policy-not-allowed"
 class PolicyFinding:
     """One finding of a policy; `slug` names the action that it concerns, None the whole plan.
 
-    `at` is the place in reconcile.yaml, if the finding is about the policy and not about the plan.
+    `at` is the location in reconcile.yaml, if the finding is about the policy and not about the
+    plan.
     """
 
     severity: Severity

@@ -175,7 +175,7 @@ def _named_in_folder(command: Sequence[str], folder: Path) -> Iterator[str]:
         words += [argument, argument.partition("=")[2]]
     for word in words:
         if ".." in PurePosixPath(word).parts and not word.startswith("/") and "://" not in word:
-            # The program would read files beside its private folder, where anyone can write.
+            # The program would read files next to its private folder, where anyone can write.
             summary = f"an argument points outside its folder: `{word}`"
             raise PolicyProblem(summary, hint="write a path below the folder, or an absolute path")
         # A link counts by its name, whether or not it leads anywhere: it can be made to lead

@@ -31,7 +31,7 @@ _ABSENT: Any = object()
 
 
 class EditKind(IntEnum):
-    """Kind of an edit. In this order, no edit moves the place of a later one."""
+    """Kind of an edit. In this order, no edit moves the position of a later one."""
 
     REPLACE = 0
     INSERT = 1
@@ -74,7 +74,7 @@ def required_edits(
         edits += finder.missing(path)
     for site in comparison.secrets:
         edits += finder.secret(site, naming)
-    # Several differences can lead to one place, for example members of an inserted part.
+    # Several differences can lead to one position, for example members of an inserted part.
     unique = {(edit.kind, edit.origin): edit for edit in edits}
     return [unique[key] for key in sorted(unique, key=_order)]
 

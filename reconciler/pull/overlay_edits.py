@@ -34,7 +34,7 @@ _OVERLAY_SCHEMA = f"{SCHEMAS_FOLDER}/overlay.json"
 
 
 class NotEditable(Exception):
-    """Raised for a value that an overlay cannot declare, or a place that cannot be edited."""
+    """Raised for a value that an overlay cannot declare, or a position that cannot be edited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Overlays:
         at = patch.origin
         self._apply(at.file, lambda edit: edit.remove(at.index, at.path))
 
-    # -- places ----------------------------------------------------------------------------
+    # -- paths ----------------------------------------------------------------------------
 
     def _documents(self, part: str) -> list[tuple[int, Any]]:
         data = self.parts.read(part)
@@ -302,7 +302,7 @@ def with_comments(before: bytes, after: bytes) -> bytes:
     if changed == len(new) and old[changed] in "\r\n":
         # The removed part was the end of a file without a final newline.
         new, changed = new + newline, changed + len(newline)
-    # Nothing can stand before a byte order mark.
+    # Nothing can precede a byte order mark.
     start = max(new.rfind("\n", 0, changed) + 1, len(new) - len(new.removeprefix(BOM)))
     line = old[old.rfind("\n", 0, changed) + 1 :]
     indent = line[: len(line) - len(line.lstrip(" "))]

@@ -1,4 +1,4 @@
-"""Parity: the fields in which the declarations of two environments differ, with their places."""
+"""Parity: the fields in which the declarations of two environments differ, with locations."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -93,7 +93,7 @@ class _Comparison:
                 yield Difference(slug, (), one, other)
 
     def located(self, item: Difference) -> Located:
-        """Return a difference with the places of both values."""
+        """Return a difference with the locations of both values."""
         ours, theirs = (self._place(documents, item) for documents in self._documents)
         return Located(item, ours, theirs)
 
@@ -128,7 +128,7 @@ class _Comparison:
 
 
 def _places_of_differs(files: FileSource) -> dict[str, Steps]:
-    """Return the place of each entry of `differs`, whose form has been checked, by its text."""
+    """Return the path of each entry of `differs`, whose form has been checked, by its text."""
     config: Any = read_yaml(files.read(CONFIG_FILE)).documents[0].value
     places: dict[str, Steps] = {}
     for index, entry in enumerate(config.get("differs") or ()):

@@ -225,7 +225,7 @@ class Rewrite:
         for slug in sorted(unloadable):
             del observed[slug]
             self._revert(slug)
-        # After a revert, the places of these edits are no longer valid.
+        # After a revert, the positions of these edits are no longer valid.
         if unloadable:
             return True
         made = [self._make(edit) for edit in edits]
@@ -256,7 +256,7 @@ class Rewrite:
         self.left_out.add(slug)
 
     def _make(self, edit: Edit) -> bool:
-        """Make one edit; return False if the file no longer has the place."""
+        """Make one edit; return False if its position no longer exists in the file."""
         at = edit.origin
         self._made.add(_identity(edit))
         file = self.files.edit(at.file)

@@ -173,7 +173,7 @@ def _refuse_other_format(document: Mapping[str, Any], where: str) -> None:
 
 
 class _Reader:
-    """Reads one state; `text` is searched for the place of each resource."""
+    """Reads one state; `text` is searched for the location of each resource."""
 
     def __init__(self, where: str, text: str) -> None:
         self._where = where
@@ -290,7 +290,7 @@ class _Reader:
         )
 
     def _place(self, address: object) -> SourceLocation:
-        """Return where an address stands."""
+        """Return the location of an address."""
         place = self._places.get(address) if isinstance(address, str) else None
         return SourceLocation(self._where, *place) if place else SourceLocation(self._where)
 

@@ -24,7 +24,7 @@ def unreadable_value(item: ManagedIntegration, names: Sequence[str]) -> Diagnost
 
 
 def another_integration(item: ManagedIntegration) -> Diagnostic:
-    """Build the warning that the API's integration is not the one of the state."""
+    """Build the warning that the integration in the API is not that of the state."""
     return warning(
         "terraform-other-object",
         f"{item.slug}: the integration was replaced outside Terraform, so the secrets in the state "
@@ -101,7 +101,7 @@ def access_only(slug: str, resources: Sequence[Resource]) -> Diagnostic:
 
 
 def left_unmanaged(item: ManagedIntegration, fields: Sequence[str]) -> Diagnostic:
-    """Build the warning that a field without a place for a reference is sensitive."""
+    """Build the warning that a field is sensitive but cannot hold a reference."""
     return warning(
         "terraform-sensitive-field",
         f"{item.slug}: {', '.join(fields)} is sensitive in the state and cannot be a "

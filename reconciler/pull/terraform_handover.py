@@ -42,7 +42,7 @@ def handover(state: TerraformState, pulled: Collection[str]) -> Handover:
 
 
 def _resources(state: TerraformState, slugs: Collection[str]) -> Iterator[Resource]:
-    """Walk the resources of integrations and of their access."""
+    """Yield the resources of integrations and of their access."""
     for slug in slugs:
         yield state.integrations[slug].resource
         for entry in _entries(state, slug):
@@ -55,7 +55,7 @@ def _entries(state: TerraformState, slug: str) -> Iterator[ManagedEntry]:
 
 
 def _unwritten(state: TerraformState, slug: str) -> Iterator[ManagedEntry]:
-    """Walk the entries that no file declares, because the state marks their identity."""
+    """Yield the entries that no file declares because their identity is sensitive."""
     for entry in _entries(state, slug):
         if entry.is_marked:
             yield entry

@@ -32,7 +32,7 @@ _COMPARED = {
 """Limits by name, with their members; the API adds others, and moves the time of the next reset."""
 
 _Content: TypeAlias = tuple[bool, frozenset[tuple[str, str, str]]]
-"""Whether there is access, and its limits as pairs of a place and a value."""
+"""Whether there is access, and its limits as pairs of a path and a value."""
 
 
 @dataclass(frozen=True, slots=True)

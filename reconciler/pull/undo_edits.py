@@ -162,7 +162,7 @@ class _UndoEdits:
         exists = covered == len(path)
         if secret is None:
             # `Rewrite` has removed literal values and left only references in place.
-            # From the end, so that the places before a removed one stay valid.
+            # From the end, so that the positions before a removed one stay valid.
             for place in reversed(list(_references_in(now, steps) if exists else ())):
                 at = document.origin_of(place)
                 edit = self._files.edit(at.file)
@@ -201,7 +201,7 @@ class _UndoEdits:
 
 
 def _references_in(value: Any, steps: Steps) -> Iterator[Steps]:
-    """Yield the places of references in a part of a document, in order."""
+    """Yield the paths of references in a part of a document, in order."""
     if isinstance(value, str):
         if parse_reference(value) is not None:
             yield steps

@@ -128,7 +128,7 @@ def remove(directory: Path, names: Iterable[str]) -> None:
 
 
 def refuse_links_out_of(folder: str, directory: Path, names: Iterable[str]) -> None:
-    """Raise `InvalidInput` for a file that is a link to a place outside of a folder."""
+    """Raise `InvalidInput` for a file that is a link to a path outside a folder."""
     inside = Path(os.path.realpath(directory / folder))
     problems = [
         error(
@@ -150,7 +150,7 @@ def _refuse_other_edits(directory: Path, names: Iterable[str], before: Mapping[s
     problems = [
         error(
             "file-changed",
-            f"{directory / name} was changed by another program meanwhile; no file was written",
+            f"{directory / name} was changed by another program in the meantime; no file was written",
             hint="run the command again",
             at=SourceLocation(str(directory / name)),
         )

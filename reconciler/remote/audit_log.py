@@ -1,8 +1,8 @@
 """Audit log of the API: who wrote what and when (remote/API.md §12).
 
 A log is read page by page, and is complete only if it has as many records as the API announced.
-Which record explains which difference: `reconciler.drift.attribution`. Parts that are dropped
-before, such as request bodies: `reconciler.remote.audit_body`.
+`reconciler.drift.attribution` assigns records to differences, and `reconciler.remote.audit_body`
+drops parts such as request bodies before parsing.
 """
 
 import re

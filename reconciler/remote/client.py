@@ -1,8 +1,8 @@
 """HTTP client of the API: each call returns a reply or raises one of our errors.
 
-How responses are interpreted: `exchange`. When calls are repeated, and how fast they are sent:
-`retry`. Connections: `connection`, prepared by `transport`. The credential and the bodies do not
-leave this module: no error contains a request, and none is chained to an error of its transport.
+`exchange` interprets responses, `retry` repeats calls and limits their rate, and `transport`
+prepares the connections of `connection`. The credential and the bodies do not leave this module: no
+error contains a request, and none is chained to an error of its transport.
 """
 
 import asyncio

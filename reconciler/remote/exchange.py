@@ -166,7 +166,7 @@ def read_answer(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> Reply:
 def _reports_failure(body: Mapping[str, object]) -> bool:
     """Return whether a document denies or qualifies its success, whatever the status is.
 
-    Data beside an error can be a part of what was requested.
+    Data next to an error can be a part of what was requested.
     """
     succeeded = body.get("success") in (None, True)
     return not succeeded or bool(body.get("error") or body.get("errors"))

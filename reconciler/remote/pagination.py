@@ -228,7 +228,7 @@ class _Pass:
             self.total = total
         # Rows were added or removed between two pages, so another row may have been skipped.
         elif total != self.total:
-            self.problem = f"total changed from {self.total} to {total} meanwhile"
+            self.problem = f"total changed from {self.total} to {total} during the read"
         if number >= self.last_page:
             self.last_page = number
             # Not documented here, but a sibling has it (remote/API.md §1.2). `total` may then be

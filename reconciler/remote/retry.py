@@ -264,7 +264,7 @@ class RateLimiter:
         self._streak = 0
 
     async def _try_acquire(self) -> bool:
-        """Wait once; return False if a pause began meanwhile and the wait must be repeated."""
+        """Wait once; return False if a new pause began and the wait must be repeated."""
         now = self._timing.clock()
         if now < self._paused_until:
             await self._hold(self._paused_until - now)

@@ -130,14 +130,14 @@ def _not_connected(failure: ConnectError, *, what: str, base_url: str) -> NotSen
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Walk an exception and its causes."""
+    """Yield an exception and its causes."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def _reason(failure: ConnectError) -> str:
-    """Return why a connection failed, in words that do not depend on the system."""
+    """Return the reason why a connection failed, worded independently of the system."""
     if isinstance(failure, ConnectTimeout):
         return "no connection in time"
     for cause in _causes(failure):

@@ -104,7 +104,7 @@ class _Pass(Generic[Row]):
         if not isinstance(total, int) or isinstance(total, bool):
             self.problem = "a page has no total"
         elif self.total is not None and total != self.total:
-            self.problem = f"total changed from {self.total} to {total} meanwhile"
+            self.problem = f"total changed from {self.total} to {total} during the read"
         else:
             self.total = total
         if "data" not in page:
@@ -368,7 +368,7 @@ class _Reader:
     ) -> Usage:
         users = [UsingProvider(p.slug, self._label(p.workspace)) for p in providers]
         using = []
-        # Only the configs beside a user, because there can be thousands of both.
+        # Only the configs in workspaces with a user, because there can be thousands of both.
         places = {user.workspace for user in users}
         beside = configs if None in places else [None, *places]
         for config in (config for place in beside for config in configs.get(place, ())):

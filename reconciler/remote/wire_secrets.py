@@ -243,7 +243,7 @@ def redact(text: str, needles: Needles) -> str:
     """Redact every run that contains a secret or a likely secret."""
     if len(text) > LONGEST_TEXT:
         return REDACTED
-    # With a group in the pattern, runs and the spaces between them alternate.
+    # The capturing group makes `split` return the runs with the spaces between them.
     parts = re.split(r"(\s+)", text)
     found = _found(parts[::2], needles)
     if not found:

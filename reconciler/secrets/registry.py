@@ -350,7 +350,7 @@ class Secrets:
         return self.key_from(target.api_key, target, ("api_key",))
 
     def key_from(self, reference: SecretRef, target: Target, place: tuple[str, ...]) -> Redacted:
-        """Resolve a key at a place of a target; raises as `key_of`."""
+        """Resolve a key at a path of a target; raises like `key_of`."""
         problem = api_key_problem(reference)
         if problem is None:
             # A pull request can also edit this reference. A variable must be PORTKEY_*, which the

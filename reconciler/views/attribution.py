@@ -1,4 +1,4 @@
-"""Attribution in words: one line per field, or one per integration if all are the same.
+"""Attribution as text: one line per field, or one per integration if all are the same.
 
 Ids come from the API's audit log and are untrusted text: they are made visible here, and the view
 of a format escapes them like every other value.

@@ -1,4 +1,4 @@
-"""Costs in words: a line for each budget and price that changes, and for each sum.
+"""Costs as text: a line for each budget and price that changes, and for each sum.
 
 A plan and a result show the values before and after; a drift report shows its two sides.
 """

@@ -147,7 +147,7 @@ def _command_property(text: str) -> str:
 
 
 def _sarif_rule(code: str) -> dict[str, object]:
-    """Return the description of a code, which scanners show beside its findings."""
+    """Return the description of a code, which scanners show next to its findings."""
     from reconciler.views.diagnostic_reference import entries  # noqa: PLC0415  read only for SARIF
 
     rule: dict[str, object] = {"id": code, "name": _rule_name(code)}

@@ -81,7 +81,7 @@ def undeclared_grants(report: DriftReport) -> int:
 
 
 def item_of(report: DriftReport, action: Action, costs: Sequence[str] = ()) -> ActionItem:
-    """Return an action in the words of drift; its changes name their origin if it is mixed.
+    """Return an action, described as drift; its changes name their origin if origins are mixed.
 
     `costs` are the lines about its budgets and prices.
     """

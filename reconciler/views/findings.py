@@ -42,7 +42,7 @@ _ALIKE, _HINTS_ALIKE = 0.6, 0.75
 """Ratio of common words from which two sentences, and two hints, are of one kind."""
 _MOST_GAPS = 4
 _JOINED = re.compile(rf"(?<=\w)(?={_GAP})|(?<={_GAP})(?=\w)")
-"""Places where a gap includes the space beside a word."""
+"""Positions where a gap includes the space next to a word."""
 _COMPARED = 8
 """Kinds of one code with which a diagnostic is compared word by word."""
 
@@ -160,7 +160,7 @@ def _place(at: SourceLocation | None) -> str:
 
 @dataclass(slots=True)
 class _Kind:
-    """Diagnostics of one kind; None in a sentence stands for words that differ."""
+    """Diagnostics of one kind; None in a sentence represents words that differ."""
 
     sentence: list[str | None]
     hint: list[str | None]
@@ -254,7 +254,7 @@ def _is_word(part: str | None) -> bool:
 def _common(
     known: Sequence[str | None], words: Sequence[str], *, least: float
 ) -> list[str | None] | None:
-    """Return what two sentences have in common, None if it is less than this share."""
+    """Return the common words of two sentences; None if their ratio is less than `least`."""
     if list(known) == list(words):
         return list(known)
     from difflib import SequenceMatcher  # noqa: PLC0415  few reports merge sentences

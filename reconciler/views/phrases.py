@@ -16,7 +16,7 @@ LISTED = 20
 """Maximum number of named entries of a list; the JSON form names all."""
 
 NAMED = 5
-"""How many slugs a sentence names; a list beside it names more."""
+"""Maximum number of slugs in a sentence; a list next to it has more."""
 
 PLAN_TITLE = "Plan"
 UNDO_TITLE = "Plan to undo run"

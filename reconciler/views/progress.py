@@ -227,7 +227,7 @@ def _actions(count: int) -> str:
 
 
 def _is_counted(outcome: Outcome) -> bool:
-    """Return whether the result counts an outcome with others, with the reason they share."""
+    """Return whether the result combines an outcome with others that have the same reason."""
     item = of_outcome(outcome)
     return item.status is Status.SKIPPED or bool(item.half_done and item.is_interrupted)
 

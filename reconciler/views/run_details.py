@@ -132,7 +132,7 @@ def life_text(
     page.line((f"Integration {visible(life.slug, limit=None)}", "bold"))
     if life.total > len(life.runs):
         page.line(f"Showing the newest {len(life.runs)} of {counted(life.total, 'run')}.")
-    # Only a create of what certainly existed shows a deletion outside of runs.
+    # A create proves a deletion outside of runs only if the integration certainly existed.
     exists: bool | None = None
     for run in life.runs:
         outcome = _outcomes_by_slug(run).get(life.slug)

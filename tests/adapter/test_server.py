@@ -208,7 +208,7 @@ def test_a_slow_head_is_disconnected() -> None:
     assert over_sockets(work, limits=limits) == b""
 
 
-def test_a_silent_connection_is_disconnected() -> None:
+def test_an_idle_connection_is_disconnected() -> None:
     async def work(served: Served) -> bytes:
         reader, _ = await served.connect()
         return await reader.read()

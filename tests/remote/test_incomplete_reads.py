@@ -37,7 +37,7 @@ def totals(*named: Any) -> FakeAPI:
     [
         ([None], "a page has no total", 4),
         ([True], "a page has no total", 4),
-        ([12, 13] * 4, "total changed from 12 to 13 meanwhile", 8),
+        ([12, 13] * 4, "total changed from 12 to 13 during the read", 8),
         ([13], "total is 13, but 12 were listed", 12),
         ([11], "total is 11, but 12 were listed", 8),
         ([0], "total is 0, but 6 were listed", 4),

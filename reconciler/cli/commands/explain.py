@@ -107,5 +107,5 @@ def _unknown(code: str, known: Iterable[str]) -> Diagnostic:
     near = nearest(code, known)
     hint = f"did you mean `{near}`?" if near else f"run `reconcile explain {_ALL}` to list them"
     if _OF_THE_API.fullmatch(code):
-        hint = "it is a code of the API; the message beside the code explains it"
+        hint = "it is a code of the API; the message next to the code explains it"
     return error("unknown-code", f"`{code[:60]}` is not a diagnostic code", hint=hint)

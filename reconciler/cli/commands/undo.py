@@ -1,6 +1,6 @@
 """`reconcile undo`: a plan that restores the state before a run, for review and apply.
 
-What can be restored, and what not: `reconciler.execution.undo`.
+`reconciler.execution.undo` describes what can be restored.
 """
 
 from dataclasses import replace

@@ -23,7 +23,7 @@ class WorkflowInput:
     """One member's task. `fleet` is the digest of the caller's fleet.yaml, or empty.
 
     With `asks`, the plan waits at most `patience` seconds for the signal `approve` before it is
-    applied. A worker can be silent for at most `heartbeat` seconds.
+    applied. A worker must send a heartbeat at least every `heartbeat` seconds.
     """
 
     member: str
