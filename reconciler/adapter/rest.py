@@ -1,7 +1,7 @@
 """REST port: the raw operations below `/v1`, and probes, metrics and the web page.
 
 Paths are matched as they were sent, before any decoding, so that an encoded slash or dot has no
-effect. What every request passes first: `reconciler.adapter.middleware`.
+effect. Every request first passes `reconciler.adapter.middleware`.
 """
 
 import json

@@ -39,8 +39,7 @@ def request_line(context: RequestContext, *, time: str, seconds: float) -> str:
 
 
 def failure_line(request_id: str, error: BaseException, *, time: str) -> str:
-    """Return the log line of an internal error: code locations, no message, which may quote
-    input."""
+    """Return the log line of an internal error, without its message, which may quote input."""
     # A negative limit keeps the innermost frames, where the defect is.
     frames = traceback.extract_tb(error.__traceback__, limit=-_MAX_FRAMES)
     return json.dumps(

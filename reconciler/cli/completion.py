@@ -1,7 +1,7 @@
 """Shell completion: the scripts, and the responses to their requests.
 
 A script runs `reconcile` with the variable `_RECONCILE_COMPLETE`, as `click.shell_completion`
-defines it. Where the values come from: `reconciler.cli.completion_values`.
+defines it. `reconciler.cli.completion_values` returns the values.
 """
 
 import io

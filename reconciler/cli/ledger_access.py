@@ -1,7 +1,7 @@
 """Access of commands to the ledger: its location, its snapshots and the record of one run.
 
-A command that only reads uses a snapshot; a broken ledger never stops such a command. What is
-recorded: `reconciler.execution.ledger_listener`. How it is stored: `reconciler.ledger`.
+A command that only reads uses a snapshot; a broken ledger never stops such a command.
+`reconciler.execution.ledger_listener` selects what is recorded, and `reconciler.ledger` stores it.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping

@@ -4,7 +4,7 @@ click derives an environment variable for every option from the names of the com
 Options that belong together are passed to a command as one value.
 
 A suggested `apply --expect-digest` computes the same digest only if it reads the same part of the
-same files. How a command line is written: `reconciler.views.sections`.
+same files. `reconciler.views.sections` formats command lines.
 """
 
 import math

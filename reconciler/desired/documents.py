@@ -63,8 +63,7 @@ def blocked_folders(source: FileSource, paths: Collection[str]) -> dict[str, Unr
         if path not in paths and not source.has_file(path):
             continue
         try:
-            # Read although it should be a folder: the reason of the failure shows what is in its
-            # place.
+            # Read although it should be a folder, because the error shows what is there instead.
             source.read(path)
         except UnreadableFile as problem:
             blocked[path] = problem

@@ -3,8 +3,8 @@
 Text that was only meant as a reference, such as `${SECRET_X}` or `$SECRET_X`, gets a hint. It may
 also be a secret, so a hint repeats a name only if it is certainly a name.
 
-No value is read here. Which references an environment allows, and how they are resolved:
-`reconciler.secrets`.
+No value is read here. `reconciler.secrets` decides which references an environment allows, and
+resolves them.
 """
 
 import posixpath

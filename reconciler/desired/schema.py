@@ -130,7 +130,7 @@ _LIMITS = {
     "access_removals": "Number of workspaces and models whose access one run may remove.",
     "budget_total": "Maximum sum of the budgets of all workspaces, for each period separately.",
     "budget_increase": "Ratio by which one run may raise the sum of budgets, such as 0.5 or `50%`.",
-    "used_removals": "Number of removals of what is in use that one run may make; 0 by "
+    "used_removals": "Maximum number of removals of used integrations in one run; 0 by "
     "default with `usage`.",
     "plan_age_hours": "Hours for which a saved plan can be applied.",
 }

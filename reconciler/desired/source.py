@@ -1,7 +1,7 @@
 """Sources of files: a directory on disk, or anything else that lists paths and reads bytes.
 
 Reading is bounded and never blocks: only regular files inside the directory are opened, and no more
-than the limit is read. What the bytes mean: `desired.yaml_values`.
+than the limit is read. `desired.yaml_values` parses the bytes.
 """
 
 import errno

@@ -35,7 +35,7 @@ class Check:
     hint: str = ""
 
     def as_json(self) -> dict[str, str]:
-        """Return the public form."""
+        """Return the JSON form."""
         return {
             "name": self.name,
             "status": self.status.value,
@@ -76,7 +76,7 @@ class Health:
         return not any(check.status is CheckStatus.FAIL for check in self.checks)
 
     def as_json(self) -> dict[str, object]:
-        """Return the public form."""
+        """Return the JSON form."""
         return {
             "format_version": "1",
             "kind": "doctor",

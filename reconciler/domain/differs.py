@@ -41,7 +41,7 @@ class ExpectedDifference:
         return is_mapping and self.covers(slug, target_path(path[1]))
 
     def reaches_into(self, slug: str, path: Path) -> bool:
-        """Return whether the entry can cover a part of what is at a path, and not all of it."""
+        """Return whether the entry can cover a part of the value at a path, but not all of it."""
         if not self.concerns(slug) or self.path == EVERYTHING:
             return False
         if path == (MAPPINGS,):

@@ -175,7 +175,7 @@ RiskName: TypeAlias = Literal[
 class ChangeWindow(StrictSettings):
     """Hours in which changes may be applied; with `risks`, only changes of these need the window.
 
-    How the hours are read: `reconciler.domain.change_windows`.
+    `reconciler.domain.change_windows` parses the hours.
     """
 
     allow: str

@@ -337,8 +337,8 @@ class LastAppliedState:
     """Last-applied state of a target. `pepper` is None if fingerprints cannot be checked.
 
     `complete` is True if a missing slug was certainly not declared. `unreadable` lists the parts of
-    the past that could not be read; each entry has the code of the guard that it triggers.
-    `shadows` are the runs that announced to create a shadow integration, by its slug, and
+    the last-applied state that could not be read; each entry has the code of the guard that it
+    triggers. `shadows` are the runs that announced to create a shadow integration, by its slug, and
     `rotating` those of them that may be in progress.
     """
 

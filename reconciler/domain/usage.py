@@ -1,8 +1,8 @@
 """Usage of integrations: the providers and gateway configs that depend on them.
 
 A provider makes an integration callable in one workspace, and a config routes requests to providers
-(remote/API.md §11). How both are read: `reconciler.remote.usage`. What is refused because of them:
-`reconciler.planning.usage_guard`.
+(remote/API.md §11). `reconciler.remote.usage` reads both, and `reconciler.planning.usage_guard`
+refuses removals because of them.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class UsingProvider:
     workspace: str | None = None
 
     def as_json(self) -> dict[str, object]:
-        """Return the public form."""
+        """Return the JSON form."""
         return {"slug": self.slug, "workspace": self.workspace}
 
 
@@ -38,7 +38,7 @@ class UsingConfig:
     possible: bool = False
 
     def as_json(self) -> dict[str, object]:
-        """Return the public form."""
+        """Return the JSON form."""
         return {"slug": self.slug, "workspace": self.workspace, "possible": self.possible}
 
 
@@ -70,7 +70,7 @@ class Usage:
         )
 
     def as_json(self) -> dict[str, object]:
-        """Return the public form, `used_by` in the documents."""
+        """Return the JSON form, `used_by` in the documents."""
         return {
             "complete": self.complete,
             "providers": [provider.as_json() for provider in self.providers],

@@ -2,8 +2,9 @@
 
 Pure. The log shows who wrote to which part of an integration, but not which fields, because request
 bodies are dropped. Therefore, a field has one writer only if all requests that could have written
-it since our last run are by the same writer. Otherwise, the answer is ambiguous. Which request
-fits: `reconciler.drift.record_fit`. Which requests are ours: `reconciler.drift.own_requests`.
+it since our last run are by the same writer. Otherwise, the answer is ambiguous.
+`reconciler.drift.record_fit` selects the requests that could have made a difference, and
+`reconciler.drift.own_requests` excludes our own.
 """
 
 from collections import defaultdict

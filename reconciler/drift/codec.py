@@ -1,7 +1,8 @@
 """Drift reports from JSON text.
 
 As with plans (`reconciler.planning.codec`), a file is not trusted: its structure is checked, and
-its fingerprint is computed again. `as_json` methods write the values, so a check needs no shapes.
+its fingerprint is computed again. `as_json` methods write the values, so that a check does not load
+the models of documents.
 """
 
 from datetime import date

@@ -49,7 +49,7 @@ class Retirement:
         return f"{self.retires} {self.slug} {self.model}"
 
     def as_json(self) -> dict[str, object]:
-        """Return the public form."""
+        """Return the JSON form."""
         return {
             "slug": self.slug,
             "model": self.model,

@@ -1,6 +1,6 @@
 """Answers of an attribution, as values and as JSON.
 
-Pure. How an answer is found: `reconciler.drift.attribution`. A user's id is personal data, so a
+Pure. `reconciler.drift.attribution` finds the answers. A user's id is personal data, so a
 report has these values only with `--who`.
 """
 
@@ -49,7 +49,7 @@ class Writer:
     source: str
 
     def as_json(self) -> dict[str, object]:
-        """Return the public form."""
+        """Return the JSON form."""
         return {
             "time": self.time,
             "actor": self.actor,
@@ -73,7 +73,7 @@ class FieldWho:
     reason: Reason | None = None
 
     def as_json(self) -> dict[str, object]:
-        """Return the public form."""
+        """Return the JSON form."""
         return {
             "slug": self.slug,
             "path": self.path,

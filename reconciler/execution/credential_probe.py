@@ -2,7 +2,7 @@
 
 Only a positive result proves that a credential works. Actions that write a credential take turns,
 so that at most one credential is unproven. After the first credential that is not proven to work,
-no further credential is written. How a probe is made: `reconciler.execution.probers`.
+no further credential is written. `reconciler.execution.probers` sends the probes.
 """
 
 import asyncio

@@ -250,7 +250,7 @@ def _applied(ended: ActionEnded) -> bool:
     return ended.outcome.status is Status.APPLIED
 
 
-# -- what a run has made true ------------------------------------------------------------
+# -- last-applied state -------------------------------------------------------------------
 
 
 def confirmed_by_action(

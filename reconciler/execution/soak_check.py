@@ -1,7 +1,7 @@
 """Evidence of a run or a drift check about how long content has been in use without drift.
 
-Loaded only for a target that is the source of a promotion. What is recorded:
-`reconciler.ledger.soak_record`.
+Loaded only for a target that is the source of a promotion. `reconciler.ledger.soak_record` stores
+it.
 """
 
 from collections.abc import Callable, Collection

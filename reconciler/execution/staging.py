@@ -2,7 +2,7 @@
 
 Until the new credential is proven, only the shadow has it, so if a run ends at any call, the old
 credential stays in use. Nothing is deleted or reused unless it is a shadow that this run or, by the
-ledger, an earlier one has created. What is staged: `reconciler.planning.staging`.
+ledger, an earlier one has created. `reconciler.planning.staging` decides what is staged.
 """
 
 from collections.abc import Mapping
@@ -190,7 +190,7 @@ class ActionShadow:
         return found
 
     async def _appearing(self) -> Observed | None:
-        """Return what has the name of the shadow, once the API shows it.
+        """Return the integration with the slug of the shadow, once the API shows it.
 
         A read of this run's shadow may still show the leftover that was removed before.
         """

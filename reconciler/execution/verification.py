@@ -304,7 +304,7 @@ def _replaced() -> NotConfirmed:
     )
 
 
-# -- comparison with what is declared ----------------------------------------------------
+# -- comparison with the declaration ----------------------------------------------------
 
 
 def missing_paths(declared: Declared, found: Observed, remembered: LastApplied) -> list[str]:

@@ -70,7 +70,7 @@ class MemberNote:
     summary: str = ""
 
     def as_json(self) -> dict[str, str]:
-        """Return the public form."""
+        """Return the JSON form."""
         return {"severity": self.severity, "code": self.code, "summary": self.summary}
 
 
@@ -104,7 +104,7 @@ class MemberOutcome:
         return self.exit_code in {0, 2} and self.status is not MemberStatus.NOT_RUN
 
     def as_json(self) -> dict[str, object]:
-        """Return the public form."""
+        """Return the JSON form."""
         document: dict[str, object] = {
             "name": self.member,
             "target": self.target,
@@ -125,7 +125,7 @@ class MemberOutcome:
 
 
 def outcome_from(document: Mapping[str, Any]) -> MemberOutcome:
-    """Build an outcome from its public form; raises Python's exceptions for a wrong shape."""
+    """Build an outcome from its JSON form; raises Python's exceptions for a wrong shape."""
     return MemberOutcome(
         member=str(document["name"]),
         status=MemberStatus(document["status"]),
@@ -231,7 +231,7 @@ class FleetResult:
         return {status.value: count for status, count in counts.items()}
 
     def as_json(self) -> dict[str, object]:
-        """Return the public form."""
+        """Return the JSON form."""
         return {
             "format_version": "1",
             "kind": KIND,

@@ -1,7 +1,7 @@
 """Commits of a folder: its YAML files at a commit, and the order of commits.
 
-The files are read without touching the working tree. What they declared:
-`reconciler.git.base_commit`.
+The files are read without touching the working tree. `reconciler.git.base_commit` returns their
+declarations.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Queries of past runs: the public form for `history`, and pre-images for `undo`."""
+"""Queries of past runs: the JSON form for `history`, and pre-images for `undo`."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -164,7 +164,7 @@ class Recorder:
     def action_ended(
         self, action: Action, outcome: Mapping[str, object], *, made: str | None = None
     ) -> None:
-        """Record the outcome of an action in its public form.
+        """Record the outcome of an action in its JSON form.
 
         `made` is the id of the object that the action created.
         """

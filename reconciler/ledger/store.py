@@ -137,7 +137,7 @@ class Ledger:
             return {} if target is None else last_applied.read_seen(connection, target)
 
     def history(self, **filters: Unpack[Filters]) -> list[dict[str, Any]]:
-        """Return runs in the public form, oldest first; see `RunFilter`."""
+        """Return runs in the JSON form, oldest first; see `RunFilter`."""
         with self._database.reading() as connection:
             return history(connection, RunFilter(**filters))
 

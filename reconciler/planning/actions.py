@@ -146,7 +146,7 @@ class Change:
     unknown_field: bool = False
 
     def as_json(self) -> dict[str, object]:
-        """Return the public form; references are keys of sensitive changes only."""
+        """Return the JSON form; references are keys of sensitive changes only."""
         document: dict[str, object] = {
             "path": self.path,
             "op": self.op.value,

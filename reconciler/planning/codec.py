@@ -1,7 +1,7 @@
 """Plans as JSON text, and back.
 
 A plan that was read from a file is not trusted: its structure is checked, and its digest is
-computed again. The parts of a plan that are not in its public form (calls, subjects) are not
+computed again. The parts of a plan that are not in its JSON form (calls, subjects) are not
 stored.
 """
 

@@ -57,7 +57,7 @@ class Budget:
         return self.unit, self.period
 
     def as_json(self) -> "BudgetDocument":
-        """Return the public form."""
+        """Return the JSON form."""
         amount = None if self.amount is None else as_text(self.amount)
         return {"amount": amount, "unit": self.unit, "period": self.period}
 
@@ -84,7 +84,7 @@ class BudgetChange:
         return any(side is not None and side.amount is not None for side in sides)
 
     def as_json(self) -> "BudgetChangeDocument":
-        """Return the public form."""
+        """Return the JSON form."""
         return {
             "slug": self.slug,
             "workspace": self.workspace,
@@ -135,7 +135,7 @@ class PriceChange:
             return (self.after - self.before) * 100 / self.before
 
     def as_json(self) -> "PriceChangeDocument":
-        """Return the public form."""
+        """Return the JSON form."""
         percent = self.percent
         return {
             "slug": self.slug,
@@ -175,7 +175,7 @@ class Costs:
         )
 
     def as_json(self) -> "CostsDocument":
-        """Return the public form, the key `costs` of a plan, a result or a drift report."""
+        """Return the JSON form, the key `costs` of a plan, a result or a drift report."""
         before, after = self.unlimited
         return {
             "budgets": [item.as_json() for item in self.budgets],

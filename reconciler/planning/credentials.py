@@ -3,7 +3,7 @@
 The API never shows a secret. Whether it is in sync, changed or unverified is decided by this
 evidence: a fingerprint and a mask from the ledger, the mask that the API shows now, and the value
 itself if it is available. Values are only compared. This module also finds secrets that a write
-would lose. How the bodies are built: `update_calls`.
+would lose. `update_calls` builds the bodies.
 """
 
 from collections.abc import Mapping, Sequence

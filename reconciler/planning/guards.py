@@ -65,8 +65,8 @@ def check(
 ) -> list[GuardViolation]:
     """Apply the guards that check the plan as a whole.
 
-    `unreadable` lists the parts of the past that could not be read, each with the code of its
-    guard; `nameless` counts the rows of the API's list without a readable slug.
+    `unreadable` lists the parts of the last-applied state that could not be read, each with the
+    code of its guard; `nameless` counts the rows of the API's list without a readable slug.
     """
     planned = list(actions)
     # A leftover shadow was never used, so its delete counts against no limit.

@@ -43,7 +43,7 @@ def without_paths(tree: Tree, paths: Collection[Path]) -> dict[str, Value]:
 
 
 def without_withdrawn(past: Tree, ignored: Collection[Path]) -> Tree:
-    """Return what Git declared before, without what is ignored: no file withdraws that."""
+    """Return the earlier declarations of Git without ignored values, which no file withdraws."""
     if not ignored or not past:
         return past
     entries = [path[:2] for path in ignored if path[0] in _LISTS and path[2:] == (_SWITCH,)]

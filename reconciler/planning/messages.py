@@ -130,7 +130,8 @@ def undeclared_host(declared: Declared, path: Path) -> Diagnostic:
 def undeclared_access(declared: Declared, path: Path, *, known: bool = True) -> Diagnostic:
     """Build the warning that a model or workspace is enabled that Git does not declare.
 
-    `known` is whether the past is known: only then is it certain that Git never declared it.
+    `known` is whether the earlier declarations are known: only then is it certain that Git never
+    declared it.
     """
     key = "slug" if path[0] == "models" else "id"
     never = "Git never declared it" if known else "no file declares it"

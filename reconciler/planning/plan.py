@@ -125,7 +125,7 @@ class Unverified:
     reference: str
 
     def as_json(self) -> dict[str, str]:
-        """Return the public form."""
+        """Return the JSON form."""
         return {"slug": self.slug, "path": self.path, "reference": self.reference}
 
 
@@ -134,7 +134,7 @@ class Undeclared:
     """A remote value that no file declares; it is reported and left unchanged.
 
     `is_access` marks an enabled workspace or model, `is_host` a value that decides where a
-    credential is sent. Neither belongs to the public form.
+    credential is sent. Neither belongs to the JSON form.
     """
 
     slug: str
@@ -143,7 +143,7 @@ class Undeclared:
     is_host: bool = field(default=False, compare=False)
 
     def as_json(self) -> dict[str, str]:
-        """Return the public form."""
+        """Return the JSON form."""
         return {"slug": self.slug, "path": self.path}
 
 
@@ -161,7 +161,7 @@ class PlanTarget:
         return cls(target.name, target.base_url, organisation_id)
 
     def as_json(self) -> dict[str, str | None]:
-        """Return the public form."""
+        """Return the JSON form."""
         return {
             "name": self.name,
             "base_url": self.base_url,

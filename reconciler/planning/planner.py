@@ -2,7 +2,7 @@
 
 `make_plan` compares what the files declare with what the API reports. It opens no file, calls no
 API and reads no clock. Integrations are planned one by one, in `creates`, `updates` and `removals`.
-Safety: `guards`. How a plan is applied: `reconciler.execution`.
+`guards` blocks unsafe plans, and `reconciler.execution` applies a plan.
 """
 
 from collections.abc import Iterable, Mapping

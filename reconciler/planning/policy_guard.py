@@ -2,7 +2,7 @@
 
 A plan that was approved under some policies is applied only under the same policies, and only if
 none of them has a worse verdict than when it was approved. This module is loaded only for a target
-that has policies, or for an approval with verdicts. How policies are run: `reconciler.policies`.
+that has policies, or for an approval with verdicts. `reconciler.policies` runs policies.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,7 @@
 """Verdicts of policies: the result of a program for a plan.
 
-They are part of the plan and of its digest. How a program is run: `reconciler.policies`. Effect of
-a verdict on a plan: `reconciler.planning.policy_guard`.
+They are part of the plan and of its digest. `reconciler.policies` runs the programs, and
+`reconciler.planning.policy_guard` applies verdicts to a plan.
 """
 
 from dataclasses import field
@@ -52,7 +52,7 @@ class PolicyFinding:
     at: SourceLocation | None = field(default=None, compare=False)
 
     def as_json(self) -> dict[str, str | None]:
-        """Return the public form."""
+        """Return the JSON form."""
         return {
             "severity": self.severity.value,
             "code": self.code,
@@ -81,7 +81,7 @@ class PolicyVerdict:
         return Verdict.WARNED if self.findings else Verdict.PASSED
 
     def as_json(self) -> dict[str, object]:
-        """Return the public form, which is part of the digest of a plan."""
+        """Return the JSON form, which is part of the digest of a plan."""
         return {
             "name": self.name,
             "digest": self.digest,

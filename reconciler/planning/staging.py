@@ -3,7 +3,7 @@
 On a target with `rotation.staged`, an action that writes a credential first creates `SLUG--next`
 with the new credential, probes it, and later removes it. A shadow is recognized by its name, by its
 description, which names the run that created it, and by the ledger, which has recorded that this
-run would create it. How a rotation is carried out: `reconciler.execution.staging`.
+run would create it. `reconciler.execution.staging` executes a rotation.
 """
 
 import re

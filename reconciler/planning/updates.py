@@ -271,7 +271,7 @@ def _origin(change: FieldChange, past: Tree | None) -> ChangeOrigin:
 
 def _alike(one: Value, other: Value) -> bool:
     if isinstance(one, str) and isinstance(other, str):
-        return repaired(one) == repaired(other)  # the past has U+FFFD for a lone surrogate
+        return repaired(one) == repaired(other)  # the ledger has U+FFFD for a lone surrogate
     return bool(one == other) or (_is_nothing(one) and _is_nothing(other))
 
 

@@ -1,8 +1,8 @@
 """Run the policies of a target on a plan, and return their verdicts.
 
 A policy without a valid answer (it is not allowed, missing, killed, too slow, or prints something
-else) still has a verdict, which blocks the plan. What the allow-list protects against:
-`reconciler.policies.allowlist`.
+else) still has a verdict, which blocks the plan. `reconciler.policies.allowlist` describes the
+protection by the allow-list.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping

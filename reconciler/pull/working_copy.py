@@ -150,7 +150,8 @@ def _refuse_other_edits(directory: Path, names: Iterable[str], before: Mapping[s
     problems = [
         error(
             "file-changed",
-            f"{directory / name} was changed by another program in the meantime; no file was written",
+            f"{directory / name} was changed by another program in the meantime;"
+            " no file was written",
             hint="run the command again",
             at=SourceLocation(str(directory / name)),
         )

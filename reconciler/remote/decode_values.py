@@ -2,7 +2,7 @@
 
 They accept what is documented or was observed (remote/API.md): a field that is empty in any form
 (null, "", [], {}), three forms of a boolean, an object as JSON text. Anything else is an error that
-names the field and never its value. What the values mean: `reconciler.remote.decode`.
+names the field and never its value. `reconciler.remote.decode` interprets the values.
 """
 
 import sys

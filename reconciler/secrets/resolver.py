@@ -1,7 +1,7 @@
 """Interface of resolvers, built-in and installed, and the fields of `source#field` locators.
 
 An installed resolver is a factory `(ResolverContext) -> Resolver` under the entry point
-`reconciler.secrets`. Which resolver a scheme has: `reconciler.secrets.registry`.
+`reconciler.secrets`. `reconciler.secrets.registry` maps schemes to resolvers.
 """
 
 import json

@@ -149,7 +149,7 @@ class SopsResolver:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=environ,
-                cwd="/",  # a folder in which no relative path leads into the checkout
+                cwd="/",  # a folder from which no relative path leads into the checkout
                 timeout=self._context.timeout,
                 check=False,
             )

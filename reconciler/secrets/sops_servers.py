@@ -1,7 +1,7 @@
 """Servers that sops contacts for an encrypted file, according to the file's metadata.
 
 A pull request can edit the file and every name in it. A file with ambiguous content is refused,
-because sops parses the same bytes with another parser. How sops is run: `reconciler.secrets.sops`.
+because sops parses the same bytes with another parser. `reconciler.secrets.sops` runs sops.
 """
 
 import json

@@ -1,7 +1,7 @@
 """State of one organisation: its integrations, default providers and workspaces.
 
 `Organisation` reads and writes the store. `new_record` and `apply_update` build the records
-(remote/API.md §1.3, §2). Which operation does what: `reconciler.simulator.api`.
+(remote/API.md §1.3, §2). `reconciler.simulator.api` implements the operations.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Reports of `doctor` and `history`, for terminals and as JSON.
 
-The runs of a history come from the ledger in their public form (`reconciler.ledger.run_history`);
+The runs of a history come from the ledger in their JSON form (`reconciler.ledger.run_history`);
 only the JSON has the details of a run.
 """
 
@@ -36,7 +36,7 @@ _ANSWERS = "Behaviour of the API, as probed"
 
 @dataclass(frozen=True, slots=True)
 class RunList:
-    """Runs in their public form, oldest first.
+    """Runs in their JSON form, oldest first.
 
     `total` counts the runs before a limit was applied; `anchors` are the ends of the hash chains,
     by shard.

@@ -1,7 +1,7 @@
 """`history RUN` and `history SLUG`: what one run changed, and the history of one integration.
 
 Changes are shown as the plan showed them, so a secret appears as its reference at most. Runs are in
-the public form of `reconciler.ledger.run_history`.
+the JSON form of `reconciler.ledger.run_history`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

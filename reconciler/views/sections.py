@@ -169,7 +169,7 @@ def left_alone(plan: Plan, *, lists_undeclared: bool = False) -> str:
 def _unmanaged(plan: Plan) -> str:
     if not plan.unmanaged:
         return ""
-    # Absence from the files proves nothing if the past is unknown.
+    # Absence from the files proves nothing if the earlier declarations are unknown.
     if not plan.is_judged or plan.is_first:
         return f"{counted(len(plan.unmanaged), 'integration')} in no file ({phrases.NOT_KNOWN})"
     return f"{_integrations(plan.unmanaged, 'unmanaged')} ({phrases.NEVER_DECLARED})"

@@ -1,7 +1,7 @@
 """Line on a terminal that shows how far a long read is: `reading 120/500 · 4 s left`.
 
 It appears after a second, is redrawn only when its text has changed, and is removed before other
-output and at the end. When it is shown: `reconciler.cli.console`.
+output and at the end. `reconciler.cli.console` decides when it is shown.
 """
 
 import math

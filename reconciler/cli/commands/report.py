@@ -267,7 +267,7 @@ def _fleet_document(text: str, *, name: str, environment: str) -> "Document":
     counts: Counter[str] = Counter()
     for member in result.members:
         counts.update(member.summary)
-    # An apply counts outcomes, so what it has left to do is not known, unless that is nothing.
+    # An apply counts outcomes, so the remaining changes are only known if there are none.
     knows_counts = result.operation is not FleetOperation.APPLY or is_settled(result)
     return inputs.FleetReport(
         fingerprint=fingerprint_of(result),
