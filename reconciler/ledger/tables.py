@@ -4,6 +4,8 @@ Documents are canonical JSON in text columns, so that their hash never depends o
 times are UTC text that sorts by time. A change here needs a step in `reconciler.ledger.migrations`.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     Boolean,
     Column,
@@ -14,47 +16,84 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
     true,
 )
+
+from reconciler.ledger.errors import damaged
+
+
+class StoredString(TypeDecorator[str]):
+    """Short text; another stored type is damage, because SQLite accepts any type in any column."""
+
+    impl = String
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: object) -> str | None:  # noqa: ARG002
+        """Return a stored text, or raise `LedgerError`."""
+        if value is not None and not isinstance(value, str):
+            raise damaged()
+        return value
+
+
+class StoredText(StoredString):
+    """Text of any length."""
+
+    impl = Text
+    cache_ok = True
+
+
+class StoredInteger(TypeDecorator[int]):
+    """Integer; another stored type is damage."""
+
+    impl = Integer
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: object) -> int | None:  # noqa: ARG002
+        """Return a stored integer, or raise `LedgerError`."""
+        if value is not None and not isinstance(value, int):
+            raise damaged()
+        return value
+
 
 metadata = MetaData()
 
 meta = Table(
     "meta",
     metadata,
-    Column("name", String, primary_key=True),
-    Column("value", String, nullable=False),
+    Column("name", StoredString, primary_key=True),
+    Column("value", StoredString, nullable=False),
 )
 
 targets = Table(
     "targets",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("name", String, nullable=False),
-    Column("host", String, nullable=False),
+    Column("id", StoredInteger, primary_key=True),
+    Column("name", StoredString, nullable=False),
+    Column("host", StoredString, nullable=False),
     # Empty until the API's list has shown the organisation. Not null, because a unique constraint
     # treats two nulls as different values.
-    Column("organisation", String, nullable=False),
+    Column("organisation", StoredString, nullable=False),
     UniqueConstraint("name", "host", "organisation"),
 )
 
 runs = Table(
     "runs",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", StoredInteger, primary_key=True),
     Column("target", ForeignKey("targets.id"), nullable=False, index=True),
-    Column("run", String, nullable=False, unique=True),
-    Column("started_at", String, nullable=False, index=True),
-    Column("finished_at", String),
-    Column("plan_digest", String, nullable=False),
-    Column("facts", Text, nullable=False),
-    Column("summary", Text),
-    Column("previous", String),
-    Column("hash", String),
+    Column("run", StoredString, nullable=False, unique=True),
+    Column("started_at", StoredString, nullable=False, index=True),
+    Column("finished_at", StoredString),
+    Column("plan_digest", StoredString, nullable=False),
+    Column("facts", StoredText, nullable=False),
+    Column("summary", StoredText),
+    Column("previous", StoredString),
+    Column("hash", StoredString),
     # Position in the chain of target and shard, and the digest of the last-applied rows then.
-    Column("position", Integer),
-    Column("state", String),
+    Column("position", StoredInteger),
+    Column("state", StoredString),
 )
 
 runs_by_target = Index("ix_runs_target_id", runs.c.target, runs.c.id)
@@ -64,55 +103,55 @@ runs_by_hash = Index("ix_runs_target_hash", runs.c.target, runs.c.hash)
 calls = Table(
     "calls",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", StoredInteger, primary_key=True),
     Column("run", ForeignKey("runs.id"), nullable=False, index=True),
-    Column("slug", String, nullable=False),
-    Column("operation", String, nullable=False),
-    Column("fields", Text, nullable=False),
-    Column("started_at", String, nullable=False),
-    Column("ended_at", String),
-    Column("request_id", String),
-    Column("error", String),
+    Column("slug", StoredString, nullable=False),
+    Column("operation", StoredString, nullable=False),
+    Column("fields", StoredText, nullable=False),
+    Column("started_at", StoredString, nullable=False),
+    Column("ended_at", StoredString),
+    Column("request_id", StoredString),
+    Column("error", StoredString),
 )
 
 outcomes = Table(
     "outcomes",
     metadata,
     Column("run", ForeignKey("runs.id"), primary_key=True),
-    Column("slug", String, primary_key=True),
-    Column("document", Text, nullable=False),
+    Column("slug", StoredString, primary_key=True),
+    Column("document", StoredText, nullable=False),
 )
 
 pre_images = Table(
     "pre_images",
     metadata,
     Column("run", ForeignKey("runs.id"), primary_key=True),
-    Column("slug", String, primary_key=True),
-    Column("document", Text, nullable=False),
+    Column("slug", StoredString, primary_key=True),
+    Column("document", StoredText, nullable=False),
 )
 
 declared = Table(
     "declared",
     metadata,
     Column("target", ForeignKey("targets.id"), primary_key=True),
-    Column("slug", String, primary_key=True),
-    Column("fields", Text, nullable=False),
+    Column("slug", StoredString, primary_key=True),
+    Column("fields", StoredText, nullable=False),
     Column("protected", Boolean, nullable=False),
-    Column("run", String),
-    Column("identity", String),
-    Column("source", Text),
+    Column("run", StoredString),
+    Column("identity", StoredString),
+    Column("source", StoredText),
 )
 
 secrets = Table(
     "secrets",
     metadata,
     Column("target", ForeignKey("targets.id"), primary_key=True),
-    Column("slug", String, primary_key=True),
-    Column("path", String, primary_key=True),
-    Column("reference", String, nullable=False),
-    Column("fingerprint", String),
-    Column("mask", String),
-    Column("run", String),
+    Column("slug", StoredString, primary_key=True),
+    Column("path", StoredString, primary_key=True),
+    Column("reference", StoredString, nullable=False),
+    Column("fingerprint", StoredString),
+    Column("mask", StoredString),
+    Column("run", StoredString),
     Column("mask_agreed", Boolean, nullable=False, server_default=true()),
 )
 
@@ -121,24 +160,24 @@ intents = Table(
     "intents",
     metadata,
     Column("call", ForeignKey("calls.id"), primary_key=True),
-    Column("path", String, primary_key=True),
+    Column("path", StoredString, primary_key=True),
     Column("target", ForeignKey("targets.id"), nullable=False, index=True),
-    Column("slug", String, nullable=False),
-    Column("fingerprint", String, nullable=False),
+    Column("slug", StoredString, nullable=False),
+    Column("fingerprint", StoredString, nullable=False),
 )
 
 seen = Table(
     "seen",
     metadata,
     Column("target", ForeignKey("targets.id"), primary_key=True),
-    Column("slug", String, primary_key=True),
-    Column("read_at", String, nullable=False),
-    Column("document", Text, nullable=False),
+    Column("slug", StoredString, primary_key=True),
+    Column("read_at", StoredString, nullable=False),
+    Column("document", StoredText, nullable=False),
 )
 
 holders = Table(
     "holders",
     metadata,
-    Column("lock", String, primary_key=True),
-    Column("document", Text, nullable=False),
+    Column("lock", StoredString, primary_key=True),
+    Column("document", StoredText, nullable=False),
 )
