@@ -45,6 +45,11 @@ _OUR_OWN: Mapping[str, str] = {
 """With these, reading does not fetch, write, prompt, or replace objects."""
 
 
+# A folder with the files of a bare repository does not count as one: its `config`, which a pull
+# request can add, names programs that git runs. `git status` would also run a file system monitor.
+_NO_PROGRAMS = ("-c", "safe.bareRepository=explicit", "-c", "core.fsmonitor=false")
+
+
 class GitError(ReconcilerError):
     """Git cannot be run, or fails with an error."""
 
@@ -100,9 +105,7 @@ class Repository:
 
         Raises `GitError` with git's message, or if git cannot be run.
         """
-        # A folder with the files of a bare repository does not count as one: its `config`, which a
-        # pull request can add, names programs that git runs.
-        command = ["git", "-c", "safe.bareRepository=explicit", "-C", str(self.folder), *arguments]
+        command = ["git", *_NO_PROGRAMS, "-C", str(self.folder), *arguments]
         passed_on = {name: self.environment[name] for name in _PASSED_ON & self.environment.keys()}
         try:
             done = subprocess.run(  # noqa: S603 - a fixed program; arguments are no shell text

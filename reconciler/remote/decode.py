@@ -80,7 +80,7 @@ def with_models(observed: Observed, answer: Mapping[str, object]) -> Observed:
     if "models" not in answer:
         raise WrongShape("models", "there")
     fields = dict(observed.fields)
-    fields["models"] = [_model(item) for item in decode_values.items(answer["models"], "models")]
+    fields["models"] = [_model(item) for item in _entries(answer, "models", key="slug")]
     fields |= _switches(answer, SubResource.MODELS)
     return replace(observed, fields=fields, models_read=True)
 
@@ -92,9 +92,28 @@ def with_workspaces(observed: Observed, answer: Mapping[str, object]) -> Observe
     if name is None:
         raise WrongShape("workspaces", "there")
     fields = dict(observed.fields)
-    fields["workspaces"] = [_workspace(item) for item in decode_values.items(answer[name], name)]
+    fields["workspaces"] = [_workspace(item) for item in _entries(answer, name, key="id")]
     fields |= _switches(answer, SubResource.WORKSPACES)
     return replace(observed, fields=fields, workspaces_read=True)
+
+
+def _entries(answer: Mapping[str, object], name: str, *, key: str) -> list[dict[str, object]]:
+    """Return the entries of a list without pages, or raise `WrongShape` if some are missing.
+
+    `total` is documented, but not always sent (remote/API.md §5). An entry that is listed twice
+    with different values has neither of them.
+    """
+    entries = decode_values.items(answer[name], name)
+    total = answer.get("total")
+    if answer.get("has_more") or (isinstance(total, int) and total > len(entries)):
+        raise WrongShape(name, "complete")
+    # Only compared if keys repeat, because an integration can list thousands of models.
+    first: dict[object, dict[str, object]] = {}
+    for entry in entries:
+        identity = entry.get(key)
+        if isinstance(identity, str) and first.setdefault(identity, entry) != entry:
+            raise WrongShape(f"an entry of {name}", "listed once")
+    return entries
 
 
 def detail_over_row(row: Observed, detail: Observed) -> Observed:

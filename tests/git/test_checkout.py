@@ -329,6 +329,19 @@ def test_the_hint_for_a_repository_of_another_user_is_the_command_that_git_sugge
     )
 
 
+def test_no_program_of_the_repository_runs(tmp_path: Path) -> None:
+    project = repository(tmp_path)
+    ran = tmp_path / "ran"
+    git(tmp_path, "config", "core.fsmonitor", f"touch {ran} #")
+    for hook in ("post-index-change", "reference-transaction", "fsmonitor-watchman"):
+        file = tmp_path / ".git/hooks" / hook
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"#!/bin/sh\ntouch {ran}\n")
+        file.chmod(0o755)
+    assert project.run("plan", "--base", "HEAD").code == 0
+    assert not ran.exists()
+
+
 def test_a_bare_repository_among_the_files_runs_no_program(tmp_path: Path) -> None:
     project = repository(tmp_path)
     ran = tmp_path / "ran"

@@ -131,6 +131,10 @@ def test_null_lists_of_sub_resources_are_empty() -> None:
         {"models": [{"enabled": True}]},
         {"models": [{"slug": "m"}]},
         {"models": [{"slug": "m", "enabled": True, "configurations": 1}]},
+        {"models": [], "total": 1},
+        {"models": [{"slug": "m", "enabled": True}], "total": 100},
+        {"models": [{"slug": "m", "enabled": True}], "has_more": True},
+        {"models": [{"slug": "m", "enabled": True}, {"slug": "m", "enabled": False}]},
     ],
 )
 def test_invalid_models_are_an_error(answer: dict[str, Any]) -> None:
@@ -146,8 +150,18 @@ def test_invalid_models_are_an_error(answer: dict[str, Any]) -> None:
         {"workspaces": [{"enabled": True}]},
         {"workspaces": [{"id": "w", "enabled": "maybe"}]},
         {"workspaces": [{"id": "w", "enabled": True, "usage_limits": {}}]},
+        {"workspaces": [], "total": 2},
+        {"data": [{"id": "w", "enabled": True}], "total": 2},
+        {"workspaces": [{"id": "w", "enabled": True}], "has_more": True},
+        {"workspaces": [{"id": "w", "enabled": True}, {"id": "w", "enabled": False}]},
     ],
 )
 def test_invalid_workspaces_are_an_error(answer: dict[str, Any]) -> None:
     with pytest.raises(NoAnswer):
         decode.with_workspaces(EMPTY, answer)
+
+
+def test_the_documented_total_and_an_entry_listed_twice_alike_are_accepted() -> None:
+    entry = {"slug": "m", "enabled": True}
+    answer = {"models": [entry, entry], "total": 2, "has_more": False}
+    assert len(decode.with_models(EMPTY, answer).fields["models"]) == 2
