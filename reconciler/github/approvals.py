@@ -17,13 +17,13 @@ from dataclasses import replace
 from urllib.parse import quote
 
 from reconciler.diagnostics import Diagnostic, warning
-from reconciler.domain.instants import parse_zoned_instant
 from reconciler.errors import ReconcilerError
 from reconciler.frozen_dataclass import dataclass
 from reconciler.github.answers import number_at, required_number, required_text, text_at
 from reconciler.github.client import GitHub, GitHubNotFound, JsonObject, UnexpectedResponse
 from reconciler.github.pull_request import merged_with
 from reconciler.github.run_origin import RunClaim, objection
+from reconciler.planning.approval import approved_at
 from reconciler.planning.codec import decode
 from reconciler.planning.plan import Plan
 
@@ -102,7 +102,7 @@ async def gather(
             diagnostics.append(warning("no-approved-plan", summary))
             continue
         # An upload cannot date its own approval: the merge is the approval.
-        plan = replace(plan, approved_at=_merged_after(plan, request))
+        plan = replace(plan, approved_at=approved_at(plan, text_at(request, "merged_at")))
         reviewers = await _reviewers(github, number)
         approved.append(ApprovedPlan(number, plan, text_at(request, "user", "login"), reviewers))
     return GatheredPlans(tuple(approved), tuple(diagnostics))
@@ -161,18 +161,6 @@ async def _commits(
     # GitHub lists none if `head` is an ancestor of `since`, as when an older commit is applied
     # again.
     return commits or [head], []
-
-
-def _merged_after(plan: Plan, request: JsonObject) -> str | None:
-    """Return when a pull request was merged, None if that was before the plan was made."""
-    try:
-        merged = parse_zoned_instant(text_at(request, "merged_at") or "")
-    # Without the time of the merge, the age counts from the creation of the plan.
-    except ValueError:
-        return None
-    if merged <= parse_zoned_instant(plan.created_at):
-        return None
-    return merged.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _planned_commits(request: JsonObject, commits: Iterable[str]) -> list[str]:

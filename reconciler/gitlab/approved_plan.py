@@ -10,12 +10,12 @@ from dataclasses import replace
 from urllib.parse import quote
 
 from reconciler.diagnostics import error
-from reconciler.domain.instants import parse_zoned_instant
 from reconciler.errors import InvalidInput, Refused
 from reconciler.frozen_dataclass import dataclass
 from reconciler.github.rest import JsonObject
 from reconciler.gitlab.client import GitLab, GitLabAnswer, GitLabNotFound, required_id
 from reconciler.gitlab.job import GitLabJob
+from reconciler.planning.approval import approved_at
 from reconciler.planning.codec import MAX_PLAN_BYTES, TamperedPlan, UnreadablePlan, decode
 from reconciler.planning.plan import Plan
 
@@ -76,7 +76,7 @@ async def approved_plan(
         raise _not_approved(f"{artifact} of !{number} is not a plan of this version") from None
     return ApprovedPlan(
         number,
-        replace(plan, approved_at=_merged_after(plan, request)),
+        replace(plan, approved_at=approved_at(plan, _text(request, "merged_at"))),
         author=_text(request.get("author"), "username"),
         # GitLab before 14.7 has only `merged_by`, which is deprecated since then.
         merged_by=_text(request.get("merge_user") or request.get("merged_by"), "username"),
@@ -137,18 +137,6 @@ async def _newest_pipeline(gitlab: GitLab, request: JsonObject, number: int) -> 
         if not isinstance(parents, list) or head not in parents:
             raise _not_approved(f"the newest pipeline of !{number} is not for its last commit")
     return required_id(newest, "id")
-
-
-def _merged_after(plan: Plan, request: JsonObject) -> str | None:
-    """Return when a request was merged, None if that was not after the plan was made."""
-    try:
-        merged = parse_zoned_instant(_text(request, "merged_at") or "")
-    # Without the time of the merge, the age counts from the creation of the plan.
-    except ValueError:
-        return None
-    if merged <= parse_zoned_instant(plan.created_at):
-        return None
-    return merged.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _commit_and_branch(job: GitLabJob) -> tuple[str, str]:

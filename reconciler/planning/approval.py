@@ -6,6 +6,7 @@ have been done in the meantime need no approval, so a smaller plan is always cov
 
 from collections.abc import Iterable, Iterator
 
+from reconciler.domain.instants import parse_zoned_instant
 from reconciler.domain.schema import show_path
 from reconciler.frozen_dataclass import dataclass
 from reconciler.planning.actions import Action, ActionKind, Change, ChangeKind
@@ -82,6 +83,20 @@ def with_other_staging(fresh: Plan, approved: Iterable[Plan]) -> list[NotApprove
         for action in fresh.actions
         if action.staged_by not in ways.get((action.slug, action.kind), {action.staged_by})
     ]
+
+
+def approved_at(plan: Plan, merged_at: str | None) -> str | None:
+    """Return when a merge approved a plan, None unless that was after the plan was made.
+
+    With None, the age of the approval counts from the creation of the plan.
+    """
+    try:
+        merged = parse_zoned_instant(merged_at or "")
+    except ValueError:
+        return None
+    if merged <= parse_zoned_instant(plan.created_at):
+        return None
+    return merged.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def sends_secrets_only(plan: Plan) -> bool:
