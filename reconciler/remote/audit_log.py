@@ -22,12 +22,10 @@ from reconciler.frozen_dataclass import dataclass
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.audit_body import BROWSER, CLIENT, PROGRAM
 from reconciler.remote.errors import Answered, RemoteError, ServerFault, Throttled
+from reconciler.remote.pagination import USUAL_SIZES
 
 PAGE_SIZE = 100
 """Records per page, the documented maximum."""
-
-_USUAL_SIZES = frozenset({10, 20, 25, 30, 50, PAGE_SIZE})
-"""Page sizes that servers use; a page of such a size may be full."""
 
 MAX_PAGES = 1000
 """Maximum number of pages of a time range."""
@@ -267,7 +265,7 @@ def _total(total: object, *, on_page: int) -> int | None:
         return None
     # It is documented as the total "in the response", so a full page, even if smaller than
     # requested, may count only its own records.
-    if total < on_page or (total == on_page and on_page in _USUAL_SIZES):
+    if total < on_page or (total == on_page and on_page in USUAL_SIZES):
         return None
     return total
 

@@ -42,6 +42,9 @@ RELISTS = 3
 MOST_RECORDS = 10_000_000
 """Largest `total` that is believed: a hundred times the largest list that this program is for."""
 
+USUAL_SIZES = frozenset({10, 20, 25, 30, 50, 100})
+"""Page sizes that servers use; a page of such a size may be full."""
+
 Kind: TypeAlias = Literal["all", "organisation", "workspace"]
 
 

@@ -34,7 +34,7 @@ from reconciler.remote.errors import (
     WrongShape,
 )
 from reconciler.remote.exchange import mapping, rows
-from reconciler.remote.pagination import PAGE_SIZE, gather_or_raise
+from reconciler.remote.pagination import PAGE_SIZE, USUAL_SIZES, gather_or_raise
 from reconciler.remote.usage_rows import (
     ConfigRow,
     ProviderRow,
@@ -91,6 +91,8 @@ class _Pass(Generic[Row]):
     total: int | None = None
     problem: str = ""
     has_answered: bool = False
+    is_unpaged: bool = False
+    is_last_empty: bool = False
 
     @property
     def count(self) -> int:
@@ -101,15 +103,20 @@ class _Pass(Generic[Row]):
         """Decode the rows of a page and compare its total."""
         self.has_answered = True
         total = page.get("total")
-        if not isinstance(total, int) or isinstance(total, bool):
+        # Documented for configs: an envelope without paging (remote/API.md §11.2).
+        is_plain = page.get("success") is True and "total" not in page
+        self.is_unpaged = is_plain and self.total is None
+        if not self.is_unpaged and (not isinstance(total, int) or isinstance(total, bool)):
             self.problem = "a page has no total"
         elif self.total is not None and total != self.total:
             self.problem = f"total changed from {self.total} to {total} during the read"
-        else:
+        elif isinstance(total, int):
             self.total = total
         if "data" not in page:
             raise WrongShape("data", "there")
-        for row in rows(page["data"], "data"):
+        listed = rows(page["data"], "data")
+        self.is_last_empty = not listed
+        for row in listed:
             try:
                 record = mapping(row, "a row")
                 self.rows[_identity(row)] = decode(record)
@@ -122,6 +129,8 @@ class _Pass(Generic[Row]):
         """Return why the list is not complete, "" if it is."""
         if self.problem:
             return self.problem
+        if self.total is None:
+            return "a page has no total"
         if self.count != self.total:
             return f"total is {self.total}, but {self.count} were listed"
         return next(iter(self.damaged.values()), "")
@@ -299,8 +308,15 @@ class _Reader:
             before = reading.count
             reading.take(mapping(reply.body, "the list"), decode)
             number += 1
+            adds_nothing = reading.count == before
+            if reading.is_unpaged and number == 1:
+                # Asked once more: the same rows again prove that they are all.
+                continue
+            is_whole = reading.is_last_empty or reading.count not in USUAL_SIZES
+            if reading.is_unpaged and adds_nothing and is_whole:
+                reading.total = reading.count
             # A page that adds nothing ends the list, regardless of its total.
-            is_over = reading.count >= (reading.total or 0) or reading.count == before
+            is_over = reading.count >= (reading.total or 0) or adds_nothing
             if reading.problem or is_over:
                 return
 

@@ -1,9 +1,10 @@
 """Reading the users of integrations: exact for generated graphs, few calls, and gaps."""
 
 import asyncio
+import json
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from reconciler.planning.actions import ActionKind
 from reconciler.remote.api import IntegrationsAPI
 from reconciler.remote.usage import read_usage
 from reconciler.simulator.faults import Fault, FaultKind, FaultScript, Wire
+from reconciler.simulator.messages import Request
 from reconciler.simulator.seeds import apply_seed
 from reconciler.simulator.switches import Switches
 from tests.builders import declared, desired
@@ -271,6 +273,46 @@ def test_a_refusal_after_the_first_page_is_a_gap(path: str, status: int) -> None
     assert reading.refusal == ""
     assert any(gap.endswith(f"HTTP {status}, AB03") for gap in reading.gaps)
     assert all(usage.may_be_used for usage in reading.by_slug.values())
+
+
+def plain(rows: list[Any], **more: Any) -> Fault:
+    """Return a fault that answers one page of configs in the documented envelope."""
+    body = json.dumps({"success": True, "data": rows, **more})
+    return Fault(kind=FaultKind.RAW, path="^/configs$", status=200, body=body, times=1)
+
+
+def config_rows(count: int) -> list[Any]:
+    """Return the configs of the seed, and more of a workspace without users."""
+    request = Request("GET", "/configs", {"page_size": "100", "current_page": "0"})
+    listed = seeded().remote.handle(request).body["data"]
+    more = [{**listed[0], "id": f"id-{n}", "slug": f"pc-{n}"} for n in range(count - len(listed))]
+    return [*listed, *({**row, "workspace_id": "ws-idle"} for row in more)]
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_complete"),
+    [
+        # The same rows again show that the list has no pages; so does an empty page.
+        (lambda: [plain(config_rows(12))] * 2, True),
+        (lambda: [plain(config_rows(120))] * 2, True),
+        (lambda: [plain(config_rows(50)), plain([])], True),
+        (lambda: [plain(config_rows(12)), plain(config_rows(12), total=12)], True),
+        # A page may be full, so the same rows again can be the first page of several.
+        (lambda: [plain(config_rows(50))] * 4, False),
+        (lambda: [plain(config_rows(90)[:60]), plain(config_rows(90)[60:])] * 2, False),
+        (lambda: [plain(config_rows(12)[:6], total=12), plain([])] * 2, False),
+        (lambda: [plain(config_rows(12)), plain(config_rows(13))] * 2, False),
+    ],
+)
+def test_a_list_in_the_documented_envelope_is_complete_if_it_repeats(
+    answers: Callable[[], list[Fault]], is_complete: bool
+) -> None:
+    world = seeded(*answers())
+    reading = read(world, ids(world))
+    assert bool(reading.gaps) is not is_complete
+    usage = reading.by_slug["openai-main"]
+    assert (usage.complete, len(usage.providers)) == (is_complete, 3)
+    assert not is_complete or len(usage.configs) == 5
 
 
 A, B = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
