@@ -192,12 +192,13 @@ class _Draft:
         """Plan to delete shadows that a rotation has left behind; report those that stay."""
         if not self.observed.may_have_shadows(self.desired):
             return
-        from reconciler.planning.staging import plan_leftovers, unmanaged_shadows
+        from reconciler.planning.staging import edited_shadows, plan_leftovers, unknown_shadows
 
-        actions, notes = plan_leftovers(self.shadows, self.actions, self.options.selection)
-        self.diagnostics += notes
-        self.diagnostics += unmanaged_shadows(
-            self.unmanaged, self.actions, self.observed, self.last_applied
+        selection = self.options.selection
+        actions, notes = plan_leftovers(self.shadows, self.actions, selection)
+        self.diagnostics += notes + unknown_shadows(self.unmanaged, self.observed)
+        self.diagnostics += edited_shadows(
+            self.desired, self.observed, self.last_applied, self.actions, selection
         )
         self.actions += actions
 

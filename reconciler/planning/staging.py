@@ -166,39 +166,51 @@ def _unknown_shadow(slug: str) -> Diagnostic:
     return notice("unknown-shadow", summary, hint=hint)
 
 
-def unmanaged_shadows(
-    unmanaged: Iterable[str],
-    planned: Iterable[Action],
+def unknown_shadows(unmanaged: Iterable[str], observed: ObservedState) -> list[Diagnostic]:
+    """Return notices about unmanaged integrations with the mark of a shadow."""
+    return [
+        _unknown_shadow(slug)
+        for slug in unmanaged
+        if slug.endswith(SHADOW_SUFFIX) and marked_run(observed.integrations[slug]) is not None
+    ]
+
+
+def edited_shadows(
+    desired: DesiredState,
     observed: ObservedState,
     last_applied: LastAppliedState,
+    planned: Iterable[Action],
+    selection: Selection,
 ) -> list[Diagnostic]:
-    """Return diagnostics about unmanaged integrations that a rotation may have left behind.
+    """Return warnings about integrations that were created as shadows and no longer look like one.
 
-    Such a shadow still has a credential, and nothing removes it: another client has edited it, or
-    the ledger does not know it.
+    Such a shadow still has a credential, and nothing removes it. It is reported even if it is not
+    in the scope of the target, because a run of this target has created it.
     """
+    actions = list(planned)
     # The error about the rotation that it blocks is sufficient.
-    reported = {
-        shadow_slug(action.slug) for action in planned if "shadow-conflict" in action.blocked_by
-    }
+    reported = {shadow_slug(a.slug) for a in actions if "shadow-conflict" in a.blocked_by}
+    reported |= {action.slug for action in actions}
     found = []
-    for slug in unmanaged:
-        if not slug.endswith(SHADOW_SUFFIX):
-            continue
-        if marked_run(observed.integrations[slug]) is not None:
-            found.append(_unknown_shadow(slug))
-        elif slug in last_applied.shadows and slug not in reported:
-            of = slug.removesuffix(SHADOW_SUFFIX)
-            summary = (
-                f"{slug} has the name of a shadow of {of} that a run created, "
-                "but another description: it may hold a credential of a rotation"
-            )
-            hint = (
-                f"if it is left over, delete it in the console, or list {slug} under `deletions`; "
-                "else rename it"
-            )
-            found.append(warning("edited-shadow", summary, hint=hint))
+    for slug in sorted(last_applied.shadows.keys() & observed.live.keys()):
+        is_declared = slug in desired.integrations or last_applied.of(slug).declared is not None
+        is_marked = marked_run(observed.live[slug]) is not None
+        if not is_declared and not is_marked and slug not in reported and selection.includes(slug):
+            found.append(_edited_shadow(slug))
     return found
+
+
+def _edited_shadow(slug: str) -> Diagnostic:
+    of = slug.removesuffix(SHADOW_SUFFIX)
+    summary = (
+        f"{slug} has the name of a shadow of {of} that a run created, "
+        "but another description: it may hold a credential of a rotation"
+    )
+    hint = (
+        f"if it is left over, delete it in the console, or list {slug} under `deletions`; "
+        "else rename it"
+    )
+    return warning("edited-shadow", summary, hint=hint)
 
 
 # -- updates that are staged -------------------------------------------------------------

@@ -19,6 +19,7 @@ from tests.end_to_end.harness import Done
 
 SHADOW = "alpha--next"
 NEW = {"SECRET_KEY": SECOND}
+ANOTHER = "20260101T000000Z-00000000"
 STAGED = {"probe": {"gateway": {}, "workspace": "ws-p"}, "rotation": {"staged": True}}
 
 
@@ -374,6 +375,25 @@ def test_an_integration_with_a_name_like_a_shadow_is_like_any_other(tmp_path: Pa
         planned = project.plan()
         assert (planned["actions"], planned["unmanaged"]) == ([], [SHADOW])
         assert planned["diagnostics"] == []
+
+
+@pytest.mark.parametrize("staged", [True, False])
+def test_a_shadow_outside_the_scope_of_the_target_is_also_removed_or_reported(
+    tmp_path: Path, *, staged: bool
+) -> None:
+    rules = {**STAGED, "rotation": {"staged": staged}, "scope": {"slugs": ["alpha"]}}
+    project = applied(tmp_path, **rules)
+    leftover(project)
+    assert [(a["slug"], a["blocked_by"]) for a in project.plan()["actions"]] == [(SHADOW, [])]
+    edit_shadow(project, "edited")
+    planned = project.plan()
+    assert (planned["actions"], planned["unmanaged"]) == ([], [])
+    assert [d["code"] for d in planned["diagnostics"]] == ["edited-shadow"]
+    edit_shadow(project, f"Shadow of alpha while its credential is rotated, by run {ANOTHER}")
+    codes = [d["code"] for d in project.plan()["diagnostics"]]
+    # Another repository, whose ledger knows it, may own it.
+    assert codes == (["unknown-shadow"] if staged else [])
+    assert writes(project.apply()) == []
 
 
 def test_a_shard_removes_the_leftovers_of_its_integrations(tmp_path: Path) -> None:
