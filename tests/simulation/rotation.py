@@ -49,6 +49,7 @@ from tests.simulation.rotation_cases import (
     NEW,
     OLD,
     OTHER_BODIES,
+    PROBES,
     SECOND,
     SETTINGS,
     WORKSPACE,
@@ -83,6 +84,8 @@ def draw_case(seed: int) -> Case:
     # Nothing protects from a dead credential that is never probed.
     if not all(case.probes):
         case = replace(case, value=NEW)
+    if case.kind in PROBES:
+        return replace(case, number=dice.randint(1, 4))
     # The calls that strike before the first write of any plan are those of `test_boundaries`.
     return replace(case, number=dice.randrange(1, count_calls(case.without_fault)))
 
@@ -127,10 +130,17 @@ class GatewayProber:
 
     story: "Story"
     line: Line
+    asked: int = 0
 
     def _status(self, request: ProbeRequest) -> int:
-        if self.line.dead:
+        self.asked += 1
+        case = self.story.case
+        is_struck = case.kind in PROBES and self.line.who == "struck" and self.asked == case.number
+        if self.line.dead or (is_struck and case.kind == "probe killed"):
+            self.line.dead = True
             raise Crash
+        if is_struck:
+            return 503
         provider = f"@{request.gateway_slug}"
         return self.story.theatre.remote.act(
             "probe", Request("GET", "/models", provider=provider)
@@ -141,7 +151,7 @@ class GatewayProber:
         return ProbeResult(verdicts.get(self._status(request), ProbeVerdict.UNKNOWN), "asked")
 
     async def obstacle(self, request: ProbeRequest) -> str:
-        return "another provider has the name" if self._status(request) == 200 else ""
+        return "" if self._status(request) == 404 else "the name may have another provider"
 
 
 @dataclass

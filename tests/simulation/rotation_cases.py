@@ -39,7 +39,8 @@ OTHER_BODIES = {
     "body of the integration": "",
     "body of the shadow": "--next",
 }
-KINDS = (*FAULTS, *KILLED, *OTHER_BODIES)
+PROBES = ("probe killed", "probe without an answer")
+KINDS = (*FAULTS, *KILLED, *OTHER_BODIES, *PROBES)
 BESIDE = ("access", "models", "delete", "replace", "create", "description")
 """Changes of the same apply besides the rotation."""
 
@@ -62,7 +63,7 @@ SETTINGS = ((True, True), (True, True), (True, False), (False, True), (False, Fa
 
 @dataclass(frozen=True)
 class Case:
-    """One story: `kind` strikes call `number` of a rotation to `value`.
+    """One story: `kind` strikes call, or probe, `number` of a rotation to `value`.
 
     `second` rotates a second integration as well. `staged` is the setting in the run that is
     struck, and in the run that heals. `switches` are those of the API. `scoped` integrations belong

@@ -29,7 +29,7 @@ class Line(Wire):
     ) -> None:
         super().__init__(theatre.remote, faults=weather, before=strangers)
         self._theatre = theatre
-        self._who = who
+        self.who = who
         self._weather = weather
         self._crash = crash
         self._seen = 0
@@ -43,7 +43,7 @@ class Line(Wire):
         if dies and self._crash and not self._crash.after:
             self._die(request)
         self._theatre.pass_time()
-        step = self._theatre.chronicle.open(self._who, request)
+        step = self._theatre.chronicle.open(self.who, request)
         delivery = super().deliver(request)
         fault = self._weather.struck if self._weather else None
         self._theatre.chronicle.close(step, delivery, fault)
@@ -59,7 +59,7 @@ class Line(Wire):
 
     def _die(self, request: Request) -> None:
         self.dead = True
-        self._theatre.chronicle.note(f"{self._who} was killed at {request.method} {request.path}")
+        self._theatre.chronicle.note(f"{self.who} was killed at {request.method} {request.path}")
         raise Crash
 
 

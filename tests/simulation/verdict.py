@@ -115,7 +115,8 @@ class Verdict:
         for slug, record in records.items():
             # A shadow whose delete had to wait is in the result; one that another client has edited
             # is no longer recognized as ours and counts as unmanaged.
-            if slug in excused or self._is_edited_shadow(slug):
+            waits = slug in excused or slug.removesuffix(SHADOW_SUFFIX) in excused
+            if waits or self._is_edited_shadow(slug):
                 continue
             # Where a delete archives, the shadow of a rotation stays archived.
             if slug.endswith(SHADOW_SUFFIX) and not is_live(record):
