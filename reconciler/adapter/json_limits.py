@@ -47,7 +47,7 @@ def sanitized(document: object) -> object:
     copy = repaired_tree(document)
     try:
         to_json_text(copy)
-    except TypeError:  # a number without a JSON form
+    except TypeError:  # an `UnreadableValue`, which has no JSON form
         raise ValueError("not JSON") from None
     return copy
 

@@ -125,9 +125,9 @@ def timeout_problem(operation: OperationName) -> Problem:
 def unusable_answer_problem(operation: OperationName) -> Problem:
     """Return the problem of a successful response that cannot be forwarded."""
     detail = (
-        f"The upstream's response cannot be forwarded: it is nested deeper than "
-        f"{MAX_DEPTH} levels, "
-        "or contains a number or a character that JSON cannot represent."
+        f"The upstream's response cannot be forwarded: it is nested deeper than {MAX_DEPTH} "
+        "levels, or contains a number or a character that JSON cannot represent, or a name with "
+        "several values."
     )
     return Problem("upstream-failed", 502, detail + _outcome_note(operation))
 

@@ -84,7 +84,7 @@ def test_the_targets_auth_header_may_be_bearer() -> None:
 
 def test_the_answer_is_relayed_byte_for_byte() -> None:
     content = (
-        b'{ "big": 12345678901234567890123, "tiny": 1.10, "twice": 1, "twice": 2, "u": "\\u00e4" }'
+        b'{ "big": 12345678901234567890123, "tiny": 1.10, "twice": 1, "twice": 1, "u": "\\u00e4" }'
     )
 
     def answer(_request: httpx.Request) -> httpx.Response:
@@ -97,6 +97,14 @@ def test_the_answer_is_relayed_byte_for_byte() -> None:
     assert response.headers["content-type"] == "application/json"
     assert response.headers["x-upstream-request-id"] == "up-1"
     assert "set-cookie" not in response.headers
+
+
+def test_an_answer_with_two_values_of_one_name_is_refused() -> None:
+    content = b'{"slug": "a", "slug": "b"}'
+    wire = Wire(lambda _request: httpx.Response(201, content=content))
+    response = Ports(wire=wire).ask("POST", "/v1/integrations", json=BODY)
+    assert response.status_code == 502
+    assert "a name with several values" in response.json()["detail"]
 
 
 def test_an_empty_upstream_answer_stays_empty() -> None:
