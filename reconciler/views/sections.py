@@ -278,7 +278,8 @@ def _is_switched_off(change: Change) -> bool:
 
 
 def _loses(changes: Sequence[Change]) -> Iterator[str]:
-    paths = [_steps(change) for change in changes]
+    # Sorted by name: in the order of the texts, `ws-10` would come before `ws-1`.
+    paths = sorted(_steps(change) for change in changes)
     for change in changes:
         if change.path == "ai_provider_id":
             # First, because with another provider, all other values of the integration are
@@ -310,7 +311,7 @@ def _is_limit(path: Path) -> bool:
 
 
 def _recreated(changes: Sequence[Change]) -> Iterator[str]:
-    paths = [_steps(change) for change in changes]
+    paths = sorted(_steps(change) for change in changes)
     for name in dict.fromkeys(path[0] for path in paths):
         if name in {"models", "workspaces"}:
             yield from _listed(name.removesuffix("s"), _identities(paths, name))

@@ -106,6 +106,13 @@ def test_a_delete_describes_what_is_lost(there: Scene) -> None:
         assert "2 models (gpt-5, tune); limits of ws-a; 1 secret (key)" in said
 
 
+def test_names_that_are_lost_are_sorted(there: Scene) -> None:
+    entries = [{"id": id_, "enabled": True} for id_ in ("ws-10", "ws-b", "ws-1", "ws-a")]
+    there.upstream.world.put("PUT", "/integrations/old/workspaces", {"workspaces": entries})
+    said = " ".join(there.run("plan").out.split())
+    assert "4 workspaces lose access (ws-1, ws-10, ws-a, ws-b)" in said
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
