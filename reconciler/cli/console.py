@@ -12,7 +12,6 @@ from dataclasses import replace
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TextIO
 
@@ -147,6 +146,9 @@ class Console:
 
         A failure while the parts are made leaves stdout empty, so that it holds one document.
         """
+        # Imported here, because every command imports this module, and few write such a result.
+        from tempfile import SpooledTemporaryFile
+
         with SpooledTemporaryFile(_SPOOLED, mode="w+", encoding="utf-8", newline="") as held:
             # Not `writelines`, which moves the text to the disk only after the last part.
             for part in parts:

@@ -66,6 +66,7 @@ UNUSED_BY_PLAN = {
     "pydantic",
     "pydantic_core",
     "sqlalchemy",
+    "tempfile",
     "tenacity",
     "typing_extensions",
     "reconciler.cli.older_commit",
