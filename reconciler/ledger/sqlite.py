@@ -15,7 +15,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.util import LRUCache
 
-from reconciler.ledger.errors import LedgerError
+from reconciler.ledger.errors import LedgerError, incomplete
 from reconciler.ledger.sqlite_snapshot import uri_of
 
 BUSY_SECONDS = 5.0
@@ -87,7 +87,13 @@ def create_unfinished(file: Path) -> Path:
 
 
 def sync(file: Path) -> None:
-    """Wait until the file of a closed ledger is on disk."""
+    """Wait until the file of a closed ledger is on disk.
+
+    Raises `LedgerError` if a part of it is still in its log: closing does not report a full disk.
+    """
+    log = file.with_name(file.name + "-wal")
+    if log.exists() and log.stat().st_size > 0:
+        raise incomplete("its write-ahead log was not merged into it")
     descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from reconciler.ledger.errors import LedgerError, NoLedger
 from reconciler.ledger.location import LedgerState, Location
 from reconciler.ledger.migrations import NEWEST
 from reconciler.ledger.models import Confirmed
+from reconciler.ledger.sqlite import sync
 from reconciler.ledger.store import open_ledger
 from tests.ledger.builders import KEY, PEPPER, REF, declared, ledger_in, record_run, seen
 
@@ -120,6 +122,18 @@ logging.getLogger("sqlalchemy.engine").setLevel(logging.INFO)
 record("b")
 """
 """Process that logs what SQLAlchemy does for its second ledger."""
+
+
+def test_a_new_ledger_is_complete_only_without_its_log(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(file)) as raw:
+        raw.execute("PRAGMA journal_mode=WAL")
+        raw.execute("CREATE TABLE runs (run TEXT)")
+        # On a full disk, closing leaves the log as it is here, and reports nothing.
+        with pytest.raises(LedgerError) as stop:
+            sync(file)
+    assert "log was not merged" in stop.value.summary
+    sync(file)
 
 
 def test_compiled_statements_are_reused_for_other_files(tmp_path: Path) -> None:
