@@ -11,7 +11,6 @@ from typing import Any
 
 _KEPT = frozenset(
     {
-        "records",
         "total",
         "success",
         "timestamp",
@@ -24,6 +23,7 @@ _KEPT = frozenset(
         "resource_type",
     }
 )
+_RECORDS = "records"
 _HEADERS = "request_headers"
 _USER_AGENT = "user-agent"
 
@@ -45,9 +45,13 @@ def read_page(body: bytes) -> object:
 
 
 def _without_secrets(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    kept = {}
+    kept: dict[str, Any] = {}
     for name, value in members:
-        if name in _KEPT:
+        if name == _RECORDS:
+            # Only an object is a record, whose members have been checked.
+            is_list = isinstance(value, list)
+            kept[name] = [r if isinstance(r, dict) else None for r in value] if is_list else None
+        elif name in _KEPT and not isinstance(value, dict | list):
             # The query of an address can contain anything.
             is_address = name == "uri" and isinstance(value, str)
             kept[name] = value.partition("?")[0] if is_address else value

@@ -78,6 +78,7 @@ def parsed(**members: Any) -> AuditRecord:
         {"uri": f"/v1/integrations/openai?key={CANARY}"},
         {"client_ip": CANARY, "country": CANARY, "action": CANARY, "organisation_id": CANARY},
         {"anything": {"new": CANARY}},
+        {"resource_type": {"uri": CANARY}, "user_type": [CANARY], "records": [CANARY]},
     ],
 )
 def test_no_printable_value_contains_a_possible_secret(members: dict[str, Any]) -> None:
