@@ -46,7 +46,7 @@ class SecretAssessment:
     """Assessment of one secret, and the kind of change if it is written.
 
     `in_doubt` is True if a run announced that it would send the secret and may or may not have done
-    so.
+    so. `is_repeated` is True if that run announced the same value.
     """
 
     path: Path
@@ -57,6 +57,7 @@ class SecretAssessment:
     origin: ChangeOrigin = ChangeOrigin.UNKNOWN
     at_hand: bool = True
     in_doubt: bool = False
+    is_repeated: bool = False
 
     @property
     def shown_reference(self) -> str | None:
@@ -244,7 +245,8 @@ class _Known:
             found = self.assessed(SecretStatus.CHANGED, origin=ChangeOrigin.LOCAL)
         else:
             found = self.differs(ChangeOrigin.LOCAL)
-        return replace(found, in_doubt=found.state is SecretStatus.CHANGED)
+        in_doubt = found.state is SecretStatus.CHANGED
+        return replace(found, in_doubt=in_doubt, is_repeated=in_doubt and ours)
 
 
 def _assess_emptied(site: SecretLocation, record: SecretRecord | None) -> SecretAssessment:
@@ -278,7 +280,8 @@ def _assess_masked(
             return known.assessed(SecretStatus.IN_SYNC)
         case True if known.record and known.record.mask is None:
             # The write was never read back, so this mask may belong to another value.
-            return known.in_doubt(frozenset(), evidence.pepper)
+            found = known.in_doubt(frozenset(), evidence.pepper)
+            return replace(found, is_repeated=found.in_doubt)
         # The mask differs from the recorded one, but these two cases explain that without a changed
         # value.
         case True if evidence.masks_moved or known.is_object:

@@ -9,8 +9,9 @@ its share of the limit. All shards together therefore never exceed the limit of 
 single shard can exceed its share by chance.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from reconciler.diagnostics import Diagnostic, counted, error, named
 from reconciler.domain.policy import Limits
@@ -32,6 +33,9 @@ _GAPS_SHOWN = 5
 
 RATIO_COUNTS_FROM = 10
 """Smallest number of owned integrations for which the delete ratio is meaningful."""
+
+
+NOTHING_REPEATED: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,13 @@ def check(
     options: PlanOptions,
     unreadable: Iterable[Diagnostic] = (),
     nameless: int = 0,
+    repeated: Mapping[str, int] = NOTHING_REPEATED,
 ) -> list[GuardViolation]:
     """Apply the guards that check the plan as a whole.
 
     `unreadable` lists the parts of the last-applied state that could not be read, each with the
     code of its guard; `nameless` counts the rows of the API's list without a readable slug.
+    `repeated` is the number of secrets of each slug that an interrupted run may have sent already.
     """
     planned = list(actions)
     # A leftover shadow was never used, so its delete counts against no limit.
@@ -80,7 +86,7 @@ def check(
         _replaces(replaces, limits, options),
         _counted(
             planned,
-            count=_credential_changes,
+            count=lambda action: _credential_changes(action, repeated=repeated.get(action.slug, 0)),
             limit=_first(options.max_credential_changes, limits.credential_changes),
             selection=options.selection,
             code="too-many-credential-changes",
@@ -244,13 +250,20 @@ def _replaces(
     )
 
 
-def _credential_changes(action: Action) -> int:
-    """Return the number of credential changes; a resent secret counts if its host changes."""
+def _credential_changes(action: Action, *, repeated: int) -> int:
+    """Return the number of credential changes; a resent secret counts if its host changes.
+
+    A secret that an interrupted run announced with the same value has been counted then. If it
+    counted again, a run that was killed while it made many calls could not be completed.
+    """
     moves = moves_host(action.changes)
-    return sum(
+    changes = sum(
         change.risk is Risk.CREDENTIAL and (change.op is not ChangeKind.RESEND or moves)
         for change in action.changes
     )
+    if moves or action.kind is not ActionKind.UPDATE:
+        return changes
+    return max(0, changes - repeated)
 
 
 def _access_removals(action: Action) -> int:

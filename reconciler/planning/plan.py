@@ -171,12 +171,17 @@ class PlanTarget:
 
 @dataclass(frozen=True, slots=True)
 class IntegrationPlan:
-    """Part of a plan about one integration; `action` is None if it is in sync."""
+    """Part of a plan about one integration; `action` is None if it is in sync.
+
+    `repeated_secrets` is the number of secrets that are sent once more, because an interrupted run
+    may or may not have sent the same values.
+    """
 
     action: Action | None = None
     unverified: tuple[Unverified, ...] = ()
     undeclared: tuple[Undeclared, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    repeated_secrets: int = 0
 
 
 # Without slots, because `cached_property` stores its value in the instance's dictionary.

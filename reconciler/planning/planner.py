@@ -123,6 +123,7 @@ class _Draft:
     forgotten: list[str] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     no_op: int = 0
+    repeated: dict[str, int] = field(default_factory=dict)
     deletes: int = 0
 
     @cached_property
@@ -241,6 +242,7 @@ class _Draft:
             options=self.options,
             unreadable=self.last_applied.unreadable,
             nameless=self.observed.nameless,
+            repeated=self.repeated,
         )
         costs, exceeded = self._costs(ordered)
         if exceeded is not None:
@@ -264,6 +266,8 @@ class _Draft:
             self.no_op += 1
         else:
             self.actions.append(part.action)
+            if part.repeated_secrets:
+                self.repeated[part.action.slug] = part.repeated_secrets
         self.unverified += part.unverified
         self.undeclared += part.undeclared
         self.diagnostics += [

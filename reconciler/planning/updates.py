@@ -83,22 +83,22 @@ def plan_update(
     notes += _uncertain_forms(declared, comparison)
     notes += messages.without_provider(declared, _first_grants(comparison, differing))
     left_out = _left_out(declared, audited or observed, remembered, beyond, replaced=replaced)
-    action = _action(
-        declared,
-        observed,
-        remembered=remembered,
-        comparison=comparison,
-        changes=changes,
-        paths=paths,
-        immutable=replaced,
-        codes={block.code for block in blocks},
-    )
     return IntegrationPlan(
-        action=action,
+        action=_action(
+            declared,
+            observed,
+            remembered=remembered,
+            comparison=comparison,
+            changes=changes,
+            paths=paths,
+            immutable=replaced,
+            codes={block.code for block in blocks},
+        ),
         # A new integration gets all declared secrets, so none stays unverified.
         unverified=() if replaced else _unverified(declared, assessments),
         undeclared=left_out.undeclared,
         diagnostics=(*blocks, *notes, *left_out.diagnostics),
+        repeated_secrets=sum(assessment.is_repeated for assessment, _ in sent),
     )
 
 

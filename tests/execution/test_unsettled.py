@@ -134,6 +134,53 @@ def test_a_create_without_a_response_that_exists_is_resolved(
     runs.settle(want)
 
 
+def within_no_limit(**fields: Any) -> DesiredState:
+    """Return a desired state whose target allows no change of a credential."""
+    limits = {"credential_changes": 0}
+    return desired(declared("alpha", key=KEY, **fields), limits=limits)
+
+
+def interrupted_create(runs: Runs, want: DesiredState) -> None:
+    """Create the integration without learning that it was created."""
+    lost = Fault(kind=FaultKind.RESET_AFTER, **POST)
+    unreadable = Fault(
+        kind=FaultKind.STATUS, status=500, method="GET", path="/alpha$", skip=1, times=-1
+    )
+    (outcome,) = runs.apply(want, lost, unreadable)
+    assert outcome.status.value == "unknown"
+
+
+def test_a_limit_does_not_keep_an_interrupted_run_from_being_completed(ledger: Ledger) -> None:
+    runs, want = Runs(ledger), within_no_limit()
+    interrupted_create(runs, want)
+    assert rotations(runs.plan(want)) == [("key", "rotate")]
+    assert runs.plan(want).blocked == ()
+    runs.settle(want)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"configurations": {"openai_project": "one", "custom_headers": {"x-token": KEY}}}],
+)
+def test_a_value_that_the_interrupted_run_did_not_announce_counts(
+    ledger: Ledger, fields: dict[str, Any]
+) -> None:
+    runs = Runs(ledger)
+    interrupted_create(runs, within_no_limit())
+    if not fields:
+        runs.value = SECOND
+    planned = runs.plan(within_no_limit(**fields))
+    assert [action.blocked_by for action in planned.actions] == [("too-many-credential-changes",)]
+
+
+def test_a_repeated_value_for_another_host_counts(ledger: Ledger) -> None:
+    runs = Runs(ledger)
+    interrupted_create(runs, within_no_limit())
+    elsewhere = within_no_limit(configurations={"custom_host": "https://elsewhere.example.test"})
+    planned = runs.plan(elsewhere)
+    assert "too-many-credential-changes" in planned.actions[0].blocked_by
+
+
 @pytest.mark.parametrize("moment", [CallStarted, CallEnded])
 @pytest.mark.parametrize("exists", [True, False])
 def test_a_run_killed_around_its_write_is_resolved_by_the_next(
