@@ -17,7 +17,7 @@ LEVELS = ("none", "read", "write")
 
 def lines_for_comments() -> tuple[str, str]:
     """Return the lines that the guide adds to the caller of plan.yml: trigger and cache mode."""
-    (block,) = re.findall(r"```yaml\n(on: # beside.*?)```", GUIDE, re.DOTALL)
+    (block,) = re.findall(r"```yaml\n(on: # in addition.*?)```", GUIDE, re.DOTALL)
     trigger, cache = block.partition("\n")[2].split("\n\n")
     return f"{trigger}\n", cache
 
