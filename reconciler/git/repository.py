@@ -139,6 +139,9 @@ class Checkout:
 
 
 _STATUS = (
+    # Its value can be a program, which reading must not start.
+    "-c",
+    "core.fsmonitor=false",
     "status",
     "--porcelain=v2",
     "-z",
