@@ -140,7 +140,7 @@ def test_an_undo_that_raises_a_budget_is_guarded_too(tmp_path: Path) -> None:
         ({"budget_total": "6000"}, "wrong-type", "must be a number, not a string"),
         ({"budget_total": -1}, "invalid-value", "must be at least 0"),
         ({"budget_increase": True}, "wrong-type", "must be a number, not true or false"),
-        ({"budget_increase": 50}, "invalid-value", "is above 1, which stands for 100 percent"),
+        ({"budget_increase": 50}, "invalid-value", "is above 1, which means 100 percent"),
         ({"budget_increase": 1.5}, "invalid-value", "write `0.5` or `50%` for 50 percent"),
         ({"budget_increase": 10**15}, "invalid-value", "is above 1"),
         ({"budget_increase": "50"}, "invalid-value", "must be a ratio from 0 to 1, or a percent"),
