@@ -139,9 +139,6 @@ class Checkout:
 
 
 _STATUS = (
-    # Its value can be a program, which reading must not start.
-    "-c",
-    "core.fsmonitor=false",
     "status",
     "--porcelain=v2",
     "-z",

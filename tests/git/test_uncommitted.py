@@ -231,14 +231,3 @@ def test_a_plan_starts_three_processes_of_git(tmp_path: Path) -> None:
     project.plan(PATH=f"{wrapper.parent}:/usr/bin:/bin")
     calls = log.read_text().splitlines()
     assert len(calls) == 3, calls
-
-
-def test_a_monitor_that_the_repository_configures_is_not_run(tmp_path: Path) -> None:
-    project = committed(tmp_path)
-    monitor = tmp_path / "monitor"
-    monitor.write_text(f"#!/bin/sh\ntouch {tmp_path}/was-run\n")
-    monitor.chmod(0o755)
-    git(tmp_path, "config", "core.fsmonitor", str(monitor))
-    untracked(project)
-    assert project.plan()[KEY]
-    assert not (tmp_path / "was-run").exists()
