@@ -80,7 +80,7 @@ def bounded(schema: Any) -> Any:
     """Return a copy of a schema with limits wherever it names a type and sets none.
 
     A request's body is one mebibyte at most, so nothing in it can be longer. Linters and generated
-    clients require the limit at every place.
+    clients require the limit everywhere.
     """
     if isinstance(schema, list | tuple):
         return [bounded(item) for item in schema]

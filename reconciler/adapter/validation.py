@@ -1,6 +1,6 @@
 """Validation of input by JSON Schema: arguments of tools, and queries and bodies of REST.
 
-Messages name the place and the rule. They never repeat a value, as the library's own messages do,
+Messages name the path and the rule. They never repeat a value, as the library's own messages do,
 because the value may be a provider's key.
 """
 
@@ -41,7 +41,7 @@ class SchemaValidator:
         self._validator = _Validator(plain_schema(schema))
 
     def check(self, instance: object, *, what: str = "") -> None:
-        """Raise the refusal (400) that names each error; `what` precedes each place."""
+        """Raise the refusal (400) that names each error; `what` precedes each path."""
         if is_too_deep(instance):
             detail = f"{what or 'the input'} is nested deeper than {MAX_DEPTH} levels."
             raise refuse("invalid-request", 400, detail)
@@ -68,7 +68,7 @@ def read_arguments(arguments: Mapping[str, object], schema: Schema) -> dict[str,
     Clients that fill every parameter send null for those that are not set, and some send an object,
     a list, a number or a boolean as JSON text. A value that the schema accepts is unchanged. Raises
     the refusal (400) of text that does not contain the type that the schema requires; the refusal
-    names the place but never the text. `SchemaValidator` checks the result.
+    names the path but never the text. `SchemaValidator` checks the result.
     """
     return _read_object(arguments, schema, "")
 

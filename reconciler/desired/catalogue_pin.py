@@ -156,7 +156,7 @@ def _names_itself(content: bytes) -> bool:
 
 
 def _path_of(folder: Path, file: str) -> Path:
-    """Return where the file is written; a link to another place is refused."""
+    """Return where the file is written; a link to another path is refused."""
     real, path = os.path.realpath(folder), folder / file
     if os.path.realpath(path) != f"{real}/{file}":
         summary = f"{path} contains a symbolic link, which is not followed"

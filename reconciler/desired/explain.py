@@ -181,7 +181,7 @@ def _hint(word: str, around: str, field: FieldSchema, whole: FieldSchema) -> str
         name = nearest(word, paths)
     members = _members_of(field)
     near = did_you_mean(word, members)
-    # A similar name at this place is more likely than one elsewhere, unless that is the exact word.
+    # A similar name at this path is more likely than one elsewhere, unless that is the exact word.
     if near and name != word:
         return near
     if name is not None:

@@ -92,7 +92,7 @@ def sort_names(names: Iterable[str], known: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class CheckedExport:
-    """A document that loads without an error, and the places that were removed for that."""
+    """A document that loads without an error, and the paths that were removed for that."""
 
     text: str
     left_out: tuple[Steps, ...] = ()
@@ -180,7 +180,7 @@ def _differs_from_base_model(model: Mapping[str, Value]) -> bool:
 
 
 def _value(value: Value, path: Path, field: FieldSchema, names: SecretNames) -> Value:
-    # A mask represents a secret in every place, including a field that no model describes.
+    # A mask represents a secret at every path, including a field that no model describes.
     if isinstance(value, Mask) or (field.facts.secret and not is_empty(value)):
         return names.reference(path)
     if isinstance(value, Redacted):
@@ -245,7 +245,7 @@ def _configurations(tree: Tree, schema: FieldSchema) -> dict[str, Value]:
 
 
 class _ErrorPlaces(ProblemCollector):
-    """Collector that keeps only the places of errors."""
+    """Collector that keeps only the paths of errors."""
 
     def __init__(self) -> None:
         super().__init__(MemorySource({}))
@@ -262,7 +262,7 @@ class _ErrorPlaces(ProblemCollector):
         key: bool = False,
         hide: bool = False,
     ) -> None:
-        """Keep the place of an error."""
+        """Keep the path of an error."""
         del code, summary, hint, key, hide
         if severity is Severity.ERROR:
             self.errors += 1
@@ -270,12 +270,12 @@ class _ErrorPlaces(ProblemCollector):
 
 
 def _refused_places(text: str, tree: Tree, today: date) -> list[Steps]:
-    """Return the places of a document that the loader refuses or reads as another value."""
+    """Return the paths of a document that the loader refuses or reads as another value."""
     parsed = read_yaml(text.encode())
     if parsed.faults:
         # A syntax error has a position but no path, so each field is parsed alone.
         broken = [(n,) for n in tree if read_yaml(document({n: tree[n]}).encode()).faults]
-        # The empty place makes `_drop` give up, because no single field is wrong.
+        # The empty path makes `_drop` give up, because no single field is wrong.
         return list(broken) or [()]
     problems = _ErrorPlaces()
     source = Sourced(parsed.documents[0].value, SourceOrigin(""))
@@ -283,7 +283,7 @@ def _refused_places(text: str, tree: Tree, today: date) -> list[Steps]:
     if declared is not None:
         meant = {name: value for name, value in tree.items() if name not in {"slug", "lifecycle"}}
         return list(_misread(declared.fields, meant, ()))
-    # Each place only once: for a place that was already removed, `_drop` would remove its parent.
+    # Each path only once: for a path that was already removed, `_drop` would remove its parent.
     return list(dict.fromkeys(problems.steps))
 
 
@@ -303,7 +303,7 @@ def _misread(loaded: Value, meant: Value, steps: Steps) -> Iterator[Steps]:
 
 
 def _drop(tree: dict[str, Value], steps: Steps) -> Steps | None:
-    """Remove the innermost value that exists at a place; return None if there is nothing.
+    """Remove the innermost value that exists at a path; return None if there is nothing.
 
     Containers that become empty are removed too: an empty list or map declares that there are no
     entries.

@@ -1,6 +1,6 @@
 """Load files into a `DesiredState`; a mistake in a file becomes a diagnostic, never an exception.
 
-Every mistake of every file is found in one run; a state exists only if there is no error. Content
+Every error of every file is found in one run; a state exists only if there is no error. Content
 of a single file: `desired.yaml_values`. Content of an integration: `desired.validate` and
 `desired.integration_builder`; patches of environments: `desired.overlay`.
 
@@ -225,7 +225,7 @@ def _check_all(
 def load_rendered(
     files: Path | FileSource, *, target_name: str | None, today: date
 ) -> tuple[tuple[RenderedIntegration, ...], tuple[Diagnostic, ...]]:
-    """Load for a target; return each merged integration with the places it came from, by slug."""
+    """Load for a target; return each merged integration with its source locations, by slug."""
     source = as_source(files)
     problems = ProblemCollector(source)
     config = read_config(source, problems)
@@ -374,7 +374,7 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 class ReferenceLocator:
-    """Finds the first place where an integration of an environment names a reference."""
+    """Finds the first location at which an integration of an environment names a reference."""
 
     def __init__(self, source: FileSource, config: Config, environment: str | None) -> None:
         self._source = source

@@ -144,14 +144,14 @@ class _Entries:
             self.positions.setdefault(str(value[identity]), index)
         times = Counter(str(value[identity]) for value in self.values)
         self.duplicates = {name for name, count in times.items() if count > 1}
-        # Done while places are still those of the files, because `close` moves origins by their
+        # Done while paths are still those of the files, because `close` moves origins by their
         # index.
         for index in range(len(self.values)):
             at = (*here, index)
             merge.moved.setdefault(at, merge.origin_of(at))
 
     def append(self, name: str, origin: SourceOrigin) -> tuple[dict[str, Any], Steps]:
-        """Add an empty entry at the end; return it and its place."""
+        """Add an empty entry at the end; return it and its path."""
         at = (*self.here, len(self.values))
         entry: dict[str, Any] = {}
         self.positions[name] = len(self.values)

@@ -55,7 +55,7 @@ def bind_references(
 ) -> list[tuple[SecretRef, Steps]]:
     """Replace each sensitive value of a tree, in place, by a `SecretRef` or a `Redacted`.
 
-    Return the references with their places. Every value of a field that no model describes is
+    Return the references with their paths. Every value of a field that no model describes is
     sensitive, regardless of its type.
     """
     binder = _Binder(report)

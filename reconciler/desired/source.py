@@ -157,7 +157,7 @@ class DirectorySource:
         if real != full and not real.startswith(self._root + "/"):
             raise UnreadableFile(
                 "symlink",
-                "is a symbolic link to a place outside of the directory",
+                "is a symbolic link to a path outside the directory",
                 "replace it with a copy of the file",
             )
         if real != full and (Path(real).is_dir() or not is_yaml(path)):

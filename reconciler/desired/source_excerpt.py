@@ -55,8 +55,8 @@ def excerpt(
 ) -> Excerpt | None:
     """Return an excerpt of a line (0-based line and column); None if nothing can be shown.
 
-    With `hide`, the value at the place is sensitive, regardless of its name; with `key` too, the
-    place is the name, and everything after it is hidden.
+    With `hide`, the value at the location is sensitive, regardless of its name; with `key` too, the
+    location is that of the name, and everything after it is hidden.
     """
     if not 0 <= line < len(lines) or len(lines[line]) > _LONGEST_LINE:
         return None
@@ -83,7 +83,7 @@ def excerpt(
     start, size = min(column, len(shown)), max(length, 1)
     if masked:
         shown = shown.rstrip() + " " + _MASK
-        # The place itself is hidden: point at the mask instead.
+        # The location itself is hidden: point at the mask instead.
         if column >= len(shown) - len(_MASK) - 1:
             start, size = len(shown) - len(_MASK), len(_MASK)
     return _window(shown, start, size)
@@ -185,7 +185,7 @@ def _is_open(text: str) -> bool:
 
 
 def _window(text: str, start: int, length: int) -> Excerpt:
-    """Cut an excerpt to `WIDTH` characters around the place."""
+    """Cut an excerpt to `WIDTH` characters around the location."""
     if len(text) > WIDTH:
         left = max(0, min(start - WIDTH // 3, len(text) - WIDTH))
         right = left + WIDTH

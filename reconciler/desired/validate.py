@@ -1,8 +1,8 @@
 """Report the errors of a tree, as its model finds them, in the terms of the files.
 
-The locations of pydantic become places in the files, its error types stable codes. Nothing here is
-called for a valid tree, which `reconciler.domain.valid_values` recognizes.
-All other rules of an integration: `desired.integration_rules`.
+The locations of pydantic become locations in the files, its error types stable codes. Nothing here
+is called for a valid tree, which `reconciler.domain.valid_values` recognizes. All other rules of an
+integration: `desired.integration_rules`.
 """
 
 import re
@@ -73,8 +73,8 @@ def report_errors(
 ) -> None:
     """Report the errors that `errors_in` has found in a tree.
 
-    `prefix` is the place of the tree in the document, `known_bad` are places that have been
-    reported, `what` names the whole tree in messages.
+    `prefix` is the path of the tree in the document, `known_bad` are paths that have been reported,
+    `what` names the whole tree in messages.
     """
     explainer = _Explainer(schema, document, problems, prefix, what, tree=tree)
     found = [(problem, _steps(problem["loc"], tree)) for problem in errors]
@@ -137,7 +137,7 @@ def _steps(loc: tuple[int | str, ...], tree: object) -> Steps:
 
 
 def name_of(steps: Steps, what: str) -> str:
-    """Return how messages name a place: by the innermost field that has a name."""
+    """Return how messages name a path: by the innermost field that has a name."""
     names = [s for s in steps if isinstance(s, str)]
     if not names:
         return what
@@ -309,14 +309,14 @@ class _Explainer:
 
 
 def schema_at(schema: FieldSchema, steps: Steps) -> FieldSchema:
-    """Return the schema at a place of a document."""
+    """Return the schema at a path of a document."""
     for step in steps:
         schema = (schema.entries or UNKNOWN) if isinstance(step, int) else schema.child(step)
     return schema
 
 
 def is_hidden(schema: FieldSchema, steps: Steps) -> bool:
-    """Return whether the value at a place must not be shown in an excerpt."""
+    """Return whether the value at a path must not be shown in an excerpt."""
     for step in steps:
         schema = (schema.entries or UNKNOWN) if isinstance(step, int) else schema.child(step)
         if schema.facts.sensitive or schema.facts.headers:
@@ -325,7 +325,7 @@ def is_hidden(schema: FieldSchema, steps: Steps) -> bool:
 
 
 def names_at(schema: FieldSchema, steps: Steps) -> Collection[str]:
-    """Return the field names that are known at a place."""
+    """Return the field names that are known at a path."""
     here = schema_at(schema, steps)
     return tuple(here.fields or (here.entries.fields if here.entries else ()))
 

@@ -36,7 +36,7 @@ class _NodeLocation:
 
 
 class FileEdit:
-    """A file being edited; a place is the number of a document and the steps to a value."""
+    """File being edited; a place is the number of a document and the steps to a value."""
 
     def __init__(self, data: bytes) -> None:
         text = data.decode("utf-8")

@@ -131,7 +131,7 @@ def _parse_up_to(limit: MarkedYAMLError, data: bytes, parser: ParserFactory) -> 
 
     PyYAML 6.0.4 refuses 1,000 levels while it scans ahead, before it has returned the event of the
     33rd level. Without the text after the limit, it returns these events, and the builder finds the
-    place.
+    location.
     """
     text = data.decode("utf-8").removeprefix(_BOM)
     end = limit.problem_mark.index if limit.problem_mark is not None else 0
@@ -176,7 +176,7 @@ class _Builder:
                 self._start([], event)
             elif kind is AliasEvent:
                 self._refuse("alias", event)
-                # Added in its place, so that the name before it gets a value.
+                # Added in place of the value, so that the name before it gets a value.
                 self._add(None, event)
             elif kind is DocumentStartEvent:
                 self.index += 1

@@ -77,7 +77,7 @@ def flow(value: Value, *, as_json: bool = False) -> str:
 
 
 def scalar(value: Value, *, within: bool = False) -> str:
-    """Return a leaf as YAML, for a place `within` brackets or outside of them."""
+    """Return a leaf as YAML, for use `within` brackets or outside of them."""
     match value:
         case SecretRef():
             text = value.as_written

@@ -107,11 +107,11 @@ class ApplyResult:
     """What a run did. Outcomes are in the order of the plan's actions.
 
     `shard` is `I/N` if the run was one of several shards; `lacking` is True if results of other
-    shards are missing. `ledger` is the end of the run's record, or the reason why no record could
-    be kept; None if no record was requested. `break_freeze` is the reason to run outside the
-    windows or during the freeze of its target, None if it was not needed. `policies` are the
-    verdicts of its plan. `costs` are the changes of budgets and prices that were applied; they have
-    sums only if every action was.
+    shards are missing. `ledger` is the head of the ledger after the run, or the reason why no
+    record could be kept; None if no record was requested. `break_freeze` is the reason to run
+    outside the windows or during the freeze of its target, None if it was not needed. `policies`
+    are the verdicts of its plan. `costs` are the changes of budgets and prices that were applied;
+    they have sums only if every action was.
     """
 
     run: str

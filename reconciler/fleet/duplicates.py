@@ -88,7 +88,7 @@ def duplicates(members: Sequence[HasTarget], records: SharedRecords) -> Iterator
 
 
 class _TargetReader:
-    """Finds what identifies the target of a member."""
+    """Identifies the target of each member."""
 
     def __init__(self, members: Sequence[HasTarget], records: SharedRecords) -> None:
         self._records = records

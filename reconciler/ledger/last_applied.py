@@ -137,7 +137,7 @@ def read_seen(connection: Connection, target: int) -> dict[str, SeenState]:
 
 
 def store_seen(connection: Connection, target: int, items: Mapping[str, SeenState]) -> None:
-    """Store how integrations looked, except those that show a secret, which are always read."""
+    """Store observed integrations, except those that show a secret, which are always read."""
     # Deleted even if no new row follows, because an older read must not be reused.
     _delete_rows(connection, seen, target, items)
     rows = seen_rows(target, items)

@@ -220,7 +220,7 @@ class Staging:
 class Action:
     """Everything that happens to one integration, and the calls that carry it out.
 
-    Only a newly made plan has `calls`, `subject` and `staging`. They are not part of the public
+    Only a newly made plan has `calls`, `subject` and `staging`. They are not part of the JSON
     form and are ignored in comparisons, because a saved plan is an approval, not a script.
     `used_by` is None if the usage was not read or does not matter. `staged_by` is the slug of the
     shadow in which a new credential is tried first.

@@ -62,7 +62,7 @@ def _costs_of(
     has_budgets = any(change.is_limited for change in budgets)
     limits = desired.target.limits
     is_guarded = bool(budgets) and limits.limits_budgets and not options.allow_budget
-    # The sums below read every integration of the target, so not for a plan without budgets.
+    # The sums below read every integration of the target, so a plan without budgets skips them.
     if not has_budgets and not is_guarded:
         return (Costs(prices=prices) if prices else None), None
     sums = sums_of(

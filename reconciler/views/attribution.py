@@ -47,7 +47,7 @@ _PLAIN_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 def with_who(item: ActionItem, action: Action, who: Who) -> ActionItem:
-    """Return the outline of an action with who made its changes."""
+    """Return the outline of an action with the writers of its changes."""
     whole = who.by_place.get((action.slug, None))
     if whole is not None:
         return replace(item, who=line_of(whole))

@@ -178,7 +178,7 @@ def _facts(run: PublicRun, *, verbose: bool) -> Iterator[str]:
 
 
 def _origins(run: PublicRun, *, verbose: bool = False) -> Iterator[str]:
-    """Yield who started a run, and from what."""
+    """Yield the facts about the origin of a run."""
     yield f"by {visible(str(run.get('actor') or 'unknown'))}"
     if run.get("commit"):
         commit = str(run["commit"])
