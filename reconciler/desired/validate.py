@@ -261,8 +261,7 @@ class _Explainer:
 
     def _wrong_type(self, expected: str, given: object, steps: Steps) -> None:
         name = name_of(steps, self.what)
-        kind = _kind_of(expected, given)
-        summary = f"{name} must be {_EXPECTED[expected]}, not {kind}"
+        summary = f"{name} {_mismatch(expected, given)}"
         hint = _TYPE_HINTS[expected]
         if given is None:
             hint = "set a value, or remove the field"
@@ -349,12 +348,14 @@ def describe(value: object) -> str:
             return "a reference"
 
 
-def _kind_of(expected: str, given: object) -> str:
-    """Return the type of a value in words, with what makes a number unsuitable for its field."""
+def _mismatch(expected: str, given: object) -> str:
+    """Return what is wrong with a value of another type, worded to follow its name."""
     is_long = isinstance(given, str) and expected in {"int", "float"} and is_too_precise(given)
     if expected == "int" and (type(given) is float or (is_long and "." in str(given))):
-        return "a fraction"
-    return "a number with more digits than can be stored" if is_long else describe(given)
+        return f"must be {_EXPECTED[expected]}, not a fraction"
+    if is_long:
+        return "has more digits than can be stored"
+    return f"must be {_EXPECTED[expected]}, not {describe(given)}"
 
 
 def _type_hint(expected: str, given: str) -> str:

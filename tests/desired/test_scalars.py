@@ -81,9 +81,9 @@ def test_a_number_is_never_rounded(number: Decimal) -> None:
 @pytest.mark.parametrize(
     ("written", "summary", "hint"),
     [
-        ("0.1234567890123456789", "not a number with more digits than can be stored", "0.12345678"),
-        ("0.10000000000000001", "not a number with more digits than can be stored", "write `0.1`"),
-        ("1e-400", "not a number with more digits than can be stored", "decimal digits"),
+        ("0.1234567890123456789", "`default` has more digits than can be stored", "0.12345678"),
+        ("0.10000000000000001", "`default` has more digits than can be stored", "write `0.1`"),
+        ("1e-400", "`default` has more digits than can be stored", "decimal digits"),
         ("1e400", "not a string", "write it in decimal digits"),
         (".nan", "not a string", "write it in decimal digits"),
         ("1:30", "not a string", "write it in decimal digits"),
