@@ -71,9 +71,9 @@ class PullResult:
     """Result of a pull. `changed` are the new and edited files by their path in the folder.
 
     `before` is the previous content of edited files. `new` are the paths that did not exist;
-    `left_out` are requested slugs that no file could declare. `plan` is the plan of the changed
-    files, without `not_compared`: declared integrations that were not requested, and for which only
-    the list row was read.
+    `left_out` are the requested integrations that no file could declare. `plan` is the plan of the
+    changed files, without `not_compared`: declared integrations that were not requested, and for
+    which only the list row was read.
     """
 
     slugs: tuple[str, ...]
@@ -122,7 +122,9 @@ async def pull(
     # The plan verifies the result, because `pull` guarantees that the next plan is empty.
     following = _following(after, observed)
     known = at_hand = values(following.desired.integrations.values())
+    left_out = _left_out(rewrite.left_out, pulled, candidates, observed)
     if terraform is not None:
+        left_out = terraform.labels(left_out)
         last_applied, in_state = terraform.learn(after, observed, last_applied, pulled)
         known = {**in_state, **at_hand}
         diagnostics += terraform.diagnostics
@@ -134,7 +136,7 @@ async def pull(
         plan=following.plan(last_applied, known, created_at=created_at, diagnostics=problems),
         secrets=tuple(_secret_checks(_only(after, pulled), observed, at_hand)),
         diagnostics=in_order(diagnostics + rewrite.diagnostics),
-        left_out=_left_out(rewrite.left_out, pulled, candidates, observed),
+        left_out=left_out,
         not_compared=following.not_compared,
     )
 

@@ -73,6 +73,11 @@ class Adoption:
         """Return the slugs that the state manages."""
         return frozenset(self.state.integrations)
 
+    def labels(self, slugs: Iterable[str]) -> tuple[str, ...]:
+        """Return the displayed names of integrations, without slugs that the state marks."""
+        known = self.state.integrations
+        return tuple(known[slug].label if slug in known else slug for slug in slugs)
+
     @property
     def folders(self) -> Mapping[str, str]:
         """Return the folder of a new file by slug, empty for the root module."""

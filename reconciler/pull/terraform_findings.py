@@ -16,7 +16,7 @@ def unreadable_value(item: ManagedIntegration, names: Sequence[str]) -> Diagnost
     """Build the warning that the state has a placeholder in place of a value."""
     return warning(
         "terraform-value-hidden",
-        f"{item.slug}: the state does not contain the value of {', '.join(names)}",
+        f"{item.label}: the state does not contain the value of {', '.join(names)}",
         hint="write the state with `terraform show -json`, which hides nothing, "
         "or store the value under its reference",
         at=item.resource.at,
@@ -27,8 +27,8 @@ def another_integration(item: ManagedIntegration) -> Diagnostic:
     """Build the warning that the integration in the API is not that of the state."""
     return warning(
         "terraform-other-object",
-        f"{item.slug}: the integration was replaced outside Terraform, so the secrets in the state "
-        "may not be its own",
+        f"{item.label}: the integration was replaced outside Terraform, so the secrets in the "
+        "state may not be its own",
         hint="check that the API key belongs to the organisation of the state; if so, run "
         "`terraform apply -refresh-only` and write the state again",
         at=item.resource.at,
@@ -37,7 +37,7 @@ def another_integration(item: ManagedIntegration) -> Diagnostic:
 
 def not_in_api(items: Sequence[ManagedIntegration], *, is_unreadable: bool = False) -> Diagnostic:
     """Build the warning that integrations of the state are not in the API."""
-    slugs = named([item.slug for item in items], limit=_NAMED)
+    slugs = named([item.label for item in items], limit=_NAMED)
     what = "cannot be read from the API" if is_unreadable else "not in the API"
     return warning(
         "terraform-not-in-the-api",
@@ -104,7 +104,7 @@ def left_unmanaged(item: ManagedIntegration, fields: Sequence[str]) -> Diagnosti
     """Build the warning that a field is sensitive but cannot hold a reference."""
     return warning(
         "terraform-sensitive-field",
-        f"{item.slug}: {', '.join(fields)} is sensitive in the state and cannot be a "
+        f"{item.label}: {', '.join(fields)} is sensitive in the state and cannot be a "
         "reference in a file; left unmanaged",
         hint="if the value is not a secret, write it to the file",
         at=item.resource.at,
@@ -115,10 +115,10 @@ def cannot_be_written(item: ManagedIntegration, fields: Sequence[str]) -> Diagno
     """Build the warning that an integration needs a field that is sensitive in the state."""
     return warning(
         "terraform-sensitive-field",
-        f"{item.slug}: {', '.join(fields)} is sensitive in the state, and a file requires "
+        f"{item.label}: {', '.join(fields)} is sensitive in the state, and a file requires "
         "it; not pulled",
-        hint="mark the value with `nonsensitive()` in the configuration, or pull "
-        f"`{item.slug}` by name",
+        hint="mark the value with `nonsensitive()` in the configuration, or pull the integration "
+        "by name without `--from-terraform`",
         at=item.resource.at,
     )
 
@@ -148,7 +148,7 @@ def values_differ(item: ManagedIntegration, fields: Sequence[str]) -> Diagnostic
     """Build the warning that the API was changed since Terraform wrote it."""
     return warning(
         "terraform-value-differs",
-        f"{item.slug}: {', '.join(fields)} is not as in the state; the file gets the API's value",
+        f"{item.label}: {', '.join(fields)} is not as in the state; the file gets the API's value",
         hint="compare it with the Terraform configuration before you commit",
         at=item.resource.at,
     )
@@ -158,7 +158,7 @@ def secret_differs(item: ManagedIntegration, path: Path) -> Diagnostic:
     """Build the warning that the API stores another secret than the state."""
     return warning(
         "terraform-secret-differs",
-        f"{item.slug}: the API's {show_path(path)} is not the value in the state, "
+        f"{item.label}: the API's {show_path(path)} is not the value in the state, "
         "so it stays unverified",
         hint="store the current value under its reference",
         at=item.resource.at,
@@ -180,7 +180,7 @@ def secret_in_file(item: ManagedIntegration, path: Path, file: str) -> Diagnosti
     """Build the error that a file would contain a secret of the state."""
     return error(
         "terraform-secret-in-file",
-        f"{file} would contain the value that the state has for {show_path(path)} of {item.slug}",
+        f"{file} would contain the value that the state has for {show_path(path)} of {item.label}",
         hint="change that secret: the API shows its value in another field in clear text",
         at=item.resource.at,
     )

@@ -141,7 +141,7 @@ class ManagedScope:
                 hidden.update(found)
                 continue
             if not found:
-                self.report(findings.entry_not_in_api(entry, item.slug))
+                self.report(findings.entry_not_in_api(entry, item.label))
             wanted |= dict.fromkeys(found, entry)
         part = "models" if managed is self.state.models else "workspaces"
         # What the state marks must not be named as something that the state does not have.
@@ -150,7 +150,7 @@ class ManagedScope:
         # If all models are allowed, the API lists each of them as enabled.
         if others and not (part == "models" and allows_all_models(item.plain)):
             at = item.resource.at
-            self.report(findings.entry_not_in_state(item.slug, part, sorted(others), at))
+            self.report(findings.entry_not_in_state(item.label, part, sorted(others), at))
         return wanted
 
 

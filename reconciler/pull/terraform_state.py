@@ -74,6 +74,11 @@ class ManagedIntegration:
     secrets: Mapping[Path, Redacted] = field(repr=False)
     unreadable: tuple[str, ...] = ()
 
+    @property
+    def label(self) -> str:
+        """Return the displayed name: the slug, or the address if the state marks the slug."""
+        return self.resource.address if "slug" in self.marked else self.slug
+
 
 @dataclass(frozen=True, slots=True)
 class ManagedEntry:
@@ -183,7 +188,8 @@ def _by_identity(
         if item.id is not None:
             first = first if first is not item else owners.setdefault(item.id, item)
         if first is not item:
-            problems.append(_duplicate(first.resource, item.resource, f"integration {item.slug}"))
+            what = "same integration" if "slug" in item.marked else f"integration {item.slug}"
+            problems.append(_duplicate(first.resource, item.resource, what))
     return integrations
 
 
@@ -289,10 +295,11 @@ class _Access:
         # `integration_id` can be the id or, if the configuration has it written out, the slug.
         slug = self._slugs.get(owner, owner)
         first = self._seen.setdefault((instance.type, slug, identity), resource)
+        shown = self._shown(slug, instance)
         if first is not resource:
-            self._problems.append(_duplicate(first, resource, f"same access of {slug}"))
+            self._problems.append(_duplicate(first, resource, f"same access of {shown}"))
         elif slug not in self._integrations:
-            self.foreign[slug].append(resource)
+            self.foreign[shown].append(resource)
         else:
             entry = ManagedEntry(
                 resource,
@@ -302,6 +309,12 @@ class _Access:
             )
             known = self.entries[instance.type]
             known[slug] = (*known.get(slug, ()), entry)
+
+    def _shown(self, slug: str, instance: Instance) -> str:
+        """Return the displayed name of an integration, which the state may mark as sensitive."""
+        if slug in self._integrations:
+            return self._integrations[slug].label
+        return "an integration" if "integration_id" in instance.sensitive else slug
 
 
 def _without(attributes: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:

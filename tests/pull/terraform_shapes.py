@@ -109,7 +109,8 @@ def _place(dice: Random) -> tuple[tuple[tuple[str, object], ...], object]:
 
 
 def _add_integration(drawn: DrawnState, number: int) -> None:
-    dice, slug = drawn.dice, f"int-{number}"
+    dice = drawn.dice
+    slug = dice.choice((f"int-{number}",) * 5 + (f"canary-int-{number}",))
     modules, index = _place(dice)
     provider, key, configurations = _credential(drawn, slug)
     description = dice.choice((None, "", "For all teams", f"canary-description-{number}"))
@@ -117,8 +118,9 @@ def _add_integration(drawn: DrawnState, number: int) -> None:
     marked = {"key", "configurations"}
     if description is not None and "canary" in description:
         marked.add("description")
-    if "canary" in name:
-        marked.add("name")
+    marked |= {"name"} if "canary" in name else set()
+    marked |= {"slug"} if "canary" in slug else set()
+    if marked & {"name", "slug"}:
         drawn.hidden.add(slug)
     body = {"slug": slug, "name": name, "ai_provider_id": provider, "key": key}
     body |= {"configurations": configurations, "description": description or None}
@@ -223,6 +225,7 @@ def _add_access(drawn: DrawnState, owner: Shape, slug: str) -> None:
         values |= {"workspace_id": workspace, "enabled": True, "rate_limits": None}
         values["usage_limits"] = limits or None
         marked = {"workspace_id"} if "canary" in workspace else set()
+        marked |= {"integration_id"} if "canary" in identity else set()
         marked |= {"usage_limits"} if limit["credit_limit"] == MARKED_LIMIT else set()
         _add_entry(drawn, owner, values, marked)
     for model in dice.sample(("gpt-5", "canary-model"), dice.choice((0, 0, 1, 2))):
@@ -233,6 +236,7 @@ def _add_access(drawn: DrawnState, owner: Shape, slug: str) -> None:
         values |= {"is_custom": False, "pricing_config": None, **entry}
         del values["slug"]
         marked = {"model_slug"} if "canary" in model else set()
+        marked |= {"integration_id"} if "canary" in identity else set()
         _add_entry(drawn, owner, values, marked)
 
 
@@ -309,7 +313,7 @@ def _marks(dice: Random, shape: Shape) -> object:
         return dice.choice((False, None, {}))
     forms = (True, {"a": True}, [True], [{"credit_limit": True}, {}], [[False, {"a": [True]}]])
     marks: Json = {name: dice.choice(forms) for name in shape.marked}
-    return {**marks, "slug": False, "secret_mappings": [], "name": marks.get("name", False)}
+    return {"slug": False, "secret_mappings": [], "name": False, **marks}
 
 
 def stored(drawn: DrawnState, ids: Mapping[str, str]) -> Json:
