@@ -138,6 +138,9 @@ class DirectorySource:
             hint = "check its permissions, and those of the folders above it"
             if error.errno == errno.ENOENT and self.has_file(path):
                 hint = "it is a symbolic link to a file that does not exist: correct or remove it"
+            if error.errno == errno.ENXIO:
+                # A socket cannot be opened, so its type is not checked by `_read_regular`.
+                raise _not_a_file() from None
             raise UnreadableFile("unreadable", f"cannot be read: {reason}", hint) from None
 
     def has_folder(self, path: str) -> bool:
@@ -239,12 +242,16 @@ def _stands_for_folder(entry: "os.DirEntry[str]") -> bool:
     return entry.is_symlink() and (entry.is_dir() or not Path(entry.path).exists())
 
 
+def _not_a_file() -> UnreadableFile:
+    return UnreadableFile(
+        "not-a-file", "is not a regular file", "replace it with a file, or remove it"
+    )
+
+
 def _read_regular(descriptor: int, limit: int) -> bytes:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
-        raise UnreadableFile(
-            "not-a-file", "is not a regular file", "replace it with a file, or remove it"
-        )
+        raise _not_a_file()
     if status.st_size > limit:
         raise too_large(limit)
     # Sized by the file: allocating a buffer of the limit for each file takes half of the time.

@@ -60,8 +60,8 @@ def file_lock(folder: Path, key: TargetKey, holder: Holder) -> Iterator[Check]:
         # The file is never removed, or two runs could lock two files with the same name.
         with _explained(path):
             stream.truncate(0)
-            stream.write(json.dumps(asdict(holder)))
-            stream.flush()
+            # Not buffered: on a full disk, closing would raise the error once more, unexplained.
+            os.pwrite(stream.fileno(), json.dumps(asdict(holder)).encode(), 0)
 
         def check() -> None:
             if not all(_is_at(stream, path) for path, stream in streams.items()):

@@ -319,13 +319,17 @@ def _refuse(sent: Sent, answer: RawAnswer, *, wall_clock: float) -> NoReturn:
         kind = Rejected  # documented as a validation error that happens to carry 404
     secrets = _all_secrets(sent)
     message = _without(message, secrets)
+    hint = _FAULT_HINT if kind is ServerFault else _HINTS.get(status, "")
+    # Without the API's own form, a status that it does not document is most likely a proxy's.
+    if not hint and not documented:
+        hint = _FOREIGN_HINT
     # The code comes from the response, so it can repeat a secret like any other text.
     code = code if _without(code, secrets) == code else ""
     shown = code or f"http-{status}"
     raise kind(
         f"{sent} returned {status} {code}".rstrip() + (f": {message}" if message else ""),
         code=shown,
-        hint=_FAULT_HINT if kind is ServerFault else _HINTS.get(status, ""),
+        hint=hint,
         http_status=status,
         request_id=_request_id(answer, secrets),
         message=message or f"status {status}",

@@ -1,6 +1,7 @@
 """Only regular files inside the directory are read, and never more than the limit."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,15 @@ def test_a_fifo_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
     root = repository(tmp_path)
     os.mkfifo(root / "integrations/pipe.yaml")
     assert codes(root) == [("not-a-file", "integrations/pipe.yaml")]
+
+
+def test_a_socket_is_not_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = repository(tmp_path)
+    # The path of a socket is limited to about a hundred characters.
+    monkeypatch.chdir(root / "integrations")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket.yaml")
+        assert codes(root) == [("not-a-file", "integrations/socket.yaml")]
 
 
 def test_a_huge_file_is_refused_without_reading_it(tmp_path: Path) -> None:

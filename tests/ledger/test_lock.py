@@ -1,7 +1,10 @@
 """Lock of a target on this machine: one run at a time, released when its holder dies."""
 
+import resource
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,8 @@ STAGING = TargetKey.of(name="staging", base_url=BASE_URL, organisation="org-1")
 
 HOLD = """
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tests.ledger.builders import KEY
 from tests.ledger.test_lock import HOLDER
@@ -91,6 +96,24 @@ def test_a_name_that_is_not_a_file_name_can_be_locked(tmp_path: Path) -> None:
     with file_lock(tmp_path, odd, HOLDER):
         (file,) = tmp_path.iterdir()
     assert file.parent == tmp_path
+
+
+@contextmanager
+def no_file_may_grow() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_lock_file_that_cannot_be_written_is_a_ledger_error(tmp_path: Path) -> None:
+    lock = file_lock(tmp_path, KEY, HOLDER)
+    with pytest.raises(LedgerError) as stop, no_file_may_grow(), lock:
+        pass
+    assert stop.value.code == "ledger-unreachable"
+    assert "File too large" in stop.value.summary
 
 
 def test_a_folder_that_cannot_be_created_is_a_ledger_error(tmp_path: Path) -> None:

@@ -76,6 +76,12 @@ def test_a_refusal_names_the_call_the_status_the_code_and_the_message(
     assert (error.hint, error.code, error.http_status) == (hint, "AB99", status)
 
 
+@pytest.mark.parametrize("status", [405, 407, 418, 451])
+def test_a_refusal_in_another_form_suggests_to_check_the_proxy(status: int) -> None:
+    hint = "check the target's base_url, and any proxy between this machine and the API"
+    assert failure(status, b"<html>Proxy authentication required</html>").hint == hint
+
+
 def test_a_refusal_without_code_or_message_names_its_status() -> None:
     bare = failure(500)
     assert isinstance(bare, ServerFault)
