@@ -122,9 +122,7 @@ async def pull(
     # The plan verifies the result, because `pull` guarantees that the next plan is empty.
     following = _following(after, observed)
     known = at_hand = values(following.desired.integrations.values())
-    left_out = _left_out(rewrite.left_out, pulled, candidates, observed)
     if terraform is not None:
-        left_out = terraform.labels(left_out)
         last_applied, in_state = terraform.learn(after, observed, last_applied, pulled)
         known = {**in_state, **at_hand}
         diagnostics += terraform.diagnostics
@@ -136,7 +134,7 @@ async def pull(
         plan=following.plan(last_applied, known, created_at=created_at, diagnostics=problems),
         secrets=tuple(_secret_checks(_only(after, pulled), observed, at_hand)),
         diagnostics=in_order(diagnostics + rewrite.diagnostics),
-        left_out=left_out,
+        left_out=_left_out(rewrite.left_out, pulled, candidates, observed, terraform),
         not_compared=following.not_compared,
     )
 
@@ -164,13 +162,18 @@ def _load(
 
 
 def _left_out(
-    failed: Iterable[str], pulled: Iterable[str], candidates: Candidates, there: ObservedState
+    failed: Iterable[str],
+    pulled: Iterable[str],
+    candidates: Candidates,
+    there: ObservedState,
+    terraform: "Adoption | None",
 ) -> tuple[str, ...]:
-    """Return the slugs that no file could declare, and those that were requested but not pulled."""
+    """Return what no file could declare, and what was requested but not pulled."""
     named = {slug for slug in candidates.patterns if slug in there.integrations}
     if candidates.among is not None:
         named = {slug for slug in candidates.among if candidates.matches(slug)}
-    return tuple(sorted({*failed, *candidates.unreadable(there), *(named - set(pulled))}))
+    slugs = sorted({*failed, *candidates.unreadable(there), *(named - set(pulled))})
+    return tuple(slugs) if terraform is None else terraform.labels(slugs)
 
 
 @dataclass(frozen=True, slots=True)
