@@ -171,7 +171,7 @@ def _line_end(text: str, at: int) -> int:
 
 
 def _scalar_spans(nodes: list[yaml.Node]) -> Iterator[tuple[int, int]]:
-    # A stack and no recursion, as in the reader: a file can be nested up to its limit.
+    # With a stack instead of recursion, as in the reader: a file can be nested up to its limit.
     waiting = [node for node in nodes if node is not None]
     while waiting:
         node = waiting.pop()

@@ -191,7 +191,7 @@ class LedgerListener:
             self._ledger.record_soak(self._key, before_run(plan), now=self._now())
 
     def anchor(self) -> Anchor | None:
-        """Return the end of the record; a copy of it can prove that nothing was removed."""
+        """Return the head of the ledger; a copy of it can prove that no run was removed."""
         return self._ledger.anchor(self._key, shard=self._facts.shard)
 
     def _learn(self, organisation: str | None) -> None:

@@ -63,7 +63,7 @@ class ResultSummaryDocument(TypedDict):
 
 
 class LedgerDocument(TypedDict):
-    """Either the end of the record, or the error that prevented it."""
+    """Either the head of the ledger, or the error that prevented it."""
 
     head: NotRequired[str | None]
     length: NotRequired[Count]

@@ -198,7 +198,7 @@ class _Texts:
         if len(self._all) > _FEW:
             for text in self._all:
                 self._by_end.setdefault(text[-_END:], []).append(text)
-        # More than one for texts that are shorter than an end.
+        # Texts shorter than `_END` add shorter lengths.
         self._lengths = {len(end) for end in self._by_end}
 
     def possible_in(self, text: str) -> Iterator[str]:

@@ -61,7 +61,7 @@ def test_the_front_page_has_at_most_200_lines() -> None:
     assert len(README.splitlines()) <= LONGEST_README
 
 
-def test_the_picture_of_a_plan_is_what_the_command_prints() -> None:
+def test_the_picture_of_a_plan_equals_the_output_of_the_command() -> None:
     drawn = {file.name: file.read_text("utf-8") for file in terminal_picture.FOLDER.iterdir()}
     assert drawn == terminal_picture.pictures(), (
         "the output changed; if that is meant, run: python -m tests.views.terminal_picture"

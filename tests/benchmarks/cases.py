@@ -164,7 +164,7 @@ def peers(bench: Bench) -> Iterator[Row]:
     world = bench.world(count)
     with simulator(world.folder, seed=count, latency_ms=bench.latency_ms) as url:
         least = _reference(world, "minimum", url, str(bench.parallelism))
-        yield Row("a client that does the minimum", count, least, _reading(bench, count))
+        yield Row("minimal client", count, least, _reading(bench, count))
         yield Row(
             "two GETs each, ten at a time", count, _reference(world, "provider", url, str(count))
         )

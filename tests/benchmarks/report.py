@@ -14,7 +14,7 @@ _HEAD = (
     "|---|--:|--:|--:|---|--:|--:|--:|\n"
 )
 _GROWN = ("converged plan", 1_000)
-"""The case, and the least size, from which growth is reckoned."""
+"""The case, and the smallest size, from which growth is computed."""
 
 
 def markdown(rows: Sequence[Row]) -> str:
@@ -31,8 +31,8 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def _about() -> str:
     return (
-        f"Python {platform.python_version()} on {os.cpu_count()} cores; wall and network are the "
-        "least of the runs, memory the most.\n\n"
+        f"Python {platform.python_version()} on {os.cpu_count()} cores; wall and network "
+        "time are the minimum of the runs, memory the maximum.\n\n"
     )
 
 
@@ -59,11 +59,11 @@ def conclusions(rows: Sequence[Row]) -> Iterable[str]:
     for row in by_case.get("incremental drift", []):
         times = 2 * row.count / row.measured.calls.total()
         yield f"drift --incremental, N = {row.count:,}: {times:.0f} times fewer calls than 2 each"
-    least, plan = by_case.get("a client that does the minimum"), by_case.get("converged plan", [])
+    least, plan = by_case.get("minimal client"), by_case.get("converged plan", [])
     for row in plan:
         if least and row.count == least[0].count:
             ratio = row.measured.wall / least[0].measured.wall
-            yield f"converged plan ÷ a client that does the minimum: {ratio:.2f} (wall)"
+            yield f"converged plan ÷ minimal client: {ratio:.2f} (wall)"
     yield from small.ratios(rows)
     yield from terraform.ratios(list(rows))
 
@@ -88,9 +88,9 @@ def chart(rows: Sequence[Row]) -> str:
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="13">',
-        "<title>Time on the network as a multiple of the least possible</title>",
+        "<title>Time on the network as a multiple of the minimum</title>",
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-        '<text x="12" y="20">Time on the network ÷ least possible (1.0)</text>',
+        '<text x="12" y="20">Time on the network ÷ minimum (1.0)</text>',
     ]
     for number, (label, ratio) in enumerate(bars):
         y = 36 + number * step

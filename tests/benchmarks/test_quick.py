@@ -27,7 +27,7 @@ def test_every_case_works_and_makes_only_the_expected_calls(tmp_path: Path) -> N
     count = 12
     listed = bounds.pages(count)
     assert calls(rows, "converged plan") == {"GET": listed + count}
-    assert calls(rows, "a client that does the minimum") == {"GET": listed + count}
+    assert calls(rows, "minimal client") == {"GET": listed + count}
     assert calls(rows, "two GETs each, ten at a time") == {"GET": 2 * count}
     assert calls(rows, "incremental drift")["GET"] < count
     assert calls(rows, "create all") == {"GET": listed + 1 + 2 * count, "POST": count}

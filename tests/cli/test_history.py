@@ -27,7 +27,7 @@ def history(project: Here, *options: str) -> Done:
     return project.run("history", "--format", "json", *options)
 
 
-def test_runs_are_listed_oldest_first_with_what_they_did(tmp_path: Path) -> None:
+def test_runs_are_listed_oldest_first_with_their_outcomes(tmp_path: Path) -> None:
     done = history(two_runs(tmp_path))
     assert (done.code, done.json["kind"], done.json["format_version"]) == (0, "history", "1")
     first, second = done.json["runs"]

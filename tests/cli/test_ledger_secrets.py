@@ -27,7 +27,7 @@ def create(folder: Path, **variables: str) -> Here:
     return project
 
 
-def test_the_same_value_is_no_change(tmp_path: Path) -> None:
+def test_the_same_value_is_not_a_change(tmp_path: Path) -> None:
     project = applied(tmp_path)
     plan = project.plan()
     assert plan["actions"] == []

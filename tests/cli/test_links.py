@@ -93,7 +93,7 @@ def test_a_file_in_the_place_of_a_folder_is_an_error(project: Here, name: str) -
         assert f"error[not-a-folder]: desired-state/{name} is a file" in done.err + done.out
 
 
-def test_a_linked_state_folder_is_an_error_wherever_it_is_used(project: Here) -> None:
+def test_a_linked_state_folder_is_an_error_for_every_use(project: Here) -> None:
     linked(project.state, project.folder / "shared")
     before = content(project.folder / "shared")
     for words in (*READING[3:], ("history",), ("doctor",), ("list",), ("undo", "x")):
@@ -129,7 +129,7 @@ def test_a_target_without_the_folder_of_its_environment_is_an_error(project: Her
         assert "reconcile.yaml:" in done.err + done.out
 
 
-def test_a_folder_without_an_overlay_is_no_error(project: Here) -> None:
+def test_a_folder_without_an_overlay_is_not_an_error(project: Here) -> None:
     (project.files / "environments/live/alpha.yaml").unlink()
     done = project.run("plan", "--format", "json")
     assert done.code == 0

@@ -368,7 +368,7 @@ def test_an_argument_that_points_outside_the_folder_is_refused(
     assert "points outside its folder" in found["summary"]
 
 
-def test_an_argument_with_dots_that_is_no_relative_path_is_passed_on(tmp_path: Path) -> None:
+def test_an_argument_with_dots_that_is_not_a_relative_path_is_passed_on(tmp_path: Path) -> None:
     (tmp_path / "rules").mkdir()
     words = ["a..b", f"{tmp_path}/rules/../rules", "https://rules.example/a/../b", "x = .."]
     project = Judged(tmp_path, f"test $# = {len(words)}")

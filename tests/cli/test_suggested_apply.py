@@ -25,7 +25,7 @@ def unwrapped(text: str) -> str:
 @pytest.mark.parametrize(
     ("command", "purpose"), [("plan", "apply this plan"), ("drift", "make the API match Git")]
 )
-def test_a_closed_window_stands_before_the_command(
+def test_a_closed_window_is_shown_before_the_command(
     tmp_path: Path, command: str, purpose: str, style: str
 ) -> None:
     project = frozen(tmp_path)
@@ -42,7 +42,7 @@ def test_a_freeze_without_an_end_is_named_too(tmp_path: Path) -> None:
     assert "Once the target accepts changes, to make the API match Git, run:" in shown
 
 
-def test_the_note_on_a_saved_plan_says_it_as_well(tmp_path: Path) -> None:
+def test_the_note_on_a_saved_plan_also_shows_it(tmp_path: Path) -> None:
     done = frozen(tmp_path).run("plan", "--format", "json", "--out", "p.json")
     expected = f"once the target accepts changes (from {OPENS}), to apply exactly this plan, run: "
     assert f"saved the plan; {expected}" in unwrapped(done.err)
@@ -62,7 +62,7 @@ def test_the_report_has_the_opening_and_shows_it_again(tmp_path: Path) -> None:
     assert f"(from {OPENS})" in unwrapped(shown.out), shown.err
 
 
-def test_content_that_has_not_soaked_stands_before_the_command(tmp_path: Path) -> None:
+def test_content_that_has_not_soaked_is_shown_before_the_command(tmp_path: Path) -> None:
     made = staged(tmp_path)
     done = on(made, "production", "drift", "--format", "json")
     report = done.json
@@ -74,7 +74,7 @@ def test_content_that_has_not_soaked_stands_before_the_command(tmp_path: Path) -
     assert "Once the content has soaked (from 2" in unwrapped(on(made, "production", "plan").out)
 
 
-def test_drift_knows_what_is_in_use_as_a_plan_does(tmp_path: Path) -> None:
+def test_drift_reads_the_usage_like_a_plan(tmp_path: Path) -> None:
     with graph(tmp_path) as scene:
         report = scene.run("drift", "--format", "json").json
         plan = scene.run("plan", "--format", "json").json
@@ -94,7 +94,7 @@ def test_drift_knows_what_is_in_use_as_a_plan_does(tmp_path: Path) -> None:
         assert "Once" not in allowed
 
 
-def test_a_budget_beyond_its_limit_stands_before_the_command(tmp_path: Path) -> None:
+def test_a_budget_beyond_its_limit_is_shown_before_the_command(tmp_path: Path) -> None:
     project = raised(tmp_path, budget_total=5000)
     shown = unwrapped(project.run("drift").out)
     assert "Once no action is blocked, to make the API match Git, run:" in shown
@@ -111,7 +111,7 @@ def test_several_conditions_are_named_together(tmp_path: Path) -> None:
     assert f"Once {both}, to make the API match Git, run:" in shown
 
 
-def test_what_drift_suggests_is_accepted_with_what_it_names(tmp_path: Path) -> None:
+def test_the_command_that_drift_suggests_is_accepted(tmp_path: Path) -> None:
     project = frozen(tmp_path)
     digest = json.loads(project.run("drift", "--format", "json").out)["fingerprint"]
     assert project.run("apply", "--expect-digest", digest).code == 4

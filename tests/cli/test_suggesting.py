@@ -162,7 +162,7 @@ def test_a_refused_approval_suggests_the_command_for_a_new_plan(tmp_path: Path) 
 @pytest.mark.parametrize(
     "odd", ["it's", "a b", "$HOME", "`id`", "x\ny", "\x1b[31m", "\u202e", "::error::", "\\n", "*"]
 )
-def test_a_shell_reads_back_what_was_quoted(odd: str) -> None:
+def test_a_shell_parses_quoted_arguments_unchanged(odd: str) -> None:
     context = CommandContext(("--dir", odd), ("--only", odd), None)
     text = suggested_command(odd, "plan", *context.plan_options, context=context)
     assert text.isprintable()

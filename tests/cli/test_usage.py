@@ -224,7 +224,7 @@ def test_a_disabled_model_is_a_removal_and_a_rotation_is_only_shown(
             assert "used_by" not in found
 
 
-def test_a_replace_removes_what_it_replaces(tmp_path: Path) -> None:
+def test_a_replace_counts_as_a_removal(tmp_path: Path) -> None:
     with graph(tmp_path) as scene:
         # The provider of an integration is immutable.
         scene.file("anthropic-eu", **{**ANTHROPIC, "ai_provider_id": "openai"}, prune=...)

@@ -408,7 +408,9 @@ BROKEN: list[tuple[str, bytes, str]] = [
 @pytest.mark.parametrize(
     ("content", "said"), [case[1:] for case in BROKEN], ids=[case[0] for case in BROKEN]
 )
-def test_a_file_that_is_no_catalogue_is_an_error(folder: Folder, content: bytes, said: str) -> None:
+def test_a_file_that_is_not_a_catalogue_is_an_error(
+    folder: Folder, content: bytes, said: str
+) -> None:
     folder.catalogue(content)
     folder.integration("main", models=models("x"))
     loaded = folder.load()

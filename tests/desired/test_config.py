@@ -204,7 +204,7 @@ RATIOS = ("delete_ratio", "budget_increase")
 
 
 @pytest.mark.parametrize("written", [*NO_LIMITS.split(), "'50  %'", "' 50%'", "5 000"])
-def test_a_limit_that_is_no_plain_number_is_refused_where_it_stands(written: str) -> None:
+def test_a_limit_that_is_not_a_plain_number_is_refused_at_its_line(written: str) -> None:
     for name in (*COUNTS, *RATIOS, "budget_total", "plan_age_hours"):
         config = f"version: 1\ntargets:\n  p:\n    base_url: 'simulator:'\n    limits:\n      {name}: {written}\n"  # noqa: E501
         _, [found] = load_config(files(config=config))

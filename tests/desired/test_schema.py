@@ -39,7 +39,7 @@ def test_it_is_a_schema_of_draft_2020_12(make: Any) -> None:
     assert document["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
-def test_the_committed_schema_is_what_the_command_prints() -> None:
+def test_the_committed_schema_equals_the_output_of_the_command() -> None:
     listening = Listening()
     assert run(["schema"], listening.console) == 0
     assert (EXAMPLES / "schema.json").read_text(encoding="utf-8") == listening.out

@@ -188,7 +188,7 @@ def test_a_probe_changes_nothing_that_it_did_not_create(kind: FaultKind, skip: i
     assert world.remote.integrations == before
 
 
-def test_a_create_whose_answer_is_lost_is_found_under_another_slug() -> None:
+def test_a_create_whose_response_is_lost_is_found_under_another_slug() -> None:
     lost = Fault(kind=FaultKind.RESET_AFTER, method="POST", skip=1)
     world = World(Switches(duplicate_slug="suffixed"), faults=FaultScript([lost]))
     check, _ = probed(world)

@@ -309,7 +309,7 @@ def test_since_requires_who_and_a_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "since", ["2999-01-01", "2999-01-01T00:00:00Z", "9999-12-31T23:59:59+01:00"]
 )
-def test_a_time_that_is_still_to_come_is_refused(tmp_path: Path, since: str) -> None:
+def test_a_time_in_the_future_is_refused(tmp_path: Path, since: str) -> None:
     with writers(tmp_path) as at:
         done = at.project.run("drift", "--who", "--since", since)
         assert done.code == 3

@@ -152,7 +152,7 @@ def test_actions_that_need_no_window_are_carried_out_after_it_has_closed() -> No
     assert world.apply(files, listen=late(world)).complete
 
 
-def test_another_window_that_opens_meanwhile_lets_the_run_continue() -> None:
+def test_another_window_that_opens_in_the_meantime_lets_the_run_continue() -> None:
     world = World()
     files = desired(
         *(declared(f"s-{number}", key=KEY) for number in range(30)),

@@ -163,7 +163,7 @@ def test_a_403_for_a_listed_slug_is_a_denial_and_nothing_is_repeated() -> None:
     assert sent(story) == ["create"]
 
 
-# -- somebody else at the same moment --------------------------------------------------------
+# -- another client at the same time ---------------------------------------------------------
 
 
 def test_a_clearly_foreign_integration_under_our_slug_is_not_changed() -> None:

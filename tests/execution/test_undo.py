@@ -118,7 +118,7 @@ def test_current_references_are_sent_with_a_write_that_needs_them() -> None:
     assert configurations == {"openai_project": "old", "custom_headers": {"x-token": OTHER}}
 
 
-# -- what Git declares meanwhile -------------------------------------------------------------
+# -- current declarations of Git -------------------------------------------------------------
 
 
 def test_declarations_of_git_before_and_after_the_run_are_kept() -> None:

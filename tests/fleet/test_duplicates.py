@@ -52,7 +52,7 @@ def test_two_names_of_one_target_are_bad_input(
     refused(project.fleet(command, *(["--yes"] if command == "apply" else [])))
 
 
-def test_an_absolute_path_is_no_other_folder(tmp_path: Path) -> None:
+def test_an_absolute_path_is_the_same_folder(tmp_path: Path) -> None:
     project = with_member(tmp_path)
     again = {"name": "again", "dir": str(tmp_path / "acme/desired-state")}
     project.write_fleet(members=[*project.members, again])
@@ -66,7 +66,7 @@ def test_other_targets_of_one_folder_are_members(tmp_path: Path) -> None:
     assert statuses(project.fleet("plan")) == {"acme": "different", "staging": "different"}
 
 
-def test_members_whose_files_cannot_be_read_fail_alone(tmp_path: Path) -> None:
+def test_only_members_with_unreadable_files_fail(tmp_path: Path) -> None:
     project = with_member(tmp_path)
     project.member("broken").write("reconcile.yaml", "targets: [")
     project.members += [{"name": "missing", "dir": "missing"}, {"name": "gone", "dir": "gone"}]
@@ -88,7 +88,7 @@ def two_organisations(folder: Path, served: Organisations) -> FleetProject:
     return project
 
 
-def test_targets_that_a_shared_ledger_cannot_tell_apart_are_bad_input(tmp_path: Path) -> None:
+def test_targets_that_a_shared_ledger_cannot_distinguish_are_bad_input(tmp_path: Path) -> None:
     ledger = f"sqlite:///{tmp_path}/ledger.db"
     with serving("acme", "globex") as served:
         project = two_organisations(tmp_path, served)

@@ -144,7 +144,7 @@ def test_the_label_is_checked_even_if_the_server_does_not_filter_by_it(reporter:
     assert stranger["body"] == marker
 
 
-def test_an_issue_whose_answer_was_lost_is_not_opened_twice(reporter: Reporter) -> None:
+def test_an_issue_whose_response_was_lost_is_not_opened_twice(reporter: Reporter) -> None:
     def lose_the_first(call: Call) -> Answer | None:
         posts = [item for item in reporter.github.calls if item.method == "POST"]
         return Answer(lost=True) if call.method == "POST" and len(posts) == 1 else None

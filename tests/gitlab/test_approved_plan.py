@@ -186,7 +186,7 @@ def test_without_differences_no_approval_is_needed(reporter: Reporter) -> None:
 
 
 @pytest.mark.slow  # retries
-def test_a_fault_of_gitlab_is_no_approval(reporter: Reporter) -> None:
+def test_a_fault_of_gitlab_is_not_an_approval(reporter: Reporter) -> None:
     merged(reporter.gitlab)
     reporter.gitlab.script = lambda call: Answer(500) if "/artifacts/" in call.path else None
     done = find(reporter)

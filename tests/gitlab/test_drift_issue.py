@@ -48,7 +48,7 @@ def test_each_environment_has_a_separate_issue(reporter: Reporter) -> None:
     assert len(reporter.gitlab.issues) == 2
 
 
-def test_an_issue_whose_answer_was_lost_is_not_opened_twice(reporter: Reporter) -> None:
+def test_an_issue_whose_response_was_lost_is_not_opened_twice(reporter: Reporter) -> None:
     def script(call: Call) -> Answer | None:
         lost = call.method == "POST" and not reporter.gitlab.issues
         return Answer(502, {}, carried_out=True) if lost else None
@@ -65,7 +65,7 @@ def test_an_issue_that_the_token_cannot_write_is_an_error(reporter: Reporter) ->
     assert "error[gitlab-forbidden]" in done.err
 
 
-def test_an_issue_of_somebody_else_is_never_taken_for_ours(reporter: Reporter) -> None:
+def test_an_issue_of_another_author_is_never_updated(reporter: Reporter) -> None:
     reporter.report("drift", DRIFTED, **JOB)
     (ours,) = reporter.gitlab.issues.values()
     forged = {**ours, "iid": 9_000, "author": MALLORY}

@@ -61,7 +61,7 @@ def test_it_is_updated_announced_once_closed_and_reopened(reporter: Reporter) ->
 
 
 @pytest.mark.parametrize("wrong", wrong_documents().values(), ids=wrong_documents())
-def test_a_file_that_is_no_whole_result_is_reported_and_closes_nothing(
+def test_a_file_that_is_not_a_complete_result_is_reported_and_closes_nothing(
     reporter: Reporter, wrong: str
 ) -> None:
     fleet(reporter, result(IN_SYNC, DIFFERENT))
@@ -97,7 +97,7 @@ def test_the_issues_of_a_fleet_and_an_environment_are_kept_apart(reporter: Repor
     assert states == {"Fleet: all": "closed", "Drift: all": "opened"}
 
 
-def test_an_issue_whose_answer_was_lost_is_not_opened_twice(reporter: Reporter) -> None:
+def test_an_issue_whose_response_was_lost_is_not_opened_twice(reporter: Reporter) -> None:
     def script(call: Call) -> Answer | None:
         lost = call.method == "POST" and not reporter.gitlab.issues
         return Answer(502, {}, carried_out=True) if lost else None

@@ -94,7 +94,7 @@ def test_a_shared_ledger_knows_what_another_tool_wrote(url: str, tmp_path: Path)
         _records_of_another_tool(ledger)
 
 
-def test_a_ledger_that_knows_a_target_knows_what_was_not_declared(tmp_path: Path) -> None:
+def test_a_ledger_with_records_of_a_target_shows_what_was_never_declared(tmp_path: Path) -> None:
     with ledger_in(tmp_path) as ledger:
         assert not ledger.last_applied(KEY).complete
         ledger.store_confirmed(KEY, [])

@@ -57,7 +57,7 @@ def test_the_other_kind_of_reset_is_removed_and_not_sent(
         assert not limit.get(gone)
 
 
-def test_an_equal_or_an_undeclared_reset_is_no_difference() -> None:
+def test_an_equal_or_an_undeclared_reset_is_not_a_difference() -> None:
     assert plan(MONTHLY, MONTHLY).actions == ()
     assert plan(DAYS, {**DAYS, "periodic_reset": ""}).actions == ()
     assert plan({}, MONTHLY).actions == ()

@@ -161,7 +161,7 @@ def test_an_incomplete_usage_is_in_use() -> None:
         assert "usage not read completely" in found.summary
 
 
-def test_an_action_whose_usage_was_not_returned_is_in_use() -> None:
+def test_an_action_without_usage_counts_as_in_use() -> None:
     plan = with_usage(update(**DISABLED), UsageReading(), limits=Limits(), options=PlanOptions())
     assert plan.blocked
 

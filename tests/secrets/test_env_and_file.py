@@ -36,7 +36,7 @@ def test_an_empty_variable_is_missing(value: str) -> None:
         ({"CI": "true", "GITHUB_ACTIONS": "true"}, "SECRET_A", "export"),
     ],
 )
-def test_the_hint_says_how_to_set_a_variable_where_the_command_runs(
+def test_the_hint_explains_how_to_set_a_variable_for_the_command(
     value: str | None, around: dict[str, str], expected: str, unexpected: str
 ) -> None:
     environ = around if value is None else {**around, "SECRET_A": value}

@@ -53,6 +53,6 @@ def test_a_text_that_looks_like_the_list_stays_as_it_is() -> None:
     assert "".join(json.streamed(others, "runs", [1])) == json.document({**others, "runs": [1]})
 
 
-def test_a_part_that_json_cannot_say_is_refused() -> None:
+def test_a_part_that_json_cannot_represent_is_refused() -> None:
     with pytest.raises(ValueError, match="JSON"):
         list(json.streamed({}, "runs", [{"x": float("nan")}]))
