@@ -98,14 +98,14 @@ class _TargetReader:
             self._counts.update(self._places(member))
 
     def keys(self, member: HasTarget) -> Iterator[tuple[str, Hashable]]:
-        """Yield what is the same for members with one target, each with its description."""
+        """Yield the common facts of members with one target, each with its description."""
         folder, ledger = places = self._places(member)
         if all(self._counts[place] == 1 for place in places):
             # No other member can have its target, so its files need not be read.
             return
         config = self._config(folder)
         target = choose_target(config, member.target)[0] if config is not None else None
-        # A member whose files cannot be read fails alone, when it is run.
+        # Only the member with unreadable files fails, when it is run.
         yield _SAME_FILES, (folder, target.name if target is not None else member.target)
         if target is None:
             return

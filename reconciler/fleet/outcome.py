@@ -218,7 +218,7 @@ class FleetResult:
     def exit_code(self) -> int:
         """Return the exit code of a signal, else the worst one of all members."""
         if self.signal_code:
-            # Members that were not run have no exit code of their own, but the run is not complete.
+            # Members that were not run have no exit code, but the run is not complete.
             return self.signal_code
         return worst_exit_code(member.exit_code for member in self.members)
 

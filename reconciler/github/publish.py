@@ -180,7 +180,7 @@ def _parts(
 
 
 async def _write_all(parts: Iterable[_Part], before: Published) -> Published:
-    """Write every part, also after one has failed; then raise the first error, if any.
+    """Write every part, even after a failure, and then raise the first error.
 
     The result also contains what was reported `before`.
     """

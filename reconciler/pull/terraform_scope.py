@@ -144,7 +144,7 @@ class ManagedScope:
                 self.report(findings.entry_not_in_api(entry, item.label))
             wanted |= dict.fromkeys(found, entry)
         part = "models" if managed is self.state.models else "workspaces"
-        # What the state marks must not be named as something that the state does not have.
+        # A value that the state marks must not be reported as missing in the state.
         known = wanted.keys() | hidden
         others = [i for i, e in listed.items() if i not in known and is_enabled(e)]
         # If all models are allowed, the API lists each of them as enabled.

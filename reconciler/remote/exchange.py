@@ -198,7 +198,7 @@ class UnreadableValue:
 
 # NaN, infinite, or too long to be parsed.
 _UNREADABLE_NUMBER = UnreadableValue("a number that can be used")
-# Parsers disagree about which of two values for one name holds, so neither is used.
+# Parsers disagree about which of two values for one name is valid, so neither is used.
 _UNREADABLE_MEMBER = UnreadableValue("a single value, but has several")
 
 

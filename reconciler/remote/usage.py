@@ -310,7 +310,7 @@ class _Reader:
             number += 1
             adds_nothing = reading.count == before
             if reading.is_unpaged and number == 1:
-                # Asked once more: the same rows again prove that they are all.
+                # Requested once more: the same rows again prove that the list is complete.
                 continue
             is_whole = reading.is_last_empty or reading.count not in USUAL_SIZES
             if reading.is_unpaged and adds_nothing and is_whole:
@@ -411,7 +411,7 @@ class _ByIntegration:
     def __init__(self, providers: Iterable[ProviderRow]) -> None:
         self._named: dict[str, list[ProviderRow]] = {}
         for provider in providers:
-            # An id has the same meaning in capitals, but a slug does not.
+            # Ids are case-insensitive, but slugs are not.
             self._named.setdefault(provider.integration.lower(), []).append(provider)
 
     def of(self, slug: str, identity: str | None) -> list[ProviderRow]:

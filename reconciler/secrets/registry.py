@@ -314,7 +314,7 @@ def _refuse_unusable(ref: SecretRef, answer: Answer) -> Answer:
             code=EMPTY,
             hint="store a value at that place",
         )
-    # In JSON, half a character can be written, but is stored as another value.
+    # JSON can contain a lone surrogate, but it is stored as another value.
     if isinstance(answer, Redacted) and not answer.is_text:
         return SecretError(
             ref,

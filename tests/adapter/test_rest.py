@@ -99,7 +99,7 @@ def test_the_answer_is_relayed_byte_for_byte() -> None:
     assert "set-cookie" not in response.headers
 
 
-def test_an_answer_with_two_values_of_one_name_is_refused() -> None:
+def test_a_response_with_two_values_of_one_name_is_refused() -> None:
     content = b'{"slug": "a", "slug": "b"}'
     wire = Wire(lambda _request: httpx.Response(201, content=content))
     response = Ports(wire=wire).ask("POST", "/v1/integrations", json=BODY)

@@ -324,7 +324,7 @@ def test_a_message_that_is_not_json_rpc_is_refused_without_repeating_it(message:
         ("tools/list", "none"),
     ],
 )
-def test_a_request_without_a_usable_id_is_refused_and_not_taken_for_a_notification(
+def test_a_request_without_a_usable_id_is_refused_and_not_treated_as_a_notification(
     method: str, number: Any
 ) -> None:
     ports = Ports()

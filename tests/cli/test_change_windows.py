@@ -327,7 +327,7 @@ def test_plan_and_result_conform_to_their_schemas(tmp_path: Path) -> None:
         assert keys[kind] in schema["properties"]
 
 
-def test_a_freeze_that_has_ended_is_named_in_case_its_year_is_wrong(tmp_path: Path) -> None:
+def test_an_ended_freeze_is_reported(tmp_path: Path) -> None:
     project = frozen(tmp_path, freeze=OVER)
     for command in ("plan", "drift"):
         found = project.run(command, "--format", "json").json["diagnostics"]

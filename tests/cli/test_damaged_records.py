@@ -88,7 +88,7 @@ DAMAGED_ANSWER: dict[str, Damage] = {"an answer without a name": without("name")
 
 
 @pytest.mark.parametrize("name", ["a name that is a number", *UNNAMED, *MISNAMED, *DAMAGED_ANSWER])
-def test_a_withdrawn_integration_is_not_forgotten_while_its_record_is_damaged(
+def test_a_withdrawn_integration_stays_recorded_while_it_is_unreadable(
     tmp_path: Path, name: str
 ) -> None:
     with damaged_scene(tmp_path) as (at, remote):

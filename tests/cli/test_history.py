@@ -281,7 +281,7 @@ def test_a_long_history_is_complete_and_in_order(tmp_path: Path) -> None:
     assert [run["run"] for run in of_slug if run["run"] in expected] == expected
 
 
-def test_a_history_that_is_damaged_at_its_end_is_one_document(tmp_path: Path) -> None:
+def test_the_output_of_a_history_damaged_at_its_end_is_one_document(tmp_path: Path) -> None:
     project = many_runs(tmp_path)
     change(project, "UPDATE pre_images SET document = '[' WHERE run = 250")
     done = history(project, "--all")

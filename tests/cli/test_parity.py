@@ -142,7 +142,7 @@ def test_an_entry_can_be_written_as_a_pair(tmp_path: Path) -> None:
         ([{"alpha": "description", "*": "name"}], '"name"'),
     ],
 )
-def test_an_entry_without_a_match_is_a_notice_at_its_place(
+def test_an_entry_without_a_match_is_a_notice_at_its_line(
     tmp_path: Path, entries: list[Any], line: str
 ) -> None:
     made = environments(tmp_path, *entries)
@@ -415,7 +415,7 @@ def test_a_budget_that_may_differ_is_reported_for_a_new_workspace(tmp_path: Path
         ),
     ],
 )
-def test_a_new_part_is_left_if_it_needs_a_value_that_may_differ(
+def test_a_new_part_is_skipped_if_it_needs_a_value_that_may_differ(
     tmp_path: Path, pattern: str, part: str
 ) -> None:
     made = environments(tmp_path, pattern)

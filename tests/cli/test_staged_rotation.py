@@ -297,7 +297,7 @@ def test_a_rotation_whose_shadow_a_file_declares_is_blocked_in_the_plan(tmp_path
 
 
 @pytest.mark.parametrize("prune", ["managed", "none"])
-def test_a_withdrawn_integration_with_the_name_of_the_shadow_is_never_taken_for_one(
+def test_a_withdrawn_integration_with_the_name_of_the_shadow_never_counts_as_one(
     tmp_path: Path, prune: str
 ) -> None:
     project = applied(tmp_path, prune=prune)
@@ -352,7 +352,7 @@ def test_a_leftover_is_removed_after_the_setting_is_gone(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("options", [(), ("--no-ledger",)])
-def test_without_the_setting_a_shadow_that_is_not_proven_is_unmanaged(
+def test_without_the_setting_an_unproven_shadow_is_unmanaged(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     project = applied(tmp_path)
@@ -365,7 +365,7 @@ def test_without_the_setting_a_shadow_that_is_not_proven_is_unmanaged(
     assert (done.code, writes(done)) == (0, [])
 
 
-def test_an_integration_with_a_name_like_a_shadow_is_like_any_other(tmp_path: Path) -> None:
+def test_an_integration_with_a_name_like_a_shadow_is_an_ordinary_one(tmp_path: Path) -> None:
     project = applied(tmp_path)
     other = project.elsewhere()
     other.integration(SHADOW, description="ours by hand")

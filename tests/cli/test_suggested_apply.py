@@ -1,4 +1,4 @@
-"""An `apply` that plan and drift suggest is accepted now, or the text before it says why not."""
+"""An `apply` that plan or drift suggests is accepted now, or the text before it states why not."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_a_closed_window_is_shown_before_the_command(
     assert f"To {purpose}, run:" in unwrapped(project.run(command, "--format", style).out)
 
 
-def test_a_freeze_without_an_end_is_named_too(tmp_path: Path) -> None:
+def test_a_freeze_without_an_end_is_reported(tmp_path: Path) -> None:
     project = frozen(tmp_path, freeze={**FROZEN, "until": "9999-12-31"})
     shown = unwrapped(project.run("drift").out)
     assert "Once the target accepts changes, to make the API match Git, run:" in shown

@@ -243,7 +243,7 @@ def test_a_ratio_above_1_is_a_percentage(written: str) -> None:
         "1e300",
     ],
 )
-def test_a_budget_has_all_digits_of_the_file(written: str) -> None:
+def test_a_budget_keeps_all_digits_of_the_file(written: str) -> None:
     fields = f"base_url: 'simulator:', limits: {{budget_total: {written}}}"
     config, diagnostics = load_config(files(config=one_target(fields)))
     assert (config is not None, diagnostics) == (True, ())

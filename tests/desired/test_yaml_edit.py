@@ -58,7 +58,7 @@ def test_a_value_is_replaced_in_every_layout(layout: str, newline: str) -> None:
 @pytest.mark.parametrize("last", ["b: 1", "b: 1\n"])
 @pytest.mark.parametrize("gap", ["\n", "\n\n\n"])
 @pytest.mark.parametrize("header", ["|", "|-", "|+", ">", ">+ # why", "|2+"])
-def test_a_text_of_several_lines_stays_if_its_neighbours_are_edited(
+def test_multi_line_text_is_kept_if_its_neighbours_are_edited(
     header: str, gap: str, last: str, newline: str
 ) -> None:
     text = f"a: {header}\n    one\n    two{gap}{last}".replace("\n", newline)

@@ -98,7 +98,7 @@ def late(world: World, seconds: float = 3600) -> Callable[[object], None]:
     return wait
 
 
-def test_no_action_begins_after_the_window_has_closed() -> None:
+def test_no_action_starts_after_the_window_has_closed() -> None:
     world = World()
     slugs = [f"s-{number}" for number in range(30)]
     files = desired(
@@ -107,7 +107,7 @@ def test_no_action_begins_after_the_window_has_closed() -> None:
     result = world.apply(files, listen=late(world))
     begun = {event.action.slug for event in world.events if isinstance(event, ActionStarted)}
     assert 0 < len(begun) < len(slugs)
-    # What had begun is finished: the calls of an action belong together.
+    # A started action is finished, because its calls belong together.
     assert {o.slug for o in result.outcomes if o.status is Status.APPLIED} == begun
     left = [o for o in result.outcomes if o.slug not in begun]
     assert {(o.status, o.error.code if o.error else "") for o in left} == {
@@ -123,7 +123,7 @@ def test_no_action_begins_after_the_window_has_closed() -> None:
     assert world.apply(files).complete
 
 
-def test_deletes_are_not_begun_after_the_window_has_closed() -> None:
+def test_deletes_do_not_start_after_the_window_has_closed() -> None:
     world = World()
     for slug in ("old-1", "old-2"):
         body = {"slug": slug, "name": slug, "ai_provider_id": "openai", "key": "sk-value-abc"}
@@ -143,7 +143,7 @@ def test_deletes_are_not_begun_after_the_window_has_closed() -> None:
     assert {"old-1", "old-2"} <= world.remote.integrations.keys()
 
 
-def test_actions_that_need_no_window_are_carried_out_after_it_has_closed() -> None:
+def test_actions_that_need_no_window_run_after_it_has_closed() -> None:
     world = World()
     files = desired(
         *(declared(f"s-{number}", key=KEY) for number in range(30)),

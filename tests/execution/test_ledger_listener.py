@@ -230,7 +230,9 @@ def test_a_withdrawn_entry_that_the_api_still_shows_stays_declared(
     assert (ledger.last_applied(OURS).of("alpha").declared or {})[name] == [kept, withdrawn]
 
 
-def test_a_withdrawn_entry_that_the_api_no_longer_shows_is_forgotten(ledger: Ledger) -> None:
+def test_the_record_of_a_withdrawn_entry_that_the_api_no_longer_shows_is_removed(
+    ledger: Ledger,
+) -> None:
     [kept, withdrawn] = BEFORE["workspaces"]
     had = observed("alpha", workspaces=[kept, withdrawn])
     after = observed("alpha", workspaces=[kept, {**withdrawn, "enabled": False}], name="stale")

@@ -215,7 +215,7 @@ def test_only_a_list_of_models_proves_a_credential(
         ([(503, {})] * 3, "the gateway responded with 503 for @alpha"),
     ],
 )
-def test_a_name_that_already_leads_to_a_provider_is_an_obstacle(
+def test_a_name_of_an_existing_provider_is_an_obstacle(
     answers: list[tuple[int, object]], obstacle: str
 ) -> None:
     network = Answers(*(answer(status, body) for status, body in answers))

@@ -141,7 +141,7 @@ def within_no_limit(**fields: Any) -> DesiredState:
 
 
 def interrupted_create(runs: Runs, want: DesiredState) -> None:
-    """Create the integration without learning that it was created."""
+    """Create the integration, but lose the response."""
     lost = Fault(kind=FaultKind.RESET_AFTER, **POST)
     unreadable = Fault(
         kind=FaultKind.STATUS, status=500, method="GET", path="/alpha$", skip=1, times=-1
@@ -150,7 +150,7 @@ def interrupted_create(runs: Runs, want: DesiredState) -> None:
     assert outcome.status.value == "unknown"
 
 
-def test_a_limit_does_not_keep_an_interrupted_run_from_being_completed(ledger: Ledger) -> None:
+def test_a_limit_does_not_prevent_the_completion_of_an_interrupted_run(ledger: Ledger) -> None:
     runs, want = Runs(ledger), within_no_limit()
     interrupted_create(runs, want)
     assert rotations(runs.plan(want)) == [("key", "rotate")]

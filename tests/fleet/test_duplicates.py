@@ -1,4 +1,4 @@
-"""Two members never reconcile one target, however fleet.yaml and the files name it."""
+"""Two members never reconcile one target, under any names in fleet.yaml and the files."""
 
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,7 @@ def test_folders_side_by_side_have_one_ledger(tmp_path: Path) -> None:
     refused(project.fleet("apply", "--yes"))
 
 
-def test_a_base_url_of_the_environment_counts_for_every_member(tmp_path: Path) -> None:
+def test_a_base_url_of_the_environment_applies_to_every_member(tmp_path: Path) -> None:
     ledger = f"sqlite:///{tmp_path}/ledger.db"
     with serving("acme", "globex") as served:
         project = FleetProject(tmp_path)
@@ -123,7 +123,7 @@ def test_a_base_url_of_the_environment_counts_for_every_member(tmp_path: Path) -
         refused(project.fleet("plan", PORTKEY_BASE_URL=served.url("acme"), **variables))
 
 
-def test_targets_with_names_of_their_own_share_a_ledger(tmp_path: Path) -> None:
+def test_targets_with_unique_names_share_a_ledger(tmp_path: Path) -> None:
     ledger = f"sqlite:///{tmp_path}/ledger.db"
     with serving("acme", "globex") as served:
         project = FleetProject(tmp_path)

@@ -170,7 +170,7 @@ def test_a_pattern_that_excludes_no_member_is_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["plan", "drift"])
-def test_a_fleet_is_read_where_nothing_can_be_saved(tmp_path: Path, command: str) -> None:
+def test_a_fleet_in_a_read_only_folder_can_be_read(tmp_path: Path, command: str) -> None:
     project = three(tmp_path)
     project.write_fleet(members=[*project.members, {"name": "missing", "dir": "missing"}])
     (tmp_path / ".reconcile").write_text("not a folder")
@@ -280,7 +280,7 @@ def test_a_member_that_was_changed_since_is_applied_again(tmp_path: Path) -> Non
     assert resumed == {"acme": False, "globex": True, "initech": True}
 
 
-def test_a_resumed_plan_has_the_exit_code_that_it_is_asked_for(tmp_path: Path) -> None:
+def test_a_resumed_plan_has_the_requested_exit_code(tmp_path: Path) -> None:
     project = three(tmp_path)
     missing = {"name": "missing", "dir": "missing"}
     project.write_fleet(members=[*project.members, missing])
@@ -325,7 +325,7 @@ def test_a_run_that_cannot_be_resumed_is_bad_input(
     assert (done.code, done.json["diagnostics"][0]["code"]) == (3, code)
 
 
-def test_a_damaged_state_is_bad_input_and_no_defect(tmp_path: Path) -> None:
+def test_a_damaged_state_is_bad_input(tmp_path: Path) -> None:
     project = three(tmp_path)
     run = project.fleet("plan").json["run"]
     file = tmp_path / f".reconcile/fleet/{run}.json"
@@ -463,7 +463,7 @@ def test_a_member_that_a_signal_stops_has_the_exit_code_of_its_command(
         assert member["status"] == "interrupted"
 
 
-def test_a_result_that_cannot_be_printed_does_not_look_as_if_nothing_was_written(
+def test_a_result_that_cannot_be_printed_is_not_reported_as_without_writes(
     tmp_path: Path,
 ) -> None:
     project = three(tmp_path)

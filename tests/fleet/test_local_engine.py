@@ -147,7 +147,7 @@ def test_a_run_that_a_signal_stopped_has_its_exit_code_and_survives_json(code: i
 
 
 @pytest.mark.parametrize("code", [130, 143])
-def test_a_signal_hides_no_lost_member(code: int) -> None:
+def test_a_lost_member_is_reported_after_a_signal(code: int) -> None:
     members = tuple(MemberOutcome(name, MemberStatus.NOT_RUN, 0) for name in "ab")
     result = FleetResult("run", FleetOperation.DRIFT, "local", members, signal_code=code)
     document = result.as_json()

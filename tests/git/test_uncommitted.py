@@ -1,4 +1,4 @@
-"""A plan, a report and a run name a commit as it is only if its files are what was read."""
+"""A plan, a report and a run name a commit without a note only if its files were read."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -145,7 +145,7 @@ def test_a_commit_without_the_files_that_were_read_is_named_with_a_note(
 
 
 @pytest.mark.parametrize("same", [nothing, touched, documented, elsewhere, hidden])
-def test_a_commit_with_the_files_that_were_read_is_named_as_it_is(
+def test_a_commit_with_the_files_that_were_read_is_named_without_a_note(
     tmp_path: Path, same: Callable[[Here], None]
 ) -> None:
     project = committed(tmp_path)
@@ -204,7 +204,7 @@ def test_a_removal_does_not_name_a_commit_that_never_had_the_file(tmp_path: Path
     assert "at commit" not in action["reason"]
 
 
-def test_a_commit_of_the_job_gets_the_note_too(tmp_path: Path) -> None:
+def test_a_commit_of_the_job_also_gets_the_note(tmp_path: Path) -> None:
     project = committed(tmp_path)
     untracked(project)
     planned = project.plan(GITHUB_SHA="c0ffee")

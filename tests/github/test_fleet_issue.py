@@ -144,7 +144,7 @@ def test_a_failed_command_opens_an_issue_that_the_next_good_run_closes(
     assert fleet(reporter, result(IN_SYNC)).err == "fleet issue: closed\n"
 
 
-def test_the_issues_of_a_fleet_and_an_environment_are_kept_apart(reporter: Reporter) -> None:
+def test_the_issues_of_a_fleet_and_an_environment_are_separate(reporter: Reporter) -> None:
     fleet(reporter, result(DIFFERENT))
     reporter.report("drift", drift_samples.drifted(), event=SCHEDULE, environment="all")
     fleet(reporter, result(IN_SYNC))
@@ -183,7 +183,7 @@ def test_a_run_of_selected_members_neither_closes_nor_changes_the_issue(
     assert the_issue(reporter) == before
 
 
-def test_what_an_incomplete_apply_has_left_to_do_is_not_known(reporter: Reporter) -> None:
+def test_the_remaining_changes_of_an_incomplete_apply_are_unknown(reporter: Reporter) -> None:
     counts = {"applied": 3, "failed": 2, "skipped": 0, "unknown": 0}
     incomplete = member("acme", MemberStatus.INCOMPLETE, 5, summary=counts)
     applied = member("globex", MemberStatus.APPLIED, 0, summary={**counts, "failed": 0})

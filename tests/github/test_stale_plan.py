@@ -1,4 +1,4 @@
-"""A plan of an older commit never takes the place of the plan that merging applies."""
+"""A plan of an older commit never replaces the plan that merging applies."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def test_a_job_that_is_run_again_does_not_replace_the_newer_plan(
     assert reporter.comments() == before
 
 
-def test_a_commit_that_a_force_push_removed_is_older_too(reporter: Reporter) -> None:
+def test_a_commit_that_a_force_push_removed_counts_as_older(reporter: Reporter) -> None:
     reporter.github.pull_commits[7] = [NEW]
     done = reporter.report("plan", PLAN, event=of_commit(OLD))
     assert (done.code, reporter.comments()) == (0, [])
@@ -48,7 +48,7 @@ def test_the_head_may_move_while_a_comment_is_planned(reporter: Reporter) -> Non
     assert len(reporter.comments()) == 1
 
 
-def test_the_other_reports_of_an_older_commit_stay(reporter: Reporter) -> None:
+def test_the_other_reports_of_an_older_commit_are_kept(reporter: Reporter) -> None:
     reporter.github.pull_commits[7] = [OLD, NEW]
     options = ("--check-run", "--label", "plan")
     done = reporter.report("plan", PLAN, event=of_commit(OLD), options=options)
@@ -59,7 +59,7 @@ def test_the_other_reports_of_an_older_commit_stay(reporter: Reporter) -> None:
 
 
 @pytest.mark.parametrize("commits", [None, [], [f"{n:040x}" for n in range(250)]])
-def test_a_head_that_is_not_known_hides_no_plan(reporter: Reporter, commits: Any) -> None:
+def test_a_plan_is_reported_if_the_head_is_unknown(reporter: Reporter, commits: Any) -> None:
     if commits is not None:
         reporter.github.pull_commits[7] = commits
     reporter.report("plan", PLAN, event=of_commit(OLD))
@@ -67,7 +67,9 @@ def test_a_head_that_is_not_known_hides_no_plan(reporter: Reporter, commits: Any
 
 
 @pytest.mark.parametrize("status", [403, 422])
-def test_a_list_that_the_token_may_not_read_hides_no_plan(reporter: Reporter, status: int) -> None:
+def test_a_plan_is_reported_if_the_token_cannot_read_the_commits(
+    reporter: Reporter, status: int
+) -> None:
     def script(call: Call) -> Answer | None:
         return Answer(status, {}) if call.path == COMMITS else None
 

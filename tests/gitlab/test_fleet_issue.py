@@ -1,4 +1,4 @@
-"""The issue of a fleet on GitLab: the same table as on GitHub, and never silence."""
+"""The issue of a fleet on GitLab: the same table as on GitHub, also after a failed check."""
 
 import re
 from dataclasses import replace
@@ -89,7 +89,7 @@ def test_a_run_of_selected_members_neither_closes_nor_changes_it(reporter: Repor
     assert the_issue(reporter) == before
 
 
-def test_the_issues_of_a_fleet_and_an_environment_are_kept_apart(reporter: Reporter) -> None:
+def test_the_issues_of_a_fleet_and_an_environment_are_separate(reporter: Reporter) -> None:
     fleet(reporter, result(DIFFERENT))
     reporter.report("drift", drift_samples.drifted(), environment="all", **JOB)
     fleet(reporter, result(IN_SYNC))

@@ -1,4 +1,4 @@
-"""Values that no release has written: every reader works without them or reports the damage."""
+"""Values that no release has written: every reader ignores them or reports the damage."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -68,7 +68,7 @@ def problems(folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("value", VALUES)
-def test_a_value_of_another_kind_is_damage_and_no_defect(tmp_path: Path, value: str) -> None:
+def test_a_value_of_another_type_is_reported_as_damage(tmp_path: Path, value: str) -> None:
     found = {}
     whole = recorded(tmp_path).read_bytes()
     for table, column in COLUMNS:

@@ -169,7 +169,7 @@ def test_a_database_that_hangs_later_leaves_a_result(at: Scene, url: str, proxy:
     assert (done.code, done.json["kind"]) == (5, "apply_result"), done.out
     assert statuses(done)["alpha"] == "applied"
     assert len(at.upstream.writes) == 2
-    # The server does not respond, which is no defect of this program.
+    # The server does not respond, which is not a defect of this program.
     problem = done.json["ledger"]["error"]
     assert problem["code"] in {"ledger-timeout", "lock-lost"}
     assert "no response within" in problem["message"] or "did not respond" in problem["message"]

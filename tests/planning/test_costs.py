@@ -333,12 +333,12 @@ def test_budgets_and_their_sums_equal_the_table(before: Any, after: Any, said: l
 
 
 def renamed(entries: list[Access]) -> list[Access]:
-    """Return the entries as an API lists them that identifies workspaces by UUID."""
+    """Return the entries as listed by an API that identifies workspaces by UUID."""
     return [{**entry, "id": str(uuid5(NAMESPACE_OID, entry["id"]))} for entry in entries]
 
 
 @pytest.mark.parametrize(("before", "after", "said"), BUDGETS)
-def test_the_table_also_holds_for_an_api_that_lists_workspaces_by_uuid(
+def test_the_table_is_also_valid_for_an_api_that_lists_workspaces_by_uuid(
     before: Any, after: Any, said: list[str]
 ) -> None:
     planned = plan(

@@ -100,7 +100,7 @@ SECOND = _deployment("second", alias="small")
         ([_deployment("renamed", is_default=True)], 2),
     ],
 )
-def test_a_deployment_that_callers_can_no_longer_name_counts(
+def test_a_deployment_that_callers_can_no_longer_name_is_a_removal(
     deployments: list[dict[str, Any]], *, removals: int
 ) -> None:
     plan = make_plan(

@@ -73,7 +73,7 @@ def _key(key: object) -> str:
 
 @dataclass
 class DrawnState:
-    """A state, with the creates and the grants after which the API is as it says."""
+    """Terraform state, with the creates and grants that bring the API into this state."""
 
     dice: Random
     shapes: list[Shape] = field(default_factory=list)

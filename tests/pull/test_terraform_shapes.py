@@ -45,7 +45,7 @@ def check_pull(at: Terraformed, drawn: DrawnState, content: bytes) -> None:
     assert planned.json["actions"] == [], planned.out
     unverified = {item["slug"] for item in planned.json["unverified"]}
     assert unverified <= drawn.write_only, planned.out
-    # What the API shows, a plan may name: it does not know the state.
+    # A plan may name values of the API, because it does not know the state.
     assert not any(value in planned.out + planned.err for value in drawn.secrets.values())
     before = {path: path.read_bytes() for path in at.integrations.rglob("*.yaml")}
     again = at.pull(content=content)

@@ -278,7 +278,7 @@ def test_pages_that_overlap_count_each_record_once() -> None:
     assert (len(log.records), log.problem) == (250, None)
 
 
-def test_an_id_that_several_requests_have_hides_none_of_them() -> None:
+def test_requests_with_the_same_id_are_all_kept() -> None:
     rows = [row(user_id=f"user-{number % 3}", timestamp=AT.format(number)) for number in range(3)]
     log, _ = read(lambda page: {"records": rows[page : page + 1]})
     assert {record.actor.id for record in log.records} == {"user-0", "user-1", "user-2"}

@@ -156,7 +156,7 @@ def test_rows_of_two_organisations_are_not_one_list() -> None:
     assert "more than one organisation" in incomplete(FakeAPI(names(12), edit=mix)).summary
 
 
-def test_a_row_may_leave_out_its_organisation() -> None:
+def test_a_row_without_an_organisation_is_accepted() -> None:
     def omit(_: int, answer: dict[str, Any]) -> dict[str, Any]:
         first, *others = answer["data"]
         return answer | {"data": [first | {"organisation_id": None}, *others]}

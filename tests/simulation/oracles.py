@@ -94,7 +94,7 @@ def _model(stored: Mapping[str, Any] | None, want: Mapping[str, Any], everything
 def looks_like_ours(record: Record, declared: Declared) -> bool:
     """Return whether a record can be adopted: equal name, provider, declared configurations."""
     identifying = {"name", "ai_provider_id", "configurations", "workspace_id"}
-    # What was just created has all values of the file, the ignored ones as well.
+    # A new integration has all values of the file, including ignored ones.
     whole = replace(declared, lifecycle=Lifecycle())
     return not identifying & set(differences(record, whole))
 

@@ -1,4 +1,4 @@
-"""Stories of staged rotations: each draws what is rotated, what strikes, and what happens after.
+"""Stories of staged rotations: each draws the rotation, the fault, and what follows.
 
 A case names one fault at one call of a rotation. `play_case` plays it and returns the rules that
 it breaks. `python -m tests.simulation.rotation --cases N --start S` plays many.
@@ -86,13 +86,13 @@ def draw_case(seed: int) -> Case:
         case = replace(case, value=NEW)
     if case.kind in PROBES:
         return replace(case, number=dice.randint(1, 4))
-    # The calls that strike before the first write of any plan are those of `test_boundaries`.
+    # `test_boundaries` tests faults before the first write of any plan.
     return replace(case, number=dice.randrange(1, count_calls(case.without_fault)))
 
 
 @cache
 def count_calls(case: Case) -> int:
-    """Count the calls of a rotation without faults."""
+    """Return the number of calls of a rotation without faults."""
     story = Story(case)
     story.rotate()
     return sum(step.who == "struck" for step in story.theatre.chronicle.steps)
@@ -126,7 +126,7 @@ class Strike:
 
 @dataclass
 class GatewayProber:
-    """Prober that asks the simulated gateway for each credential."""
+    """Prober that queries the simulated gateway for each credential."""
 
     story: "Story"
     line: Line
@@ -156,7 +156,7 @@ class GatewayProber:
 
 @dataclass
 class Story:
-    """An organisation, its ledger and the credentials, while a case is played."""
+    """Organisation, ledger and credentials of a case."""
 
     case: Case
     theatre: Theatre = field(init=False)
@@ -267,7 +267,7 @@ class Story:
         )
 
     def apply(self, line: Line, options: PlanOptions = OPTIONS) -> ApplyResult:
-        """Apply like the command: the ledger records each event, and is closed in the end."""
+        """Apply like the command: the ledger records each event, and is closed at the end."""
         self.runs += 1
         self.before = {slug: record["key"] for slug, record in self.records.items()}
         run = f"run-{self.runs}"
@@ -334,7 +334,7 @@ class Story:
         return sorted(slug for slug in names if is_live(self.records.get(slug)))
 
     def watch(self, _step: Step | None = None, _record: Record | None = None) -> None:
-        """Check that each credential in use works: an outage may not last for a moment.
+        """Check that each credential in use works, so that there is no outage at any time.
 
         A dead credential that is not staged is in use until it is corrected.
         """
@@ -395,7 +395,7 @@ class Story:
                 self.blame(f"a {name} wrote")
 
     def apply_others(self) -> None:
-        """Apply the other integrations only, which must leave the shadow alone."""
+        """Apply only the other integrations, which must not change the shadow."""
         before = set(self.shadows) & {f"{self.case.slug}--next"}
         selection = Selection(exclude=(self.case.slug,))
         try:
@@ -409,7 +409,7 @@ class Story:
             self.blame("a run of other integrations removed a shadow")
 
     def apply_again(self) -> None:
-        """Apply the same credential once more; if it is dead, nothing may end well."""
+        """Apply the same credential again; with a dead one, no run may succeed."""
         crash = CrashPlan(self.case.killed_again, writes_only=False, after=True)
         try:
             result = self.apply(self.line("again", crash=crash))
@@ -494,7 +494,7 @@ def play_case(case: Case, make: Callable[[Case], Story] = Story) -> Ending:
 
 
 def main() -> int:
-    """Play what the command line asks for."""
+    """Play the seeds of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.simulation.rotation", description=__doc__
     )

@@ -1,4 +1,4 @@
-"""Cases of staged rotations: what is rotated, what strikes at which call, and what happens after.
+"""Cases of staged rotations: the rotation, the fault and its call, and what follows.
 
 How a case is played: `tests.simulation.rotation`.
 """

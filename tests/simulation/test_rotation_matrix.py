@@ -1,4 +1,4 @@
-"""Staged rotations and probes under every fault: no outage, no false green, nothing unnoticed.
+"""Staged rotations and probes under every fault: no outage, no false success, nothing unreported.
 
 The cases are drawn (`tests.simulation.rotation`), a part of them again for broken variants, which
 proves that the rules catch them.

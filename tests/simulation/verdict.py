@@ -23,7 +23,7 @@ REFUSALS = frozenset({"archived"})
 OK = 200
 
 OPEN = ("may have been carried out", "instead of", "did not return its slug")
-"""Phrases with which an unknown outcome says that another integration may exist."""
+"""Phrases in an unknown outcome which state that another integration may exist."""
 
 
 @dataclass

@@ -41,14 +41,14 @@ TREES = st.recursive(
 
 
 @given(st.dictionaries(st.text(), TREES, max_size=4), st.lists(TREES, max_size=4))
-def test_a_document_in_parts_is_the_whole_document(
+def test_a_document_written_in_parts_is_complete(
     others: dict[str, object], items: list[object]
 ) -> None:
     document = {**others, "runs": items}
     assert "".join(json.streamed(others, "runs", iter(items))) == json.document(document)
 
 
-def test_a_text_that_looks_like_the_list_stays_as_it_is() -> None:
+def test_text_that_resembles_the_list_is_unchanged() -> None:
     others = {"a": '\n  "runs": []', "z": {"runs": []}}
     assert "".join(json.streamed(others, "runs", [1])) == json.document({**others, "runs": [1]})
 

@@ -167,7 +167,7 @@ def test_a_terminal_that_became_narrower_keeps_no_row_of_the_display(columns: in
         listen.print_above("second")
         drawn = written(console)[before:]
     removed = drawn.partition("applying")[0]
-    # A terminal shows a line of `columns` in one row.
+    # A terminal shows a line of `columns` characters in one row.
     rows = sum(max(1, -(-len(line) // columns)) for line in shown)
     assert removed.count(UP) == rows - 1
     # From then on, the display has the lines that were drawn last.
