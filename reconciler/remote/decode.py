@@ -396,6 +396,9 @@ def _limits(item: Mapping[str, object], field: FieldSchema, where: str) -> dict[
         if member.kind is FieldKind.SINGLE:
             place = f"{where}.{name}"
             limits = decode_values.items(item.get(name), place)
+            # Only one can be declared (remote/API.md §5.2), so another one would stay unseen.
+            if len(limits) > 1:
+                raise WrongShape(place, "a list of at most one entry")
             picked = [_picked(limit, tuple(member.fields), place) for limit in limits]
             _put(fields, member, picked or None)
     return fields

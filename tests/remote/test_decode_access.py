@@ -10,6 +10,7 @@ from reconciler.remote.errors import NoAnswer
 from tests.remote.builders import row
 
 EMPTY = decode.from_row(row())
+LIMIT = {"type": "cost", "credit_limit": 5}
 
 
 def test_models_are_decoded_with_all_forms_of_a_boolean_and_without_metadata() -> None:
@@ -150,6 +151,11 @@ def test_invalid_models_are_an_error(answer: dict[str, Any]) -> None:
         {"workspaces": [{"enabled": True}]},
         {"workspaces": [{"id": "w", "enabled": "maybe"}]},
         {"workspaces": [{"id": "w", "enabled": True, "usage_limits": {}}]},
+        {"workspaces": [{"id": "w", "enabled": True, "usage_limits": [LIMIT, LIMIT]}]},
+        {
+            "workspaces": [],
+            "global_workspace_access": {"enabled": True, "usage_limits": [LIMIT] * 2},
+        },
         {"workspaces": [], "total": 2},
         {"data": [{"id": "w", "enabled": True}], "total": 2},
         {"workspaces": [{"id": "w", "enabled": True}], "has_more": True},
