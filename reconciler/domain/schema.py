@@ -348,7 +348,7 @@ def _of_list(entry: FieldSchema, metadata: Sequence[Any]) -> FieldSchema:
 
 
 def _longest(metadata: Sequence[Any]) -> int | None:
-    """Return the greatest length that the metadata of a type allows."""
+    """Return the maximum length that the metadata of a type allows."""
     lengths = (item.max_length for item in metadata if isinstance(item, FieldInfo))
     return next((length for length in lengths if length is not None), None)
 

@@ -68,7 +68,7 @@ def tree_to_text(tree: Tree) -> str:
 
 
 def withholds(text: str) -> bool:
-    """Whether a value was withheld from a text, so that it cannot be read back whole."""
+    """Whether a value was withheld from a text, so that it cannot be restored completely."""
     return _WITHHELD_TEXT in text
 
 
