@@ -1,7 +1,8 @@
 """Handling of Ctrl-C and SIGTERM.
 
 The first signal requests the work to stop, or cancels work that does not support a request. The
-second one stops it immediately. The exit code is 130 or 143 in both cases.
+second one stops it immediately. The exit code is 130 or 143 in both cases. SIGHUP, which a closed
+terminal sends, counts as SIGTERM.
 """
 
 import asyncio
@@ -91,6 +92,9 @@ class SignalHandler:
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self, number)
+        # `nohup` ignores it, so that the work survives the terminal.
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            loop.add_signal_handler(signal.SIGHUP, self, signal.SIGTERM)
 
     def _remove_handlers(self) -> None:
         loop = asyncio.get_running_loop()
@@ -99,6 +103,8 @@ class SignalHandler:
         # asyncio restores Python's handler of SIGINT. SIGTERM, however, would end the process
         # without any cleanup.
         signal.signal(signal.SIGTERM, _terminate)
+        if loop.remove_signal_handler(signal.SIGHUP):
+            signal.signal(signal.SIGHUP, _terminate)
 
 
 def run(

@@ -57,6 +57,34 @@ def test_an_interrupt_before_any_write_is_an_error_document(
     assert "nothing was written" in document["diagnostics"][0]["summary"]
 
 
+def test_a_closed_terminal_ends_a_run_like_sigterm(tmp_path: Path) -> None:
+    project = a_project(tmp_path)
+    with serving(Fault(kind=FaultKind.SLOW, method="POST", seconds=1.0)) as upstream:
+        project.config(upstream.url, api_key="${env:PORTKEY_API_KEY}")
+        process = started(project, "apply", "--yes", "--format", "json")
+        assert upstream.written_to.wait(20)
+        process.send_signal(signal.SIGHUP)
+        out, _ = process.communicate(timeout=20)
+    assert process.returncode == 143
+    assert json.loads(out)["summary"]["applied"] == 1
+
+
+def test_nohup_lets_a_run_survive_its_terminal(tmp_path: Path) -> None:
+    project = a_project(tmp_path)
+    with serving(Fault(kind=FaultKind.SLOW, method="POST", seconds=1.0)) as upstream:
+        project.config(upstream.url, api_key="${env:PORTKEY_API_KEY}")
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            process = started(project, "apply", "--yes", "--format", "json")
+        finally:
+            signal.signal(signal.SIGHUP, before)
+        assert upstream.written_to.wait(20)
+        process.send_signal(signal.SIGHUP)
+        out, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert json.loads(out)["summary"]["applied"] == 1
+
+
 @pytest.mark.parametrize("style", ["json", "text"])
 def test_a_second_interrupt_exits_at_once_and_names_unknown_outcomes(
     tmp_path: Path, style: str
