@@ -26,14 +26,14 @@ RUN = re.compile(r"^\[run \d+\]\(\S+\)$", re.MULTILINE)
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Refuses redirects, which would pass the token on to another host."""
+    """Handler that refuses redirects, which would send the token to another host."""
 
     def redirect_request(self, *_arguments):
         return None
 
 
 def call(method, path, body=None):
-    """Send a request and return the answer as JSON; raises `urllib.error.URLError`."""
+    """Send a request and return the JSON response; raises `urllib.error.URLError`."""
     request = urllib.request.Request(
         os.environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/") + path,
         data=None if body is None else json.dumps(body).encode(),
@@ -156,7 +156,7 @@ def main():
                 reason = status or type(problem).__name__
                 print(f"::error title=Drift issue::cannot be written: {reason}")
                 return 1
-            # Nothing is installed where this runs, so the pause between attempts is its own.
+            # No package is installed here, so this waits between attempts without a library.
             time.sleep(float(os.environ.get("RETRY_SECONDS", "2")) * attempt)
         else:
             return 0

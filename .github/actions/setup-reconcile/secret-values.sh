@@ -1,13 +1,13 @@
-# Sourced by the steps that need values: SECRET_VALUES holds the secrets that files refer to.
+# Sourced by the steps that need values: SECRET_VALUES contains the secrets that files refer to.
 #
 #   SECRET_NAME=value            one line, taken byte for byte up to its end
 #   SECRET_NAME=-----BEGIN …     a PEM block, up to its END line
 #   SECRET_NAME={ …              a JSON document, up to the bracket that closes it
-#   SECRET_NAME<<DELIMITER       any value, up to a line that holds DELIMITER alone
+#   SECRET_NAME<<DELIMITER       any value, up to a line with only DELIMITER
 #
-# Only names that begin with SECRET_ are taken, as files may refer to no others by default. A line
-# that is none of these ends the step with its number: a value cut short would be a wrong credential.
-# The functions run in the C locale, so that values are bytes and a long line is walked in linear time.
+# Only names that begin with SECRET_ are accepted, because files can refer to no others by default. Any
+# other line ends the step with its number, because a truncated value would be a wrong credential. The
+# functions run in the C locale, so that values are bytes and a long line is parsed in linear time.
 
 secret_values_fail() {
     echo "::error title=SECRET_VALUES::line $1 $2" >&2
@@ -20,7 +20,7 @@ secret_values_mask() {
     while IFS= read -r line || [[ -n $line ]]; do
         line=${line#"${line%%[![:space:]]*}"}
         line=${line%"${line##*[![:space:]]}"}
-        # In a longer value a line of brackets hides nothing, and would blank every bracket.
+        # In a longer value, a line of brackets is no secret, and masking it would hide every bracket.
         [[ $line == *[![:space:]]* ]] || continue
         [[ $1 != *$'\n'* || $line == *[[:alnum:]]* ]] || continue
         line=${line//'%'/%25}
@@ -67,7 +67,7 @@ secret_values_block() {
         value+=$'\n'$line
         [[ $kind == heredoc ]] || secret_values_goes_on "$line" || return 0
     done
-    # What only begins like JSON is a value of one line.
+    # A value that only begins like JSON is a single line.
     if [[ $kind == json && ! ${value#"$begin"} == *[![:space:]]* ]]; then
         value=$begin at=$first
         return 0
@@ -75,7 +75,7 @@ secret_values_block() {
     secret_values_fail "$first" "begins a value of several lines that does not end"
 }
 
-# Tell whether the block goes on after this line of it.
+# Return whether the block continues after this line.
 secret_values_goes_on() {
     case $kind in
         pem)
@@ -96,7 +96,7 @@ secret_values_read() {
     while ((at < ${#lines[@]})); do
         line=${lines[at]}
         at=$((at + 1))
-        cr='' # where the line that names a secret ends in CR LF, so do the lines of its value
+        cr='' # if the line that names a secret ends in CR LF, the lines of its value do too
         [[ $line != *$'\r' ]] || cr=yes
         line=${line%$'\r'}
         [[ $line == *[![:space:]]* ]] || continue
