@@ -159,6 +159,7 @@ class _Execution:
             else:
                 outcome = Outcome(action.slug, action.kind, Status.SKIPPED, error=failure)
                 self._end(action, outcome)
+                self._abort_after(outcome)
 
     async def _run(self, action: Action) -> None:
         self.announce(ActionStarted(action))
@@ -175,8 +176,12 @@ class _Execution:
         self._end(action, outcome)
         if runner.ends_the_run:
             self.cancel.request(runner.ends_the_run)
+        self._abort_after(outcome)
+
+    def _abort_after(self, outcome: Outcome) -> None:
+        """Stop a run with --on-error abort unless the action was applied."""
         # A skipped action also counts, because it was not carried out although it was due.
-        elif outcome.status is not Status.APPLIED and self.abort_on_error:
+        if outcome.status is not Status.APPLIED and self.abort_on_error:
             self.cancel.request("stopped at the first failure, because of --on-error abort")
 
     def _end(self, action: Action, outcome: Outcome) -> None:

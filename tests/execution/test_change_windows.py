@@ -152,6 +152,25 @@ def test_actions_that_need_no_window_run_after_it_has_closed() -> None:
     assert world.apply(files, listen=late(world)).complete
 
 
+def test_an_action_that_the_window_stops_ends_a_run_with_on_error_abort() -> None:
+    world = World()
+    body = {"slug": "z", "name": "Z", "ai_provider_id": "openai", "key": "sk-value-abc"}
+    world.put("POST", "/integrations", body)
+    files = desired(
+        declared("a-1", key=KEY),
+        declared("a-2", key=KEY),
+        declared("z", name="Z", description="new"),
+        windows=(window("Mon 13:00-13:30", "additive"),),
+    )
+    result = world.apply(files, listen=late(world), abort_on_error=True, parallelism=1)
+    errors = {o.slug: o.error and (o.error.code, o.error.message) for o in result.outcomes}
+    assert errors["a-1"] is None
+    assert errors["a-2"] is not None
+    assert errors["a-2"][0] == "outside-window"
+    why = "stopped at the first failure, because of --on-error abort"
+    assert errors["z"] == ("skipped", why)
+
+
 def test_another_window_that_opens_in_the_meantime_lets_the_run_continue() -> None:
     world = World()
     files = desired(
