@@ -46,7 +46,7 @@ class SecretAssessment:
     """Assessment of one secret, and the kind of change if it is written.
 
     `in_doubt` is True if a run announced that it would send the secret and may or may not have done
-    so. `is_repeated` is True if that run announced the same value.
+    so. `is_repeated` is True if it announced the same value, and no other value is in doubt.
     """
 
     path: Path
@@ -237,16 +237,18 @@ class _Known:
 
     def in_doubt(self, announced: frozenset[str], pepper: Pepper | None) -> SecretAssessment:
         """Assess a secret that must be sent again, so that the stored value is known."""
-        ours = False
+        ours, fingerprint = False, None
         if self.value is not None and pepper is not None:
-            ours = self.value.fingerprint(pepper) in announced
+            fingerprint = self.value.fingerprint(pepper)
+            ours = fingerprint in announced
         # A placeholder is also sent again; `differs` would leave it unverified.
         if ours:
             found = self.assessed(SecretStatus.CHANGED, origin=ChangeOrigin.LOCAL)
         else:
             found = self.differs(ChangeOrigin.LOCAL)
-        in_doubt = found.state is SecretStatus.CHANGED
-        return replace(found, in_doubt=in_doubt, is_repeated=in_doubt and ours)
+        # If several values were announced, the stored one can be another of them.
+        is_repeated = announced == {fingerprint}
+        return replace(found, in_doubt=found.state is SecretStatus.CHANGED, is_repeated=is_repeated)
 
 
 def _assess_emptied(site: SecretLocation, record: SecretRecord | None) -> SecretAssessment:
@@ -281,7 +283,8 @@ def _assess_masked(
         case True if known.record and known.record.mask is None:
             # The write was never read back, so this mask may belong to another value.
             found = known.in_doubt(frozenset(), evidence.pepper)
-            return replace(found, is_repeated=found.in_doubt)
+            is_ours = verdict is not MaskVerdict.CONTRADICTS
+            return replace(found, is_repeated=found.in_doubt and is_ours)
         # The mask differs from the recorded one, but these two cases explain that without a changed
         # value.
         case True if evidence.masks_moved or known.is_object:

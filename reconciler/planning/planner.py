@@ -317,7 +317,8 @@ class _Draft:
     def _update(self, declared: Declared, current: Observed) -> IntegrationPlan:
         remembered = self.last_applied.of(declared.slug)
         extra: list[Diagnostic] = []
-        if remembered.is_another(current.id):
+        is_another = remembered.is_another(current.id)
+        if is_another:
             # The record of the former object proves nothing about this one.
             remembered = remembered.of_another_object()
             extra.append(messages.another_object(declared))
@@ -336,6 +337,9 @@ class _Draft:
                 messages.protected(declared.slug, "replaced (deleted and re-created)", declared)
             )
         part = replace(part, diagnostics=(*part.diagnostics, *extra))
+        if is_another:
+            # No run has announced a secret for this object.
+            part = replace(part, repeated_secrets=0)
         return self._staged(part, remembered)
 
     def _staged(self, part: IntegrationPlan, remembered: LastApplied) -> IntegrationPlan:

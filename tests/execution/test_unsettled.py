@@ -27,6 +27,7 @@ TARGET = TargetKey.of(name="production", base_url="http://127.0.0.1:1/v1", organ
 HEADER = SecretRef("env", "SECRET_HEADER")
 # The visible parts are equal, so that masks cannot distinguish the values.
 FIRST, SECOND = "sk-first-value-abc", "sk-second-value-abc"
+OTHER_ID = "99999999-0000-4000-8000-000000000000"
 PUT = {"method": "PUT", "path": "^/integrations/alpha$"}
 POST = {"method": "POST", "path": "^/integrations$"}
 HEADERS = {"openai_project": "one", "custom_headers": {"x-token": HEADER}}
@@ -179,6 +180,41 @@ def test_a_repeated_value_for_another_host_counts(ledger: Ledger) -> None:
     elsewhere = within_no_limit(configurations={"custom_host": "https://elsewhere.example.test"})
     planned = runs.plan(elsewhere)
     assert "too-many-credential-changes" in planned.actions[0].blocked_by
+
+
+LIMIT_OF_CREDENTIALS = ("too-many-credential-changes",)
+
+
+def test_the_secrets_of_another_object_with_the_slug_count(ledger: Ledger) -> None:
+    runs, want = Runs(ledger), within_no_limit()
+    runs.settle(want)
+    runs.world.remote.integrations["alpha"] |= {"id": OTHER_ID}
+    planned = runs.plan(want)
+    assert rotations(planned) == [("key", "rotate")]
+    assert [action.blocked_by for action in planned.actions] == [LIMIT_OF_CREDENTIALS]
+
+
+def test_values_that_several_interrupted_runs_announced_count(ledger: Ledger) -> None:
+    runs, want = Runs(ledger), wish()
+    runs.settle(want)
+    for value in (SECOND, "sk-third-value-abc"):
+        runs.value = value
+        with pytest.raises(Killed):
+            runs.apply(want, dies=CallStarted)
+    for value in (SECOND, "sk-third-value-abc"):
+        runs.value = value
+        planned = runs.plan(within_no_limit())
+        assert [action.blocked_by for action in planned.actions] == [LIMIT_OF_CREDENTIALS]
+
+
+def test_a_value_that_several_interrupted_runs_announced_does_not_count(ledger: Ledger) -> None:
+    runs, want = Runs(ledger), wish()
+    runs.settle(want)
+    runs.value = SECOND
+    for _ in range(2):
+        with pytest.raises(Killed):
+            runs.apply(want, dies=CallStarted)
+    assert runs.plan(within_no_limit()).blocked == ()
 
 
 @pytest.mark.parametrize("moment", [CallStarted, CallEnded])

@@ -116,6 +116,20 @@ def test_masks_that_all_change_at_once_are_a_new_format_not_rotations() -> None:
     assert [d.code for d in planned.diagnostics] == ["masks-changed"]
 
 
+@pytest.mark.parametrize(("shown", "blocked"), [("sk***abc", False), ("zz***zz", True)])
+def test_a_write_that_was_not_read_back_counts_only_if_the_mask_contradicts_it(
+    shown: str, blocked: bool
+) -> None:
+    planned = plan(
+        want={"key": KEY},
+        have={"key": mask(shown)},
+        last_applied=remembered(),
+        max_credential_changes=0,
+    )
+    assert key_ops(planned) == [("key", "rotate")]
+    assert bool(planned.blocked) is blocked
+
+
 def test_a_fingerprint_of_another_pepper_proves_nothing() -> None:
     last_applied = remembered(fingerprint="p0:00", mask=mask())
     planned = plan(want={"key": KEY}, have={"key": mask()}, last_applied=last_applied)
