@@ -1,8 +1,8 @@
 """Handling of Ctrl-C and SIGTERM.
 
 The first signal requests the work to stop, or cancels work that does not support a request. The
-second one stops it immediately. The exit code is 130 or 143 in both cases. SIGHUP, which a closed
-terminal sends, counts as SIGTERM.
+second one stops it immediately. The exit code is 130 or 143 in both cases. The first SIGHUP, which
+a closed terminal sends, counts as SIGTERM; after any signal, it is ignored.
 """
 
 import asyncio
@@ -94,7 +94,12 @@ class SignalHandler:
             loop.add_signal_handler(number, self, number)
         # `nohup` ignores it, so that the work survives the terminal.
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            loop.add_signal_handler(signal.SIGHUP, self, signal.SIGTERM)
+            loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+
+    def _hang_up(self) -> None:
+        # A closed terminal sends it twice: once through the shell, and once when the shell ends.
+        if self.received is None:
+            self(signal.SIGTERM)
 
     def _remove_handlers(self) -> None:
         loop = asyncio.get_running_loop()
@@ -104,7 +109,8 @@ class SignalHandler:
         # without any cleanup.
         signal.signal(signal.SIGTERM, _terminate)
         if loop.remove_signal_handler(signal.SIGHUP):
-            signal.signal(signal.SIGHUP, _terminate)
+            is_over = self.received is not None
+            signal.signal(signal.SIGHUP, signal.SIG_IGN if is_over else _terminate)
 
 
 def run(

@@ -64,6 +64,9 @@ def test_a_closed_terminal_ends_a_run_like_sigterm(tmp_path: Path) -> None:
         process = started(project, "apply", "--yes", "--format", "json")
         assert upstream.written_to.wait(20)
         process.send_signal(signal.SIGHUP)
+        # The second one comes from the kernel, once the shell has ended.
+        wait_for(process, "again")
+        process.send_signal(signal.SIGHUP)
         out, _ = process.communicate(timeout=20)
     assert process.returncode == 143
     assert json.loads(out)["summary"]["applied"] == 1
