@@ -119,8 +119,11 @@ async def _stale_plan(
 
     The comment would show the older plan as the one that merging applies.
     """
-    # On a comment, the event names no commit; the option names the planned one.
-    planned = job.planned_head or extras.commit
+    planned = job.planned_head
+    if job.commented_pull_request is not None:
+        # The event of a comment names no commit, so the option does. In a merge queue, the option
+        # names the merge of the head instead.
+        planned = extras.commit
     if kind is not ReportKind.PLAN or number is None or planned is None:
         return None
     head = await newer_head(github, number, planned=planned)

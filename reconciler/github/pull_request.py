@@ -11,9 +11,6 @@ from reconciler.frozen_dataclass import dataclass
 from reconciler.github.answers import required_number, required_text, text_at
 from reconciler.github.client import GitHub, GitHubError, GitHubNotFound, JsonObject
 
-_MAX_COMMITS = 250
-"""Maximum number of commits that GitHub lists for a pull request."""
-
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
@@ -71,13 +68,11 @@ async def newer_head(github: GitHub, number: int, *, planned: str) -> str | None
     None also if that is unknown, for example to a token that cannot read pull requests.
     """
     try:
-        commits = await github.pages(f"/repos/{github.repository}/pulls/{number}/commits")
+        request = await github.get(f"/repos/{github.repository}/pulls/{number}")
     except GitHubError:
         return None
-    # GitHub lists the head last, but not more commits than these.
-    if not commits or len(commits) >= _MAX_COMMITS:
-        return None
-    head = text_at(commits[-1], "sha")
+    # Not the last one of its commits, whose list is limited and has no documented order.
+    head = text_at(request, "head", "sha")
     return None if head == planned else head
 
 

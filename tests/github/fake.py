@@ -206,7 +206,8 @@ def _pulls_of(self: FakeGitHub, call: Call, _author: Author, sha: str) -> Answer
 
 
 def _pull(self: FakeGitHub, _call: Call, _author: Author, number: str) -> Answer:
-    return Answer(body=self.pulls[int(number)])
+    found = self.pulls.get(int(number))
+    return Answer(404, {}) if found is None else Answer(body=found)
 
 
 def _commits_of_pull(self: FakeGitHub, call: Call, _author: Author, number: str) -> Answer:
