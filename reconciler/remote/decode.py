@@ -104,8 +104,7 @@ def _entries(answer: Mapping[str, object], name: str, *, key: str) -> list[dict[
     with different values has neither of them.
     """
     entries = decode_values.items(answer[name], name)
-    total = answer.get("total")
-    if answer.get("has_more") or (isinstance(total, int) and total > len(entries)):
+    if answer.get("has_more") or _total(answer) > len(entries):
         raise WrongShape(name, "complete")
     # Only compared if keys repeat, because an integration can list thousands of models.
     first: dict[object, dict[str, object]] = {}
@@ -114,6 +113,19 @@ def _entries(answer: Mapping[str, object], name: str, *, key: str) -> list[dict[
         if isinstance(identity, str) and first.setdefault(identity, entry) != entry:
             raise WrongShape(f"an entry of {name}", "listed once")
     return entries
+
+
+def _total(answer: Mapping[str, object]) -> float:
+    """Return the number of entries that an answer announces, 0 if it announces none."""
+    total = answer.get("total")
+    if total is None:
+        return 0
+    # Databases return counts as text or as floats. Any other form could hide missing entries.
+    if isinstance(total, str) and re.fullmatch(r"[0-9]{1,9}", total):
+        return int(total)
+    if isinstance(total, bool) or not isinstance(total, int | float):
+        raise WrongShape("total", "a number")
+    return total
 
 
 def detail_over_row(row: Observed, detail: Observed) -> Observed:

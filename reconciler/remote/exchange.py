@@ -10,7 +10,7 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
-from decimal import Context, Decimal
+from decimal import Context, Decimal, InvalidOperation
 from typing import NoReturn, Protocol, TypeAlias
 from urllib.parse import quote, urlsplit
 
@@ -271,7 +271,10 @@ def _decimal(digits: str) -> float | str | UnreadableValue:
         return number
     if len(digits) > LONGEST_INTEGER:
         return _UNREADABLE_NUMBER
-    written = Decimal(digits).normalize(Context(prec=LONGEST_INTEGER))
+    try:
+        written = Decimal(digits).normalize(Context(prec=LONGEST_INTEGER))
+    except InvalidOperation:  # an exponent of twenty digits
+        return _UNREADABLE_NUMBER
     precision = len(written.as_tuple().digits)
     if precision <= _FLOAT_DIGITS or written == Context(prec=precision).create_decimal(number):
         return number

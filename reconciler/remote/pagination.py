@@ -217,7 +217,8 @@ class _Pass:
     @property
     def is_over(self) -> bool:
         """Return whether further pages cannot change the result."""
-        return bool(self.problem) or self.exhausted or self.count >= (self.total or 0)
+        is_whole = self.count >= (self.total or 0) and not self.has_more
+        return bool(self.problem) or self.exhausted or is_whole
 
     def record_envelope(self, number: int, page: Mapping[str, object]) -> None:
         """Record the `total` of a page, which must be a number, and the same on all pages."""
@@ -235,7 +236,8 @@ class _Pass:
         if number >= self.last_page:
             self.last_page = number
             # Not documented here, but a sibling has it (remote/API.md §1.2). `total` may then be
-            # the number of rows in one page.
+            # the number of rows in one page, so another page is read. A server that announces more
+            # after every full page denies it there.
             self.has_more = page.get("has_more") not in (None, False)
 
     def record_organisation(self, organisation_id: str | None) -> None:

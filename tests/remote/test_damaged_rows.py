@@ -133,7 +133,11 @@ def test_nothing_more_is_read_where_every_row_has_its_slug() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "9" * 5000, "-" + "9" * 5000]
+    "text",
+    [
+        *("NaN", "Infinity", "-Infinity", "1e999", "-1e999", "9" * 5000, "-" + "9" * 5000),
+        *("0.00000000000000000e" + "9" * 20, "1.0000000000000000e-" + "9" * 20),
+    ],
 )
 def test_an_invalid_number_affects_no_other_value(text: str) -> None:
     found = read_json(f'{{"bad": {text}, "good": 1.5, "name": "a"}}'.encode())

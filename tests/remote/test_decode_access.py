@@ -7,6 +7,7 @@ import pytest
 from reconciler.domain.tree import plain
 from reconciler.remote import decode
 from reconciler.remote.errors import NoAnswer
+from reconciler.remote.exchange import read_json
 from tests.remote.builders import row
 
 EMPTY = decode.from_row(row())
@@ -134,6 +135,12 @@ def test_null_lists_of_sub_resources_are_empty() -> None:
         {"models": [{"slug": "m", "enabled": True, "configurations": 1}]},
         {"models": [], "total": 1},
         {"models": [{"slug": "m", "enabled": True}], "total": 100},
+        {"models": [{"slug": "m", "enabled": True}], "total": "2"},
+        {"models": [{"slug": "m", "enabled": True}], "total": 2.0},
+        {"models": [{"slug": "m", "enabled": True}], "total": True},
+        {"models": [{"slug": "m", "enabled": True}], "total": "many"},
+        {"models": [{"slug": "m", "enabled": True}], "total": "9" * 20},
+        {"models": [{"slug": "m", "enabled": True}]} | read_json('{"total": 1, "total": 2}'),
         {"models": [{"slug": "m", "enabled": True}], "has_more": True},
         {"models": [{"slug": "m", "enabled": True}, {"slug": "m", "enabled": False}]},
     ],
@@ -171,3 +178,9 @@ def test_the_documented_total_and_an_entry_listed_twice_alike_are_accepted() -> 
     entry = {"slug": "m", "enabled": True}
     answer = {"models": [entry, entry], "total": 2, "has_more": False}
     assert len(decode.with_models(EMPTY, answer).fields["models"]) == 2
+
+
+@pytest.mark.parametrize("total", [None, 0, 1, 1.0, "1", "0"])
+def test_every_form_of_a_total_that_announces_no_more_is_accepted(total: object) -> None:
+    answer = {"models": [{"slug": "m", "enabled": True}], "total": total}
+    assert len(decode.with_models(EMPTY, answer).fields["models"]) == 1

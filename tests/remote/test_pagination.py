@@ -148,6 +148,19 @@ def test_pages_before_the_last_one_may_announce_more() -> None:
     assert len(listed(api).rows) == 250
 
 
+def test_a_full_last_page_may_announce_more_if_the_next_one_is_empty() -> None:
+    api = FakeAPI(names(200), edit=lambda _, answer: answer | {"has_more": bool(answer["data"])})
+    assert (len(listed(api).rows), len(api.calls)) == (200, 3)
+
+
+def test_a_total_of_one_page_is_not_that_of_the_list() -> None:
+    def own_total(number: int, answer: dict[str, Any]) -> dict[str, Any]:
+        return answer | {"total": 100, "has_more": number < 1}
+
+    api = FakeAPI(names(200), edit=own_total)
+    assert "total is 100, but 200 were listed" in incomplete(api).summary
+
+
 def test_rows_of_two_organisations_are_not_one_list() -> None:
     def mix(_: int, answer: dict[str, Any]) -> dict[str, Any]:
         *others, last = answer["data"]
