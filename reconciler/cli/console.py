@@ -149,7 +149,8 @@ class Console:
         # Imported here, because every command imports this module, and few write such a result.
         from tempfile import SpooledTemporaryFile
 
-        with SpooledTemporaryFile(_SPOOLED, mode="w+", encoding="utf-8", newline="") as held:
+        limit = _SPOOLED if _can_write_to_disk() else 0  # 0: everything is kept in memory
+        with SpooledTemporaryFile(limit, mode="w+", encoding="utf-8", newline="") as held:
             # Not `writelines`, which moves the text to the disk only after the last part.
             for part in parts:
                 held.write(part)
@@ -394,6 +395,17 @@ def _discard_typed_ahead(stream: TextIO) -> None:
 def _write(stream: TextIO, text: str) -> OSError | None:
     """Write whole lines at once; return the error, after which the stream is silenced."""
     return _write_whole(stream, text if text.endswith("\n") else text + "\n")
+
+
+def _can_write_to_disk() -> bool:
+    """Return whether there is a folder for temporary files; a container may have none."""
+    from tempfile import TemporaryFile
+
+    try:
+        with TemporaryFile():
+            return True
+    except OSError:
+        return False
 
 
 def _write_whole(stream: TextIO, text: str) -> OSError | None:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,16 @@ def test_a_long_message_is_broken_between_words_on_a_terminal() -> None:
         f"error[x]: {'word ' * 13}word\n  word parsing a block\n{excerpt}\nhint: look again\n"
         "to write files for the integrations in the API, run:\n  reconcile --target here pull\n"
     )
+
+
+@pytest.mark.parametrize("folder", [None, "/nowhere"], ids=["disk", "memory"])
+def test_a_large_result_needs_no_folder_for_temporary_files(
+    monkeypatch: pytest.MonkeyPatch, folder: str | None
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", folder)
+    console, out, _ = a_console()
+    console.data_parts(["é" * 600_000, "\r\n", "b" * 600_000])
+    assert out.getvalue() == "é" * 600_000 + "\r\n" + "b" * 600_000
 
 
 def test_a_long_message_is_one_line_in_a_pipe() -> None:
