@@ -327,7 +327,8 @@ class Console:
         assert self._err is not None  # noqa: S101
         self._clear_status()
         _discard_typed_ahead(self._in)
-        self._err.write(f"{question} [y/N] ")
+        # The space is outside, because the end of a fitted line is stripped.
+        self._err.write(_fitted(f"{question} [y/N]", self.stderr_width) + " ")
         self._err.flush()
         answer = self._in.readline()
         if not answer.endswith("\n"):  # Ctrl-D leaves the cursor behind the question

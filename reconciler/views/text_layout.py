@@ -142,7 +142,8 @@ def fitted(text: str, width: int) -> str:
             page.whole(line)
         else:
             page.line(line)
-    return page.text().removesuffix("\n")
+    # A newline at the end is kept: it may end a blank line before a question or a result.
+    return page.text() if text.endswith("\n") else page.text().removesuffix("\n")
 
 
 def _continuations(text: str, start: int, room: int) -> Iterator[tuple[int, int]]:

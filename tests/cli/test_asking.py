@@ -116,11 +116,21 @@ def test_the_prompt_repeats_what_is_lost_directly_below_the_actions(
     shown = sitting(project, "apply").err
     question = (
         "1 to update, 2 to delete (old-1, old-2); highest risk: delete. "
-        "Apply to here (simulator)? [y/N] "
+        "Apply to here\n  (simulator)? [y/N] "  # 80 columns
     )
     assert f"\n\n{question}" in shown
     notice, first = shown.index("notice[no-provider]"), shown.index("~ update alpha")
     assert notice < first < shown.index("- delete old-2") < shown.index(question)
+
+
+def test_on_a_narrow_terminal_a_prompt_breaks_between_words_below_a_blank_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    project = Here(tmp_path)
+    project.integration("a" * 70)  # a line that no terminal of this width can hold
+    shown = sitting(project, "apply").err
+    assert "\n\n1 to create; highest risk: additive. Apply to here\n  (simulator)? [y/N] " in shown
 
 
 def test_a_prompt_for_many_deletes_names_the_first_and_counts_the_rest(tmp_path: Path) -> None:
