@@ -371,7 +371,8 @@ def _type_hint(expected: str, given: str) -> str:
     if is_too_precise(given):
         nearest = nearest_float(given)
         return f"write `{nearest!r}`" if nearest and expected == "float" else ""
-    return "write it without quotes" if type(infer_scalar(given)) in {int, float} else ""
+    accepted = {int} if expected == "int" else {int, float}
+    return "write it without quotes" if type(infer_scalar(given)) in accepted else ""
 
 
 # Booleans in YAML 1.1, strings in YAML 1.2.

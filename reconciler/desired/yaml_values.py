@@ -13,7 +13,7 @@ import math
 import re
 import sys
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Protocol, TypeAlias
 
 import yaml
@@ -72,8 +72,16 @@ def infer_scalar(text: str) -> bool | int | float | str:
     if number[1] is None and number[2] is None:
         return int(text) if len(text.lstrip("-")) <= _MAX_DIGITS else str(text)
     value = nearest_float(text)
-    # Compared as decimals: `repr` of a float is the shortest text that reads as this float.
-    return str(text) if value is None or Decimal(repr(value)) != Decimal(text) else value
+    return str(text) if value is None or not _is_equal(value, text) else value
+
+
+def _is_equal(value: float, text: str) -> bool:
+    """Return whether a float has exactly the value of a number."""
+    try:
+        # Compared as decimals: `repr` of a float is the shortest text that reads as this float.
+        return Decimal(repr(value)) == Decimal(text)
+    except InvalidOperation:
+        return False  # an exponent of more digits than a decimal can have
 
 
 def nearest_float(text: str) -> float | None:

@@ -57,7 +57,15 @@ def test_other_fields_use_the_json_schema_of_yaml(written: str, value: object) -
 
 @pytest.mark.parametrize(
     "written",
-    [*TEXTS.split(), "9" * 20, "1." + "1" * 70, "1e-400", "0.10000000000000001"],
+    [
+        *TEXTS.split(),
+        "9" * 20,
+        "1." + "1" * 70,
+        "1e-400",
+        "0.10000000000000001",
+        "1e-" + "9" * 25,
+        "0e" + "9" * 25,
+    ],
 )
 def test_nothing_else_is_guessed(written: str) -> None:
     assert infer_scalar(written) == written
@@ -72,6 +80,19 @@ def test_a_whole_number_is_not_read_from_anything_else(written: str) -> None:
     assert {d.code for d in integration(text).diagnostics} == {"wrong-type"}
 
 
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [("'5'", "without quotes"), ("'1.5'", "such as 500"), ("'1e3'", "such as 500")],
+)
+def test_the_hint_for_a_quoted_number_leads_to_a_valid_one(written: str, hint: str) -> None:
+    text = (
+        "slug: a\nname: A\nai_provider_id: openai\n"
+        f"workspaces: [{{id: w, enabled: true, usage_limits: [{{credit_limit: {written}}}]}}]\n"
+    )
+    [found] = integration(text).diagnostics
+    assert hint in found.hint
+
+
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=25))
 def test_a_number_is_never_rounded(number: Decimal) -> None:
     value = infer_scalar(f"{number:f}")
@@ -84,6 +105,7 @@ def test_a_number_is_never_rounded(number: Decimal) -> None:
         ("0.1234567890123456789", "`default` has more digits than can be stored", "0.12345678"),
         ("0.10000000000000001", "`default` has more digits than can be stored", "write `0.1`"),
         ("1e-400", "`default` has more digits than can be stored", "decimal digits"),
+        ("1e-" + "9" * 25, "`default` has more digits than can be stored", "decimal digits"),
         ("1e400", "not a string", "write it in decimal digits"),
         (".nan", "not a string", "write it in decimal digits"),
         ("1:30", "not a string", "write it in decimal digits"),
