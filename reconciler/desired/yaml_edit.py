@@ -7,7 +7,7 @@ there are no aliases. Whole new documents: `desired.yaml_writer`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import yaml
 
@@ -33,6 +33,10 @@ class _NodeLocation:
     def is_flow(self) -> bool:
         """Whether the node itself is a mapping or list within brackets."""
         return isinstance(self.node, yaml.CollectionNode) and bool(self.node.flow_style)
+
+
+_Member: TypeAlias = yaml.Node | tuple[yaml.Node, yaml.Node]
+"""A member of a list, or of a mapping with its name."""
 
 
 class FileEdit:
@@ -87,7 +91,8 @@ class FileEdit:
             member = flow({key: value}, as_json=holder.in_json)[1:-1]
             self._splice(end, end, f", {member}")
         else:
-            self._insert_lines(end, block({key: value}, pairs[0][0].start_mark.column))
+            lines = block({key: value}, pairs[0][0].start_mark.column)
+            self._insert_lines(end, lines, after=pairs[after])
 
     def append(self, index: int, steps: Steps, entry: Tree) -> None:
         """Add an entry at the end of a list that has others."""
@@ -96,7 +101,7 @@ class FileEdit:
         if place.is_flow:
             self._splice(end, end, f", {flow(entry, as_json=place.in_json)}")
         else:
-            self._insert_lines(end, block([entry], node.start_mark.column))
+            self._insert_lines(end, block([entry], node.start_mark.column), after=node)
 
     def remove(self, index: int, steps: Steps) -> None:
         """Remove a field or an entry, and the containers that become empty."""
@@ -119,8 +124,11 @@ class FileEdit:
             self._splice(start, spans[at + 1][0], "")
         else:
             first, past = line_start(self._text, start), _line_end(self._text, end, past=True)
-            if at and _ends_in_block_scalar(holder.node, at - 1):
-                # Deeper comments would become text of the block scalar before them.
+            text_before = _last_block_scalar(holder.node.value[at - 1]) if at else None
+            if text_before is not None:
+                # Blank lines and deeper comments would become text of the block scalar.
+                if "+" in _header(self._text, text_before):
+                    past = _skip_blank_lines(self._text, past)
                 self._outdent_comments(past, start - first)
             self._splice(first, past, "")
 
@@ -162,9 +170,16 @@ class FileEdit:
             written += " " * min(column, len(line) - len(comment)) + comment
         self._splice(at, end, written)
 
-    def _insert_lines(self, end: int, lines: Iterable[str]) -> None:
+    def _insert_lines(self, end: int, lines: Iterable[str], *, after: _Member) -> None:
         at = _line_end(self._text, end)
+        is_end_of_file = at == len(self._text)
         self._splice(at, at, "".join(self._newline + line for line in lines))
+        text_before = _last_block_scalar(after)
+        if text_before is not None and is_end_of_file and not text_before.value.endswith("\n"):
+            # The block scalar had no line break at its end, and has one now.
+            start, header = text_before.start_mark.index, _header(self._text, text_before)
+            stripped = header[:1] + "-" + header[1:].replace("-", "").replace("+", "")
+            self._splice(start, start + len(header), stripped)
 
 
 def compose(text: str) -> list[yaml.Node]:
@@ -197,14 +212,31 @@ def _locate(root: yaml.Node, steps: Steps) -> _NodeLocation:
     return here
 
 
-def _ends_in_block_scalar(holder: yaml.Node, at: int) -> bool:
-    """Return whether the last line of a member belongs to a block scalar."""
-    last = holder.value[at]
+def _last_block_scalar(member: _Member) -> yaml.ScalarNode | None:
+    """Return the block scalar to which the last line of a member belongs, None if there is none."""
     while True:
-        node = last[1] if isinstance(last, tuple) else last
-        if isinstance(node, yaml.ScalarNode) or not node.value:
-            return node.style in {"|", ">"} if isinstance(node, yaml.ScalarNode) else False
-        last = node.value[-1]
+        node = member[1] if isinstance(member, tuple) else member
+        if isinstance(node, yaml.ScalarNode):
+            return node if node.style in {"|", ">"} else None
+        if not node.value:
+            return None
+        member = node.value[-1]
+
+
+def _header(text: str, node: yaml.ScalarNode) -> str:
+    """Return the indicators of a block scalar, such as `|2+`."""
+    start = node.start_mark.index
+    return text[start : _line_end(text, start)].partition("#")[0].rstrip()
+
+
+def _skip_blank_lines(text: str, at: int) -> int:
+    """Return where the first line begins that is not blank, from the beginning of a line on."""
+    while at < len(text):
+        end = _line_end(text, at, past=True)
+        if text[at:end].strip():
+            return at
+        at = end
+    return at
 
 
 def _is_json(root: yaml.Node) -> bool:
@@ -261,9 +293,8 @@ def _last_end(text: str, node: yaml.Node) -> int:
         # The mark of a block scalar is behind its last line break.
         if node.style not in {"|", ">"}:
             return end
-        header = text[start : _line_end(text, start)].partition("#")[0]
         # With `+`, blank lines at the end belong to the value.
-        if "+" in header:
+        if "+" in _header(text, node):
             return _line_end(text, end - 1)
         return int(start) + len(text[start:end].rstrip("\r\n"))
     if not node.value or (isinstance(node, yaml.CollectionNode) and node.flow_style):

@@ -90,3 +90,34 @@ def test_comments_after_a_removed_field_do_not_become_text(
     done = edit.result().decode()
     assert done.count("# why") == done.count("# more") == 1
     assert yaml.safe_load(done) == expected
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("end", ["\n\n", "\n\n\nc: 1\n", "\n  \n# why\n\nc: 1\n"])
+@pytest.mark.parametrize("header", ["|+", ">+ # why", "|2+", "|"])
+@pytest.mark.parametrize("kept", ["a: {}\n  one\n", "a:\n- x: {}\n      one\n\n"])
+def test_blank_lines_after_a_removed_field_do_not_become_text(
+    kept: str, header: str, end: str, newline: str
+) -> None:
+    text = f"{kept.format(header)}b: 2{end}".replace("\n", newline)
+    expected = yaml.safe_load(text)
+    del expected["b"]
+    edit = FileEdit(text.encode())
+    edit.remove(0, ("b",))
+    done = edit.result().decode()
+    assert yaml.safe_load(done) == expected
+    assert done.count("# why") == text.count("# why")
+
+
+@pytest.mark.parametrize("header", ["|", "|+", "|2", ">", ">+ # why", "|-"])
+@pytest.mark.parametrize("before", ["a: {}\n  one", "a:\n- {}\n  one", "a: \n  b: {}\n     one"])
+def test_the_last_text_of_a_file_is_kept_if_a_field_follows(before: str, header: str) -> None:
+    text = before.format(header)
+    expected = yaml.safe_load(text)
+    edit = FileEdit(text.encode())
+    edit.insert(0, ("z",), 2)
+    assert yaml.safe_load(edit.result()) == {**expected, "z": 2}
+    if isinstance(expected["a"], list):
+        edit = FileEdit(text.encode())
+        edit.append(0, ("a",), {"x": 1})
+        assert yaml.safe_load(edit.result()) == {"a": [*expected["a"], {"x": 1}]}
