@@ -132,7 +132,7 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """Checked-out commit; `has_changes` if YAML files of the folder differ from it."""
+    """Checked-out commit; `has_changes` unless the folder certainly has its YAML files."""
 
     commit: str | None = None
     has_changes: bool = False
@@ -165,13 +165,15 @@ def checked_out(repository: Repository) -> Checkout:
     try:
         listing = repository.run(*_STATUS, *_READ_PATHS) or b""
     except GitError:
-        # A partial clone can lack what a comparison needs.
-        return Checkout(head(repository))
+        # A partial clone can lack what a comparison needs. Files that could not be compared are not
+        # known to be those of the commit.
+        commit = head(repository)
+        return Checkout(commit, has_changes=commit is not None)
     lines = split_listing(listing)
-    commit = next((x.removeprefix(_HEAD) for x in lines if x.startswith(_HEAD)), "")
-    if not commit or commit == "(initial)":
+    found = next((x.removeprefix(_HEAD) for x in lines if x.startswith(_HEAD)), "")
+    if not found or found == "(initial)":
         return Checkout()
-    return Checkout(commit, any(_declares(line) for line in lines))
+    return Checkout(found, any(_declares(line) for line in lines))
 
 
 _HEAD = "# branch.oid "

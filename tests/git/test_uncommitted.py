@@ -231,3 +231,12 @@ def test_a_plan_starts_three_processes_of_git(tmp_path: Path) -> None:
     project.plan(PATH=f"{wrapper.parent}:/usr/bin:/bin")
     calls = log.read_text().splitlines()
     assert len(calls) == 3, calls
+
+
+def test_a_commit_that_cannot_be_compared_is_named_with_a_note(tmp_path: Path) -> None:
+    project = committed(tmp_path)
+    # Only `git status` reads this setting, and it stops at a value that is not a boolean.
+    git(tmp_path, "config", "status.relativePaths", "perhaps")
+    head = git(tmp_path, "rev-parse", "HEAD")
+    planned = project.plan()
+    assert (planned["commit"], planned.get(KEY)) == (head, True)
