@@ -41,8 +41,6 @@ from reconciler.pull.working_copy import WorkingCopy
 
 _MAX_EDITS = 1000
 """Edits of one integration after which its overlays count as not editable."""
-
-
 _PROTECTED = ("lifecycle", "protected")
 
 
@@ -219,10 +217,10 @@ class _Promotion:
     def _edit(
         self, slug: str, before: Tree | None, held: Collection[Difference]
     ) -> frozenset[Path] | None:
-        """Edit the overlays until nothing else differs; return None, undone, if that fails.
+        """Edit the overlays until nothing else differs; return the parts that could not be added.
 
-        `before` is what the target declared, None for nothing. Returned are the parts that stay
-        because they need a value that `differs` covers.
+        These need a value that `differs` covers. Return None, without an edit, if an overlay cannot
+        be edited. `before` is what the target declared, None for nothing.
         """
         kept = self.overlays.parts.snapshot()
         unfinished: frozenset[Path] = frozenset()

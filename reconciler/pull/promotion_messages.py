@@ -18,7 +18,7 @@ def _paths(found: Iterable[Difference]) -> str:
 
 
 def no_overlays(target: Target) -> Diagnostic:
-    """Return the error about a target whose files are those of every environment."""
+    """Return the error about a target without overlays."""
     return error(
         "no-overlays",
         f"target `{target.name}` has no `environment`, so it has no overlays to edit",
@@ -60,7 +60,7 @@ def filled_by_mapping(slug: str, mapped: Sequence[Difference]) -> Diagnostic:
     """Return the warning about fields that stay because a mapping of them stays."""
     return warning(
         "not-promoted",
-        f"{slug}: {_paths(mapped)} not promoted, because `differs` lists the secret mapping of it",
+        f"{slug}: {_paths(mapped)} not promoted, because `differs` lists its secret mapping",
         hint="list the field in `differs` instead, which also covers its mapping, or neither",
     )
 
