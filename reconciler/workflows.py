@@ -374,13 +374,17 @@ class PlanReader:
         """Return whether a row of the list may be a shadow that the plan deletes."""
         from reconciler.planning.staging import find_shadow, marked_run  # for few targets
 
-        if not self.options.selection.includes(row.slug.removesuffix(SHADOW_SUFFIX)):
+        of = row.slug.removesuffix(SHADOW_SUFFIX)
+        if not self.options.selection.includes(of):
             return False
         if self.desired.target.rotation.staged:
             shadow = find_shadow(row, desired=self.desired, last_applied=self.last_applied)
             return shadow is not None and shadow.is_ours
-        # The ledger is read once the list is known.
-        return row.slug not in self.desired.integrations and marked_run(row) is not None
+        if row.slug in self.desired.integrations or marked_run(row) is None:
+            return False
+        # The ledger is read once the list is known. Until then, only a shadow of a known
+        # integration is read: the key may not be allowed to read those of another repository.
+        return of in self.desired.integrations or of in self.last_applied.integrations
 
     def _wants(self, row: Observed) -> WantedDetails | None:
         """Return the details to read for a row of the list, None if the row is sufficient.

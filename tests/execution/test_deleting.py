@@ -184,3 +184,16 @@ def test_a_replace_creates_after_a_delete_by_another_client() -> None:
     assert ending(replaced(story)) == ("applied", None)
     assert sent(story) == ["delete", "create"]
     assert story.remote.integrations["alpha"]["ai_provider_id"] == "openai"
+
+
+@pytest.mark.parametrize("part", ["", "/models", "/workspaces"])
+def test_a_shadow_of_another_repository_is_not_read(part: str) -> None:
+    denied = Fault(
+        kind=FaultKind.STATUS, status=403, method="GET", path=f"/theirs--next{part}$", times=-1
+    )
+    story = world(denied)
+    mark = "Shadow of theirs while its credential is rotated, by run 20260101T000000Z-00000000"
+    another_client_creates(story, "theirs--next", description=mark)()
+    planned = story.plan(desired(declared("ours", key=KEY)))
+    assert [action.slug for action in planned.actions] == ["ours"]
+    assert planned.unmanaged == ("theirs--next",)
