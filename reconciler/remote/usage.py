@@ -93,6 +93,7 @@ class _Pass(Generic[Row]):
     has_answered: bool = False
     is_unpaged: bool = False
     is_last_empty: bool = False
+    has_more: bool = False
 
     @property
     def count(self) -> int:
@@ -112,6 +113,7 @@ class _Pass(Generic[Row]):
             self.problem = f"total changed from {self.total} to {total} during the read"
         elif isinstance(total, int):
             self.total = total
+        self.has_more = page.get("has_more") not in (None, False)
         if "data" not in page:
             raise WrongShape("data", "there")
         listed = rows(page["data"], "data")
@@ -131,6 +133,8 @@ class _Pass(Generic[Row]):
             return self.problem
         if self.total is None:
             return "a page has no total"
+        if self.has_more:
+            return "its last page announces more"
         if self.count != self.total:
             return f"total is {self.total}, but {self.count} were listed"
         return next(iter(self.damaged.values()), "")
@@ -312,12 +316,12 @@ class _Reader:
             if reading.is_unpaged and number == 1:
                 # Requested once more: the same rows again prove that the list is complete.
                 continue
-            is_whole = reading.is_last_empty or reading.count not in USUAL_SIZES
-            if reading.is_unpaged and adds_nothing and is_whole:
+            is_proof = reading.is_last_empty or reading.count not in USUAL_SIZES
+            if reading.is_unpaged and adds_nothing and is_proof:
                 reading.total = reading.count
             # A page that adds nothing ends the list, regardless of its total.
-            is_over = reading.count >= (reading.total or 0) or adds_nothing
-            if reading.problem or is_over:
+            is_whole = reading.count >= (reading.total or 0) and not reading.has_more
+            if reading.problem or is_whole or adds_nothing:
                 return
 
     def _check_places(self, places: Iterable[str | None]) -> None:

@@ -234,6 +234,7 @@ FAULTS = [
     Fault(kind=FaultKind.EDIT, merge={"data": [{"slug": "../x"}], "total": 1}),
     Fault(kind=FaultKind.EDIT, merge={"total": True}),
     Fault(kind=FaultKind.EDIT, merge={"total": None}),
+    Fault(kind=FaultKind.EDIT, merge={"has_more": True}),
 ]
 
 
@@ -297,11 +298,13 @@ def config_rows(count: int) -> list[Any]:
         (lambda: [plain(config_rows(120))] * 2, True),
         (lambda: [plain(config_rows(50)), plain([])], True),
         (lambda: [plain(config_rows(12)), plain(config_rows(12), total=12)], True),
+        (lambda: [plain(config_rows(12), total=12, has_more=True), plain([], total=12)], True),
         # A page may be full, so the same rows again can be the first page of several.
         (lambda: [plain(config_rows(50))] * 4, False),
         (lambda: [plain(config_rows(90)[:60]), plain(config_rows(90)[60:])] * 2, False),
         (lambda: [plain(config_rows(12)[:6], total=12), plain([])] * 2, False),
         (lambda: [plain(config_rows(12)), plain(config_rows(13))] * 2, False),
+        (lambda: [plain(config_rows(12), has_more=True)] * 4, False),
     ],
 )
 def test_a_list_in_the_documented_envelope_is_complete_if_it_repeats(
