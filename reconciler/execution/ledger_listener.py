@@ -214,16 +214,23 @@ class LedgerListener:
 
     def _confirm(self, ended: Sequence[ActionEnded]) -> None:
         """Confirm the effects of actions; for failed ones, only what is certain."""
-        gone, confirmed = [], []
+        gone, confirmed, may_exist = [], [], {}
         for event in ended:
+            observed = event.action.subject.observed
             if event.action.kind is not ActionKind.DELETE:
                 confirmed += self._confirmed(event)
             # The ledger is the only proof that Git has declared it. Without it, `prune: managed`
             # would never delete an integration that the API has kept.
             elif _applied(event) and not event.outcome.is_unconfirmed:
                 gone.append(event.action.slug)
-        if confirmed or gone:
-            self._ledger.store_confirmed(self._key, confirmed, gone=gone, run=self._facts.run)
+            # Records of early releases have no id. Without it, the next plan would also delete an
+            # integration that another client creates with the same slug.
+            elif observed is not None and observed.id is not None:
+                may_exist[event.action.slug] = observed.id
+        if confirmed or gone or may_exist:
+            self._ledger.store_confirmed(
+                self._key, confirmed, gone=gone, may_exist=may_exist, run=self._facts.run
+            )
 
     def _confirmed(self, ended: ActionEnded) -> list[Confirmed]:
         confirm = confirmed_by_action if _applied(ended) else confirmed_by_partial_create

@@ -116,6 +116,17 @@ def store_secrets(
     write_state_digest(connection, target, state)
 
 
+def store_identities(connection: Connection, target: int, identities: Mapping[str, str]) -> None:
+    """Store the ids of integrations, by slug; a stored id is kept."""
+    before = [
+        row for row in _rows_of(connection, declared, target, identities) if row["identity"] is None
+    ]
+    after = [{**row, "identity": identities[row["slug"]]} for row in before]
+    state = read_state_digest(connection, target)
+    _exchange(connection, declared, before=before, after=after, state=state)
+    write_state_digest(connection, target, state)
+
+
 def remove(connection: Connection, target: int, slugs: Collection[str]) -> None:
     """Remove all rows of integrations that no longer exist."""
     if not slugs:

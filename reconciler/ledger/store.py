@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from reconciler.diagnostics import Diagnostic
@@ -292,12 +292,19 @@ class Ledger:
         confirmed: Iterable[Confirmed],
         *,
         gone: Collection[str] = (),
+        may_exist: Mapping[str, str] = MappingProxyType({}),
         run: str | None = None,
     ) -> None:
-        """Store integrations that are now as declared; `gone` are slugs that no longer exist."""
+        """Store integrations that are now as declared.
+
+        `gone` are slugs that no longer exist; `may_exist` are the ids of integrations, by slug,
+        that a delete may or may not have removed.
+        """
         with self._database.writing() as connection:
             target = target_rows.find_or_create(connection, key)
             last_applied.remove(connection, target, gone)
+            if may_exist:
+                last_applied.store_identities(connection, target, may_exist)
             last_applied.store(connection, target, confirmed, run=run)
 
     def store_secrets(

@@ -36,6 +36,7 @@ URL = "http://127.0.0.1:1/v1"
 NOBODY = TargetKey.of(name="production", base_url=URL, organisation=None)
 OURS = replace(NOBODY, organisation="org-1")
 ALPHA = declared("alpha", key=KEY)
+FORMER_ID, LATER_ID = (f"{n}0000000-0000-4000-8000-000000000000" for n in "12")
 CALL = Call(OperationName.UPDATE, "alpha", body={"name": "Alpha"})
 
 
@@ -201,6 +202,28 @@ def test_the_record_of_an_integration_that_the_api_kept_is_kept(ledger: Ledger) 
     fresh = runs_through(books, ended(action("alpha", DELETE), is_unconfirmed=True))
     closes(books, fresh, observed=state(observed("alpha")))
     assert set(ledger.last_applied(OURS).integrations) == {"alpha"}
+
+
+@pytest.mark.parametrize("status", [Status.APPLIED, Status.UNKNOWN])
+@pytest.mark.parametrize("known", [None, FORMER_ID])
+def test_an_integration_that_was_recreated_after_an_uncertain_delete_is_another_one(
+    ledger: Ledger, status: Status, known: str | None
+) -> None:
+    ledger.store_confirmed(OURS, [Confirmed(declared("alpha"), identity=known)])
+    item = action("alpha", DELETE, had=observed("alpha", id=FORMER_ID))
+    books = books_on(ledger)
+    fresh = runs_through(books, ended(item, status, is_unconfirmed=True))
+    books.emit(RunEnded(ApplyResult("run-1", fresh.target, fresh.digest)))
+    found = ledger.last_applied(OURS).of("alpha")
+    assert (found.is_another(FORMER_ID), found.is_another(LATER_ID)) == (False, True)
+    assert ledger.verify() == []
+
+
+def test_an_uncertain_delete_keeps_the_recorded_id(ledger: Ledger) -> None:
+    ledger.store_confirmed(OURS, [Confirmed(declared("alpha"), identity=FORMER_ID)])
+    item = action("alpha", DELETE, had=observed("alpha", id=LATER_ID))
+    runs_through(books_on(ledger), ended(item, is_unconfirmed=True))
+    assert ledger.last_applied(OURS).of("alpha").identities == {FORMER_ID}
 
 
 BEFORE = {
