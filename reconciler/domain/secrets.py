@@ -107,9 +107,9 @@ class Pepper:
 class Redacted:
     """Secret value that cannot be printed, pickled, copied into text or compared.
 
-    Equality is identity, so that no comparison in a container can leak the value. `reveal` is for
-    resolvers and for the code that writes a request body; nothing else may call it (a test verifies
-    this).
+    Equality is identity, so that no comparison in a container can leak the value. Only resolvers
+    and the modules that `tests/architecture/test_secrets.py` lists may call `reveal`: they send the
+    value, in a request body, a header or a connection, or write a literal to its file.
     """
 
     __slots__ = ("_value",)

@@ -20,6 +20,17 @@ def test_every_named_module_exists() -> None:
     assert {name for name in named if not (PACKAGE / name).is_file()} == set()
 
 
+def test_every_name_in_parentheses_occurs_in_its_module() -> None:
+    named = re.findall(r"`([a-z_/]+\.py)` \(`([^`]+)`\)", MAP)
+    assert ("planning/normalize.py", "_workspaces") in named
+    absent = [
+        (module, name)
+        for module, name in named
+        if name not in (PACKAGE / module).read_text(encoding="utf-8")
+    ]
+    assert absent == []
+
+
 def test_it_describes_every_package() -> None:
     rows = set(re.findall(r"^\| `([a-z_.]+)` \|", MAP, re.MULTILINE))
     packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}

@@ -1,4 +1,4 @@
-"""`python -m tests.simulation --seeds N --start S [--httpx]`: play seeds, exit 1 on a violation."""
+"""`python -m tests.simulation --seeds N --start S [--http]`: play seeds, exit 1 on a violation."""
 
 import argparse
 import sys
@@ -10,20 +10,26 @@ from tests.simulation.play import run_seed
 def main() -> int:
     """Play the seeds of the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=1000, help="how many (default 1000)")
-    parser.add_argument("--start", type=int, default=0, help="the first one (default 0)")
-    parser.add_argument("--httpx", action="store_true", help="through the real HTTP client")
-    parser.add_argument("--story", action="store_true", help="tell each story in full")
-    parser.add_argument("--marks", action="store_true", help="count what happened in the stories")
+    parser.add_argument("--seeds", type=int, default=1000, help="number of seeds (default 1000)")
+    parser.add_argument("--start", type=int, default=0, help="first seed (default 0)")
+    parser.add_argument("--http", action="store_true", help="use the real HTTP client")
+    parser.add_argument(
+        "--story", action="store_true", help="print each story, also without a violation"
+    )
+    parser.add_argument(
+        "--marks",
+        action="store_true",
+        help="count the faults, outcomes and warnings of the stories",
+    )
     given = parser.parse_args()
     if given.story:
         stories = [
-            run_seed(seed, over_http=given.httpx)
+            run_seed(seed, over_http=given.http)
             for seed in range(given.start, given.start + given.seeds)
         ]
         _say(*stories)
         return int(any(story.violations for story in stories))
-    tally = run_campaign(given.start, given.seeds, over_http=given.httpx)
+    tally = run_campaign(given.start, given.seeds, over_http=given.http)
     if given.marks:
         _say_marks(tally)
     _say(tally.report)

@@ -13,7 +13,7 @@ from reconciler.simulator.faults import ConnectionEnd, Delivery, Fault
 from reconciler.simulator.messages import Request, Response
 from reconciler.simulator.store import Record
 
-STRANGER = "somebody"
+STRANGER = "other"
 RECORD = "record"
 
 
@@ -61,10 +61,12 @@ class Step:
         if self.ending is not ConnectionEnd.COMPLETE:
             said += f", {self.ending.value}"
         if self.fault is not None:
-            said += f" [{self.fault.kind.value} {self.fault.status or ''}]"
+            status = f" {self.fault.status}" if self.fault.status else ""
+            said += f" [{self.fault.kind.value}{status}]"
+        query = f" {self.request.query}" if self.request.query else ""
         return (
             f"{self.seconds:9.3f} {self.who:9} {arrow} {self.request.method} "
-            f"{self.request.path}{self.request.query or ''}{body}  ⇒ {said}"
+            f"{self.request.path}{query}{body}  ⇒ {said}"
         )
 
 

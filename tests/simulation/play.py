@@ -55,8 +55,8 @@ class Story:
     @property
     def replay(self) -> str:
         """Return the command that replays this seed."""
-        more = " --httpx" if self.over_http else ""
-        return f"python -m tests.simulation --seeds 1 --start {self.seed}{more}"
+        more = " --http" if self.over_http else ""
+        return f"python -m tests.simulation --seeds 1 --start {self.seed} --story{more}"
 
     def __str__(self) -> str:
         lines = [f"seed {self.seed}: {len(self.violations)} violations"]
@@ -259,7 +259,8 @@ class Play:
             self.story.marks |= {f"warning:{w.partition(':')[0]}" for w in outcome.warnings}
             said = f"{outcome.kind.value} {outcome.slug}: {outcome.status.value}"
             why = f" {code}: {outcome.error.message}" if outcome.error else ""
-            self.theatre.chronicle.note(f"{who}: {said}{why} {' / '.join(outcome.warnings)}")
+            line = f"{who}: {said}{why} {' / '.join(outcome.warnings)}"
+            self.theatre.chronicle.note(line.rstrip())
 
     async def through(self, line: Line, act: Callable[[IntegrationsAPI], Any]) -> Any:
         self.line = line
