@@ -9,6 +9,7 @@ incomplete, and nothing counts as unused. Rows and configs can contain secrets, 
 identifiers are decoded.
 """
 
+import itertools
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import field, replace
@@ -304,16 +305,14 @@ class _Reader:
         query: Mapping[str, str | int],
         decode: Callable[[dict[str, object]], Row],
     ) -> None:
-        number = 0
-        while True:
+        for number in itertools.count():
             self.calls += 1
             paging = {"current_page": number, "page_size": PAGE_SIZE}
             reply = await self._api.call(Call(operation, query={**paging, **query}))
             before = reading.count
             reading.take(mapping(reply.body, "the list"), decode)
-            number += 1
             adds_nothing = reading.count == before
-            if reading.is_unpaged and number == 1:
+            if reading.is_unpaged and number == 0:
                 # Requested once more: the same rows again prove that the list is complete.
                 continue
             is_proof = reading.is_last_empty or reading.count not in USUAL_SIZES
