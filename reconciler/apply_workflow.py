@@ -11,7 +11,7 @@ from reconciler.diagnostics import Diagnostic, error
 from reconciler.domain.state import ObservedState
 from reconciler.errors import Refused
 from reconciler.execution.action_runner import RunDependencies, dependencies_of
-from reconciler.execution.apply_times import Overrides, TimeCheck, require_time, time_check
+from reconciler.execution.apply_times import Overrides, require_time, time_check
 from reconciler.execution.cancellation import CancelToken
 from reconciler.execution.events import Emit
 from reconciler.execution.executor import execute
@@ -78,7 +78,7 @@ async def apply(
         shard=options.selection.shard_label,
         break_freeze=overrides.break_freeze,
         allow_unsoaked=overrides.allow_unsoaked,
-        check_time=_time_check(session, overrides),
+        check_time=time_check(session.desired.target, overrides, now=lambda: session.now),
     )
     organisation = observed.organisation_id
     if organisation is None and result.summary[Status.APPLIED] and not cancel.requested:
@@ -125,14 +125,6 @@ def _require_time(session: Session, planned: Plan, approval: Approval) -> Overri
     if not target.has_change_times and target.promotion is None:
         return Overrides()
     return require_time(planned, session.desired, approval, evidence=session.soak, now=session.now)
-
-
-def _time_check(session: Session, overrides: Overrides) -> TimeCheck | None:
-    """Return the check of each action before it begins; most targets need none."""
-    target = session.desired.target
-    if not target.windows:
-        return None
-    return time_check(target, overrides, now=lambda: session.now)
 
 
 def _dependencies(

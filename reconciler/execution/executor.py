@@ -152,7 +152,7 @@ class _Execution:
         for action in waiting:
             if self.cancel.requested:
                 return
-            # Not within an action: its calls belong together, and only half of them is useless.
+            # Not between the calls of an action: they belong together, and a part is useless.
             failure = self.check_time(action) if self.check_time is not None else None
             if failure is None:
                 await self._run(action)
