@@ -53,9 +53,7 @@ _DENIALS = (Unauthorised, Forbidden, NotFound)
 _FAULTS = (Answered, NoAnswer, NotSent, DeadlineExceeded)
 """Failures after which a list is incomplete; others are defects of this client."""
 
-_PASSES = 2
-"""How often an incomplete list is read."""
-
+_PASSES = 2  # reads of an incomplete list
 _DENIALS_TRIED = 2
 _NO_QUERY: Mapping[str, str | int] = MappingProxyType({})
 
