@@ -32,10 +32,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FolderFiles:
-    """Files of the folder; `doubts` are the reasons why they may be incomplete."""
+    """Files of the folder; `doubts` are the reasons why they may be incomplete.
+
+    `skipped` is True if Git does not look for changes of some of them.
+    """
 
     files: FileSource
     doubts: tuple[Diagnostic, ...] = ()
+    skipped: bool = False
 
 
 def repository_of(invocation: Invocation, environment: Settings | None = None) -> git.Repository:
@@ -48,12 +52,13 @@ def checkout_of(invocation: Invocation, environment: Settings | None = None) -> 
     """Return the files of the folder, and the tracked files that are not checked out."""
     there = DirectorySource(invocation.dir)
     try:
-        missing = git.not_checked_out(repository_of(invocation, environment))
+        indexed = git.indexed_files(repository_of(invocation, environment))
     # The files can still be used; the warning blocks deletes (`read_past`).
     except git.GitError as problem:
         summary = f"cannot verify that all files are checked out: {problem.summary}"
         return FolderFiles(there, (warning("checkout-unverified", summary, hint=problem.hint),))
-    return FolderFiles(git.CheckedOutFiles(there, missing) if missing else there)
+    files = git.CheckedOutFiles(there, indexed.missing) if indexed.missing else there
+    return FolderFiles(files, skipped=indexed.skipped)
 
 
 class DesiredSource(Protocol):
@@ -84,8 +89,9 @@ class FolderSource:
         repository = repository_of(invocation, environment)
         found = git.checked_out(repository)
         commit = environment.commit or found.commit
-        self.environment = replace(environment, commit=commit, uncommitted=found.has_changes)
         checkout = checkout_of(invocation, environment)
+        may_differ = found.has_changes or checkout.skipped
+        self.environment = replace(environment, commit=commit, uncommitted=may_differ)
         self._loaded, self._desired = read_files(
             invocation,
             self.environment,

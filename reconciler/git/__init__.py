@@ -5,24 +5,25 @@ most commands need neither. This package only reads. It uses the program `git`, 
 form of a repository.
 """
 
+from reconciler.git.checkout import Checkout, checked_out
 from reconciler.git.repository import (
     CheckedOutFiles,
-    Checkout,
     GitError,
+    IndexedFiles,
     Repository,
-    checked_out,
     head,
+    indexed_files,
     left_out,
-    not_checked_out,
 )
 
 __all__ = [
     "CheckedOutFiles",
     "Checkout",
     "GitError",
+    "IndexedFiles",
     "Repository",
     "checked_out",
     "head",
+    "indexed_files",
     "left_out",
-    "not_checked_out",
 ]

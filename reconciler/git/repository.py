@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from reconciler.desired.config import CONFIG_FILE
-from reconciler.desired.documents import FOLDERS, is_in_layout
+from reconciler.desired.documents import is_in_layout
 from reconciler.desired.source import MAX_FILE, FileSource, UnreadableFile, is_yaml
 from reconciler.errors import ReconcilerError
 from reconciler.frozen_dataclass import dataclass
@@ -128,65 +128,6 @@ class Repository:
         if not message:
             return None
         raise _failure(message)
-
-
-@dataclass(frozen=True, slots=True)
-class Checkout:
-    """Checked-out commit; `has_changes` unless the folder certainly has its YAML files."""
-
-    commit: str | None = None
-    has_changes: bool = False
-
-
-_STATUS = (
-    "status",
-    "--porcelain=v2",
-    "-z",
-    "--branch",
-    "--no-ahead-behind",
-    "--no-renames",
-    "--untracked-files=all",
-    "--ignored=traditional",
-    "--",
-)
-# Relative to the folder; a file or folder whose name begins with a dot is not read.
-_HIDDEN = (":(exclude,glob)**/.*", ":(exclude,glob)**/.*/**")
-_READ_PATHS = (CONFIG_FILE, *FOLDERS, *_HIDDEN)
-
-
-def checked_out(repository: Repository) -> Checkout:
-    """Return the checked-out commit, and whether it has the files as they are.
-
-    One process finds both. Ignored and untracked files count, because they declare integrations.
-    """
-    # Looked up first, because starting git takes milliseconds even if there is no repository.
-    if not repository.exists:
-        return Checkout()
-    try:
-        listing = repository.run(*_STATUS, *_READ_PATHS) or b""
-    except GitError:
-        # A partial clone can lack what a comparison needs. Files that could not be compared are not
-        # known to be those of the commit.
-        commit = head(repository)
-        return Checkout(commit, has_changes=commit is not None)
-    lines = split_listing(listing)
-    found = next((x.removeprefix(_HEAD) for x in lines if x.startswith(_HEAD)), "")
-    if not found or found == "(initial)":
-        return Checkout()
-    return Checkout(found, any(_declares(line) for line in lines))
-
-
-_HEAD = "# branch.oid "
-
-
-def _declares(line: str) -> bool:
-    """Return whether a line of `git status` is about files that are read."""
-    kind, _, rest = line.partition(" ")
-    if kind == "#":
-        return False
-    # `S` marks a submodule, and a slash at the end a repository that is no submodule.
-    is_submodule = kind not in {"?", "!"} and rest.partition(" ")[2].startswith("S")
-    return is_submodule or line.endswith("/") or is_yaml(line)
 
 
 def head(repository: Repository) -> str | None:
@@ -309,23 +250,36 @@ class CheckedOutFiles:
         return path in self.missing or self.base.has_file(path)
 
 
-def not_checked_out(repository: Repository) -> Mapping[str, UnreadableFile]:
-    """Return the tracked files that the folder does not have, by path; only the first of many.
+@dataclass(frozen=True, slots=True)
+class IndexedFiles:
+    """Tracked files of a folder, compared with the folder.
+
+    `missing` are those that the folder does not have, by path; only the first of many. `skipped` is
+    True if `git status` does not compare a file (`git update-index --assume-unchanged`).
+    """
+
+    missing: Mapping[str, UnreadableFile] = field(default_factory=dict)
+    skipped: bool = False
+
+
+def indexed_files(repository: Repository) -> IndexedFiles:
+    """Return what the index shows about the files of the folder.
 
     Raises `GitError` for a repository that git cannot read.
     """
     # Outside Git, no file is tracked, so none can be missing.
     if not repository.exists:
-        return {}
+        return IndexedFiles()
     top, prefix = repository.locate()
-    missing = dict(_missing_in(top, prefix, ""))
+    found = dict(_missing_in(top, prefix, ""))
+    missing = {path: problem for path, problem in found.items() if problem is not None}
     shown = dict(islice(missing.items(), _MOST_NAMED))
     more = len(missing) - len(shown)
     if more:
         path, problem = shown.popitem()
         summary = f"{problem.summary}, as are {more} more"
         shown[path] = UnreadableFile(problem.code, summary, problem.hint)
-    return shown
+    return IndexedFiles(shown, skipped=len(missing) < len(found))
 
 
 def left_out(repository: Repository, paths: Iterable[str]) -> list[str]:
@@ -349,8 +303,11 @@ def left_out(repository: Repository, paths: Iterable[str]) -> list[str]:
 
 def _missing_in(
     top: Repository, prefix: str, below: str, depth: int = 0
-) -> Iterator[tuple[str, UnreadableFile]]:
-    """Return what is missing under a prefix; `below` is prepended to the paths."""
+) -> Iterator[tuple[str, UnreadableFile | None]]:
+    """Yield what is missing under a prefix, and None for a file that `git status` skips.
+
+    `below` is prepended to the paths.
+    """
     entries = _index(top, prefix) or _never_checked_out(top, prefix)
     if not entries and _is_in_submodule(top, prefix):
         yield CONFIG_FILE, _not_checked_out("is in a submodule, which is", _SUBMODULE_HINT)
@@ -363,7 +320,9 @@ def _missing_in(
         if entry.mode == SUBMODULE:
             yield from _missing_in_submodule(top.at(place), entry.identity, path, depth)
         # `lexists`, because a link is checked out even if its target is missing.
-        elif entry.is_left_out and not os.path.lexists(place):
+        elif entry.is_left_out and os.path.lexists(place):
+            yield path, None
+        elif entry.is_left_out:
             hint = _NO_CHECKOUT_HINT if entry.flag == _NO_INDEX else _SPARSE_HINT
             yield path, _not_checked_out("is declared by Git and", hint)
 
@@ -381,7 +340,7 @@ def _is_in_submodule(top: Repository, prefix: str) -> bool:
 
 def _missing_in_submodule(
     submodule: Repository, recorded: str, path: str, depth: int
-) -> Iterator[tuple[str, UnreadableFile]]:
+) -> Iterator[tuple[str, UnreadableFile | None]]:
     """Return what is missing in a submodule; an empty path means the whole folder."""
     # In an empty folder, git would find and read the outer repository.
     if not (submodule.folder / ".git").exists():

@@ -93,7 +93,25 @@ def touched_submodule(project: Here) -> None:
     )
 
 
+def assumed_unchanged(project: Here) -> None:
+    git(project.files, "update-index", "--assume-unchanged", "integrations/alpha.yaml")
+    modified(project)
+
+
+def skipped(project: Here) -> None:
+    git(project.files, "update-index", "--skip-worktree", "integrations/alpha.yaml")
+    modified(project)
+
+
+def skipped_configuration(project: Here) -> None:
+    git(project.files, "update-index", "--skip-worktree", "reconcile.yaml")
+    configured(project)
+
+
 CHANGES = [
+    assumed_unchanged,
+    skipped,
+    skipped_configuration,
     modified,
     staged,
     staged_and_reverted,
