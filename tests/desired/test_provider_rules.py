@@ -139,6 +139,7 @@ def test_a_value_without_its_documented_form_is_a_warning(
         ("vertex-ai", "vertex_region", "us"),
         ("azure-ai", "azure_region", "germanywestcentral"),
         ("azure-ai", "azure_region", "eastus2"),
+        ("azure-ai", "azure_region", "eastus2euap"),
     ],
 )
 def test_all_forms_that_vendors_document_are_accepted(

@@ -1,7 +1,7 @@
 """Forms of the names of regions, and the names that vendors have published.
 
-Vendors add regions, so a name that is not listed is no mistake. One without the form most likely
-is: the names are only used to suggest the nearest one.
+Vendors add regions, so an unlisted name is accepted. A name of another form is most likely a
+mistake; the lists are only used to suggest the nearest name.
 """
 
 _DIRECTION = "(north|south|east|west|central|northeast|northwest|southeast|southwest)"
@@ -35,4 +35,5 @@ us-central1 us-east1 us-east4 us-west1 us-west2 us-west4
 """
 GOOGLE_REGIONS = tuple(_GOOGLE.split())
 
-AZURE_FORM = "[a-z]+[0-9]?"
+# Early-access regions have letters after the digit (`eastus2euap`).
+AZURE_FORM = "[a-z]+([0-9][a-z]*)?"
