@@ -154,7 +154,8 @@ class Costs:
     """Changes of budgets and prices in a plan, and the sums of budgets that change.
 
     A sum covers the integrations that the files declare and those that the plan deletes. It does
-    not include access without a budget: `unlimited` counts such workspaces, before and after.
+    not include access without a budget: `unlimited` counts it, before and after, for each workspace
+    of each integration.
     """
 
     budgets: tuple[BudgetChange, ...] = ()

@@ -41,15 +41,16 @@ def totals(costs: Costs, target: str, *, sides: Sides | None = None) -> tuple[st
     """Return the lines for the sums of the budgets on a target."""
     lines = [_total(total, visible(target), sides) for total in costs.totals]
     before, after = costs.unlimited
-    # It is not part of a sum, so a sum must not hide it.
+    # It is not part of a sum, so a sum must not hide it. A workspace counts once for each
+    # integration that it may use.
     if lines and (before or after):
-        subject = f"without a budget on {visible(target)}"
+        subject = f"workspace grants without a budget on {visible(target)}"
         if before == after:
-            lines.append(f"{subject}: {counted(after, 'workspace')}")
+            lines.append(f"{subject}: {after}")
         elif sides is None:
-            lines.append(f"{subject}: {before} → {after} workspaces")
+            lines.append(f"{subject}: {before} → {after}")
         else:
-            lines.append(_both(f"workspaces {subject}", str(before), str(after), sides))
+            lines.append(_both(subject, str(before), str(after), sides))
     return tuple(lines)
 
 

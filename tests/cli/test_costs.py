@@ -118,7 +118,7 @@ def test_a_removed_budget_is_an_unlimited_increase(tmp_path: Path) -> None:
     assert "ws-support on alpha would spend without a budget" in done.err
     shown = unwrapped(project.run("plan").out)
     assert "budget of ws-support 500 per month → unlimited" in shown
-    assert "without a budget on here: 0 → 1 workspaces" in shown
+    assert "workspace grants without a budget on here: 0 → 1" in shown
 
 
 def test_an_undo_that_raises_a_budget_is_guarded_too(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ BUDGETS: list[tuple[Any, Any, list[str]]] = [
         [
             "budget of ws-a 500 per month → unlimited",
             "sum of budgets on production 500 → 0 per month",
-            "without a budget on production: 0 → 1 workspaces",
+            "workspace grants without a budget on production: 0 → 1",
         ],
     ),
     (
@@ -173,7 +173,7 @@ BUDGETS: list[tuple[Any, Any, list[str]]] = [
         [
             "budget of ws-a unlimited → 500 per month",
             "sum of budgets on production 0 → 500 per month",
-            "without a budget on production: 1 → 0 workspaces",
+            "workspace grants without a budget on production: 1 → 0",
         ],
     ),
     (
@@ -182,7 +182,7 @@ BUDGETS: list[tuple[Any, Any, list[str]]] = [
         [
             "budget of ws-a 500 → 501 per month",
             "sum of budgets on production 500 → 501 per month",
-            "without a budget on production: 1 workspace",
+            "workspace grants without a budget on production: 1",
         ],
     ),
     # Granted and revoked access.
