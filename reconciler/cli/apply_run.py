@@ -28,7 +28,7 @@ from reconciler.execution.threads import in_thread
 from reconciler.ledger.models import Anchor
 from reconciler.planning.plan import Plan, PlanOptions
 from reconciler.views.plan_outline import question
-from reconciler.views.progress import LineProgress, LiveProgress, QuietProgress
+from reconciler.views.progress import LineProgress, LiveProgress, QuietProgress, UnfailingStream
 from reconciler.views.sections import CommandContext, suggested_command
 from reconciler.workflows import Session
 
@@ -233,9 +233,9 @@ class RunDisplay:
 
 
 def _progress(console: Console) -> QuietProgress:
-    stream = console.stderr
-    if console.quiet or stream is None or console.json_log is not None:
+    if console.quiet or console.stderr is None or console.json_log is not None:
         return QuietProgress()
+    stream = UnfailingStream(console.stderr, console.draw)
     if console.is_live:
         # Imported late, because commands that draw nothing must start without rich.
         from rich.console import Console as RichConsole

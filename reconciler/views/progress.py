@@ -5,6 +5,7 @@ Three listeners for `execution.events`: `LiveProgress` for a terminal, `LineProg
 if a run is interrupted. The result is shown by `reconciler.views.terminal`.
 """
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -36,6 +37,30 @@ from reconciler.views.result_outline import OutcomeItem, duration, of_outcome
 
 Monotonic = Callable[[], float]
 """Returns monotonic seconds from an arbitrary start."""
+
+
+class UnfailingStream(io.TextIOBase, TextIO):
+    """Stream that writes with a function that does not raise, and otherwise acts like another one.
+
+    The run must go on if its terminal is closed, or the disk of its log is full.
+    """
+
+    def __init__(self, stream: TextIO, write: Callable[[str], None]) -> None:
+        self._stream = stream
+        self._write = write
+
+    def isatty(self) -> bool:
+        """Return whether the stream is a terminal."""
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the descriptor of the stream."""
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        """Write text, which the function also flushes."""
+        self._write(text)
+        return len(text)
 
 
 class QuietProgress:

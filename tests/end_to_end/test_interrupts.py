@@ -1,6 +1,8 @@
 """An interrupted command reports it at once, with one document or one line."""
 
 import json
+import os
+import pty
 import signal
 import subprocess
 from pathlib import Path
@@ -70,6 +72,47 @@ def test_a_closed_terminal_ends_a_run_like_sigterm(tmp_path: Path) -> None:
         out, _ = process.communicate(timeout=20)
     assert process.returncode == 143
     assert json.loads(out)["summary"]["applied"] == 1
+
+
+def test_a_run_in_a_closed_terminal_records_and_prints_its_result(tmp_path: Path) -> None:
+    project = a_project(tmp_path)
+    result = tmp_path / "result.json"
+    with serving(Fault(kind=FaultKind.SLOW, method="POST", seconds=1.0)) as upstream:
+        project.config(upstream.url, api_key="${env:PORTKEY_API_KEY}")
+        child, terminal = pty.fork()
+        if child == 0:
+            os.chdir(project.folder)
+            os.dup2(os.open(result, os.O_WRONLY | os.O_CREAT), 1)
+            words = [*COMMAND, "apply", "--yes", "--format", "json"]
+            variables = {**project.environment, "TERM": "xterm"}
+            os.execvpe(words[0], words, variables)  # noqa: S606  a terminal needs a fork
+        assert upstream.written_to.wait(20)
+        os.close(terminal)
+        _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 143
+    assert json.loads(result.read_text())["summary"]["applied"] == 1
+
+
+@pytest.mark.parametrize("stderr", ["/dev/full", "closed pipe"])
+def test_a_run_whose_log_cannot_be_written_goes_on(tmp_path: Path, stderr: str) -> None:
+    project = Project(tmp_path)
+    project.integration("alpha")
+    project.config("simulator:")
+    reader, log = os.pipe()
+    os.close(reader)
+    if stderr == "/dev/full":
+        log = os.open(stderr, os.O_WRONLY)
+    done = subprocess.run(
+        [*COMMAND, "apply", "--yes", "--format", "json"],
+        cwd=project.folder,
+        env=project.environment,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        check=False,
+    )
+    os.close(log)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["summary"]["applied"] == 1
 
 
 def test_nohup_lets_a_run_survive_its_terminal(tmp_path: Path) -> None:
