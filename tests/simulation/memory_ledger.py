@@ -6,6 +6,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.domain.calls import Call, OperationName
@@ -72,12 +73,17 @@ class MemoryLedger:
         confirmed: Iterable[Confirmed],
         *,
         gone: Collection[str] = (),
+        may_exist: Mapping[str, str] = MappingProxyType({}),
         run: str | None = None,
     ) -> None:
         """Store the confirmed state, and resolve the outcomes of written secrets."""
         for slug in gone:
             self.known.pop(slug, None)
             self.intents = [intent for intent in self.intents if intent[0] != slug]
+        for slug, identity in may_exist.items():
+            known = self.known.get(slug)
+            if known is not None and known.declared is not None and not known.identities:
+                self.known[slug] = replace(known, identities=frozenset({identity}))
         for item in confirmed:
             slug = item.declared.slug
             before = self.known.get(slug, LastApplied())
