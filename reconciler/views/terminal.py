@@ -94,13 +94,16 @@ def result(value: ApplyResult, options: RenderOptions) -> str:
         value, ledger=options.ledger, plan=options.plan, context=options.context
     )
     page = TextLayout(width=options.width, color=options.color)
-    _result_head(page, shown, options)
-    page.blank()
-    page.line((shown.summary, "bold"))
-    for text in shown.costs:
-        page.line(text)
-    _outcomes(page, shown, options)
-    page.blank()
+    # On a terminal, the plan above has just stated that there are no changes.
+    is_repetition = options.continues and options.width is not None and not _has_work(options.plan)
+    if not is_repetition:
+        _result_head(page, shown, options)
+        page.blank()
+        page.line((shown.summary, "bold"))
+        for text in shown.costs:
+            page.line(text)
+        _outcomes(page, shown, options)
+        page.blank()
     if shown.half_done:
         page.line((shown.half_done, _STATUS_STYLES[Status.FAILED]))
     for text in shown.overrides:
@@ -116,6 +119,10 @@ def result(value: ApplyResult, options: RenderOptions) -> str:
     if options.names_simulator:
         page.line(phrases.SIMULATOR_ONLY)
     return page.text()
+
+
+def _has_work(value: Plan | None) -> bool:
+    return value is None or bool(value.actions)
 
 
 def _result_head(page: TextLayout, shown: "ResultOutline", options: RenderOptions) -> None:

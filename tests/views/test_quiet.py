@@ -336,6 +336,14 @@ def test_a_result_below_its_plan_does_not_name_the_target_again() -> None:
     assert "digest" not in below
 
 
+def test_a_result_below_a_plan_without_changes_states_only_once_that_there_are_none() -> None:
+    result = ApplyResult("", samples.TARGET, "sha256:" + "ab" * 32, ())
+    below = replace(ON_TERMINAL, plan=samples.plan(), continues=True)
+    assert terminal.result(result, below) == "There was nothing to apply.\n"
+    in_log = terminal.result(result, replace(below, width=None))
+    assert "0 applied, 0 failed, 0 skipped, 0 unknown." in in_log
+
+
 def test_the_cause_of_a_create_is_named_once() -> None:
     action = drift_samples.moved(samples.creation(), ChangeOrigin.REMOTE)
     for view in (terminal.plan, markdown.plan, html.plan):
