@@ -24,6 +24,8 @@ _STATUS = (
     "--no-renames",
     "--untracked-files=all",
     "--ignored=traditional",
+    # Without it, `.gitmodules` can exclude a submodule.
+    "--ignore-submodules=none",
     "--",
 )
 # Relative to the folder; a file or folder whose name begins with a dot is not read.

@@ -108,7 +108,15 @@ def skipped_configuration(project: Here) -> None:
     configured(project)
 
 
+def touched_ignored_submodule(project: Here) -> None:
+    touched_submodule(project)
+    [modules] = project.folder.rglob(".gitmodules")
+    modules.write_text(modules.read_text() + "\tignore = all\n")
+    commit(project.folder)
+
+
 CHANGES = [
+    touched_ignored_submodule,
     assumed_unchanged,
     skipped,
     skipped_configuration,
