@@ -44,7 +44,7 @@ RENDERERS: Mapping[str, str] = MappingProxyType(
 )
 """Module of each format, with a function for each kind of document: `plan`, `result`, `drift`."""
 
-PLAN_FORMATS = tuple(RENDERERS)
+DOCUMENT_FORMATS = tuple(RENDERERS)
 
 
 def render(
@@ -54,7 +54,7 @@ def render(
     *,
     style: str,
 ) -> str:
-    """Return a document in one of `PLAN_FORMATS`."""
+    """Return a document in one of `DOCUMENT_FORMATS`."""
     # By name, because importing the modules of all formats takes a tenth of a command's time.
     renderer: Callable[..., str] = getattr(import_module(RENDERERS[style]), kind)
     return renderer(document, options)
@@ -179,7 +179,7 @@ class Console:
     def show_plan(
         self, plan: "Plan", *, style: str, ledger: str, context: "CommandContext"
     ) -> None:
-        """Write a plan to stdout in one of `PLAN_FORMATS`."""
+        """Write a plan to stdout in one of `DOCUMENT_FORMATS`."""
         options = self._render_options(ledger, context)
         self.data(render("plan", plan, options, style=style))
 
@@ -194,7 +194,7 @@ class Console:
         continues: bool = False,
         is_default_target: bool = False,
     ) -> None:
-        """Write a result to stdout in one of `PLAN_FORMATS`; its plan adds the changes.
+        """Write a result to stdout in one of `DOCUMENT_FORMATS`; its plan adds the changes.
 
         `continues` states that the plan was shown in the same stream. With `is_default_target`, a
         result of the simulator states in a log that it is one, because it could be mistaken for one
@@ -213,7 +213,7 @@ class Console:
     def show_drift(
         self, report: "DriftReport", *, style: str, ledger: str, context: "CommandContext"
     ) -> None:
-        """Write a drift report to stdout in one of `PLAN_FORMATS`."""
+        """Write a drift report to stdout in one of `DOCUMENT_FORMATS`."""
         options = self._render_options(ledger, context)
         self.data(render("drift", report, options, style=style))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.completion import SHELLS, respond
-from reconciler.cli.console import Console
+from reconciler.cli.console import DOCUMENT_FORMATS, Console
 from reconciler.cli.global_options import Invocation
 from reconciler.cli.main import reconcile, run
 from tests.cli.project import Here
@@ -60,7 +60,7 @@ def complete(line: str, shell: str = "bash", *, folder: Path) -> list[str]:
         ("reconcile plan --exclude ", ["alpha", "beta", "gamma"]),
         ("reconcile get be", ["beta"]),
         ("reconcile pull alpha ga", ["gamma"]),
-        ("reconcile plan --format ", ["text", "json", "markdown", "html"]),
+        ("reconcile plan --format ", list(DOCUMENT_FORMATS)),
         ("reconcile doctor --environment ", ["blue", "first", "green", "second"]),
         ("reconcile report github --environment bl", ["blue"]),
         ("reconcile scaffold bedr", ["bedrock", "bedrock-mantle"]),

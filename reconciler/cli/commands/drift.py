@@ -13,7 +13,7 @@ import click
 
 from reconciler import workflows
 from reconciler.cli import notifications, settings, signals, wiring
-from reconciler.cli.console import PLAN_FORMATS
+from reconciler.cli.console import DOCUMENT_FORMATS
 from reconciler.cli.drift_models import DriftModels, drift_models
 from reconciler.cli.global_options import Command, Invocation, RunObserver
 from reconciler.cli.ledger_access import ledger_access_of
@@ -79,7 +79,7 @@ who_options = grouped(
 
 
 @click.command("drift", cls=Command)
-@format_option(*PLAN_FORMATS)
+@format_option(*DOCUMENT_FORMATS)
 @click.option(
     "--notify",
     metavar="URL",

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli import exit_codes, output
-from reconciler.cli.console import PLAN_FORMATS
+from reconciler.cli.console import DOCUMENT_FORMATS
 from reconciler.cli.global_options import Command, Invocation, argument
 from reconciler.cli.options import command_context, format_option
 from reconciler.diagnostics import error
@@ -35,7 +35,7 @@ from reconciler.views.phrases import LEDGER_NOT_READ
     type=click.Path(path_type=Path),
     description="Results of `apply --shard I/N --format json`, one for each shard",
 )
-@format_option(*PLAN_FORMATS)
+@format_option(*DOCUMENT_FORMATS)
 @click.pass_obj
 def command(invocation: Invocation, *, files: tuple[Path, ...], style: str) -> int:
     """Merge the results of several shards into one.

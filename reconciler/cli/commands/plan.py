@@ -7,7 +7,7 @@ import click
 
 from reconciler import workflows
 from reconciler.cli import exit_codes, output, signals, wiring
-from reconciler.cli.console import PLAN_FORMATS
+from reconciler.cli.console import DOCUMENT_FORMATS
 from reconciler.cli.global_options import Command, Invocation
 from reconciler.cli.model_gate import FAILED, escalated, failing
 from reconciler.cli.options import (
@@ -29,7 +29,7 @@ from reconciler.planning.plan import Plan, PlanOptions
     metavar="FILE",
     help="Save the plan to this file, for `reconcile apply FILE`",
 )
-@format_option(*PLAN_FORMATS)
+@format_option(*DOCUMENT_FORMATS)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with code 2 if there are changes")
 @click.option(
     "--audit",

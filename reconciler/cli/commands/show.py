@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli import output
-from reconciler.cli.console import PLAN_FORMATS
+from reconciler.cli.console import DOCUMENT_FORMATS
 from reconciler.cli.global_options import Command, Invocation, argument
 from reconciler.cli.options import command_context, format_option, plan_options_of
 from reconciler.execution.result_documents import decode_result, document_kind
@@ -22,7 +22,7 @@ from reconciler.views.phrases import LEDGER_NOT_READ
     type=click.Path(path_type=Path),
     description="Saved plan, or result or drift report saved with --format json",
 )
-@format_option(*PLAN_FORMATS)
+@format_option(*DOCUMENT_FORMATS)
 @click.pass_obj
 def command(invocation: Invocation, *, file: Path, style: str) -> int:
     """Print a saved plan, result or drift report.

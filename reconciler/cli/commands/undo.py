@@ -11,7 +11,7 @@ import click
 
 from reconciler import workflows
 from reconciler.cli import completion_values, output, settings, signals, wiring
-from reconciler.cli.console import PLAN_FORMATS
+from reconciler.cli.console import DOCUMENT_FORMATS
 from reconciler.cli.desired_source import read_files
 from reconciler.cli.global_options import Command, Invocation, argument
 from reconciler.cli.options import (
@@ -51,7 +51,7 @@ from reconciler.views.plan_outline import header_of
 @click.option(
     "--edit-files", is_flag=True, help="Edit the files instead of planning changes to the API"
 )
-@format_option(*PLAN_FORMATS)
+@format_option(*DOCUMENT_FORMATS)
 @undo_options
 @connection
 @click.pass_obj
