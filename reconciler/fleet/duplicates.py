@@ -21,7 +21,7 @@ _SAME_RECORDS = "has a target of the same name and host in the same ledger"
 _HINTS = {
     _SAME_FILES: "add a target for each organisation to the folder's reconcile.yaml",
     _SAME_RECORDS: (
-        "name the target of each organisation differently in its reconcile.yaml, such as "
+        "name the target of each folder differently in its reconcile.yaml, such as "
         "`acme-production`"
     ),
 }
