@@ -4,7 +4,7 @@ Documents are canonical JSON in text columns, so that their hash never depends o
 times are UTC text that sorts by time. A change here needs a step in `reconciler.ledger.migrations`.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     Boolean,
@@ -23,38 +23,44 @@ from sqlalchemy import (
 
 from reconciler.ledger.errors import damaged
 
+T = TypeVar("T")
 
-class StoredString(TypeDecorator[str]):
-    """Short text; another stored type is damage, because SQLite accepts any type in any column."""
 
-    impl = String
-    cache_ok = True
+class _Typed(TypeDecorator[T]):
+    """Column whose values of another type are damage, because SQLite accepts any type in it."""
 
-    def process_result_value(self, value: Any, dialect: object) -> str | None:  # noqa: ARG002
-        """Return a stored text, or raise `LedgerError`."""
-        if value is not None and not isinstance(value, str):
+    # SQLAlchemy reads `cache_ok` only from the class itself, so each subclass repeats it.
+    stored: type[T]
+
+    def process_result_value(self, value: Any, dialect: object) -> T | None:  # noqa: ARG002
+        """Return a stored value, or raise `LedgerError`."""
+        if value is not None and not isinstance(value, self.stored):
             raise damaged()
         return value
 
 
-class StoredText(StoredString):
+class StoredString(_Typed[str]):
+    """Short text."""
+
+    impl = String
+    cache_ok = True
+    stored = str
+
+
+class StoredText(_Typed[str]):
     """Text of any length."""
 
     impl = Text
     cache_ok = True
+    stored = str
 
 
-class StoredInteger(TypeDecorator[int]):
-    """Integer; another stored type is damage."""
+class StoredInteger(_Typed[int]):
+    """Integer."""
 
     impl = Integer
     cache_ok = True
-
-    def process_result_value(self, value: Any, dialect: object) -> int | None:  # noqa: ARG002
-        """Return a stored integer, or raise `LedgerError`."""
-        if value is not None and not isinstance(value, int):
-            raise damaged()
-        return value
+    stored = int
 
 
 metadata = MetaData()
